@@ -1,0 +1,104 @@
+"""Reports: a FastAPI service whose people sign in at an OpenID Provider found by its discovery URL.
+
+    uvicorn main:app --port 9300
+
+`settings.py` reads the environment, `provider.py` speaks OpenID Connect, `session.py` remembers who is
+signed in, `pages.py` has the routes. This file puts them together.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.middleware.sessions import SessionMiddleware
+
+import pages
+from provider import Provider, SignInFailed
+from session import SESSION_LIFETIME, FormTokens, SignInRequired, login_address
+from settings import BadSettings, Settings, read_settings
+
+# A child of uvicorn's logger, so that it speaks without any set-up of its own.
+log = logging.getLogger("uvicorn.error.reports")
+
+SECURITY_HEADERS = {
+    # `form-action` bounds redirects too: a sign-out that goes on to the provider needs its origin here.
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    # The address of the callback holds a code, which must not reach another site.
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    # Pages name a person, and the way there names a state.
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    # No generated API pages, as there is no API yet. No redirects to put a slash right either: they
+    # would repeat the Host header.
+    app = FastAPI(title="Reports", openapi_url=None, redirect_slashes=False)
+    app.state.provider = Provider(settings)
+    app.state.form_tokens = FormTokens(settings.session_secret)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.exception_handler(SignInRequired)(send_to_login)
+    app.exception_handler(SignInFailed)(explain_failed_sign_in)
+    app.exception_handler(RequestValidationError)(explain_malformed_request)
+    app.exception_handler(HTTPException)(explain_http_error)
+    add_session(app, settings)
+    app.middleware("http")(add_security_headers)
+    return app
+
+
+def add_session(app: FastAPI, settings: Settings) -> None:
+    """`Lax`, not `Strict`: the callback is a navigation that another site begins."""
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=settings.session_secret,
+        # Cookies ignore ports, so the name must be this service's own on a shared host.
+        session_cookie="__Host-reports_session" if settings.is_https else "reports_session",
+        max_age=SESSION_LIFETIME,
+        same_site="lax",
+        https_only=settings.is_https,
+    )
+
+
+async def add_security_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    response = await call_next(request)
+    response.headers.update(SECURITY_HEADERS)
+    return response
+
+
+async def send_to_login(request: Request, error: SignInRequired) -> Response:
+    return RedirectResponse(login_address(error.next_path), status_code=303)
+
+
+async def explain_failed_sign_in(request: Request, error: SignInFailed) -> Response:
+    log.warning("sign-in failed with %d: %s", error.status_code, error)
+    return pages.error_page(request, error.status_code, error.title, error.explanation)
+
+
+async def explain_malformed_request(request: Request, error: RequestValidationError) -> Response:
+    return pages.error_page(request, 400, "This request is malformed.", "Please go back and try again.")
+
+
+async def explain_http_error(request: Request, error: HTTPException) -> Response:
+    response = pages.error_page(request, error.status_code, f"{error.detail}.", "There is nothing to see here.")
+    response.headers.update(error.headers or {})
+    return response
+
+
+def settings_or_exit() -> Settings:
+    try:
+        return read_settings(os.environ)
+    except BadSettings as problems:
+        sys.exit(f"Reports cannot start:\n{problems}")
+
+
+app = create_app(settings_or_exit())

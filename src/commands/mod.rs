@@ -1,0 +1,150 @@
+//! The commands of the binary. Data goes to standard output, everything else to standard error; the status is
+//! 0 for done, 1 for refused or found wanting, 2 for wrong usage.
+
+mod client;
+mod demo;
+mod key;
+mod migrate;
+mod secret;
+mod serve;
+mod user;
+
+use crate::config::{Config, RawConfig, SETTINGS};
+use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// One sign-in for all services of an organization: an OpenID Connect provider.
+#[derive(Parser)]
+#[command(name = "hallpass", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Settings come from flags, then HALLPASS_… variables, then hallpass.toml.\n\
+    \n\
+    Try it:      hallpass demo\n\
+    Run it:      hallpass user add alice --email alice@example.com && hallpass serve\n\
+    Add a client: hallpass client new reports --name Reports --redirect-uri https://reports.example.com/signin-oidc")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Settings file; hallpass.toml in this folder if it exists
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the provider
+    Serve,
+    /// Show a whole single sign-on: the provider, a user and two sample services, gone at Ctrl-C
+    Demo(demo::Arguments),
+    /// Apply pending migrations, also while the provider runs
+    Migrate(migrate::Arguments),
+    /// Register services
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// Add people
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Make signing keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Read a secret from standard input and print its argon2id hash
+    HashSecret,
+}
+
+/// Why a command ends with status 1: one message.
+type Outcome = Result<(), String>;
+
+/// Parses the command line, runs the command, gives the status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let settings = SETTINGS.iter().map(|setting| {
+        let default =
+            if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+        Arg::new(setting.name)
+            .long(setting.flag())
+            .value_name("VALUE")
+            .help(format!("{}{default} [env: {}]", setting.meaning, setting.variable()))
+            .help_heading("Settings")
+            .global(true)
+            .hide_short_help(true)
+    });
+    let matches = Cli::command().args(settings).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match run(cli, &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("hallpass: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
+    let settings = || settings(matches, cli.config.as_deref());
+    match cli.command {
+        Command::Serve => with_runtime(serve::run(settings()?)),
+        Command::Demo(arguments) => with_runtime(demo::run(arguments)),
+        Command::Migrate(arguments) => with_runtime(migrate::run(settings()?, arguments)),
+        Command::Client(command) => client::run(&settings()?, command),
+        Command::User(command) => with_runtime(user::run(settings()?, command)),
+        Command::Key(command) => key::run(&settings()?, &command),
+        Command::HashSecret => secret::run(),
+    }
+}
+
+fn with_runtime(work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let outcome = runtime.block_on(work);
+    // A hash that is still being computed must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}
+
+/// Gathers the settings: flags (given before or after the command), environment, file.
+fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, String> {
+    let mut deepest = matches;
+    while let Some((_, inner)) = deepest.subcommand() {
+        deepest = inner;
+    }
+    let path = file.map_or_else(|| PathBuf::from("hallpass.toml"), Path::to_owned);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => None,
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    RawConfig::gather(
+        |setting| deepest.get_one::<String>(setting.name).cloned(),
+        environment,
+        text.as_deref().map(|text| (path.as_path(), text)),
+    )
+    .and_then(|raw| raw.check())
+    .map_err(|error| error.to_string())
+}
+
+/// Reads a secret: asked for on a terminal without showing it, else the first line of standard input.
+fn read_secret(prompt: &str, twice: bool) -> Result<zeroize::Zeroizing<String>, String> {
+    use std::io::{BufRead as _, IsTerminal as _};
+    if !std::io::stdin().is_terminal() {
+        let mut line = zeroize::Zeroizing::new(String::new());
+        std::io::stdin().lock().read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
+        let text = line.trim_end_matches(['\r', '\n']);
+        return if text.is_empty() { Err("standard input holds no secret".into()) } else { Ok(text.to_owned().into()) };
+    }
+    let ask = |prompt: String| {
+        rpassword::prompt_password(prompt).map(zeroize::Zeroizing::new).map_err(|error| error.to_string())
+    };
+    let first = ask(format!("{prompt}: "))?;
+    if first.is_empty() {
+        return Err("nothing was typed".into());
+    }
+    if twice && *ask(format!("{prompt}, again: "))? != *first {
+        return Err("the two differ; nothing was changed".into());
+    }
+    Ok(first)
+}

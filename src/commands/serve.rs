@@ -1,0 +1,110 @@
+//! `hallpass serve`: the provider, until SIGTERM or SIGINT.
+
+use crate::commands::Outcome;
+use crate::config::{Config, DatabaseUrl, EphemeralUrl};
+use crate::endpoints::{self, path};
+use crate::provider::{Clock, Provider};
+use crate::{logging, server, startup};
+use secrecy::ExposeSecret as _;
+use std::io::IsTerminal as _;
+
+pub(super) async fn run(config: Config) -> Outcome {
+    logging::start("info");
+    let public = server::bind(config.listen, "HALLPASS_LISTEN").await?;
+    let management = server::bind(config.management_listen, "HALLPASS_MANAGEMENT_LISTEN").await?;
+    let provider = startup::open(config, Clock::System).await.map_err(|error| error.to_string())?;
+    let lock = provider.db.lock_for_serving().map_err(|error| error.to_string())?;
+    announce(&provider);
+
+    let (stopper, stop) = server::stop_sign();
+    let watching = tokio::spawn(startup::watch_keys(provider.clone()));
+    let serving = tokio::spawn(server::serve(public, endpoints::public(provider.clone()), stop.clone()));
+    let managing = tokio::spawn(server::serve(management, endpoints::management(provider.clone()), stop));
+    server::signal().await;
+    tracing::info!("stopping: requests in flight finish first");
+    stopper.stop();
+    let _ = tokio::join!(serving, managing);
+    watching.abort();
+    provider.db.close().await;
+    drop(lock);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Says what it runs on, where to go next, and what is not fit for production.
+fn announce(provider: &Provider) {
+    let config = &provider.config;
+    let algorithms: Vec<&str> = provider.keys.current().algorithms(provider.now()).iter().map(|a| a.as_str()).collect();
+    let database = match &config.database_url {
+        DatabaseUrl::Sqlite(path) => format!("SQLite, {}", path.display()),
+        DatabaseUrl::Postgres(url) => format!("PostgreSQL at {}", place(url.expose_secret())),
+    };
+    let ephemeral = match &config.redis_url {
+        EphemeralUrl::Memory => "in this process".to_owned(),
+        EphemeralUrl::Redis(url) => {
+            format!("Redis at {}", url.expose_secret().split(',').map(place).collect::<Vec<_>>().join(", "))
+        }
+    };
+    let discovery = provider.url(path::OPENID_CONFIGURATION);
+    let doubts = doubts(config);
+    if std::io::stderr().is_terminal() {
+        eprintln!("\n  Hallpass {}", env!("CARGO_PKG_VERSION"));
+        eprintln!("  Issuer       {}", config.issuer);
+        eprintln!("  Discovery    {discovery}");
+        eprintln!("  Listening    {} (health: http://{}/health/ready)", config.listen, config.management_listen);
+        eprintln!("  Clients etc. {database}");
+        eprintln!("  Sign-ins     {ephemeral}");
+        eprintln!("  Keys         {} in {}", algorithms.join(", "), config.keys.display());
+        eprintln!("\n  Next: hallpass user add NAME --email ADDRESS, and hallpass client new ID --redirect-uri URI");
+        for doubt in &doubts {
+            eprintln!("  Not for production: {doubt}");
+        }
+        eprintln!();
+    } else {
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            issuer = config.issuer,
+            discovery,
+            listen = %config.listen,
+            management = %config.management_listen,
+            database,
+            sign_ins = ephemeral,
+            algorithms = algorithms.join(" "),
+            "serving"
+        );
+        for doubt in &doubts {
+            tracing::warn!(doubt, "not for production");
+        }
+    }
+}
+
+/// Host, port and path of a URL, without user and password.
+fn place(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split('?').next().unwrap_or_default();
+    rest.rsplit_once('@').map_or(rest, |(_, host)| host).to_owned()
+}
+
+fn doubts(config: &Config) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if !config.is_https() {
+        doubts.push("the issuer is http, which only this machine can use. Set HALLPASS_ISSUER=https://… and put a TLS proxy in front".to_owned());
+    }
+    if matches!(config.redis_url, EphemeralUrl::Memory) {
+        doubts.push("sign-ins live in this process and end with it. Set HALLPASS_REDIS_URL for restarts without sign-outs, and for several nodes".to_owned());
+    }
+    match &config.database_url {
+        DatabaseUrl::Sqlite(_) => {
+            doubts.push("one SQLite file serves one node. Fine for a small home; set HALLPASS_DATABASE_URL=postgres://… for more".to_owned());
+        }
+        DatabaseUrl::Postgres(url) => {
+            let url = url.expose_secret();
+            let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+            let is_here = host.is_empty() || host == "localhost" || host.starts_with("127.") || host == "[::1]";
+            if !is_here && !url.contains("sslmode=verify-full") {
+                doubts.push("the database is on another machine and its certificate is not checked. Add ?sslmode=verify-full to HALLPASS_DATABASE_URL".to_owned());
+            }
+        }
+    }
+    doubts
+}

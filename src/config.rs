@@ -1,0 +1,490 @@
+//! The settings: every one with its name, default, meaning, bounds and an example.
+//!
+//! Three sources speak in this order: flags, environment (`HALLPASS_…`), `hallpass.toml`. An unknown or bad
+//! setting stops the start with its name, what is wrong and an example. The table below is also what
+//! `--help` and the README are made of.
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// One setting, as operators know it.
+#[derive(Debug)]
+pub struct Setting {
+    /// The name in `hallpass.toml`; the flag has dashes, the variable is `HALLPASS_` and capitals.
+    pub name: &'static str,
+    /// What holds when nobody speaks; empty: unset.
+    pub default: &'static str,
+    /// One line of meaning.
+    pub meaning: &'static str,
+    /// A value that works.
+    pub example: &'static str,
+}
+
+impl Setting {
+    /// The environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("HALLPASS_{}", self.name.to_uppercase())
+    }
+
+    /// The flag, without its dashes in front.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+}
+
+macro_rules! settings {
+    ($($name:ident = $default:literal, $example:literal, $meaning:literal;)+) => {
+        /// Every setting there is.
+        pub const SETTINGS: &[Setting] = &[
+            $(Setting { name: stringify!($name), default: $default, meaning: $meaning, example: $example }),+
+        ];
+    };
+}
+
+settings! {
+    issuer = "http://localhost:8080", "https://id.example.com",
+        "The issuer exactly as clients see it; may have a path; https unless the host is loopback";
+    listen = "127.0.0.1:8080", "0.0.0.0:8080", "Address of the public listener";
+    management_listen = "127.0.0.1:8081", "127.0.0.1:8081", "Address for health and readiness; never public";
+    database_url = "sqlite:hallpass.db", "postgres://hallpass@db.internal/hallpass?sslmode=verify-full",
+        "Where clients, users and consents rest: sqlite:… or postgres://…";
+    redis_url = "", "redis://localhost:6379/0",
+        "Where codes and sessions rest: redis://, rediss://, redis+sentinel://host:port/service, or several nodes of a cluster separated by commas; unset: in this process";
+    keys = "keys", "/etc/hallpass/keys", "Folder of the signing keys";
+    migrations = "", "/etc/hallpass/migrations",
+        "Folder of your own migration files, applied beside the built-in ones; ./migrations if it exists";
+    trusted_proxies = "", "10.0.0.0/8,127.0.0.1/32",
+        "Networks whose X-Forwarded-For is believed, for rate limits and audit only";
+    registration = "off", "off", "Dynamic client registration: this version offers only off";
+    registration_token_file = "", "/etc/hallpass/registration-tokens", "Initial access tokens for dynamic registration, one a line";
+    unsigned_request_objects = "refuse", "refuse", "Request objects without a signature: this version offers only refuse";
+    response_types = "code", "code", "Response types on offer: this version offers only code";
+    outbound_allow = "", "10.0.0.0/8,receiver.internal",
+        "Networks or hosts that requests named by registered clients may reach although they are private";
+    outbound_ca = "", "/etc/hallpass/ca.pem", "PEM file of authorities trusted beside the system's";
+    code_lifetime = "60", "60", "Seconds an authorization code can be redeemed (5 to 600)";
+    access_token_lifetime = "600", "600", "Seconds an access token lives (30 to 86400)";
+    id_token_lifetime = "600", "600", "Seconds an id_token is good for (30 to 86400)";
+    refresh_token_idle_lifetime = "2592000", "2592000", "Seconds an unused refresh token lives (60 to 31536000)";
+    refresh_reuse_window = "10", "10", "Seconds in which a repeated refresh gets the same answer (0 to 60)";
+    session_idle_lifetime = "43200", "43200", "Seconds an unused sign-in lasts (60 to 31536000)";
+    session_lifetime = "604800", "604800", "Seconds a sign-in lasts at most (60 to 31536000)";
+}
+
+/// Where the lasting store is.
+#[derive(Clone, Debug)]
+pub enum DatabaseUrl {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// PostgreSQL; the URL may hold a password.
+    Postgres(SecretString),
+}
+
+/// Where the short-lived store is.
+#[derive(Clone, Debug)]
+pub enum EphemeralUrl {
+    /// In this process.
+    Memory,
+    /// Redis by any of the forms of `HALLPASS_REDIS_URL`; may hold a password.
+    Redis(SecretString),
+}
+
+/// All settings, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The issuer's exact text.
+    pub issuer: String,
+    /// The public listener.
+    pub listen: SocketAddr,
+    /// The listener for health and readiness.
+    pub management_listen: SocketAddr,
+    /// The lasting store.
+    pub database_url: DatabaseUrl,
+    /// The short-lived store.
+    pub redis_url: EphemeralUrl,
+    /// The folder of signing keys.
+    pub keys: PathBuf,
+    /// The admin's migration folder, if there is one.
+    pub migrations: Option<PathBuf>,
+    /// Who may say `X-Forwarded-For`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Seconds.
+    pub code_lifetime: i64,
+    /// Seconds.
+    pub access_token_lifetime: i64,
+    /// Seconds.
+    pub id_token_lifetime: i64,
+    /// Seconds.
+    pub refresh_token_idle_lifetime: i64,
+    /// Seconds; 0 turns it off.
+    pub refresh_reuse_window: i64,
+    /// Seconds.
+    pub session_idle_lifetime: i64,
+    /// Seconds.
+    pub session_lifetime: i64,
+}
+
+/// Why the start stops: one message for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// The settings as text with the place each came from.
+#[derive(Debug, Default)]
+pub struct RawConfig {
+    values: BTreeMap<&'static str, (String, String)>,
+}
+
+impl RawConfig {
+    /// Gathers the three sources. `flag` answers for the command line, `environment` is every variable of
+    /// the process, `file` the text of `hallpass.toml` with its name.
+    ///
+    /// # Errors
+    /// A setting nobody knows, in the environment or the file, and a file that is not TOML.
+    pub fn gather(
+        flag: impl Fn(&Setting) -> Option<String>,
+        environment: impl Iterator<Item = (String, String)>,
+        file: Option<(&Path, &str)>,
+    ) -> Result<Self, ConfigError> {
+        let mut values = BTreeMap::new();
+        if let Some((path, text)) = file {
+            let table: toml::Table = toml::from_str(text).map_err(|error| {
+                ConfigError(format!(
+                    "{}: not TOML: {}\n  Example: issuer = \"https://id.example.com\"",
+                    path.display(),
+                    error.message()
+                ))
+            })?;
+            for (key, value) in table {
+                let setting = SETTINGS
+                    .iter()
+                    .find(|setting| setting.name == key)
+                    .ok_or_else(|| unknown(&key, &path.display().to_string()))?;
+                let text = match value {
+                    toml::Value::String(text) => text,
+                    toml::Value::Integer(number) => number.to_string(),
+                    toml::Value::Array(items) => items
+                        .iter()
+                        .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+                        .collect::<Vec<_>>()
+                        .join(","),
+                    other => other.to_string(),
+                };
+                values.insert(setting.name, (text, format!("{} in {}", setting.name, path.display())));
+            }
+        }
+        for (variable, text) in environment.filter(|(variable, _)| variable.starts_with("HALLPASS_")) {
+            let setting = SETTINGS
+                .iter()
+                .find(|setting| setting.variable() == variable)
+                .ok_or_else(|| unknown(&variable, "the environment"))?;
+            if !text.is_empty() {
+                values.insert(setting.name, (text, variable));
+            }
+        }
+        for setting in SETTINGS {
+            if let Some(text) = flag(setting) {
+                values.insert(setting.name, (text, format!("--{}", setting.flag())));
+            }
+        }
+        Ok(Self { values })
+    }
+
+    fn text(&self, name: &'static str) -> (String, String) {
+        self.values.get(name).cloned().unwrap_or_else(|| {
+            let default = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
+            (default.to_owned(), format!("the default of {name}"))
+        })
+    }
+
+    fn parsed<T>(&self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        let (text, place) = self.text(name);
+        parse(&text).map_err(|why| {
+            let example = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.example);
+            let variable = format!("HALLPASS_{}", name.to_uppercase());
+            // A URL may hold a password, so the value itself is never repeated.
+            ConfigError(format!("{variable} (from {place}): {why}\n  Example: {variable}={example}"))
+        })
+    }
+
+    fn seconds(&self, name: &'static str, least: i64, most: i64) -> Result<i64, ConfigError> {
+        self.parsed(name, |text| match text.parse::<i64>() {
+            Ok(seconds) if (least..=most).contains(&seconds) => Ok(seconds),
+            _ => Err(format!("must be a whole number of seconds from {least} to {most}")),
+        })
+    }
+
+    fn only(&self, name: &'static str, word: &str) -> Result<(), ConfigError> {
+        self.parsed(name, |text| if text == word { Ok(()) } else { Err(format!("this version supports only {word}")) })
+    }
+
+    fn unsupported(&self, name: &'static str) -> Result<(), ConfigError> {
+        self.parsed(name, |text| {
+            if text.is_empty() { Ok(()) } else { Err("this version does not use it yet; leave it out".to_owned()) }
+        })
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first setting that is wrong, with what is wrong and an example.
+    pub fn check(&self) -> Result<Config, ConfigError> {
+        self.only("registration", "off")?;
+        self.unsupported("registration_token_file")?;
+        self.only("unsigned_request_objects", "refuse")?;
+        self.only("response_types", "code")?;
+        self.unsupported("outbound_allow")?;
+        self.unsupported("outbound_ca")?;
+        let config = Config {
+            issuer: self.parsed("issuer", issuer)?,
+            listen: self.parsed("listen", address)?,
+            management_listen: self.parsed("management_listen", address)?,
+            database_url: self.parsed("database_url", database_url)?,
+            redis_url: self.parsed("redis_url", redis_url)?,
+            keys: PathBuf::from(self.text("keys").0),
+            migrations: self.parsed("migrations", migrations)?,
+            trusted_proxies: self.parsed("trusted_proxies", networks)?,
+            code_lifetime: self.seconds("code_lifetime", 5, 600)?,
+            access_token_lifetime: self.seconds("access_token_lifetime", 30, 86_400)?,
+            id_token_lifetime: self.seconds("id_token_lifetime", 30, 86_400)?,
+            refresh_token_idle_lifetime: self.seconds("refresh_token_idle_lifetime", 60, 31_536_000)?,
+            refresh_reuse_window: self.seconds("refresh_reuse_window", 0, 60)?,
+            session_idle_lifetime: self.seconds("session_idle_lifetime", 60, 31_536_000)?,
+            session_lifetime: self.seconds("session_lifetime", 60, 31_536_000)?,
+        };
+        Ok(config)
+    }
+}
+
+fn unknown(name: &str, place: &str) -> ConfigError {
+    let bare = name.trim_start_matches("HALLPASS_").to_lowercase();
+    let nearest = SETTINGS
+        .iter()
+        .map(|setting| (strsim::levenshtein(&bare, setting.name), setting))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= 4);
+    let mut message = format!("{name} (from {place}): there is no such setting.");
+    match nearest {
+        Some((_, setting)) => {
+            let _ = write!(
+                message,
+                " Did you mean {}?\n  Example: {}={}",
+                setting.variable(),
+                setting.variable(),
+                setting.example
+            );
+        }
+        None => message
+            .push_str(" `hallpass serve --help` lists them all.\n  Example: HALLPASS_ISSUER=https://id.example.com"),
+    }
+    ConfigError(message)
+}
+
+/// The issuer keeps its exact text: clients compare it without normalization.
+fn issuer(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|_| "is not an absolute URL".to_owned())?;
+    if text.ends_with('/') {
+        return Err(
+            "must not end with a slash: clients compare the issuer letter by letter, and most write it without".into(),
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must have neither query nor fragment (OpenID Connect Discovery 3)".into());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not carry a user name or password".into());
+    }
+    let normalized = url.as_str().trim_end_matches('/');
+    if normalized != text {
+        return Err(format!("must be written in its plain form, {normalized}"));
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if crate::protocol::client::is_loopback_host(&url) => {}
+        "http" => return Err("must be https: over plain http, passwords and codes can be read on the way (only loopback hosts may use http)".into()),
+        _ => return Err("must be an https URL".into()),
+    }
+    if !url.path().bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'.' | b'_' | b'~'))
+        || url.path().contains("//")
+    {
+        return Err("its path may have only letters, digits and - . _ ~ between single slashes".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port".to_owned())
+}
+
+fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.contains(":memory:") || path.contains('?') {
+            return Err("must name a file, such as sqlite:hallpass.db, without options".into());
+        }
+        Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
+    } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        let _: Url = text
+            .parse()
+            .map_err(|_| "is not a valid URL; special characters in a password must be percent-encoded".to_owned())?;
+        Ok(DatabaseUrl::Postgres(text.to_owned().into()))
+    } else {
+        Err("must begin with sqlite: or postgres://".into())
+    }
+}
+
+fn redis_url(text: &str) -> Result<EphemeralUrl, String> {
+    if text.is_empty() {
+        return Ok(EphemeralUrl::Memory);
+    }
+    let fits =
+        text.split(',').all(|part| ["redis://", "rediss://"].iter().any(|scheme| part.trim().starts_with(scheme)))
+            || text.starts_with("redis+sentinel://");
+    if fits {
+        Ok(EphemeralUrl::Redis(text.to_owned().into()))
+    } else {
+        Err("must begin with redis://, rediss:// or redis+sentinel://".into())
+    }
+}
+
+fn migrations(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.is_empty() {
+        let default = PathBuf::from("migrations");
+        return Ok(default.is_dir().then_some(default));
+    }
+    let path = PathBuf::from(text);
+    if path.is_dir() { Ok(Some(path)) } else { Err(format!("there is no folder {}", path.display())) }
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            part.parse::<IpNet>()
+                .or_else(|_| part.parse::<std::net::IpAddr>().map(IpNet::from))
+                .map_err(|_| format!("{part:?} is not a network such as 10.0.0.0/8"))
+        })
+        .collect()
+}
+
+impl Config {
+    /// The path of the issuer: empty, or `/auth` without a slash at the end.
+    #[must_use]
+    pub fn base_path(&self) -> &str {
+        let after_scheme = self.issuer.find("://").map_or(0, |at| at + 3);
+        self.issuer[after_scheme..].find('/').map_or("", |at| &self.issuer[after_scheme + at..])
+    }
+
+    /// Scheme, host and port of the issuer, as browsers write an `Origin`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.issuer[..self.issuer.len() - self.base_path().len()]
+    }
+
+    /// Whether browsers reach us by https, so that cookies can be `Secure`.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.issuer.starts_with("https://")
+    }
+
+    /// The folder a new migration file goes to.
+    #[must_use]
+    pub fn migrations_or_default(&self) -> PathBuf {
+        self.migrations.clone().unwrap_or_else(|| PathBuf::from("migrations"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let environment = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        RawConfig::gather(|_| None, environment, None)?.check()
+    }
+
+    #[test]
+    fn the_defaults_are_sound() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.issuer, "http://localhost:8080");
+        assert_eq!((config.base_path(), config.origin()), ("", "http://localhost:8080"));
+    }
+
+    #[test]
+    fn an_issuer_may_have_a_path() {
+        let config = config(&[("HALLPASS_ISSUER", "https://id.example.com/auth")]).unwrap();
+        assert_eq!((config.base_path(), config.origin()), ("/auth", "https://id.example.com"));
+    }
+
+    #[test]
+    fn a_bad_setting_names_itself_and_gives_an_example() {
+        for (name, value) in [
+            ("HALLPASS_ISSUER", "http://id.example.com"),
+            ("HALLPASS_ISSUER", "https://id.example.com/"),
+            ("HALLPASS_ISSUER", "https://ID.example.com"),
+            ("HALLPASS_ISSUER", "https://id.example.com:443"),
+            ("HALLPASS_ISSUER", "https://id.example.com?x"),
+            ("HALLPASS_ISSUER", "id.example.com"),
+            ("HALLPASS_LISTEN", "8080"),
+            ("HALLPASS_DATABASE_URL", "mysql://x"),
+            ("HALLPASS_DATABASE_URL", "sqlite::memory:"),
+            ("HALLPASS_REDIS_URL", "localhost:6379"),
+            ("HALLPASS_MIGRATIONS", "/there/is/no/such/folder"),
+            ("HALLPASS_TRUSTED_PROXIES", "everybody"),
+            ("HALLPASS_CODE_LIFETIME", "3600"),
+            ("HALLPASS_CODE_LIFETIME", "soon"),
+            ("HALLPASS_REGISTRATION", "open"),
+        ] {
+            let message = config(&[(name, value)]).unwrap_err().to_string();
+            assert!(message.starts_with(name) && message.contains("Example: "), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_repeated() {
+        let message = config(&[("HALLPASS_DATABASE_URL", "mysql://u:hunter2@h/d")]).unwrap_err().to_string();
+        assert!(!message.contains("hunter2"), "{message}");
+        let shown = format!("{:?}", config(&[("HALLPASS_DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn an_unknown_setting_stops_the_start_and_offers_the_nearest() {
+        let message = config(&[("HALLPASS_ISUER", "https://id.example.com")]).unwrap_err().to_string();
+        assert!(message.contains("Did you mean HALLPASS_ISSUER?"), "{message}");
+        let file =
+            RawConfig::gather(|_| None, std::iter::empty(), Some((Path::new("hallpass.toml"), "colour = 'red'")));
+        assert!(file.unwrap_err().to_string().contains("hallpass.toml"));
+    }
+
+    #[test]
+    fn flags_speak_before_the_environment_and_that_before_the_file() {
+        let file = Some((
+            Path::new("hallpass.toml"),
+            "code_lifetime = 30\naccess_token_lifetime = 300\nid_token_lifetime = 100",
+        ));
+        let environment = [("HALLPASS_CODE_LIFETIME", "40"), ("HALLPASS_ACCESS_TOKEN_LIFETIME", "400")];
+        let config = RawConfig::gather(
+            |setting| (setting.name == "code_lifetime").then(|| "50".to_owned()),
+            environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())),
+            file,
+        )
+        .unwrap()
+        .check()
+        .unwrap();
+        assert_eq!((config.code_lifetime, config.access_token_lifetime, config.id_token_lifetime), (50, 400, 100));
+    }
+
+    #[test]
+    fn an_ipv6_listener_is_an_address_and_not_a_list() {
+        assert!(config(&[("HALLPASS_LISTEN", "[::1]:8080")]).unwrap().listen.is_ipv6());
+    }
+}

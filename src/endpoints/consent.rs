@@ -1,0 +1,89 @@
+//! `/consent`: what a client wants to know, in plain words, and the person's answer. OIDC Core 3.1.2.4.
+
+use crate::endpoints::flow::{self, Flow};
+use crate::protocol::authorization::{Consented, Interaction, Step};
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::response::ConsentPolicy;
+use crate::protocol::scope::in_plain_words;
+use crate::provider::Provider;
+use crate::store::interactions;
+use crate::web::answer::PageError;
+use crate::web::cookies::Browser;
+use crate::web::pages::{self, Chrome, ConsentPage, ScopeLine};
+use crate::web::request;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::sync::Arc;
+
+/// The consent page.
+///
+/// # Errors
+/// A page: the interaction is unknown, expired, or of another browser.
+pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
+    let browser = Browser::of(request.headers(), &provider.config);
+    let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let flow = Flow::continue_in(&provider, &browser, params.get("interaction"), provider.now()).await?;
+    let (Step::Consent, Some((id, _)), Some(browser_id), Some((_, user))) =
+        (flow.step(&provider), &flow.interaction, &browser.id, &flow.signed_in)
+    else {
+        return flow.go_on(&provider);
+    };
+    let web =
+        |uri: &Option<String>| uri.clone().filter(|uri| uri.starts_with("https://") || uri.starts_with("http://"));
+    let scopes =
+        flow.request.scope.tokens().filter(|token| *token != "openid").map(|token| match in_plain_words(token) {
+            Some((title, description)) => ScopeLine { title: title.to_owned(), description: description.to_owned() },
+            None => ScopeLine {
+                title: token.to_owned(),
+                description: "A permission that this service defines itself.".to_owned(),
+            },
+        });
+    let page = ConsentPage {
+        page: Chrome::new(&provider.config, format!("Allow {} to know you?", flow.client.display_name())),
+        client_name: flow.client.display_name().to_owned(),
+        client_uri: web(&flow.client.client_uri),
+        policy_uri: web(&flow.client.policy_uri),
+        tos_uri: web(&flow.client.tos_uri),
+        user_name: user.display_name().to_owned(),
+        interaction: id.expose().to_owned(),
+        csrf: browser_id.form_token(id),
+        scopes: scopes.collect(),
+        return_host: flow.address.host(),
+    };
+    Ok(pages::render(StatusCode::OK, &page, false))
+}
+
+/// What the person decided.
+///
+/// # Errors
+/// A page: the form is not ours, or the interaction has ended.
+pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
+    let now = provider.now();
+    let headers = request.headers().clone();
+    let browser = Browser::of(&headers, &provider.config);
+    let params = request::form(request).await.map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    params.refuse_duplicates().map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let flow = Flow::continue_in(&provider, &browser, params.get("interaction"), now).await?;
+    let Some((id, interaction)) = flow.interaction.clone() else {
+        return Err(PageError::Fault("a consent page without an interaction".to_owned().into()));
+    };
+    flow::check_form(&provider, &browser, &headers, &id, params.get("csrf"))?;
+    if params.get("decision") == Some("deny") {
+        return flow.refuse(&provider, Refusal::new(ErrorCode::AccessDenied, "the person did not allow it")).await;
+    }
+    let (Step::Consent, Some((session, _)), Some("allow")) =
+        (flow.step(&provider), &flow.signed_in, params.get("decision"))
+    else {
+        return flow.go_on(&provider);
+    };
+    let consented = Consented { sub: session.sub.clone(), scope: flow.request.scope.clone() };
+    if flow.client.consent == ConsentPolicy::Ask && !flow.client.always_asks() {
+        provider.directory.remember_consent(&session.sub, &flow.client.client_id, &consented.scope, now).await?;
+    }
+    let after = Interaction { consented: Some(consented), ..interaction.clone() };
+    if !interactions::update(&provider.ephemeral, &id, &interaction, &after).await? {
+        return Err(flow::already_answered(Some(&flow.client)));
+    }
+    flow.go_on(&provider)
+}

@@ -1,0 +1,65 @@
+//! Discovery at both well-known paths: OIDC Discovery 3 and 4, RFC 8414, RFC 9207.
+//!
+//! Computed from what is served: the path table, the lists of the parsers, the keys that sign now. Every default
+//! that bites when it is left out is written out.
+
+use crate::endpoints::path;
+use crate::protocol::claims::{CLAIMS_OF_SCOPES, ID_TOKEN_CLAIMS};
+use crate::protocol::pkce;
+use crate::protocol::response::{
+    ClientAuthMethod, Display, GrantType, Prompt, ResponseMode, ResponseType, SubjectType,
+};
+use crate::protocol::scope::SCOPES_SUPPORTED;
+use crate::provider::Provider;
+use crate::web::answer::json_body;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The metadata of this provider.
+#[must_use]
+pub fn metadata(provider: &Provider) -> Value {
+    let url = |path: &str| provider.url(path);
+    let algorithms: Vec<&str> =
+        provider.keys.current().algorithms(provider.now()).iter().map(|algorithm| algorithm.as_str()).collect();
+    let mut claims: Vec<&str> = ID_TOKEN_CLAIMS.to_vec();
+    claims.extend(CLAIMS_OF_SCOPES.iter().flat_map(|(_, claims)| claims.iter()));
+    json!({
+        "issuer": provider.config.issuer,
+        "authorization_endpoint": url(path::AUTHORIZE),
+        "token_endpoint": url(path::TOKEN),
+        "userinfo_endpoint": url(path::USERINFO),
+        "jwks_uri": url(path::JWKS),
+        "scopes_supported": SCOPES_SUPPORTED,
+        "response_types_supported": words(ResponseType::SUPPORTED, ResponseType::as_str),
+        "response_modes_supported": words(ResponseMode::SUPPORTED, ResponseMode::as_str),
+        "grant_types_supported": words(GrantType::SUPPORTED, GrantType::as_str),
+        "subject_types_supported": words(SubjectType::SUPPORTED, SubjectType::as_str),
+        "id_token_signing_alg_values_supported": algorithms,
+        "token_endpoint_auth_methods_supported": words(ClientAuthMethod::SUPPORTED, ClientAuthMethod::as_str),
+        "display_values_supported": words(Display::SUPPORTED, Display::as_str),
+        "prompt_values_supported": words(Prompt::SUPPORTED, Prompt::as_str),
+        "claim_types_supported": ["normal"],
+        "claims_supported": claims,
+        "code_challenge_methods_supported": pkce::METHODS_SUPPORTED,
+        "ui_locales_supported": ["en"],
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "require_request_uri_registration": false,
+        "authorization_response_iss_parameter_supported": true,
+    })
+}
+
+fn words<T: Copy>(values: &[T], word: impl Fn(T) -> &'static str) -> Vec<&'static str> {
+    values.iter().map(|value| word(*value)).collect()
+}
+
+/// The metadata document.
+pub async fn get(State(provider): State<Arc<Provider>>) -> Response {
+    let mut response = json_body(StatusCode::OK, &metadata(&provider));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}

@@ -1,0 +1,451 @@
+//! One authorization request in one browser: what `/authorize`, `/login` and `/consent` all have to know.
+//!
+//! The pages never link to one another: each sends the browser back to `/authorize?interaction=…`, which asks
+//! `next_step` again.
+
+use crate::endpoints::path;
+use crate::protocol::authorization::{AuthorizationRequest, Interaction, ReturnAddress, Situation, Step, next_step};
+use crate::protocol::claims::{User, subject_for};
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::grant::{Grant, Session};
+use crate::protocol::params::Params;
+use crate::protocol::response::ConsentPolicy;
+use crate::protocol::scope::Scope;
+use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId, SessionId, same_text};
+use crate::protocol::time::NumericDate;
+use crate::provider::{Provider, random};
+use crate::store::ephemeral::Taken;
+use crate::store::{codes, interactions, sessions};
+use crate::tokens::LONGEST_ACCESS_TOKEN;
+use crate::web::answer::{PageError, authorization_response, see_other};
+use crate::web::cookies::{self, Browser};
+use crate::web::pages::{Chrome, Link};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use std::sync::Arc;
+
+/// A request whose client and address are proven, with everything the next step depends on.
+pub struct Flow {
+    /// Who asks.
+    pub client: Arc<Client>,
+    /// What was sent.
+    pub params: Params,
+    /// Where the answer goes.
+    pub address: ReturnAddress,
+    /// What is asked.
+    pub request: AuthorizationRequest,
+    /// The live session, with its user.
+    pub signed_in: Option<(Session, Arc<User>)>,
+    hinted_subject: Option<String>,
+    remembered: Option<Arc<Scope>>,
+    /// What happened so far, if a page was needed.
+    pub interaction: Option<(InteractionId, Interaction)>,
+    now: NumericDate,
+}
+
+/// Finds the client of a request.
+///
+/// # Errors
+/// A page: without a client there is nobody to redirect to.
+pub async fn client_of(provider: &Provider, params: &Params, now: NumericDate) -> Result<Arc<Client>, PageError> {
+    if params.is_doubled("client_id") {
+        let refusal = Refusal::new(ErrorCode::InvalidRequest, "the parameter client_id was sent more than once");
+        return Err(PageError::bad_request(&refusal, None));
+    }
+    let Some(client_id) = params.get("client_id") else {
+        return Err(PageError::bad_request(&Refusal::new(ErrorCode::InvalidRequest, "client_id is missing"), None));
+    };
+    provider.directory.client(client_id, now).await?.ok_or_else(|| {
+        let shown: String = client_id.chars().take(100).collect();
+        let refusal = Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled")
+            .with_detail(format!("client_id {shown:?} has no row in clients, or disabled_at is set"));
+        let PageError::Page { mut content, note } = PageError::bad_request(&refusal, None) else {
+            return PageError::bad_request(&refusal, None);
+        };
+        content.status = StatusCode::BAD_REQUEST;
+        PageError::Page { content, note }
+    })
+}
+
+/// The live session of a browser and its user.
+///
+/// # Errors
+/// A store failed.
+pub async fn signed_in(
+    provider: &Provider,
+    session: Option<Session>,
+    now: NumericDate,
+) -> Result<Option<(Session, Arc<User>)>, PageError> {
+    let Some(session) = session.filter(|session| session.is_live(now, provider.config.session_idle_lifetime)) else {
+        return Ok(None);
+    };
+    let user = provider.directory.user(&session.sub, now).await?;
+    Ok(user.filter(|user| user.stands(session.auth_time)).map(|user| (session, user)))
+}
+
+/// The session that a browser's cookie names, live or not.
+///
+/// # Errors
+/// The store failed.
+pub async fn session_of(provider: &Provider, browser: &Browser) -> Result<Option<Session>, PageError> {
+    match &browser.session {
+        Some(id) => Ok(sessions::find(&provider.ephemeral, id).await?),
+        None => Ok(None),
+    }
+}
+
+impl Flow {
+    /// Proves client and address, reads the request, and gathers what the next step depends on.
+    ///
+    /// # Errors
+    /// A page before the address is proven, a redirect to it from then on.
+    pub async fn open(
+        provider: &Provider,
+        params: Params,
+        interaction: Option<(InteractionId, Interaction)>,
+        session: Option<Session>,
+        now: NumericDate,
+    ) -> Result<Self, PageError> {
+        let client = client_of(provider, &params, now).await?;
+        let address = ReturnAddress::of(&client, &params).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+        let refuse = |refusal| redirect(provider, &client, &address, refusal);
+        let request = AuthorizationRequest::parse(&client, &params).map_err(refuse)?;
+        let hinted_subject = match &request.id_token_hint {
+            Some(hint) => Some(hinted_subject(provider, &client, hint).map_err(refuse)?),
+            None => None,
+        };
+        let signed_in = signed_in(provider, session, now).await?;
+        let remembered = match &signed_in {
+            Some((session, _)) if client.consent == ConsentPolicy::Ask && !client.always_asks() => {
+                provider.directory.consent(&session.sub, &client.client_id, now).await?
+            }
+            _ => None,
+        };
+        Ok(Self { client, params, address, request, signed_in, hinted_subject, remembered, interaction, now })
+    }
+
+    /// The flow of an interaction that this browser may continue.
+    ///
+    /// # Errors
+    /// As `continued` and `open`.
+    pub async fn continue_in(
+        provider: &Provider,
+        browser: &Browser,
+        id: Option<&str>,
+        now: NumericDate,
+    ) -> Result<Self, PageError> {
+        let Continued { id, interaction, session } = continued(provider, browser, id, now).await?;
+        Self::open(provider, interaction.params.clone(), Some((id, interaction)), session, now).await
+    }
+
+    /// Sends the browser back to `/authorize`, where the next step is decided.
+    ///
+    /// # Errors
+    /// The address cannot stand in a header.
+    pub fn go_on(&self, provider: &Provider) -> Result<Response, PageError> {
+        let id = self.interaction.as_ref().map_or("", |(id, _)| id.expose());
+        Ok(see_other(&format!("{}?interaction={id}", provider.url(path::AUTHORIZE)))?)
+    }
+
+    /// What this browser has to do next.
+    #[must_use]
+    pub fn step(&self, provider: &Provider) -> Step {
+        let subject = self
+            .signed_in
+            .as_ref()
+            .map(|(session, _)| subject_for(&self.client, &session.sub, &provider.shared.pairwise_salt));
+        next_step(Situation {
+            client: &self.client,
+            request: &self.request,
+            session: self.signed_in.as_ref().map(|(session, _)| session),
+            subject: subject.as_deref(),
+            hinted_subject: self.hinted_subject.as_deref(),
+            interaction: self.interaction.as_ref().map(|(_, interaction)| interaction),
+            remembered: self.remembered.as_deref(),
+            now: self.now,
+        })
+    }
+
+    /// Carries out the next step: a page, a code, or a refusal.
+    ///
+    /// # Errors
+    /// A store failed, or the interaction was answered already.
+    pub async fn advance(self, provider: &Provider, browser: &Browser) -> Result<Response, PageError> {
+        match self.step(provider) {
+            Step::SignIn => self.show(provider, browser, path::LOGIN).await,
+            Step::Consent => self.show(provider, browser, path::CONSENT).await,
+            Step::Refuse(refusal) => self.refuse(provider, refusal).await,
+            Step::Issue => self.issue(provider, browser).await,
+        }
+    }
+
+    /// Sends the browser to a page, remembering the request if that has not been done.
+    async fn show(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
+        let (browser_id, is_new) = match &browser.id {
+            Some(id) => (id.clone(), false),
+            None => (BrowserId::from_random(&random::<32>()), true),
+        };
+        let (id, binds) = match self.interaction {
+            Some((id, interaction)) if interaction.browser.is_some() => (id, false),
+            Some((id, interaction)) => {
+                let bound = Interaction { browser: Some(browser_id.digest()), ..interaction.clone() };
+                if !interactions::update(&provider.ephemeral, &id, &interaction, &bound).await? {
+                    return Err(another_browser());
+                }
+                (id, true)
+            }
+            None => (start(provider, self.params, &self.client, Some(&browser_id), self.now).await?, true),
+        };
+        let mut response = see_other(&format!("{}?interaction={}", provider.url(page), id.expose()))?;
+        if is_new && binds {
+            response.headers_mut().append(header::SET_COOKIE, cookies::set_browser(&provider.config, &browser_id));
+        }
+        Ok(response)
+    }
+
+    /// Refuses at the client's address.
+    ///
+    /// # Errors
+    /// A store failed, or the interaction was answered already.
+    pub async fn refuse(self, provider: &Provider, refusal: Refusal) -> Result<Response, PageError> {
+        self.finish(provider).await?;
+        Err(redirect(provider, &self.client, &self.address, refusal))
+    }
+
+    async fn finish(&self, provider: &Provider) -> Result<(), PageError> {
+        if let Some((id, _)) = &self.interaction {
+            match interactions::finish(&provider.ephemeral, id).await? {
+                Taken::Fresh(_) => {}
+                Taken::Spent | Taken::Missing => return Err(already_answered(Some(&self.client))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Issues a code: whoever ends the interaction does it, nobody else.
+    async fn issue(self, provider: &Provider, browser: &Browser) -> Result<Response, PageError> {
+        self.finish(provider).await?;
+        let (Some((session, _)), Some(session_id)) = (&self.signed_in, &browser.session) else {
+            return Err(PageError::Fault("a code was to be issued without a session".to_owned().into()));
+        };
+        let now = self.now;
+        let lifetime = self.client.lifetimes.code.unwrap_or(provider.config.code_lifetime);
+        let grant = Grant {
+            client_id: self.client.client_id.clone(),
+            sub: session.sub.clone(),
+            scope: self.request.scope.clone(),
+            redirect_uri: self.address.sent_redirect_uri(),
+            nonce: self.request.nonce.clone(),
+            code_challenge: self.request.code_challenge.clone(),
+            auth_time: session.auth_time,
+            amr: session.amr.clone(),
+            session: session.handle,
+            issued_at: now,
+            expires_at: now.plus(lifetime),
+        };
+        let code = AuthorizationCode::from_random(&random::<32>());
+        tokio::try_join!(
+            codes::issue(&provider.ephemeral, &code, &grant, lifetime + LONGEST_ACCESS_TOKEN),
+            sessions::touch(&provider.ephemeral, session_id, session, provider.config.session_idle_lifetime, now),
+        )?;
+        let response = self.address.issue(&code, &provider.config.issuer);
+        Ok(authorization_response(response, chrome_for(provider, &self.client), self.client.display_name().to_owned()))
+    }
+}
+
+/// Remembers a request under a new id. Without a browser it is bound to the first that continues it, which is
+/// how a POST from another site has to begin.
+///
+/// # Errors
+/// The store failed.
+pub async fn start(
+    provider: &Provider,
+    params: Params,
+    client: &Client,
+    browser: Option<&BrowserId>,
+    now: NumericDate,
+) -> Result<InteractionId, PageError> {
+    let id = InteractionId::from_random(&random::<16>());
+    let interaction = Interaction {
+        params,
+        client_id: client.client_id.clone(),
+        browser: browser.map(BrowserId::digest),
+        expires_at: now.plus(interactions::LIFETIME),
+        signed_in: None,
+        consented: None,
+    };
+    interactions::start(&provider.ephemeral, &id, &interaction).await?;
+    Ok(id)
+}
+
+fn chrome_for(provider: &Provider, client: &Client) -> Chrome {
+    Chrome::new(&provider.config, format!("Continue to {}", client.display_name()))
+}
+
+/// The refusal at a proven address.
+#[must_use]
+pub fn redirect(provider: &Provider, client: &Client, address: &ReturnAddress, refusal: Refusal) -> PageError {
+    PageError::Redirect {
+        response: Box::new(address.refuse(refusal, &provider.config.issuer)),
+        chrome: Box::new(chrome_for(provider, client)),
+        client_name: client.display_name().to_owned(),
+    }
+}
+
+/// Whom an `id_token_hint` names, as the client sees them. It must be ours and this client's; it may have expired.
+fn hinted_subject(provider: &Provider, client: &Client, hint: &str) -> Result<String, Refusal> {
+    let claims = provider.keys.current().verify(hint);
+    claims
+        .filter(|claims| claims.get("iss").and_then(serde_json::Value::as_str) == Some(&provider.config.issuer))
+        .filter(|claims| claims.get("aud").and_then(serde_json::Value::as_str) == Some(&client.client_id))
+        .and_then(|claims| claims.get("sub").and_then(serde_json::Value::as_str).map(str::to_owned))
+        .ok_or(
+            const {
+                Refusal::new(
+                    ErrorCode::InvalidRequest,
+                    "id_token_hint is not an id_token of this issuer for this client",
+                )
+            },
+        )
+}
+
+/// An interaction that this browser may continue, with the session read in the same trip.
+struct Continued {
+    id: InteractionId,
+    interaction: Interaction,
+    session: Option<Session>,
+}
+
+/// Finds the interaction of a page.
+///
+/// # Errors
+/// A page: unknown or expired, answered already, begun in another browser, or the cookie is missing.
+async fn continued(
+    provider: &Provider,
+    browser: &Browser,
+    id: Option<&str>,
+    now: NumericDate,
+) -> Result<Continued, PageError> {
+    let Some(id) = id.filter(|id| id.len() < 100) else { return Err(nothing_to_continue()) };
+    let id = InteractionId::received(id);
+    let (interaction, session) = tokio::try_join!(
+        async { Ok(interactions::find(&provider.ephemeral, &id).await?) },
+        session_of(provider, browser)
+    )?;
+    let Some(interaction) = interaction else { return Err(nothing_to_continue()) };
+    match (&interaction.browser, &browser.id) {
+        (None, _) => {}
+        (Some(_), None) => return Err(no_cookie()),
+        (Some(bound), Some(this)) if bound.matches(&this.digest()) => {}
+        (Some(_), Some(_)) => return Err(another_browser()),
+    }
+    if interaction.expires_at.is_past(now) {
+        let client = provider.directory.client(&interaction.client_id, now).await?;
+        return Err(expired(client.as_deref()));
+    }
+    Ok(Continued { id, interaction, session })
+}
+
+/// Checks that a form was sent by our own page in this browser.
+///
+/// # Errors
+/// A page: the form's token or its origin is not ours.
+pub fn check_form(
+    provider: &Provider,
+    browser: &Browser,
+    headers: &HeaderMap,
+    id: &InteractionId,
+    token: Option<&str>,
+) -> Result<(), PageError> {
+    // A privacy extension may make an origin "null"; the token, bound to the cookie, decides then.
+    let origin_fits = headers
+        .get(header::ORIGIN)
+        .is_none_or(|origin| origin.as_bytes() == provider.config.origin().as_bytes() || origin.as_bytes() == b"null");
+    let token_fits = match (&browser.id, token) {
+        (Some(browser_id), Some(token)) => same_text(&browser_id.form_token(id), token),
+        _ => false,
+    };
+    if origin_fits && token_fits { Ok(()) } else { Err(foreign_form()) }
+}
+
+fn restart(client: Option<&Client>) -> Option<Link> {
+    let client = client?;
+    let url = client.initiate_login_uri.as_ref().or(client.client_uri.as_ref())?;
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    is_web.then(|| Link { url: url.clone(), label: format!("Go to {}", client.display_name()) })
+}
+
+fn nothing_to_continue() -> PageError {
+    PageError::page(
+        StatusCode::BAD_REQUEST,
+        "no_interaction",
+        "There is no sign-in to continue here",
+        "It may have been completed already, or it was too long ago.",
+        Some("Go to the service you want to use; it brings you here when you have to sign in."),
+        None,
+    )
+}
+
+fn expired(client: Option<&Client>) -> PageError {
+    PageError::page(
+        StatusCode::BAD_REQUEST,
+        "interaction_expired",
+        "This sign-in has expired",
+        "For your safety, a sign-in has to be completed within half an hour.",
+        Some("Go back to the service and start again. Nothing is lost."),
+        restart(client),
+    )
+}
+
+/// The page for a sign-in that was answered in another tab or before.
+#[must_use]
+pub fn already_answered(client: Option<&Client>) -> PageError {
+    PageError::page(
+        StatusCode::BAD_REQUEST,
+        "interaction_answered",
+        "This sign-in is complete",
+        "It was completed before, perhaps in another tab.",
+        Some("Go to the service you want to use; you may be signed in already."),
+        restart(client),
+    )
+}
+
+fn no_cookie() -> PageError {
+    PageError::page(
+        StatusCode::BAD_REQUEST,
+        "cookie_missing",
+        "Your browser did not send our cookie",
+        "Without it, nobody can know that it is you who began this sign-in.",
+        Some("Allow cookies for this site, then go back to the service and start again."),
+        None,
+    )
+}
+
+fn another_browser() -> PageError {
+    PageError::page(
+        StatusCode::BAD_REQUEST,
+        "another_browser",
+        "This sign-in was begun in another browser",
+        "It can only be continued where it was begun.",
+        Some("If somebody sent you this link, do not use it. Otherwise go to the service and start again."),
+        None,
+    )
+}
+
+fn foreign_form() -> PageError {
+    PageError::page(
+        StatusCode::FORBIDDEN,
+        "form_not_ours",
+        "This form was not accepted",
+        "It did not come from this site's own page in this browser.",
+        Some("Allow cookies for this site, then go back to the service and start again."),
+        None,
+    )
+}
+
+/// Starts a session for somebody who just proved who they are.
+#[must_use]
+pub fn new_session_id() -> SessionId {
+    SessionId::from_random(&random::<32>())
+}

@@ -1,0 +1,122 @@
+//! The doors: one file each, and the table of their paths, which the router and discovery both read.
+
+pub mod authorize;
+pub mod consent;
+pub mod discovery;
+pub mod flow;
+pub mod health;
+pub mod jwks;
+pub mod login;
+pub mod token;
+pub mod userinfo;
+
+use crate::provider::Provider;
+use crate::web::answer::{Fault, Note, PageError};
+use crate::web::edge;
+use crate::web::headers;
+use crate::web::pages;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// The paths under the issuer's own, as they are served and published.
+pub mod path {
+    /// OIDC Core 3.1.2.
+    pub const AUTHORIZE: &str = "/authorize";
+    /// RFC 6749 section 3.2.
+    pub const TOKEN: &str = "/token";
+    /// OIDC Core 5.3.
+    pub const USERINFO: &str = "/userinfo";
+    /// RFC 7517.
+    pub const JWKS: &str = "/jwks";
+    /// Ours.
+    pub const LOGIN: &str = "/login";
+    /// Ours.
+    pub const CONSENT: &str = "/consent";
+    /// OIDC Discovery 4.
+    pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+    /// RFC 8414 section 3, inserted before the issuer's path.
+    pub const OAUTH_AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+}
+
+/// The public router: every door under the issuer's path.
+pub fn public(provider: Arc<Provider>) -> Router {
+    let metadata = headers::cors(&[Method::GET]);
+    let inside = Router::new()
+        .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
+        .route(path::LOGIN, get(login::get).post(login::post))
+        .route(path::CONSENT, get(consent::get).post(consent::post))
+        .route(path::TOKEN, post(token::post).layer(headers::cors(&[Method::POST])))
+        .route(
+            path::USERINFO,
+            get(userinfo::get).post(userinfo::post).layer(headers::cors(&[Method::GET, Method::POST])),
+        )
+        .route(path::JWKS, get(jwks::get).layer(metadata.clone()))
+        .route(path::OPENID_CONFIGURATION, get(discovery::get).layer(metadata.clone()))
+        // Some clients strip no slash from the issuer, some add one to what they derive from it.
+        .route(&format!("{}/", path::OPENID_CONFIGURATION), get(discovery::get).layer(metadata.clone()))
+        .route("/assets/hallpass.css", get(async || asset("text/css; charset=utf-8", pages::STYLESHEET)))
+        .route("/assets/icon.svg", get(async || asset("image/svg+xml", pages::ICON)))
+        .route("/assets/form_post.js", get(async || asset("text/javascript; charset=utf-8", pages::FORM_POST_SCRIPT)));
+
+    let base = provider.config.base_path().to_owned();
+    let authorization_server = format!("{}{base}", path::OAUTH_AUTHORIZATION_SERVER);
+    let outside = Router::new().route(&authorization_server, get(discovery::get).layer(metadata));
+    let routes = if base.is_empty() { outside.merge(inside) } else { outside.nest(&base, inside) };
+    routes
+        .fallback(nothing_here)
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+            let cause = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned());
+            PageError::Fault(Fault::from(format!("panic: {}", cause.unwrap_or_default()))).into_response()
+        }))
+        .layer(axum::middleware::from_fn_with_state(provider.clone(), edge::edge))
+        .with_state(provider)
+}
+
+/// The router of the management listener.
+pub fn management(provider: Arc<Provider>) -> Router {
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .with_state(provider)
+}
+
+fn asset(content_type: &'static str, content: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+    ];
+    (headers, content).into_response()
+}
+
+/// An unknown path: a page for people, JSON for machines.
+async fn nothing_here(request: Request) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") {
+        return PageError::page(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing here",
+            "This address belongs to the sign-in service, but leads nowhere.",
+            Some("Go to the service you want to use; it brings you here when you have to sign in."),
+            None,
+        )
+        .into_response();
+    }
+    let body = serde_json::json!({"error": "not_found", "error_description": "there is nothing at this path"});
+    let mut response = crate::web::answer::json_body(StatusCode::NOT_FOUND, &body);
+    response.extensions_mut().insert(Note {
+        code: "not_found",
+        description: "unknown path".into(),
+        detail: None,
+        is_fault: false,
+    });
+    response
+}

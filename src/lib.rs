@@ -1,0 +1,29 @@
+//! Hallpass: an OpenID Connect provider. One binary that gives an organization's services one sign-in.
+//!
+//! | door | file | paper |
+//! | --- | --- | --- |
+//! | `/authorize` GET, POST | [`endpoints::authorize`] | RFC 6749 section 4.1.1-2; OIDC Core 3.1.2; RFC 9207 |
+//! | `/login`, `/consent` | [`endpoints::login`], [`endpoints::consent`] | OIDC Core 3.1.2.3-4 |
+//! | `/token` POST | [`endpoints::token`] | RFC 6749 section 4.1.3, 5; RFC 7636 section 4.5-6; OIDC Core 3.1.3 |
+//! | `/userinfo` GET, POST | [`endpoints::userinfo`] | OIDC Core 5.3; RFC 6750 |
+//! | `/.well-known/…` | [`endpoints::discovery`] | OIDC Discovery 3-4; RFC 8414 |
+//! | `/jwks` | [`endpoints::jwks`] | RFC 7517 |
+//! | `/health/…` (management) | [`endpoints::health`] | |
+//!
+//! Imports go downward only: `main → commands → endpoints → { caller, tokens } → { web, store, keys, passwords } →
+//! protocol → nothing`; `provider` and `config` stand beside the stair. `tests/spec/architecture.rs` keeps it so.
+
+pub mod caller;
+pub mod commands;
+pub mod config;
+pub mod endpoints;
+pub mod keys;
+pub mod logging;
+pub mod passwords;
+pub mod protocol;
+pub mod provider;
+pub mod server;
+pub mod startup;
+pub mod store;
+pub mod tokens;
+pub mod web;

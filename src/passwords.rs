@@ -1,0 +1,270 @@
+//! argon2id, and the only file that names it: passwords of people and secrets of clients.
+//!
+//! A hash costs about 20 ms and 19 MiB, so it runs off the async threads behind a gate: at most cores - 1 at
+//! a time, a bounded queue behind them, people and clients each at a gate of their own. A client's secret
+//! that was proven once is remembered by a keyed digest and costs nothing again.
+
+use crate::protocol::client::Client;
+use crate::protocol::secret::{ClientSecret, Digest, Password};
+use crate::protocol::time::NumericDate;
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+/// argon2id with 19 MiB, two passes, one lane: the first choice of the OWASP password storage cheat sheet.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+
+/// How many may wait at a gate before newcomers are turned away.
+const QUEUE: usize = 128;
+
+/// How many proven secrets are remembered.
+const REMEMBERED: u64 = 4096;
+
+/// A secret longer than this is refused without being hashed; ours have 49 characters.
+const MAX_SECRET_BYTES: usize = 1024;
+
+/// Too many hashes are waiting already: answer 503 and let the caller come again.
+#[derive(Debug, thiserror::Error)]
+#[error("too many password checks are waiting")]
+pub struct Busy;
+
+/// A gate that lets so many through at once and so many wait.
+struct Gate {
+    running: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl Gate {
+    fn new(width: usize) -> Self {
+        Self { running: Arc::new(Semaphore::new(width)), waiting: AtomicUsize::new(0) }
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let place = Place::take(&self.waiting)?;
+        let permit = self.running.clone().acquire_owned().await.map_err(|_| Busy)?;
+        drop(place);
+        // The permit goes along: a caller who hangs up does not make the hash end earlier.
+        tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permit);
+            result
+        })
+        .await
+        .map_err(|_| Busy)
+    }
+}
+
+/// A place in a gate's queue, given back when it is dropped, also by a caller who goes away.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Result<Self, Busy> {
+        let place = Self(waiting);
+        if waiting.fetch_add(1, Ordering::SeqCst) < QUEUE { Ok(place) } else { Err(Busy) }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The gates, and what was proven before.
+pub struct Passwords {
+    people: Gate,
+    clients: Gate,
+    /// Keyed digest of a proven secret → the hash that it proved.
+    proven: moka::sync::Cache<Digest, Arc<str>>,
+    /// The key of those digests, of this process only.
+    proof_key: String,
+    /// A hash that nobody's password has, for names that nobody has.
+    nobody: Arc<str>,
+    /// Hashes computed so far; budgets are asserted on it.
+    computed: Arc<AtomicU64>,
+}
+
+impl Passwords {
+    /// Gates as wide as the machine allows: cores - 1, at least one.
+    ///
+    /// # Errors
+    /// When argon2 refuses its parameters, which would be a fault of ours.
+    pub fn new() -> Result<Self, argon2::password_hash::Error> {
+        let width = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+        let proof_key = Password::from_random(&crate::provider::random::<32>()).expose().to_owned();
+        Ok(Self {
+            people: Gate::new(width),
+            clients: Gate::new(width),
+            proven: moka::sync::Cache::new(REMEMBERED),
+            nobody: hash(&proof_key)?.into(),
+            proof_key,
+            computed: Arc::new(AtomicU64::new(0)),
+        })
+    }
+
+    /// Whether `password` is the one behind `stored`. Without a stored hash (unknown user, or one without a
+    /// password) a hash is computed all the same, so that the answer takes the same time.
+    ///
+    /// # Errors
+    /// `Busy` when the queue is full.
+    pub async fn verify_person(&self, password: Password, stored: Option<&str>) -> Result<bool, Busy> {
+        let is_somebody = stored.is_some();
+        let stored = stored.map_or_else(|| self.nobody.clone(), Arc::from);
+        let counter = self.computed.clone();
+        let matches = self
+            .people
+            .run(move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+                verify(password.expose(), &stored)
+            })
+            .await?;
+        Ok(matches && is_somebody)
+    }
+
+    /// Whether `secret` is one of the client's unexpired ones.
+    ///
+    /// # Errors
+    /// `Busy` when the queue is full.
+    pub async fn verify_client(&self, client: &Client, secret: &ClientSecret, now: NumericDate) -> Result<bool, Busy> {
+        if secret.expose().len() > MAX_SECRET_BYTES {
+            return Ok(false);
+        }
+        let valid: Vec<Arc<str>> = client
+            .secrets
+            .iter()
+            .filter(|hashed| hashed.expires_at.is_none_or(|end| !end.is_past(now)))
+            .map(|hashed| hashed.secret_hash.as_str().into())
+            .collect();
+        let proof = Digest::of(&["proof", &self.proof_key, &client.client_id, secret.expose()]);
+        // A proof is worth only as long as the hash it was made against is still registered.
+        if self.proven.get(&proof).is_some_and(|hash| valid.contains(&hash)) {
+            return Ok(true);
+        }
+        let candidates = if valid.is_empty() { vec![self.nobody.clone()] } else { valid.clone() };
+        let text = Zeroizing::new(secret.expose().to_owned());
+        let counter = self.computed.clone();
+        let proven = self
+            .clients
+            .run(move || {
+                candidates.into_iter().find(|hash| {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    verify(&text, hash)
+                })
+            })
+            .await?;
+        match proven {
+            Some(hash) if valid.contains(&hash) => {
+                self.proven.insert(proof, hash);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// How many argon2 hashes this process has computed for sign-ins and clients.
+    #[must_use]
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::SeqCst)
+    }
+}
+
+fn argon2id() -> Result<Argon2<'static>, argon2::password_hash::Error> {
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(MEMORY_KIB, PASSES, 1, None)?))
+}
+
+/// Hashes a password or a secret: argon2id in PHC form, with a salt of 128 random bits.
+///
+/// # Errors
+/// When argon2 refuses the input, such as one longer than 4 GiB.
+pub fn hash(text: &str) -> Result<String, argon2::password_hash::Error> {
+    let salt = SaltString::encode_b64(&crate::provider::random::<16>())?;
+    Ok(argon2id()?.hash_password(text.as_bytes(), &salt)?.to_string())
+}
+
+/// Why a text is not a hash that can be registered; `None` when it is.
+#[must_use]
+pub fn hash_fault(text: &str) -> Option<&'static str> {
+    let Ok(parsed) = PasswordHash::new(text) else {
+        return Some("it is not a PHC string ($argon2id$v=19$m=…,t=…,p=…$salt$hash)");
+    };
+    if parsed.algorithm.as_str() != "argon2id" {
+        return Some("it is not argon2id");
+    }
+    if parsed.salt.is_none() || parsed.hash.is_none() {
+        return Some("its salt or its hash is missing");
+    }
+    match Params::try_from(&parsed) {
+        Ok(params) if params.m_cost() > 1024 * 1024 || params.t_cost() > 16 => {
+            Some("its cost is so high that checking it would stop the server")
+        }
+        Ok(_) => None,
+        Err(_) => Some("its parameters are not those of argon2"),
+    }
+}
+
+fn verify(text: &str, stored: &str) -> bool {
+    PasswordHash::new(stored).is_ok_and(|parsed| {
+        // The cost is the stored hash's own, so hashes from elsewhere keep working.
+        argon2id().is_ok_and(|argon2| argon2.verify_password(text.as_bytes(), &parsed).is_ok())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_verifies_its_text_and_nothing_else() {
+        let stored = hash("correct horse").unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(verify("correct horse", &stored));
+        for wrong in ["correct hors", "correct horse\0", "Correct horse", ""] {
+            assert!(!verify(wrong, &stored), "{wrong:?}");
+        }
+        assert!(!verify("correct horse", "not a hash"));
+    }
+
+    #[test]
+    fn only_argon2id_can_be_registered() {
+        assert_eq!(hash_fault(&hash("x").unwrap()), None);
+        for bad in [
+            "secret",
+            "$argon2i$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+            "$2b$10$abcdefghijklmnopqrstuv",
+            "$argon2id$v=19$m=19456,t=2,p=1",
+        ] {
+            assert!(hash_fault(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_turns_newcomers_away() {
+        let gate = Gate::new(1);
+        gate.waiting.store(QUEUE, Ordering::SeqCst);
+        assert!(gate.run(|| ()).await.is_err());
+        assert_eq!(gate.waiting.load(Ordering::SeqCst), QUEUE);
+        gate.waiting.store(0, Ordering::SeqCst);
+        assert!(gate.run(|| ()).await.is_ok());
+        assert_eq!(gate.waiting.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_proven_secret_is_not_hashed_again_and_is_forgotten_with_its_row() {
+        let passwords = Passwords::new().unwrap();
+        let mut client = crate::protocol::client::tests::client(&[]);
+        let secret = ClientSecret::received("s3cret");
+        client.secrets = vec![crate::protocol::client::HashedSecret {
+            secret_hash: hash("s3cret").unwrap(),
+            expires_at: Some(NumericDate(10)),
+        }];
+        assert!(passwords.verify_client(&client, &secret, NumericDate(9)).await.unwrap());
+        let before = passwords.computed();
+        assert!(passwords.verify_client(&client, &secret, NumericDate(9)).await.unwrap());
+        assert_eq!(passwords.computed(), before);
+        assert!(!passwords.verify_client(&client, &secret, NumericDate(10)).await.unwrap());
+    }
+}

@@ -1,0 +1,232 @@
+//! Claims: which scope opens which, what a person's record says, and what an `id_token` carries.
+//!
+//! OIDC Core 5.1 (standard claims), 5.4 (scopes), 2 (`id_token`), 3.1.3.6 (`at_hash`), 8.1 (pairwise subjects).
+
+use crate::protocol::client::Client;
+use crate::protocol::response::{SigningAlgorithm, SubjectType};
+use crate::protocol::scope::Scope;
+use crate::protocol::secret::{Digest, Handle};
+use crate::protocol::time::NumericDate;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256, Sha512};
+
+/// The claims each scope asks for, [OIDC Core 5.4](https://openid.net/specs/openid-connect-core-1_0.html#ScopeClaims).
+pub const CLAIMS_OF_SCOPES: &[(&str, &[&str])] = &[
+    (
+        "profile",
+        &[
+            "name",
+            "family_name",
+            "given_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "updated_at",
+        ],
+    ),
+    ("email", &["email", "email_verified"]),
+    ("address", &["address"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
+];
+
+/// Claims of the `id_token` itself that discovery lists beside those of the scopes.
+pub const ID_TOKEN_CLAIMS: &[&str] =
+    &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr"];
+
+/// A person as the claims know them.
+#[derive(Clone, Debug, Default)]
+pub struct User {
+    /// `sub`: never changed, never given to another.
+    pub sub: String,
+    /// What the person types at sign-in.
+    pub username: Option<String>,
+    /// The standard claims that are set, under their names (`address` as an object).
+    pub claims: Map<String, Value>,
+    /// argon2id in PHC form; absent: this person cannot sign in with a password.
+    pub password_hash: Option<String>,
+    /// What was issued before is dead.
+    pub tokens_valid_after: Option<NumericDate>,
+    /// Since when the person cannot sign in.
+    pub disabled_at: Option<NumericDate>,
+}
+
+impl User {
+    /// How pages call the person: name, user name or e-mail, whichever is known first.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        ["name", "preferred_username", "email"]
+            .iter()
+            .find_map(|claim| self.claims.get(*claim).and_then(Value::as_str))
+            .or(self.username.as_deref())
+            .unwrap_or(&self.sub)
+    }
+
+    /// Whether a sign-in at `auth_time` still stands.
+    #[must_use]
+    pub fn stands(&self, auth_time: NumericDate) -> bool {
+        self.disabled_at.is_none() && self.tokens_valid_after.is_none_or(|after| auth_time >= after)
+    }
+
+    /// The claims that `scope` opens, without `sub`.
+    #[must_use]
+    pub fn claims_for(&self, scope: &Scope) -> Map<String, Value> {
+        let mut claims = Map::new();
+        for (token, names) in CLAIMS_OF_SCOPES.iter().filter(|(token, _)| scope.has(token)) {
+            debug_assert!(!token.is_empty());
+            for name in *names {
+                if let Some(value) = self.claims.get(*name) {
+                    claims.insert((*name).to_owned(), value.clone());
+                }
+            }
+        }
+        claims
+    }
+}
+
+/// The `sub` that `client` sees: the local one, or one of its sector's own.
+///
+/// Pairwise: base64url of SHA-256 over salt, sector and local `sub` (43 characters).
+#[must_use]
+pub fn subject_for(client: &Client, sub: &str, pairwise_salt: &str) -> String {
+    match client.subject_type {
+        SubjectType::Public => sub.to_owned(),
+        SubjectType::Pairwise => Digest::of(&["sub", pairwise_salt, &client.sector(), sub]).as_str().to_owned(),
+    }
+}
+
+/// The `sid` that `client` sees; clients of one sector see the same, others cannot compare it.
+#[must_use]
+pub fn session_for(client: &Client, session: Handle, pairwise_salt: &str) -> String {
+    match client.subject_type {
+        SubjectType::Public => Digest::of(&["sid", pairwise_salt, "", &session.text()]).as_str().to_owned(),
+        SubjectType::Pairwise => {
+            Digest::of(&["sid", pairwise_salt, &client.sector(), &session.text()]).as_str().to_owned()
+        }
+    }
+}
+
+/// `at_hash`: the left half of the access token's hash, [OIDC Core 3.1.3.6](https://openid.net/specs/openid-connect-core-1_0.html#CodeIDToken).
+///
+/// Ed25519 hashes with SHA-512 inside, and so does its `at_hash`.
+#[must_use]
+pub fn at_hash(access_token: &str, algorithm: SigningAlgorithm) -> String {
+    match algorithm {
+        SigningAlgorithm::EdDsa => URL_SAFE_NO_PAD.encode(&Sha512::digest(access_token.as_bytes())[..32]),
+        SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 | SigningAlgorithm::Es256 => {
+            URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token.as_bytes())[..16])
+        }
+    }
+}
+
+/// What an `id_token` is made of.
+pub struct IdTokenContent<'a> {
+    /// `iss`.
+    pub issuer: &'a str,
+    /// The client it is for: `aud`.
+    pub client: &'a Client,
+    /// `sub` as this client sees it.
+    pub subject: &'a str,
+    /// `sid` as this client sees it.
+    pub sid: Option<&'a str>,
+    /// `auth_time`.
+    pub auth_time: NumericDate,
+    /// `amr`.
+    pub amr: &'a [String],
+    /// `nonce`, unchanged.
+    pub nonce: Option<&'a str>,
+    /// The access token issued beside it, for `at_hash`.
+    pub access_token: Option<&'a str>,
+    /// Claims of the scopes, when the client's row wants them here too.
+    pub further: Map<String, Value>,
+    /// `iat`.
+    pub issued_at: NumericDate,
+    /// `exp`.
+    pub expires_at: NumericDate,
+}
+
+impl IdTokenContent<'_> {
+    /// The claims set, [OIDC Core 2](https://openid.net/specs/openid-connect-core-1_0.html#IDToken). There is no
+    /// `nbf`: it only makes clocks that differ by a second refuse the token.
+    #[must_use]
+    pub fn claims(&self) -> Map<String, Value> {
+        let mut claims = self.further.clone();
+        claims.insert("iss".into(), json!(self.issuer));
+        claims.insert("sub".into(), json!(self.subject));
+        claims.insert("aud".into(), json!(self.client.client_id));
+        claims.insert("exp".into(), json!(self.expires_at));
+        claims.insert("iat".into(), json!(self.issued_at));
+        claims.insert("auth_time".into(), json!(self.auth_time));
+        claims.insert("amr".into(), json!(self.amr));
+        if let Some(nonce) = self.nonce {
+            claims.insert("nonce".into(), json!(nonce));
+        }
+        if let Some(sid) = self.sid {
+            claims.insert("sid".into(), json!(sid));
+        }
+        if let Some(token) = self.access_token {
+            claims.insert("at_hash".into(), json!(at_hash(token, self.client.id_token_signed_response_alg)));
+        }
+        claims
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::client::tests::client;
+
+    #[test]
+    fn a_scope_opens_its_claims_and_no_others() {
+        let user = User {
+            claims: serde_json::from_value(
+                json!({"name": "Alice", "email": "a@example.com", "email_verified": true, "updated_at": 5}),
+            )
+            .unwrap(),
+            ..User::default()
+        };
+        let names = |scope: &str| user.claims_for(&Scope::parse(scope).unwrap()).keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names("openid"), Vec::<String>::new());
+        assert_eq!(names("openid email"), ["email", "email_verified"]);
+        assert_eq!(names("openid profile"), ["name", "updated_at"]);
+    }
+
+    #[test]
+    fn at_hash_is_the_example_of_the_specification() {
+        // OIDC Core appendix A.4 gives an id_token and its access token.
+        assert_eq!(
+            at_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", SigningAlgorithm::Rs256),
+            "77QmUPtjPfzWtF2AnpK9RQ"
+        );
+    }
+
+    #[test]
+    fn pairwise_subjects_differ_between_sectors_and_stay_the_same_within_one() {
+        let mut one = client(&["https://a.example/cb"]);
+        one.subject_type = SubjectType::Pairwise;
+        let mut same_sector = client(&["https://a.example/other"]);
+        same_sector.subject_type = SubjectType::Pairwise;
+        let mut other = client(&["https://b.example/cb"]);
+        other.subject_type = SubjectType::Pairwise;
+        assert_eq!(subject_for(&one, "u", "salt"), subject_for(&same_sector, "u", "salt"));
+        assert_ne!(subject_for(&one, "u", "salt"), subject_for(&other, "u", "salt"));
+        assert_ne!(subject_for(&one, "u", "salt"), "u");
+        assert_ne!(session_for(&one, Handle([1; 16]), "salt"), session_for(&other, Handle([1; 16]), "salt"));
+    }
+
+    #[test]
+    fn what_ended_before_the_sign_in_does_not_end_it() {
+        let mut user = User { tokens_valid_after: Some(NumericDate(100)), ..User::default() };
+        assert!(!user.stands(NumericDate(99)));
+        assert!(user.stands(NumericDate(100)));
+        user.disabled_at = Some(NumericDate(1));
+        assert!(!user.stands(NumericDate(100)));
+    }
+}

@@ -1,0 +1,309 @@
+//! A registered client: its policy, and which addresses are its own.
+//!
+//! Field names are the registered metadata names (RFC 7591, OIDC Registration 2); the row they come from is
+//! read in `store/clients.rs`.
+
+use crate::protocol::response::{
+    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
+    SigningAlgorithm, SubjectType,
+};
+use crate::protocol::scope::Scope;
+use crate::protocol::time::NumericDate;
+
+/// A hashed client secret; several may be valid at once, so that a change needs no outage.
+#[derive(Clone)]
+pub struct HashedSecret {
+    /// argon2id in PHC form.
+    pub secret_hash: String,
+    /// `client_secret_expires_at`; `None` (0 in the row): never.
+    pub expires_at: Option<NumericDate>,
+}
+
+/// How long things issued to a client live, in seconds; `None`: as the settings say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lifetimes {
+    /// `clients.code_lifetime`.
+    pub code: Option<i64>,
+    /// `clients.access_token_lifetime`.
+    pub access_token: Option<i64>,
+    /// `clients.id_token_lifetime`.
+    pub id_token: Option<i64>,
+}
+
+/// A client that may use this provider.
+#[derive(Clone)]
+pub struct Client {
+    /// `client_id`.
+    pub client_id: String,
+    /// `client_name`: what people read on the pages.
+    pub client_name: String,
+    /// `application_type`.
+    pub application_type: ApplicationType,
+    /// `token_endpoint_auth_method`.
+    pub token_endpoint_auth_method: ClientAuthMethod,
+    /// `grant_types`; words we do not serve are left out.
+    pub grant_types: Vec<GrantType>,
+    /// Whether `refresh_token` is among the registered grant types.
+    pub may_refresh: bool,
+    /// `response_types`.
+    pub response_types: Vec<ResponseType>,
+    /// `scope`: the most the client can be given.
+    pub scope: Scope,
+    /// `id_token_signed_response_alg`.
+    pub id_token_signed_response_alg: SigningAlgorithm,
+    /// `pkce`.
+    pub pkce: PkcePolicy,
+    /// `consent`.
+    pub consent: ConsentPolicy,
+    /// `access_token_format`.
+    pub access_token_format: AccessTokenFormat,
+    /// `claims_in_id_token`: whether the claims of the scopes stand in the `id_token` too.
+    pub claims_in_id_token: bool,
+    /// `subject_type`.
+    pub subject_type: SubjectType,
+    /// `sector_identifier`: whose pairwise subjects this client shares; the host of its address by default.
+    pub sector_identifier: Option<String>,
+    /// `default_max_age`, seconds.
+    pub default_max_age: Option<i64>,
+    /// The lifetimes that differ from the settings.
+    pub lifetimes: Lifetimes,
+    /// `client_uri`: its home page.
+    pub client_uri: Option<String>,
+    /// `policy_uri`.
+    pub policy_uri: Option<String>,
+    /// `tos_uri`.
+    pub tos_uri: Option<String>,
+    /// `initiate_login_uri`: where a sign-in can be started over.
+    pub initiate_login_uri: Option<String>,
+    /// `client_redirect_uris`.
+    pub redirect_uris: Vec<String>,
+    /// `client_post_logout_redirect_uris`.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// `client_secrets`.
+    pub secrets: Vec<HashedSecret>,
+    /// `tokens_valid_after`: what was issued before is dead.
+    pub tokens_valid_after: Option<NumericDate>,
+    /// `disabled_at`.
+    pub disabled_at: Option<NumericDate>,
+}
+
+impl Client {
+    /// Whether the client cannot keep a secret, so that only its address proves anything.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.token_endpoint_auth_method == ClientAuthMethod::None
+    }
+
+    /// Whether an authorization request must bring a `code_challenge`: the row's word, and always for
+    /// public clients (RFC 9700 section 2.1.1).
+    #[must_use]
+    pub fn must_use_pkce(&self) -> bool {
+        self.is_public() || self.pkce == PkcePolicy::Required
+    }
+
+    /// The registered address that `redirect_uri` is, compared byte by byte. For a native client with a
+    /// loopback IP literal the port is free ([RFC 8252 section 7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
+    #[must_use]
+    pub fn owns_redirect_uri(&self, redirect_uri: &str) -> bool {
+        self.redirect_uris.iter().any(|registered| {
+            registered == redirect_uri
+                || (self.application_type == ApplicationType::Native
+                    && match (without_loopback_port(registered), without_loopback_port(redirect_uri)) {
+                        (Some(one), Some(other)) => one == other,
+                        _ => false,
+                    })
+        })
+    }
+
+    /// Whether a person must be asked even though the answer could be remembered: a native client that
+    /// cannot prove who it is ([RFC 8252 section 8.6](https://www.rfc-editor.org/rfc/rfc8252#section-8.6)).
+    #[must_use]
+    pub fn always_asks(&self) -> bool {
+        self.application_type == ApplicationType::Native && self.is_public()
+    }
+
+    /// The name people read: the registered one, or the id where there is none.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        if self.client_name.is_empty() { &self.client_id } else { &self.client_name }
+    }
+
+    /// Whose pairwise subjects this client shares ([OIDC Core 8.1](https://openid.net/specs/openid-connect-core-1_0.html#PairwiseAlg)).
+    #[must_use]
+    pub fn sector(&self) -> String {
+        self.sector_identifier
+            .clone()
+            .or_else(|| {
+                self.redirect_uris.first().and_then(|uri| url::Url::parse(uri).ok()?.host_str().map(str::to_owned))
+            })
+            .unwrap_or_else(|| self.client_id.clone())
+    }
+}
+
+/// Scheme and host, and everything behind the port, of an `http` address with a loopback IP literal.
+fn without_loopback_port(uri: &str) -> Option<(&str, &str)> {
+    for origin in ["http://127.0.0.1", "http://[::1]"] {
+        let Some(rest) = uri.strip_prefix(origin) else { continue };
+        let behind = match rest.strip_prefix(':') {
+            Some(port_and_more) => {
+                let digits = port_and_more.bytes().take_while(u8::is_ascii_digit).count();
+                let (port, behind) = port_and_more.split_at(digits);
+                if port.parse::<u16>().is_err() {
+                    return None;
+                }
+                behind
+            }
+            None => rest,
+        };
+        // Anything but a path, a query or the end would make it another authority ("127.0.0.1.evil", "127.0.0.1@evil").
+        if behind.is_empty() || behind.starts_with('/') || behind.starts_with('?') {
+            return Some((origin, behind));
+        }
+    }
+    None
+}
+
+/// Why a text cannot be registered as a redirect URI; `None` when it can.
+///
+/// [RFC 6749 section 3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2), RFC 9700 section 2.6, RFC 8252 section 7.1.
+#[must_use]
+pub fn redirect_uri_fault(uri: &str, application_type: ApplicationType) -> Option<&'static str> {
+    if !uri.bytes().all(|b| (0x21..0x7f).contains(&b)) {
+        return Some("it has a space or a character outside ASCII");
+    }
+    if uri.contains('#') {
+        return Some("it has a fragment (#), which RFC 6749 section 3.1.2 forbids");
+    }
+    if uri.contains('*') {
+        return Some("it has a wildcard; addresses are compared exactly, register each one");
+    }
+    let Ok(url) = url::Url::parse(uri) else {
+        return Some("it is not an absolute URI");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some("it carries a user name or a password");
+    }
+    match url.scheme() {
+        "https" => None,
+        "http" if is_loopback_host(&url) => None,
+        "http" => Some("it is plain http to another machine, where a code can be read on the way; use https"),
+        "javascript" | "data" | "file" | "blob" | "vbscript" | "about" => {
+            Some("its scheme is not one that answers can be sent to")
+        }
+        scheme if application_type == ApplicationType::Native => {
+            if scheme.contains('.') {
+                None
+            } else {
+                Some("a private scheme must be a reversed domain name such as com.example.app (RFC 8252 section 7.1)")
+            }
+        }
+        _ => Some("only native clients may use a scheme of their own"),
+    }
+}
+
+/// Whether an address names this machine itself: a loopback IP literal or `localhost`.
+#[must_use]
+pub fn is_loopback_host(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A client as its row's defaults make it.
+    pub(crate) fn client(redirect_uris: &[&str]) -> Client {
+        Client {
+            client_id: "reports".into(),
+            client_name: "Reports".into(),
+            application_type: ApplicationType::Web,
+            token_endpoint_auth_method: ClientAuthMethod::ClientSecretBasic,
+            grant_types: vec![GrantType::AuthorizationCode],
+            may_refresh: false,
+            response_types: vec![ResponseType::Code],
+            scope: Scope::parse("openid profile email").unwrap(),
+            id_token_signed_response_alg: SigningAlgorithm::Rs256,
+            pkce: PkcePolicy::Required,
+            consent: ConsentPolicy::Ask,
+            access_token_format: AccessTokenFormat::Opaque,
+            claims_in_id_token: false,
+            subject_type: SubjectType::Public,
+            sector_identifier: None,
+            default_max_age: None,
+            lifetimes: Lifetimes::default(),
+            client_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            initiate_login_uri: None,
+            redirect_uris: redirect_uris.iter().map(|&uri| uri.to_owned()).collect(),
+            post_logout_redirect_uris: Vec::new(),
+            secrets: Vec::new(),
+            tokens_valid_after: None,
+            disabled_at: None,
+        }
+    }
+
+    #[test]
+    fn a_redirect_uri_is_compared_byte_by_byte() {
+        let client = client(&["https://a.example/cb?x=1"]);
+        assert!(client.owns_redirect_uri("https://a.example/cb?x=1"));
+        for other in [
+            "https://a.example/cb",
+            "https://a.example/cb?x=1&y=2",
+            "https://A.example/cb?x=1",
+            "https://a.example:443/cb?x=1",
+            "https://a.example/cb/?x=1",
+            "https://a.example/./cb?x=1",
+            "https://a.example/cb?x=1#",
+            "https://user@a.example/cb?x=1",
+        ] {
+            assert!(!client.owns_redirect_uri(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_port_is_free_only_for_native_clients_with_a_loopback_literal() {
+        let mut client = client(&["http://127.0.0.1/cb", "http://[::1]:1/cb", "http://localhost:1/cb"]);
+        assert!(!client.owns_redirect_uri("http://127.0.0.1:5000/cb"));
+        client.application_type = ApplicationType::Native;
+        assert!(client.owns_redirect_uri("http://127.0.0.1:5000/cb"));
+        assert!(client.owns_redirect_uri("http://[::1]:5000/cb"));
+        for other in [
+            "http://localhost:5000/cb",
+            "http://127.0.0.1:5000/other",
+            "http://127.0.0.1:99999/cb",
+            "http://127.0.0.1:/cb",
+            "http://127.0.0.1:50@evil.example/cb",
+            "http://127.0.0.1.evil.example/cb",
+            "http://127.0.0.2:5000/cb",
+            "https://127.0.0.1:5000/cb",
+        ] {
+            assert!(!client.owns_redirect_uri(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_registered_say_why() {
+        let web = ApplicationType::Web;
+        assert_eq!(redirect_uri_fault("https://a.example/cb", web), None);
+        assert_eq!(redirect_uri_fault("http://localhost:3000/cb", web), None);
+        assert_eq!(redirect_uri_fault("com.example.app:/cb", ApplicationType::Native), None);
+        for bad in [
+            "http://a.example/cb",
+            "https://a.example/cb#x",
+            "https://*.example/cb",
+            "/cb",
+            "javascript:alert(1)",
+            "https://u:p@a.example/",
+            "com.example.app:/cb",
+            "https://a.example/c b",
+        ] {
+            assert!(redirect_uri_fault(bad, web).is_some(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! How a request is refused: the codes of the specifications, and who is told what.
+//!
+//! A `Refusal` is for the client (code, description) with a `detail` for the operator's log only.
+//! Which answer it becomes (JSON, redirect, page) is decided in `web/answer.rs`.
+
+use std::borrow::Cow;
+
+/// The error codes of the specifications we serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// [RFC 6749 section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1) and 5.2; RFC 6750 section 3.1.
+    InvalidRequest,
+    /// [RFC 6749 section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+    InvalidClient,
+    /// [RFC 6749 section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+    InvalidGrant,
+    /// [RFC 6749 section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1) and 5.2.
+    UnauthorizedClient,
+    /// [RFC 6749 section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+    UnsupportedGrantType,
+    /// [RFC 6749 section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1).
+    UnsupportedResponseType,
+    /// [RFC 6749 section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1).
+    AccessDenied,
+    /// [RFC 6749 section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1) and 5.2.
+    InvalidScope,
+    /// [RFC 6749 section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1).
+    ServerError,
+    /// [RFC 6749 section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1).
+    TemporarilyUnavailable,
+    /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
+    LoginRequired,
+    /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
+    ConsentRequired,
+    /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
+    AccountSelectionRequired,
+    /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
+    RequestNotSupported,
+    /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
+    RequestUriNotSupported,
+    /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
+    RegistrationNotSupported,
+    /// [RFC 6750 section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
+    InvalidToken,
+    /// [RFC 6750 section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
+    InsufficientScope,
+}
+
+impl ErrorCode {
+    /// The registered word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::AccessDenied => "access_denied",
+            Self::InvalidScope => "invalid_scope",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::AccountSelectionRequired => "account_selection_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+        }
+    }
+
+    /// The HTTP status of the code in an answer that is not a redirect.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InvalidClient | Self::InvalidToken => 401,
+            Self::InsufficientScope => 403,
+            Self::ServerError => 500,
+            Self::TemporarilyUnavailable => 503,
+            _ => 400,
+        }
+    }
+}
+
+/// A request refused for a reason the client is told.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The specification's word.
+    pub code: ErrorCode,
+    /// A sentence for the client's developer: ASCII without `"` and `\` (RFC 6749 section 5.2), and no secret.
+    pub description: Cow<'static, str>,
+    /// What the operator's log says beyond that: what was sent, what was expected. No secret either.
+    pub detail: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal with a fixed description.
+    #[must_use]
+    pub const fn new(code: ErrorCode, description: &'static str) -> Self {
+        Self { code, description: Cow::Borrowed(description), detail: None }
+    }
+
+    /// A refusal whose description names something; characters the RFC forbids there are replaced.
+    #[must_use]
+    pub fn naming(code: ErrorCode, description: &str) -> Self {
+        let safe = description
+            .chars()
+            .map(|c| match c {
+                '"' | '\\' => '\'',
+                ' '..='~' => c,
+                _ => '?',
+            })
+            .take(400)
+            .collect::<String>();
+        Self { code, description: Cow::Owned(safe), detail: None }
+    }
+
+    /// The same refusal with a detail for the log.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_keeps_to_the_characters_rfc_6749_5_2_allows() {
+        let refusal = Refusal::naming(ErrorCode::InvalidRequest, "a \"quoted\\\r\n\u{e9}\" name");
+        assert!(refusal.description.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\'));
+    }
+}

@@ -1,0 +1,16 @@
+//! What the specifications say: the words, the rules and the decisions, as types and pure functions.
+//!
+//! Nothing here reads a clock, throws dice, opens a connection or knows HTTP, so every rule can be
+//! tested as a table. The direction is kept by `tests/spec/architecture.rs`.
+
+pub mod authorization;
+pub mod claims;
+pub mod client;
+pub mod error;
+pub mod grant;
+pub mod params;
+pub mod pkce;
+pub mod response;
+pub mod scope;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,228 @@
+//! The closed lists of the specifications. What is not supported has no variant and fails at the door;
+//! discovery publishes each list's `SUPPORTED`.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! words {
+    (
+        $(#[$documentation:meta])*
+        $name:ident { $($(#[$variant_documentation:meta])* $variant:ident = $word:literal),+ $(,)? }
+    ) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_documentation])* #[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            /// Every value that is served, in the order it is published.
+            pub const SUPPORTED: &[Self] = &[$(Self::$variant),+];
+
+            /// The registered word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+
+            /// Reads the registered word, to the letter.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::SUPPORTED.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// [RFC 6749 section 3.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.1).
+    ResponseType {
+        /// The authorization code flow.
+        Code = "code",
+    }
+}
+words! {
+    /// How the answer travels: [OAuth 2.0 Multiple Response Types 2.1](https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html),
+    /// [Form Post Response Mode](https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html).
+    ResponseMode {
+        /// In the query of the `redirect_uri`; the default for `code`.
+        Query = "query",
+        /// As a form that the browser posts.
+        FormPost = "form_post",
+    }
+}
+words! {
+    /// [RFC 6749 section 1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3).
+    GrantType {
+        /// [RFC 6749 section 4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3).
+        AuthorizationCode = "authorization_code",
+    }
+}
+words! {
+    /// [OIDC Core 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest), `prompt`.
+    Prompt {
+        /// No page may be shown.
+        None = "none",
+        /// Sign in again.
+        Login = "login",
+        /// Ask again.
+        Consent = "consent",
+        /// Choose an account.
+        SelectAccount = "select_account",
+    }
+}
+words! {
+    /// [OIDC Core 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest), `display`: our
+    /// pages fit every one of them.
+    Display {
+        /// A full page.
+        Page = "page",
+        /// A small window.
+        Popup = "popup",
+        /// A touch screen.
+        Touch = "touch",
+        /// A feature phone.
+        Wap = "wap",
+    }
+}
+words! {
+    /// How a client proves who it is: [OIDC Core 9](https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication).
+    ClientAuthMethod {
+        /// The secret in the `Authorization` header; the default.
+        ClientSecretBasic = "client_secret_basic",
+        /// The secret in the body.
+        ClientSecretPost = "client_secret_post",
+        /// A public client: PKCE stands in.
+        None = "none",
+    }
+}
+words! {
+    /// The algorithms that an `id_token` can be signed with, [RFC 7518 section 3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1), RFC 8037.
+    SigningAlgorithm {
+        /// RSASSA-PKCS1-v1_5 with SHA-256; the default, and what every client must understand.
+        Rs256 = "RS256",
+        /// RSASSA-PSS with SHA-256.
+        Ps256 = "PS256",
+        /// ECDSA with P-256 and SHA-256.
+        Es256 = "ES256",
+        /// Ed25519.
+        EdDsa = "EdDSA",
+    }
+}
+words! {
+    /// [OIDC Registration 2](https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata), `application_type`.
+    ApplicationType {
+        /// Runs on a server or in a browser; the default.
+        Web = "web",
+        /// Runs on the person's own machine.
+        Native = "native",
+    }
+}
+words! {
+    /// [OIDC Core 8](https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes).
+    SubjectType {
+        /// The same `sub` for every client; the default.
+        Public = "public",
+        /// A `sub` of its own for each sector.
+        Pairwise = "pairwise",
+    }
+}
+words! {
+    /// Whether a client must send a `code_challenge`; public clients always must.
+    PkcePolicy {
+        /// RFC 9700 section 2.1.1; the default.
+        Required = "required",
+        /// For confidential clients whose library cannot.
+        Optional = "optional",
+    }
+}
+words! {
+    /// Whether a person is asked before a client learns about them.
+    ConsentPolicy {
+        /// Ask once per client and scope; the default.
+        Ask = "ask",
+        /// The organisation's own service: never ask.
+        Skip = "skip",
+    }
+}
+words! {
+    /// The form of a client's access tokens.
+    AccessTokenFormat {
+        /// A random text; the default.
+        Opaque = "opaque",
+        /// [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068).
+        Jwt = "jwt",
+    }
+}
+
+impl fmt::Display for PromptSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, prompt) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str(" ")?;
+            }
+            formatter.write_str(prompt.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// The values of one `prompt` parameter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PromptSet(Vec<Prompt>);
+
+impl PromptSet {
+    /// Reads the space-separated list.
+    ///
+    /// # Errors
+    /// The reason for `invalid_request`: an unknown word, or `none` beside another.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let mut prompts = Vec::new();
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            let prompt = Prompt::parse(word).ok_or("prompt has an unknown value")?;
+            if !prompts.contains(&prompt) {
+                prompts.push(prompt);
+            }
+        }
+        if prompts.len() > 1 && prompts.contains(&Prompt::None) {
+            return Err("prompt=none cannot be combined with another value");
+        }
+        Ok(Self(prompts))
+    }
+
+    /// Whether `prompt` is among them.
+    #[must_use]
+    pub fn has(&self, prompt: Prompt) -> bool {
+        self.0.contains(&prompt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn none_stands_alone() {
+        assert!(PromptSet::parse("none").unwrap().has(Prompt::None));
+        assert!(PromptSet::parse("none login").is_err());
+        assert!(PromptSet::parse("login consent").unwrap().has(Prompt::Consent));
+        assert!(PromptSet::parse("create").is_err());
+    }
+
+    #[test]
+    fn every_supported_word_reads_as_itself() {
+        for algorithm in SigningAlgorithm::SUPPORTED {
+            assert_eq!(SigningAlgorithm::parse(algorithm.as_str()), Some(*algorithm));
+        }
+        assert_eq!(SigningAlgorithm::parse("none"), None);
+        assert_eq!(SigningAlgorithm::parse("rs256"), None);
+    }
+}

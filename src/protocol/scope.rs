@@ -1,0 +1,139 @@
+//! Scopes: what a client asks to do or to know, RFC 6749 section 3.3 and OIDC Core 5.4.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The scopes that discovery publishes. `offline_access` is understood, and granted where a refresh token can follow.
+pub const SCOPES_SUPPORTED: &[&str] = &["openid", "profile", "email", "address", "phone"];
+
+/// A list of scope tokens without repetition, in the order they were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Scope(Vec<String>);
+
+impl Scope {
+    /// Reads a space-separated list.
+    ///
+    /// # Errors
+    /// The reason for `invalid_scope`: a character outside [RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3).
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let legal = |b: u8| b == 0x21 || (0x23..=0x5b).contains(&b) || (0x5d..=0x7e).contains(&b) || b == b' ';
+        if text.bytes().all(legal) {
+            Ok(Self::from(text.to_owned()))
+        } else {
+            Err("scope has a character that RFC 6749 section 3.3 does not allow")
+        }
+    }
+
+    /// Whether `token` is in the list.
+    #[must_use]
+    pub fn has(&self, token: &str) -> bool {
+        self.0.iter().any(|t| t == token)
+    }
+
+    /// The tokens in their order.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// True when no token is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tokens that are in `allowed` too.
+    #[must_use]
+    pub fn within(&self, allowed: &Self) -> Self {
+        Self(self.0.iter().filter(|token| allowed.has(token)).cloned().collect())
+    }
+
+    /// The list without `token`.
+    #[must_use]
+    pub fn without(&self, token: &str) -> Self {
+        Self(self.0.iter().filter(|t| *t != token).cloned().collect())
+    }
+
+    /// This list and what `other` has beyond it.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut tokens = self.0.clone();
+        tokens.extend(other.0.iter().filter(|token| !self.has(token)).cloned());
+        Self(tokens)
+    }
+
+    /// Whether every token of this list is in `other`.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.iter().all(|token| other.has(token))
+    }
+}
+
+impl From<String> for Scope {
+    fn from(text: String) -> Self {
+        let mut tokens: Vec<String> = Vec::new();
+        for token in text.split(' ').filter(|token| !token.is_empty()) {
+            if !tokens.iter().any(|t| t == token) {
+                tokens.push(token.to_owned());
+            }
+        }
+        Self(tokens)
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.to_string()
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join(" "))
+    }
+}
+
+/// What a scope means to the person who is asked: a title and a sentence.
+#[must_use]
+pub fn in_plain_words(token: &str) -> Option<(&'static str, &'static str)> {
+    match token {
+        "profile" => Some((
+            "Your profile",
+            "Your name and other details of your profile, such as picture, website and language.",
+        )),
+        "email" => Some(("Your e-mail address", "Your e-mail address and whether it has been verified.")),
+        "address" => Some(("Your postal address", "The postal address in your profile.")),
+        "phone" => Some(("Your phone number", "Your phone number and whether it has been verified.")),
+        "offline_access" => Some((
+            "Access while you are away",
+            "Stay connected to your account when you are not using it, until you or an administrator end this.",
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_scope_counts_once_and_the_order_is_kept() {
+        assert_eq!(Scope::parse("openid  email openid").unwrap().to_string(), "openid email");
+    }
+
+    #[test]
+    fn quotes_and_controls_are_refused() {
+        for bad in ["a\"b", "a\\b", "a\nb", "ä"] {
+            assert!(Scope::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn within_narrows_and_union_widens() {
+        let asked = Scope::parse("openid email admin").unwrap();
+        let allowed = Scope::parse("openid profile email").unwrap();
+        assert_eq!(asked.within(&allowed).to_string(), "openid email");
+        assert!(asked.within(&allowed).is_within(&allowed));
+        assert_eq!(allowed.union(&asked).to_string(), "openid profile email admin");
+    }
+}

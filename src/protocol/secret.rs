@@ -1,0 +1,299 @@
+//! Values that let somebody in: codes, tokens, secrets, session ids.
+//!
+//! Each is a type that cannot be printed, rests as a SHA-256 digest, and is compared in constant time.
+//! The prefixes let secret scanners find a leaked one. Where the random bytes come from is the
+//! caller's affair (`Provider::random`).
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// A SHA-256 digest as base64url (43 characters): what rests instead of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of `parts`, each preceded by its length so that no two lists collide.
+    #[must_use]
+    pub fn of(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(URL_SAFE_NO_PAD.encode(hash.finalize()))
+    }
+
+    /// The base64url text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Compares without revealing by its duration where the two differ.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+/// Compares two texts in time that depends on their lengths only.
+#[must_use]
+pub fn same_text(left: &str, right: &str) -> bool {
+    left.as_bytes().ct_eq(right.as_bytes()).into()
+}
+
+macro_rules! secret {
+    ($(#[$documentation:meta])* $name:ident, $prefix:literal) => {
+        $(#[$documentation])*
+        #[derive(Clone)]
+        pub struct $name(Zeroizing<String>);
+
+        impl $name {
+            /// What each of these begins with.
+            pub const PREFIX: &str = $prefix;
+
+            /// A new one from random bytes: the prefix and their base64url.
+            #[must_use]
+            pub fn from_random(bytes: &[u8]) -> Self {
+                let mut text = String::with_capacity($prefix.len() + bytes.len() * 4 / 3 + 1);
+                text.push_str($prefix);
+                URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+                Self(Zeroizing::new(text))
+            }
+
+            /// One that somebody presents; nothing is checked yet.
+            #[must_use]
+            pub fn received(text: impl Into<String>) -> Self {
+                Self(Zeroizing::new(text.into()))
+            }
+
+            /// The secret itself. Leaking it compromises what it opens: hand it to its owner only.
+            #[must_use]
+            pub fn expose(&self) -> &str {
+                &self.0
+            }
+
+            /// What rests in a store instead of it.
+            #[must_use]
+            pub fn digest(&self) -> Digest {
+                Digest::of(&[stringify!($name), &self.0])
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+    };
+}
+
+secret!(
+    /// An authorization code: 256 random bits.
+    ///
+    /// [RFC 6749 section 1.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-1.3.1), section 10.5.
+    AuthorizationCode,
+    "hp_ac_"
+);
+secret!(
+    /// An opaque access token, [RFC 6749 section 1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4).
+    ///
+    /// It carries the handles of its grant and its session in front of 256 random bits (`AccessTokenParts`),
+    /// so that the record and both markers that could end it are read in one trip.
+    AccessToken,
+    "hp_at_"
+);
+secret!(
+    /// A client's secret: 256 random bits when we make it.
+    ClientSecret,
+    "hp_cs_"
+);
+secret!(
+    /// The value of the session cookie: 256 random bits.
+    SessionId,
+    "hp_si_"
+);
+secret!(
+    /// The value of the cookie that binds interactions to one browser: 256 random bits.
+    BrowserId,
+    "hp_br_"
+);
+secret!(
+    /// The id of one authorization request under way, as it stands in the URL of the login page.
+    ///
+    /// Knowing it opens nothing without the browser's cookie.
+    InteractionId,
+    "hp_in_"
+);
+secret!(
+    /// A person's password as typed.
+    Password,
+    ""
+);
+
+impl AuthorizationCode {
+    /// The key of the code in the store, which is also the name of its grant.
+    ///
+    /// The client is part of it, so a stranger who shows the code finds nothing and burns nothing.
+    #[must_use]
+    pub fn digest_for(&self, client_id: &str) -> Digest {
+        Digest::of(&["AuthorizationCode", self.expose(), client_id])
+    }
+}
+
+impl BrowserId {
+    /// The token a form must bring: bound to this browser and to one interaction.
+    #[must_use]
+    pub fn form_token(&self, interaction: &InteractionId) -> String {
+        Digest::of(&["form", self.expose(), interaction.expose()]).0
+    }
+}
+
+/// A random handle of 128 bits that names a grant or a session inside the stores; not a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Handle(pub [u8; 16]);
+
+impl Handle {
+    /// The handle's base64url text (22 characters).
+    #[must_use]
+    pub fn text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The first half of a digest's bits as a handle: how a code names its grant.
+    #[must_use]
+    pub fn of_digest(digest: &Digest) -> Self {
+        let mut handle = [0; 16];
+        if let Ok(bytes) = URL_SAFE_NO_PAD.decode(&digest.0)
+            && let Some(half) = bytes.get(..16)
+        {
+            handle.copy_from_slice(half);
+        }
+        Self(handle)
+    }
+}
+
+impl Serialize for Handle {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for Handle {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        URL_SAFE_NO_PAD
+            .decode(&text)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("a handle of 16 bytes in base64url"))
+    }
+}
+
+/// What an opaque access token is made of: grant, masked session, secret.
+///
+/// The session's handle is masked with a key of ours, because two clients that compare their tokens
+/// must not learn that one session stands behind both (pairwise subjects, OIDC Core 8.1).
+#[derive(Clone, Copy)]
+pub struct AccessTokenParts {
+    /// The grant that the token was issued under.
+    pub grant: Handle,
+    /// The session that the grant came from.
+    pub session: Handle,
+}
+
+const ACCESS_TOKEN_BYTES: usize = 64;
+
+impl AccessTokenParts {
+    /// The token for these parts from 32 random bytes, masked with `mask_key`.
+    #[must_use]
+    pub fn seal(&self, secret: &[u8; 32], mask_key: &[u8; 32]) -> AccessToken {
+        let mut bytes = Zeroizing::new([0_u8; ACCESS_TOKEN_BYTES]);
+        bytes[..16].copy_from_slice(&self.grant.0);
+        bytes[16..32].copy_from_slice(&masked(self.session.0, secret, mask_key));
+        bytes[32..].copy_from_slice(secret);
+        AccessToken::from_random(bytes.as_slice())
+    }
+
+    /// Reads the handles out of a token somebody shows. `None` for anything that is not one of ours
+    /// to the last bit: the encoding must be canonical.
+    #[must_use]
+    pub fn open(token: &AccessToken, mask_key: &[u8; 32]) -> Option<Self> {
+        let text = token.expose().strip_prefix(AccessToken::PREFIX)?;
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
+        if bytes.len() != ACCESS_TOKEN_BYTES {
+            return None;
+        }
+        let grant = Handle(bytes[..16].try_into().ok()?);
+        let session: [u8; 16] = bytes[16..32].try_into().ok()?;
+        let secret: [u8; 32] = bytes[32..].try_into().ok()?;
+        Some(Self { grant, session: Handle(masked(session, &secret, mask_key)) })
+    }
+}
+
+fn masked(session: [u8; 16], secret: &[u8; 32], mask_key: &[u8; 32]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(b"hallpass access token mask");
+    hash.update(mask_key);
+    hash.update(secret);
+    let mask = hash.finalize();
+    let mut result = session;
+    for (byte, cover) in result.iter_mut().zip(mask.iter()) {
+        *byte ^= cover;
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_cannot_be_printed() {
+        let code = AuthorizationCode::from_random(&[7; 32]);
+        assert_eq!(format!("{code:?}"), "AuthorizationCode([redacted])");
+        assert!(code.expose().starts_with("hp_ac_"));
+    }
+
+    #[test]
+    fn the_key_of_a_code_depends_on_the_client() {
+        let code = AuthorizationCode::from_random(&[7; 32]);
+        assert_ne!(code.digest_for("a"), code.digest_for("b"));
+    }
+
+    #[test]
+    fn digests_of_different_splits_differ() {
+        assert_ne!(Digest::of(&["ab", "c"]), Digest::of(&["a", "bc"]));
+    }
+
+    #[test]
+    fn an_access_token_opens_to_the_parts_it_was_sealed_with() {
+        let parts = AccessTokenParts { grant: Handle([1; 16]), session: Handle([2; 16]) };
+        let token = parts.seal(&[3; 32], &[4; 32]);
+        let opened = AccessTokenParts::open(&token, &[4; 32]).unwrap();
+        assert_eq!((opened.grant, opened.session), (parts.grant, parts.session));
+    }
+
+    #[test]
+    fn a_truncated_or_padded_access_token_does_not_open() {
+        let parts = AccessTokenParts { grant: Handle([1; 16]), session: Handle([2; 16]) };
+        let token = parts.seal(&[3; 32], &[4; 32]);
+        let text = token.expose();
+        for bad in [&text[..text.len() - 1], &format!("{text}A"), &format!("{text}="), "hp_at_", ""] {
+            assert!(AccessTokenParts::open(&AccessToken::received(bad), &[4; 32]).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_session_cannot_be_read_without_the_key() {
+        let one = AccessTokenParts { grant: Handle([1; 16]), session: Handle([2; 16]) }.seal(&[3; 32], &[4; 32]);
+        let wrong = AccessTokenParts::open(&one, &[5; 32]).unwrap();
+        assert_ne!(wrong.session, Handle([2; 16]));
+    }
+}

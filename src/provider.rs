@@ -1,0 +1,95 @@
+//! The one state of the server: settings, stores, keys, clock and chance.
+//!
+//! Every handler holds an `Arc<Provider>`. The clock is read once per request (`now`), randomness comes from
+//! here only (`random`), so that tests can move the one and nobody throws dice in passing.
+
+use crate::config::Config;
+use crate::keys::Keys;
+use crate::passwords::Passwords;
+use crate::protocol::time::NumericDate;
+use crate::store::cache::Directory;
+use crate::store::db::Db;
+use crate::store::ephemeral::Ephemeral;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Where the time comes from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's clock.
+    System,
+    /// The machine's clock moved by so many seconds; tests move it.
+    Moved(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The current second.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    pub fn now(&self) -> NumericDate {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+        match self {
+            Self::System => NumericDate(seconds),
+            Self::Moved(by) => NumericDate(seconds.saturating_add(by.load(Ordering::SeqCst))),
+        }
+    }
+}
+
+/// Random bytes of the operating system.
+///
+/// # Panics
+/// When the operating system has none, which leaves nothing safe to do.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "the one place that throws dice; without randomness nothing may go on"
+)]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// The secrets that every node of a provider shares and never changes; they rest in `provider_values`.
+pub struct SharedValues {
+    /// The salt of pairwise subjects.
+    pub pairwise_salt: String,
+    /// The key that masks session handles in access tokens.
+    pub mask_key: [u8; 32],
+}
+
+/// The server's state.
+pub struct Provider {
+    /// The settings.
+    pub config: Config,
+    /// The clock.
+    pub clock: Clock,
+    /// The lasting store.
+    pub db: Db,
+    /// The short-lived store.
+    pub ephemeral: Ephemeral,
+    /// Clients, users and consents, cached.
+    pub directory: Directory,
+    /// The signing keys.
+    pub keys: Keys,
+    /// argon2 behind its gates.
+    pub passwords: Passwords,
+    /// What all nodes share.
+    pub shared: SharedValues,
+}
+
+impl Provider {
+    /// The current second; read once at the top of a request and handed down.
+    #[must_use]
+    pub fn now(&self) -> NumericDate {
+        self.clock.now()
+    }
+
+    /// The absolute URL of one of our paths.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.config.issuer)
+    }
+}

@@ -1,0 +1,115 @@
+//! Listening: connections with bounds on headers, time and number, and an end that lets requests finish.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tower::Service as _;
+
+/// How long a client may take to send its request's head, also the next one on an idle connection.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// The largest head, in bytes.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The most connections at once; further ones wait in the listener's queue.
+const MAX_CONNECTIONS: usize = 8192;
+/// How long requests in flight may take to finish at the end.
+const FAREWELL: Duration = Duration::from_secs(15);
+
+/// Says when to stop; cheap to clone.
+#[derive(Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+/// Tells everybody who holds a `Stop`.
+pub struct Stopper(watch::Sender<bool>);
+
+/// A stop sign and who raises it.
+#[must_use]
+pub fn stop_sign() -> (Stopper, Stop) {
+    let (sender, receiver) = watch::channel(false);
+    (Stopper(sender), Stop(receiver))
+}
+
+impl Stopper {
+    /// Raises it.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Stop {
+    /// Waits for it; also when nobody is left to raise it.
+    pub async fn wait(&mut self) {
+        let _ = self.0.wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// Binds an address.
+///
+/// # Errors
+/// The address with the reason, and what to set instead.
+pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen on {address}: {error}\n  Mend: end what uses it, or set {setting} to another address")
+    })
+}
+
+/// Serves until told to stop, then lets requests in flight finish, bounded.
+pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = async {
+                let place = places.clone().acquire_owned().await;
+                (listener.accept().await, place)
+            } => accepted,
+            () = stop.wait() => break,
+        };
+        let (Ok((stream, remote)), Ok(place)) = accepted else {
+            // Out of file descriptors, most likely: give others time to end.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let router = router.clone();
+        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(remote));
+            router.clone().call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_PATIENCE)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        let watched = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A connection that breaks off is the client's affair.
+            let _ = watched.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(FAREWELL, graceful.shutdown()).await;
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

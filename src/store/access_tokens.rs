@@ -1,0 +1,62 @@
+//! Opaque access tokens, and the markers that end them.
+//!
+//! A token is live if its record is there and neither its grant nor its session carries a marker. Markers beat
+//! a winner that is still minting: its record appears, but it is dead.
+
+use crate::protocol::grant::AccessGrant;
+use crate::protocol::secret::{AccessToken, AccessTokenParts, Handle};
+use crate::protocol::time::NumericDate;
+use crate::store::StoreError;
+use crate::store::ephemeral::Ephemeral;
+
+fn key(token: &AccessToken) -> String {
+    format!("at:{}", token.digest().as_str())
+}
+
+fn revoked_key(grant: Handle) -> String {
+    format!("revoked:{}", grant.text())
+}
+
+pub(super) fn ended_key(session: Handle) -> String {
+    format!("ended:{}", session.text())
+}
+
+/// Remembers a token for `ttl` seconds.
+///
+/// # Errors
+/// The store failed.
+pub async fn issue(
+    ephemeral: &Ephemeral,
+    token: &AccessToken,
+    grant: &AccessGrant,
+    ttl: i64,
+) -> Result<(), StoreError> {
+    ephemeral.put(&key(token), grant, ttl).await
+}
+
+/// Finds a live token: one trip of three reads.
+///
+/// # Errors
+/// The store failed.
+pub async fn find(
+    ephemeral: &Ephemeral,
+    token: &AccessToken,
+    parts: &AccessTokenParts,
+    now: NumericDate,
+) -> Result<Option<AccessGrant>, StoreError> {
+    let (record_key, grant_key, session_key) = (key(token), revoked_key(parts.grant), ended_key(parts.session));
+    let (record, revoked, ended) = tokio::try_join!(
+        ephemeral.get::<AccessGrant>(&record_key),
+        ephemeral.get::<u8>(&grant_key),
+        ephemeral.get::<u8>(&session_key),
+    )?;
+    Ok(record.filter(|grant| revoked.is_none() && ended.is_none() && !grant.expires_at.is_past(now)))
+}
+
+/// Ends everything that was issued under a grant; `ttl` seconds must outlast the longest of it.
+///
+/// # Errors
+/// The store failed.
+pub async fn revoke_grant(ephemeral: &Ephemeral, grant: Handle, ttl: i64) -> Result<(), StoreError> {
+    ephemeral.put(&revoked_key(grant), &1_u8, ttl).await
+}

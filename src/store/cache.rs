@@ -1,0 +1,150 @@
+//! The directory: clients, people and consents as they were at most ten seconds ago.
+//!
+//! An entry is served as it is while it is fresh, refreshed in the background when it grows old, and read
+//! again before it is served once it is too old. Absence is never cached, so a client works the moment its
+//! row is committed, by whichever hand. On a database error what is known is served on, for an hour.
+
+use crate::protocol::claims::User;
+use crate::protocol::client::Client;
+use crate::protocol::scope::Scope;
+use crate::protocol::time::NumericDate;
+use crate::store::db::Db;
+use crate::store::{StoreError, clients, consents, users};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Seconds after which an entry is refreshed in the background.
+const FRESH: i64 = 4;
+/// Seconds after which it is not served without being read again: every node has seen a change within ten.
+const STALE: i64 = 9;
+/// Seconds for which it is served on while the database does not answer.
+const GRACE: i64 = 3600;
+
+struct Entry<T> {
+    value: Arc<T>,
+    read_at: NumericDate,
+    refreshing: AtomicBool,
+}
+
+type Entries<T> = moka::sync::Cache<String, Arc<Entry<T>>>;
+
+/// What the provider knows of clients, people and consents.
+#[derive(Clone)]
+pub struct Directory {
+    db: Db,
+    clients: Entries<Client>,
+    users: Entries<User>,
+    consents: Entries<Scope>,
+}
+
+impl Directory {
+    /// An empty directory over a database.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db, clients: Entries::new(10_000), users: Entries::new(50_000), consents: Entries::new(100_000) }
+    }
+
+    /// A client by its id, unless it is disabled.
+    ///
+    /// # Errors
+    /// The database failed and the client is not known.
+    pub async fn client(&self, client_id: &str, now: NumericDate) -> Result<Option<Arc<Client>>, StoreError> {
+        let (db, id) = (self.db.clone(), client_id.to_owned());
+        let found =
+            find(&self.clients, client_id.to_owned(), now, async move { clients::find(&db, &id).await }).await?;
+        Ok(found.filter(|client| client.disabled_at.is_none_or(|at| at > now)))
+    }
+
+    /// A person by their `sub`, disabled or not.
+    ///
+    /// # Errors
+    /// The database failed and the person is not known.
+    pub async fn user(&self, sub: &str, now: NumericDate) -> Result<Option<Arc<User>>, StoreError> {
+        let (db, key) = (self.db.clone(), sub.to_owned());
+        find(&self.users, sub.to_owned(), now, async move { users::find(&db, &key).await }).await
+    }
+
+    /// What a person allowed a client so far.
+    ///
+    /// # Errors
+    /// The database failed and nothing is known.
+    pub async fn consent(
+        &self,
+        sub: &str,
+        client_id: &str,
+        now: NumericDate,
+    ) -> Result<Option<Arc<Scope>>, StoreError> {
+        let (db, person, client) = (self.db.clone(), sub.to_owned(), client_id.to_owned());
+        let key = format!("{sub}\n{client_id}");
+        find(&self.consents, key, now, async move { consents::find(&db, &person, &client).await }).await
+    }
+
+    /// Remembers a consent and forgets what was known before.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn remember_consent(
+        &self,
+        sub: &str,
+        client_id: &str,
+        scope: &Scope,
+        now: NumericDate,
+    ) -> Result<(), StoreError> {
+        consents::remember(&self.db, sub, client_id, scope, now).await?;
+        self.consents.invalidate(&format!("{sub}\n{client_id}"));
+        Ok(())
+    }
+
+    /// Puts a person who was just read for a sign-in where the following requests find them.
+    pub fn know_user(&self, user: User, now: NumericDate) {
+        remember(&self.users, user.sub.clone(), user, now);
+    }
+}
+
+fn remember<T: Send + Sync + 'static>(entries: &Entries<T>, key: String, value: T, now: NumericDate) -> Arc<T> {
+    let value = Arc::new(value);
+    entries.insert(key, Arc::new(Entry { value: value.clone(), read_at: now, refreshing: AtomicBool::new(false) }));
+    value
+}
+
+async fn find<T: Send + Sync + 'static>(
+    entries: &Entries<T>,
+    key: String,
+    now: NumericDate,
+    read: impl Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
+) -> Result<Option<Arc<T>>, StoreError> {
+    let known = entries.get(&key);
+    if let Some(entry) = &known {
+        let age = now.since(entry.read_at);
+        if (0..STALE).contains(&age) {
+            if age >= FRESH && !entry.refreshing.swap(true, Ordering::SeqCst) {
+                let (entries, entry) = (entries.clone(), entry.clone());
+                tokio::spawn(async move {
+                    match read.await {
+                        Ok(Some(value)) => {
+                            remember(&entries, key, value, now);
+                        }
+                        Ok(None) => entries.invalidate(&key),
+                        Err(error) => {
+                            entry.refreshing.store(false, Ordering::SeqCst);
+                            tracing::warn!(%error, "a background refresh failed");
+                        }
+                    }
+                });
+            }
+            return Ok(Some(entry.value.clone()));
+        }
+    }
+    match (read.await, known) {
+        (Ok(Some(value)), _) => Ok(Some(remember(entries, key, value, now))),
+        (Ok(None), _) => {
+            entries.invalidate(&key);
+            Ok(None)
+        }
+        (Err(error), Some(entry)) if now.since(entry.read_at) < GRACE => {
+            tracing::warn!(%error, "the database does not answer; serving what is known");
+            Ok(Some(entry.value.clone()))
+        }
+        (Err(error), _) => Err(error),
+    }
+}

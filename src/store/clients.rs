@@ -1,0 +1,110 @@
+//! Clients by their id, with their secrets and addresses.
+
+use crate::protocol::client::{Client, HashedSecret, Lifetimes};
+use crate::protocol::response::{
+    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
+    SigningAlgorithm, SubjectType,
+};
+use crate::protocol::scope::Scope;
+use crate::protocol::time::NumericDate;
+use crate::store::StoreError;
+use crate::store::db::Db;
+
+const FIND: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, response_types, scope, \
+     id_token_signed_response_alg, pkce, consent, access_token_format, claims_in_id_token, subject_type, sector_identifier, \
+     default_max_age, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, \
+     tokens_valid_after, disabled_at \
+     FROM clients WHERE client_id = $1";
+const SECRETS: &str =
+    "SELECT secret_hash, client_secret_expires_at FROM client_secrets WHERE client_id = $1 ORDER BY secret_hash";
+const REDIRECT_URIS: &str = "SELECT redirect_uri FROM client_redirect_uris WHERE client_id = $1 ORDER BY redirect_uri";
+const POST_LOGOUT_REDIRECT_URIS: &str = "SELECT post_logout_redirect_uri FROM client_post_logout_redirect_uris \
+     WHERE client_id = $1 ORDER BY post_logout_redirect_uri";
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    client_id: String,
+    client_name: String,
+    application_type: String,
+    token_endpoint_auth_method: String,
+    grant_types: String,
+    response_types: String,
+    scope: String,
+    id_token_signed_response_alg: String,
+    pkce: String,
+    consent: String,
+    access_token_format: String,
+    claims_in_id_token: String,
+    subject_type: String,
+    sector_identifier: Option<String>,
+    default_max_age: Option<i64>,
+    code_lifetime: Option<i64>,
+    access_token_lifetime: Option<i64>,
+    id_token_lifetime: Option<i64>,
+    client_uri: Option<String>,
+    policy_uri: Option<String>,
+    tos_uri: Option<String>,
+    initiate_login_uri: Option<String>,
+    tokens_valid_after: Option<i64>,
+    disabled_at: Option<i64>,
+}
+
+/// Finds a client, disabled or not.
+///
+/// # Errors
+/// The database failed, or a column holds a word that is not registered.
+pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError> {
+    let Some(row) = sqlx::query_as::<_, Row>(FIND).bind(client_id).fetch_optional(db.statement()).await? else {
+        return Ok(None);
+    };
+    let secrets: Vec<(String, i64)> = sqlx::query_as(SECRETS).bind(client_id).fetch_all(db.statement()).await?;
+    let redirect_uris = sqlx::query_scalar(REDIRECT_URIS).bind(client_id).fetch_all(db.statement()).await?;
+    let post_logout = sqlx::query_scalar(POST_LOGOUT_REDIRECT_URIS).bind(client_id).fetch_all(db.statement()).await?;
+    let word = |column: &str, text: &str| StoreError::Inconsistent {
+        table: "clients",
+        key: row.client_id.clone(),
+        why: format!("{column} has the unknown word {text:?}"),
+    };
+    Ok(Some(Client {
+        application_type: ApplicationType::parse(&row.application_type)
+            .ok_or_else(|| word("application_type", &row.application_type))?,
+        token_endpoint_auth_method: ClientAuthMethod::parse(&row.token_endpoint_auth_method)
+            .ok_or_else(|| word("token_endpoint_auth_method", &row.token_endpoint_auth_method))?,
+        grant_types: row.grant_types.split_whitespace().filter_map(GrantType::parse).collect(),
+        may_refresh: false,
+        response_types: row.response_types.split_whitespace().filter_map(ResponseType::parse).collect(),
+        scope: Scope::from(row.scope.clone()),
+        id_token_signed_response_alg: SigningAlgorithm::parse(&row.id_token_signed_response_alg)
+            .ok_or_else(|| word("id_token_signed_response_alg", &row.id_token_signed_response_alg))?,
+        pkce: PkcePolicy::parse(&row.pkce).ok_or_else(|| word("pkce", &row.pkce))?,
+        consent: ConsentPolicy::parse(&row.consent).ok_or_else(|| word("consent", &row.consent))?,
+        access_token_format: AccessTokenFormat::parse(&row.access_token_format)
+            .ok_or_else(|| word("access_token_format", &row.access_token_format))?,
+        claims_in_id_token: row.claims_in_id_token == "yes",
+        subject_type: SubjectType::parse(&row.subject_type).ok_or_else(|| word("subject_type", &row.subject_type))?,
+        sector_identifier: row.sector_identifier,
+        default_max_age: row.default_max_age,
+        lifetimes: Lifetimes {
+            code: row.code_lifetime,
+            access_token: row.access_token_lifetime,
+            id_token: row.id_token_lifetime,
+        },
+        client_uri: row.client_uri,
+        policy_uri: row.policy_uri,
+        tos_uri: row.tos_uri,
+        initiate_login_uri: row.initiate_login_uri,
+        redirect_uris,
+        post_logout_redirect_uris: post_logout,
+        secrets: secrets
+            .into_iter()
+            .map(|(secret_hash, expires_at)| HashedSecret {
+                secret_hash,
+                expires_at: (expires_at != 0).then_some(NumericDate(expires_at)),
+            })
+            .collect(),
+        tokens_valid_after: row.tokens_valid_after.map(NumericDate),
+        disabled_at: row.disabled_at.map(NumericDate),
+        client_id: row.client_id,
+        client_name: row.client_name,
+    }))
+}

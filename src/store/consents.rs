@@ -1,0 +1,40 @@
+//! What a person allowed a client, remembered per client and scope.
+
+use crate::protocol::scope::Scope;
+use crate::protocol::time::NumericDate;
+use crate::store::StoreError;
+use crate::store::db::Db;
+
+const FIND: &str = "SELECT scope FROM consents WHERE sub = $1 AND client_id = $2";
+const UPSERT: &str = "INSERT INTO consents (sub, client_id, scope, granted_at) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (sub, client_id) DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at";
+
+/// What `sub` allowed `client_id` so far.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(db: &Db, sub: &str, client_id: &str) -> Result<Option<Scope>, StoreError> {
+    let scope: Option<String> =
+        sqlx::query_scalar(FIND).bind(sub).bind(client_id).fetch_optional(db.statement()).await?;
+    Ok(scope.map(Scope::from))
+}
+
+/// Adds `scope` to what was allowed before.
+///
+/// # Errors
+/// The database failed.
+pub async fn remember(db: &Db, sub: &str, client_id: &str, scope: &Scope, now: NumericDate) -> Result<(), StoreError> {
+    let mut transaction = db.begin().await?;
+    let before: Option<String> =
+        sqlx::query_scalar(FIND).bind(sub).bind(client_id).fetch_optional(&mut *transaction).await?;
+    let scope = before.map(Scope::from).unwrap_or_default().union(scope);
+    sqlx::query(UPSERT)
+        .bind(sub)
+        .bind(client_id)
+        .bind(scope.to_string())
+        .bind(now.0)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}

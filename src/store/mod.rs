@@ -1,0 +1,71 @@
+//! What is remembered, and the only place that names sqlx and redis. Functions take and return the
+//! protocol's types.
+//!
+//! `db` is the lasting store (SQLite or PostgreSQL), `ephemeral` the short-lived one (in process or Redis);
+//! the other files are typed verbs over one of the two.
+
+pub mod access_tokens;
+pub mod cache;
+pub mod clients;
+pub mod codes;
+pub mod consents;
+pub mod db;
+pub mod ephemeral;
+pub mod interactions;
+mod memory;
+pub mod migrations;
+mod redis;
+pub mod sessions;
+pub mod users;
+
+/// Why a store could not answer. Nobody outside is told; it is logged once at the edge.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The lasting store failed.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The short-lived store failed.
+    #[error("redis: {0}")]
+    Redis(#[from] ::redis::RedisError),
+    /// A migration could not be applied.
+    #[error("migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row says something the provider cannot act on.
+    #[error("table {table}, {key:?}: {why}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A record cannot be read back.
+    #[error("a record in the short-lived store is not readable: {0}")]
+    Record(#[from] serde_json::Error),
+    /// The in-process store is full; what is live is never evicted.
+    #[error("the in-process store is full")]
+    Full,
+    /// A file or folder of the store.
+    #[error("{0}")]
+    File(String),
+}
+
+impl StoreError {
+    /// Whether the fault may pass by itself: nobody listens yet, or the server is still starting.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            // 57P03: cannot connect now.
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == "57P03"),
+            Self::Redis(error) => {
+                error.is_io_error()
+                    || error.is_connection_refusal()
+                    || error.is_timeout()
+                    || error.code() == Some("LOADING")
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! People by their `sub`, or by what they type at sign-in.
+
+use crate::protocol::claims::User;
+use crate::protocol::time::NumericDate;
+use crate::store::StoreError;
+use crate::store::db::Db;
+use serde_json::{Map, Value, json};
+
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT sub, username, email, email_verified_at, name, given_name, family_name, middle_name, nickname, ",
+            "preferred_username, profile, picture, website, gender, birthdate, zoneinfo, locale, phone_number, ",
+            "phone_number_verified_at, address_formatted, address_street_address, address_locality, address_region, ",
+            "address_postal_code, address_country, password_hash, updated_at, tokens_valid_after, disabled_at FROM users WHERE ",
+            $condition
+        )
+    };
+}
+
+const FIND: &str = select!("sub = $1");
+// Three are enough to know that an e-mail address is not unique.
+const FIND_BY_LOGIN: &str = select!("LOWER(username) = LOWER($1) OR LOWER(email) = LOWER($1) LIMIT 3");
+const INSERT: &str = "INSERT INTO users (sub, username, email, name, password_hash, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    sub: String,
+    username: Option<String>,
+    email: Option<String>,
+    email_verified_at: Option<i64>,
+    name: Option<String>,
+    given_name: Option<String>,
+    family_name: Option<String>,
+    middle_name: Option<String>,
+    nickname: Option<String>,
+    preferred_username: Option<String>,
+    profile: Option<String>,
+    picture: Option<String>,
+    website: Option<String>,
+    gender: Option<String>,
+    birthdate: Option<String>,
+    zoneinfo: Option<String>,
+    locale: Option<String>,
+    phone_number: Option<String>,
+    phone_number_verified_at: Option<i64>,
+    address_formatted: Option<String>,
+    address_street_address: Option<String>,
+    address_locality: Option<String>,
+    address_region: Option<String>,
+    address_postal_code: Option<String>,
+    address_country: Option<String>,
+    password_hash: Option<String>,
+    updated_at: Option<i64>,
+    tokens_valid_after: Option<i64>,
+    disabled_at: Option<i64>,
+}
+
+impl From<Row> for User {
+    fn from(row: Row) -> Self {
+        let mut claims = Map::new();
+        let texts = [
+            ("name", &row.name),
+            ("given_name", &row.given_name),
+            ("family_name", &row.family_name),
+            ("middle_name", &row.middle_name),
+            ("nickname", &row.nickname),
+            ("preferred_username", &row.preferred_username),
+            ("profile", &row.profile),
+            ("picture", &row.picture),
+            ("website", &row.website),
+            ("gender", &row.gender),
+            ("birthdate", &row.birthdate),
+            ("zoneinfo", &row.zoneinfo),
+            ("locale", &row.locale),
+            ("email", &row.email),
+            ("phone_number", &row.phone_number),
+        ];
+        for (claim, text) in texts {
+            if let Some(text) = text {
+                claims.insert(claim.into(), json!(text));
+            }
+        }
+        // The user name is what the person wishes to be called by, unless the record says otherwise.
+        if let (None, Some(username)) = (&row.preferred_username, &row.username) {
+            claims.insert("preferred_username".into(), json!(username));
+        }
+        if row.email.is_some() {
+            claims.insert("email_verified".into(), json!(row.email_verified_at.is_some()));
+        }
+        if row.phone_number.is_some() {
+            claims.insert("phone_number_verified".into(), json!(row.phone_number_verified_at.is_some()));
+        }
+        if let Some(updated_at) = row.updated_at {
+            claims.insert("updated_at".into(), json!(updated_at));
+        }
+        let address: Map<String, Value> = [
+            ("formatted", row.address_formatted),
+            ("street_address", row.address_street_address),
+            ("locality", row.address_locality),
+            ("region", row.address_region),
+            ("postal_code", row.address_postal_code),
+            ("country", row.address_country),
+        ]
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), json!(text?))))
+        .collect();
+        if !address.is_empty() {
+            claims.insert("address".into(), Value::Object(address));
+        }
+        Self {
+            sub: row.sub,
+            username: row.username,
+            claims,
+            password_hash: row.password_hash,
+            tokens_valid_after: row.tokens_valid_after.map(NumericDate),
+            disabled_at: row.disabled_at.map(NumericDate),
+        }
+    }
+}
+
+/// Finds a person, disabled or not.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(db: &Db, sub: &str) -> Result<Option<User>, StoreError> {
+    Ok(sqlx::query_as::<_, Row>(FIND).bind(sub).fetch_optional(db.statement()).await?.map(User::from))
+}
+
+/// Finds whom a user name or an e-mail address means, whatever its case. An address that several records
+/// share means nobody.
+///
+/// # Errors
+/// The database failed.
+pub async fn find_by_login(db: &Db, login: &str) -> Result<Option<User>, StoreError> {
+    let mut found: Vec<User> = sqlx::query_as::<_, Row>(FIND_BY_LOGIN)
+        .bind(login)
+        .fetch_all(db.statement())
+        .await?
+        .into_iter()
+        .map(User::from)
+        .collect();
+    let wanted = login.to_lowercase();
+    let by_name =
+        found.iter().position(|user| user.username.as_ref().is_some_and(|name| name.to_lowercase() == wanted));
+    Ok(match by_name {
+        Some(at) => Some(found.swap_remove(at)),
+        None if found.len() == 1 => found.pop(),
+        None => None,
+    })
+}
+
+/// A person to be added.
+pub struct NewUser<'a> {
+    /// `sub`.
+    pub sub: &'a str,
+    /// `username`.
+    pub username: &'a str,
+    /// `email`.
+    pub email: &'a str,
+    /// `name`.
+    pub name: Option<&'a str>,
+    /// argon2id in PHC form.
+    pub password_hash: &'a str,
+    /// The clock.
+    pub now: NumericDate,
+}
+
+/// Adds a person. `Ok(false)`: the user name is taken.
+///
+/// # Errors
+/// The database failed.
+pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
+    let added = sqlx::query(INSERT)
+        .bind(user.sub)
+        .bind(user.username)
+        .bind(user.email)
+        .bind(user.name)
+        .bind(user.password_hash)
+        .bind(user.now.0)
+        .execute(db.statement())
+        .await;
+    match added {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

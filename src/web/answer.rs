@@ -1,0 +1,341 @@
+//! How a refusal reaches whom it is for: JSON for machines, a page for people, a redirect for clients whose
+//! address is proven.
+//!
+//! Handlers return `ApiError` (machine doors) or `PageError` (human doors). Either leaves a `Note` for the
+//! log, which `edge.rs` writes once, under the reference that the page shows.
+
+use crate::keys::KeyError;
+use crate::passwords::Busy;
+use crate::protocol::authorization::AuthorizationResponse;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::response::ResponseMode;
+use crate::store::StoreError;
+use crate::web::headers;
+use crate::web::pages::{self, Chrome, FormPostPage, Link};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// What the log says about an answer that refuses.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// The OAuth code, or what kind of page it was.
+    pub code: &'static str,
+    /// What the client or the person was told.
+    pub description: String,
+    /// What only the operator is told.
+    pub detail: Option<String>,
+    /// Whether it is a fault of ours.
+    pub is_fault: bool,
+}
+
+/// The content of an error page; `edge.rs` adds the reference and renders it.
+#[derive(Clone, Debug)]
+pub struct PageContent {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// What happened.
+    pub heading: &'static str,
+    /// In a sentence.
+    pub message: String,
+    /// What can be done.
+    pub hint: Option<String>,
+    /// A way on.
+    pub restart: Option<Link>,
+}
+
+/// A fault of ours: nobody outside is told more than that.
+#[derive(Debug)]
+pub struct Fault(String);
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<KeyError> for Fault {
+    fn from(error: KeyError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<String> for Fault {
+    fn from(error: String) -> Self {
+        Self(error)
+    }
+}
+
+/// How a 401 says what it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// At `/token` and its like.
+    Basic,
+    /// At `/userinfo`.
+    Bearer,
+}
+
+/// A refusal at a machine door.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The client is told why.
+    Refusal(Refusal, Challenge),
+    /// No token at all: a bare challenge, [RFC 6750 section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
+    NoToken,
+    /// Too much to do; come again.
+    Busy,
+    /// A fault of ours.
+    Fault(Fault),
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal, Challenge::Basic)
+    }
+}
+
+impl From<Busy> for ApiError {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl<T: Into<Fault>> From<T> for ApiError {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = match self {
+            Self::NoToken => {
+                let mut response = StatusCode::UNAUTHORIZED.into_response();
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hallpass\""));
+                response
+            }
+            Self::Refusal(refusal, challenge) => refuse(&refusal, challenge),
+            Self::Busy => {
+                let refusal =
+                    Refusal::new(ErrorCode::TemporarilyUnavailable, "the server is busy, try again in a moment");
+                let mut response = refuse(&refusal, Challenge::Basic);
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                response
+            }
+            Self::Fault(Fault(cause)) => {
+                let mut response = refuse(
+                    &Refusal::new(ErrorCode::ServerError, "the server failed, its log says why"),
+                    Challenge::Basic,
+                );
+                response.extensions_mut().insert(Note {
+                    code: "server_error",
+                    description: "fault".into(),
+                    detail: Some(cause),
+                    is_fault: true,
+                });
+                response
+            }
+        };
+        headers::no_store(response.headers_mut());
+        response
+    }
+}
+
+fn refuse(refusal: &Refusal, challenge: Challenge) -> Response {
+    let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response =
+        json_body(status, &json!({"error": refusal.code.as_str(), "error_description": refusal.description}));
+    let is_bearer = challenge == Challenge::Bearer;
+    if status == StatusCode::UNAUTHORIZED || is_bearer {
+        let value = if is_bearer {
+            format!(
+                "Bearer realm=\"hallpass\", error=\"{}\", error_description=\"{}\"",
+                refusal.code.as_str(),
+                refusal.description
+            )
+        } else {
+            "Basic realm=\"hallpass\"".to_owned()
+        };
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+    }
+    response.extensions_mut().insert(note(refusal));
+    response
+}
+
+fn note(refusal: &Refusal) -> Note {
+    Note {
+        code: refusal.code.as_str(),
+        description: refusal.description.clone().into_owned(),
+        detail: refusal.detail.clone(),
+        is_fault: false,
+    }
+}
+
+/// A JSON answer.
+#[must_use]
+pub fn json_body(status: StatusCode, body: &serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_string()).into_response()
+}
+
+/// A refusal at a human door.
+#[derive(Debug)]
+pub enum PageError {
+    /// There is nobody to redirect to: a page with a reference.
+    Page {
+        /// What it says.
+        content: Box<PageContent>,
+        /// What the log says.
+        note: Box<Note>,
+    },
+    /// The client is told, at its own address.
+    Redirect {
+        /// The answer.
+        response: Box<AuthorizationResponse>,
+        /// For the `form_post` page.
+        chrome: Box<Chrome>,
+        /// For the `form_post` page.
+        client_name: String,
+    },
+    /// A fault of ours.
+    Fault(Fault),
+}
+
+impl PageError {
+    /// A request that cannot be answered at any client's address.
+    #[must_use]
+    pub fn bad_request(refusal: &Refusal, hint: Option<&str>) -> Self {
+        Self::Page {
+            content: Box::new(PageContent {
+                status: StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST),
+                heading: "This sign-in link does not work",
+                message: format!("The service that sent you here made a mistake: {}.", refusal.description),
+                hint: Some(
+                    hint.unwrap_or(
+                        "Go back to the service and try again. If it happens again, tell the people who run it.",
+                    )
+                    .to_owned(),
+                ),
+                restart: None,
+            }),
+            note: Box::new(note(refusal)),
+        }
+    }
+
+    /// Something else that a person has to read.
+    #[must_use]
+    pub fn page(
+        status: StatusCode,
+        code: &'static str,
+        heading: &'static str,
+        message: &str,
+        hint: Option<&str>,
+        restart: Option<Link>,
+    ) -> Self {
+        Self::Page {
+            note: Box::new(Note { code, description: heading.to_owned(), detail: None, is_fault: false }),
+            content: Box::new(PageContent {
+                status,
+                heading,
+                message: message.to_owned(),
+                hint: hint.map(str::to_owned),
+                restart,
+            }),
+        }
+    }
+
+    /// Too many password checks are waiting.
+    #[must_use]
+    pub fn busy() -> Self {
+        Self::page(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "Many people are signing in right now",
+            "Please wait a few seconds and try again.",
+            Some("Reloading this page sends your sign-in again."),
+            None,
+        )
+    }
+}
+
+impl<T: Into<Fault>> From<T> for PageError {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Page { content, note } => {
+                let mut response = content.status.into_response();
+                if content.status == StatusCode::SERVICE_UNAVAILABLE {
+                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                }
+                response.extensions_mut().insert(*note);
+                response.extensions_mut().insert(*content);
+                response
+            }
+            Self::Redirect { response, chrome, client_name } => authorization_response(*response, *chrome, client_name),
+            Self::Fault(Fault(cause)) => {
+                let content = PageContent {
+                    status: StatusCode::INTERNAL_SERVER_ERROR,
+                    heading: "Something went wrong here",
+                    message: "The sign-in service could not answer. This is not your fault.".into(),
+                    hint: Some("Please try again in a moment.".into()),
+                    restart: None,
+                };
+                let note =
+                    Note { code: "server_error", description: "fault".into(), detail: Some(cause), is_fault: true };
+                Self::Page { content: Box::new(content), note: Box::new(note) }.into_response()
+            }
+        }
+    }
+}
+
+/// A redirect by GET, whatever the request was (RFC 9700 section 4.12).
+///
+/// # Errors
+/// The address cannot stand in a header.
+pub fn see_other(location: &str) -> Result<Response, Fault> {
+    let value =
+        HeaderValue::try_from(location).map_err(|_| Fault("an address cannot stand in a Location header".into()))?;
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::LOCATION, value);
+    headers::no_store(response.headers_mut());
+    Ok(response)
+}
+
+/// Sends an answer to a client's address in the way it asked for.
+#[must_use]
+pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, client_name: String) -> Response {
+    let noted = response.refusal.as_ref().map(note);
+    let mut answer = match response.response_mode {
+        ResponseMode::Query => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(response.parameters.iter().map(|(name, value)| (*name, value.as_str())));
+            // The registered address keeps its own query, to the letter.
+            let separator = if response.redirect_uri.contains('?') { '&' } else { '?' };
+            match see_other(&format!("{}{separator}{}", response.redirect_uri, query.finish())) {
+                Ok(answer) => answer,
+                Err(fault) => return PageError::Fault(fault).into_response(),
+            }
+        }
+        ResponseMode::FormPost => {
+            let page = FormPostPage {
+                page: chrome,
+                client_name,
+                action: response.redirect_uri,
+                fields: response.parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            };
+            pages::render(StatusCode::OK, &page, true)
+        }
+    };
+    if let Some(noted) = noted {
+        answer.extensions_mut().insert(noted);
+    }
+    answer
+}

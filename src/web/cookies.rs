@@ -1,0 +1,79 @@
+//! The two cookies of the provider: who is signed in, and which browser this is.
+//!
+//! On https they carry the `__Host-` prefix. Cookies ignore ports, so the names end with a short hash of the
+//! issuer and two providers on one host do not mix. They hold random handles only.
+
+use crate::config::Config;
+use crate::protocol::secret::{BrowserId, Digest, SessionId};
+use axum::http::{HeaderMap, HeaderValue, header};
+use cookie::{Cookie, SameSite};
+
+/// What the cookies of a request say; nothing is looked up yet.
+#[derive(Debug, Default)]
+pub struct Browser {
+    /// The browser, for its interactions.
+    pub id: Option<BrowserId>,
+    /// The session.
+    pub session: Option<SessionId>,
+}
+
+enum Name {
+    Browser,
+    Session,
+}
+
+fn name(config: &Config, which: &Name) -> String {
+    let prefix = if config.is_https() { "__Host-" } else { "" };
+    let word = match which {
+        Name::Browser => "browser",
+        Name::Session => "session",
+    };
+    format!("{prefix}hallpass_{word}_{}", &Digest::of(&["cookie", &config.issuer]).as_str()[..8])
+}
+
+impl Browser {
+    /// Reads the cookies. A name that comes twice says nothing: another site's cookie may be among them.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, config: &Config) -> Self {
+        let value = |which: Name, prefix: &str| {
+            let wanted = name(config, &which);
+            let mut found = headers
+                .get_all(header::COOKIE)
+                .iter()
+                .filter_map(|header| header.to_str().ok())
+                .flat_map(Cookie::split_parse)
+                .filter_map(Result::ok)
+                .filter(|cookie| cookie.name() == wanted)
+                .map(|cookie| cookie.value().to_owned());
+            let first = found.next()?;
+            (found.next().is_none() && first.starts_with(prefix) && first.len() < 100).then_some(first)
+        };
+        Self {
+            id: value(Name::Browser, BrowserId::PREFIX).map(BrowserId::received),
+            session: value(Name::Session, SessionId::PREFIX).map(SessionId::received),
+        }
+    }
+}
+
+fn set(config: &Config, which: &Name, value: &str) -> HeaderValue {
+    let cookie = Cookie::build((name(config, which), value.to_owned()))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(config.is_https())
+        .build();
+    // Names and values are ours and ASCII.
+    HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The header that names the browser.
+#[must_use]
+pub fn set_browser(config: &Config, id: &BrowserId) -> HeaderValue {
+    set(config, &Name::Browser, id.expose())
+}
+
+/// The header that signs in.
+#[must_use]
+pub fn set_session(config: &Config, id: &SessionId) -> HeaderValue {
+    set(config, &Name::Session, id.expose())
+}

@@ -1,0 +1,92 @@
+//! The edge: what every request passes first and every answer last.
+//!
+//! It gives the request its reference, keeps a panic inside, adds the headers of every answer, renders error
+//! pages with the reference on them, and writes one log record for each answer. Only the path is logged:
+//! queries, bodies and headers carry codes, tokens and passwords.
+
+use crate::provider::Provider;
+use crate::web::answer::{Note, PageContent};
+use crate::web::headers;
+use crate::web::pages::{self, Chrome, ErrorPage};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument;
+
+/// The header that carries the reference.
+const REFERENCE_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A reference that can be read out on the telephone: 50 random bits without I, L, O and U.
+#[must_use]
+pub fn reference() -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let bytes = crate::provider::random::<10>();
+    let mut text: String = bytes.iter().map(|byte| ALPHABET[usize::from(byte & 31)] as char).collect();
+    text.insert(5, '-');
+    text
+}
+
+/// The outermost layer of the public router.
+#[expect(clippy::disallowed_methods, reason = "the duration is logged and decides nothing")]
+pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next: Next) -> Response {
+    let reference = reference();
+    let started = Instant::now();
+    let method = request.method().clone();
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "(unknown path)".to_owned(), |path| path.as_str().to_owned());
+    let span = tracing::info_span!("request", %reference, %method, %path);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let _entered = span.enter();
+
+    if let Some(content) = response.extensions_mut().remove::<PageContent>() {
+        let page = ErrorPage {
+            page: Chrome::new(&provider.config, content.heading),
+            heading: content.heading.to_owned(),
+            message: content.message,
+            hint: content.hint,
+            reference: reference.clone(),
+            restart: content.restart,
+        };
+        let mut rendered = pages::render(content.status, &page, false);
+        // What the handler set (cookies, Retry-After, the note) stays.
+        for (name, value) in response.headers() {
+            if name != axum::http::header::CONTENT_LENGTH {
+                rendered.headers_mut().append(name, value.clone());
+            }
+        }
+        *rendered.extensions_mut() = response.extensions().clone();
+        response = rendered;
+    }
+    headers::every(response.headers_mut(), &provider.config);
+    if let Ok(value) = HeaderValue::try_from(&reference) {
+        response.headers_mut().insert(REFERENCE_HEADER, value);
+    }
+    let status = response.status().as_u16();
+    let milliseconds = started.elapsed().as_millis();
+    match response.extensions().get::<Note>() {
+        Some(note) if note.is_fault => {
+            tracing::error!(
+                status,
+                milliseconds,
+                code = note.code,
+                detail = note.detail.as_deref().unwrap_or_default(),
+                "fault"
+            );
+        }
+        Some(note) => tracing::warn!(
+            status,
+            milliseconds,
+            code = note.code,
+            description = note.description,
+            detail = note.detail.as_deref().unwrap_or_default(),
+            "refused"
+        ),
+        None => tracing::info!(status, milliseconds, "answered"),
+    }
+    response
+}

@@ -1,0 +1,50 @@
+//! The headers that every answer, every page and every cross-origin answer carries.
+
+use crate::config::Config;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use std::time::Duration;
+use tower_http::cors::{Any, CorsLayer};
+
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY_WITH_SCRIPT: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Marks an answer as not to be kept: pages, codes, tokens.
+pub fn no_store(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+}
+
+/// The headers of a page. There is no `form-action`: browsers apply it to every hop of the redirects that
+/// follow a form, and those lead to clients.
+pub fn page(headers: &mut HeaderMap, with_script: bool) {
+    no_store(headers);
+    let policy = if with_script { CONTENT_SECURITY_POLICY_WITH_SCRIPT } else { CONTENT_SECURITY_POLICY };
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin-allow-popups"),
+    );
+}
+
+/// The headers of every answer. `same-origin` instead of `no-referrer`, which would make browsers send
+/// `Origin: null` with our own forms.
+pub fn every(headers: &mut HeaderMap, config: &Config) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    if config.is_https() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+}
+
+/// What a client in a browser needs of the machine doors: any origin, never credentials.
+pub fn cors(methods: &[Method]) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods(methods.to_vec())
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT])
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
+        .max_age(Duration::from_hours(1))
+}

@@ -1,0 +1,8 @@
+//! What HTTP needs and the protocol does not know: reading requests, writing answers, cookies, headers, pages.
+
+pub mod answer;
+pub mod cookies;
+pub mod edge;
+pub mod headers;
+pub mod pages;
+pub mod request;

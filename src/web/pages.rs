@@ -1,0 +1,174 @@
+//! The pages, as askama reads their templates, and the assets they link to.
+//!
+//! Everything a page shows is escaped by the template; nothing is marked safe.
+
+use crate::config::Config;
+use crate::protocol::secret::Digest;
+use crate::web::headers;
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::sync::LazyLock;
+
+/// The stylesheet.
+pub const STYLESHEET: &str = include_str!("../../templates/hallpass.css");
+/// The icon.
+pub const ICON: &str = include_str!("../../templates/icon.svg");
+/// The script that submits a `form_post` page.
+pub const FORM_POST_SCRIPT: &str = include_str!("../../templates/form_post.js");
+
+/// Changes with the content of the assets, so that they can be kept for long.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT]).as_str()[..10].to_owned());
+
+/// What every page needs.
+#[derive(Debug)]
+pub struct Chrome {
+    /// The issuer's path.
+    pub base: String,
+    /// The version of the assets.
+    pub version: String,
+    /// The window's title.
+    pub title: String,
+    /// BCP 47.
+    pub language: String,
+}
+
+impl Chrome {
+    /// The frame of a page with that title.
+    #[must_use]
+    pub fn new(config: &Config, title: impl Into<String>) -> Self {
+        Self {
+            base: config.base_path().to_owned(),
+            version: VERSION.clone(),
+            title: title.into(),
+            language: "en".into(),
+        }
+    }
+}
+
+/// `/login`.
+#[derive(Template)]
+#[template(path = "login.html")]
+pub struct LoginPage {
+    /// The frame.
+    pub page: Chrome,
+    /// Whom it is for.
+    pub client_name: String,
+    /// The interaction's id.
+    pub interaction: String,
+    /// The form's token.
+    pub csrf: String,
+    /// What stands in the field.
+    pub username: String,
+    /// What went wrong the last time.
+    pub error: Option<String>,
+    /// Who could go on without a password (`prompt=select_account`).
+    pub continue_as: Option<String>,
+    /// Who has to prove themselves again.
+    pub signed_in_as: Option<String>,
+}
+
+/// One line of what a client asks for.
+pub struct ScopeLine {
+    /// What.
+    pub title: String,
+    /// In a sentence.
+    pub description: String,
+}
+
+/// `/consent`.
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub struct ConsentPage {
+    /// The frame.
+    pub page: Chrome,
+    /// Who asks.
+    pub client_name: String,
+    /// Its home page.
+    pub client_uri: Option<String>,
+    /// Its privacy policy.
+    pub policy_uri: Option<String>,
+    /// Its terms.
+    pub tos_uri: Option<String>,
+    /// Who is asked.
+    pub user_name: String,
+    /// The interaction's id.
+    pub interaction: String,
+    /// The form's token.
+    pub csrf: String,
+    /// What is asked for.
+    pub scopes: Vec<ScopeLine>,
+    /// Where the answer goes.
+    pub return_host: String,
+}
+
+/// A link on a page.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Where to.
+    pub url: String,
+    /// What it says.
+    pub label: String,
+}
+
+/// A refusal for a person.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    /// The frame.
+    pub page: Chrome,
+    /// What happened.
+    pub heading: String,
+    /// In a sentence.
+    pub message: String,
+    /// What can be done.
+    pub hint: Option<String>,
+    /// Under which the operator's log has it.
+    pub reference: String,
+    /// A way on.
+    pub restart: Option<Link>,
+}
+
+/// A page that says something and asks nothing.
+#[derive(Template)]
+#[template(path = "message.html")]
+pub struct MessagePage {
+    /// The frame.
+    pub page: Chrome,
+    /// What it is about.
+    pub heading: String,
+    /// In a sentence.
+    pub message: String,
+}
+
+/// An answer that travels as a form, [Form Post Response Mode 2](https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html).
+#[derive(Template)]
+#[template(path = "form_post.html")]
+pub struct FormPostPage {
+    /// The frame.
+    pub page: Chrome,
+    /// Whom it goes to.
+    pub client_name: String,
+    /// Its address.
+    pub action: String,
+    /// The answer's parameters.
+    pub fields: Vec<(String, String)>,
+}
+
+/// Renders a page with the headers of a page.
+pub fn render(status: StatusCode, page: &impl Template, with_script: bool) -> Response {
+    match page.render() {
+        Ok(html) => {
+            let mut response =
+                (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], html)
+                    .into_response();
+            headers::page(response.headers_mut(), with_script);
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

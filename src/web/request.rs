@@ -1,0 +1,249 @@
+//! Reading a request: parameters from query or form, credentials from header or form. Read, not looked up.
+
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::params::Params;
+use crate::protocol::secret::{AccessToken, ClientSecret};
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::time::Duration;
+
+/// The largest form that is read, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to send its form.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The parameters of a request: the form of a POST, the query of anything else.
+///
+/// # Errors
+/// `invalid_request`: another content type than a form, a body that is too large or too slow, a broken encoding.
+pub async fn params(request: Request) -> Result<Params, Refusal> {
+    if request.method() == Method::POST { form(request).await } else { query(&request) }
+}
+
+/// The parameters of the query.
+///
+/// # Errors
+/// `invalid_request`: a broken encoding.
+pub fn query(request: &Request) -> Result<Params, Refusal> {
+    Params::parse(request.uri().query().unwrap_or_default())
+}
+
+/// The parameters of an `application/x-www-form-urlencoded` body; a `charset` beside it is ignored.
+///
+/// # Errors
+/// As `params`.
+pub async fn form(request: Request) -> Result<Params, Refusal> {
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Refusal::new(
+            ErrorCode::InvalidRequest,
+            "the content type must be application/x-www-form-urlencoded",
+        ));
+    }
+    let read = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES);
+    let body = tokio::time::timeout(BODY_PATIENCE, read)
+        .await
+        .map_err(|_| Refusal::new(ErrorCode::InvalidRequest, "the body did not arrive in time"))?
+        .map_err(|_| Refusal::new(ErrorCode::InvalidRequest, "the body is too large or broke off"))?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|_| Refusal::new(ErrorCode::InvalidRequest, "the body is not valid UTF-8"))?;
+    Params::parse(text)
+}
+
+/// How a client says who it is.
+#[derive(Debug)]
+pub enum Credentials {
+    /// `client_secret_basic`. Most libraries form-encode both parts as
+    /// [RFC 6749 section 2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1) says, some send them raw; where the
+    /// readings differ, both are here.
+    Basic {
+        /// Decoded as the RFC says.
+        decoded: (String, ClientSecret),
+        /// As they stood in the header, if that is something else.
+        raw: Option<(String, ClientSecret)>,
+    },
+    /// `client_secret_post`.
+    Post {
+        /// `client_id`.
+        client_id: String,
+        /// `client_secret`.
+        secret: ClientSecret,
+    },
+    /// No secret: a public client's name.
+    Name {
+        /// `client_id`.
+        client_id: String,
+    },
+}
+
+/// Reads a client's credentials.
+///
+/// # Errors
+/// `invalid_client`: none at all, another scheme, or not readable. `invalid_request`: more than one method
+/// ([RFC 6749 section 2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)), or a `client_id` that contradicts the header.
+pub fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, Refusal> {
+    let in_body = params.get("client_id");
+    let secret_in_body = params.get("client_secret");
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(authorization) = authorizations.next() else {
+        let client_id = in_body
+            .ok_or(const { Refusal::new(ErrorCode::InvalidClient, "client authentication is missing") })?
+            .to_owned();
+        return Ok(match secret_in_body {
+            Some(secret) => Credentials::Post { client_id, secret: ClientSecret::received(secret) },
+            None => Credentials::Name { client_id },
+        });
+    };
+    if authorizations.next().is_some() {
+        return Err(Refusal::new(ErrorCode::InvalidRequest, "the Authorization header was sent more than once"));
+    }
+    if secret_in_body.is_some() {
+        return Err(Refusal::new(
+            ErrorCode::InvalidRequest,
+            "the client authenticated in the header and in the body; use one",
+        ));
+    }
+    let unreadable = || Refusal::new(ErrorCode::InvalidClient, "the Authorization header is not readable as Basic");
+    let text = authorization.to_str().map_err(|_| unreadable())?;
+    let (scheme, encoded) = text.split_once(' ').ok_or_else(unreadable)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(Refusal::new(ErrorCode::InvalidClient, "the Authorization scheme must be Basic"));
+    }
+    let bytes = STANDARD.decode(encoded.trim()).map_err(|_| unreadable())?;
+    // A library that sends Latin-1 is read as what it meant, should the secret have such a character.
+    let text =
+        String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().iter().map(|&byte| byte as char).collect());
+    let (raw_id, raw_secret) = text.split_once(':').ok_or_else(unreadable)?;
+    let decode = |part: &str| {
+        Params::parse(&format!("x={}", part.replace('&', "%26"))).ok().and_then(|p| p.get("x").map(str::to_owned))
+    };
+    let client_id = decode(raw_id).unwrap_or_else(|| raw_id.to_owned());
+    if in_body.is_some_and(|sent| sent != client_id && sent != raw_id) {
+        return Err(Refusal::new(
+            ErrorCode::InvalidRequest,
+            "client_id differs from the one in the Authorization header",
+        ));
+    }
+    if raw_secret.is_empty() {
+        return Ok(Credentials::Name { client_id });
+    }
+    let secret = decode(raw_secret).unwrap_or_else(|| raw_secret.to_owned());
+    let differs = client_id != raw_id || secret != raw_secret;
+    Ok(Credentials::Basic {
+        decoded: (client_id, ClientSecret::received(secret)),
+        raw: differs.then(|| (raw_id.to_owned(), ClientSecret::received(raw_secret))),
+    })
+}
+
+/// The bearer token of a request: in the header, or in the form of a POST, never in the query
+/// ([RFC 6750 section 2](https://www.rfc-editor.org/rfc/rfc6750#section-2), RFC 9700 section 4.3.2).
+///
+/// # Errors
+/// `invalid_request`: more than one, or a malformed header.
+pub fn bearer_token(
+    headers: &HeaderMap,
+    form: Option<&Params>,
+    query: &Params,
+) -> Result<Option<AccessToken>, Refusal> {
+    if query.get("access_token").is_some() {
+        return Err(Refusal::new(ErrorCode::InvalidRequest, "an access token must not be sent in the query"));
+    }
+    let in_form = form.and_then(|form| form.get("access_token"));
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+    let in_header = match (authorizations.next(), authorizations.next()) {
+        (None, _) => None,
+        (Some(_), Some(_)) => {
+            return Err(Refusal::new(ErrorCode::InvalidRequest, "the Authorization header was sent more than once"));
+        }
+        (Some(value), None) => {
+            let text = value.to_str().unwrap_or_default();
+            match text.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
+                    Some(token.trim())
+                }
+                _ => {
+                    return Err(Refusal::new(
+                        ErrorCode::InvalidRequest,
+                        "the Authorization header must be Bearer and a token",
+                    ));
+                }
+            }
+        }
+    };
+    match (in_header, in_form) {
+        (Some(_), Some(_)) => Err(Refusal::new(
+            ErrorCode::InvalidRequest,
+            "the access token was sent in the header and in the body; use one",
+        )),
+        (Some(token), None) | (None, Some(token)) => Ok(Some(AccessToken::received(token))),
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(pair: &[u8]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)).parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn basic_credentials_are_form_decoded_and_kept_raw_where_that_differs() {
+        let Ok(Credentials::Basic { decoded, raw }) = credentials(&basic(b"a%3Ab:s%2Bt"), &Params::default()) else {
+            panic!()
+        };
+        assert_eq!((decoded.0.as_str(), decoded.1.expose()), ("a:b", "s+t"));
+        assert_eq!(raw.unwrap().1.expose(), "s%2Bt");
+        let Ok(Credentials::Basic { decoded, raw }) = credentials(&basic(b"a:s-t_1"), &Params::default()) else {
+            panic!()
+        };
+        assert_eq!(decoded.1.expose(), "s-t_1");
+        assert!(raw.is_none());
+        let Ok(Credentials::Basic { decoded, .. }) = credentials(&basic(b"a:100%&x=1"), &Params::default()) else {
+            panic!()
+        };
+        assert_eq!(decoded.1.expose(), "100%&x=1");
+    }
+
+    #[test]
+    fn two_methods_at_once_are_refused() {
+        let body = Params::parse("client_id=a&client_secret=s").unwrap();
+        assert_eq!(credentials(&basic(b"a:s"), &body).unwrap_err().code, ErrorCode::InvalidRequest);
+        let mut doubled = basic(b"a:s");
+        doubled.append(header::AUTHORIZATION, "Basic YTpz".parse().unwrap());
+        assert_eq!(credentials(&doubled, &Params::default()).unwrap_err().code, ErrorCode::InvalidRequest);
+        assert_eq!(
+            credentials(&basic(b"a:s"), &Params::parse("client_id=b").unwrap()).unwrap_err().code,
+            ErrorCode::InvalidRequest
+        );
+    }
+
+    #[test]
+    fn unreadable_credentials_are_invalid_client() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(credentials(&headers, &Params::default()).unwrap_err().code, ErrorCode::InvalidClient);
+        for bad in ["Basic", "Basic !!", "Basic YQ==", "Bearer x"] {
+            headers.insert(header::AUTHORIZATION, bad.parse().unwrap());
+            assert_eq!(credentials(&headers, &Params::default()).unwrap_err().code, ErrorCode::InvalidClient, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_query_or_twice_is_refused() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, "bearer abc".parse().unwrap());
+        let none = Params::default();
+        assert_eq!(bearer_token(&headers, None, &none).unwrap().unwrap().expose(), "abc");
+        let form = Params::parse("access_token=abc").unwrap();
+        assert!(bearer_token(&headers, Some(&form), &none).is_err());
+        assert!(bearer_token(&HeaderMap::new(), Some(&none), &form).is_err());
+        assert!(bearer_token(&HeaderMap::new(), Some(&form), &none).unwrap().is_some());
+    }
+}

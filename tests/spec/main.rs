@@ -1,0 +1,3 @@
+//! The specification as tests.
+
+fn main() {}

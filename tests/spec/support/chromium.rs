@@ -1,0 +1,346 @@
+//! A real browser, Chromium without a window, for what the scripted `user_agent.rs` cannot show: that pages work with
+//! and without JavaScript, that the Content-Security-Policy stops nothing they need, and how they look.
+//!
+//! chromedriver is started once per test process and ended by the watchdog in `postgres.rs`, its browsers with it.
+//! Every host name leads to 127.0.0.1, so that no test leaves this machine.
+
+use std::ffi::OsString;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use std::{env, fs};
+
+use fantoccini::elements::Element;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::Method;
+use serde_json::{Value, json};
+use url::{ParseError, Url};
+
+use super::postgres::{Watchdog, free_port, temporary_folder, wait_until};
+
+const MISSING: &str = "is not installed; `tests/run` installs what the tests need";
+
+/// What kind of browser a test wants; `Options::default()` is a desktop's, with JavaScript, in the light.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub javascript: bool,
+    /// What the pages find in `prefers-color-scheme`.
+    pub dark: bool,
+    /// Of the window, in CSS pixels. Below 600 it is the screen of a phone, which shows nothing but the page.
+    pub width: u32,
+    pub height: u32,
+    /// For `Accept-Language`, such as `en` or `cs`.
+    pub language: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            javascript: true,
+            dark: false,
+            width: 1280,
+            height: 800,
+            language: "en",
+        }
+    }
+}
+
+/// A browser with an empty profile, and one tab at a time in hand.
+pub struct Browser {
+    client: Client,
+}
+
+/// A tab, to come back to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tab(WindowHandle);
+
+impl Browser {
+    /// Opens a new browser: about a second.
+    pub async fn open(options: Options) -> Self {
+        let capabilities = capabilities(options);
+        let Value::Object(capabilities) = capabilities else {
+            unreachable!("it is written as an object")
+        };
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{}", driver().port))
+            .await
+            .unwrap_or_else(|error| panic!("Chromium did not start: {error}; see {}", driver().folder.display()));
+        Self { client }
+    }
+
+    /// For whatever else fantoccini can do.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Opens `url` and waits until it is loaded.
+    pub async fn goto(&self, url: &str) {
+        self.client
+            .goto(url)
+            .await
+            .unwrap_or_else(|error| panic!("{url} does not open: {error}"));
+    }
+
+    /// Where the tab is, even if nothing answers there.
+    pub async fn url(&self) -> Url {
+        self.client.current_url().await.expect("the tab is open")
+    }
+
+    /// Replaces the text in a field.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        field
+            .clear()
+            .await
+            .unwrap_or_else(|error| panic!("{css} cannot be cleared: {error}"));
+        field
+            .send_keys(text)
+            .await
+            .unwrap_or_else(|error| panic!("{css} takes no text: {error}"));
+    }
+
+    /// Clicks something that leads to a new document, and waits until that is loaded.
+    pub async fn click(&self, css: &str) {
+        let element = self.find(css).await;
+        let before = self.find("html").await;
+        element
+            .click()
+            .await
+            .unwrap_or_else(|error| panic!("{css} cannot be clicked: {error}"));
+        // Once the new document is there, the old one's element is not to be found any more.
+        self.wait(&format!("the click on {css} leads to a new document"), async || {
+            before.tag_name().await.is_err()
+        })
+        .await;
+        self.wait("the new document is loaded", async || {
+            self.client
+                .execute("return document.readyState", vec![])
+                .await
+                .is_ok_and(|state| state == "complete")
+        })
+        .await;
+    }
+
+    /// The visible text of the first element the CSS selector finds.
+    pub async fn text(&self, css: &str) -> String {
+        self.find(css)
+            .await
+            .text()
+            .await
+            .unwrap_or_else(|error| panic!("{css} has no text: {error}"))
+    }
+
+    /// Waits until the URL contains `part`, and gives the URL.
+    pub async fn wait_for_url_containing(&self, part: &str) -> Url {
+        self.wait(&format!("the URL contains {part:?}"), async || {
+            self.url().await.as_str().contains(part)
+        })
+        .await;
+        self.url().await
+    }
+
+    /// The tab in hand.
+    pub async fn tab(&self) -> Tab {
+        Tab(self.client.window().await.expect("the tab is open"))
+    }
+
+    /// Opens another tab and takes it in hand.
+    pub async fn new_tab(&self) -> Tab {
+        let tab = Tab(self.client.new_window(true).await.expect("Chromium opens a tab").handle);
+        self.switch(&tab).await;
+        tab
+    }
+
+    /// Takes another tab in hand.
+    pub async fn switch(&self, tab: &Tab) {
+        self.client
+            .switch_to_window(tab.0.clone())
+            .await
+            .expect("the tab is open");
+    }
+
+    /// What the console has shown as errors since the last call: violated policies, missing files, failed scripts.
+    pub async fn console_errors(&self) -> Vec<String> {
+        let log = self
+            .client
+            .issue_cmd(ConsoleLog)
+            .await
+            .expect("chromedriver keeps the log");
+        let entries = log.as_array().expect("the log is a list");
+        let errors = entries.iter().filter(|entry| entry["level"] == "SEVERE");
+        errors
+            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Writes what is in view to `target/screenshots/`; `name` ends with `.png`.
+    pub async fn screenshot(&self, name: &str) -> PathBuf {
+        let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        // A relative CARGO_TARGET_DIR is meant from where cargo was started: here, the top of the package.
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = package
+            .join(target.as_deref().unwrap_or(Path::new("target")))
+            .join("screenshots");
+        fs::create_dir_all(&folder).expect("the target folder is writable");
+        let file = folder.join(name);
+        let picture = self.client.screenshot().await.expect("Chromium takes pictures");
+        fs::write(&file, picture).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        file
+    }
+
+    /// Closes the browser. One that is not closed, since its test has failed, ends with the test process.
+    pub async fn close(self) {
+        self.client.close().await.expect("the browser is open");
+    }
+
+    async fn find(&self, css: &str) -> Element {
+        let found = self
+            .client
+            .wait()
+            .at_most(Duration::from_secs(10))
+            .for_element(Locator::Css(css))
+            .await;
+        match found {
+            Ok(element) => element,
+            Err(error) => panic!("there is no {css} at {}: {error}", self.url().await),
+        }
+    }
+
+    async fn wait(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        for _ in 0..400 {
+            if is_so().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("waited in vain until {what}, at {}", self.url().await);
+    }
+}
+
+/// What Chromium is told when it starts, beyond what chromedriver tells it itself.
+fn capabilities(options: Options) -> Value {
+    static PROFILES: AtomicU32 = AtomicU32::new(0);
+    let Options {
+        javascript,
+        dark,
+        width,
+        height,
+        language,
+    } = options;
+    let profile = driver()
+        .folder
+        .join(format!("profile-{}", PROFILES.fetch_add(1, Ordering::Relaxed)));
+    let arguments = [
+        "--headless=new".to_owned(),
+        // Root has no sandbox, and the tests open no page but their own.
+        "--no-sandbox".to_owned(),
+        "--disable-gpu".to_owned(),
+        "--disable-quic".to_owned(),
+        "--no-first-run".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-component-update".to_owned(),
+        "--disable-sync".to_owned(),
+        // Containers have little of it.
+        "--disable-dev-shm-usage".to_owned(),
+        "--host-resolver-rules=MAP * 127.0.0.1".to_owned(),
+        "--no-proxy-server".to_owned(),
+        format!("--window-size={width},{height}"),
+        // 0 is dark and 1 is light.
+        format!("--blink-settings=preferredColorScheme={}", u8::from(!dark)),
+        format!("--lang={language}"),
+        format!("--accept-lang={language}"),
+        format!("--user-data-dir={}", profile.display()),
+    ];
+    let mut chromium = json!({
+        "binary": driver().chromium,
+        "args": arguments,
+        "prefs": {
+            // 1 allows and 2 blocks.
+            "profile.managed_default_content_settings.javascript": if javascript { 1 } else { 2 },
+            "intl.accept_languages": language,
+            "credentials_enable_service": false,
+        },
+    });
+    if width < 600 {
+        // A window cannot be so narrow; the screen of an emulated phone can.
+        chromium["mobileEmulation"] = json!({
+            "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2, "touch": true, "mobile": true },
+        });
+    }
+    json!({ "goog:chromeOptions": chromium, "goog:loggingPrefs": { "browser": "ALL" } })
+}
+
+/// chromedriver, shared by every test of this process.
+struct Driver {
+    folder: PathBuf,
+    port: u16,
+    chromium: PathBuf,
+    _watchdog: Watchdog,
+}
+
+fn driver() -> &'static Driver {
+    static SHARED: OnceLock<Driver> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let chromedriver = on_path(&["chromedriver"]).unwrap_or_else(|| panic!("chromedriver {MISSING}"));
+        let names = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+        let chromium = on_path(&names).unwrap_or_else(|| panic!("Chromium {MISSING}"));
+        let folder = temporary_folder("hallpass-chromium-", None).keep();
+        let port = free_port();
+        // Chromium writes to more places than its profile, all of them below HOME, and its own temporary files.
+        let set = |name: &str| {
+            let mut variable = OsString::from(name);
+            variable.push("=");
+            variable.push(&folder);
+            variable
+        };
+        let mut server = vec![
+            "env".into(),
+            set("HOME"),
+            set("TMPDIR"),
+            set("XDG_CONFIG_HOME"),
+            set("XDG_CACHE_HOME"),
+        ];
+        server.extend([chromedriver.into_os_string(), format!("--port={port}").into()]);
+        // Its browsers, left behind, are ended as the rest of the watchdog's process group.
+        let watchdog = Watchdog::start(&folder, None, "KILL", &server);
+        wait_until("chromedriver takes connections", &folder, || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Driver {
+            folder,
+            port,
+            chromium,
+            _watchdog: watchdog,
+        }
+    })
+}
+
+fn on_path(names: &[&str]) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    names.iter().find_map(|name| {
+        folders
+            .iter()
+            .map(|folder| folder.join(name))
+            .find(|file| file.is_file())
+    })
+}
+
+/// chromedriver's own command, which the standard does not have, for the console's new entries.
+#[derive(Debug)]
+struct ConsoleLog;
+
+impl WebDriverCompatibleCommand for ConsoleLog {
+    fn endpoint(&self, base_url: &Url, session_id: Option<&str>) -> Result<Url, ParseError> {
+        base_url.join(&format!("session/{}/se/log", session_id.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _request_url: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "type": "browser" }).to_string()))
+    }
+}
