@@ -1,3 +1,23 @@
-//! The specification as tests.
+//! The specification as tests: a file per specification, a name per requirement.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that is surprised ends")]
 
-fn main() {}
+mod support;
+
+mod admin_sql;
+mod architecture;
+mod browser;
+mod commands;
+mod form_post;
+mod logs;
+mod oidc_core_3_1_2_authorization;
+mod oidc_core_3_1_3_id_token;
+mod oidc_core_5_userinfo;
+mod oidc_discovery;
+mod pages;
+mod relying_parties;
+mod rfc6749_code_grant;
+mod rfc6750_bearer;
+mod rfc7517_jwks;
+mod rfc7636_pkce;
+mod rfc9207_issuer;
+mod store_contract;

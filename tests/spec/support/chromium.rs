@@ -39,13 +39,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            javascript: true,
-            dark: false,
-            width: 1280,
-            height: 800,
-            language: "en",
-        }
+        Self { javascript: true, dark: false, width: 1280, height: 800, language: "en" }
     }
 }
 
@@ -62,9 +56,7 @@ impl Browser {
     /// Opens a new browser: about a second.
     pub async fn open(options: Options) -> Self {
         let capabilities = capabilities(options);
-        let Value::Object(capabilities) = capabilities else {
-            unreachable!("it is written as an object")
-        };
+        let Value::Object(capabilities) = capabilities else { unreachable!("it is written as an object") };
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{}", driver().port))
@@ -80,10 +72,7 @@ impl Browser {
 
     /// Opens `url` and waits until it is loaded.
     pub async fn goto(&self, url: &str) {
-        self.client
-            .goto(url)
-            .await
-            .unwrap_or_else(|error| panic!("{url} does not open: {error}"));
+        self.client.goto(url).await.unwrap_or_else(|error| panic!("{url} does not open: {error}"));
     }
 
     /// Where the tab is, even if nothing answers there.
@@ -94,53 +83,32 @@ impl Browser {
     /// Replaces the text in a field.
     pub async fn fill(&self, css: &str, text: &str) {
         let field = self.find(css).await;
-        field
-            .clear()
-            .await
-            .unwrap_or_else(|error| panic!("{css} cannot be cleared: {error}"));
-        field
-            .send_keys(text)
-            .await
-            .unwrap_or_else(|error| panic!("{css} takes no text: {error}"));
+        field.clear().await.unwrap_or_else(|error| panic!("{css} cannot be cleared: {error}"));
+        field.send_keys(text).await.unwrap_or_else(|error| panic!("{css} takes no text: {error}"));
     }
 
     /// Clicks something that leads to a new document, and waits until that is loaded.
     pub async fn click(&self, css: &str) {
         let element = self.find(css).await;
         let before = self.find("html").await;
-        element
-            .click()
-            .await
-            .unwrap_or_else(|error| panic!("{css} cannot be clicked: {error}"));
+        element.click().await.unwrap_or_else(|error| panic!("{css} cannot be clicked: {error}"));
         // Once the new document is there, the old one's element is not to be found any more.
-        self.wait(&format!("the click on {css} leads to a new document"), async || {
-            before.tag_name().await.is_err()
-        })
-        .await;
+        self.wait(&format!("the click on {css} leads to a new document"), async || before.tag_name().await.is_err())
+            .await;
         self.wait("the new document is loaded", async || {
-            self.client
-                .execute("return document.readyState", vec![])
-                .await
-                .is_ok_and(|state| state == "complete")
+            self.client.execute("return document.readyState", vec![]).await.is_ok_and(|state| state == "complete")
         })
         .await;
     }
 
     /// The visible text of the first element the CSS selector finds.
     pub async fn text(&self, css: &str) -> String {
-        self.find(css)
-            .await
-            .text()
-            .await
-            .unwrap_or_else(|error| panic!("{css} has no text: {error}"))
+        self.find(css).await.text().await.unwrap_or_else(|error| panic!("{css} has no text: {error}"))
     }
 
     /// Waits until the URL contains `part`, and gives the URL.
     pub async fn wait_for_url_containing(&self, part: &str) -> Url {
-        self.wait(&format!("the URL contains {part:?}"), async || {
-            self.url().await.as_str().contains(part)
-        })
-        .await;
+        self.wait(&format!("the URL contains {part:?}"), async || self.url().await.as_str().contains(part)).await;
         self.url().await
     }
 
@@ -158,24 +126,15 @@ impl Browser {
 
     /// Takes another tab in hand.
     pub async fn switch(&self, tab: &Tab) {
-        self.client
-            .switch_to_window(tab.0.clone())
-            .await
-            .expect("the tab is open");
+        self.client.switch_to_window(tab.0.clone()).await.expect("the tab is open");
     }
 
     /// What the console has shown as errors since the last call: violated policies, missing files, failed scripts.
     pub async fn console_errors(&self) -> Vec<String> {
-        let log = self
-            .client
-            .issue_cmd(ConsoleLog)
-            .await
-            .expect("chromedriver keeps the log");
+        let log = self.client.issue_cmd(ConsoleLog).await.expect("chromedriver keeps the log");
         let entries = log.as_array().expect("the log is a list");
         let errors = entries.iter().filter(|entry| entry["level"] == "SEVERE");
-        errors
-            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
-            .collect()
+        errors.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Writes what is in view to `target/screenshots/`; `name` ends with `.png`.
@@ -183,9 +142,7 @@ impl Browser {
         let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         // A relative CARGO_TARGET_DIR is meant from where cargo was started: here, the top of the package.
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folder = package
-            .join(target.as_deref().unwrap_or(Path::new("target")))
-            .join("screenshots");
+        let folder = package.join(target.as_deref().unwrap_or(Path::new("target"))).join("screenshots");
         fs::create_dir_all(&folder).expect("the target folder is writable");
         let file = folder.join(name);
         let picture = self.client.screenshot().await.expect("Chromium takes pictures");
@@ -199,12 +156,7 @@ impl Browser {
     }
 
     async fn find(&self, css: &str) -> Element {
-        let found = self
-            .client
-            .wait()
-            .at_most(Duration::from_secs(10))
-            .for_element(Locator::Css(css))
-            .await;
+        let found = self.client.wait().at_most(Duration::from_secs(10)).for_element(Locator::Css(css)).await;
         match found {
             Ok(element) => element,
             Err(error) => panic!("there is no {css} at {}: {error}", self.url().await),
@@ -225,16 +177,8 @@ impl Browser {
 /// What Chromium is told when it starts, beyond what chromedriver tells it itself.
 fn capabilities(options: Options) -> Value {
     static PROFILES: AtomicU32 = AtomicU32::new(0);
-    let Options {
-        javascript,
-        dark,
-        width,
-        height,
-        language,
-    } = options;
-    let profile = driver()
-        .folder
-        .join(format!("profile-{}", PROFILES.fetch_add(1, Ordering::Relaxed)));
+    let Options { javascript, dark, width, height, language } = options;
+    let profile = driver().folder.join(format!("profile-{}", PROFILES.fetch_add(1, Ordering::Relaxed)));
     let arguments = [
         "--headless=new".to_owned(),
         // Root has no sandbox, and the tests open no page but their own.
@@ -298,37 +242,19 @@ fn driver() -> &'static Driver {
             variable.push(&folder);
             variable
         };
-        let mut server = vec![
-            "env".into(),
-            set("HOME"),
-            set("TMPDIR"),
-            set("XDG_CONFIG_HOME"),
-            set("XDG_CACHE_HOME"),
-        ];
+        let mut server = vec!["env".into(), set("HOME"), set("TMPDIR"), set("XDG_CONFIG_HOME"), set("XDG_CACHE_HOME")];
         server.extend([chromedriver.into_os_string(), format!("--port={port}").into()]);
         // Its browsers, left behind, are ended as the rest of the watchdog's process group.
         let watchdog = Watchdog::start(&folder, None, "KILL", &server);
-        wait_until("chromedriver takes connections", &folder, || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        Driver {
-            folder,
-            port,
-            chromium,
-            _watchdog: watchdog,
-        }
+        wait_until("chromedriver takes connections", &folder, || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Driver { folder, port, chromium, _watchdog: watchdog }
     })
 }
 
 fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    names.iter().find_map(|name| {
-        folders
-            .iter()
-            .map(|folder| folder.join(name))
-            .find(|file| file.is_file())
-    })
+    names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file()))
 }
 
 /// chromedriver's own command, which the standard does not have, for the console's new entries.

@@ -35,11 +35,7 @@ impl Server {
     pub fn start() -> Self {
         let owner = Owner::needed();
         let folder = temporary_folder("hallpass-postgres-", owner);
-        let programs = Programs {
-            found_in: programs(),
-            work_in: folder.path().to_owned(),
-            owner,
-        };
+        let programs = Programs { found_in: programs(), work_in: folder.path().to_owned(), owner };
         programs.run(
             "initdb",
             &[
@@ -70,12 +66,7 @@ impl Server {
         // From here on it is the watchdog that removes the folder. SIGQUIT is PostgreSQL's "immediate" shutdown:
         // nothing in it is worth writing out.
         let watchdog = Mutex::new(Watchdog::start(&folder.keep(), owner, "QUIT", &server));
-        let server = Self {
-            programs,
-            port,
-            databases: AtomicU32::new(0),
-            watchdog,
-        };
+        let server = Self { programs, port, databases: AtomicU32::new(0), watchdog };
         server.wait_until_ready();
         server
     }
@@ -84,37 +75,26 @@ impl Server {
     pub fn create_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let port = self.port.to_string();
-        self.programs.run(
-            "createdb",
-            &["--host=127.0.0.1", "--port", &port, "--username=postgres", &name],
-        );
+        self.programs.run("createdb", &["--host=127.0.0.1", "--port", &port, "--username=postgres", &name]);
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
     }
 
     /// Takes the databases away: open connections are cut and new ones are refused.
     pub fn stop(&self) {
         // PostgreSQL's "fast" shutdown, which writes everything out, so that the databases come back as they were.
-        self.watchdog
-            .lock()
-            .expect("no test panics while it holds the watchdog")
-            .stop("INT");
+        self.watchdog.lock().expect("no test panics while it holds the watchdog").stop("INT");
     }
 
     /// Brings the databases back after [`Server::stop`], on the same port.
     pub fn start_again(&self) {
-        self.watchdog
-            .lock()
-            .expect("no test panics while it holds the watchdog")
-            .start_again();
+        self.watchdog.lock().expect("no test panics while it holds the watchdog").start_again();
         self.wait_until_ready();
     }
 
     fn wait_until_ready(&self) {
         let port = self.port.to_string();
         wait_until("PostgreSQL takes connections", &self.programs.work_in, || {
-            let mut probe = self
-                .programs
-                .command("pg_isready", &["--quiet", "--host=127.0.0.1", "--port", &port]);
+            let mut probe = self.programs.command("pg_isready", &["--quiet", "--host=127.0.0.1", "--port", &port]);
             probe.status().is_ok_and(|status| status.success())
         });
     }
@@ -133,11 +113,7 @@ impl Programs {
             .command(program, arguments)
             .output()
             .unwrap_or_else(|error| panic!("{program} did not start: {error}"));
-        assert!(
-            status.success(),
-            "{program} failed: {}",
-            String::from_utf8_lossy(&stderr)
-        );
+        assert!(status.success(), "{program} failed: {}", String::from_utf8_lossy(&stderr));
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
@@ -201,16 +177,9 @@ impl Owner {
                 let fields: Vec<&str> = line.split(':').collect();
                 (fields[0] == wanted).then_some(fields)
             })?;
-            Some(Self {
-                user: fields.get(2)?.parse().ok()?,
-                group: fields.get(3)?.parse().ok()?,
-            })
+            Some(Self { user: fields.get(2)?.parse().ok()?, group: fields.get(3)?.parse().ok()? })
         };
-        Some(
-            find("postgres")
-                .or_else(|| find("nobody"))
-                .expect("there is a user whom PostgreSQL may run as"),
-        )
+        Some(find("postgres").or_else(|| find("nobody")).expect("there is a user whom PostgreSQL may run as"))
     }
 
     fn apply(owner: Option<Self>, command: &mut Command) {
@@ -222,10 +191,7 @@ impl Owner {
 
 /// A private folder that `owner` may write to.
 pub fn temporary_folder(prefix: &str, owner: Option<Owner>) -> tempfile::TempDir {
-    let folder = tempfile::Builder::new()
-        .prefix(prefix)
-        .tempdir()
-        .expect("the temporary folder takes a new one");
+    let folder = tempfile::Builder::new().prefix(prefix).tempdir().expect("the temporary folder takes a new one");
     if let Some(owner) = owner {
         chown(folder.path(), Some(owner.user), Some(owner.group)).expect("root may give a folder away");
     }
@@ -306,16 +272,8 @@ impl Watchdog {
     /// Starts `server`, which works in `folder` and logs to `log` there; `signal` ends it when the time comes.
     pub fn start(folder: &Path, owner: Option<Owner>, signal: &str, server: &[OsString]) -> Self {
         let mut shell = Command::new("sh");
-        shell
-            .args(["-c", WATCH, "watchdog", signal])
-            .arg(folder)
-            .args(server)
-            .current_dir(folder);
-        shell
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        shell.args(["-c", WATCH, "watchdog", signal]).arg(folder).args(server).current_dir(folder);
+        shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         Owner::apply(owner, &mut shell);
         let mut shell = shell.spawn().expect("there is a shell");
         let orders = shell.stdin.take();

@@ -88,18 +88,12 @@ impl Server {
 
     /// Takes the server away: open connections are cut, new ones refused, and what it held is forgotten.
     pub fn stop(&self) {
-        self.watchdog
-            .lock()
-            .expect("no test panics while it holds the watchdog")
-            .stop("KILL");
+        self.watchdog.lock().expect("no test panics while it holds the watchdog").stop("KILL");
     }
 
     /// Brings the server back after [`Server::stop`], empty, on the same port.
     pub fn start_again(&self) {
-        self.watchdog
-            .lock()
-            .expect("no test panics while it holds the watchdog")
-            .start_again();
+        self.watchdog.lock().expect("no test panics while it holds the watchdog").start_again();
         self.wait_until_ready();
     }
 
@@ -157,26 +151,16 @@ impl Cluster {
             .args(["--cluster-replicas", "0", "--cluster-yes"])
             .output()
             .expect("redis-cli comes with the server");
-        assert!(
-            created.status.success(),
-            "the cluster was not made: {}",
-            String::from_utf8_lossy(&created.stdout)
-        );
+        assert!(created.status.success(), "the cluster was not made: {}", String::from_utf8_lossy(&created.stdout));
         for node in &nodes {
-            node.wait_until("the cluster is whole", || {
-                node.ask("CLUSTER INFO").contains("cluster_state:ok")
-            });
+            node.wait_until("the cluster is whole", || node.ask("CLUSTER INFO").contains("cluster_state:ok"));
         }
         Self { nodes }
     }
 
     /// The URLs of all nodes, separated by commas.
     pub fn urls(&self) -> String {
-        let urls: Vec<String> = self
-            .nodes
-            .iter()
-            .map(|node| format!("redis://{}", node.address()))
-            .collect();
+        let urls: Vec<String> = self.nodes.iter().map(|node| format!("redis://{}", node.address())).collect();
         urls.join(",")
     }
 
@@ -201,9 +185,7 @@ impl Sentinel {
         let master_port = master.port.to_string();
         let replica = Server::start_with(&[&no_delay[..], &["--replicaof", "127.0.0.1", &master_port]].concat());
         // The Sentinel looks for replicas as it starts, and then only every ten seconds.
-        replica.wait_until("the replica follows", || {
-            replica.ask("INFO replication").contains("master_link_status:up")
-        });
+        replica.wait_until("the replica follows", || replica.ask("INFO replication").contains("master_link_status:up"));
         let file = format!(
             "sentinel monitor {MASTER_NAME} 127.0.0.1 {master_port} 1\n\
              sentinel down-after-milliseconds {MASTER_NAME} 1000\n\
@@ -211,14 +193,9 @@ impl Sentinel {
         );
         let sentinel = Server::run(free_port(), Some(&file), &["--sentinel"]);
         sentinel.wait_until("the Sentinel knows the replica", || {
-            sentinel
-                .ask(&format!("SENTINEL REPLICAS {MASTER_NAME}"))
-                .contains("master-link-status\r\n$2\r\nok")
+            sentinel.ask(&format!("SENTINEL REPLICAS {MASTER_NAME}")).contains("master-link-status\r\n$2\r\nok")
         });
-        Self {
-            sentinel,
-            servers: [master, replica],
-        }
+        Self { sentinel, servers: [master, replica] }
     }
 
     /// `host:port` of the Sentinel itself.
@@ -228,24 +205,16 @@ impl Sentinel {
 
     /// The server that is the master at this moment, by the Sentinel's word.
     pub fn master(&self) -> &Server {
-        let answer = self
-            .sentinel
-            .ask(&format!("SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER_NAME}"));
+        let answer = self.sentinel.ask(&format!("SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER_NAME}"));
         let is_named = |server: &&Server| answer.contains(&format!("\r\n{}\r\n", server.port));
-        self.servers
-            .iter()
-            .find(is_named)
-            .unwrap_or_else(|| panic!("the Sentinel names neither server: {answer:?}"))
+        self.servers.iter().find(is_named).unwrap_or_else(|| panic!("the Sentinel names neither server: {answer:?}"))
     }
 
     /// Makes the replica the master, with the Sentinel's own order; both servers stay up.
     pub fn fail_over(&self) {
         let old = self.master().port;
         let answer = self.sentinel.ask(&format!("SENTINEL FAILOVER {MASTER_NAME}"));
-        assert!(
-            answer.starts_with("+OK"),
-            "the Sentinel refuses to fail over: {answer:?}"
-        );
+        assert!(answer.starts_with("+OK"), "the Sentinel refuses to fail over: {answer:?}");
         self.wait_for_a_master_other_than(old);
     }
 

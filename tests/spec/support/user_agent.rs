@@ -76,21 +76,10 @@ impl UserAgent {
             .build()
             .expect("the client has no unusual setting");
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::USER_AGENT,
-            HeaderValue::from_static("Mozilla/5.0 (tests of Hallpass)"),
-        );
-        headers.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"),
-        );
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("Mozilla/5.0 (tests of Hallpass)"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
         headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
-        Self {
-            client,
-            jar: Mutex::default(),
-            headers,
-            standing: Mutex::default(),
-        }
+        Self { client, jar: Mutex::default(), headers, standing: Mutex::default() }
     }
 
     /// Sends this header with every request, instead of its own of that name.
@@ -110,30 +99,20 @@ impl UserAgent {
     pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Page {
         let url = parse(url);
         let standing = self.standing.lock().expect(UNPOISONED).clone();
-        let source = standing.unwrap_or_else(|| Source {
-            url: url.clone(),
-            policy: String::new(),
-        });
+        let source = standing.unwrap_or_else(|| Source { url: url.clone(), policy: String::new() });
         self.send(Method::POST, url, Some(encode(fields)), Some(source)).await
     }
 
     /// Follows a link from [`ELSEWHERE`]; this is how an authorization request arrives.
     pub async fn cross_site_get(&self, url: &str) -> Page {
-        let source = Source {
-            url: parse(ELSEWHERE),
-            policy: String::new(),
-        };
+        let source = Source { url: parse(ELSEWHERE), policy: String::new() };
         self.send(Method::GET, parse(url), None, Some(source)).await
     }
 
     /// Posts a form that is on a page of [`ELSEWHERE`]: neither `Strict` nor `Lax` cookies go along.
     pub async fn cross_site_post(&self, url: &str, fields: &[(&str, &str)]) -> Page {
-        let source = Source {
-            url: parse(ELSEWHERE),
-            policy: String::new(),
-        };
-        self.send(Method::POST, parse(url), Some(encode(fields)), Some(source))
-            .await
+        let source = Source { url: parse(ELSEWHERE), policy: String::new() };
+        self.send(Method::POST, parse(url), Some(encode(fields)), Some(source)).await
     }
 
     /// Submits a form, with the button of this name and value.
@@ -143,21 +122,13 @@ impl UserAgent {
         let pressed = match button {
             Some((name, value)) => {
                 let wanted = (name.to_owned(), value.to_owned());
-                assert!(
-                    form.buttons.contains(&wanted),
-                    "the form has no button {wanted:?}, but {:?}",
-                    form.buttons
-                );
+                assert!(form.buttons.contains(&wanted), "the form has no button {wanted:?}, but {:?}", form.buttons);
                 Some(wanted)
             }
             None => form.buttons.first().filter(|(name, _)| !name.is_empty()).cloned(),
         };
-        let fields: Vec<(&str, &str)> = form
-            .fields
-            .iter()
-            .chain(&pressed)
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let fields: Vec<(&str, &str)> =
+            form.fields.iter().chain(&pressed).map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let fields = encode(&fields);
         let mut action = form.action;
         if form.method == Method::POST {
@@ -182,9 +153,7 @@ impl UserAgent {
     /// Follows redirects until one leads to a URL that `is_wanted`; gives that redirect, without visiting the URL.
     pub async fn follow_until(&self, mut page: Page, is_wanted: impl Fn(&Url) -> bool) -> Page {
         for _ in 0..20 {
-            let location = page
-                .location()
-                .unwrap_or_else(|| panic!("the redirects end too early: {page}"));
+            let location = page.location().unwrap_or_else(|| panic!("the redirects end too early: {page}"));
             if is_wanted(&location) {
                 return page;
             }
@@ -259,15 +228,8 @@ impl UserAgent {
         }
 
         let request = self.client.request(method.clone(), url.clone()).headers(headers);
-        let request = if let Some(body) = body {
-            request.body(body)
-        } else {
-            request
-        };
-        let response = request
-            .send()
-            .await
-            .unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
+        let request = if let Some(body) = body { request.body(body) } else { request };
+        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
         let status = response.status();
         let headers = response.headers().clone();
         {
@@ -276,17 +238,8 @@ impl UserAgent {
                 jar.take(&url, cookie.to_str().expect("Set-Cookie is ASCII"));
             }
         }
-        let body = response
-            .text()
-            .await
-            .unwrap_or_else(|error| panic!("the body of {url}: {error:?}"));
-        let page = Page {
-            status,
-            headers,
-            url,
-            body,
-            source,
-        };
+        let body = response.text().await.unwrap_or_else(|error| panic!("the body of {url}: {error:?}"));
+        let page = Page { status, headers, url, body, source };
         if page.location().is_none() {
             *self.standing.lock().expect(UNPOISONED) = Some(page.as_source());
         }
@@ -322,26 +275,14 @@ impl Page {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?;
-        assert!(
-            values.next().is_none(),
-            "{name} is there more than once: {:?}",
-            self.headers
-        );
+        assert!(values.next().is_none(), "{name} is there more than once: {:?}", self.headers);
         Some(value.to_str().expect("headers are ASCII"))
     }
 
     /// Where this redirect leads, resolved against the page's own URL.
     pub fn location(&self) -> Option<Url> {
-        let location = self
-            .status
-            .is_redirection()
-            .then(|| self.header("location"))
-            .flatten()?;
-        Some(
-            self.url
-                .join(location)
-                .unwrap_or_else(|error| panic!("{location:?}: {error}")),
-        )
+        let location = self.status.is_redirection().then(|| self.header("location")).flatten()?;
+        Some(self.url.join(location).unwrap_or_else(|error| panic!("{location:?}: {error}")))
     }
 
     /// A parameter in the query of [`Page::location`].
@@ -350,10 +291,7 @@ impl Page {
     /// When it is there more than once.
     pub fn query_parameter(&self, name: &str) -> Option<String> {
         let location = self.location()?;
-        let mut values = location
-            .query_pairs()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned());
+        let mut values = location.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         let value = values.next()?;
         assert!(values.next().is_none(), "{name} is there more than once: {location}");
         Some(value)
@@ -362,10 +300,7 @@ impl Page {
     /// The text of `<title>`.
     pub fn title(&self) -> String {
         let html = self.parse();
-        html.select(&selector("title"))
-            .next()
-            .map(|title| joined(title.text()))
-            .unwrap_or_default()
+        html.select(&selector("title")).next().map(|title| joined(title.text())).unwrap_or_default()
     }
 
     /// What a person reads: the text of the body with its white space collapsed.
@@ -383,27 +318,18 @@ impl Page {
     /// The first form that the CSS selector finds; `"form"` for the only one.
     pub fn form(&self, css: &str) -> Form {
         let html = self.parse();
-        let form = html
-            .select(&selector(css))
-            .next()
-            .unwrap_or_else(|| panic!("there is no {css} in {self}"));
+        let form = html.select(&selector(css)).next().unwrap_or_else(|| panic!("there is no {css} in {self}"));
         Form::read(form, self)
     }
 
     /// Every form, in the page's order.
     pub fn forms(&self) -> Vec<Form> {
-        self.parse()
-            .select(&selector("form"))
-            .map(|form| Form::read(form, self))
-            .collect()
+        self.parse().select(&selector("form")).map(|form| Form::read(form, self)).collect()
     }
 
     /// Every element that the CSS selector finds, as its text.
     pub fn texts(&self, css: &str) -> Vec<String> {
-        self.parse()
-            .select(&selector(css))
-            .map(|element| joined(element.text()))
-            .collect()
+        self.parse().select(&selector(css)).map(|element| joined(element.text())).collect()
     }
 
     fn parse(&self) -> Html {
@@ -415,10 +341,7 @@ impl Page {
         let policy = self.header("referrer-policy").unwrap_or_default();
         // Of a list of policies the last one counts.
         let policy = policy.rsplit(',').next().unwrap_or_default().trim().to_owned();
-        Source {
-            url: self.url.clone(),
-            policy,
-        }
+        Source { url: self.url.clone(), policy }
     }
 }
 
@@ -451,14 +374,9 @@ pub struct Form {
 impl Form {
     fn read(form: ElementRef<'_>, page: &Page) -> Self {
         let action = form.attr("action").unwrap_or_default();
-        let mut action = page
-            .url
-            .join(action)
-            .unwrap_or_else(|error| panic!("{action:?}: {error}"));
+        let mut action = page.url.join(action).unwrap_or_else(|error| panic!("{action:?}: {error}"));
         action.set_fragment(None);
-        let is_post = form
-            .attr("method")
-            .is_some_and(|method| method.eq_ignore_ascii_case("post"));
+        let is_post = form.attr("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
         let method = if is_post { Method::POST } else { Method::GET };
         let (mut fields, mut unchecked, mut buttons) = (Vec::new(), Vec::new(), Vec::new());
         for control in form.select(&selector("input, button, textarea, select")) {
@@ -488,28 +406,16 @@ impl Form {
                 ("select", _) => {
                     let all = selector("option");
                     let mut options = control.select(&all);
-                    let chosen = control
-                        .select(&selector("option[selected]"))
-                        .next()
-                        .or_else(|| options.next());
+                    let chosen = control.select(&selector("option[selected]")).next().or_else(|| options.next());
                     let value = |option: ElementRef<'_>| {
-                        option
-                            .attr("value")
-                            .map_or_else(|| joined(option.text()), str::to_owned)
+                        option.attr("value").map_or_else(|| joined(option.text()), str::to_owned)
                     };
                     fields.extend(chosen.map(|option| (name, value(option))));
                 }
                 _ => fields.push((name, value.unwrap_or_default())),
             }
         }
-        Self {
-            action,
-            method,
-            fields,
-            unchecked,
-            buttons,
-            source: page.as_source(),
-        }
+        Self { action, method, fields, unchecked, buttons, source: page.as_source() }
     }
 
     /// Fills in the field of this name.
@@ -538,10 +444,7 @@ impl Form {
 
     /// The value of the field of this name.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -599,11 +502,7 @@ impl Source {
             "origin" | "origin-when-cross-origin" | "unsafe-url" => false,
             _ => self.is_downgrade(target),
         };
-        if is_hidden {
-            "null".to_owned()
-        } else {
-            self.url.origin().ascii_serialization()
-        }
+        if is_hidden { "null".to_owned() } else { self.url.origin().ascii_serialization() }
     }
 
     /// [Referrer Policy, §8.3](https://www.w3.org/TR/referrer-policy/#determine-requests-referrer).
@@ -677,16 +576,10 @@ impl Jar {
 
     /// The `Cookie` header: the longer paths first, otherwise in the order they came.
     fn header(&self, url: &Url, method: &Method, relation: Relation) -> String {
-        let mut cookies: Vec<&Cookie> = self
-            .cookies
-            .iter()
-            .filter(|cookie| cookie.goes_to(url, method, relation))
-            .collect();
+        let mut cookies: Vec<&Cookie> =
+            self.cookies.iter().filter(|cookie| cookie.goes_to(url, method, relation)).collect();
         cookies.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
-        let pairs: Vec<String> = cookies
-            .iter()
-            .map(|cookie| format!("{}={}", cookie.name, cookie.value))
-            .collect();
+        let pairs: Vec<String> = cookies.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         pairs.join("; ")
     }
 }
@@ -696,10 +589,7 @@ impl Cookie {
     fn parse(url: &Url, header: &str) -> Result<(Self, bool), &'static str> {
         let host = url.host_str().unwrap_or_default();
         let mut parts = header.split(';');
-        let (name, value) = parts
-            .next()
-            .and_then(|pair| pair.split_once('='))
-            .ok_or("there is no =")?;
+        let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).ok_or("there is no =")?;
         let mut cookie = Self {
             name: name.trim().to_owned(),
             value: value.trim().to_owned(),
@@ -788,31 +678,22 @@ fn default_path(url: &Url) -> String {
 
 /// RFC 6265bis, §5.1.4.
 fn path_matches(path: &str, cookie: &str) -> bool {
-    path.strip_prefix(cookie)
-        .is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
+    path.strip_prefix(cookie).is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
 }
 
 /// Whether a date such as `Thu, 01 Jan 1970 00:00:00 GMT` lies behind us, by the machine's clock, as in a browser.
 fn is_past(date: &str) -> Option<bool> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let parts: Vec<&str> = date.split([' ', '-']).collect();
     let [_weekday, day, month, year, time, "GMT"] = parts[..] else {
         return None;
     };
     let month = MONTHS.iter().position(|name| *name == month)?;
     let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
-    let seconds = time
-        .split(':')
-        .try_fold(0, |sum, part| Some(sum * 60 + part.parse::<i64>().ok()?))?;
+    let seconds = time.split(':').try_fold(0, |sum, part| Some(sum * 60 + part.parse::<i64>().ok()?))?;
     // The days since 1970, counted in years that begin in March, so that the leap day comes last.
     let month = i64::try_from(month).ok()? + 1;
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 719_469;
     let now = SystemTime::UNIX_EPOCH.elapsed().ok()?.as_secs();
     Some(days * 86_400 + seconds <= i64::try_from(now).ok()?)
@@ -834,9 +715,7 @@ fn parse(url: &str) -> Url {
 }
 
 fn encode(fields: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 fn selector(css: &str) -> Selector {

@@ -1,0 +1,1 @@
+//! oidc_core_3_1_2_authorization.

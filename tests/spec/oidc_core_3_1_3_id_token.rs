@@ -1,0 +1,1 @@
+//! oidc_core_3_1_3_id_token.

@@ -1,0 +1,1 @@
+//! oidc_core_5_userinfo.

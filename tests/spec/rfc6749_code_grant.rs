@@ -1,0 +1,1 @@
+//! rfc6749_code_grant.

@@ -1,0 +1,13 @@
+//! What the tests stand on: servers, a provider of their own, a browser, and verbs for what people and clients do.
+
+pub mod chromium;
+pub mod postgres;
+pub mod program;
+pub mod provider;
+pub mod redis;
+pub mod user_agent;
+pub mod verbs;
+
+pub use provider::{NewClient, NewUser, Stores, TestClient, TestProvider, stores};
+pub use user_agent::{Page, UserAgent};
+pub use verbs::{Answer, Api, Authorization, VERIFIER, claims_of, header_of};

@@ -1,0 +1,165 @@
+//! The binary as operators run it: arguments in, output and status out, or a `serve` in the background.
+
+use super::postgres::{free_port, wait_until};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// The binary in that folder, with nothing of the test's own environment that it would read.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hallpass"));
+    command.current_dir(folder).env_remove("RUST_LOG");
+    command
+}
+
+/// Runs it to its end.
+pub fn run(folder: &Path, arguments: &[&str]) -> Outcome {
+    run_with(folder, arguments, &[], "")
+}
+
+/// Runs it to its end with variables and standard input.
+pub fn run_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Outcome {
+    let mut child = command(folder)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads no input may have ended before it is written.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A command in the background, ended when dropped.
+pub struct Running {
+    child: Child,
+    pub stdout: PathBuf,
+    pub stderr: PathBuf,
+}
+
+impl Running {
+    /// Starts it; its output goes to files in `folder`.
+    pub fn start(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let name = format!("{}-{}", arguments.first().unwrap_or(&""), free_port());
+        let (stdout, stderr) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
+        let child = command(folder)
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::create(&stdout).unwrap())
+            .stderr(std::fs::File::create(&stderr).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, stdout, stderr }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote so far.
+    pub fn output(&self) -> (String, String) {
+        let read = |path: &Path| {
+            let mut text = String::new();
+            std::fs::File::open(path).unwrap().read_to_string(&mut text).unwrap();
+            text
+        };
+        (read(&self.stdout), read(&self.stderr))
+    }
+
+    /// Waits until it wrote `text` on either.
+    pub fn wait_for(&self, text: &str) {
+        wait_until(&format!("{text:?} in the output"), self.stderr.parent().unwrap(), || {
+            let (stdout, stderr) = self.output();
+            stdout.contains(text) || stderr.contains(text)
+        });
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end; the status, or -1 after a signal.
+    pub fn wait(&mut self) -> i32 {
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let (stdout, stderr) = self.output();
+        panic!("it does not end:\n{stdout}\n{stderr}");
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A provider run by `serve` on servers or embedded stores, with its settings as variables.
+pub struct Serve {
+    pub running: Running,
+    pub issuer: String,
+    pub management: String,
+    pub variables: Vec<(String, String)>,
+}
+
+impl Serve {
+    /// Starts `hallpass serve` in `folder` on these stores and waits until it answers.
+    pub fn start(folder: &Path, database_url: &str, redis_url: &str) -> Self {
+        let (port, management) = (free_port(), free_port());
+        let variables: Vec<(String, String)> = [
+            ("HALLPASS_ISSUER", format!("http://localhost:{port}")),
+            ("HALLPASS_LISTEN", format!("127.0.0.1:{port}")),
+            ("HALLPASS_MANAGEMENT_LISTEN", format!("127.0.0.1:{management}")),
+            ("HALLPASS_DATABASE_URL", database_url.to_owned()),
+            ("HALLPASS_REDIS_URL", redis_url.to_owned()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        Self::again(folder, variables)
+    }
+
+    /// Starts it with exactly these variables.
+    pub fn again(folder: &Path, variables: Vec<(String, String)>) -> Self {
+        let pairs: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let of = |wanted: &str| pairs.iter().find(|(name, _)| *name == wanted).unwrap().1;
+        let (issuer, management) = (of("HALLPASS_ISSUER").to_owned(), of("HALLPASS_MANAGEMENT_LISTEN").to_owned());
+        let running = Running::start(folder, &["serve"], &pairs);
+        running.wait_for("serving");
+        Self { running, issuer, management, variables }
+    }
+
+    /// Its settings, for other commands.
+    pub fn variables(&self) -> Vec<(&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+}

@@ -1,0 +1,366 @@
+//! A provider of a test's own: fresh stores, a moved clock, a port nobody else has.
+
+use super::{postgres, redis};
+use hallpass::config::RawConfig;
+use hallpass::endpoints;
+use hallpass::keys;
+use hallpass::protocol::response::SigningAlgorithm;
+use hallpass::protocol::time::NumericDate;
+use hallpass::provider::{Clock, Provider};
+use hallpass::server::{self, Stopper};
+use hallpass::startup;
+use sqlx::{AnyConnection, Connection as _, Executor as _};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// Which pair of stores a run of the suite is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stores {
+    /// SQLite and in-process.
+    Embedded,
+    /// PostgreSQL and Redis.
+    Servers,
+}
+
+/// What `TEST_STORES` says: `embedded` (the default) or `servers`.
+pub fn stores() -> Stores {
+    match std::env::var("TEST_STORES").as_deref() {
+        Err(_) | Ok("embedded") => Stores::Embedded,
+        Ok("servers") => Stores::Servers,
+        Ok(other) => panic!("TEST_STORES={other}: use embedded or servers"),
+    }
+}
+
+/// A database and a short-lived store nobody else uses, as settings name them.
+pub fn fresh_stores(folder: &Path) -> (String, String) {
+    match stores() {
+        Stores::Embedded => (format!("sqlite:{}", folder.join("hallpass.db").display()), String::new()),
+        Stores::Servers => (postgres::server().create_database(), redis::server().url()),
+    }
+}
+
+/// A folder with one key of each kind, made once: an RSA key takes a while.
+pub fn keys_folder() -> &'static Path {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    FOLDER
+        .get_or_init(|| {
+            let folder = TempDir::with_prefix("hallpass-test-keys-").unwrap();
+            for algorithm in SigningAlgorithm::SUPPORTED {
+                keys::create(folder.path(), *algorithm, NumericDate(1_700_000_000)).unwrap();
+            }
+            folder
+        })
+        .path()
+}
+
+/// Copies the keys of every test into a folder of this one.
+pub fn copy_keys(to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(keys_folder()).unwrap() {
+        let from = entry.unwrap().path();
+        let file = to.join(from.file_name().unwrap());
+        fs::copy(&from, &file).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+/// The argon2 hash of a secret, computed once for the common ones.
+pub fn hash_of(secret: &str) -> String {
+    static COMMON: OnceLock<[(&str, String); 2]> = OnceLock::new();
+    let common =
+        COMMON.get_or_init(|| [CLIENT_SECRET, PASSWORD].map(|text| (text, hallpass::passwords::hash(text).unwrap())));
+    match common.iter().find(|(text, _)| *text == secret) {
+        Some((_, hash)) => hash.clone(),
+        None => hallpass::passwords::hash(secret).unwrap(),
+    }
+}
+
+/// The secret of a client that a test says nothing about.
+pub const CLIENT_SECRET: &str = "hp_cs_a-secret-that-only-tests-use-0123456789abcdef";
+/// The password of a person that a test says nothing about.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A running provider.
+pub struct TestProvider {
+    pub provider: Arc<Provider>,
+    pub issuer: String,
+    pub folder: TempDir,
+    pub database_url: String,
+    pub redis_url: String,
+    moved: Arc<AtomicI64>,
+    _stopper: Stopper,
+}
+
+impl TestProvider {
+    /// On the stores of this run, with every default.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With settings by their names; an `issuer` that begins with a slash is a path behind the test's own host.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let (database_url, redis_url) = fresh_stores(folder.path());
+        copy_keys(&folder.path().join("keys"));
+        Self::on(folder, database_url, redis_url, Arc::default(), settings).await
+    }
+
+    /// A second node beside this one: the same stores, keys and issuer, a port of its own.
+    pub async fn second_node(&self) -> Self {
+        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        copy_keys(&folder.path().join("keys"));
+        let (database_url, redis_url) = (self.database_url.clone(), self.redis_url.clone());
+        Self::on(folder, database_url, redis_url, self.moved.clone(), &[("issuer", &self.issuer)]).await
+    }
+
+    async fn on(
+        folder: TempDir,
+        database_url: String,
+        redis_url: String,
+        moved: Arc<AtomicI64>,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = format!("http://{}", listener.local_addr().unwrap());
+        let migrations = folder.path().join("migrations");
+        fs::create_dir_all(&migrations).unwrap();
+        let text = |path: PathBuf| path.display().to_string();
+        let config = RawConfig::gather(
+            |setting| {
+                let given =
+                    settings.iter().find(|(name, _)| *name == setting.name).map(|(_, value)| (*value).to_owned());
+                match (setting.name, given) {
+                    ("issuer", Some(path)) if path.starts_with('/') => Some(format!("{host}{path}")),
+                    ("issuer", None) => Some(host.clone()),
+                    (_, Some(value)) => Some(value),
+                    ("database_url", _) => Some(database_url.clone()),
+                    ("redis_url", _) => Some(redis_url.clone()),
+                    ("keys", _) => Some(text(folder.path().join("keys"))),
+                    ("migrations", _) => Some(text(migrations.clone())),
+                    _ => None,
+                }
+            },
+            std::iter::empty(),
+            None,
+        )
+        .and_then(|raw| raw.check())
+        .unwrap();
+        let provider = startup::open(config, Clock::Moved(moved.clone())).await.unwrap();
+        let (stopper, stop) = server::stop_sign();
+        tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), stop));
+        let issuer = provider.config.issuer.clone();
+        Self { provider, issuer, folder, database_url, redis_url, moved, _stopper: stopper }
+    }
+
+    /// A URL under the issuer.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    /// Moves the provider's clock.
+    pub fn travel(&self, seconds: i64) {
+        self.moved.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// The provider's clock.
+    pub fn now(&self) -> i64 {
+        self.provider.now().0
+    }
+
+    /// Runs SQL as an admin would, by hand, on a connection of its own.
+    pub async fn sql(&self, sql: &str) {
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.database_url).await.unwrap();
+        connection
+            .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())))
+            .await
+            .unwrap_or_else(|error| panic!("{error}: {sql}"));
+        connection.close().await.unwrap();
+    }
+
+    /// Registers a client by SQL.
+    pub async fn add(&self, client: NewClient) -> TestClient {
+        let (sql, added) = client.sql();
+        self.sql(&sql).await;
+        added
+    }
+
+    /// A confidential client that asks nobody for consent, at `https://{id}.example/callback`.
+    pub async fn client(&self, id: &str) -> TestClient {
+        self.add(NewClient::new(id).with("consent", "skip")).await
+    }
+
+    /// Adds a person by SQL.
+    pub async fn add_user(&self, user: NewUser) {
+        self.sql(&user.sql()).await;
+    }
+
+    /// Alice, whose password is `PASSWORD`.
+    pub async fn alice(&self) {
+        self.add_user(NewUser::alice()).await;
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A client about to be registered by SQL.
+pub struct NewClient {
+    id: String,
+    columns: Vec<(String, String)>,
+    redirect_uris: Vec<String>,
+    post_logout_redirect_uris: Vec<String>,
+    secret: Option<String>,
+}
+
+impl NewClient {
+    /// With every default, the secret `CLIENT_SECRET`, at `https://{id}.example/callback`.
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            columns: Vec::new(),
+            redirect_uris: vec![format!("https://{id}.example/callback")],
+            post_logout_redirect_uris: Vec::new(),
+            secret: Some(CLIENT_SECRET.to_owned()),
+        }
+    }
+
+    /// Sets a column.
+    #[must_use]
+    pub fn with(mut self, column: &str, value: &str) -> Self {
+        self.columns.push((column.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Takes these addresses instead.
+    #[must_use]
+    pub fn at(mut self, redirect_uris: &[&str]) -> Self {
+        self.redirect_uris = redirect_uris.iter().map(|&uri| uri.to_owned()).collect();
+        self
+    }
+
+    /// Adds a `post_logout_redirect_uri`.
+    #[must_use]
+    pub fn leaving_to(mut self, uri: &str) -> Self {
+        self.post_logout_redirect_uris.push(uri.to_owned());
+        self
+    }
+
+    /// Takes this secret instead.
+    #[must_use]
+    pub fn secret(mut self, secret: &str) -> Self {
+        self.secret = Some(secret.to_owned());
+        self
+    }
+
+    /// Makes it a public client.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.secret = None;
+        self.with("token_endpoint_auth_method", "none")
+    }
+
+    /// The SQL an admin would write.
+    pub fn sql(&self) -> (String, TestClient) {
+        let mut names = vec!["client_id".to_owned(), "client_name".to_owned()];
+        let mut values = vec![quoted(&self.id), quoted(&format!("The {} service", self.id))];
+        for (name, value) in &self.columns {
+            let is_number = name.ends_with("_lifetime")
+                || name.ends_with("_age")
+                || name.ends_with("_at")
+                || name.ends_with("_after");
+            let value = if is_number { value.clone() } else { quoted(value) };
+            match names.iter().position(|n| n == name) {
+                Some(at) => values[at] = value,
+                None => {
+                    names.push(name.clone());
+                    values.push(value);
+                }
+            }
+        }
+        let id = quoted(&self.id);
+        let mut sql = format!("INSERT INTO clients ({}) VALUES ({});\n", names.join(", "), values.join(", "));
+        if let Some(secret) = &self.secret {
+            sql.push_str(&format!(
+                "INSERT INTO client_secrets (client_id, secret_hash) VALUES ({id}, {});\n",
+                quoted(&hash_of(secret))
+            ));
+        }
+        for uri in &self.redirect_uris {
+            sql.push_str(&format!("INSERT INTO client_redirect_uris VALUES ({id}, {});\n", quoted(uri)));
+        }
+        for uri in &self.post_logout_redirect_uris {
+            sql.push_str(&format!("INSERT INTO client_post_logout_redirect_uris VALUES ({id}, {});\n", quoted(uri)));
+        }
+        let added = TestClient {
+            client_id: self.id.clone(),
+            secret: self.secret.clone(),
+            redirect_uri: self.redirect_uris.first().cloned().unwrap_or_default(),
+        };
+        (sql, added)
+    }
+}
+
+/// A registered client, as its own developers know it.
+#[derive(Clone, Debug)]
+pub struct TestClient {
+    pub client_id: String,
+    pub secret: Option<String>,
+    pub redirect_uri: String,
+}
+
+/// A person about to be added by SQL.
+pub struct NewUser {
+    sub: String,
+    columns: Vec<(String, String)>,
+}
+
+impl NewUser {
+    /// `alice`, with name, e-mail and `PASSWORD`.
+    pub fn alice() -> Self {
+        Self::named("alice").with("name", "Alice Example").with("given_name", "Alice").with("family_name", "Example")
+    }
+
+    /// Somebody with that user name, `{name}@example.com`, and `PASSWORD`; `sub` is `{name}-sub`.
+    pub fn named(username: &str) -> Self {
+        Self { sub: format!("{username}-sub"), columns: Vec::new() }
+            .with("username", username)
+            .with("email", &format!("{username}@example.com"))
+            .with("email_verified_at", "1700000000")
+            .with("updated_at", "1700000001")
+            .password(PASSWORD)
+    }
+
+    /// Sets a column.
+    #[must_use]
+    pub fn with(mut self, column: &str, value: &str) -> Self {
+        self.columns.retain(|(name, _)| name != column);
+        self.columns.push((column.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Takes this password instead.
+    #[must_use]
+    pub fn password(self, password: &str) -> Self {
+        let hash = hash_of(password);
+        self.with("password_hash", &hash)
+    }
+
+    /// The SQL an admin would write.
+    pub fn sql(&self) -> String {
+        let is_number = |name: &str| name.ends_with("_at") || name.ends_with("_after");
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let values: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(name, value)| if is_number(name) { value.clone() } else { quoted(value) })
+            .collect();
+        format!("INSERT INTO users (sub, {}) VALUES ({}, {});", names.join(", "), quoted(&self.sub), values.join(", "))
+    }
+}
