@@ -92,6 +92,8 @@ pub struct TestProvider {
     pub folder: TempDir,
     pub database_url: String,
     pub redis_url: String,
+    /// Where it really listens, whatever the issuer says.
+    pub address: std::net::SocketAddr,
     moved: Arc<AtomicI64>,
     _stopper: Stopper,
 }
@@ -126,7 +128,8 @@ impl TestProvider {
         settings: &[(&str, &str)],
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let host = format!("http://{address}");
         let migrations = folder.path().join("migrations");
         fs::create_dir_all(&migrations).unwrap();
         let text = |path: PathBuf| path.display().to_string();
@@ -154,7 +157,7 @@ impl TestProvider {
         let (stopper, stop) = server::stop_sign();
         tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), stop));
         let issuer = provider.config.issuer.clone();
-        Self { provider, issuer, folder, database_url, redis_url, moved, _stopper: stopper }
+        Self { provider, issuer, folder, database_url, redis_url, address, moved, _stopper: stopper }
     }
 
     /// A URL under the issuer.
