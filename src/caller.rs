@@ -5,14 +5,15 @@ use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::AccessGrant;
 use crate::protocol::params::Params;
 use crate::protocol::response::ClientAuthMethod;
-use crate::protocol::secret::{AccessToken, AccessTokenParts};
+use crate::protocol::secret::{AccessToken, AccessTokenParts, ClientSecret, Digest};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::StoreError;
 use crate::store::access_tokens;
+use crate::throttle;
+use crate::tokens::{self, ACCESS_TOKEN_TYPE};
 use crate::web::answer::ApiError;
-use crate::web::request::{self, Credentials};
-use axum::http::HeaderMap;
+use crate::web::request::{self, Credentials, Request};
 use std::sync::Arc;
 
 /// Authenticates the client of a request ([OIDC Core 9](https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication)).
@@ -20,51 +21,56 @@ use std::sync::Arc;
 /// A secret may come by Basic or in the body, whichever of the two is registered; a public client names itself.
 ///
 /// # Errors
-/// `invalid_client`: unknown, disabled, or not proven; `invalid_request`: two methods at once.
+/// `invalid_client`: unknown, disabled, or not proven; `invalid_request`: two methods at once; 429 after too many
+/// failures.
 pub async fn authenticate(
     provider: &Provider,
-    headers: &HeaderMap,
+    request: &Request,
     params: &Params,
     now: NumericDate,
 ) -> Result<Arc<Client>, ApiError> {
-    match request::credentials(headers, params)? {
+    let (client_id, candidates) = match request::credentials(&request.headers, params)? {
         Credentials::Basic { decoded, raw } => {
-            for (client_id, secret) in std::iter::once(decoded).chain(raw) {
-                let Some(client) = provider.directory.client(&client_id, now).await? else { continue };
-                if !client.is_public() && provider.passwords.verify_client(&client, &secret, now).await? {
-                    return Ok(client);
-                }
-            }
-            Err(unproven("client_id unknown or disabled, or none of its unexpired secrets matches").into())
+            let client_id = decoded.0.clone();
+            (client_id, std::iter::once(decoded).chain(raw).collect())
         }
-        Credentials::Post { client_id, secret } => {
-            let client = provider
-                .directory
-                .client(&client_id, now)
-                .await?
-                .ok_or_else(|| unproven("client_id unknown or disabled"))?;
-            if client.is_public() {
-                return Err(unproven("a public client (token_endpoint_auth_method none) sent a secret").into());
-            }
-            if provider.passwords.verify_client(&client, &secret, now).await? {
-                Ok(client)
-            } else {
-                Err(unproven("none of its unexpired secrets matches").into())
-            }
-        }
+        Credentials::Post { client_id, secret } => (client_id.clone(), vec![(client_id, secret)]),
         Credentials::Name { client_id } => {
-            let client = provider
-                .directory
-                .client(&client_id, now)
-                .await?
-                .ok_or_else(|| unproven("client_id unknown or disabled"))?;
-            if client.token_endpoint_auth_method == ClientAuthMethod::None {
+            let client = provider.directory.client(&client_id, now).await?;
+            let client = client.ok_or_else(|| unproven("client_id unknown or disabled"))?;
+            return if client.token_endpoint_auth_method == ClientAuthMethod::None {
                 Ok(client)
             } else {
                 Err(unproven("the client must authenticate with its secret and sent none").into())
-            }
+            };
+        }
+    };
+    let mut found: Vec<(Arc<Client>, ClientSecret)> = Vec::new();
+    for (id, secret) in candidates {
+        if let Some(client) = provider.directory.client(&id, now).await? {
+            found.push((client, secret));
         }
     }
+    if found.is_empty() {
+        let shown: String = client_id.chars().take(100).collect();
+        return Err(unproven(&format!("client_id {shown:?} is unknown or disabled")).into());
+    }
+    if found.iter().all(|(client, _)| client.is_public()) {
+        return Err(unproven("a public client (token_endpoint_auth_method none) sent a secret").into());
+    }
+    found.retain(|(client, _)| !client.is_public());
+    // What was proven before is neither counted nor slowed: a stranger's failures do not stop a working service.
+    if let Some((client, _)) = found.iter().find(|(client, secret)| provider.passwords.is_proven(client, secret, now)) {
+        return Ok(client.clone());
+    }
+    let attempt = throttle::client(provider, &found[0].0, request.network).await?;
+    for (client, secret) in found {
+        if provider.passwords.verify_client(&client, &secret, now).await? {
+            attempt.succeeded(&provider.ephemeral).await?;
+            return Ok(client);
+        }
+    }
+    Err(unproven("none of its unexpired secrets matches").into())
 }
 
 /// The same words for every cause, so that nobody learns which clients there are; the log has the cause.
@@ -72,7 +78,32 @@ fn unproven(detail: &str) -> Refusal {
     Refusal::new(ErrorCode::InvalidClient, "client authentication failed").with_detail(detail)
 }
 
-/// Finds what a live opaque access token allows. `None`: unknown, expired, revoked, or its session, user or
+/// An access token somebody shows, as far as it can be read without asking anybody.
+pub struct Presented {
+    /// Under which it rests.
+    pub digest: Digest,
+    /// What could end it.
+    pub parts: AccessTokenParts,
+}
+
+/// Reads an access token, opaque or JWT. `None`: not one of ours.
+#[must_use]
+pub fn read_access_token(provider: &Provider, token: &AccessToken) -> Option<Presented> {
+    let mask_key = &provider.shared.mask_key;
+    if token.expose().starts_with(AccessToken::PREFIX) {
+        return Some(Presented { digest: token.digest(), parts: AccessTokenParts::open(token, mask_key)? });
+    }
+    let claims = provider.keys.current().verify(token.expose(), ACCESS_TOKEN_TYPE)?;
+    let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
+    if text("iss")? != provider.config.issuer {
+        return None;
+    }
+    let jti = text("jti")?;
+    let parts = AccessTokenParts::open(&AccessToken::received(format!("{}{jti}", AccessToken::PREFIX)), mask_key)?;
+    Some(Presented { digest: tokens::digest_of_jti(jti), parts })
+}
+
+/// Finds what a live access token allows. `None`: unknown, expired, revoked, or its session, user or
 /// client has ended.
 ///
 /// # Errors
@@ -82,12 +113,18 @@ pub async fn access_grant(
     token: &AccessToken,
     now: NumericDate,
 ) -> Result<Option<AccessGrant>, StoreError> {
-    let Some(parts) = AccessTokenParts::open(token, &provider.shared.mask_key) else { return Ok(None) };
-    let Some(grant) = access_tokens::find(&provider.ephemeral, token, &parts, now).await? else { return Ok(None) };
+    let Some(presented) = read_access_token(provider, token) else { return Ok(None) };
+    let found = access_tokens::find(&provider.ephemeral, &presented.digest, &presented.parts, now).await?;
+    let Some(grant) = found else { return Ok(None) };
     let client = provider.directory.client(&grant.client_id, now).await?;
-    let user = provider.directory.user(&grant.sub, now).await?;
     let client_stands =
         client.is_some_and(|client| client.tokens_valid_after.is_none_or(|after| grant.issued_at >= after));
-    let user_stands = user.is_some_and(|user| user.stands(grant.auth_time));
-    Ok((client_stands && user_stands).then_some(grant))
+    let bearer_stands = match &grant.bearer {
+        None => true,
+        Some(bearer) => {
+            let user = provider.directory.user(&bearer.sub, now).await?;
+            user.is_some_and(|user| user.stands(bearer.auth_time, &bearer.credential))
+        }
+    };
+    Ok((client_stands && bearer_stands).then_some(grant))
 }

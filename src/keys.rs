@@ -186,9 +186,9 @@ impl KeySet {
             .map_err(|error| KeyError::Crypto(error.to_string()))
     }
 
-    /// The claims of a token that one of these keys signed, whatever its `exp` says; `None` for any other.
+    /// The claims of a token of that `typ` that one of these keys signed, whatever its `exp` says; `None` for any other.
     #[must_use]
-    pub fn verify(&self, token: &str) -> Option<Map<String, Value>> {
+    pub fn verify(&self, token: &str, typ: &str) -> Option<Map<String, Value>> {
         let selector = |header: &JwsHeader| {
             Ok(self
                 .keys
@@ -198,7 +198,10 @@ impl KeySet {
                 })
                 .map(|key| key.verifier.as_ref()))
         };
-        let (payload, _) = JwsContext::new().deserialize_compact_with_selector(token, selector).ok()?;
+        let (payload, header) = JwsContext::new().deserialize_compact_with_selector(token, selector).ok()?;
+        if header.token_type() != Some(typ) {
+            return None;
+        }
         serde_json::from_slice(&payload).ok()
     }
 }
@@ -611,10 +614,10 @@ mod tests {
         let claims = json!({"sub": "alice"}).as_object().unwrap().clone();
         for algorithm in SigningAlgorithm::SUPPORTED {
             let token = set.sign(*algorithm, "JWT", &claims, NOW).unwrap();
-            assert_eq!(set.verify(&token).unwrap(), claims, "{algorithm}");
+            assert_eq!(set.verify(&token, "JWT").unwrap(), claims, "{algorithm}");
             let (head, signature) = token.rsplit_once('.').unwrap();
             assert!(
-                set.verify(&format!("{head}.{}", signature.replace(&signature[..4], "AAAA"))).is_none(),
+                set.verify(&format!("{head}.{}", signature.replace(&signature[..4], "AAAA")), "JWT").is_none(),
                 "{algorithm}"
             );
         }
@@ -635,7 +638,7 @@ mod tests {
         let set = KeySet::load(folder.path()).unwrap();
         let payload = URL_SAFE_NO_PAD.encode(r#"{"sub":"alice"}"#);
         for header in [r#"{"alg":"none"}"#.to_owned(), format!(r#"{{"alg":"HS256","kid":"{}"}}"#, set.keys[0].kid)] {
-            assert!(set.verify(&format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(header))).is_none());
+            assert!(set.verify(&format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(header)), "JWT").is_none());
         }
     }
 

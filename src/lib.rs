@@ -4,13 +4,15 @@
 //! | --- | --- | --- |
 //! | `/authorize` GET, POST | [`endpoints::authorize`] | RFC 6749 section 4.1.1-2; OIDC Core 3.1.2; RFC 9207 |
 //! | `/login`, `/consent` | [`endpoints::login`], [`endpoints::consent`] | OIDC Core 3.1.2.3-4 |
-//! | `/token` POST | [`endpoints::token`] | RFC 6749 section 4.1.3, 5; RFC 7636 section 4.5-6; OIDC Core 3.1.3 |
+//! | `/token` POST | [`endpoints::token`] | RFC 6749 section 4.1.3, 4.4, 5, 6; RFC 7636 section 4.5-6; RFC 8707; OIDC Core 3.1.3, 12 |
 //! | `/userinfo` GET, POST | [`endpoints::userinfo`] | OIDC Core 5.3; RFC 6750 |
 //! | `/.well-known/…` | [`endpoints::discovery`] | OIDC Discovery 3-4; RFC 8414 |
+//! | `/introspect` POST | [`endpoints::introspect`] | RFC 7662 |
+//! | `/revoke` POST | [`endpoints::revoke`] | RFC 7009 |
 //! | `/jwks` | [`endpoints::jwks`] | RFC 7517 |
 //! | `/health/…` (management) | [`endpoints::health`] | |
 //!
-//! Imports go downward only: `main → commands → endpoints → { caller, tokens } → { web, store, keys, passwords } →
+//! Imports go downward only: `main → commands → endpoints → { caller, throttle, tokens } → { web, store, keys, passwords } →
 //! protocol → nothing`; `provider` and `config` stand beside the stair. `tests/spec/architecture.rs` keeps it so.
 
 pub mod caller;
@@ -25,5 +27,6 @@ pub mod provider;
 pub mod server;
 pub mod startup;
 pub mod store;
+pub mod throttle;
 pub mod tokens;
 pub mod web;

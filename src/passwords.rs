@@ -125,7 +125,17 @@ impl Passwords {
         Ok(matches && is_somebody)
     }
 
-    /// Whether `secret` is one of the client's unexpired ones.
+    /// Whether `secret` was proven before and its hash is still registered and unexpired; costs no hash.
+    #[must_use]
+    pub fn is_proven(&self, client: &Client, secret: &ClientSecret, now: NumericDate) -> bool {
+        self.proven.get(&self.proof(client, secret)).is_some_and(|hash| unexpired(client, now).contains(&hash))
+    }
+
+    fn proof(&self, client: &Client, secret: &ClientSecret) -> Digest {
+        Digest::of(&["proof", &self.proof_key, &client.client_id, secret.expose()])
+    }
+
+    /// Whether `secret` is one of the client's unexpired ones; remembered when it is.
     ///
     /// # Errors
     /// `Busy` when the queue is full.
@@ -133,17 +143,10 @@ impl Passwords {
         if secret.expose().len() > MAX_SECRET_BYTES {
             return Ok(false);
         }
-        let valid: Vec<Arc<str>> = client
-            .secrets
-            .iter()
-            .filter(|hashed| hashed.expires_at.is_none_or(|end| !end.is_past(now)))
-            .map(|hashed| hashed.secret_hash.as_str().into())
-            .collect();
-        let proof = Digest::of(&["proof", &self.proof_key, &client.client_id, secret.expose()]);
-        // A proof is worth only as long as the hash it was made against is still registered.
-        if self.proven.get(&proof).is_some_and(|hash| valid.contains(&hash)) {
+        if self.is_proven(client, secret, now) {
             return Ok(true);
         }
+        let valid = unexpired(client, now);
         let candidates = if valid.is_empty() { vec![self.nobody.clone()] } else { valid.clone() };
         let text = Zeroizing::new(secret.expose().to_owned());
         let counter = self.computed.clone();
@@ -158,7 +161,7 @@ impl Passwords {
             .await?;
         match proven {
             Some(hash) if valid.contains(&hash) => {
-                self.proven.insert(proof, hash);
+                self.proven.insert(self.proof(client, secret), hash);
                 Ok(true)
             }
             _ => Ok(false),
@@ -170,6 +173,16 @@ impl Passwords {
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::SeqCst)
     }
+}
+
+/// The hashes of a client that are good now.
+fn unexpired(client: &Client, now: NumericDate) -> Vec<Arc<str>> {
+    client
+        .secrets
+        .iter()
+        .filter(|hashed| hashed.expires_at.is_none_or(|end| !end.is_past(now)))
+        .map(|hashed| hashed.secret_hash.as_str().into())
+        .collect()
 }
 
 fn argon2id() -> Result<Argon2<'static>, argon2::password_hash::Error> {

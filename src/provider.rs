@@ -10,6 +10,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::cache::Directory;
 use crate::store::db::Db;
 use crate::store::ephemeral::Ephemeral;
+use crate::throttle::Throttle;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -76,6 +77,8 @@ pub struct Provider {
     pub keys: Keys,
     /// argon2 behind its gates.
     pub passwords: Passwords,
+    /// How often somebody may be wrong.
+    pub throttle: Throttle,
     /// What all nodes share.
     pub shared: SharedValues,
 }

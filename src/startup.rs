@@ -10,6 +10,8 @@ use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::Migrations;
+use crate::store::refresh_families;
+use crate::throttle::Throttle;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often the keys folder is looked at.
 const KEYS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often what has ended is forgotten.
+const HOUSE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Why a start failed: one message for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +86,17 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let shared = SharedValues { pairwise_salt, mask_key: Sha256::digest(mask_secret).into() };
     let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
     let directory = Directory::new(db.clone());
-    Ok(Arc::new(Provider { config, clock, db, ephemeral, directory, keys, passwords, shared }))
+    Ok(Arc::new(Provider {
+        config,
+        clock,
+        db,
+        ephemeral,
+        directory,
+        keys,
+        passwords,
+        throttle: Throttle::default(),
+        shared,
+    }))
 }
 
 /// Looks at the keys folder every few seconds, so that a new file works without a restart. A faulty one is
@@ -107,6 +122,18 @@ pub async fn watch_keys(provider: Arc<Provider>) {
                 }
             }
             Err(_) => return,
+        }
+    }
+}
+
+/// Forgets from time to time what has ended: salts whose window is over, families of long ago.
+pub async fn keep_house(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(HOUSE_INTERVAL);
+    loop {
+        interval.tick().await;
+        let swept = refresh_families::sweep(&provider.db, provider.config.refresh_reuse_window, provider.now()).await;
+        if let Err(error) = swept {
+            tracing::warn!(%error, "what has ended could not be forgotten; it is tried again");
         }
     }
 }

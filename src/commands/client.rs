@@ -5,7 +5,9 @@ use crate::config::Config;
 use crate::endpoints::path;
 use crate::passwords;
 use crate::protocol::client::redirect_uri_fault;
-use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy};
+use crate::protocol::response::{
+    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
+};
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::ClientSecret;
 use crate::provider::{Clock, random};
@@ -30,7 +32,7 @@ pub(super) struct New {
     #[arg(long)]
     name: Option<String>,
     /// Where answers are sent, compared exactly; may be repeated
-    #[arg(long, required = true, value_name = "URI")]
+    #[arg(long, required_unless_present_any = ["resource", "grant"], value_name = "URI")]
     redirect_uri: Vec<String>,
     /// Where the browser may go after a sign-out; may be repeated
     #[arg(long, value_name = "URI")]
@@ -48,8 +50,17 @@ pub(super) struct New {
     #[arg(long, default_value = "openid profile email")]
     scope: String,
     /// Grant type; may be repeated
-    #[arg(long, value_name = "GRANT", default_value = "authorization_code", value_parser = word(GrantType::parse, "authorization_code"))]
+    #[arg(long, value_name = "GRANT", default_value = "authorization_code", value_parser = word(GrantType::parse, "authorization_code, refresh_token, client_credentials"))]
     grant: Vec<GrantType>,
+    /// opaque, or jwt for APIs that check access tokens by themselves
+    #[arg(long, value_name = "FORMAT", default_value = "opaque", value_parser = word(AccessTokenFormat::parse, "opaque, jwt"))]
+    access_token_format: AccessTokenFormat,
+    /// An API that its access tokens are for (aud); may be repeated
+    #[arg(long, value_name = "URI")]
+    audience: Vec<String>,
+    /// The API that this client itself is, so that it may introspect tokens for it
+    #[arg(long, value_name = "URI")]
+    resource: Option<String>,
     /// required, or optional for a library that cannot do PKCE
     #[arg(long, default_value = "required", value_parser = word(PkcePolicy::parse, "required, optional"))]
     pkce: PkcePolicy,
@@ -134,6 +145,22 @@ fn check(new: &New, is_public: bool) -> Outcome {
             return Err(format!("--post-logout-redirect-uri {uri}: {why}"));
         }
     }
+    for uri in new.audience.iter().chain(&new.resource) {
+        if url::Url::parse(uri).is_err() || uri.contains('#') {
+            return Err(format!("{uri}: an API is named by an absolute URI without a fragment (RFC 8707 section 2)"));
+        }
+    }
+    let machine = new.grant.contains(&GrantType::ClientCredentials);
+    if new.redirect_uri.is_empty()
+        && new.grant.contains(&GrantType::AuthorizationCode)
+        && !machine
+        && new.resource.is_none()
+    {
+        return Err("--redirect-uri is missing: people could not come back from signing in".into());
+    }
+    if is_public && machine {
+        return Err("--grant client_credentials: a public client cannot act for itself (RFC 6749 section 4.4)".into());
+    }
     Scope::parse(&new.scope).map_err(|why| format!("--scope: {why}"))?;
     if is_public && new.pkce == PkcePolicy::Optional {
         return Err("--pkce optional: a public client must use PKCE (RFC 9700 section 2.1.1)".into());
@@ -203,10 +230,13 @@ fn sql(new: &New, secret: &Secret) -> String {
         ("token_endpoint_auth_method", quoted(method.as_str())),
         ("grant_types", quoted(&grants)),
         ("scope", quoted(&Scope::from(new.scope.clone()).to_string())),
+        ("access_token_format", quoted(new.access_token_format.as_str())),
         ("pkce", quoted(new.pkce.as_str())),
         ("consent", quoted(new.consent.as_str())),
         ("client_id_issued_at", Clock::System.now().to_string()),
     ];
+    let resource = new.resource.as_ref().map(|uri| ("resource", quoted(uri)));
+    let columns: Vec<(&str, String)> = columns.into_iter().chain(resource).collect();
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     let values: Vec<&str> = columns.iter().map(|(_, value)| value.as_str()).collect();
     let _ = writeln!(
@@ -230,6 +260,14 @@ fn sql(new: &New, secret: &Secret) -> String {
         let _ = writeln!(
             sql,
             "INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ({}, {});",
+            quoted(&new.id),
+            quoted(uri)
+        );
+    }
+    for uri in &new.audience {
+        let _ = writeln!(
+            sql,
+            "INSERT INTO client_audiences (client_id, audience) VALUES ({}, {});",
             quoted(&new.id),
             quoted(uri)
         );

@@ -18,6 +18,7 @@ pub(super) async fn run(config: Config) -> Outcome {
 
     let (stopper, stop) = server::stop_sign();
     let watching = tokio::spawn(startup::watch_keys(provider.clone()));
+    let keeping = tokio::spawn(startup::keep_house(provider.clone()));
     let serving = tokio::spawn(server::serve(public, endpoints::public(provider.clone()), stop.clone()));
     let managing = tokio::spawn(server::serve(management, endpoints::management(provider.clone()), stop));
     server::signal().await;
@@ -25,6 +26,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     stopper.stop();
     let _ = tokio::join!(serving, managing);
     watching.abort();
+    keeping.abort();
     provider.db.close().await;
     drop(lock);
     tracing::info!("stopped");

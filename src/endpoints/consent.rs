@@ -60,15 +60,14 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
 /// A page: the form is not ours, or the interaction has ended.
 pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
-    let headers = request.headers().clone();
-    let browser = Browser::of(&headers, &provider.config);
-    let params = request::form(request).await.map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    params.refuse_duplicates().map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let posted = request::posted(request, &provider.config).await;
+    let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let browser = Browser::of(&request.headers, &provider.config);
     let flow = Flow::continue_in(&provider, &browser, params.get("interaction"), now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
         return Err(PageError::Fault("a consent page without an interaction".to_owned().into()));
     };
-    flow::check_form(&provider, &browser, &headers, &id, params.get("csrf"))?;
+    flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
     if params.get("decision") == Some("deny") {
         return flow.refuse(&provider, Refusal::new(ErrorCode::AccessDenied, "the person did not allow it")).await;
     }

@@ -31,6 +31,8 @@ pub fn metadata(provider: &Provider) -> Value {
         "authorization_endpoint": url(path::AUTHORIZE),
         "token_endpoint": url(path::TOKEN),
         "userinfo_endpoint": url(path::USERINFO),
+        "introspection_endpoint": url(path::INTROSPECT),
+        "revocation_endpoint": url(path::REVOKE),
         "jwks_uri": url(path::JWKS),
         "scopes_supported": SCOPES_SUPPORTED,
         "response_types_supported": words(ResponseType::SUPPORTED, ResponseType::as_str),
@@ -39,6 +41,10 @@ pub fn metadata(provider: &Provider) -> Value {
         "subject_types_supported": words(SubjectType::SUPPORTED, SubjectType::as_str),
         "id_token_signing_alg_values_supported": algorithms,
         "token_endpoint_auth_methods_supported": words(ClientAuthMethod::SUPPORTED, ClientAuthMethod::as_str),
+        // An introspecting party must prove who it is; a public client may give its tokens back.
+        "introspection_endpoint_auth_methods_supported":
+            words(&[ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::ClientSecretPost], ClientAuthMethod::as_str),
+        "revocation_endpoint_auth_methods_supported": words(ClientAuthMethod::SUPPORTED, ClientAuthMethod::as_str),
         "display_values_supported": words(Display::SUPPORTED, Display::as_str),
         "prompt_values_supported": words(Prompt::SUPPORTED, Prompt::as_str),
         "claim_types_supported": ["normal"],

@@ -81,7 +81,7 @@ pub async fn signed_in(
         return Ok(None);
     };
     let user = provider.directory.user(&session.sub, now).await?;
-    Ok(user.filter(|user| user.stands(session.auth_time)).map(|user| (session, user)))
+    Ok(user.filter(|user| user.stands(session.auth_time, &session.credential)).map(|user| (session, user)))
 }
 
 /// The session that a browser's cookie names, live or not.
@@ -240,6 +240,8 @@ impl Flow {
             code_challenge: self.request.code_challenge.clone(),
             auth_time: session.auth_time,
             amr: session.amr.clone(),
+            credential: session.credential.clone(),
+            resources: self.request.resources.clone(),
             session: session.handle,
             issued_at: now,
             expires_at: now.plus(lifetime),
@@ -295,7 +297,7 @@ pub fn redirect(provider: &Provider, client: &Client, address: &ReturnAddress, r
 
 /// Whom an `id_token_hint` names, as the client sees them. It must be ours and this client's; it may have expired.
 fn hinted_subject(provider: &Provider, client: &Client, hint: &str) -> Result<String, Refusal> {
-    let claims = provider.keys.current().verify(hint);
+    let claims = provider.keys.current().verify(hint, "JWT");
     claims
         .filter(|claims| claims.get("iss").and_then(serde_json::Value::as_str) == Some(&provider.config.issuer))
         .filter(|claims| claims.get("aud").and_then(serde_json::Value::as_str) == Some(&client.client_id))

@@ -10,8 +10,10 @@ use crate::protocol::secret::{Handle, Password};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::{interactions, sessions, users};
+use crate::throttle::{self, Attempt, Later, Stopped};
 use crate::web::answer::{Note, PageError};
 use crate::web::cookies::{self, Browser};
+use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, LoginPage};
 use crate::web::request;
 use axum::extract::{Request, State};
@@ -24,8 +26,28 @@ const MAX_USERNAME_BYTES: usize = 320;
 /// The longest password that is hashed, in bytes.
 const MAX_PASSWORD_BYTES: usize = 1024;
 
-/// The same words for an unknown user and for a wrong password.
-const WRONG: &str = "That user name and password do not match. Check both and try again.";
+/// What the page says above the form.
+enum Complaint {
+    /// The same for an unknown user and for a wrong password.
+    Wrong,
+    /// The throttle has the word.
+    TooMany(Later),
+}
+
+impl Complaint {
+    fn text(&self) -> String {
+        match self {
+            Self::Wrong => "That user name and password do not match. Check both and try again.".to_owned(),
+            Self::TooMany(later) if later.seconds <= 90 => {
+                format!("There were too many failed attempts. Please wait {} seconds and try again.", later.seconds)
+            }
+            Self::TooMany(later) => format!(
+                "There were too many failed attempts. Please wait {} minutes and try again.",
+                (later.seconds + 59) / 60
+            ),
+        }
+    }
+}
 
 /// The login page.
 ///
@@ -49,15 +71,14 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
 /// A page: the form is not ours, or the interaction has ended.
 pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
-    let headers = request.headers().clone();
-    let browser = Browser::of(&headers, &provider.config);
-    let params = request::form(request).await.map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    params.refuse_duplicates().map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let posted = request::posted(request, &provider.config).await;
+    let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let browser = Browser::of(&request.headers, &provider.config);
     let flow = Flow::continue_in(&provider, &browser, params.get("interaction"), now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
         return Err(PageError::Fault("a login page without an interaction".to_owned().into()));
     };
-    flow::check_form(&provider, &browser, &headers, &id, params.get("csrf"))?;
+    flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
     match params.get("action") {
         Some("cancel") => {
             flow.refuse(&provider, Refusal::new(ErrorCode::AccessDenied, "the person canceled the sign-in")).await
@@ -71,9 +92,12 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
         _ => {
             let typed = params.get("username").unwrap_or_default().trim().to_owned();
             let password = Password::received(params.get("password").unwrap_or_default());
-            match prove(&provider, &typed, password).await? {
-                Some(user) => sign_in(&provider, &browser, &flow, &interaction, user, now).await,
-                None => page(&provider, &browser, &flow, Some(typed), Some(WRONG)),
+            match prove(&provider, &browser, request.network, &typed, password).await? {
+                Proof::Proven(user, attempt) => {
+                    sign_in(&provider, &browser, &flow, &interaction, *user, attempt, now).await
+                }
+                Proof::Wrong => page(&provider, &browser, &flow, Some(typed), Some(&Complaint::Wrong)),
+                Proof::Later(later) => page(&provider, &browser, &flow, Some(typed), Some(&Complaint::TooMany(later))),
             }
         }
     }
@@ -84,16 +108,45 @@ fn must_prove(flow: &Flow) -> bool {
     flow.request.prompt.has(Prompt::Login) || flow.request.max_age.is_some()
 }
 
+/// What typing a name and a password came to.
+enum Proof {
+    /// It is this person.
+    Proven(Box<User>, Attempt),
+    /// It is not, whichever of the two was wrong.
+    Wrong,
+    /// It was not even looked at.
+    Later(Later),
+}
+
 /// Finds the person whose password it is. Whether the name or the password was wrong can be told neither by
-/// the answer nor by its time.
-async fn prove(provider: &Provider, typed: &str, password: Password) -> Result<Option<User>, PageError> {
+/// the answer nor by its time, nor by when it is throttled.
+async fn prove(
+    provider: &Provider,
+    browser: &Browser,
+    network: Network,
+    typed: &str,
+    password: Password,
+) -> Result<Proof, PageError> {
+    let Some(browser_id) = &browser.id else { return Ok(Proof::Wrong) };
     let is_plausible = !typed.is_empty() && typed.len() <= MAX_USERNAME_BYTES;
     let found = if is_plausible { users::find_by_login(&provider.db, typed).await? } else { None };
-    let user = found.filter(|user| user.disabled_at.is_none());
+    let account = throttle::account(found.as_ref().map(|user| user.sub.as_str()), typed);
+    let attempt = match throttle::sign_in(provider, &account, network, browser_id).await {
+        Ok(attempt) => attempt,
+        Err(Stopped::Later(later)) => return Ok(Proof::Later(later)),
+        Err(Stopped::Fault(error)) => return Err(error.into()),
+    };
+    if let Some(user) = found.as_ref().filter(|user| user.is_ambiguous) {
+        tracing::warn!(sub = user.sub, "this person cannot sign in: a client has their sub as its client_id");
+    }
+    let user = found.filter(User::may_sign_in);
     let password = if password.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { password };
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let proven = provider.passwords.verify_person(password, stored).await.map_err(|_| PageError::busy())?;
-    Ok(user.filter(|_| proven))
+    Ok(match user {
+        Some(user) if proven => Proof::Proven(Box::new(user), attempt),
+        _ => Proof::Wrong,
+    })
 }
 
 /// Starts a session under a new id and goes on. The person who was signed in already keeps the session's
@@ -104,6 +157,7 @@ async fn sign_in(
     flow: &Flow,
     interaction: &Interaction,
     user: User,
+    attempt: Attempt,
     now: NumericDate,
 ) -> Result<Response, PageError> {
     let handle = match &flow.signed_in {
@@ -115,6 +169,7 @@ async fn sign_in(
         handle,
         auth_time: now,
         amr: vec!["pwd".into()],
+        credential: user.credential(),
         seen_at: now,
         expires_at: now.plus(provider.config.session_lifetime),
     };
@@ -124,6 +179,7 @@ async fn sign_in(
     tokio::try_join!(
         async { Ok(sessions::start(&provider.ephemeral, &session_id, &session, now).await?) },
         record(provider, flow, interaction, here),
+        async { Ok(attempt.succeeded(&provider.ephemeral).await?) },
         async {
             match &browser.session {
                 Some(old) => Ok(sessions::forget(&provider.ephemeral, old).await?),
@@ -133,6 +189,10 @@ async fn sign_in(
     )?;
     let mut response = flow.go_on(provider)?;
     response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id));
+    if let Some(browser_id) = &browser.id {
+        // It stays, so that nobody else's failures slow this person down here.
+        response.headers_mut().append(header::SET_COOKIE, cookies::keep_browser(&provider.config, browser_id));
+    }
     Ok(response)
 }
 
@@ -151,14 +211,14 @@ fn page(
     browser: &Browser,
     flow: &Flow,
     typed: Option<String>,
-    error: Option<&str>,
+    complaint: Option<&Complaint>,
 ) -> Result<Response, PageError> {
     let (Some((id, _)), Some(browser_id)) = (&flow.interaction, &browser.id) else {
         // An interaction that no browser has begun yet is begun at `/authorize`.
         return flow.go_on(provider);
     };
     let somebody = flow.signed_in.as_ref().map(|(_, user)| user);
-    let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && error.is_none();
+    let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && complaint.is_none();
     let shown = LoginPage {
         page: Chrome::new(&provider.config, format!("Sign in to continue to {}", flow.client.display_name())),
         client_name: flow.client.display_name().to_owned(),
@@ -168,19 +228,21 @@ fn page(
             .or_else(|| flow.request.login_hint.clone())
             .or_else(|| somebody.filter(|_| !chooses).and_then(|user| user.username.clone()))
             .unwrap_or_default(),
-        error: error.map(str::to_owned),
+        error: complaint.map(Complaint::text),
         continue_as: somebody.filter(|_| chooses).map(|user| user.display_name().to_owned()),
-        signed_in_as: somebody.filter(|_| !chooses && error.is_none()).map(|user| user.display_name().to_owned()),
+        signed_in_as: somebody.filter(|_| !chooses && complaint.is_none()).map(|user| user.display_name().to_owned()),
     };
-    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (status, code, description) = match complaint {
+        None => return Ok(pages::render(StatusCode::OK, &shown, false)),
+        Some(Complaint::Wrong) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
+        }
+        Some(Complaint::TooMany(_)) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
+    };
     let mut response = pages::render(status, &shown, false);
-    if error.is_some() {
-        response.extensions_mut().insert(Note {
-            code: "sign_in_failed",
-            description: "user name and password do not match".into(),
-            detail: None,
-            is_fault: false,
-        });
+    if let Some(Complaint::TooMany(later)) = complaint {
+        response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }
+    response.extensions_mut().insert(Note { code, description: description.into(), detail: None, is_fault: false });
     Ok(response)
 }

@@ -5,8 +5,10 @@ pub mod consent;
 pub mod discovery;
 pub mod flow;
 pub mod health;
+pub mod introspect;
 pub mod jwks;
 pub mod login;
+pub mod revoke;
 pub mod token;
 pub mod userinfo;
 
@@ -31,6 +33,10 @@ pub mod path {
     pub const TOKEN: &str = "/token";
     /// OIDC Core 5.3.
     pub const USERINFO: &str = "/userinfo";
+    /// RFC 7662.
+    pub const INTROSPECT: &str = "/introspect";
+    /// RFC 7009.
+    pub const REVOKE: &str = "/revoke";
     /// RFC 7517.
     pub const JWKS: &str = "/jwks";
     /// Ours.
@@ -55,6 +61,8 @@ pub fn public(provider: Arc<Provider>) -> Router {
             path::USERINFO,
             get(userinfo::get).post(userinfo::post).layer(headers::cors(&[Method::GET, Method::POST])),
         )
+        .route(path::INTROSPECT, post(introspect::post))
+        .route(path::REVOKE, post(revoke::post).layer(headers::cors(&[Method::POST])))
         .route(path::JWKS, get(jwks::get).layer(metadata.clone()))
         .route(path::OPENID_CONFIGURATION, get(discovery::get).layer(metadata.clone()))
         // Some clients strip no slash from the issuer, some add one to what they derive from it.

@@ -63,13 +63,14 @@ async fn answer(
             "the access token does not have the scope openid",
         )));
     }
+    let sub = grant.bearer.as_ref().map_or("", |bearer| bearer.sub.as_str());
     let (user, client) =
-        tokio::try_join!(provider.directory.user(&grant.sub, now), provider.directory.client(&grant.client_id, now),)?;
+        tokio::try_join!(provider.directory.user(sub, now), provider.directory.client(&grant.client_id, now),)?;
     let (Some(user), Some(client)) = (user, client) else {
         return Err(bearer(Refusal::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked")));
     };
     let mut claims = user.claims_for(&grant.scope);
-    claims.insert("sub".into(), subject_for(&client, &grant.sub, &provider.shared.pairwise_salt).into());
+    claims.insert("sub".into(), subject_for(&client, sub, &provider.shared.pairwise_salt).into());
     let mut response = json_body(StatusCode::OK, &Value::Object(claims));
     headers::no_store(response.headers_mut());
     Ok(response)

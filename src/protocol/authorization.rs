@@ -153,6 +153,8 @@ pub struct AuthorizationRequest {
     pub login_hint: Option<String>,
     /// `id_token_hint`, not yet verified.
     pub id_token_hint: Option<String>,
+    /// `resource` (RFC 8707): the APIs that are asked for.
+    pub resources: Vec<String>,
 }
 
 impl AuthorizationRequest {
@@ -160,7 +162,7 @@ impl AuthorizationRequest {
     ///
     /// # Errors
     /// `invalid_request`, `unsupported_response_type`, `unauthorized_client`, `invalid_scope`,
-    /// `request_not_supported`, `request_uri_not_supported`, `registration_not_supported`: each to be
+    /// `invalid_target`, `request_not_supported`, `request_uri_not_supported`, `registration_not_supported`: each to be
     /// sent to the address.
     pub fn parse(client: &Client, params: &Params) -> Result<Self, Refusal> {
         use ErrorCode::{
@@ -196,7 +198,7 @@ impl AuthorizationRequest {
             params.get("scope").ok_or(const { Refusal::new(InvalidScope, "scope is missing, ask for openid") })?;
         let asked = Scope::parse(asked).map_err(|reason| Refusal::new(InvalidScope, reason))?;
         let mut scope = asked.within(&client.scope);
-        if !client.may_refresh {
+        if !client.may_refresh() {
             // OIDC Core 11: ignored where no refresh token can follow.
             scope = scope.without("offline_access");
         }
@@ -204,6 +206,7 @@ impl AuthorizationRequest {
             return Err(Refusal::new(InvalidScope, "none of the scopes may be given to this client")
                 .with_detail(format!("asked {:?}, registered {:?}", asked.to_string(), client.scope.to_string())));
         }
+        let resources = client.targets(params.all("resource"))?;
         let prompt = PromptSet::parse(params.get("prompt").unwrap_or_default())
             .map_err(|reason| Refusal::new(InvalidRequest, reason))?;
         if params.get("display").is_some_and(|display| Display::parse(display).is_none()) {
@@ -225,6 +228,7 @@ impl AuthorizationRequest {
             max_age,
             login_hint: params.get("login_hint").map(str::to_owned),
             id_token_hint: params.get("id_token_hint").map(str::to_owned),
+            resources,
         })
     }
 }
@@ -434,6 +438,7 @@ mod tests {
             handle: Handle([1; 16]),
             auth_time: NumericDate(auth_time),
             amr: vec!["pwd".into()],
+            credential: String::new(),
             seen_at: NOW,
             expires_at: NOW.plus(1000),
         }

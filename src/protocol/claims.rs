@@ -56,6 +56,9 @@ pub struct User {
     pub tokens_valid_after: Option<NumericDate>,
     /// Since when the person cannot sign in.
     pub disabled_at: Option<NumericDate>,
+    /// A client has this `sub` as its `client_id`: in an access token nobody could tell the two apart
+    /// ([RFC 9068 section 5](https://www.rfc-editor.org/rfc/rfc9068#section-5)), so the person cannot sign in.
+    pub is_ambiguous: bool,
 }
 
 impl User {
@@ -69,10 +72,28 @@ impl User {
             .unwrap_or(&self.sub)
     }
 
-    /// Whether a sign-in at `auth_time` still stands.
+    /// Whether the person may sign in at all.
     #[must_use]
-    pub fn stands(&self, auth_time: NumericDate) -> bool {
-        self.disabled_at.is_none() && self.tokens_valid_after.is_none_or(|after| auth_time >= after)
+    pub const fn may_sign_in(&self) -> bool {
+        self.disabled_at.is_none() && !self.is_ambiguous
+    }
+
+    /// A mark of the password as it is now (22 characters); it changes whenever the password does, by whichever
+    /// hand, and opens nothing.
+    #[must_use]
+    pub fn credential(&self) -> String {
+        let mut mark =
+            Digest::of(&["credential", self.password_hash.as_deref().unwrap_or_default()]).as_str().to_owned();
+        mark.truncate(22);
+        mark
+    }
+
+    /// Whether a sign-in at `auth_time` with the password of that mark still stands.
+    #[must_use]
+    pub fn stands(&self, auth_time: NumericDate, credential: &str) -> bool {
+        self.may_sign_in()
+            && self.tokens_valid_after.is_none_or(|after| auth_time >= after)
+            && self.credential() == credential
     }
 
     /// The claims that `scope` opens, without `sub`.
@@ -224,9 +245,19 @@ mod tests {
     #[test]
     fn what_ended_before_the_sign_in_does_not_end_it() {
         let mut user = User { tokens_valid_after: Some(NumericDate(100)), ..User::default() };
-        assert!(!user.stands(NumericDate(99)));
-        assert!(user.stands(NumericDate(100)));
+        let mark = user.credential();
+        assert!(!user.stands(NumericDate(99), &mark));
+        assert!(user.stands(NumericDate(100), &mark));
         user.disabled_at = Some(NumericDate(1));
-        assert!(!user.stands(NumericDate(100)));
+        assert!(!user.stands(NumericDate(100), &mark));
+    }
+
+    #[test]
+    fn a_changed_password_ends_what_the_old_one_began() {
+        let mut user = User { password_hash: Some("one".into()), ..User::default() };
+        let mark = user.credential();
+        assert!(user.stands(NumericDate(1), &mark));
+        user.password_hash = Some("two".into());
+        assert!(!user.stands(NumericDate(1), &mark));
     }
 }

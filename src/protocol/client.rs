@@ -3,9 +3,10 @@
 //! Field names are the registered metadata names (RFC 7591, OIDC Registration 2); the row they come from is
 //! read in `store/clients.rs`.
 
+use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
-    SigningAlgorithm, SubjectType,
+    RotationPolicy, SigningAlgorithm, SubjectType,
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
@@ -28,6 +29,10 @@ pub struct Lifetimes {
     pub access_token: Option<i64>,
     /// `clients.id_token_lifetime`.
     pub id_token: Option<i64>,
+    /// `clients.refresh_token_idle_lifetime`.
+    pub refresh_token_idle: Option<i64>,
+    /// `clients.refresh_token_lifetime`: a family's absolute end.
+    pub refresh_token: Option<i64>,
 }
 
 /// A client that may use this provider.
@@ -43,8 +48,6 @@ pub struct Client {
     pub token_endpoint_auth_method: ClientAuthMethod,
     /// `grant_types`; words we do not serve are left out.
     pub grant_types: Vec<GrantType>,
-    /// Whether `refresh_token` is among the registered grant types.
-    pub may_refresh: bool,
     /// `response_types`.
     pub response_types: Vec<ResponseType>,
     /// `scope`: the most the client can be given.
@@ -79,6 +82,12 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// `client_post_logout_redirect_uris`.
     pub post_logout_redirect_uris: Vec<String>,
+    /// `refresh_token_rotation`.
+    pub refresh_token_rotation: RotationPolicy,
+    /// `client_audiences`: the APIs its access tokens are for.
+    pub audiences: Vec<String>,
+    /// `resource`: the API that this client itself is.
+    pub resource: Option<String>,
     /// `client_secrets`.
     pub secrets: Vec<HashedSecret>,
     /// `tokens_valid_after`: what was issued before is dead.
@@ -92,6 +101,41 @@ impl Client {
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.token_endpoint_auth_method == ClientAuthMethod::None
+    }
+
+    /// Whether `refresh_token` is among the registered grant types.
+    #[must_use]
+    pub fn may_refresh(&self) -> bool {
+        self.grant_types.contains(&GrantType::RefreshToken)
+    }
+
+    /// Whether each of its refresh tokens is good once: the row's word, and always for public clients.
+    #[must_use]
+    pub fn rotates(&self) -> bool {
+        self.is_public() || self.refresh_token_rotation == RotationPolicy::Always
+    }
+
+    /// What is issued for `resource` ([RFC 8707 section 2](https://www.rfc-editor.org/rfc/rfc8707#section-2)): those that are
+    /// asked for, or all of the client's.
+    ///
+    /// # Errors
+    /// `invalid_target`: not an absolute URI without a fragment, or not one of the client's.
+    pub fn targets<'a>(&self, asked: impl Iterator<Item = &'a str>) -> Result<Vec<String>, Refusal> {
+        let mut targets: Vec<String> = Vec::new();
+        for resource in asked {
+            let is_sound = url::Url::parse(resource).is_ok() && !resource.contains('#');
+            if !is_sound || !self.audiences.iter().any(|audience| audience == resource) {
+                return Err(Refusal::new(
+                    ErrorCode::InvalidTarget,
+                    "resource is not one that this client has access to",
+                )
+                .with_detail(format!("asked {resource:?}; client_audiences has {:?}", self.audiences)));
+            }
+            if !targets.iter().any(|target| target == resource) {
+                targets.push(resource.to_owned());
+            }
+        }
+        Ok(targets)
     }
 
     /// Whether an authorization request must bring a `code_challenge`: the row's word, and always for
@@ -224,7 +268,6 @@ pub(crate) mod tests {
             application_type: ApplicationType::Web,
             token_endpoint_auth_method: ClientAuthMethod::ClientSecretBasic,
             grant_types: vec![GrantType::AuthorizationCode],
-            may_refresh: false,
             response_types: vec![ResponseType::Code],
             scope: Scope::parse("openid profile email").unwrap(),
             id_token_signed_response_alg: SigningAlgorithm::Rs256,
@@ -242,6 +285,9 @@ pub(crate) mod tests {
             initiate_login_uri: None,
             redirect_uris: redirect_uris.iter().map(|&uri| uri.to_owned()).collect(),
             post_logout_redirect_uris: Vec::new(),
+            refresh_token_rotation: RotationPolicy::Always,
+            audiences: Vec::new(),
+            resource: None,
             secrets: Vec::new(),
             tokens_valid_after: None,
             disabled_at: None,
@@ -284,6 +330,18 @@ pub(crate) mod tests {
             "https://127.0.0.1:5000/cb",
         ] {
             assert!(!client.owns_redirect_uri(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_resource_must_be_one_of_the_clients() {
+        let mut client = client(&["https://a.example/cb"]);
+        client.audiences = vec!["https://api.example/".into(), "https://other.example/".into()];
+        let targets = |asked: &[&str]| client.targets(asked.iter().copied()).map_err(|refusal| refusal.code);
+        assert_eq!(targets(&["https://api.example/", "https://api.example/"]).unwrap(), ["https://api.example/"]);
+        assert_eq!(targets(&[]).unwrap(), Vec::<String>::new());
+        for bad in ["https://api.example", "https://evil.example/", "/", "https://api.example/#x", "api"] {
+            assert_eq!(targets(&[bad]), Err(ErrorCode::InvalidTarget), "{bad}");
         }
     }
 

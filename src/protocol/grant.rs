@@ -28,25 +28,42 @@ pub struct Grant {
     pub auth_time: NumericDate,
     /// How the person signed in (RFC 8176).
     pub amr: Vec<String>,
+    /// The password that was proven, as `User::credential` marks it.
+    pub credential: String,
     /// The session it came from.
     pub session: Handle,
+    /// The APIs that were asked for (RFC 8707); none: all of the client's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// When it was agreed to.
     pub issued_at: NumericDate,
     /// Until when the code can be redeemed.
     pub expires_at: NumericDate,
 }
 
-/// A live opaque access token.
+/// The person behind a token, as they signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bearer {
+    /// Who: the local `sub`, before any pairwise form.
+    pub sub: String,
+    /// When the person signed in.
+    pub auth_time: NumericDate,
+    /// The password that was proven, as `User::credential` marks it.
+    pub credential: String,
+}
+
+/// A live access token, opaque or JWT.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccessGrant {
     /// Who it was issued to.
     pub client_id: String,
-    /// Whose it is: the local `sub`.
-    pub sub: String,
+    /// Whose it is; `None`: the client's own (`client_credentials`).
+    pub bearer: Option<Bearer>,
     /// What it allows.
     pub scope: Scope,
-    /// When the person signed in.
-    pub auth_time: NumericDate,
+    /// The APIs it is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audience: Vec<String>,
     /// When it was issued.
     pub issued_at: NumericDate,
     /// Until when it is good.
@@ -64,6 +81,8 @@ pub struct Session {
     pub auth_time: NumericDate,
     /// How (RFC 8176).
     pub amr: Vec<String>,
+    /// The password that was proven, as `User::credential` marks it.
+    pub credential: String,
     /// When the session was last used, to within 5 % of its idle lifetime.
     pub seen_at: NumericDate,
     /// Its absolute end.

@@ -56,6 +56,11 @@ impl Params {
         self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// Every value of `name` that is not empty: for `resource`, which may be sent more than once.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, value)| value.as_str())
+    }
+
     /// True when `name` was sent more than once.
     #[must_use]
     pub fn is_doubled(&self, name: &str) -> bool {

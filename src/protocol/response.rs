@@ -64,6 +64,10 @@ words! {
     GrantType {
         /// [RFC 6749 section 4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3).
         AuthorizationCode = "authorization_code",
+        /// [RFC 6749 section 6](https://www.rfc-editor.org/rfc/rfc6749#section-6).
+        RefreshToken = "refresh_token",
+        /// [RFC 6749 section 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4).
+        ClientCredentials = "client_credentials",
     }
 }
 words! {
@@ -151,6 +155,15 @@ words! {
         Ask = "ask",
         /// The organisation's own service: never ask.
         Skip = "skip",
+    }
+}
+words! {
+    /// Whether a refresh hands out a new refresh token; public clients always get one (RFC 9700 section 4.14.2).
+    RotationPolicy {
+        /// Each refresh token is good once; the default.
+        Always = "always",
+        /// One refresh token lasts as long as its family.
+        Never = "never",
     }
 }
 words! {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The scopes that discovery publishes. `offline_access` is understood, and granted where a refresh token can follow.
-pub const SCOPES_SUPPORTED: &[&str] = &["openid", "profile", "email", "address", "phone"];
+/// The scopes that discovery publishes. `offline_access` is granted where a refresh token can follow.
+pub const SCOPES_SUPPORTED: &[&str] = &["openid", "profile", "email", "address", "phone", "offline_access"];
 
 /// A list of scope tokens without repetition, in the order they were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,12 @@ impl Scope {
     #[must_use]
     pub fn within(&self, allowed: &Self) -> Self {
         Self(self.0.iter().filter(|token| allowed.has(token)).cloned().collect())
+    }
+
+    /// The tokens that are about an API and not about a person: what a client can have for itself.
+    #[must_use]
+    pub fn for_machines(&self) -> Self {
+        Self(self.0.iter().filter(|token| !SCOPES_SUPPORTED.contains(&token.as_str())).cloned().collect())
     }
 
     /// The list without `token`.

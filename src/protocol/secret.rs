@@ -5,6 +5,7 @@
 //! caller's affair (`Provider::random`).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -109,6 +110,12 @@ secret!(
     "hp_at_"
 );
 secret!(
+    /// A refresh token, [RFC 6749 section 1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5): the handle of its
+    /// family in front of 256 bits (`RefreshTokenParts`).
+    RefreshToken,
+    "hp_rt_"
+);
+secret!(
     /// A client's secret: 256 random bits when we make it.
     ClientSecret,
     "hp_cs_"
@@ -165,6 +172,12 @@ impl Handle {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
+    /// Reads the base64url text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(Self(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?))
+    }
+
     /// The first half of a digest's bits as a handle: how a code names its grant.
     #[must_use]
     pub fn of_digest(digest: &Digest) -> Self {
@@ -187,12 +200,7 @@ impl Serialize for Handle {
 impl<'de> Deserialize<'de> for Handle {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        URL_SAFE_NO_PAD
-            .decode(&text)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom("a handle of 16 bytes in base64url"))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a handle of 16 bytes in base64url"))
     }
 }
 
@@ -206,6 +214,56 @@ pub struct AccessTokenParts {
     pub grant: Handle,
     /// The session that the grant came from.
     pub session: Handle,
+}
+
+/// What a refresh token is made of. The family's row holds a digest of the secret only.
+pub struct RefreshTokenParts {
+    /// The family, which is also the grant.
+    pub family: Handle,
+    /// The secret of this generation.
+    pub secret: Zeroizing<[u8; 32]>,
+}
+
+impl RefreshTokenParts {
+    /// The token for these parts.
+    #[must_use]
+    pub fn seal(&self) -> RefreshToken {
+        let mut bytes = Zeroizing::new([0_u8; 48]);
+        bytes[..16].copy_from_slice(&self.family.0);
+        bytes[16..].copy_from_slice(self.secret.as_slice());
+        RefreshToken::from_random(bytes.as_slice())
+    }
+
+    /// Reads a token somebody shows. `None` for anything that is not one of ours to the last bit.
+    #[must_use]
+    pub fn open(token: &RefreshToken) -> Option<Self> {
+        let text = token.expose().strip_prefix(RefreshToken::PREFIX)?;
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
+        if bytes.len() != 48 {
+            return None;
+        }
+        Some(Self {
+            family: Handle(bytes[..16].try_into().ok()?),
+            secret: Zeroizing::new(bytes[16..].try_into().ok()?),
+        })
+    }
+
+    /// What rests instead of the secret.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&["RefreshToken", &self.family.text(), &URL_SAFE_NO_PAD.encode(self.secret.as_slice())])
+    }
+
+    /// The next generation: HKDF ([RFC 5869](https://www.rfc-editor.org/rfc/rfc5869)) of this secret and the family's
+    /// salt, so that the same predecessor gives the same successor while the salt is there, and nobody can without it.
+    #[must_use]
+    pub fn successor(&self, salt: &[u8]) -> Self {
+        let mut secret = Zeroizing::new([0_u8; 32]);
+        let hkdf = Hkdf::<Sha256>::new(Some(salt), self.secret.as_slice());
+        // 32 bytes are far below what HKDF can give, so this cannot fail.
+        let _ = hkdf.expand_multi_info(&[b"hallpass refresh token", &self.family.0], secret.as_mut_slice());
+        Self { family: self.family, secret }
+    }
 }
 
 const ACCESS_TOKEN_BYTES: usize = 64;
@@ -278,6 +336,22 @@ mod tests {
         let token = parts.seal(&[3; 32], &[4; 32]);
         let opened = AccessTokenParts::open(&token, &[4; 32]).unwrap();
         assert_eq!((opened.grant, opened.session), (parts.grant, parts.session));
+    }
+
+    #[test]
+    fn the_same_predecessor_and_salt_give_the_same_successor() {
+        let parts = |secret| RefreshTokenParts { family: Handle([1; 16]), secret: Zeroizing::new([secret; 32]) };
+        let token = |parts: &RefreshTokenParts| parts.seal().expose().to_owned();
+        let one = parts(1).successor(b"salt");
+        assert_eq!(token(&one), token(&parts(1).successor(b"salt")));
+        for other in [parts(2).successor(b"salt"), parts(1).successor(b"tlas"), parts(1), one.successor(b"salt")] {
+            assert_ne!(token(&one), token(&other));
+        }
+        let opened = RefreshTokenParts::open(&one.seal()).unwrap();
+        assert!(opened.digest().matches(&one.digest()));
+        let text = token(&one);
+        assert!(RefreshTokenParts::open(&RefreshToken::received(&text[..text.len() - 1])).is_none());
+        assert!(RefreshTokenParts::open(&RefreshToken::received(format!("{text}A"))).is_none());
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! Opaque access tokens, and the markers that end them.
+//! Access tokens, and the markers that end them.
 //!
 //! A token is live if its record is there and neither its grant nor its session carries a marker. Markers beat
-//! a winner that is still minting: its record appears, but it is dead.
+//! a winner that is still minting: its record appears, but it is dead. A JWT has a record too, under its `jti`: it is
+//! checked by whoever can reach us, and revoked like any other.
 
 use crate::protocol::grant::AccessGrant;
-use crate::protocol::secret::{AccessToken, AccessTokenParts, Handle};
+use crate::protocol::secret::{AccessTokenParts, Digest, Handle};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::ephemeral::Ephemeral;
 
-fn key(token: &AccessToken) -> String {
-    format!("at:{}", token.digest().as_str())
+fn key(token: &Digest) -> String {
+    format!("at:{}", token.as_str())
 }
 
 fn revoked_key(grant: Handle) -> String {
@@ -25,12 +26,7 @@ pub(super) fn ended_key(session: Handle) -> String {
 ///
 /// # Errors
 /// The store failed.
-pub async fn issue(
-    ephemeral: &Ephemeral,
-    token: &AccessToken,
-    grant: &AccessGrant,
-    ttl: i64,
-) -> Result<(), StoreError> {
+pub async fn issue(ephemeral: &Ephemeral, token: &Digest, grant: &AccessGrant, ttl: i64) -> Result<(), StoreError> {
     ephemeral.put(&key(token), grant, ttl).await
 }
 
@@ -40,7 +36,7 @@ pub async fn issue(
 /// The store failed.
 pub async fn find(
     ephemeral: &Ephemeral,
-    token: &AccessToken,
+    token: &Digest,
     parts: &AccessTokenParts,
     now: NumericDate,
 ) -> Result<Option<AccessGrant>, StoreError> {
@@ -51,6 +47,14 @@ pub async fn find(
         ephemeral.get::<u8>(&session_key),
     )?;
     Ok(record.filter(|grant| revoked.is_none() && ended.is_none() && !grant.expires_at.is_past(now)))
+}
+
+/// Ends one token.
+///
+/// # Errors
+/// The store failed.
+pub async fn revoke(ephemeral: &Ephemeral, token: &Digest) -> Result<(), StoreError> {
+    ephemeral.delete(&key(token)).await
 }
 
 /// Ends everything that was issued under a grant; `ttl` seconds must outlast the longest of it.

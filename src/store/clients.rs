@@ -3,7 +3,7 @@
 use crate::protocol::client::{Client, HashedSecret, Lifetimes};
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
-    SigningAlgorithm, SubjectType,
+    RotationPolicy, SigningAlgorithm, SubjectType,
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
@@ -13,11 +13,13 @@ use crate::store::db::Db;
 const FIND: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, response_types, scope, \
      id_token_signed_response_alg, pkce, consent, access_token_format, claims_in_id_token, subject_type, sector_identifier, \
      default_max_age, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, \
-     tokens_valid_after, disabled_at \
+     tokens_valid_after, disabled_at, \
+     refresh_token_idle_lifetime, refresh_token_lifetime, refresh_token_rotation, resource \
      FROM clients WHERE client_id = $1";
 const SECRETS: &str =
     "SELECT secret_hash, client_secret_expires_at FROM client_secrets WHERE client_id = $1 ORDER BY secret_hash";
 const REDIRECT_URIS: &str = "SELECT redirect_uri FROM client_redirect_uris WHERE client_id = $1 ORDER BY redirect_uri";
+const AUDIENCES: &str = "SELECT audience FROM client_audiences WHERE client_id = $1 ORDER BY audience";
 const POST_LOGOUT_REDIRECT_URIS: &str = "SELECT post_logout_redirect_uri FROM client_post_logout_redirect_uris \
      WHERE client_id = $1 ORDER BY post_logout_redirect_uri";
 
@@ -47,6 +49,10 @@ struct Row {
     initiate_login_uri: Option<String>,
     tokens_valid_after: Option<i64>,
     disabled_at: Option<i64>,
+    refresh_token_idle_lifetime: Option<i64>,
+    refresh_token_lifetime: Option<i64>,
+    refresh_token_rotation: String,
+    resource: Option<String>,
 }
 
 /// Finds a client, disabled or not.
@@ -60,6 +66,7 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
     let secrets: Vec<(String, i64)> = sqlx::query_as(SECRETS).bind(client_id).fetch_all(db.statement()).await?;
     let redirect_uris = sqlx::query_scalar(REDIRECT_URIS).bind(client_id).fetch_all(db.statement()).await?;
     let post_logout = sqlx::query_scalar(POST_LOGOUT_REDIRECT_URIS).bind(client_id).fetch_all(db.statement()).await?;
+    let audiences = sqlx::query_scalar(AUDIENCES).bind(client_id).fetch_all(db.statement()).await?;
     let word = |column: &str, text: &str| StoreError::Inconsistent {
         table: "clients",
         key: row.client_id.clone(),
@@ -71,7 +78,6 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
         token_endpoint_auth_method: ClientAuthMethod::parse(&row.token_endpoint_auth_method)
             .ok_or_else(|| word("token_endpoint_auth_method", &row.token_endpoint_auth_method))?,
         grant_types: row.grant_types.split_whitespace().filter_map(GrantType::parse).collect(),
-        may_refresh: false,
         response_types: row.response_types.split_whitespace().filter_map(ResponseType::parse).collect(),
         scope: Scope::from(row.scope.clone()),
         id_token_signed_response_alg: SigningAlgorithm::parse(&row.id_token_signed_response_alg)
@@ -88,11 +94,17 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
             code: row.code_lifetime,
             access_token: row.access_token_lifetime,
             id_token: row.id_token_lifetime,
+            refresh_token_idle: row.refresh_token_idle_lifetime,
+            refresh_token: row.refresh_token_lifetime,
         },
         client_uri: row.client_uri,
         policy_uri: row.policy_uri,
         tos_uri: row.tos_uri,
         initiate_login_uri: row.initiate_login_uri,
+        refresh_token_rotation: RotationPolicy::parse(&row.refresh_token_rotation)
+            .ok_or_else(|| word("refresh_token_rotation", &row.refresh_token_rotation))?,
+        audiences,
+        resource: row.resource,
         redirect_uris,
         post_logout_redirect_uris: post_logout,
         secrets: secrets

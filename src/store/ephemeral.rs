@@ -1,4 +1,4 @@
-//! The short-lived store: seven verbs over single keys, in this process or in Redis.
+//! The short-lived store: eight verbs over single keys, in this process or in Redis.
 //!
 //! | key | value | written by | lives (seconds) |
 //! | --- | --- | --- | --- |
@@ -8,6 +8,8 @@
 //! | `ended:{session handle}` | `1`: what this session issued is dead | `sessions.rs` | longest access token |
 //! | `session:{digest of cookie}` | `Session` | `sessions.rs` | until its absolute end |
 //! | `interaction:{digest of id}` | `Interaction`; a tombstone once taken | `interactions.rs` | interaction lifetime + an hour |
+//! | `fail:{a, an, n, b, c}:{account, network, browser or client}` | count | `throttle.rs` | the window |
+//! | `known:{account}:{browser}` | `1`: signed in here before | `throttle.rs` | 90 days |
 //!
 //! Keys hold digests or handles, never a secret, behind a prefix made of the issuer. Every record carries its own
 //! `expires_at`, which the reader checks against the provider's clock; the store's own expiry is housekeeping.
@@ -34,6 +36,15 @@ pub enum Taken<T> {
     Missing,
 }
 
+/// A count in its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// How many so far, this one included.
+    pub count: i64,
+    /// Seconds until the window ends.
+    pub ends_in: i64,
+}
+
 enum Backend {
     Memory(Memory),
     Redis(Box<Redis>),
@@ -44,6 +55,17 @@ pub struct Ephemeral {
     backend: Backend,
     prefix: String,
     commands: AtomicU64,
+    trips: AtomicU64,
+    under_way: AtomicU64,
+}
+
+/// A command under way.
+struct UnderWay<'a>(&'a AtomicU64);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Ephemeral {
@@ -57,7 +79,13 @@ impl Ephemeral {
             EphemeralUrl::Redis(url) => Backend::Redis(Box::new(Redis::open(url).await?)),
         };
         let prefix = format!("hallpass:{}:", &Digest::of(&["issuer", issuer]).as_str()[..12]);
-        Ok(Self { backend, prefix, commands: AtomicU64::new(0) })
+        Ok(Self {
+            backend,
+            prefix,
+            commands: AtomicU64::new(0),
+            trips: AtomicU64::new(0),
+            under_way: AtomicU64::new(0),
+        })
     }
 
     /// Whether it is Redis, so that several nodes can share it.
@@ -72,9 +100,18 @@ impl Ephemeral {
         self.commands.load(Ordering::Relaxed)
     }
 
-    fn key(&self, key: &str) -> String {
+    /// How many times a command was sent while no other was under way: for one request at a time, its trips.
+    #[must_use]
+    pub fn trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
+    }
+
+    fn key(&self, key: &str) -> (String, UnderWay<'_>) {
         self.commands.fetch_add(1, Ordering::Relaxed);
-        format!("{}{key}", self.prefix)
+        if self.under_way.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.trips.fetch_add(1, Ordering::Relaxed);
+        }
+        (format!("{}{key}", self.prefix), UnderWay(&self.under_way))
     }
 
     /// Stores `value` for `ttl` seconds, replacing what was there.
@@ -82,7 +119,8 @@ impl Ephemeral {
     /// # Errors
     /// The store failed or is full.
     pub async fn put<T: Serialize + Sync>(&self, key: &str, value: &T, ttl: i64) -> Result<(), StoreError> {
-        let (key, value) = (self.key(key), serde_json::to_string(value)?);
+        let value = serde_json::to_string(value)?;
+        let (key, _under_way) = self.key(key);
         match &self.backend {
             Backend::Memory(memory) => memory.put(key, value, ttl),
             Backend::Redis(redis) => redis.put(&key, &value, ttl).await,
@@ -94,7 +132,8 @@ impl Ephemeral {
     /// # Errors
     /// The store failed or is full.
     pub async fn put_if_absent<T: Serialize + Sync>(&self, key: &str, value: &T, ttl: i64) -> Result<bool, StoreError> {
-        let (key, value) = (self.key(key), serde_json::to_string(value)?);
+        let value = serde_json::to_string(value)?;
+        let (key, _under_way) = self.key(key);
         match &self.backend {
             Backend::Memory(memory) => memory.put_if_absent(key, value, ttl),
             Backend::Redis(redis) => redis.put_if_absent(&key, &value, ttl).await,
@@ -106,7 +145,7 @@ impl Ephemeral {
     /// # Errors
     /// The store failed.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
-        let key = self.key(key);
+        let (key, _under_way) = self.key(key);
         let found = match &self.backend {
             Backend::Memory(memory) => memory.get(&key),
             Backend::Redis(redis) => redis.get(&key).await?,
@@ -119,7 +158,7 @@ impl Ephemeral {
     /// # Errors
     /// The store failed.
     pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Taken<T>, StoreError> {
-        let key = self.key(key);
+        let (key, _under_way) = self.key(key);
         let found = match &self.backend {
             Backend::Memory(memory) => memory.take(&key),
             Backend::Redis(redis) => redis.take(&key).await?,
@@ -142,7 +181,8 @@ impl Ephemeral {
         value: &T,
         ttl: i64,
     ) -> Result<bool, StoreError> {
-        let (key, expected, value) = (self.key(key), serde_json::to_string(expected)?, serde_json::to_string(value)?);
+        let (expected, value) = (serde_json::to_string(expected)?, serde_json::to_string(value)?);
+        let (key, _under_way) = self.key(key);
         match &self.backend {
             Backend::Memory(memory) => Ok(memory.replace(&key, &expected, value, ttl)),
             Backend::Redis(redis) => redis.replace(&key, &expected, &value, ttl).await,
@@ -154,7 +194,7 @@ impl Ephemeral {
     /// # Errors
     /// The store failed.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let key = self.key(key);
+        let (key, _under_way) = self.key(key);
         match &self.backend {
             Backend::Memory(memory) => {
                 memory.delete(&key);
@@ -164,15 +204,30 @@ impl Ephemeral {
         }
     }
 
-    /// Counts one more in a window of `window` seconds that begins with the first; returns the count.
+    /// Counts one more in a window of `window` seconds that begins with the first.
     ///
     /// # Errors
     /// The store failed or is full.
-    pub async fn count(&self, key: &str, window: i64) -> Result<i64, StoreError> {
-        let key = self.key(key);
+    pub async fn count(&self, key: &str, window: i64) -> Result<Counted, StoreError> {
+        let (key, _under_way) = self.key(key);
         match &self.backend {
             Backend::Memory(memory) => memory.count(key, window),
             Backend::Redis(redis) => redis.count(&key, window).await,
+        }
+    }
+
+    /// Takes one count back, if its window is still open.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn uncount(&self, key: &str) -> Result<(), StoreError> {
+        let (key, _under_way) = self.key(key);
+        match &self.backend {
+            Backend::Memory(memory) => {
+                memory.uncount(&key);
+                Ok(())
+            }
+            Backend::Redis(redis) => redis.uncount(&key).await,
         }
     }
 

@@ -5,6 +5,7 @@
 use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
 use crate::store::StoreError;
+use crate::store::ephemeral::Counted;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -82,14 +83,24 @@ impl Memory {
         state.remove(key);
     }
 
-    pub(super) fn count(&self, key: String, window: i64) -> Result<i64, StoreError> {
+    pub(super) fn count(&self, key: String, window: i64) -> Result<Counted, StoreError> {
         let (mut state, now) = self.state();
         let (count, expires_at) = match state.live(&key, now) {
             Some(entry) => (entry.value.parse::<i64>().unwrap_or(0) + 1, entry.expires_at),
             None => (1, now.plus(window)),
         };
         state.insert(key, count.to_string(), expires_at, now)?;
-        Ok(count)
+        Ok(Counted { count, ends_in: expires_at.since(now) })
+    }
+
+    pub(super) fn uncount(&self, key: &str) {
+        let (mut state, now) = self.state();
+        let Some(count) = state.live(key, now).and_then(|entry| entry.value.parse::<i64>().ok()) else { return };
+        let before = count.to_string().len();
+        let Some(entry) = state.entries.get_mut(key) else { return };
+        entry.value = (count - 1).max(0).to_string();
+        let after = entry.value.len();
+        state.bytes = state.bytes + after - before;
     }
 }
 

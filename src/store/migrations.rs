@@ -15,6 +15,7 @@ const BUILT_IN: &[(i64, &str, &str)] = &[
     (1, "clients", include_str!("../../migrations/0001_clients.sql")),
     (2, "users", include_str!("../../migrations/0002_users.sql")),
     (3, "consents", include_str!("../../migrations/0003_consents.sql")),
+    (4, "refresh families", include_str!("../../migrations/0004_refresh_families.sql")),
 ];
 
 const TABLE: &str = "_sqlx_migrations";

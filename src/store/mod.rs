@@ -15,6 +15,7 @@ pub mod interactions;
 mod memory;
 pub mod migrations;
 mod redis;
+pub mod refresh_families;
 pub mod sessions;
 pub mod users;
 

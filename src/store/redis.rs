@@ -4,6 +4,7 @@
 //! command whose answer was lost is not repeated: a code taken twice would look like a replay.
 
 use crate::store::StoreError;
+use crate::store::ephemeral::Counted;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
@@ -20,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LEAST_VERSION: (u32, u32) = (6, 2);
 
 const REPLACE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) return 1 end return 0";
-const COUNT: &str =
-    "local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n";
+const COUNT: &str = "local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return {n, redis.call('TTL', KEYS[1])}";
+const UNCOUNT: &str = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end return 0";
 
 enum Link {
     Server(ConnectionManager),
@@ -99,7 +100,12 @@ impl Redis {
         Ok(())
     }
 
-    async fn run<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
+    /// The drivers' futures are large, and a request joins several: each is put aside.
+    async fn run<T: FromRedisValue + Send>(&self, command: &Cmd) -> RedisResult<T> {
+        Box::pin(self.send(command)).await
+    }
+
+    async fn send<T: FromRedisValue + Send>(&self, command: &Cmd) -> RedisResult<T> {
         match &self.link {
             Link::Server(manager) => command.query_async(&mut manager.clone()).await,
             Link::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
@@ -146,8 +152,14 @@ impl Redis {
         Ok(self.run(cmd("DEL").arg(key)).await?)
     }
 
-    pub(super) async fn count(&self, key: &str, window: i64) -> Result<i64, StoreError> {
-        Ok(self.run(cmd("EVAL").arg(COUNT).arg(1).arg(key).arg(window)).await?)
+    pub(super) async fn count(&self, key: &str, window: i64) -> Result<Counted, StoreError> {
+        let (count, ends_in) = self.run(cmd("EVAL").arg(COUNT).arg(1).arg(key).arg(window)).await?;
+        Ok(Counted { count, ends_in })
+    }
+
+    pub(super) async fn uncount(&self, key: &str) -> Result<(), StoreError> {
+        let _: i64 = self.run(cmd("EVAL").arg(UNCOUNT).arg(1).arg(key)).await?;
+        Ok(())
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {

@@ -12,7 +12,8 @@ macro_rules! select {
             "SELECT sub, username, email, email_verified_at, name, given_name, family_name, middle_name, nickname, ",
             "preferred_username, profile, picture, website, gender, birthdate, zoneinfo, locale, phone_number, ",
             "phone_number_verified_at, address_formatted, address_street_address, address_locality, address_region, ",
-            "address_postal_code, address_country, password_hash, updated_at, tokens_valid_after, disabled_at FROM users WHERE ",
+            "address_postal_code, address_country, password_hash, updated_at, tokens_valid_after, disabled_at, ",
+            "(SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name FROM users WHERE ",
             $condition
         )
     };
@@ -54,6 +55,7 @@ struct Row {
     updated_at: Option<i64>,
     tokens_valid_after: Option<i64>,
     disabled_at: Option<i64>,
+    clients_of_that_name: i64,
 }
 
 impl From<Row> for User {
@@ -115,6 +117,7 @@ impl From<Row> for User {
             password_hash: row.password_hash,
             tokens_valid_after: row.tokens_valid_after.map(NumericDate),
             disabled_at: row.disabled_at.map(NumericDate),
+            is_ambiguous: row.clients_of_that_name > 0,
         }
     }
 }

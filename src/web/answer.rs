@@ -84,6 +84,8 @@ pub enum ApiError {
     NoToken,
     /// Too much to do; come again.
     Busy,
+    /// Too many failures; come again in so many seconds.
+    TooMany(i64),
     /// A fault of ours.
     Fault(Fault),
 }
@@ -117,6 +119,14 @@ impl IntoResponse for ApiError {
                 response
             }
             Self::Refusal(refusal, challenge) => refuse(&refusal, challenge),
+            Self::TooMany(seconds) => {
+                let refusal =
+                    Refusal::new(ErrorCode::TemporarilyUnavailable, "too many failed attempts, wait before the next");
+                let mut response = refuse(&refusal, Challenge::Basic);
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                response
+            }
             Self::Busy => {
                 let refusal =
                     Refusal::new(ErrorCode::TemporarilyUnavailable, "the server is busy, try again in a moment");

@@ -55,25 +55,36 @@ impl Browser {
     }
 }
 
-fn set(config: &Config, which: &Name, value: &str) -> HeaderValue {
-    let cookie = Cookie::build((name(config, which), value.to_owned()))
+/// How long a browser that somebody signed in with is remembered, in days.
+const BROWSER_DAYS: i64 = 90;
+
+fn set(config: &Config, which: &Name, value: &str, days: Option<i64>) -> HeaderValue {
+    let mut cookie = Cookie::build((name(config, which), value.to_owned()))
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-        .secure(config.is_https())
-        .build();
+        .secure(config.is_https());
+    if let Some(days) = days {
+        cookie = cookie.max_age(cookie::time::Duration::days(days));
+    }
     // Names and values are ours and ASCII.
-    HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    HeaderValue::try_from(cookie.build().to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The header that names the browser.
+/// The header that names the browser until it is closed.
 #[must_use]
 pub fn set_browser(config: &Config, id: &BrowserId) -> HeaderValue {
-    set(config, &Name::Browser, id.expose())
+    set(config, &Name::Browser, id.expose(), None)
+}
+
+/// The header that names the browser for longer, as somebody has signed in with it.
+#[must_use]
+pub fn keep_browser(config: &Config, id: &BrowserId) -> HeaderValue {
+    set(config, &Name::Browser, id.expose(), Some(BROWSER_DAYS))
 }
 
 /// The header that signs in.
 #[must_use]
 pub fn set_session(config: &Config, id: &SessionId) -> HeaderValue {
-    set(config, &Name::Session, id.expose())
+    set(config, &Name::Session, id.expose(), None)
 }

@@ -4,5 +4,6 @@ pub mod answer;
 pub mod cookies;
 pub mod edge;
 pub mod headers;
+pub mod network;
 pub mod pages;
 pub mod request;

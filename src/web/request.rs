@@ -1,9 +1,11 @@
 //! Reading a request: parameters from query or form, credentials from header or form. Read, not looked up.
 
+use crate::config::Config;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
 use crate::protocol::secret::{AccessToken, ClientSecret};
-use axum::extract::Request;
+use crate::web::network::Network;
+use axum::extract;
 use axum::http::{HeaderMap, Method, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::time::Duration;
@@ -14,11 +16,30 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How long a client may take to send its form.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
+/// What is known of a request beside its parameters.
+pub struct Request {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Where it comes from.
+    pub network: Network,
+}
+
+/// Takes a POST apart: what is known of it, and its form, in which nothing but `resource` may be doubled.
+///
+/// # Errors
+/// As `form`; `invalid_request`: a parameter twice.
+pub async fn posted(request: extract::Request, config: &Config) -> Result<(Request, Params), Refusal> {
+    let known = Request { headers: request.headers().clone(), network: Network::of(&request, config) };
+    let params = form(request).await?;
+    params.refuse_duplicates()?;
+    Ok((known, params))
+}
+
 /// The parameters of a request: the form of a POST, the query of anything else.
 ///
 /// # Errors
 /// `invalid_request`: another content type than a form, a body that is too large or too slow, a broken encoding.
-pub async fn params(request: Request) -> Result<Params, Refusal> {
+pub async fn params(request: extract::Request) -> Result<Params, Refusal> {
     if request.method() == Method::POST { form(request).await } else { query(&request) }
 }
 
@@ -26,7 +47,7 @@ pub async fn params(request: Request) -> Result<Params, Refusal> {
 ///
 /// # Errors
 /// `invalid_request`: a broken encoding.
-pub fn query(request: &Request) -> Result<Params, Refusal> {
+pub fn query(request: &extract::Request) -> Result<Params, Refusal> {
     Params::parse(request.uri().query().unwrap_or_default())
 }
 
@@ -34,7 +55,7 @@ pub fn query(request: &Request) -> Result<Params, Refusal> {
 ///
 /// # Errors
 /// As `params`.
-pub async fn form(request: Request) -> Result<Params, Refusal> {
+pub async fn form(request: extract::Request) -> Result<Params, Refusal> {
     let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -43,6 +64,10 @@ pub async fn form(request: Request) -> Result<Params, Refusal> {
             ErrorCode::InvalidRequest,
             "the content type must be application/x-www-form-urlencoded",
         ));
+    }
+    if request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        // Nobody compresses a form, and what unpacks to more than it weighs is not unpacked.
+        return Err(Refusal::new(ErrorCode::InvalidRequest, "the body must not be compressed"));
     }
     let read = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES);
     let body = tokio::time::timeout(BODY_PATIENCE, read)

@@ -213,7 +213,6 @@ async fn unknown_and_merely_tolerated_parameters_change_nothing() {
         ("display", "wap"),
         ("login_hint", "alice"),
         ("max_age", "10000"),
-        ("resource", "https://api.example"),
     ] {
         let answer = Authorization::of(&client).with(name, value).complete(&provider, &browser).await;
         assert!(!answer.code().is_empty(), "{name}");

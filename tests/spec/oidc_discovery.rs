@@ -19,6 +19,8 @@ async fn the_document_has_every_member_that_matters() {
         ("authorization_endpoint", "/authorize"),
         ("token_endpoint", "/token"),
         ("userinfo_endpoint", "/userinfo"),
+        ("introspection_endpoint", "/introspect"),
+        ("revocation_endpoint", "/revoke"),
         ("jwks_uri", "/jwks"),
     ] {
         assert_eq!(metadata[member], provider.url(path));
@@ -27,10 +29,12 @@ async fn the_document_has_every_member_that_matters() {
     for (member, expected) in [
         ("response_types_supported", json!(["code"])),
         ("response_modes_supported", json!(["query", "form_post"])),
-        ("grant_types_supported", json!(["authorization_code"])),
+        ("grant_types_supported", json!(["authorization_code", "refresh_token", "client_credentials"])),
         ("subject_types_supported", json!(["public", "pairwise"])),
         ("code_challenge_methods_supported", json!(["S256"])),
         ("token_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post", "none"])),
+        ("introspection_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post"])),
+        ("revocation_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post", "none"])),
         ("claim_types_supported", json!(["normal"])),
         ("claims_parameter_supported", json!(false)),
         ("request_parameter_supported", json!(false)),

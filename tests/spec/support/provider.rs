@@ -9,7 +9,7 @@ use hallpass::protocol::time::NumericDate;
 use hallpass::provider::{Clock, Provider};
 use hallpass::server::{self, Stopper};
 use hallpass::startup;
-use sqlx::{AnyConnection, Connection as _, Executor as _};
+use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -184,6 +184,18 @@ impl TestProvider {
             .await
             .unwrap_or_else(|error| panic!("{error}: {sql}"));
         connection.close().await.unwrap();
+    }
+
+    /// What a query finds, every column as text.
+    pub async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.database_url).await.unwrap();
+        let found = connection.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await.unwrap();
+        let text = |row: &sqlx::any::AnyRow, at: usize| {
+            row.try_get::<Option<String>, _>(at)
+                .unwrap_or_else(|_| row.try_get::<Option<i64>, _>(at).unwrap().map(|n| n.to_string()))
+        };
+        found.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect()
     }
 
     /// Registers a client by SQL.

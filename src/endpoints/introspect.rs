@@ -1,0 +1,104 @@
+//! `/introspect`: whether a token is good, and what it allows. RFC 7662.
+
+use crate::caller;
+use crate::protocol::claims::subject_for;
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+use crate::store::refresh_families;
+use crate::tokens;
+use crate::web::answer::{ApiError, json_body};
+use crate::web::{headers, request};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Introspection, for the client that a token was issued to and for the API in its `aud`; to anybody else, and for
+/// anything that is not good, the answer is `{"active": false}` and nothing more
+/// ([RFC 7662 section 2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2), section 4).
+///
+/// # Errors
+/// `invalid_client`, also for a public client, which cannot prove who it is; `invalid_request`: no token.
+pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, ApiError> {
+    let now = provider.now();
+    let (request, params) = request::posted(request, &provider.config).await?;
+    let caller = caller::authenticate(&provider, &request, &params, now).await?;
+    if caller.is_public() {
+        return Err(Refusal::new(ErrorCode::InvalidClient, "a public client cannot introspect").into());
+    }
+    let token = params.get("token").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "token is missing") })?;
+    // The token says by itself what it is, so token_type_hint is not needed.
+    let found = if token.starts_with(RefreshToken::PREFIX) {
+        refresh_token(&provider, &caller, &RefreshToken::received(token), now).await?
+    } else {
+        access_token(&provider, &caller, &AccessToken::received(token), now).await?
+    };
+    let mut response = json_body(StatusCode::OK, &found.unwrap_or_else(|| json!({"active": false})));
+    headers::no_store(response.headers_mut());
+    Ok(response)
+}
+
+async fn access_token(
+    provider: &Provider,
+    caller: &Client,
+    token: &AccessToken,
+    now: NumericDate,
+) -> Result<Option<Value>, ApiError> {
+    let Some(grant) = caller::access_grant(provider, token, now).await? else { return Ok(None) };
+    let is_for_caller =
+        caller.resource.as_ref().is_some_and(|resource| grant.audience.iter().any(|audience| audience == resource));
+    if grant.client_id != caller.client_id && !is_for_caller {
+        return Ok(None);
+    }
+    let Some(client) = provider.directory.client(&grant.client_id, now).await? else { return Ok(None) };
+    let mut answer = json!({
+        "active": true,
+        "token_type": "Bearer",
+        "client_id": grant.client_id,
+        "sub": tokens::subject_of(provider, &client, &grant),
+        "aud": tokens::audience(&grant.audience, &provider.config.issuer),
+        "iss": provider.config.issuer,
+        "iat": grant.issued_at,
+        "exp": grant.expires_at,
+    });
+    if !grant.scope.is_empty() {
+        answer["scope"] = grant.scope.to_string().into();
+    }
+    if let Some(bearer) = &grant.bearer {
+        answer["auth_time"] = json!(bearer.auth_time);
+    }
+    Ok(Some(answer))
+}
+
+async fn refresh_token(
+    provider: &Provider,
+    caller: &Client,
+    token: &RefreshToken,
+    now: NumericDate,
+) -> Result<Option<Value>, ApiError> {
+    let Some(parts) = RefreshTokenParts::open(token) else { return Ok(None) };
+    let Some((family, stands)) = refresh_families::find(&provider.db, &parts).await? else { return Ok(None) };
+    let idle_lifetime = caller.lifetimes.refresh_token_idle.unwrap_or(provider.config.refresh_token_idle_lifetime);
+    let ends_at = family.expires_at.min(family.used_at.plus(idle_lifetime));
+    let user = provider.directory.user(&family.sub, now).await?;
+    let is_good = stands
+        && family.client_id == caller.client_id
+        && !ends_at.is_past(now)
+        && caller.tokens_valid_after.is_none_or(|after| family.auth_time >= after)
+        && user.is_some_and(|user| user.stands(family.auth_time, &family.credential));
+    Ok(is_good.then(|| {
+        json!({
+            "active": true,
+            "client_id": family.client_id,
+            "scope": family.scope.to_string(),
+            "sub": subject_for(caller, &family.sub, &provider.shared.pairwise_salt),
+            "iss": provider.config.issuer,
+            "exp": ends_at,
+            "auth_time": family.auth_time,
+        })
+    }))
+}

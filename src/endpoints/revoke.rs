@@ -1,0 +1,51 @@
+//! `/revoke`: a client gives a token back. RFC 7009.
+
+use crate::caller;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
+use crate::provider::Provider;
+use crate::store::{access_tokens, refresh_families};
+use crate::tokens::LONGEST_ACCESS_TOKEN;
+use crate::web::answer::ApiError;
+use crate::web::{headers, request};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use std::sync::Arc;
+
+/// Revokes a token: an access token alone, a refresh token with everything of its grant
+/// ([RFC 7009 section 2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1)). What is not known is answered like what was revoked
+/// ([section 2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)).
+///
+/// # Errors
+/// `invalid_client`; `invalid_request`: no token; `invalid_grant`: a token of another client.
+pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, ApiError> {
+    let now = provider.now();
+    let (request, params) = request::posted(request, &provider.config).await?;
+    let client = caller::authenticate(&provider, &request, &params, now).await?;
+    let token = params.get("token").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "token is missing") })?;
+    let foreign = || Refusal::new(ErrorCode::InvalidGrant, "the token was issued to another client");
+    if token.starts_with(RefreshToken::PREFIX) {
+        if let Some(parts) = RefreshTokenParts::open(&RefreshToken::received(token))
+            && let Some(owner) = refresh_families::owner(&provider.db, &parts).await?
+        {
+            if owner != client.client_id {
+                return Err(foreign().into());
+            }
+            // The family rests in SQL for good; the marker ends the access tokens that are out.
+            refresh_families::revoke(&provider.db, parts.family, now).await?;
+            access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
+        }
+    } else if let Some(presented) = caller::read_access_token(&provider, &AccessToken::received(token)) {
+        let found = access_tokens::find(&provider.ephemeral, &presented.digest, &presented.parts, now).await?;
+        if let Some(grant) = found {
+            if grant.client_id != client.client_id {
+                return Err(foreign().into());
+            }
+            access_tokens::revoke(&provider.ephemeral, &presented.digest).await?;
+        }
+    }
+    let mut response = StatusCode::OK.into_response();
+    headers::no_store(response.headers_mut());
+    Ok(response)
+}

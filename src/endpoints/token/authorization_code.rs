@@ -1,0 +1,143 @@
+//! The grant `authorization_code`: a code for tokens. RFC 6749 section 4.1.3, RFC 7636 section 4.5-6, OIDC Core 3.1.3.
+
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::grant::Grant;
+use crate::protocol::params::Params;
+use crate::protocol::pkce;
+use crate::protocol::secret::{AuthorizationCode, Handle, RefreshToken, RefreshTokenParts};
+use crate::protocol::time::NumericDate;
+use crate::provider::{Provider, random};
+use crate::store::ephemeral::Taken;
+use crate::store::refresh_families::{self, Family};
+use crate::store::{access_tokens, codes};
+use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order, Person};
+use crate::web::answer::{ApiError, Fault};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+/// How long a refresh token family lives at most where the client's row says nothing, in seconds: half a year.
+const FAMILY_LIFETIME: i64 = 180 * 86_400;
+
+fn invalid(description: &'static str) -> Refusal {
+    Refusal::new(ErrorCode::InvalidGrant, description)
+}
+
+/// Redeems a code, once. It is spent by being shown, not by being accepted; shown again, it revokes what it
+/// issued ([RFC 6749 section 4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
+///
+/// # Errors
+/// `invalid_grant`: unknown, expired, already shown, or bound to another client, `redirect_uri` or verifier;
+/// `invalid_target`.
+pub(super) async fn redeem(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    now: NumericDate,
+) -> Result<Value, ApiError> {
+    let code = params.get("code").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "code is missing") })?;
+    let code = AuthorizationCode::received(code);
+    let (handle, taken) = codes::redeem(&provider.ephemeral, &code, &client.client_id).await?;
+    let grant = match taken {
+        Taken::Fresh(grant) => grant,
+        Taken::Spent => {
+            access_tokens::revoke_grant(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
+            if client.may_refresh() {
+                // The winner may not have written its family yet; it finds this row then.
+                refresh_families::bury(&provider.db, handle, &client.client_id, now).await?;
+            }
+            return Err(invalid("the code was used before; what it issued is revoked").into());
+        }
+        Taken::Missing => {
+            return Err(invalid("the code is unknown, expired or was issued to another client").into());
+        }
+    };
+    check(&grant, client, params, now)?;
+    let resources = narrowed(client, &grant, params)?;
+    let user = provider.directory.user(&grant.sub, now).await?;
+    let user = user
+        .filter(|user| user.stands(grant.auth_time, &grant.credential))
+        .ok_or_else(|| invalid("the account has ended or its sign-ins were revoked"))?;
+    let refresh_token = if client.may_refresh() && grant.scope.has("offline_access") {
+        Some(begin_family(provider, client, &grant, handle, now).await?)
+    } else {
+        None
+    };
+    let order = Order {
+        client,
+        person: Some(Person {
+            user: &user,
+            auth_time: grant.auth_time,
+            amr: &grant.amr,
+            session: grant.session,
+            nonce: grant.nonce.as_deref(),
+        }),
+        scope: &grant.scope,
+        resources: &resources,
+        grant: handle,
+        session: grant.session,
+        refresh_token: refresh_token.as_ref(),
+    };
+    Ok(tokens::mint(provider, &order, now).await?)
+}
+
+/// Everything the code is bound to.
+fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> Result<(), Refusal> {
+    if grant.expires_at.is_past(now) {
+        return Err(invalid("the code is unknown, expired or was issued to another client")
+            .with_detail(format!("it expired {} seconds ago", now.since(grant.expires_at))));
+    }
+    let redirect_uri = params.get("redirect_uri");
+    let same_address = match &grant.redirect_uri {
+        Some(sent) => redirect_uri == Some(sent),
+        None => redirect_uri.is_none_or(|uri| client.owns_redirect_uri(uri)),
+    };
+    if !same_address {
+        return Err(invalid("redirect_uri differs from the one of the authorization request")
+            .with_detail(format!("sent {redirect_uri:?}, expected {:?}", grant.redirect_uri)));
+    }
+    pkce::check_verifier(grant.code_challenge.as_ref(), params.get("code_verifier"))
+}
+
+/// The APIs of this token: those of the request among those that were agreed to
+/// ([RFC 8707 section 2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)).
+fn narrowed(client: &Client, grant: &Grant, params: &Params) -> Result<Vec<String>, Refusal> {
+    let asked = client.targets(params.all("resource"))?;
+    if asked.is_empty() {
+        return Ok(grant.resources.clone());
+    }
+    if grant.resources.is_empty() || asked.iter().all(|target| grant.resources.contains(target)) {
+        return Ok(asked);
+    }
+    Err(Refusal::new(ErrorCode::InvalidTarget, "resource is not among those of the authorization request"))
+}
+
+/// Begins the family of a grant with its first token.
+async fn begin_family(
+    provider: &Provider,
+    client: &Client,
+    grant: &Grant,
+    handle: Handle,
+    now: NumericDate,
+) -> Result<RefreshToken, ApiError> {
+    let first = RefreshTokenParts { family: handle, secret: Zeroizing::new(random()) };
+    let family = Family {
+        family: handle,
+        client_id: grant.client_id.clone(),
+        sub: grant.sub.clone(),
+        scope: grant.scope.clone(),
+        resources: grant.resources.clone(),
+        session: grant.session,
+        auth_time: grant.auth_time,
+        amr: grant.amr.clone(),
+        credential: grant.credential.clone(),
+        used_at: now,
+        expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(FAMILY_LIFETIME)),
+    };
+    let begun = refresh_families::begin(&provider.db, &family, &first.digest()).await.map_err(Fault::from)?;
+    if begun {
+        Ok(first.seal())
+    } else {
+        Err(invalid("the code was used twice at once; what it issued is revoked").into())
+    }
+}

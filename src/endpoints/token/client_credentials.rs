@@ -1,0 +1,58 @@
+//! The grant `client_credentials`: a machine's own token. RFC 6749 section 4.4, RFC 8707, RFC 9068.
+
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
+use crate::protocol::secret::Handle;
+use crate::protocol::time::NumericDate;
+use crate::provider::{Provider, random};
+use crate::tokens::{self, Order};
+use crate::web::answer::ApiError;
+use serde_json::Value;
+
+/// Issues an access token to the client itself: no person, no `id_token`, no refresh token.
+///
+/// # Errors
+/// `unauthorized_client`: a public client; `invalid_scope`: nothing of what is asked for may be given;
+/// `invalid_target`.
+pub(super) async fn issue(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    now: NumericDate,
+) -> Result<Value, ApiError> {
+    if client.is_public() {
+        // RFC 6749 section 4.4: "MUST only be used by confidential clients".
+        return Err(Refusal::new(ErrorCode::UnauthorizedClient, "a public client cannot act for itself").into());
+    }
+    let allowed = client.scope.for_machines();
+    let scope = match params.get("scope") {
+        None => allowed,
+        Some(text) => {
+            let asked = Scope::parse(text).map_err(|reason| Refusal::new(ErrorCode::InvalidScope, reason))?;
+            let granted = asked.within(&allowed);
+            if granted.is_empty() {
+                return Err(Refusal::new(
+                    ErrorCode::InvalidScope,
+                    "none of the scopes may be given to this client for itself",
+                )
+                .with_detail(format!("asked {:?}, allowed {:?}", asked.to_string(), allowed.to_string()))
+                .into());
+            }
+            granted
+        }
+    };
+    let resources = client.targets(params.all("resource"))?;
+    let grant = Handle(random());
+    let order = Order {
+        client,
+        person: None,
+        scope: &scope,
+        resources: &resources,
+        grant,
+        session: grant,
+        refresh_token: None,
+    };
+    Ok(tokens::mint(provider, &order, now).await?)
+}

@@ -1,0 +1,115 @@
+//! The grant `refresh_token`: new tokens for old ones. RFC 6749 section 6, OIDC Core 12, RFC 9700 section 4.14.
+
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
+use crate::protocol::secret::{RefreshToken, RefreshTokenParts};
+use crate::protocol::time::NumericDate;
+use crate::provider::{Provider, random};
+use crate::store::access_tokens;
+use crate::store::refresh_families::{self, Family, Shown, Terms};
+use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order, Person};
+use crate::web::answer::ApiError;
+use serde_json::Value;
+
+const fn dead() -> Refusal {
+    Refusal::new(
+        ErrorCode::InvalidGrant,
+        "the refresh token is unknown, expired, revoked or was issued to another client",
+    )
+}
+
+/// Refreshes: one write, one signature, one trip.
+///
+/// # Errors
+/// `invalid_grant`: unknown, ended, revoked, of another client, or shown again too late, which ends the family;
+/// `invalid_scope`, `invalid_target`: more than was granted.
+pub(super) async fn refresh(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    now: NumericDate,
+) -> Result<Value, ApiError> {
+    let token = params
+        .get("refresh_token")
+        .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "refresh_token is missing") })?;
+    let parts = RefreshTokenParts::open(&RefreshToken::received(token)).ok_or(const { dead() })?;
+    if params.get("scope").is_some() || params.get("resource").is_some() {
+        // A request for too much must not cost the token, so it is looked at before the token rotates.
+        if let Some((family, _)) = refresh_families::find(&provider.db, &parts).await? {
+            narrowed(client, &family, params)?;
+        }
+    }
+    let terms = Terms {
+        client_id: &client.client_id,
+        rotates: client.rotates(),
+        salt: random(),
+        idle_lifetime: client.lifetimes.refresh_token_idle.unwrap_or(provider.config.refresh_token_idle_lifetime),
+        reuse_window: provider.config.refresh_reuse_window,
+        now,
+    };
+    let (family, successor) = match refresh_families::show(&provider.db, &parts, &terms).await? {
+        Shown::Rotated(family, successor) | Shown::Repeated(family, successor) => (family, Some(successor.seal())),
+        Shown::Kept(family) => (family, None),
+        Shown::Dead => return Err(const { dead() }.into()),
+        Shown::Reused => {
+            access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
+            return Err(Refusal::new(
+                ErrorCode::InvalidGrant,
+                "the refresh token was used before; everything of it is revoked",
+            )
+            .with_detail("a replaced refresh token was shown after the reuse window: it may have been stolen")
+            .into());
+        }
+    };
+    let (scope, resources) = narrowed(client, &family, params)?;
+    let user = provider.directory.user(&family.sub, now).await?;
+    let ended = client.tokens_valid_after.is_some_and(|after| family.auth_time < after)
+        || !user.as_ref().is_some_and(|user| user.stands(family.auth_time, &family.credential));
+    let (false, Some(user)) = (ended, user) else {
+        refresh_families::revoke(&provider.db, parts.family, now).await?;
+        return Err(Refusal::new(ErrorCode::InvalidGrant, "the account has ended or its sign-ins were revoked").into());
+    };
+    let order = Order {
+        client,
+        person: Some(Person {
+            user: &user,
+            auth_time: family.auth_time,
+            amr: &family.amr,
+            session: family.session,
+            nonce: None,
+        }),
+        scope: &scope,
+        resources: &resources,
+        grant: family.family,
+        // What is refreshed outlives the session it came from.
+        session: family.family,
+        refresh_token: successor.as_ref(),
+    };
+    Ok(tokens::mint(provider, &order, now).await?)
+}
+
+/// The scope and the APIs of this refresh: as granted, or fewer ([RFC 6749 section 6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+fn narrowed(client: &Client, family: &Family, params: &Params) -> Result<(Scope, Vec<String>), Refusal> {
+    // What the client's row no longer allows is not handed out again either.
+    let granted = family.scope.within(&client.scope.union(&Scope::from("offline_access".to_owned())));
+    let scope = match params.get("scope") {
+        None => granted,
+        Some(text) => {
+            let asked = Scope::parse(text).map_err(|reason| Refusal::new(ErrorCode::InvalidScope, reason))?;
+            if !asked.is_within(&granted) {
+                return Err(Refusal::new(ErrorCode::InvalidScope, "scope is more than was granted")
+                    .with_detail(format!("asked {:?}, granted {:?}", asked.to_string(), granted.to_string())));
+            }
+            asked
+        }
+    };
+    let asked = client.targets(params.all("resource"))?;
+    let fits = family.resources.is_empty() || asked.iter().all(|target| family.resources.contains(target));
+    if !fits {
+        return Err(Refusal::new(ErrorCode::InvalidTarget, "resource is not among those that were granted"));
+    }
+    let resources = if asked.is_empty() { family.resources.clone() } else { asked };
+    Ok((scope, resources))
+}

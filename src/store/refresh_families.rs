@@ -1,0 +1,294 @@
+//! Refresh tokens: a family is one row, and its current token is one digest in it.
+//!
+//! A rotation is one `UPDATE` that names the digest it replaces, so of many who show the same token one rotates; the
+//! others find the salt and derive the very same successor from what they hold. What must never happen twice rests
+//! here and not in the short-lived store. RFC 6749 section 6, RFC 9700 section 4.14.
+
+use crate::protocol::scope::Scope;
+use crate::protocol::secret::{Digest, Handle, RefreshTokenParts};
+use crate::protocol::time::NumericDate;
+use crate::store::StoreError;
+use crate::store::db::Db;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+macro_rules! columns {
+    () => {
+        "family_id, client_id, sub, scope, resources, session, auth_time, amr, credential, used_at, expires_at"
+    };
+}
+
+const BEGIN: &str = concat!(
+    "INSERT INTO refresh_families (",
+    columns!(),
+    ", current_digest, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $10) \
+     ON CONFLICT (family_id) DO NOTHING"
+);
+const BURY: &str = "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
+     VALUES ($1, $2, $3, $3, $4, $3) ON CONFLICT (family_id) DO UPDATE SET revoked_at = excluded.revoked_at, salt = NULL \
+     WHERE refresh_families.revoked_at IS NULL";
+const ROTATE: &str = concat!(
+    "UPDATE refresh_families SET previous_digest = current_digest, current_digest = $4, salt = $5, used_at = $6 \
+     WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $6 AND used_at > $7 \
+     RETURNING ",
+    columns!()
+);
+const USE: &str = concat!(
+    "UPDATE refresh_families SET used_at = $4 \
+     WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $4 AND used_at > $5 \
+     RETURNING ",
+    columns!()
+);
+const FIND: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", current_digest, previous_digest, salt, revoked_at FROM refresh_families WHERE family_id = $1"
+);
+const REVOKE: &str =
+    "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE family_id = $1 AND revoked_at IS NULL";
+const FORGET_SALTS: &str = "UPDATE refresh_families SET salt = NULL WHERE used_at <= $1 AND salt IS NOT NULL";
+const SWEEP: &str = "DELETE FROM refresh_families WHERE expires_at <= $1";
+
+/// How long a family that ended is remembered, in seconds: a token of it that is shown is known for what it is.
+const AFTERLIFE: i64 = 30 * 86_400;
+
+/// What a family grants.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Its name, which is the grant's.
+    pub family: Handle,
+    /// Who it was issued to.
+    pub client_id: String,
+    /// Whose it is: the local `sub`.
+    pub sub: String,
+    /// What was granted; a refresh can narrow it for its access token only.
+    pub scope: Scope,
+    /// The APIs it is for (RFC 8707); none: all of the client's.
+    pub resources: Vec<String>,
+    /// The session it came from.
+    pub session: Handle,
+    /// When the person signed in.
+    pub auth_time: NumericDate,
+    /// How (RFC 8176).
+    pub amr: Vec<String>,
+    /// The password that was proven, as `User::credential` marks it.
+    pub credential: String,
+    /// When it was last used.
+    pub used_at: NumericDate,
+    /// Its absolute end.
+    pub expires_at: NumericDate,
+}
+
+/// What showing a refresh token came to.
+pub enum Shown {
+    /// It was the current one and is now the previous one.
+    Rotated(Family, RefreshTokenParts),
+    /// It is the previous one and within the window: the same successor again.
+    Repeated(Family, RefreshTokenParts),
+    /// It stays the current one, as this client's tokens do not rotate.
+    Kept(Family),
+    /// It was replaced before; its family is revoked now.
+    Reused,
+    /// Unknown, ended, revoked, or of another client.
+    Dead,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    family_id: String,
+    client_id: String,
+    sub: Option<String>,
+    scope: String,
+    resources: String,
+    session: String,
+    auth_time: i64,
+    amr: String,
+    credential: String,
+    used_at: i64,
+    expires_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct FullRow {
+    #[sqlx(flatten)]
+    row: Row,
+    current_digest: String,
+    previous_digest: Option<String>,
+    salt: Option<String>,
+    revoked_at: Option<i64>,
+}
+
+impl Row {
+    fn family(self) -> Option<Family> {
+        let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        Some(Family {
+            family: Handle::parse(&self.family_id)?,
+            client_id: self.client_id,
+            sub: self.sub?,
+            scope: Scope::from(self.scope),
+            resources: words(&self.resources),
+            session: Handle::parse(&self.session)?,
+            auth_time: NumericDate(self.auth_time),
+            amr: words(&self.amr),
+            credential: self.credential,
+            used_at: NumericDate(self.used_at),
+            expires_at: NumericDate(self.expires_at),
+        })
+    }
+}
+
+/// Begins a family with its first token. `false`: its code was replayed meanwhile, and the family is dead.
+///
+/// # Errors
+/// The database failed.
+pub async fn begin(db: &Db, family: &Family, digest: &Digest) -> Result<bool, StoreError> {
+    let begun = sqlx::query(BEGIN)
+        .bind(family.family.text())
+        .bind(&family.client_id)
+        .bind(&family.sub)
+        .bind(family.scope.to_string())
+        .bind(family.resources.join(" "))
+        .bind(family.session.text())
+        .bind(family.auth_time.0)
+        .bind(family.amr.join(" "))
+        .bind(&family.credential)
+        .bind(family.used_at.0)
+        .bind(family.expires_at.0)
+        .bind(digest.as_str())
+        .execute(db.statement())
+        .await?;
+    Ok(begun.rows_affected() == 1)
+}
+
+/// Revokes the family of a code that was replayed, also one that is not written yet.
+///
+/// # Errors
+/// The database failed.
+pub async fn bury(db: &Db, family: Handle, client_id: &str, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(BURY)
+        .bind(family.text())
+        .bind(client_id)
+        .bind(now.0)
+        .bind(now.plus(AFTERLIFE).0)
+        .execute(db.statement())
+        .await?;
+    Ok(())
+}
+
+/// Under which terms a token is shown.
+pub struct Terms<'a> {
+    /// The client that shows it.
+    pub client_id: &'a str,
+    /// Whether it rotates.
+    pub rotates: bool,
+    /// 256 random bits for the successor.
+    pub salt: [u8; 32],
+    /// Seconds an unused family lives.
+    pub idle_lifetime: i64,
+    /// Seconds in which a repetition gets the same answer.
+    pub reuse_window: i64,
+    /// The clock.
+    pub now: NumericDate,
+}
+
+/// Shows a refresh token: one statement where it is the current one.
+///
+/// # Errors
+/// The database failed.
+pub async fn show(db: &Db, shown: &RefreshTokenParts, terms: &Terms<'_>) -> Result<Shown, StoreError> {
+    let (family_id, digest) = (shown.family.text(), shown.digest());
+    let Terms { client_id, now, .. } = *terms;
+    let least_used_at = now.plus(-terms.idle_lifetime).0;
+    let successor = shown.successor(&terms.salt);
+    let updated: Vec<Row> = if terms.rotates {
+        sqlx::query_as(ROTATE)
+            .bind(&family_id)
+            .bind(client_id)
+            .bind(digest.as_str())
+            .bind(successor.digest().as_str())
+            .bind(URL_SAFE_NO_PAD.encode(terms.salt))
+            .bind(now.0)
+            .bind(least_used_at)
+            .fetch_all(db.statement())
+            .await?
+    } else {
+        sqlx::query_as(USE)
+            .bind(&family_id)
+            .bind(client_id)
+            .bind(digest.as_str())
+            .bind(now.0)
+            .bind(least_used_at)
+            .fetch_all(db.statement())
+            .await?
+    };
+    if let Some(family) = updated.into_iter().next().and_then(Row::family) {
+        return Ok(if terms.rotates { Shown::Rotated(family, successor) } else { Shown::Kept(family) });
+    }
+    let Some(full) = find_row(db, shown.family).await? else { return Ok(Shown::Dead) };
+    let is_live = full.revoked_at.is_none() && full.row.expires_at > now.0 && full.row.used_at > least_used_at;
+    if full.row.client_id != client_id || !is_live {
+        return Ok(Shown::Dead);
+    }
+    if full.current_digest == digest.as_str() {
+        // It became the current one between the two statements: only a client that ends rotation sees this.
+        return Ok(Shown::Dead);
+    }
+    let is_previous = full.previous_digest.as_deref() == Some(digest.as_str());
+    let salt = full.salt.as_deref().and_then(|salt| URL_SAFE_NO_PAD.decode(salt).ok());
+    if let (true, Some(salt)) = (is_previous && now.since(NumericDate(full.row.used_at)) < terms.reuse_window, salt) {
+        let successor = shown.successor(&salt);
+        if successor.digest().as_str() == full.current_digest
+            && let Some(family) = full.row.family()
+        {
+            return Ok(Shown::Repeated(family, successor));
+        }
+    }
+    revoke(db, shown.family, now).await?;
+    Ok(Shown::Reused)
+}
+
+async fn find_row(db: &Db, family: Handle) -> Result<Option<FullRow>, StoreError> {
+    Ok(sqlx::query_as(FIND).bind(family.text()).fetch_optional(db.statement()).await?)
+}
+
+/// The family of a token that is its current one, live or not, and whether it is not revoked.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(db: &Db, shown: &RefreshTokenParts) -> Result<Option<(Family, bool)>, StoreError> {
+    let found = find_row(db, shown.family).await?.filter(|full| full.current_digest == shown.digest().as_str());
+    Ok(found.and_then(|full| {
+        let stands = full.revoked_at.is_none();
+        Some((full.row.family()?, stands))
+    }))
+}
+
+/// Whether a token is or was one of this client's, for revocation: any generation that is still known.
+///
+/// # Errors
+/// The database failed.
+pub async fn owner(db: &Db, shown: &RefreshTokenParts) -> Result<Option<String>, StoreError> {
+    let digest = shown.digest();
+    let found = find_row(db, shown.family).await?.filter(|full| {
+        full.current_digest == digest.as_str() || full.previous_digest.as_deref() == Some(digest.as_str())
+    });
+    Ok(found.map(|full| full.row.client_id))
+}
+
+/// Ends a family.
+///
+/// # Errors
+/// The database failed.
+pub async fn revoke(db: &Db, family: Handle, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(REVOKE).bind(family.text()).bind(now.0).execute(db.statement()).await?;
+    Ok(())
+}
+
+/// Forgets the salts whose window is over, and families that ended long ago.
+///
+/// # Errors
+/// The database failed.
+pub async fn sweep(db: &Db, reuse_window: i64, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(FORGET_SALTS).bind(now.plus(-reuse_window).0).execute(db.statement()).await?;
+    sqlx::query(SWEEP).bind(now.plus(-AFTERLIFE).0).execute(db.statement()).await?;
+    Ok(())
+}

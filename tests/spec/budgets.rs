@@ -1,0 +1,141 @@
+//! What a request may cost: counts of store commands, statements, signatures and hashes, never durations.
+
+use crate::support::{Authorization, NewClient, Stores, TestClient, TestProvider, UserAgent, stores};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cost {
+    trips: u64,
+    statements: u64,
+    signatures: u64,
+    hashes: u64,
+}
+
+/// What the provider has spent so far.
+fn spent(provider: &TestProvider) -> Cost {
+    let inner = &provider.provider;
+    Cost {
+        trips: inner.ephemeral.trips(),
+        statements: inner.db.statements(),
+        signatures: inner.keys.signatures(),
+        hashes: inner.passwords.computed(),
+    }
+}
+
+async fn cost_of<T>(provider: &TestProvider, work: impl Future<Output = T>) -> (Cost, T) {
+    let before = spent(provider);
+    let value = work.await;
+    let after = spent(provider);
+    let cost = Cost {
+        trips: after.trips - before.trips,
+        statements: after.statements - before.statements,
+        signatures: after.signatures - before.signatures,
+        hashes: after.hashes - before.hashes,
+    };
+    (cost, value)
+}
+
+/// In process each command is done before the next begins, so only Redis has trips to count.
+#[track_caller]
+fn assert_within(cost: Cost, budget: Cost) {
+    assert!(stores() == Stores::Embedded || cost.trips <= budget.trips, "{cost:?} is more than {budget:?}");
+    assert_eq!((cost.signatures, cost.hashes), (budget.signatures, budget.hashes), "{cost:?}");
+    assert!(cost.statements <= budget.statements, "{cost:?} is more than {budget:?}");
+}
+
+const fn budget(signatures: u64, trips: u64, statements: u64, hashes: u64) -> Cost {
+    Cost { trips, statements, signatures, hashes }
+}
+
+async fn ready(format: &str) -> (TestProvider, TestClient, UserAgent) {
+    let provider = TestProvider::start().await;
+    let client = NewClient::new("reports").with("scope", "openid profile email offline_access");
+    let client = client.with("grant_types", "authorization_code refresh_token client_credentials");
+    let client = provider.add(client.with("access_token_format", format)).await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    // Everything is known once: client, person, consent, secret.
+    let _ = provider.tokens(&browser, &client).await;
+    (provider, client, browser)
+}
+
+#[tokio::test]
+async fn authorize_for_a_person_who_is_signed_in() {
+    let (provider, client, browser) = ready("opaque").await;
+    let (cost, page) = cost_of(&provider, Authorization::of(&client).open(&provider, &browser)).await;
+    assert!(page.status.is_redirection());
+    assert_within(cost, budget(0, 2, 0, 0));
+}
+
+#[tokio::test]
+async fn token_with_a_code() {
+    for (format, signatures) in [("opaque", 1), ("jwt", 2)] {
+        let (provider, client, browser) = ready(format).await;
+        let answer = provider.sign_in(&browser, &client).await;
+        let (cost, tokens) = cost_of(&provider, provider.redeem(&client, answer.code())).await;
+        let _ = tokens.ok();
+        assert_within(cost, budget(signatures, 2, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn token_with_a_code_and_with_a_refresh_token() {
+    let (provider, client, browser) = ready("opaque").await;
+    let request = Authorization::of(&client).with("scope", "openid offline_access");
+    let answer = request.complete(&provider, &browser).await;
+    let (cost, tokens) = cost_of(&provider, provider.redeem(&client, answer.code())).await;
+    let token = tokens.ok().text("refresh_token");
+    assert_within(cost, budget(1, 2, 1, 0));
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
+    let (cost, tokens) = cost_of(&provider, provider.post("/token", client.auth(), &fields)).await;
+    let _ = tokens.ok();
+    assert_within(cost, budget(1, 1, 1, 0));
+}
+
+#[tokio::test]
+async fn client_credentials() {
+    for (format, signatures) in [("opaque", 0), ("jwt", 1)] {
+        let (provider, client, _) = ready(format).await;
+        let fields = [("grant_type", "client_credentials")];
+        let (cost, tokens) = cost_of(&provider, provider.post("/token", client.auth(), &fields)).await;
+        let _ = tokens.ok();
+        assert_within(cost, budget(signatures, 1, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn userinfo_and_introspection() {
+    for format in ["opaque", "jwt"] {
+        let (provider, client, browser) = ready(format).await;
+        let token = provider.tokens(&browser, &client).await.text("access_token");
+        let (cost, answer) = cost_of(&provider, provider.userinfo(&token)).await;
+        let _ = answer.ok();
+        assert_within(cost, budget(0, 1, 0, 0));
+        let (cost, answer) =
+            cost_of(&provider, provider.post("/introspect", client.auth(), &[("token", &token)])).await;
+        assert_eq!(answer.ok().json()["active"], true);
+        assert_within(cost, budget(0, 1, 0, 0));
+    }
+}
+
+/// The form itself, from the press of the button to the redirect that follows it.
+#[tokio::test]
+async fn login() {
+    let (provider, client, _) = ready("opaque").await;
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    let mut form = page.form("form");
+    form.set("username", "alice").set("password", crate::support::provider::PASSWORD);
+    let (cost, page) = cost_of(&provider, browser.submit(form, Some(("action", "sign_in")))).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_within(cost, budget(0, 3, 1, 1));
+}
+
+#[tokio::test]
+async fn discovery_and_jwks_cost_nothing() {
+    let (provider, ..) = ready("opaque").await;
+    for path in ["/.well-known/openid-configuration", "/jwks"] {
+        let (cost, answer) = cost_of(&provider, provider.get(path, &[])).await;
+        let _ = answer.ok();
+        assert_eq!(cost, budget(0, 0, 0, 0));
+    }
+}
