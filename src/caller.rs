@@ -63,9 +63,14 @@ pub async fn authenticate(
     if let Some((client, _)) = found.iter().find(|(client, secret)| provider.passwords.is_proven(client, secret, now)) {
         return Ok(client.clone());
     }
+    let mut turn = Some(provider.passwords.turn_for_client().await?);
     let attempt = throttle::client(provider, &found[0].0, request.network).await?;
     for (client, secret) in found {
-        if provider.passwords.verify_client(&client, &secret, now).await? {
+        let turn = match turn.take() {
+            Some(turn) => turn,
+            None => provider.passwords.turn_for_client().await?,
+        };
+        if provider.passwords.verify_client(turn, &client, &secret, now).await? {
             attempt.succeeded(&provider.ephemeral).await?;
             return Ok(client);
         }

@@ -1,7 +1,7 @@
 //! argon2id, and the only file that names it: passwords of people and secrets of clients.
 //!
 //! A hash costs about 20 ms and 19 MiB, so it runs off the async threads behind a gate: at most cores - 1 at
-//! a time, a bounded queue behind them, people and clients each at a gate of their own. A client's secret
+//! a time (whoever has a turn asks the throttle before using it, so that what waits is not yet counted), a bounded queue behind them, people and clients each at a gate of their own. A client's secret
 //! that was proven once is remembered by a keyed digest and costs nothing again.
 
 use crate::protocol::client::Client;
@@ -11,7 +11,7 @@ use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, Salt
 use argon2::{Algorithm, Argon2, Params, Version};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 /// argon2id with 19 MiB, two passes, one lane: the first choice of the OWASP password storage cheat sheet.
@@ -35,23 +35,41 @@ pub struct Busy;
 /// A gate that lets so many through at once and so many wait.
 struct Gate {
     running: Arc<Semaphore>,
+    width: usize,
     waiting: AtomicUsize,
+    /// The most that ever ran at once.
+    most: AtomicUsize,
 }
 
 impl Gate {
     fn new(width: usize) -> Self {
-        Self { running: Arc::new(Semaphore::new(width)), waiting: AtomicUsize::new(0) }
+        Self {
+            running: Arc::new(Semaphore::new(width)),
+            width,
+            waiting: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        }
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    /// Waits for its turn.
+    async fn enter(&self) -> Result<Turn, Busy> {
         let place = Place::take(&self.waiting)?;
         let permit = self.running.clone().acquire_owned().await.map_err(|_| Busy)?;
         drop(place);
+        self.most.fetch_max(self.width - self.running.available_permits(), Ordering::SeqCst);
+        Ok(Turn(permit))
+    }
+}
+
+/// A turn at a gate: one hash, or none if it is dropped.
+pub struct Turn(OwnedSemaphorePermit);
+
+impl Turn {
+    async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
         // The permit goes along: a caller who hangs up does not make the hash end earlier.
         tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(permit);
-            result
+            let Self(_permit) = self;
+            work()
         })
         .await
         .map_err(|_| Busy)
@@ -106,17 +124,32 @@ impl Passwords {
         })
     }
 
+    /// Waits for a turn to check a person's password.
+    ///
+    /// # Errors
+    /// `Busy` when the queue is full.
+    pub async fn turn_for_person(&self) -> Result<Turn, Busy> {
+        self.people.enter().await
+    }
+
+    /// Waits for a turn to check a client's secret.
+    ///
+    /// # Errors
+    /// `Busy` when the queue is full.
+    pub async fn turn_for_client(&self) -> Result<Turn, Busy> {
+        self.clients.enter().await
+    }
+
     /// Whether `password` is the one behind `stored`. Without a stored hash (unknown user, or one without a
     /// password) a hash is computed all the same, so that the answer takes the same time.
     ///
     /// # Errors
-    /// `Busy` when the queue is full.
-    pub async fn verify_person(&self, password: Password, stored: Option<&str>) -> Result<bool, Busy> {
+    /// `Busy` when the process is ending.
+    pub async fn verify_person(&self, turn: Turn, password: Password, stored: Option<&str>) -> Result<bool, Busy> {
         let is_somebody = stored.is_some();
         let stored = stored.map_or_else(|| self.nobody.clone(), Arc::from);
         let counter = self.computed.clone();
-        let matches = self
-            .people
+        let matches = turn
             .run(move || {
                 counter.fetch_add(1, Ordering::SeqCst);
                 verify(password.expose(), &stored)
@@ -138,8 +171,14 @@ impl Passwords {
     /// Whether `secret` is one of the client's unexpired ones; remembered when it is.
     ///
     /// # Errors
-    /// `Busy` when the queue is full.
-    pub async fn verify_client(&self, client: &Client, secret: &ClientSecret, now: NumericDate) -> Result<bool, Busy> {
+    /// `Busy` when the process is ending.
+    pub async fn verify_client(
+        &self,
+        turn: Turn,
+        client: &Client,
+        secret: &ClientSecret,
+        now: NumericDate,
+    ) -> Result<bool, Busy> {
         if secret.expose().len() > MAX_SECRET_BYTES {
             return Ok(false);
         }
@@ -150,8 +189,7 @@ impl Passwords {
         let candidates = if valid.is_empty() { vec![self.nobody.clone()] } else { valid.clone() };
         let text = Zeroizing::new(secret.expose().to_owned());
         let counter = self.computed.clone();
-        let proven = self
-            .clients
+        let proven = turn
             .run(move || {
                 candidates.into_iter().find(|hash| {
                     counter.fetch_add(1, Ordering::SeqCst);
@@ -166,6 +204,12 @@ impl Passwords {
             }
             _ => Ok(false),
         }
+    }
+
+    /// The most hashes that were ever computed at once at one of the two gates.
+    #[must_use]
+    pub fn most_at_once(&self) -> usize {
+        self.people.most.load(Ordering::SeqCst).max(self.clients.most.load(Ordering::SeqCst))
     }
 
     /// How many argon2 hashes this process has computed for sign-ins and clients.
@@ -258,10 +302,10 @@ mod tests {
     async fn a_full_queue_turns_newcomers_away() {
         let gate = Gate::new(1);
         gate.waiting.store(QUEUE, Ordering::SeqCst);
-        assert!(gate.run(|| ()).await.is_err());
+        assert!(gate.enter().await.is_err());
         assert_eq!(gate.waiting.load(Ordering::SeqCst), QUEUE);
         gate.waiting.store(0, Ordering::SeqCst);
-        assert!(gate.run(|| ()).await.is_ok());
+        assert!(gate.enter().await.unwrap().run(|| ()).await.is_ok());
         assert_eq!(gate.waiting.load(Ordering::SeqCst), 0);
     }
 
@@ -274,10 +318,14 @@ mod tests {
             secret_hash: hash("s3cret").unwrap(),
             expires_at: Some(NumericDate(10)),
         }];
-        assert!(passwords.verify_client(&client, &secret, NumericDate(9)).await.unwrap());
+        let verify = async |now| {
+            let turn = passwords.turn_for_client().await.unwrap();
+            passwords.verify_client(turn, &client, &secret, NumericDate(now)).await.unwrap()
+        };
+        assert!(verify(9).await);
         let before = passwords.computed();
-        assert!(passwords.verify_client(&client, &secret, NumericDate(9)).await.unwrap());
+        assert!(verify(9).await);
         assert_eq!(passwords.computed(), before);
-        assert!(!passwords.verify_client(&client, &secret, NumericDate(10)).await.unwrap());
+        assert!(!verify(10).await);
     }
 }

@@ -1,7 +1,7 @@
 //! Throttling: how often somebody may be wrong. Every door that checks a password or a secret asks here first.
 //!
-//! An attempt is counted before any hash is computed, on the account that was found or on the canonical name, and
-//! taken back when it succeeds. Account and network together have a hard limit, and so has a network over all
+//! An attempt is counted when its turn has come and before its hash is computed, on the account that was found or on
+//! the canonical name, and taken back when it succeeds: however many people sign in at once, few are counted at a time. Account and network together have a hard limit, and so has a network over all
 //! accounts; an account over all networks is only slowed, so that nobody can lock its owner out. A browser that has
 //! signed in to the account before answers for itself alone.
 
@@ -12,7 +12,6 @@ use crate::store::StoreError;
 use crate::store::ephemeral::Ephemeral;
 use crate::web::answer::ApiError;
 use crate::web::network::Network;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -72,12 +71,24 @@ impl From<Stopped> for ApiError {
 
 /// What the throttle itself holds.
 pub struct Throttle {
-    waiting: Arc<Semaphore>,
+    waiting: Semaphore,
 }
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+        Self { waiting: Semaphore::new(MOST_WAITING) }
+    }
+}
+
+impl Throttle {
+    /// Lets a sign-in wait that the account's counter slows. It must not hold a turn at the gate meanwhile.
+    ///
+    /// # Errors
+    /// `Later` when too many wait already.
+    pub async fn slow(&self) -> Result<(), Later> {
+        let Ok(_place) = self.waiting.try_acquire() else { return Err(Later { seconds: 10 }) };
+        tokio::time::sleep(SLOWNESS).await;
+        Ok(())
     }
 }
 
@@ -86,6 +97,8 @@ pub struct Attempt {
     own: String,
     shared: Vec<String>,
     known: Option<String>,
+    /// Whether it has to wait first (`Throttle::slow`): its account is attacked from many networks.
+    pub is_slowed: bool,
 }
 
 /// The account an attempt is counted on: the one that was found, or one of a few for names nobody has.
@@ -127,6 +140,7 @@ pub async fn sign_in(
         // The owner's success must not clear what others in the same network did.
         shared: vec![with_network, of_network, of_account],
         known: Some(known_key),
+        is_slowed: known.is_none() && by_account.count > PER_ACCOUNT,
     };
     let hard = if known.is_some() {
         [Some((by_browser, PER_ACCOUNT_AND_NETWORK)), None]
@@ -137,12 +151,8 @@ pub async fn sign_in(
     if let Some(seconds) = over.map(|(counted, _)| counted.ends_in.max(1)).max() {
         return Err(Stopped::Later(Later { seconds }));
     }
-    if known.is_none() && by_account.count > PER_ACCOUNT {
-        let Ok(_place) = provider.throttle.waiting.try_acquire() else {
-            return Err(Stopped::Later(Later { seconds: 10 }));
-        };
+    if attempt.is_slowed {
         tracing::warn!(account, %network, "an account is attacked from many networks; its sign-ins are slowed");
-        tokio::time::sleep(SLOWNESS).await;
     }
     Ok(attempt)
 }
@@ -158,7 +168,7 @@ pub async fn client(provider: &Provider, client: &Client, network: Network) -> R
     if counted.count > PER_CLIENT_AND_NETWORK {
         return Err(Stopped::Later(Later { seconds: counted.ends_in.max(1) }));
     }
-    Ok(Attempt { own, shared: Vec::new(), known: None })
+    Ok(Attempt { own, shared: Vec::new(), known: None, is_slowed: false })
 }
 
 impl Attempt {

@@ -131,18 +131,26 @@ async fn prove(
     let is_plausible = !typed.is_empty() && typed.len() <= MAX_USERNAME_BYTES;
     let found = if is_plausible { users::find_by_login(&provider.db, typed).await? } else { None };
     let account = throttle::account(found.as_ref().map(|user| user.sub.as_str()), typed);
+    let mut turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
     let attempt = match throttle::sign_in(provider, &account, network, browser_id).await {
         Ok(attempt) => attempt,
         Err(Stopped::Later(later)) => return Ok(Proof::Later(later)),
         Err(Stopped::Fault(error)) => return Err(error.into()),
     };
+    if attempt.is_slowed {
+        drop(turn);
+        if let Err(later) = provider.throttle.slow().await {
+            return Ok(Proof::Later(later));
+        }
+        turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
+    }
     if let Some(user) = found.as_ref().filter(|user| user.is_ambiguous) {
         tracing::warn!(sub = user.sub, "this person cannot sign in: a client has their sub as its client_id");
     }
     let user = found.filter(User::may_sign_in);
     let password = if password.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { password };
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let proven = provider.passwords.verify_person(password, stored).await.map_err(|_| PageError::busy())?;
+    let proven = provider.passwords.verify_person(turn, password, stored).await.map_err(|_| PageError::busy())?;
     Ok(match user {
         Some(user) if proven => Proof::Proven(Box::new(user), attempt),
         _ => Proof::Wrong,

@@ -214,9 +214,12 @@ impl AuthorizationRequest {
         }
         let max_age = match params.get("max_age") {
             Some(text) => Some(
-                text.parse::<u32>()
+                Some(text)
+                    // A sign is no digit, although the parser would take it.
+                    .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+                    .and_then(|text| text.parse::<u32>().ok())
                     .map(i64::from)
-                    .map_err(|_| Refusal::new(InvalidRequest, "max_age must be a whole number of seconds"))?,
+                    .ok_or(const { Refusal::new(InvalidRequest, "max_age must be a whole number of seconds") })?,
             ),
             None => client.default_max_age,
         };

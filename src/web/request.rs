@@ -69,6 +69,11 @@ pub async fn form(request: extract::Request) -> Result<Params, Refusal> {
         // Nobody compresses a form, and what unpacks to more than it weighs is not unpacked.
         return Err(Refusal::new(ErrorCode::InvalidRequest, "the body must not be compressed"));
     }
+    let claimed =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if claimed.is_some_and(|claimed| claimed > MAX_BODY_BYTES as u64) {
+        return Err(Refusal::new(ErrorCode::InvalidRequest, "the body is too large"));
+    }
     let read = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES);
     let body = tokio::time::timeout(BODY_PATIENCE, read)
         .await

@@ -5,6 +5,7 @@ mod support;
 
 mod admin_sql;
 mod architecture;
+mod bad_input;
 mod browser;
 mod budgets;
 mod commands;
