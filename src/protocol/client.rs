@@ -97,6 +97,41 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client as the defaults of its row make it.
+    #[must_use]
+    pub fn new(client_id: &str) -> Self {
+        Self {
+            client_id: client_id.to_owned(),
+            client_name: String::new(),
+            application_type: ApplicationType::Web,
+            token_endpoint_auth_method: ClientAuthMethod::ClientSecretBasic,
+            grant_types: vec![GrantType::AuthorizationCode],
+            response_types: vec![ResponseType::Code],
+            scope: Scope::from("openid profile email".to_owned()),
+            id_token_signed_response_alg: SigningAlgorithm::Rs256,
+            pkce: PkcePolicy::Required,
+            consent: ConsentPolicy::Ask,
+            access_token_format: AccessTokenFormat::Opaque,
+            claims_in_id_token: false,
+            subject_type: SubjectType::Public,
+            sector_identifier: None,
+            default_max_age: None,
+            lifetimes: Lifetimes::default(),
+            client_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            initiate_login_uri: None,
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            refresh_token_rotation: RotationPolicy::Always,
+            audiences: Vec::new(),
+            resource: None,
+            secrets: Vec::new(),
+            tokens_valid_after: None,
+            disabled_at: None,
+        }
+    }
+
     /// Whether the client cannot keep a secret, so that only its address proves anything.
     #[must_use]
     pub fn is_public(&self) -> bool {
@@ -260,38 +295,9 @@ pub fn is_loopback_host(url: &url::Url) -> bool {
 pub(crate) mod tests {
     use super::*;
 
-    /// A client as its row's defaults make it.
+    /// The client `reports` with these addresses.
     pub(crate) fn client(redirect_uris: &[&str]) -> Client {
-        Client {
-            client_id: "reports".into(),
-            client_name: "Reports".into(),
-            application_type: ApplicationType::Web,
-            token_endpoint_auth_method: ClientAuthMethod::ClientSecretBasic,
-            grant_types: vec![GrantType::AuthorizationCode],
-            response_types: vec![ResponseType::Code],
-            scope: Scope::parse("openid profile email").unwrap(),
-            id_token_signed_response_alg: SigningAlgorithm::Rs256,
-            pkce: PkcePolicy::Required,
-            consent: ConsentPolicy::Ask,
-            access_token_format: AccessTokenFormat::Opaque,
-            claims_in_id_token: false,
-            subject_type: SubjectType::Public,
-            sector_identifier: None,
-            default_max_age: None,
-            lifetimes: Lifetimes::default(),
-            client_uri: None,
-            policy_uri: None,
-            tos_uri: None,
-            initiate_login_uri: None,
-            redirect_uris: redirect_uris.iter().map(|&uri| uri.to_owned()).collect(),
-            post_logout_redirect_uris: Vec::new(),
-            refresh_token_rotation: RotationPolicy::Always,
-            audiences: Vec::new(),
-            resource: None,
-            secrets: Vec::new(),
-            tokens_valid_after: None,
-            disabled_at: None,
-        }
+        Client { redirect_uris: redirect_uris.iter().map(|&uri| uri.to_owned()).collect(), ..Client::new("reports") }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod oidc_core_3_1_3_id_token;
 mod oidc_core_5_userinfo;
 mod oidc_discovery;
 mod pages;
+mod properties;
 mod relying_parties;
 mod rfc6749_code_grant;
 mod rfc6749_refresh;
