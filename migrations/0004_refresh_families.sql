@@ -14,6 +14,8 @@ CREATE TABLE refresh_families (
     amr             TEXT NOT NULL DEFAULT '',
     -- Marks the password that was proven; another password ends the family.
     credential      TEXT NOT NULL DEFAULT '',
+    -- The single claims that were asked for, JSON.
+    claims          TEXT NOT NULL DEFAULT '{}',
     current_digest  TEXT NOT NULL DEFAULT '',
     -- The digest before, and the salt that leads from it to the current one, while a lost answer may be repeated.
     previous_digest TEXT,

@@ -1,6 +1,7 @@
 //! What a grant is turned into: access token, `id_token`, refresh token.
 
-use crate::protocol::claims::{IdTokenContent, User, session_for, subject_for};
+use crate::protocol::claims::{ACR, IdTokenContent, User, session_for, subject_for};
+use crate::protocol::claims_request::{self, ClaimsRequest};
 use crate::protocol::client::Client;
 use crate::protocol::grant::{AccessGrant, Bearer};
 use crate::protocol::response::AccessTokenFormat;
@@ -28,6 +29,8 @@ pub struct Person<'a> {
     pub amr: &'a [String],
     /// The session they signed in to: `sid`.
     pub session: Handle,
+    /// The single claims that were asked for.
+    pub claims: &'a ClaimsRequest,
     /// `nonce` of the request; a refreshed `id_token` has none (OIDC Core 12.2).
     pub nonce: Option<&'a str>,
 }
@@ -68,6 +71,7 @@ pub async fn mint(provider: &Provider, order: &Order<'_>, now: NumericDate) -> R
         }),
         scope: (*scope).clone(),
         audience: if order.resources.is_empty() { client.audiences.clone() } else { order.resources.to_vec() },
+        claims: person.as_ref().map(|person| person.claims.userinfo.clone()).unwrap_or_default(),
         issued_at: now,
         expires_at: now.plus(lifetime),
     };
@@ -95,6 +99,8 @@ pub async fn mint(provider: &Provider, order: &Order<'_>, now: NumericDate) -> R
     }
     if let (Some(person), true) = (person, scope.has("openid")) {
         let salt = &provider.shared.pairwise_salt;
+        let mut further = if client.claims_in_id_token { person.user.claims_for(scope) } else { Map::new() };
+        further.extend(claims_request::select(&person.claims.id_token, &person.user.claims));
         let content = IdTokenContent {
             issuer: &provider.config.issuer,
             client,
@@ -102,9 +108,10 @@ pub async fn mint(provider: &Provider, order: &Order<'_>, now: NumericDate) -> R
             sid: Some(&session_for(client, person.session, salt)),
             auth_time: person.auth_time,
             amr: person.amr,
+            acr: person.claims.of_id_token("acr").map(|_| ACR),
             nonce: person.nonce,
             access_token: Some(&access_token),
-            further: if client.claims_in_id_token { person.user.claims_for(scope) } else { Map::new() },
+            further,
             issued_at: now,
             expires_at: now.plus(client.lifetimes.id_token.unwrap_or(provider.config.id_token_lifetime)),
         };

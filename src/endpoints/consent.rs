@@ -31,14 +31,14 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     };
     let web =
         |uri: &Option<String>| uri.clone().filter(|uri| uri.starts_with("https://") || uri.starts_with("http://"));
-    let scopes =
-        flow.request.scope.tokens().filter(|token| *token != "openid").map(|token| match in_plain_words(token) {
-            Some((title, description)) => ScopeLine { title: title.to_owned(), description: description.to_owned() },
-            None => ScopeLine {
-                title: token.to_owned(),
-                description: "A permission that this service defines itself.".to_owned(),
-            },
-        });
+    let asked = flow.request.scope_to_consent();
+    let scopes = asked.tokens().filter(|token| *token != "openid").map(|token| match in_plain_words(token) {
+        Some((title, description)) => ScopeLine { title: title.to_owned(), description: description.to_owned() },
+        None => ScopeLine {
+            title: token.to_owned(),
+            description: "A permission that this service defines itself.".to_owned(),
+        },
+    });
     let page = ConsentPage {
         page: Chrome::new(&provider.config, format!("Allow {} to know you?", flow.client.display_name())),
         client_name: flow.client.display_name().to_owned(),
@@ -76,7 +76,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     else {
         return flow.go_on(&provider);
     };
-    let consented = Consented { sub: session.sub.clone(), scope: flow.request.scope.clone() };
+    let consented = Consented { sub: session.sub.clone(), scope: flow.request.scope_to_consent() };
     if flow.client.consent == ConsentPolicy::Ask && !flow.client.always_asks() {
         provider.directory.remember_consent(&session.sub, &flow.client.client_id, &consented.scope, now).await?;
     }

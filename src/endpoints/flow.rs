@@ -242,6 +242,7 @@ impl Flow {
             amr: session.amr.clone(),
             credential: session.credential.clone(),
             resources: self.request.resources.clone(),
+            claims: self.request.claims.clone(),
             session: session.handle,
             issued_at: now,
             expires_at: now.plus(lifetime),

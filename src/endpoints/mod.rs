@@ -17,6 +17,7 @@ use crate::web::answer::{Fault, Note, PageError};
 use crate::web::edge;
 use crate::web::headers;
 use crate::web::pages;
+use crate::web::request;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -77,7 +78,6 @@ pub fn public(provider: Arc<Provider>) -> Router {
     let routes = if base.is_empty() { outside.merge(inside) } else { outside.nest(&base, inside) };
     routes
         .fallback(nothing_here)
-        .method_not_allowed_fallback(not_like_this)
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let cause = panic
                 .downcast_ref::<&str>()
@@ -105,41 +105,9 @@ fn asset(content_type: &'static str, content: &'static str) -> Response {
     (headers, content).into_response()
 }
 
-/// Whether a person is looking, or a machine.
-fn wants_a_page(request: &Request) -> bool {
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
-}
-
-/// A method that the path does not have; the router adds `Allow`.
-async fn not_like_this(request: Request) -> Response {
-    const CODE: &str = "invalid_request";
-    if wants_a_page(&request) {
-        return PageError::page(
-            StatusCode::METHOD_NOT_ALLOWED,
-            CODE,
-            "This address cannot be used like that",
-            "It belongs to the sign-in service, but is not for this kind of request.",
-            Some("Go to the service you want to use; it brings you here when you have to sign in."),
-            None,
-        )
-        .into_response();
-    }
-    let description = "this path does not have that method, see the Allow header";
-    let body = serde_json::json!({"error": CODE, "error_description": description});
-    let mut response = crate::web::answer::json_body(StatusCode::METHOD_NOT_ALLOWED, &body);
-    response.extensions_mut().insert(Note {
-        code: CODE,
-        description: description.into(),
-        detail: None,
-        is_fault: false,
-    });
-    response
-}
-
 /// An unknown path: a page for people, JSON for machines.
 async fn nothing_here(request: Request) -> Response {
-    if wants_a_page(&request) {
+    if request::wants_a_page(&request) {
         return PageError::page(
             StatusCode::NOT_FOUND,
             "not_found",

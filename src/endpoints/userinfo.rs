@@ -2,6 +2,7 @@
 
 use crate::caller;
 use crate::protocol::claims::subject_for;
+use crate::protocol::claims_request;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
 use crate::provider::Provider;
@@ -70,6 +71,7 @@ async fn answer(
         return Err(bearer(Refusal::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked")));
     };
     let mut claims = user.claims_for(&grant.scope);
+    claims.extend(claims_request::select(&grant.claims, &user.claims));
     claims.insert("sub".into(), subject_for(&client, sub, &provider.shared.pairwise_salt).into());
     let mut response = json_body(StatusCode::OK, &Value::Object(claims));
     headers::no_store(response.headers_mut());

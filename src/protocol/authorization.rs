@@ -4,6 +4,8 @@
 //! `ReturnAddress` (client and address are proven), `AuthorizationRequest` (the request is sound), `Step`
 //! (what this browser has to do next). `next_step` is asked again whenever the browser comes back.
 
+use crate::protocol::claims::ACR;
+use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
@@ -155,14 +157,29 @@ pub struct AuthorizationRequest {
     pub id_token_hint: Option<String>,
     /// `resource` (RFC 8707): the APIs that are asked for.
     pub resources: Vec<String>,
+    /// `claims`, with `acr_values` in it as a wish for `acr`.
+    pub claims: ClaimsRequest,
 }
 
 impl AuthorizationRequest {
+    /// What the person is asked about: the scope, and the scopes of the single claims.
+    #[must_use]
+    pub fn scope_to_consent(&self) -> Scope {
+        self.scope.union(&self.claims.scopes_beyond(&self.scope))
+    }
+
+    /// Whether an answer about `subject` is one that the `claims` parameter wants
+    /// ([OIDC Core 5.5.1](https://openid.net/specs/openid-connect-core-1_0.html#IndividualClaimsRequests)).
+    fn wants(&self, subject: Option<&str>) -> bool {
+        let asked = self.claims.of_id_token("sub").map(|asked| asked.values.as_slice()).unwrap_or_default();
+        asked.is_empty() || asked.iter().any(|value| value.as_str() == subject)
+    }
+
     /// Reads a request whose address is proven.
     ///
     /// # Errors
     /// `invalid_request`, `unsupported_response_type`, `unauthorized_client`, `invalid_scope`,
-    /// `invalid_target`, `request_not_supported`, `request_uri_not_supported`, `registration_not_supported`: each to be
+    /// `invalid_target`, `unmet_authentication_requirements`, `request_not_supported`, `request_uri_not_supported`, `registration_not_supported`: each to be
     /// sent to the address.
     pub fn parse(client: &Client, params: &Params) -> Result<Self, Refusal> {
         use ErrorCode::{
@@ -223,6 +240,7 @@ impl AuthorizationRequest {
             ),
             None => client.default_max_age,
         };
+        let claims = claims(client, params)?;
         Ok(Self {
             scope,
             nonce: params.get("nonce").map(str::to_owned),
@@ -232,8 +250,34 @@ impl AuthorizationRequest {
             login_hint: params.get("login_hint").map(str::to_owned),
             id_token_hint: params.get("id_token_hint").map(str::to_owned),
             resources,
+            claims,
         })
     }
+}
+
+/// The `claims` parameter and `acr_values` ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)):
+/// an essential `acr` that nobody here can stand for is refused, a voluntary one gets what there is.
+fn claims(client: &Client, params: &Params) -> Result<ClaimsRequest, Refusal> {
+    let mut claims = match params.get("claims") {
+        Some(text) => ClaimsRequest::parse(text)?.within(&client.scope),
+        None => ClaimsRequest::default(),
+    };
+    match claims.of_id_token("acr") {
+        Some(acr) => {
+            let fits = acr.values.is_empty() || acr.values.iter().any(|value| value == ACR);
+            if acr.essential && !fits {
+                return Err(Refusal::new(
+                    ErrorCode::UnmetAuthenticationRequirements,
+                    "none of the acr values can be met here",
+                ));
+            }
+        }
+        None if params.get("acr_values").is_some() => {
+            claims.id_token.push(Asked { name: "acr".to_owned(), ..Asked::default() });
+        }
+        None => {}
+    }
+    Ok(claims)
 }
 
 /// One authorization request under way in one browser, on the server: nothing of it is re-read from the browser.
@@ -336,24 +380,25 @@ pub fn next_step(situation: Situation<'_>) -> Step {
             Step::SignIn
         };
     }
-    if hinted_subject.is_some() && hinted_subject != subject {
+    if (hinted_subject.is_some() && hinted_subject != subject) || !request.wants(subject) {
         return if silent || signed_in_here {
-            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "another person is signed in than id_token_hint names"))
+            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "another person is signed in than the request names"))
         } else {
             Step::SignIn
         };
     }
 
+    let scope = request.scope_to_consent();
     let consented_here = interaction
         .and_then(|interaction| interaction.consented.as_ref())
-        .is_some_and(|here| here.sub == session.sub && request.scope.is_within(&here.scope));
+        .is_some_and(|here| here.sub == session.sub && scope.is_within(&here.scope));
     if consented_here {
         return Step::Issue;
     }
     let asked_for = request.prompt.has(Prompt::Consent);
     let allowed_before = match client.consent {
         ConsentPolicy::Skip => !client.always_asks(),
-        ConsentPolicy::Ask => !client.always_asks() && remembered.is_some_and(|scope| request.scope.is_within(scope)),
+        ConsentPolicy::Ask => !client.always_asks() && remembered.is_some_and(|allowed| scope.is_within(allowed)),
     };
     if allowed_before && !asked_for {
         Step::Issue

@@ -39,7 +39,11 @@ pub const CLAIMS_OF_SCOPES: &[(&str, &[&str])] = &[
 
 /// Claims of the `id_token` itself that discovery lists beside those of the scopes.
 pub const ID_TOKEN_CLAIMS: &[&str] =
-    &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr"];
+    &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "acr"];
+
+/// The one `acr` that a sign-in by password stands for: a single factor, level 1 of
+/// [ISO/IEC 29115](https://openid.net/specs/openid-connect-core-1_0.html#IDToken). It is told where it is asked for.
+pub const ACR: &str = "1";
 
 /// A person as the claims know them.
 #[derive(Clone, Debug, Default)]
@@ -161,6 +165,8 @@ pub struct IdTokenContent<'a> {
     pub auth_time: NumericDate,
     /// `amr`.
     pub amr: &'a [String],
+    /// `acr`, where it is asked for.
+    pub acr: Option<&'a str>,
     /// `nonce`, unchanged.
     pub nonce: Option<&'a str>,
     /// The access token issued beside it, for `at_hash`.
@@ -186,6 +192,9 @@ impl IdTokenContent<'_> {
         claims.insert("iat".into(), json!(self.issued_at));
         claims.insert("auth_time".into(), json!(self.auth_time));
         claims.insert("amr".into(), json!(self.amr));
+        if let Some(acr) = self.acr {
+            claims.insert("acr".into(), json!(acr));
+        }
         if let Some(nonce) = self.nonce {
             claims.insert("nonce".into(), json!(nonce));
         }

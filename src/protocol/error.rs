@@ -40,6 +40,8 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
     RegistrationNotSupported,
+    /// [OpenID Connect Core Error Code unmet_authentication_requirements 2](https://openid.net/specs/openid-connect-unmet-authentication-requirements-1_0.html).
+    UnmetAuthenticationRequirements,
     /// [RFC 8707 section 2](https://www.rfc-editor.org/rfc/rfc8707#section-2).
     InvalidTarget,
     /// [RFC 6750 section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
@@ -69,6 +71,7 @@ impl ErrorCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",

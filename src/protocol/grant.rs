@@ -1,5 +1,6 @@
 //! What a person agreed to: the record behind a code, and later behind the tokens it became.
 
+use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
@@ -35,6 +36,9 @@ pub struct Grant {
     /// The APIs that were asked for (RFC 8707); none: all of the client's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
+    /// The single claims that were asked for.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
     /// When it was agreed to.
     pub issued_at: NumericDate,
     /// Until when the code can be redeemed.
@@ -64,6 +68,9 @@ pub struct AccessGrant {
     /// The APIs it is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audience: Vec<String>,
+    /// The single claims that userinfo gives for it beyond those of its scope.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Asked>,
     /// When it was issued.
     pub issued_at: NumericDate,
     /// Until when it is good.

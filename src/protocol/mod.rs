@@ -5,6 +5,7 @@
 
 pub mod authorization;
 pub mod claims;
+pub mod claims_request;
 pub mod client;
 pub mod error;
 pub mod grant;

@@ -4,6 +4,7 @@
 //! others find the salt and derive the very same successor from what they hold. What must never happen twice rests
 //! here and not in the short-lived store. RFC 6749 section 6, RFC 9700 section 4.14.
 
+use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{Digest, Handle, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
@@ -13,14 +14,14 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 macro_rules! columns {
     () => {
-        "family_id, client_id, sub, scope, resources, session, auth_time, amr, credential, used_at, expires_at"
+        "family_id, client_id, sub, scope, resources, session, auth_time, amr, credential, claims, used_at, expires_at"
     };
 }
 
 const BEGIN: &str = concat!(
     "INSERT INTO refresh_families (",
     columns!(),
-    ", current_digest, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $10) \
+    ", current_digest, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $11) \
      ON CONFLICT (family_id) DO NOTHING"
 );
 const BURY: &str = "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
@@ -72,6 +73,8 @@ pub struct Family {
     pub amr: Vec<String>,
     /// The password that was proven, as `User::credential` marks it.
     pub credential: String,
+    /// The single claims that were asked for.
+    pub claims: ClaimsRequest,
     /// When it was last used.
     pub used_at: NumericDate,
     /// Its absolute end.
@@ -103,6 +106,7 @@ struct Row {
     auth_time: i64,
     amr: String,
     credential: String,
+    claims: String,
     used_at: i64,
     expires_at: i64,
 }
@@ -130,6 +134,7 @@ impl Row {
             auth_time: NumericDate(self.auth_time),
             amr: words(&self.amr),
             credential: self.credential,
+            claims: serde_json::from_str(&self.claims).ok()?,
             used_at: NumericDate(self.used_at),
             expires_at: NumericDate(self.expires_at),
         })
@@ -151,6 +156,7 @@ pub async fn begin(db: &Db, family: &Family, digest: &Digest) -> Result<bool, St
         .bind(family.auth_time.0)
         .bind(family.amr.join(" "))
         .bind(&family.credential)
+        .bind(serde_json::to_string(&family.claims)?)
         .bind(family.used_at.0)
         .bind(family.expires_at.0)
         .bind(digest.as_str())

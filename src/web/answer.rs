@@ -185,6 +185,33 @@ fn note(refusal: &Refusal) -> Note {
     }
 }
 
+/// Says in words what a bare 405 means, beside its `Allow`.
+#[must_use]
+pub fn not_like_this(bare: Response, wants_a_page: bool) -> Response {
+    let refusal = Refusal::new(ErrorCode::InvalidRequest, "this path does not have that method, see the Allow header");
+    let mut response = if wants_a_page {
+        let content = PageContent {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            heading: "This address cannot be used like that",
+            message: "It belongs to the sign-in service, but is not for this kind of request.".into(),
+            hint: Some("Go to the service you want to use; it brings you here when you have to sign in.".into()),
+            restart: None,
+        };
+        PageError::Page { content: Box::new(content), note: Box::new(note(&refusal)) }.into_response()
+    } else {
+        let mut response = refuse(&refusal, Challenge::Basic);
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response
+    };
+    let (parts, _) = bare.into_parts();
+    for (name, value) in &parts.headers {
+        if !matches!(*name, header::CONTENT_LENGTH | header::CONTENT_TYPE) {
+            response.headers_mut().append(name, value.clone());
+        }
+    }
+    response
+}
+
 /// A JSON answer.
 #[must_use]
 pub fn json_body(status: StatusCode, body: &serde_json::Value) -> Response {

@@ -5,11 +5,12 @@
 //! queries, bodies and headers carry codes, tokens and passwords.
 
 use crate::provider::Provider;
-use crate::web::answer::{Note, PageContent};
+use crate::web::answer::{self, Note, PageContent};
 use crate::web::headers;
 use crate::web::pages::{self, Chrome, ErrorPage};
+use crate::web::request;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     let reference = reference();
     let started = Instant::now();
     let method = request.method().clone();
+    let wants_a_page = request::wants_a_page(&request);
     let path = request
         .extensions()
         .get::<MatchedPath>()
@@ -43,6 +45,10 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     let mut response = next.run(request).instrument(span.clone()).await;
     let _entered = span.enter();
 
+    // The router answers another method with `Allow` and nothing else.
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Note>().is_none() {
+        response = answer::not_like_this(response, wants_a_page);
+    }
     if let Some(content) = response.extensions_mut().remove::<PageContent>() {
         let page = ErrorPage {
             page: Chrome::new(&provider.config, content.heading),

@@ -16,6 +16,13 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How long a client may take to send its form.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whether a person is looking, or a machine.
+#[must_use]
+pub fn wants_a_page(request: &extract::Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
 /// What is known of a request beside its parameters.
 pub struct Request {
     /// Its headers.

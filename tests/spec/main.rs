@@ -13,6 +13,7 @@ mod form_post;
 mod logs;
 mod oidc_core_3_1_2_authorization;
 mod oidc_core_3_1_3_id_token;
+mod oidc_core_5_5_claims;
 mod oidc_core_5_userinfo;
 mod oidc_discovery;
 mod pages;

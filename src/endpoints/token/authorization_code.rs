@@ -70,6 +70,7 @@ pub(super) async fn redeem(
             auth_time: grant.auth_time,
             amr: &grant.amr,
             session: grant.session,
+            claims: &grant.claims,
             nonce: grant.nonce.as_deref(),
         }),
         scope: &grant.scope,
@@ -131,6 +132,7 @@ async fn begin_family(
         auth_time: grant.auth_time,
         amr: grant.amr.clone(),
         credential: grant.credential.clone(),
+        claims: grant.claims.clone(),
         used_at: now,
         expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(FAMILY_LIFETIME)),
     };

@@ -78,6 +78,7 @@ pub(super) async fn refresh(
             auth_time: family.auth_time,
             amr: &family.amr,
             session: family.session,
+            claims: &family.claims,
             nonce: None,
         }),
         scope: &scope,
