@@ -113,6 +113,8 @@ pub struct Config {
     pub keys: PathBuf,
     /// The admin's migration folder, if there is one.
     pub migrations: Option<PathBuf>,
+    /// PEM file of authorities trusted beside the system's in requests of our own.
+    pub outbound_ca: Option<PathBuf>,
     /// Who may say `X-Forwarded-For`.
     pub trusted_proxies: Vec<IpNet>,
     /// Seconds.
@@ -241,7 +243,6 @@ impl RawConfig {
         self.only("unsigned_request_objects", "refuse")?;
         self.only("response_types", "code")?;
         self.unsupported("outbound_allow")?;
-        self.unsupported("outbound_ca")?;
         let config = Config {
             issuer: self.parsed("issuer", issuer)?,
             listen: self.parsed("listen", address)?,
@@ -250,6 +251,7 @@ impl RawConfig {
             redis_url: self.parsed("redis_url", redis_url)?,
             keys: PathBuf::from(self.text("keys").0),
             migrations: self.parsed("migrations", migrations)?,
+            outbound_ca: Some(PathBuf::from(self.text("outbound_ca").0)).filter(|path| !path.as_os_str().is_empty()),
             trusted_proxies: self.parsed("trusted_proxies", networks)?,
             code_lifetime: self.seconds("code_lifetime", 5, 600)?,
             access_token_lifetime: self.seconds("access_token_lifetime", 30, 86_400)?,

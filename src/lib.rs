@@ -9,10 +9,11 @@
 //! | `/.well-known/…` | [`endpoints::discovery`] | OIDC Discovery 3-4; RFC 8414 |
 //! | `/introspect` POST | [`endpoints::introspect`] | RFC 7662 |
 //! | `/revoke` POST | [`endpoints::revoke`] | RFC 7009 |
+//! | `/logout` GET, POST | [`endpoints::logout`] | RP-Initiated, Back-Channel and Front-Channel Logout 1.0 |
 //! | `/jwks` | [`endpoints::jwks`] | RFC 7517 |
 //! | `/health/…` (management) | [`endpoints::health`] | |
 //!
-//! Imports go downward only: `main → commands → endpoints → { caller, throttle, tokens } → { web, store, keys, passwords } →
+//! Imports go downward only: `main → commands → endpoints → { caller, logout, throttle, tokens } → { web, store, keys, passwords } →
 //! protocol → nothing`; `provider` and `config` stand beside the stair. `tests/spec/architecture.rs` keeps it so.
 
 pub mod caller;
@@ -21,6 +22,7 @@ pub mod config;
 pub mod endpoints;
 pub mod keys;
 pub mod logging;
+pub mod logout;
 pub mod passwords;
 pub mod protocol;
 pub mod provider;

@@ -11,6 +11,7 @@ use crate::store::cache::Directory;
 use crate::store::db::Db;
 use crate::store::ephemeral::Ephemeral;
 use crate::throttle::Throttle;
+use crate::web::outbound::Outbound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -77,6 +78,8 @@ pub struct Provider {
     pub keys: Keys,
     /// argon2 behind its gates.
     pub passwords: Passwords,
+    /// Requests of our own to services.
+    pub outbound: Outbound,
     /// How often somebody may be wrong.
     pub throttle: Throttle,
     /// What all nodes share.

@@ -10,8 +10,9 @@ use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::Migrations;
-use crate::store::refresh_families;
+use crate::store::{logout_outbox, refresh_families};
 use crate::throttle::Throttle;
+use crate::web::outbound::Outbound;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +86,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let mask_secret = db.shared_value("mask_key", candidate().expose()).await?;
     let shared = SharedValues { pairwise_salt, mask_key: Sha256::digest(mask_secret).into() };
     let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
+    let outbound = Outbound::new(config.outbound_ca.as_deref()).map_err(StartError::Other)?;
     let directory = Directory::new(db.clone());
     Ok(Arc::new(Provider {
         config,
@@ -94,6 +96,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         directory,
         keys,
         passwords,
+        outbound,
         throttle: Throttle::default(),
         shared,
     }))
@@ -131,8 +134,9 @@ pub async fn keep_house(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(HOUSE_INTERVAL);
     loop {
         interval.tick().await;
-        let swept = refresh_families::sweep(&provider.db, provider.config.refresh_reuse_window, provider.now()).await;
-        if let Err(error) = swept {
+        let (db, now) = (&provider.db, provider.now());
+        let families = refresh_families::sweep(db, provider.config.refresh_reuse_window, now).await;
+        if let Err(error) = families.and(logout_outbox::sweep(db, now).await) {
             tracing::warn!(%error, "what has ended could not be forgotten; it is tried again");
         }
     }

@@ -37,6 +37,12 @@ pub(super) struct New {
     /// Where the browser may go after a sign-out; may be repeated
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Vec<String>,
+    /// Where it is told by us that somebody signed out (Back-Channel Logout)
+    #[arg(long, value_name = "URI")]
+    backchannel_logout_uri: Option<String>,
+    /// What the browser loads there when somebody signs out (Front-Channel Logout)
+    #[arg(long, value_name = "URI")]
+    frontchannel_logout_uri: Option<String>,
     /// A client that cannot keep a secret, such as one in a browser
     #[arg(long, conflicts_with_all = ["secret_stdin", "secret_hash", "auth_method"])]
     public: bool,
@@ -145,6 +151,11 @@ fn check(new: &New, is_public: bool) -> Outcome {
             return Err(format!("--post-logout-redirect-uri {uri}: {why}"));
         }
     }
+    for uri in new.backchannel_logout_uri.iter().chain(&new.frontchannel_logout_uri) {
+        if let Some(why) = redirect_uri_fault(uri, ApplicationType::Web) {
+            return Err(format!("{uri}: {why}"));
+        }
+    }
     for uri in new.audience.iter().chain(&new.resource) {
         if url::Url::parse(uri).is_err() || uri.contains('#') {
             return Err(format!("{uri}: an API is named by an absolute URI without a fragment (RFC 8707 section 2)"));
@@ -235,8 +246,13 @@ fn sql(new: &New, secret: &Secret) -> String {
         ("consent", quoted(new.consent.as_str())),
         ("client_id_issued_at", Clock::System.now().to_string()),
     ];
-    let resource = new.resource.as_ref().map(|uri| ("resource", quoted(uri)));
-    let columns: Vec<(&str, String)> = columns.into_iter().chain(resource).collect();
+    let optional = [
+        ("resource", &new.resource),
+        ("backchannel_logout_uri", &new.backchannel_logout_uri),
+        ("frontchannel_logout_uri", &new.frontchannel_logout_uri),
+    ];
+    let optional = optional.into_iter().filter_map(|(name, uri)| Some((name, quoted(uri.as_ref()?))));
+    let columns: Vec<(&str, String)> = columns.into_iter().chain(optional).collect();
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     let values: Vec<&str> = columns.iter().map(|(_, value)| value.as_str()).collect();
     let _ = writeln!(

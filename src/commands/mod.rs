@@ -40,7 +40,7 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Register services
     #[command(subcommand)]
-    Client(client::ClientCommand),
+    Client(Box<client::ClientCommand>),
     /// Add people
     #[command(subcommand)]
     User(user::UserCommand),
@@ -88,7 +88,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Serve => with_runtime(serve::run(settings()?)),
         Command::Demo(arguments) => with_runtime(demo::run(arguments)),
         Command::Migrate(arguments) => with_runtime(migrate::run(settings()?, arguments)),
-        Command::Client(command) => client::run(&settings()?, command),
+        Command::Client(command) => client::run(&settings()?, *command),
         Command::User(command) => with_runtime(user::run(settings()?, command)),
         Command::Key(command) => key::run(&settings()?, &command),
         Command::HashSecret => secret::run(),

@@ -4,7 +4,7 @@ use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::{self, path};
 use crate::provider::{Clock, Provider};
-use crate::{logging, server, startup};
+use crate::{logging, logout, server, startup};
 use secrecy::ExposeSecret as _;
 use std::io::IsTerminal as _;
 
@@ -18,6 +18,7 @@ pub(super) async fn run(config: Config) -> Outcome {
 
     let (stopper, stop) = server::stop_sign();
     let watching = tokio::spawn(startup::watch_keys(provider.clone()));
+    let delivering = tokio::spawn(logout::keep_delivering(provider.clone()));
     let keeping = tokio::spawn(startup::keep_house(provider.clone()));
     let serving = tokio::spawn(server::serve(public, endpoints::public(provider.clone()), stop.clone()));
     let managing = tokio::spawn(server::serve(management, endpoints::management(provider.clone()), stop));
@@ -27,6 +28,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     let _ = tokio::join!(serving, managing);
     watching.abort();
     keeping.abort();
+    delivering.abort();
     provider.db.close().await;
     drop(lock);
     tracing::info!("stopped");

@@ -250,7 +250,14 @@ impl Flow {
         let code = AuthorizationCode::from_random(&random::<32>());
         tokio::try_join!(
             codes::issue(&provider.ephemeral, &code, &grant, lifetime + LONGEST_ACCESS_TOKEN),
-            sessions::touch(&provider.ephemeral, session_id, session, provider.config.session_idle_lifetime, now),
+            sessions::used(
+                &provider.ephemeral,
+                session_id,
+                session,
+                &self.client.client_id,
+                provider.config.session_idle_lifetime,
+                now
+            ),
         )?;
         let response = self.address.issue(&code, &provider.config.issuer);
         Ok(authorization_response(response, chrome_for(provider, &self.client), self.client.display_name().to_owned()))

@@ -1,6 +1,7 @@
 //! `/login`: user name and password. OIDC Core 3.1.2.3.
 
 use crate::endpoints::flow::{self, Flow};
+use crate::logout;
 use crate::protocol::authorization::{Interaction, SignedIn, Step};
 use crate::protocol::claims::User;
 use crate::protocol::error::{ErrorCode, Refusal};
@@ -160,7 +161,7 @@ async fn prove(
 /// Starts a session under a new id and goes on. The person who was signed in already keeps the session's
 /// name, so that its clients still know it.
 async fn sign_in(
-    provider: &Provider,
+    provider: &Arc<Provider>,
     browser: &Browser,
     flow: &Flow,
     interaction: &Interaction,
@@ -168,16 +169,21 @@ async fn sign_in(
     attempt: Attempt,
     now: NumericDate,
 ) -> Result<Response, PageError> {
-    let handle = match &flow.signed_in {
-        Some((session, _)) if session.sub == user.sub => session.handle,
-        _ => Handle(random()),
-    };
+    // Somebody else's session ends here, for every service that holds it.
+    if let (Some((old, _)), Some(id)) = (&flow.signed_in, &browser.session)
+        && old.sub != user.sub
+    {
+        logout::end_session(provider, id, old, now).await?;
+    }
+    let same_person = flow.signed_in.as_ref().map(|(session, _)| session).filter(|session| session.sub == user.sub);
+    let handle = same_person.map_or_else(|| Handle(random()), |session| session.handle);
     let session = Session {
         sub: user.sub.clone(),
         handle,
         auth_time: now,
         amr: vec!["pwd".into()],
         credential: user.credential(),
+        clients: same_person.map(|session| session.clients.clone()).unwrap_or_default(),
         seen_at: now,
         expires_at: now.plus(provider.config.session_lifetime),
     };

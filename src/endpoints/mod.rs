@@ -8,6 +8,7 @@ pub mod health;
 pub mod introspect;
 pub mod jwks;
 pub mod login;
+pub mod logout;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
@@ -34,6 +35,8 @@ pub mod path {
     pub const TOKEN: &str = "/token";
     /// OIDC Core 5.3.
     pub const USERINFO: &str = "/userinfo";
+    /// RP-Initiated Logout 2.
+    pub const LOGOUT: &str = "/logout";
     /// RFC 7662.
     pub const INTROSPECT: &str = "/introspect";
     /// RFC 7009.
@@ -57,6 +60,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::LOGIN, get(login::get).post(login::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
+        .route(path::LOGOUT, get(logout::get).post(logout::post))
         .route(path::TOKEN, post(token::post).layer(headers::cors(&[Method::POST])))
         .route(
             path::USERINFO,

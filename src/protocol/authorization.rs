@@ -487,6 +487,7 @@ mod tests {
             auth_time: NumericDate(auth_time),
             amr: vec!["pwd".into()],
             credential: String::new(),
+            clients: Vec::new(),
             seen_at: NOW,
             expires_at: NOW.plus(1000),
         }

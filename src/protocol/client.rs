@@ -76,6 +76,10 @@ pub struct Client {
     pub policy_uri: Option<String>,
     /// `tos_uri`.
     pub tos_uri: Option<String>,
+    /// `backchannel_logout_uri`: where our message goes when a session ends.
+    pub backchannel_logout_uri: Option<String>,
+    /// `frontchannel_logout_uri`: what the browser loads when a session ends.
+    pub frontchannel_logout_uri: Option<String>,
     /// `initiate_login_uri`: where a sign-in can be started over.
     pub initiate_login_uri: Option<String>,
     /// `client_redirect_uris`.
@@ -120,6 +124,8 @@ impl Client {
             client_uri: None,
             policy_uri: None,
             tos_uri: None,
+            backchannel_logout_uri: None,
+            frontchannel_logout_uri: None,
             initiate_login_uri: None,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),

@@ -90,6 +90,9 @@ pub struct Session {
     pub amr: Vec<String>,
     /// The password that was proven, as `User::credential` marks it.
     pub credential: String,
+    /// The clients it was used for, in their order: whom to tell when it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
     /// When the session was last used, to within 5 % of its idle lifetime.
     pub seen_at: NumericDate,
     /// Its absolute end.

@@ -9,6 +9,7 @@ pub mod claims_request;
 pub mod client;
 pub mod error;
 pub mod grant;
+pub mod logout;
 pub mod params;
 pub mod pkce;
 pub mod response;

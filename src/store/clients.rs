@@ -14,7 +14,8 @@ const FIND: &str = "SELECT client_id, client_name, application_type, token_endpo
      id_token_signed_response_alg, pkce, consent, access_token_format, claims_in_id_token, subject_type, sector_identifier, \
      default_max_age, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, \
      tokens_valid_after, disabled_at, \
-     refresh_token_idle_lifetime, refresh_token_lifetime, refresh_token_rotation, resource \
+     refresh_token_idle_lifetime, refresh_token_lifetime, refresh_token_rotation, resource, \
+     backchannel_logout_uri, frontchannel_logout_uri \
      FROM clients WHERE client_id = $1";
 const SECRETS: &str =
     "SELECT secret_hash, client_secret_expires_at FROM client_secrets WHERE client_id = $1 ORDER BY secret_hash";
@@ -53,6 +54,8 @@ struct Row {
     refresh_token_lifetime: Option<i64>,
     refresh_token_rotation: String,
     resource: Option<String>,
+    backchannel_logout_uri: Option<String>,
+    frontchannel_logout_uri: Option<String>,
 }
 
 /// Finds a client, disabled or not.
@@ -100,6 +103,8 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
         client_uri: row.client_uri,
         policy_uri: row.policy_uri,
         tos_uri: row.tos_uri,
+        backchannel_logout_uri: row.backchannel_logout_uri,
+        frontchannel_logout_uri: row.frontchannel_logout_uri,
         initiate_login_uri: row.initiate_login_uri,
         refresh_token_rotation: RotationPolicy::parse(&row.refresh_token_rotation)
             .ok_or_else(|| word("refresh_token_rotation", &row.refresh_token_rotation))?,

@@ -8,6 +8,7 @@
 //! | `ended:{session handle}` | `1`: what this session issued is dead | `sessions.rs` | longest access token |
 //! | `session:{digest of cookie}` | `Session` | `sessions.rs` | until its absolute end |
 //! | `interaction:{digest of id}` | `Interaction`; a tombstone once taken | `interactions.rs` | interaction lifetime + an hour |
+//! | `farewell:{digest of id}` | `Farewell`; a tombstone once taken | `farewells.rs` | half an hour |
 //! | `fail:{a, an, n, b, c}:{account, network, browser or client}` | count | `throttle.rs` | the window |
 //! | `known:{account}:{browser}` | `1`: signed in here before | `throttle.rs` | 90 days |
 //!

@@ -16,6 +16,7 @@ const BUILT_IN: &[(i64, &str, &str)] = &[
     (2, "users", include_str!("../../migrations/0002_users.sql")),
     (3, "consents", include_str!("../../migrations/0003_consents.sql")),
     (4, "refresh families", include_str!("../../migrations/0004_refresh_families.sql")),
+    (5, "logout outbox", include_str!("../../migrations/0005_logout_outbox.sql")),
 ];
 
 const TABLE: &str = "_sqlx_migrations";

@@ -5,7 +5,7 @@ use crate::protocol::secret::{Handle, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::access_tokens::ended_key;
-use crate::store::ephemeral::Ephemeral;
+use crate::store::ephemeral::{Ephemeral, Taken};
 
 fn key(id: &SessionId) -> String {
     format!("session:{}", id.digest().as_str())
@@ -32,24 +32,50 @@ pub async fn find(ephemeral: &Ephemeral, id: &SessionId) -> Result<Option<Sessio
     ephemeral.get(&key(id)).await
 }
 
-/// Notes that a session was used, if 5 % of its idle lifetime went by since the last note. A session that
-/// ended meanwhile is not brought back.
+/// The most clients that one session remembers.
+const MOST_CLIENTS: usize = 256;
+
+/// Notes that a session was used for a client: the client if it is new to it, the time if 5 % of its idle lifetime
+/// went by since the last note. A session that ended meanwhile is not brought back.
 ///
 /// # Errors
 /// The store failed.
-pub async fn touch(
+pub async fn used(
     ephemeral: &Ephemeral,
     id: &SessionId,
     session: &Session,
+    client_id: &str,
     idle_lifetime: i64,
     now: NumericDate,
 ) -> Result<(), StoreError> {
-    if now.since(session.seen_at) * 20 < idle_lifetime {
-        return Ok(());
+    let mut before = session.clone();
+    // Another tab may note something at the same moment; after a few tries it is not that any more.
+    for _ in 0..16 {
+        let is_known = before.clients.iter().any(|known| known == client_id) || before.clients.len() >= MOST_CLIENTS;
+        if is_known && now.since(before.seen_at) * 20 < idle_lifetime {
+            return Ok(());
+        }
+        let mut after = Session { seen_at: now.max(before.seen_at), ..before.clone() };
+        if !is_known {
+            after.clients.push(client_id.to_owned());
+        }
+        if ephemeral.replace(&key(id), &before, &after, before.expires_at.since(now).max(1)).await? {
+            return Ok(());
+        }
+        match find(ephemeral, id).await? {
+            Some(current) => before = current,
+            None => return Ok(()),
+        }
     }
-    let after = Session { seen_at: now, ..session.clone() };
-    ephemeral.replace(&key(id), session, &after, session.expires_at.since(now).max(1)).await?;
     Ok(())
+}
+
+/// Takes a session, once: whoever gets it tells its clients.
+///
+/// # Errors
+/// The store failed.
+pub async fn take(ephemeral: &Ephemeral, id: &SessionId) -> Result<Taken<Session>, StoreError> {
+    ephemeral.take(&key(id)).await
 }
 
 /// Forgets a cookie whose session goes on under another, as it does at a sign-in.

@@ -83,6 +83,12 @@ pub fn keep_browser(config: &Config, id: &BrowserId) -> HeaderValue {
     set(config, &Name::Browser, id.expose(), Some(BROWSER_DAYS))
 }
 
+/// The header that signs out.
+#[must_use]
+pub fn end_session(config: &Config) -> HeaderValue {
+    set(config, &Name::Session, "", Some(0))
+}
+
 /// The header that signs in.
 #[must_use]
 pub fn set_session(config: &Config, id: &SessionId) -> HeaderValue {

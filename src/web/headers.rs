@@ -29,6 +29,17 @@ pub fn page(headers: &mut HeaderMap, with_script: bool) {
     );
 }
 
+/// Lets a page show frames of these origins, which services registered for Front-Channel Logout.
+pub fn allow_frames(headers: &mut HeaderMap, origins: &[String]) {
+    if origins.is_empty() {
+        return;
+    }
+    let policy = format!("{CONTENT_SECURITY_POLICY}; frame-src {}", origins.join(" "));
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
 /// The headers of every answer. `same-origin` instead of `no-referrer`, which would make browsers send
 /// `Origin: null` with our own forms.
 pub fn every(headers: &mut HeaderMap, config: &Config) {

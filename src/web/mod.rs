@@ -5,5 +5,6 @@ pub mod cookies;
 pub mod edge;
 pub mod headers;
 pub mod network;
+pub mod outbound;
 pub mod pages;
 pub mod request;

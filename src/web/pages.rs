@@ -142,6 +142,56 @@ pub struct MessagePage {
     pub message: String,
 }
 
+/// `/logout`, asking.
+#[derive(Template)]
+#[template(path = "logout.html")]
+pub struct LogoutPage {
+    /// The frame.
+    pub page: Chrome,
+    /// Who is signed in.
+    pub user_name: String,
+    /// What was wrong with the service's request.
+    pub doubt: Option<String>,
+    /// Where the session was used.
+    pub services: Vec<String>,
+    /// The waiting sign-out's id.
+    pub logout: String,
+    /// The form's token.
+    pub csrf: String,
+}
+
+/// A frame that tells a service.
+pub struct Frame {
+    /// The service's page.
+    pub url: String,
+    /// For those who cannot see that it is nothing to see.
+    pub title: String,
+}
+
+/// `/logout`, after it.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub struct SignedOutPage {
+    /// The frame.
+    pub page: Chrome,
+    /// What happened.
+    pub heading: String,
+    /// What was wrong with the service's request.
+    pub doubt: Option<String>,
+    /// Services that know.
+    pub reached: Vec<String>,
+    /// Services that do not answer.
+    pub not_reached: Vec<String>,
+    /// Services that have no address for it.
+    pub cannot_be_told: Vec<String>,
+    /// What tells services by the browser.
+    pub frames: Vec<Frame>,
+    /// The way on.
+    pub leave: Option<Link>,
+    /// Whether the browser goes there by itself.
+    pub goes_by_itself: bool,
+}
+
 /// An answer that travels as a form, [Form Post Response Mode 2](https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html).
 #[derive(Template)]
 #[template(path = "form_post.html")]

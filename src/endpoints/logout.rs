@@ -1,0 +1,299 @@
+//! `/logout`: RP-Initiated Logout 1.0, with Back-Channel and Front-Channel Logout 1.0 behind it.
+//!
+//! A service's request with a token of this very session ends it at once. Anything else asks the person first, and
+//! nobody is sent to an address that is not registered.
+
+use crate::endpoints::{flow, path};
+use crate::logout::{self, Outcome, Told};
+use crate::protocol::claims::{User, session_for, subject_for};
+use crate::protocol::client::Client;
+use crate::protocol::grant::Session;
+use crate::protocol::logout::{Farewell, Hint, LeaveAddress, frontchannel_url};
+use crate::protocol::params::Params;
+use crate::protocol::secret::{BrowserId, InteractionId, SessionId};
+use crate::protocol::time::NumericDate;
+use crate::provider::{Provider, random};
+use crate::store::ephemeral::Taken;
+use crate::store::farewells;
+use crate::web::answer::{PageError, see_other};
+use crate::web::cookies::{self, Browser};
+use crate::web::pages::{self, Chrome, Frame, Link, LogoutPage, SignedOutPage};
+use crate::web::{headers, request};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use std::sync::Arc;
+
+/// A request to sign out, read.
+struct Goodbye {
+    /// The service, as its token or its `client_id` says.
+    client: Option<Arc<Client>>,
+    /// A token of ours for that service.
+    hint: Option<Hint>,
+    /// Where the browser may go; only with a hint.
+    leave: Option<LeaveAddress>,
+    /// What the page says about a request that was not quite in order.
+    doubt: Option<&'static str>,
+    /// The browser's session.
+    signed_in: Option<(SessionId, Session, Arc<User>)>,
+}
+
+/// Reads the request. What fails a check is not used for anything
+/// ([section 4](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#ValidationFailure)).
+async fn read(provider: &Provider, browser: &Browser, params: &Params, now: NumericDate) -> Result<Goodbye, PageError> {
+    let session = flow::session_of(provider, browser).await?;
+    let signed_in = flow::signed_in(provider, session, now).await?;
+    let signed_in = signed_in.zip(browser.session.clone()).map(|((session, user), id)| (id, session, user));
+    let mut doubt = None;
+    let mut hint = params.get("id_token_hint").and_then(|hint| {
+        let claims = provider.keys.current().verify(hint, "JWT")?;
+        let issued_here = claims.get("iss").and_then(serde_json::Value::as_str) == Some(&provider.config.issuer);
+        Hint::of(&claims).filter(|_| issued_here)
+    });
+    if hint.is_none() && params.get("id_token_hint").is_some() {
+        doubt = Some("The service sent a proof that is not good, so you will not be sent back to it.");
+    }
+    let named = params.get("client_id");
+    if let (Some(of_hint), Some(named)) = (&hint, named)
+        && of_hint.client_id != named
+    {
+        hint = None;
+        doubt = Some("The service sent the proof of another one, so you will not be sent back to it.");
+    }
+    let client = match hint.as_ref().map(|hint| hint.client_id.as_str()).or(named) {
+        Some(client_id) => provider.directory.client(client_id, now).await?,
+        None => None,
+    };
+    let leave = match (&hint, &client) {
+        (Some(_), Some(client)) => LeaveAddress::of(client, params),
+        _ => None,
+    };
+    if hint.is_some() && leave.is_none() && params.get("post_logout_redirect_uri").is_some() {
+        doubt = Some("The service asked to send you to an address that is not registered for it, so you stay here.");
+    }
+    Ok(Goodbye { client, hint, leave, doubt, signed_in })
+}
+
+impl Goodbye {
+    /// Whether the service showed a token of this very session.
+    fn is_about_this_session(&self, provider: &Provider) -> bool {
+        let (Some(hint), Some(client), Some((_, session, _))) = (&self.hint, &self.client, &self.signed_in) else {
+            return false;
+        };
+        let salt = &provider.shared.pairwise_salt;
+        match &hint.sid {
+            Some(sid) => *sid == session_for(client, session.handle, salt),
+            None => hint.subject == subject_for(client, &session.sub, salt),
+        }
+    }
+
+    /// A way back to the service for those who stay on our page.
+    fn way_back(&self) -> Option<Link> {
+        let client = self.client.as_ref()?;
+        let url = client.client_uri.clone().filter(|uri| uri.starts_with("https://") || uri.starts_with("http://"))?;
+        Some(Link { url, label: format!("Go to {}", client.display_name()) })
+    }
+}
+
+/// A service's request by GET, a link, or our own page again.
+///
+/// # Errors
+/// A page: a doubled parameter, or a store failed.
+pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
+    let now = provider.now();
+    let browser = Browser::of(request.headers(), &provider.config);
+    let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    params.refuse_duplicates().map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    match params.get("logout") {
+        Some(id) if id.len() < 100 => {
+            let id = InteractionId::received(id);
+            let Some(farewell) = farewells::find(&provider.ephemeral, &id, now).await? else {
+                return answer(&provider, &browser, &Params::default(), None, now).await;
+            };
+            let is_ours = match (&farewell.browser, &browser.id) {
+                (None, _) => true,
+                (Some(bound), Some(this)) => bound.matches(&this.digest()),
+                (Some(_), None) => false,
+            };
+            let params = if is_ours { farewell.params.clone() } else { Params::default() };
+            answer(&provider, &browser, &params, is_ours.then_some((id, farewell)), now).await
+        }
+        _ => answer(&provider, &browser, &params, None, now).await,
+    }
+}
+
+/// A service's request by POST, which brings no cookies from another site, or the person's word on our own page.
+///
+/// # Errors
+/// A page: the form is not ours, a doubled parameter, or a store failed.
+pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
+    let now = provider.now();
+    let posted = request::posted(request, &provider.config).await;
+    let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let browser = Browser::of(&request.headers, &provider.config);
+    let Some(id) = params.get("logout").filter(|id| id.len() < 100) else {
+        let id = start(&provider, params, None, now).await?;
+        return Ok(see_other(&format!("{}?logout={}", provider.url(path::LOGOUT), id.expose()))?);
+    };
+    let id = InteractionId::received(id);
+    flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
+    let farewell = match farewells::take(&provider.ephemeral, &id).await? {
+        Taken::Fresh(farewell) => farewell,
+        Taken::Spent | Taken::Missing => {
+            return answer(&provider, &browser, &Params::default(), None, now).await;
+        }
+    };
+    let goodbye = read(&provider, &browser, &farewell.params, now).await?;
+    if params.get("action") == Some("stay") {
+        return Ok(stay(&provider, &goodbye));
+    }
+    end(&provider, goodbye, now).await
+}
+
+/// Ends the session, asks, or says that there is nothing to end.
+async fn answer(
+    provider: &Arc<Provider>,
+    browser: &Browser,
+    params: &Params,
+    waiting: Option<(InteractionId, Farewell)>,
+    now: NumericDate,
+) -> Result<Response, PageError> {
+    let goodbye = read(provider, browser, params, now).await?;
+    if goodbye.signed_in.is_none() || goodbye.is_about_this_session(provider) {
+        return end(provider, goodbye, now).await;
+    }
+    let (browser_id, is_new) = match &browser.id {
+        Some(id) => (id.clone(), false),
+        None => (BrowserId::from_random(&random::<32>()), true),
+    };
+    let bound = Some(browser_id.digest());
+    let id = match waiting {
+        Some((id, farewell)) if farewell.browser == bound => id,
+        Some((id, farewell)) => {
+            let mine = Farewell { browser: bound, ..farewell.clone() };
+            if farewells::bind(&provider.ephemeral, &id, &farewell, &mine).await? {
+                id
+            } else {
+                start(provider, Params::default(), Some(&browser_id), now).await?
+            }
+        }
+        None => start(provider, params.clone(), Some(&browser_id), now).await?,
+    };
+    let mut response = ask(provider, &goodbye, &browser_id, &id, now).await?;
+    if is_new {
+        response.headers_mut().append(header::SET_COOKIE, cookies::set_browser(&provider.config, &browser_id));
+    }
+    Ok(response)
+}
+
+async fn start(
+    provider: &Provider,
+    params: Params,
+    browser: Option<&BrowserId>,
+    now: NumericDate,
+) -> Result<InteractionId, PageError> {
+    let id = InteractionId::from_random(&random::<16>());
+    let farewell =
+        Farewell { params, browser: browser.map(BrowserId::digest), expires_at: now.plus(farewells::LIFETIME) };
+    farewells::start(&provider.ephemeral, &id, &farewell).await?;
+    Ok(id)
+}
+
+/// The page that asks.
+async fn ask(
+    provider: &Provider,
+    goodbye: &Goodbye,
+    browser_id: &BrowserId,
+    id: &InteractionId,
+    now: NumericDate,
+) -> Result<Response, PageError> {
+    let mut services = Vec::new();
+    let mut user_name = String::new();
+    if let Some((_, session, user)) = &goodbye.signed_in {
+        user.display_name().clone_into(&mut user_name);
+        for client_id in &session.clients {
+            if let Some(client) = provider.directory.client(client_id, now).await? {
+                services.push(client.display_name().to_owned());
+            }
+        }
+    }
+    let page = LogoutPage {
+        page: Chrome::new(&provider.config, "Sign out?"),
+        user_name,
+        doubt: goodbye.doubt.map(str::to_owned),
+        services,
+        logout: id.expose().to_owned(),
+        csrf: browser_id.form_token(id),
+    };
+    Ok(pages::render(StatusCode::OK, &page, false))
+}
+
+/// The page for somebody who changed their mind.
+fn stay(provider: &Provider, goodbye: &Goodbye) -> Response {
+    let page = SignedOutPage {
+        page: Chrome::new(&provider.config, "You are still signed in"),
+        heading: "You are still signed in".to_owned(),
+        doubt: None,
+        reached: Vec::new(),
+        not_reached: Vec::new(),
+        cannot_be_told: Vec::new(),
+        frames: Vec::new(),
+        leave: goodbye.way_back(),
+        goes_by_itself: false,
+    };
+    pages::render(StatusCode::OK, &page, false)
+}
+
+/// Ends the session, tells everybody, and lets the browser go where it may.
+async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Result<Response, PageError> {
+    let mut told: Vec<Told> = Vec::new();
+    let mut frames = Vec::new();
+    if let Some((id, session, _)) = &goodbye.signed_in {
+        told = logout::end_session(provider, id, session, now).await?.unwrap_or_default();
+        for Told { client, .. } in &told {
+            if let Some(uri) = &client.frontchannel_logout_uri {
+                let sid = session_for(client, session.handle, &provider.shared.pairwise_salt);
+                let url = frontchannel_url(uri, &provider.config.issuer, &sid);
+                frames.push(Frame { url, title: format!("Signing out of {}", client.display_name()) });
+            }
+        }
+    }
+    let mut response = match (&goodbye.leave, frames.is_empty()) {
+        (Some(leave), true) => see_other(&leave.url())?,
+        _ => signed_out(provider, &goodbye, &told, frames),
+    };
+    if goodbye.signed_in.is_some() {
+        response.headers_mut().append(header::SET_COOKIE, cookies::end_session(&provider.config));
+    }
+    Ok(response)
+}
+
+/// The page that says what happened.
+fn signed_out(provider: &Provider, goodbye: &Goodbye, told: &[Told], frames: Vec<Frame>) -> Response {
+    let names = |wanted: &[Outcome]| {
+        let fitting = told.iter().filter(|told| wanted.contains(&told.outcome));
+        fitting.map(|told| told.client.display_name().to_owned()).collect::<Vec<_>>()
+    };
+    let origins: Vec<String> = frames
+        .iter()
+        .filter_map(|frame| Some(url::Url::parse(&frame.url).ok()?.origin().ascii_serialization()))
+        .collect();
+    let leave = goodbye.leave.as_ref().map(|leave| Link {
+        url: leave.url(),
+        label: format!("Go back to {}", goodbye.client.as_ref().map_or("the service", |client| client.display_name())),
+    });
+    let page = SignedOutPage {
+        page: Chrome::new(&provider.config, "You are signed out"),
+        heading: "You are signed out".to_owned(),
+        doubt: goodbye.doubt.map(str::to_owned),
+        reached: names(&[Outcome::Reached, Outcome::ByFrame]),
+        not_reached: names(&[Outcome::NotReached]),
+        cannot_be_told: names(&[Outcome::CannotBeTold]),
+        goes_by_itself: leave.is_some(),
+        leave: leave.or_else(|| goodbye.way_back()),
+        frames,
+    };
+    let mut response = pages::render(StatusCode::OK, &page, false);
+    headers::allow_frames(response.headers_mut(), &origins);
+    response
+}

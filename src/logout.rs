@@ -1,0 +1,193 @@
+//! The end of a session: everything it issued is dead, and every service that holds it is told.
+//!
+//! Back-Channel Logout 1.0: a message for each service is written before anybody is told that it is over, tried at
+//! once, and then again in the background, also after a restart, until it arrives or a day has passed.
+
+use crate::protocol::claims::{session_for, subject_for};
+use crate::protocol::client::Client;
+use crate::protocol::grant::Session;
+use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, logout_token};
+use crate::protocol::secret::{Handle, SessionId};
+use crate::protocol::time::NumericDate;
+use crate::provider::{Provider, random};
+use crate::store::ephemeral::Taken;
+use crate::store::logout_outbox::{self, Message};
+use crate::store::{StoreError, sessions};
+use crate::tokens::LONGEST_ACCESS_TOKEN;
+use futures_util::StreamExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many messages are delivered at once.
+const AT_ONCE: usize = 16;
+/// How long a person waits for the first tries, at most.
+const PATIENCE: Duration = Duration::from_millis(2500);
+/// How often messages that are due are looked for.
+const ROUND: Duration = Duration::from_secs(5);
+/// Seconds until the next try, by how often it was tried.
+const PAUSES: [i64; 6] = [5, 15, 60, 300, 900, 3600];
+/// After so many seconds a message is given up.
+const GIVE_UP: i64 = 86_400;
+
+/// A service that held the session, and what became of telling it.
+#[derive(Clone)]
+pub struct Told {
+    /// The service.
+    pub client: Arc<Client>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of telling a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It knows.
+    Reached,
+    /// It does not answer; it is tried again in the background.
+    NotReached,
+    /// It has no address for that.
+    CannotBeTold,
+    /// The browser tells it, by a frame of the page.
+    ByFrame,
+}
+
+/// Ends a session: its cookie, its tokens, and what services remember. `None`: it had ended before.
+///
+/// # Errors
+/// A store failed.
+pub async fn end_session(
+    provider: &Arc<Provider>,
+    id: &SessionId,
+    session: &Session,
+    now: NumericDate,
+) -> Result<Option<Vec<Told>>, StoreError> {
+    // Whoever takes it tells the services, and nobody else does.
+    let taken = sessions::take(&provider.ephemeral, id).await?;
+    let current = match taken {
+        Taken::Fresh(current) => current,
+        Taken::Spent | Taken::Missing => return Ok(None),
+    };
+    sessions::end(&provider.ephemeral, session.handle, LONGEST_ACCESS_TOKEN).await?;
+    let mut told = Vec::new();
+    let mut messages = Vec::new();
+    for client_id in &current.clients {
+        let Some(client) = provider.directory.client(client_id, now).await? else { continue };
+        let outcome = if client.backchannel_logout_uri.is_some() {
+            let message = Handle(random());
+            logout_outbox::add(&provider.db, message, client_id, &current.sub, current.handle, now).await?;
+            messages.push((told.len(), message.text()));
+            Outcome::NotReached
+        } else if client.frontchannel_logout_uri.is_some() {
+            Outcome::ByFrame
+        } else {
+            Outcome::CannotBeTold
+        };
+        told.push(Told { client, outcome });
+    }
+    if !messages.is_empty() {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let everything = provider.clone();
+        // It goes on when the person does not wait for it.
+        tokio::spawn(async move {
+            futures_util::stream::iter(messages)
+                .for_each_concurrent(AT_ONCE, |(at, message)| {
+                    let (provider, sender) = (everything.clone(), sender.clone());
+                    async move {
+                        if deliver(&provider, &message).await {
+                            let _ = sender.send(at);
+                        }
+                    }
+                })
+                .await;
+        });
+        let _ = tokio::time::timeout(PATIENCE, async {
+            while let Some(at) = receiver.recv().await {
+                if let Some(told) = told.get_mut(at) {
+                    told.outcome = Outcome::Reached;
+                }
+            }
+        })
+        .await;
+    }
+    Ok(Some(told))
+}
+
+/// Tries a message once, if no other node does. Says whether it arrived.
+async fn deliver(provider: &Provider, id: &str) -> bool {
+    let now = provider.now();
+    let outcome = async {
+        let Some(message) = logout_outbox::lease(&provider.db, id, now).await? else { return Ok(false) };
+        attempt(provider, &message, now).await
+    }
+    .await;
+    outcome.unwrap_or_else(|error: StoreError| {
+        tracing::error!(%error, message = id, "a logout message could not be worked on; it is tried again");
+        false
+    })
+}
+
+async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Result<bool, StoreError> {
+    let Message { id, client_id, tries, .. } = message;
+    let client = provider.directory.client(client_id, now).await?;
+    let Some((client, uri)) = client.and_then(|client| client.backchannel_logout_uri.clone().map(|uri| (client, uri)))
+    else {
+        logout_outbox::given_up(&provider.db, id, "the client is gone or has no backchannel_logout_uri", now).await?;
+        return Ok(false);
+    };
+    let salt = &provider.shared.pairwise_salt;
+    let claims = logout_token(
+        &provider.config.issuer,
+        &client,
+        &subject_for(&client, &message.sub, salt),
+        &session_for(&client, message.session, salt),
+        &Handle(random()).text(),
+        now,
+    );
+    let sent = match provider.keys.sign(client.id_token_signed_response_alg, LOGOUT_TOKEN_TYPE, &claims, now) {
+        Ok(token) => provider.outbound.post_form(&uri, &[("logout_token", &token)]).await,
+        Err(error) => Err(error.to_string()),
+    };
+    let result = match sent {
+        // Section 2.8: 200, and 204 for frameworks that answer so.
+        Ok(status @ (200 | 204)) => {
+            logout_outbox::delivered(&provider.db, id, &status.to_string(), now).await?;
+            tracing::info!(client_id, tries, status, "a service was told of a sign-out");
+            return Ok(true);
+        }
+        Ok(status) => format!("it answered {status}"),
+        Err(reason) => reason,
+    };
+    if now.since(message.created_at) >= GIVE_UP {
+        tracing::error!(client_id, tries, result, "a service could not be told of a sign-out; given up");
+        logout_outbox::given_up(&provider.db, id, &result, now).await?;
+    } else {
+        let pause = usize::try_from(tries - 1).ok().and_then(|at| PAUSES.get(at)).unwrap_or(&PAUSES[PAUSES.len() - 1]);
+        tracing::warn!(client_id, tries, result, again_in = pause, "a service could not be told of a sign-out");
+        logout_outbox::failed(&provider.db, id, &result, now.plus(*pause)).await?;
+    }
+    Ok(false)
+}
+
+/// Delivers what is due, for as long as the provider runs.
+pub async fn keep_delivering(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(ROUND);
+    loop {
+        interval.tick().await;
+        deliver_due(&provider).await;
+    }
+}
+
+/// One round of it.
+pub async fn deliver_due(provider: &Arc<Provider>) {
+    let now = provider.now();
+    match logout_outbox::due(&provider.db, now).await {
+        Ok(due) => {
+            futures_util::stream::iter(due)
+                .for_each_concurrent(AT_ONCE, |id| async move {
+                    deliver(provider, &id).await;
+                })
+                .await;
+        }
+        Err(error) => tracing::warn!(%error, "logout messages could not be looked for; it is tried again"),
+    }
+}

@@ -1,0 +1,147 @@
+//! The request of a service to sign somebody out: [RP-Initiated Logout 1.0](https://openid.net/specs/openid-connect-rpinitiated-1_0.html),
+//! and the token that tells the other services: [Back-Channel Logout 1.0](https://openid.net/specs/openid-connect-backchannel-1_0.html).
+
+use crate::protocol::client::Client;
+use crate::protocol::params::Params;
+use crate::protocol::secret::Digest;
+use crate::protocol::time::NumericDate;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// The event of a logout token, [Back-Channel Logout 2.4](https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken).
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+/// The `typ` of a logout token.
+pub const LOGOUT_TOKEN_TYPE: &str = "logout+jwt";
+/// How long a logout token is good, in seconds: two minutes at most, says section 2.4.
+const LOGOUT_TOKEN_LIFETIME: i64 = 120;
+
+/// What a verified `id_token_hint` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// `aud`: whose token it was.
+    pub client_id: String,
+    /// `sub` as that client sees it.
+    pub subject: String,
+    /// `sid` as that client sees it.
+    pub sid: Option<String>,
+}
+
+impl Hint {
+    /// Reads the claims of an `id_token` of ours.
+    #[must_use]
+    pub fn of(claims: &Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some(Self { client_id: text("aud")?, subject: text("sub")?, sid: text("sid") })
+    }
+}
+
+/// Where a browser may go after a sign-out: an address that is proven to be the client's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaveAddress {
+    uri: String,
+    state: Option<String>,
+}
+
+impl LeaveAddress {
+    /// The address of a request, if it is registered for that client to the letter
+    /// ([section 3](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RedirectionAfterLogout)).
+    #[must_use]
+    pub fn of(client: &Client, params: &Params) -> Option<Self> {
+        let uri = params.get("post_logout_redirect_uri")?;
+        let is_registered = client.post_logout_redirect_uris.iter().any(|registered| registered == uri);
+        is_registered.then(|| Self { uri: uri.to_owned(), state: params.get("state").map(str::to_owned) })
+    }
+
+    /// The address with `state`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match &self.state {
+            None => self.uri.clone(),
+            Some(state) => {
+                let separator = if self.uri.contains('?') { '&' } else { '?' };
+                let mut query = form_urlencoded::Serializer::new(String::new());
+                query.append_pair("state", state);
+                format!("{}{separator}{}", self.uri, query.finish())
+            }
+        }
+    }
+}
+
+/// A sign-out that waits for a person's word, or for a GET that brings the cookies along.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Farewell {
+    /// The request as it came.
+    pub params: Params,
+    /// The digest of the browser's cookie that may answer it; `None`: the first that asks.
+    pub browser: Option<Digest>,
+    /// Until when.
+    pub expires_at: NumericDate,
+}
+
+/// The claims of a logout token. There is no `nonce`, so that it is never taken for an `id_token`.
+#[must_use]
+pub fn logout_token(
+    issuer: &str,
+    client: &Client,
+    subject: &str,
+    sid: &str,
+    jti: &str,
+    now: NumericDate,
+) -> Map<String, Value> {
+    let mut claims = Map::new();
+    claims.insert("iss".into(), json!(issuer));
+    claims.insert("aud".into(), json!(client.client_id));
+    claims.insert("iat".into(), json!(now));
+    claims.insert("exp".into(), json!(now.plus(LOGOUT_TOKEN_LIFETIME)));
+    claims.insert("jti".into(), json!(jti));
+    claims.insert("sub".into(), json!(subject));
+    claims.insert("sid".into(), json!(sid));
+    claims.insert("events".into(), json!({ EVENT: {} }));
+    claims
+}
+
+/// The address of a client's front-channel logout page with `iss` and `sid`
+/// ([Front-Channel Logout 2](https://openid.net/specs/openid-connect-frontchannel-1_0.html#RPLogout)).
+#[must_use]
+pub fn frontchannel_url(uri: &str, issuer: &str, sid: &str) -> String {
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("iss", issuer).append_pair("sid", sid);
+    format!("{uri}{separator}{}", query.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        Client {
+            post_logout_redirect_uris: vec!["https://a.example/out?x=1".into(), "https://a.example/out".into()],
+            ..Client::new("a")
+        }
+    }
+
+    #[test]
+    fn only_a_registered_address_can_be_gone_to() {
+        let of = |query: &str| LeaveAddress::of(&client(), &Params::parse(query).unwrap()).map(|address| address.url());
+        assert_eq!(of("post_logout_redirect_uri=https://a.example/out").as_deref(), Some("https://a.example/out"));
+        let with_state = of("post_logout_redirect_uri=https://a.example/out?x%3D1&state=a%26b");
+        assert_eq!(with_state.as_deref(), Some("https://a.example/out?x=1&state=a%26b"));
+        for bad in [
+            "https://a.example/out/",
+            "https://a.example/out?foo=bar",
+            "https://evil.example/",
+            "https://a.example/out%23",
+        ] {
+            assert_eq!(of(&format!("post_logout_redirect_uri={bad}")), None, "{bad}");
+        }
+        assert_eq!(of("state=x"), None);
+    }
+
+    #[test]
+    fn a_logout_token_has_an_event_and_no_nonce() {
+        let claims = logout_token("https://id.example", &client(), "u", "s", "j", NumericDate(100));
+        assert_eq!(claims["events"], json!({EVENT: {}}));
+        assert_eq!((claims["exp"].as_i64(), claims.contains_key("nonce")), (Some(220), false));
+    }
+}

@@ -1,0 +1,135 @@
+//! Logout messages on their way: written with the sign-out, leased to one node at a time, tried until they arrive.
+
+use crate::protocol::secret::Handle;
+use crate::protocol::time::NumericDate;
+use crate::store::StoreError;
+use crate::store::db::Db;
+
+const ADD: &str = "INSERT INTO logout_outbox (message_id, client_id, sub, session, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
+const DUE: &str = "SELECT message_id FROM logout_outbox WHERE due_at <= $1 AND delivered_at IS NULL AND given_up_at IS NULL \
+     ORDER BY due_at LIMIT 64";
+const LEASE: &str = "UPDATE logout_outbox SET due_at = $3, tries = tries + 1 \
+     WHERE message_id = $1 AND due_at <= $2 AND delivered_at IS NULL AND given_up_at IS NULL \
+     RETURNING message_id, client_id, sub, session, created_at, tries";
+const DELIVERED: &str = "UPDATE logout_outbox SET delivered_at = $2, last_result = $3 WHERE message_id = $1";
+const FAILED: &str = "UPDATE logout_outbox SET due_at = $2, last_result = $3 WHERE message_id = $1";
+const GIVEN_UP: &str = "UPDATE logout_outbox SET given_up_at = $2, last_result = $3 WHERE message_id = $1";
+const SWEEP: &str = "DELETE FROM logout_outbox WHERE created_at <= $1";
+
+/// How long a message may take before another node tries it, in seconds.
+const LEASE_SECONDS: i64 = 30;
+/// How long messages are kept, in seconds.
+const KEPT: i64 = 30 * 86_400;
+
+/// A message that this node delivers now.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its name.
+    pub id: String,
+    /// Whom it is for.
+    pub client_id: String,
+    /// Who was signed out: the local `sub`.
+    pub sub: String,
+    /// The session that ended.
+    pub session: Handle,
+    /// When it ended.
+    pub created_at: NumericDate,
+    /// How often it was tried, this time included.
+    pub tries: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    message_id: String,
+    client_id: String,
+    sub: String,
+    session: String,
+    created_at: i64,
+    tries: i64,
+}
+
+/// Writes a message.
+///
+/// # Errors
+/// The database failed.
+pub async fn add(
+    db: &Db,
+    id: Handle,
+    client_id: &str,
+    sub: &str,
+    session: Handle,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    sqlx::query(ADD)
+        .bind(id.text())
+        .bind(client_id)
+        .bind(sub)
+        .bind(session.text())
+        .bind(now.0)
+        .execute(db.statement())
+        .await?;
+    Ok(())
+}
+
+/// The names of messages that are due.
+///
+/// # Errors
+/// The database failed.
+pub async fn due(db: &Db, now: NumericDate) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(DUE).bind(now.0).fetch_all(db.statement()).await?)
+}
+
+/// Takes a message for this node, if no other has it.
+///
+/// # Errors
+/// The database failed.
+pub async fn lease(db: &Db, id: &str, now: NumericDate) -> Result<Option<Message>, StoreError> {
+    let leased: Vec<Row> =
+        sqlx::query_as(LEASE).bind(id).bind(now.0).bind(now.plus(LEASE_SECONDS).0).fetch_all(db.statement()).await?;
+    Ok(leased.into_iter().next().and_then(|row| {
+        Some(Message {
+            id: row.message_id,
+            client_id: row.client_id,
+            sub: row.sub,
+            session: Handle::parse(&row.session)?,
+            created_at: NumericDate(row.created_at),
+            tries: row.tries,
+        })
+    }))
+}
+
+/// Notes that a message arrived.
+///
+/// # Errors
+/// The database failed.
+pub async fn delivered(db: &Db, id: &str, result: &str, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(DELIVERED).bind(id).bind(now.0).bind(result).execute(db.statement()).await?;
+    Ok(())
+}
+
+/// Notes that it did not, and when it is tried again.
+///
+/// # Errors
+/// The database failed.
+pub async fn failed(db: &Db, id: &str, result: &str, again_at: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(FAILED).bind(id).bind(again_at.0).bind(result).execute(db.statement()).await?;
+    Ok(())
+}
+
+/// Notes that it is not tried again.
+///
+/// # Errors
+/// The database failed.
+pub async fn given_up(db: &Db, id: &str, result: &str, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(GIVEN_UP).bind(id).bind(now.0).bind(result).execute(db.statement()).await?;
+    Ok(())
+}
+
+/// Forgets messages of long ago.
+///
+/// # Errors
+/// The database failed.
+pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(SWEEP).bind(now.plus(-KEPT).0).execute(db.statement()).await?;
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! OpenID Connect Back-Channel Logout 1.0 and Front-Channel Logout 1.0.
+
+use crate::support::listener::LogoutListener;
+use crate::support::provider::PASSWORD;
+use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};
+use hallpass::logout::deliver_due;
+use serde_json::json;
+
+async fn ready(services: &[(&str, &LogoutListener)]) -> (TestProvider, Vec<TestClient>, UserAgent) {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let mut clients = Vec::new();
+    for (id, listener) in services {
+        let client = NewClient::new(id).with("consent", "skip").with("backchannel_logout_uri", &listener.uri);
+        let client = provider.add(client).await;
+        let _ = provider.tokens(&browser, &client).await;
+        clients.push(client);
+    }
+    (provider, clients, browser)
+}
+
+async fn sign_out(provider: &TestProvider, browser: &UserAgent) -> crate::support::Page {
+    let page = browser.get(&provider.url("/logout")).await;
+    browser.submit(page.form("form"), Some(("action", "sign_out"))).await
+}
+
+/// Back-Channel 2.1, Front-Channel 3; OIDC Core `sid`.
+#[tokio::test]
+async fn discovery_says_that_it_is_supported() {
+    let provider = TestProvider::start().await;
+    let metadata = provider.get("/.well-known/openid-configuration", &[]).await.ok().json();
+    for member in [
+        "backchannel_logout_supported",
+        "backchannel_logout_session_supported",
+        "frontchannel_logout_supported",
+        "frontchannel_logout_session_supported",
+    ] {
+        assert_eq!(metadata[member], true, "{member}");
+    }
+    assert!(metadata["claims_supported"].as_array().unwrap().contains(&json!("sid")));
+}
+
+/// 2.4, 2.5: what the token says, and who gets one.
+#[tokio::test]
+async fn every_service_of_the_session_is_told_by_a_signed_token() {
+    let (one, two) = (LogoutListener::start().await, LogoutListener::start().await);
+    let stranger = LogoutListener::start().await;
+    let (provider, clients, browser) = ready(&[("one", &one), ("two", &two)]).await;
+    let unused = NewClient::new("unused").with("backchannel_logout_uri", &stranger.uri);
+    let _ = provider.add(unused).await;
+    let sid = claims_of(&provider.tokens(&browser, &clients[0]).await.text("id_token"))["sid"].clone();
+    let page = sign_out(&provider, &browser).await;
+    assert!(page.text().contains("You were signed out of these services too"), "{page}");
+    assert!(page.text().contains("The one service") && page.text().contains("The two service"), "{page}");
+    let mut jtis = std::collections::HashSet::new();
+    for (listener, id) in [(&one, "one"), (&two, "two")] {
+        let tokens = listener.tokens();
+        assert_eq!(tokens.len(), 1);
+        assert_eq!(header_of(&tokens[0])["typ"], "logout+jwt");
+        assert_eq!(header_of(&tokens[0])["alg"], "RS256");
+        let claims = claims_of(&tokens[0]);
+        assert_eq!((claims["iss"].as_str(), claims["aud"].as_str()), (Some(provider.issuer.as_str()), Some(id)));
+        assert_eq!((claims["sub"].as_str(), &claims["sid"]), (Some("alice-sub"), &sid));
+        assert_eq!(claims["events"], json!({"http://schemas.openid.net/event/backchannel-logout": {}}));
+        assert!(claims.get("nonce").is_none());
+        let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+        assert!((1..=120).contains(&life));
+        assert!(jtis.insert(claims["jti"].as_str().unwrap().to_owned()));
+        let jwks = provider.get("/jwks", &[]).await.ok().json();
+        assert!(jwks["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header_of(&tokens[0])["kid"]));
+    }
+    assert!(stranger.tokens().is_empty());
+}
+
+/// A logout token opens nothing.
+#[tokio::test]
+async fn a_logout_token_is_no_id_token() {
+    let one = LogoutListener::start().await;
+    let (provider, clients, browser) = ready(&[("one", &one)]).await;
+    let _ = sign_out(&provider, &browser).await;
+    let token = one.wait_for(1).await.remove(0);
+    let page = Authorization::of(&clients[0]).with("id_token_hint", &token).open(&provider, &browser).await;
+    assert_eq!(crate::support::Answer::of(&page, &clients[0].redirect_uri).error(), "invalid_request");
+    assert_eq!(provider.userinfo(&token).await.error().0, 401);
+}
+
+/// 2.8 and the design: slow, down, and back again: told to the person, tried again, delivered in the end.
+#[tokio::test]
+async fn a_service_that_is_down_is_told_when_it_is_back() {
+    let (one, two) = (LogoutListener::start().await, LogoutListener::start().await);
+    let (provider, _, browser) = ready(&[("one", &one), ("two", &two)]).await;
+    one.answer(500);
+    let page = sign_out(&provider, &browser).await;
+    assert!(page.text().contains("could not be reached yet") && page.text().contains("The one service"), "{page}");
+    assert_eq!(two.tokens().len(), 1);
+    let rows =
+        provider.rows("SELECT client_id, tries, last_result, delivered_at FROM logout_outbox ORDER BY client_id").await;
+    assert_eq!(rows[0][..3], [Some("one".into()), Some("1".into()), Some("it answered 500".into())]);
+    assert!(rows[0][3].is_none() && rows[1][3].is_some());
+    // Not before its time.
+    deliver_due(&provider.provider).await;
+    assert_eq!(one.tokens().len(), 1);
+    provider.travel(6);
+    deliver_due(&provider.provider).await;
+    assert_eq!(one.tokens().len(), 2);
+    one.answer(204);
+    provider.travel(20);
+    deliver_due(&provider.provider).await;
+    let tokens = one.tokens();
+    assert_eq!(tokens.len(), 3);
+    // Signed anew each time, so that it is never too old.
+    assert!(claims_of(&tokens[2])["iat"].as_i64() > claims_of(&tokens[0])["iat"].as_i64());
+    assert_ne!(claims_of(&tokens[2])["jti"], claims_of(&tokens[0])["jti"]);
+    provider.travel(100_000);
+    deliver_due(&provider.provider).await;
+    assert_eq!(one.tokens().len(), 3, "what was delivered is not sent again");
+    assert_eq!(two.tokens().len(), 1);
+}
+
+/// After a day it is given up, and the operator can see it.
+#[tokio::test]
+async fn after_a_day_it_is_given_up() {
+    let one = LogoutListener::start().await;
+    let (provider, _, browser) = ready(&[("one", &one)]).await;
+    one.answer(400);
+    let _ = sign_out(&provider, &browser).await;
+    provider.travel(86_400);
+    deliver_due(&provider.provider).await;
+    provider.travel(86_400);
+    deliver_due(&provider.provider).await;
+    assert_eq!(one.tokens().len(), 2);
+    let rows = provider.rows("SELECT last_result, given_up_at, delivered_at FROM logout_outbox").await;
+    assert!(
+        rows[0][0].as_deref() == Some("it answered 400") && rows[0][1].is_some() && rows[0][2].is_none(),
+        "{rows:?}"
+    );
+}
+
+/// It survives a restart: whatever node comes next delivers it, and two nodes deliver it once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_message_is_delivered_once_by_whichever_node() {
+    let one = LogoutListener::start().await;
+    let (provider, _, browser) = ready(&[("one", &one)]).await;
+    one.answer(503);
+    let _ = sign_out(&provider, &browser).await;
+    assert_eq!(one.tokens().len(), 1);
+    one.answer(200);
+    provider.travel(6);
+    if crate::support::stores() == crate::support::Stores::Servers {
+        let second = provider.second_node().await;
+        tokio::join!(deliver_due(&provider.provider), deliver_due(&second.provider), deliver_due(&provider.provider));
+    } else {
+        tokio::join!(deliver_due(&provider.provider), deliver_due(&provider.provider));
+    }
+    assert_eq!(one.tokens().len(), 2);
+}
+
+/// A slow service does not hold the person up for long.
+#[tokio::test]
+async fn a_slow_service_does_not_hold_the_person_up() {
+    let (slow, quick) = (LogoutListener::start().await, LogoutListener::start().await);
+    let (provider, _, browser) = ready(&[("slow", &slow), ("quick", &quick)]).await;
+    slow.answer(0);
+    let page = tokio::time::timeout(std::time::Duration::from_secs(8), sign_out(&provider, &browser)).await.unwrap();
+    assert!(page.text().contains("could not be reached yet") && page.text().contains("The slow service"), "{page}");
+    assert!(page.text().contains("The quick service"), "{page}");
+}
+
+/// RP-Initiated 3: the redirect comes after the notifications.
+#[tokio::test]
+async fn the_redirect_comes_after_the_notifications() {
+    let one = LogoutListener::start().await;
+    let (provider, clients, browser) = ready(&[("one", &one)]).await;
+    provider.sql("INSERT INTO client_post_logout_redirect_uris VALUES ('one', 'https://one.example/out')").await;
+    provider.travel(10);
+    let hint = provider.tokens(&browser, &clients[0]).await.text("id_token");
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", "https://one.example/out")])
+        .finish();
+    let page = browser.cross_site_get(&format!("{}?{query}", provider.url("/logout"))).await;
+    assert_eq!(page.location().unwrap().as_str(), "https://one.example/out");
+    assert_eq!(one.tokens().len(), 1);
+}
+
+/// Somebody else signs in with the same browser: the first one's session ends for every service.
+#[tokio::test]
+async fn another_persons_sign_in_ends_the_session_before() {
+    let one = LogoutListener::start().await;
+    let (provider, clients, browser) = ready(&[("one", &one)]).await;
+    provider.add_user(NewUser::named("bob")).await;
+    let page = Authorization::of(&clients[0]).with("prompt", "login").open(&provider, &browser).await;
+    let _ = provider.type_in(&browser, &page, "bob", PASSWORD).await;
+    let tokens = one.wait_for(1).await;
+    assert_eq!(claims_of(&tokens[0])["sub"], "alice-sub");
+    // The same person signing in again keeps the session, and tells nobody.
+    let page = Authorization::of(&clients[0]).with("prompt", "login").open(&provider, &browser).await;
+    let _ = provider.type_in(&browser, &page, "bob", PASSWORD).await;
+    assert_eq!(one.tokens().len(), 1);
+    let _ = sign_out(&provider, &browser).await;
+    assert_eq!(claims_of(&one.wait_for(2).await[1])["sub"], "bob-sub");
+}
+
+/// Many tabs at once: every service that got a code is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_service_is_forgotten_when_many_tabs_are_opened_at_once() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let listener = LogoutListener::start().await;
+    let first = provider.client("first").await;
+    let browser = UserAgent::new();
+    let _ = provider.sign_in(&browser, &first).await;
+    let mut clients = Vec::new();
+    for number in 0..8 {
+        let client =
+            NewClient::new(&format!("c{number}")).with("consent", "skip").with("backchannel_logout_uri", &listener.uri);
+        clients.push(provider.add(client).await);
+    }
+    let tabs = clients.iter().map(|client| provider.sign_in(&browser, client));
+    let answers = futures_util::future::join_all(tabs).await;
+    assert!(answers.iter().all(|answer| !answer.code().is_empty()));
+    let page = sign_out(&provider, &browser).await;
+    let tokens = listener.wait_for(8).await;
+    let told: std::collections::HashSet<String> =
+        tokens.iter().map(|token| claims_of(token)["aud"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(told.len(), 8);
+    // A service without an address is named, so that the person can sign out there.
+    assert!(
+        page.text().contains("which cannot be told from here") && page.text().contains("The first service"),
+        "{page}"
+    );
+}
+
+/// Pairwise clients of different sectors cannot compare what they are told.
+#[tokio::test]
+async fn a_pairwise_client_is_told_its_own_names() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let listener = LogoutListener::start().await;
+    let browser = UserAgent::new();
+    let client = NewClient::new("pair").with("consent", "skip").with("subject_type", "pairwise");
+    let client = provider.add(client.with("backchannel_logout_uri", &listener.uri)).await;
+    let id_token = claims_of(&provider.tokens(&browser, &client).await.text("id_token"));
+    let _ = sign_out(&provider, &browser).await;
+    let claims = claims_of(&listener.wait_for(1).await[0]);
+    assert_eq!((&claims["sub"], &claims["sid"]), (&id_token["sub"], &id_token["sid"]));
+    assert_ne!(claims["sub"], "alice-sub");
+}
+
+/// Front-Channel 2, 3: a frame for each service with `iss` and `sid`, allowed by the policy, and then on.
+#[tokio::test]
+async fn a_front_channel_service_is_loaded_in_a_frame() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let client = NewClient::new("front").with("consent", "skip").leaving_to("https://front.example/out");
+    let client = provider.add(client.with("frontchannel_logout_uri", "https://front.example/logout?y=1")).await;
+    let hint = provider.tokens(&browser, &client).await.text("id_token");
+    let sid = claims_of(&hint)["sid"].as_str().unwrap().to_owned();
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([
+            ("id_token_hint", hint.as_str()),
+            ("post_logout_redirect_uri", "https://front.example/out"),
+            ("state", "s"),
+        ])
+        .finish();
+    let page = browser.cross_site_get(&format!("{}?{query}", provider.url("/logout"))).await;
+    assert_eq!(page.status, 200, "{page}");
+    let issuer: String = url::form_urlencoded::byte_serialize(provider.issuer.as_bytes()).collect();
+    assert!(
+        page.body.contains(&format!("src=\"https://front.example/logout?y=1&#38;iss={issuer}&#38;sid={sid}\"")),
+        "{}",
+        page.body
+    );
+    assert!(page.header("content-security-policy").unwrap().ends_with("; frame-src https://front.example"));
+    assert!(page.body.contains("content=\"3; url=https://front.example/out?state=s\""), "{}", page.body);
+    assert_eq!(page.texts("a.button"), ["Go back to The front service"]);
+}
