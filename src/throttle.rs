@@ -27,8 +27,6 @@ pub const PER_ACCOUNT: i64 = 30;
 const SLOWNESS: Duration = Duration::from_secs(3);
 /// How many may wait so at once.
 const MOST_WAITING: usize = 256;
-/// How long a browser stays known to an account, in seconds.
-const KNOWN: i64 = 90 * 86_400;
 
 /// Seconds in which failed client authentications are counted.
 pub const CLIENT_WINDOW: i64 = 300;
@@ -96,7 +94,6 @@ impl Throttle {
 pub struct Attempt {
     own: String,
     shared: Vec<String>,
-    known: Option<String>,
     /// Whether it has to wait first (`Throttle::slow`): its account is attacked from many networks.
     pub is_slowed: bool,
 }
@@ -112,7 +109,8 @@ pub fn account(found: Option<&str>, typed: &str) -> String {
     format!("nobody-{}", number % UNKNOWN_NAMES)
 }
 
-/// Counts a sign-in that is about to be checked; one trip.
+/// Counts a sign-in that is about to be checked; one trip. `is_known`: the browser has proven that somebody signed in to
+/// this account with it before.
 ///
 /// # Errors
 /// `Later` at a hard limit.
@@ -121,15 +119,14 @@ pub async fn sign_in(
     account: &str,
     network: Network,
     browser: &BrowserId,
+    is_known: bool,
 ) -> Result<Attempt, Stopped> {
     let ephemeral = &provider.ephemeral;
     let browser = browser.digest();
-    let known_key = format!("known:{account}:{}", &browser.as_str()[..22]);
     let with_browser = format!("fail:b:{account}:{}", &browser.as_str()[..22]);
     let with_network = format!("fail:an:{account}:{network}");
     let (of_network, of_account) = (format!("fail:n:{network}"), format!("fail:a:{account}"));
-    let (known, by_browser, by_both, by_network, by_account) = tokio::try_join!(
-        ephemeral.get::<u8>(&known_key),
+    let (by_browser, by_both, by_network, by_account) = tokio::try_join!(
         ephemeral.count(&with_browser, SIGN_IN_WINDOW),
         ephemeral.count(&with_network, SIGN_IN_WINDOW),
         ephemeral.count(&of_network, SIGN_IN_WINDOW),
@@ -139,10 +136,9 @@ pub async fn sign_in(
         own: with_browser,
         // The owner's success must not clear what others in the same network did.
         shared: vec![with_network, of_network, of_account],
-        known: Some(known_key),
-        is_slowed: known.is_none() && by_account.count > PER_ACCOUNT,
+        is_slowed: !is_known && by_account.count > PER_ACCOUNT,
     };
-    let hard = if known.is_some() {
+    let hard = if is_known {
         [Some((by_browser, PER_ACCOUNT_AND_NETWORK)), None]
     } else {
         [Some((by_both, PER_ACCOUNT_AND_NETWORK)), Some((by_network, PER_NETWORK))]
@@ -168,23 +164,17 @@ pub async fn client(provider: &Provider, client: &Client, network: Network) -> R
     if counted.count > PER_CLIENT_AND_NETWORK {
         return Err(Stopped::Later(Later { seconds: counted.ends_in.max(1) }));
     }
-    Ok(Attempt { own, shared: Vec::new(), known: None, is_slowed: false })
+    Ok(Attempt { own, shared: Vec::new(), is_slowed: false })
 }
 
 impl Attempt {
-    /// Takes the count back: it was no failure. The browser is known to the account from now on.
+    /// Takes the count back: it was no failure.
     ///
     /// # Errors
     /// A store failed.
     pub async fn succeeded(self, ephemeral: &Ephemeral) -> Result<(), StoreError> {
         let shared = futures_util::future::try_join_all(self.shared.iter().map(|key| ephemeral.uncount(key)));
-        let known = async {
-            match &self.known {
-                Some(key) => ephemeral.put(key, &1_u8, KNOWN).await,
-                None => Ok(()),
-            }
-        };
-        tokio::try_join!(ephemeral.delete(&self.own), shared, known)?;
+        tokio::try_join!(ephemeral.delete(&self.own), shared)?;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use crate::protocol::claims::User;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
 use crate::protocol::response::Prompt;
-use crate::protocol::secret::{Handle, Password};
+use crate::protocol::secret::{BrowserId, Handle, Password};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::{interactions, sessions, users};
@@ -109,6 +109,11 @@ fn must_prove(flow: &Flow) -> bool {
     flow.request.prompt.has(Prompt::Login) || flow.request.max_age.is_some()
 }
 
+/// What shows that this browser is known to that person.
+fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String {
+    browser_id.known_to(&user.sub, &user.credential(), &provider.shared.pairwise_salt)
+}
+
 /// What typing a name and a password came to.
 enum Proof {
     /// It is this person.
@@ -133,7 +138,8 @@ async fn prove(
     let found = if is_plausible { users::find_by_login(&provider.db, typed).await? } else { None };
     let account = throttle::account(found.as_ref().map(|user| user.sub.as_str()), typed);
     let mut turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
-    let attempt = match throttle::sign_in(provider, &account, network, browser_id).await {
+    let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, browser_id, user)));
+    let attempt = match throttle::sign_in(provider, &account, network, browser_id, is_known).await {
         Ok(attempt) => attempt,
         Err(Stopped::Later(later)) => return Ok(Proof::Later(later)),
         Err(Stopped::Fault(error)) => return Err(error.into()),
@@ -189,6 +195,7 @@ async fn sign_in(
     };
     let session_id = flow::new_session_id();
     let here = SignedIn { sub: user.sub.clone(), session: handle };
+    let known = browser.id.as_ref().map(|id| known_tag(provider, id, &user)).unwrap_or_default();
     provider.directory.know_user(user, now);
     tokio::try_join!(
         async { Ok(sessions::start(&provider.ephemeral, &session_id, &session, now).await?) },
@@ -206,6 +213,8 @@ async fn sign_in(
     if let Some(browser_id) = &browser.id {
         // It stays, so that nobody else's failures slow this person down here.
         response.headers_mut().append(header::SET_COOKIE, cookies::keep_browser(&provider.config, browser_id));
+        let known = cookies::set_known(&provider.config, &browser.known, &known);
+        response.headers_mut().append(header::SET_COOKIE, known);
     }
     Ok(response)
 }

@@ -159,6 +159,15 @@ impl BrowserId {
     pub fn form_token(&self, interaction: &InteractionId) -> String {
         Digest::of(&["form", self.expose(), interaction.expose()]).0
     }
+
+    /// What proves to us that somebody signed in to this account with this browser: bound to both and to the password
+    /// as it was (`credential`), made with a secret of ours, and saying nothing to anybody else.
+    #[must_use]
+    pub fn known_to(&self, sub: &str, credential: &str, secret: &str) -> String {
+        let mut tag = Digest::of(&["known", secret, self.expose(), sub, credential]).0;
+        tag.truncate(22);
+        tag
+    }
 }
 
 /// A random handle of 128 bits that names a grant or a session inside the stores; not a secret.

@@ -10,7 +10,6 @@
 //! | `interaction:{digest of id}` | `Interaction`; a tombstone once taken | `interactions.rs` | interaction lifetime + an hour |
 //! | `farewell:{digest of id}` | `Farewell`; a tombstone once taken | `farewells.rs` | half an hour |
 //! | `fail:{a, an, n, b, c}:{account, network, browser or client}` | count | `throttle.rs` | the window |
-//! | `known:{account}:{browser}` | `1`: signed in here before | `throttle.rs` | 90 days |
 //!
 //! Keys hold digests or handles, never a secret, behind a prefix made of the issuer. Every record carries its own
 //! `expires_at`, which the reader checks against the provider's clock; the store's own expiry is housekeeping.

@@ -1,4 +1,4 @@
-//! The two cookies of the provider: who is signed in, and which browser this is.
+//! The cookies of the provider: who is signed in, which browser this is, and which accounts it is known to.
 //!
 //! On https they carry the `__Host-` prefix. Cookies ignore ports, so the names end with a short hash of the
 //! issuer and two providers on one host do not mix. They hold random handles only.
@@ -15,11 +15,19 @@ pub struct Browser {
     pub id: Option<BrowserId>,
     /// The session.
     pub session: Option<SessionId>,
+    /// Proofs that somebody signed in with this browser before, `BrowserId::known_to`.
+    pub known: Vec<String>,
 }
+
+/// The longest value that is read, in bytes.
+const MAX_VALUE: usize = 200;
+/// To how many accounts a browser can be known.
+const MOST_KNOWN: usize = 8;
 
 enum Name {
     Browser,
     Session,
+    Known,
 }
 
 fn name(config: &Config, which: &Name) -> String {
@@ -27,6 +35,7 @@ fn name(config: &Config, which: &Name) -> String {
     let word = match which {
         Name::Browser => "browser",
         Name::Session => "session",
+        Name::Known => "known",
     };
     format!("{prefix}hallpass_{word}_{}", &Digest::of(&["cookie", &config.issuer]).as_str()[..8])
 }
@@ -46,11 +55,12 @@ impl Browser {
                 .filter(|cookie| cookie.name() == wanted)
                 .map(|cookie| cookie.value().to_owned());
             let first = found.next()?;
-            (found.next().is_none() && first.starts_with(prefix) && first.len() < 100).then_some(first)
+            (found.next().is_none() && first.starts_with(prefix) && first.len() < MAX_VALUE).then_some(first)
         };
         Self {
             id: value(Name::Browser, BrowserId::PREFIX).map(BrowserId::received),
             session: value(Name::Session, SessionId::PREFIX).map(SessionId::received),
+            known: value(Name::Known, "").map(|tags| tags.split('.').map(str::to_owned).collect()).unwrap_or_default(),
         }
     }
 }
@@ -81,6 +91,14 @@ pub fn set_browser(config: &Config, id: &BrowserId) -> HeaderValue {
 #[must_use]
 pub fn keep_browser(config: &Config, id: &BrowserId) -> HeaderValue {
     set(config, &Name::Browser, id.expose(), Some(BROWSER_DAYS))
+}
+
+/// The header that remembers that the browser is known to one more account.
+#[must_use]
+pub fn set_known(config: &Config, known: &[String], tag: &str) -> HeaderValue {
+    let others = known.iter().map(String::as_str).filter(|other| *other != tag && other.len() == tag.len());
+    let tags: Vec<&str> = std::iter::once(tag).chain(others).take(MOST_KNOWN).collect();
+    set(config, &Name::Known, &tags.join("."), Some(BROWSER_DAYS))
 }
 
 /// The header that signs out.
