@@ -8,6 +8,7 @@ use crate::store::ephemeral::Counted;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
+use ::redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use ::redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use ::redis::{Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, RedisResult, cmd};
 use secrecy::{ExposeSecret, SecretString};
@@ -67,10 +68,8 @@ impl Redis {
     async fn check(&self) -> Result<(), StoreError> {
         let mut info_command = cmd("INFO");
         info_command.arg("server");
-        // A cluster answers with a map of its nodes, and every node is asked the same.
-        let info =
-            self.run::<::redis::Value>(&info_command).await.map(|value| format!("{value:?}")).unwrap_or_default();
-        if let Some(version) = info.split("redis_version:").nth(1) {
+        let info = self.ask_every_node(&info_command).await.unwrap_or_default();
+        for version in info.split("redis_version:").skip(1) {
             let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
             let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
             if found < LEAST_VERSION {
@@ -82,22 +81,30 @@ impl Redis {
         }
         let mut policy_command = cmd("CONFIG");
         policy_command.arg("GET").arg("maxmemory-policy");
-        match self.run::<::redis::Value>(&policy_command).await.map(|value| format!("{value:?}")) {
-            Ok(policy) if policy.contains("noeviction") => {}
-            Ok(policy)
-                if policy.contains("lru")
-                    || policy.contains("lfu")
-                    || policy.contains("random")
-                    || policy.contains("ttl") =>
-            {
+        match self.ask_every_node(&policy_command).await {
+            // One node of a cluster is enough.
+            Ok(policies) if ["lru", "lfu", "random", "ttl"].iter().any(|evicting| policies.contains(evicting)) => {
                 return Err(StoreError::File(
                     "Redis may evict live sign-ins and the tombstones of used codes when its memory is full.\n  Mend: set maxmemory-policy noeviction"
                         .into(),
                 ));
             }
+            Ok(policies) if policies.contains("noeviction") => {}
             _ => tracing::warn!("Redis does not tell its maxmemory-policy; make sure that it is noeviction"),
         }
         Ok(())
+    }
+
+    /// What the server says, or every node of a cluster; `run` would ask one of them at random.
+    async fn ask_every_node(&self, command: &Cmd) -> RedisResult<String> {
+        let answer = match &self.link {
+            Link::Cluster(cluster) => {
+                let every_node = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllNodes, None));
+                cluster.clone().route_command(command.clone(), every_node).await?
+            }
+            Link::Server(_) | Link::Sentinel(_) => self.run::<::redis::Value>(command).await?,
+        };
+        Ok(format!("{answer:?}"))
     }
 
     /// The drivers' futures are large, and a request joins several: each is put aside.
