@@ -20,8 +20,11 @@ macro_rules! select {
 }
 
 const FIND: &str = select!("sub = $1");
-// Three are enough to know that an e-mail address is not unique.
-const FIND_BY_LOGIN: &str = select!("LOWER(username) = LOWER($1) OR LOWER(email) = LOWER($1) LIMIT 3");
+// Three are enough to know that an e-mail address is not unique; whose user name it is must be among them.
+const FIND_BY_LOGIN: &str = select!(
+    "LOWER(username) = LOWER($1) OR LOWER(email) = LOWER($1) \
+     ORDER BY CASE WHEN LOWER(username) = LOWER($1) THEN 0 ELSE 1 END LIMIT 3"
+);
 const INSERT: &str = "INSERT INTO users (sub, username, email, name, password_hash, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
 
 #[derive(sqlx::FromRow)]
