@@ -6,8 +6,11 @@ use crate::store::StoreError;
 use crate::store::db::Db;
 
 const FIND: &str = "SELECT scope FROM consents WHERE sub = $1 AND client_id = $2";
-const UPSERT: &str = "INSERT INTO consents (sub, client_id, scope, granted_at) VALUES ($1, $2, $3, $4) \
-     ON CONFLICT (sub, client_id) DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at";
+// Also where nothing changes it is an update, which holds the row until the transaction ends: what another tab adds
+// meanwhile waits, and is not lost.
+const HOLD: &str = "INSERT INTO consents (sub, client_id, scope, granted_at) VALUES ($1, $2, '', $3) \
+     ON CONFLICT (sub, client_id) DO UPDATE SET granted_at = excluded.granted_at RETURNING scope";
+const WIDEN: &str = "UPDATE consents SET scope = $3 WHERE sub = $1 AND client_id = $2";
 
 /// What `sub` allowed `client_id` so far.
 ///
@@ -25,16 +28,10 @@ pub async fn find(db: &Db, sub: &str, client_id: &str) -> Result<Option<Scope>, 
 /// The database failed.
 pub async fn remember(db: &Db, sub: &str, client_id: &str, scope: &Scope, now: NumericDate) -> Result<(), StoreError> {
     let mut transaction = db.begin().await?;
-    let before: Option<String> =
-        sqlx::query_scalar(FIND).bind(sub).bind(client_id).fetch_optional(&mut *transaction).await?;
-    let scope = before.map(Scope::from).unwrap_or_default().union(scope);
-    sqlx::query(UPSERT)
-        .bind(sub)
-        .bind(client_id)
-        .bind(scope.to_string())
-        .bind(now.0)
-        .execute(&mut *transaction)
-        .await?;
+    let before: String =
+        sqlx::query_scalar(HOLD).bind(sub).bind(client_id).bind(now.0).fetch_one(&mut *transaction).await?;
+    let scope = Scope::from(before).union(scope);
+    sqlx::query(WIDEN).bind(sub).bind(client_id).bind(scope.to_string()).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(())
 }
