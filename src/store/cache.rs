@@ -2,7 +2,8 @@
 //!
 //! An entry is served as it is while it is fresh, refreshed in the background when it grows old, and read
 //! again before it is served once it is too old. Absence is never cached, so a client works the moment its
-//! row is committed, by whichever hand. On a database error what is known is served on, for an hour.
+//! row is committed, by whichever hand. On a database error what is known is served on, for an hour; one request
+//! at a time finds out whether the database is back, and the others do not wait for that.
 
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
@@ -11,7 +12,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::{StoreError, clients, consents, users};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Seconds after which an entry is refreshed in the background.
 const FRESH: i64 = 4;
@@ -19,6 +20,11 @@ const FRESH: i64 = 4;
 const STALE: i64 = 9;
 /// Seconds for which it is served on while the database does not answer.
 const GRACE: i64 = 3600;
+/// Seconds for which a database that did not answer is left alone where something is known: finding out takes
+/// as long as a connection may.
+const REST: i64 = 10;
+/// What `Directory::away_since` says of a database that answers.
+const ANSWERS: i64 = i64::MIN;
 
 struct Entry<T> {
     value: Arc<T>,
@@ -35,13 +41,21 @@ pub struct Directory {
     clients: Entries<Client>,
     users: Entries<User>,
     consents: Entries<Scope>,
+    /// Since when the database is known not to answer.
+    away_since: Arc<AtomicI64>,
 }
 
 impl Directory {
     /// An empty directory over a database.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db, clients: Entries::new(10_000), users: Entries::new(50_000), consents: Entries::new(100_000) }
+        Self {
+            db,
+            clients: Entries::new(10_000),
+            users: Entries::new(50_000),
+            consents: Entries::new(100_000),
+            away_since: Arc::new(AtomicI64::new(ANSWERS)),
+        }
     }
 
     /// A client by its id, unless it is disabled.
@@ -50,8 +64,8 @@ impl Directory {
     /// The database failed and the client is not known.
     pub async fn client(&self, client_id: &str, now: NumericDate) -> Result<Option<Arc<Client>>, StoreError> {
         let (db, id) = (self.db.clone(), client_id.to_owned());
-        let found =
-            find(&self.clients, client_id.to_owned(), now, async move { clients::find(&db, &id).await }).await?;
+        let read = async move { clients::find(&db, &id).await };
+        let found = self.find(&self.clients, client_id.to_owned(), now, read).await?;
         Ok(found.filter(|client| client.disabled_at.is_none_or(|at| at > now)))
     }
 
@@ -61,7 +75,7 @@ impl Directory {
     /// The database failed and the person is not known.
     pub async fn user(&self, sub: &str, now: NumericDate) -> Result<Option<Arc<User>>, StoreError> {
         let (db, key) = (self.db.clone(), sub.to_owned());
-        find(&self.users, sub.to_owned(), now, async move { users::find(&db, &key).await }).await
+        self.find(&self.users, sub.to_owned(), now, async move { users::find(&db, &key).await }).await
     }
 
     /// What a person allowed a client so far.
@@ -76,7 +90,7 @@ impl Directory {
     ) -> Result<Option<Arc<Scope>>, StoreError> {
         let (db, person, client) = (self.db.clone(), sub.to_owned(), client_id.to_owned());
         let key = format!("{sub}\n{client_id}");
-        find(&self.consents, key, now, async move { consents::find(&db, &person, &client).await }).await
+        self.find(&self.consents, key, now, async move { consents::find(&db, &person, &client).await }).await
     }
 
     /// Remembers a consent and forgets what was known before.
@@ -99,52 +113,72 @@ impl Directory {
     pub fn know_user(&self, user: User, now: NumericDate) {
         remember(&self.users, user.sub.clone(), user, now);
     }
+
+    async fn find<T: Send + Sync + 'static>(
+        &self,
+        entries: &Entries<T>,
+        key: String,
+        now: NumericDate,
+        read: impl Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
+    ) -> Result<Option<Arc<T>>, StoreError> {
+        let known = entries.get(&key);
+        if let Some(entry) = &known {
+            let age = now.since(entry.read_at);
+            if (0..STALE).contains(&age) {
+                if age >= FRESH && !entry.refreshing.swap(true, Ordering::SeqCst) {
+                    let (entries, entry) = (entries.clone(), entry.clone());
+                    tokio::spawn(async move {
+                        match read.await {
+                            Ok(Some(value)) => {
+                                remember(&entries, key, value, now);
+                            }
+                            Ok(None) => entries.invalidate(&key),
+                            Err(error) => {
+                                entry.refreshing.store(false, Ordering::SeqCst);
+                                tracing::warn!(%error, "a background refresh failed");
+                            }
+                        }
+                    });
+                }
+                return Ok(Some(entry.value.clone()));
+            }
+            if (0..GRACE).contains(&age) && self.is_away(now) {
+                return Ok(Some(entry.value.clone()));
+            }
+        }
+        let result = read.await;
+        match &result {
+            Ok(_) => self.away_since.store(ANSWERS, Ordering::SeqCst),
+            Err(error) if error.may_pass() => self.away_since.store(now.0, Ordering::SeqCst),
+            // A row that cannot be read says nothing about the database.
+            Err(_) => {}
+        }
+        match (result, known) {
+            (Ok(Some(value)), _) => Ok(Some(remember(entries, key, value, now))),
+            (Ok(None), _) => {
+                entries.invalidate(&key);
+                Ok(None)
+            }
+            (Err(error), Some(entry)) if now.since(entry.read_at) < GRACE => {
+                tracing::warn!(%error, "the database does not answer; serving what is known");
+                Ok(Some(entry.value.clone()))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Whether to serve what is known without asking: the database did not answer a moment ago, or somebody is
+    /// asking it again right now.
+    fn is_away(&self, now: NumericDate) -> bool {
+        let since = self.away_since.load(Ordering::SeqCst);
+        since != ANSWERS
+            && ((0..REST).contains(&now.since(NumericDate(since)))
+                || self.away_since.compare_exchange(since, now.0, Ordering::SeqCst, Ordering::SeqCst).is_err())
+    }
 }
 
 fn remember<T: Send + Sync + 'static>(entries: &Entries<T>, key: String, value: T, now: NumericDate) -> Arc<T> {
     let value = Arc::new(value);
     entries.insert(key, Arc::new(Entry { value: value.clone(), read_at: now, refreshing: AtomicBool::new(false) }));
     value
-}
-
-async fn find<T: Send + Sync + 'static>(
-    entries: &Entries<T>,
-    key: String,
-    now: NumericDate,
-    read: impl Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
-) -> Result<Option<Arc<T>>, StoreError> {
-    let known = entries.get(&key);
-    if let Some(entry) = &known {
-        let age = now.since(entry.read_at);
-        if (0..STALE).contains(&age) {
-            if age >= FRESH && !entry.refreshing.swap(true, Ordering::SeqCst) {
-                let (entries, entry) = (entries.clone(), entry.clone());
-                tokio::spawn(async move {
-                    match read.await {
-                        Ok(Some(value)) => {
-                            remember(&entries, key, value, now);
-                        }
-                        Ok(None) => entries.invalidate(&key),
-                        Err(error) => {
-                            entry.refreshing.store(false, Ordering::SeqCst);
-                            tracing::warn!(%error, "a background refresh failed");
-                        }
-                    }
-                });
-            }
-            return Ok(Some(entry.value.clone()));
-        }
-    }
-    match (read.await, known) {
-        (Ok(Some(value)), _) => Ok(Some(remember(entries, key, value, now))),
-        (Ok(None), _) => {
-            entries.invalidate(&key);
-            Ok(None)
-        }
-        (Err(error), Some(entry)) if now.since(entry.read_at) < GRACE => {
-            tracing::warn!(%error, "the database does not answer; serving what is known");
-            Ok(Some(entry.value.clone()))
-        }
-        (Err(error), _) => Err(error),
-    }
 }
