@@ -6,6 +6,7 @@ pub mod postgres;
 pub mod program;
 pub mod provider;
 pub mod redis;
+pub mod remote;
 pub mod user_agent;
 pub mod verbs;
 

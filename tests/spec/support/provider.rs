@@ -177,13 +177,18 @@ impl TestProvider {
 
     /// Runs SQL as an admin would, by hand, on a connection of its own.
     pub async fn sql(&self, sql: &str) {
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&self.database_url).await.unwrap();
-        connection
-            .execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())))
-            .await
-            .unwrap_or_else(|error| panic!("{error}: {sql}"));
-        connection.close().await.unwrap();
+        run_sql(&self.database_url, sql).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    }
+
+    /// The settings by which a command finds the same stores, folder and issuer.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("HALLPASS_ISSUER", self.issuer.clone()),
+            ("HALLPASS_DATABASE_URL", self.database_url.clone()),
+            ("HALLPASS_REDIS_URL", self.redis_url.clone()),
+            ("HALLPASS_KEYS", self.folder.path().join("keys").display().to_string()),
+            ("HALLPASS_MIGRATIONS", self.folder.path().join("migrations").display().to_string()),
+        ]
     }
 
     /// What a query finds, every column as text.
@@ -219,6 +224,24 @@ impl TestProvider {
     pub async fn alice(&self) {
         self.add_user(NewUser::alice()).await;
     }
+}
+
+/// Runs statements on a connection of their own, which does not outlive them.
+pub async fn run_sql(database_url: &str, sql: &str) -> Result<(), sqlx::Error> {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(database_url).await?;
+    let result = connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await;
+    connection.close().await?;
+    result.map(|_| ())
+}
+
+/// What a query that gives one number gives.
+pub async fn number_of(database_url: &str, sql: &str) -> i64 {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(database_url).await.unwrap();
+    let number = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await;
+    connection.close().await.unwrap();
+    number.unwrap_or_else(|error| panic!("{error}: {sql}"))
 }
 
 fn quoted(text: &str) -> String {
