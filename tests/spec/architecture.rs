@@ -92,6 +92,8 @@ fn may_name(module: &str) -> &'static [&'static str] {
             "commands",
             "endpoints",
             "caller",
+            "logout",
+            "throttle",
             "tokens",
             "web",
             "store",
@@ -104,19 +106,40 @@ fn may_name(module: &str) -> &'static [&'static str] {
             "server",
             "logging",
         ],
-        "endpoints" => {
-            &["endpoints", "caller", "tokens", "web", "store", "keys", "passwords", "protocol", "provider", "config"]
-        }
-        "caller" | "tokens" => {
-            &["caller", "tokens", "web", "store", "keys", "passwords", "protocol", "provider", "config"]
-        }
+        "endpoints" => &[
+            "endpoints",
+            "caller",
+            "logout",
+            "throttle",
+            "tokens",
+            "web",
+            "store",
+            "keys",
+            "passwords",
+            "protocol",
+            "provider",
+            "config",
+        ],
+        "caller" | "logout" | "throttle" | "tokens" => &[
+            "caller",
+            "logout",
+            "throttle",
+            "tokens",
+            "web",
+            "store",
+            "keys",
+            "passwords",
+            "protocol",
+            "provider",
+            "config",
+        ],
         "web" | "store" | "keys" | "passwords" => {
             &["web", "store", "keys", "passwords", "protocol", "provider", "config"]
         }
         "protocol" => &["protocol"],
         "config" => &["config", "protocol"],
-        "provider" => &["config", "keys", "passwords", "protocol", "store"],
-        "startup" => &["config", "keys", "passwords", "protocol", "provider", "store"],
+        "provider" => &["config", "keys", "passwords", "protocol", "store", "throttle", "web"],
+        "startup" => &["config", "keys", "passwords", "protocol", "provider", "store", "throttle", "web"],
         "server" | "logging" => &[],
         other => panic!("src/{other} is new: say here what it may name"),
     }

@@ -128,8 +128,10 @@ async fn hash_secret_reads_the_secret_from_standard_input_and_prints_a_hash_that
         assert_eq!(hash_fault(hash), None);
         assert!(!outcome.stdout.contains(secret) && !outcome.stderr.contains(secret), "{outcome:?}");
         let passwords = Passwords::new().unwrap();
-        assert!(passwords.verify_person(Password::received(secret), Some(hash)).await.unwrap());
-        assert!(!passwords.verify_person(Password::received(input.to_owned() + "x"), Some(hash)).await.unwrap());
+        for (typed, is_right) in [(secret.to_owned(), true), (format!("{secret}x"), false)] {
+            let turn = passwords.turn_for_person().await.unwrap();
+            assert_eq!(passwords.verify_person(turn, Password::received(typed), Some(hash)).await.unwrap(), is_right);
+        }
     }
     refused(&run_with(folder.path(), &["hash-secret"], &[], ""), &["standard input"]);
     refused(&run_with(folder.path(), &["hash-secret"], &[], "\n"), &["standard input"]);

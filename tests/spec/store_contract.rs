@@ -8,6 +8,7 @@ use crate::support::redis::MASTER_NAME;
 use crate::support::remote::until;
 use crate::support::{NewClient, NewUser, postgres, redis};
 use hallpass::config::{DatabaseUrl, EphemeralUrl};
+use hallpass::protocol::claims_request::ClaimsRequest;
 use hallpass::protocol::grant::Grant;
 use hallpass::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
@@ -19,7 +20,7 @@ use hallpass::protocol::time::NumericDate;
 use hallpass::provider::{Clock, random};
 use hallpass::store::cache::Directory;
 use hallpass::store::db::Db;
-use hallpass::store::ephemeral::{Ephemeral, Taken};
+use hallpass::store::ephemeral::{Counted, Ephemeral, Taken};
 use hallpass::store::migrations::Migrations;
 use hallpass::store::{clients, codes, consents, users};
 use serde_json::json;
@@ -152,7 +153,10 @@ fn a_grant() -> Grant {
         code_challenge: None,
         auth_time: NOW,
         amr: vec!["pwd".into()],
+        credential: "mark".into(),
         session: Handle([7; 16]),
+        resources: vec!["https://api.example/".into()],
+        claims: ClaimsRequest::default(),
         issued_at: NOW,
         expires_at: NOW.plus(60),
     }
@@ -261,15 +265,19 @@ async fn a_count_begins_again_after_its_window() {
     let stores = short_lived().await;
     for ShortLived { name, store, .. } in &stores {
         for expected in 1..=3 {
-            assert_eq!(store.count("a", 2).await.unwrap(), expected, "{name}");
+            assert_eq!(store.count("a", 2).await.unwrap().count, expected, "{name}");
         }
-        assert_eq!(store.count("b", 100).await.unwrap(), 1, "{name}");
+        assert_eq!(store.count("b", 100).await.unwrap(), Counted { count: 1, ends_in: 100 }, "{name}");
+        store.uncount("b").await.unwrap();
+        store.uncount("never counted").await.unwrap();
+        assert_eq!(store.count("b", 100).await.unwrap().count, 1, "{name}");
+        assert_eq!(store.count("never counted", 100).await.unwrap().count, 1, "{name}");
     }
     for here in &stores {
         // The window began with the first; whoever goes on counting does not prolong it.
         let store = &here.store;
-        here.until(2, "it counts from one", async || store.count("a", 2).await.unwrap() == 1).await;
-        assert_eq!(store.count("b", 100).await.unwrap(), 2, "{}", here.name);
+        here.until(2, "it counts from one", async || store.count("a", 2).await.unwrap().count == 1).await;
+        assert_eq!(store.count("b", 100).await.unwrap().count, 2, "{}", here.name);
     }
 }
 
@@ -337,7 +345,7 @@ async fn every_verb_that_decides_decides_for_one_of_sixty_four() {
 
         let counted = race(RACERS, |_| {
             let store = store.clone();
-            async move { store.count("tries", 100).await.unwrap() }
+            async move { store.count("tries", 100).await.unwrap().count }
         });
         let counted: BTreeSet<i64> = counted.await.into_iter().collect();
         assert_eq!(counted.len(), RACERS, "count, {name}");
