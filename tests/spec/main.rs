@@ -17,6 +17,7 @@ mod oidc_core_3_1_3_id_token;
 mod oidc_core_5_5_claims;
 mod oidc_core_5_userinfo;
 mod oidc_discovery;
+mod oidc_discovery_exercised;
 mod oidc_rp_initiated_logout;
 mod pages;
 mod properties;
