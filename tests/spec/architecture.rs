@@ -295,3 +295,18 @@ fn no_file_names_a_folder_of_somebodys_machine() {
         }
     }
 }
+
+/// The conformance page names tests; each of them must be there.
+#[test]
+fn every_test_of_the_conformance_page_exists() {
+    let page = fs::read_to_string(root().join("docs/conformance.md")).unwrap();
+    let mut named = 0;
+    for name in page.split('`').filter(|text| text.contains("::") && text.chars().all(|c| is_word(c) || c == ':')) {
+        let (file, test) = name.split_once("::").unwrap();
+        let path = root().join("tests/spec").join(format!("{file}.rs"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(text.contains(&format!("fn {test}(")), "{name} is not there");
+        named += 1;
+    }
+    assert!(named > 80, "{named}");
+}

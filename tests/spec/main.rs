@@ -1,4 +1,6 @@
 //! The specification as tests: a file per specification, a name per requirement.
+//!
+//! `docs/conformance.md` is the table that leads from each requirement to its tests.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that is surprised ends")]
 
 mod support;
