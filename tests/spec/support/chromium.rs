@@ -131,10 +131,41 @@ impl Browser {
 
     /// What the console has shown as errors since the last call: violated policies, missing files, failed scripts.
     pub async fn console_errors(&self) -> Vec<String> {
-        let log = self.client.issue_cmd(ConsoleLog).await.expect("chromedriver keeps the log");
-        let entries = log.as_array().expect("the log is a list");
+        let entries = self.log("browser").await;
         let errors = entries.iter().filter(|entry| entry["level"] == "SEVERE");
         errors.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// The documents this tab has asked for since the last call, redirects among them, in their order.
+    pub async fn visited(&self) -> Vec<Url> {
+        let entries = self.log("performance").await;
+        let events = entries.iter().map(|entry| {
+            let text = entry["message"].as_str().expect("an entry has a message");
+            serde_json::from_str::<Value>(text).expect("the message is JSON")["message"].take()
+        });
+        events
+            .filter(|event| event["method"] == "Network.requestWillBeSent" && event["params"]["type"] == "Document")
+            .map(|event| Url::parse(event["params"]["request"]["url"].as_str().unwrap_or_default()))
+            .collect::<Result<_, _>>()
+            .expect("what is asked for has a URL")
+    }
+
+    async fn log(&self, kind: &'static str) -> Vec<Value> {
+        match self.client.issue_cmd(Log(kind)).await.expect("chromedriver keeps the log") {
+            Value::Array(entries) => entries,
+            other => panic!("the log is no list: {other}"),
+        }
+    }
+
+    /// Types into whatever has the focus; Tab and Enter are fantoccini's `Key`.
+    pub async fn press(&self, keys: &str) {
+        let focused = self.client.active_element().await.expect("something has the focus");
+        focused.send_keys(keys).await.unwrap_or_else(|error| panic!("the focus takes no {keys:?}: {error}"));
+    }
+
+    /// Runs script in the page, also where the page itself may not, and gives what it returns.
+    pub async fn ask(&self, script: &str) -> Value {
+        self.client.execute(script, vec![]).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// Writes what is in view to `target/screenshots/`; `name` ends with `.png`.
@@ -216,7 +247,7 @@ fn capabilities(options: Options) -> Value {
             "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2, "touch": true, "mobile": true },
         });
     }
-    json!({ "goog:chromeOptions": chromium, "goog:loggingPrefs": { "browser": "ALL" } })
+    json!({ "goog:chromeOptions": chromium, "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" } })
 }
 
 /// chromedriver, shared by every test of this process.
@@ -257,16 +288,16 @@ fn on_path(names: &[&str]) -> Option<PathBuf> {
     names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file()))
 }
 
-/// chromedriver's own command, which the standard does not have, for the console's new entries.
+/// chromedriver's own command, which the standard does not have, for the new entries of a log.
 #[derive(Debug)]
-struct ConsoleLog;
+struct Log(&'static str);
 
-impl WebDriverCompatibleCommand for ConsoleLog {
+impl WebDriverCompatibleCommand for Log {
     fn endpoint(&self, base_url: &Url, session_id: Option<&str>) -> Result<Url, ParseError> {
         base_url.join(&format!("session/{}/se/log", session_id.unwrap_or_default()))
     }
 
     fn method_and_body(&self, _request_url: &Url) -> (Method, Option<String>) {
-        (Method::POST, Some(json!({ "type": "browser" }).to_string()))
+        (Method::POST, Some(json!({ "type": self.0 }).to_string()))
     }
 }

@@ -5,11 +5,13 @@ pub mod listener;
 pub mod postgres;
 pub mod program;
 pub mod provider;
+pub mod receiver;
 pub mod redis;
 pub mod remote;
 pub mod user_agent;
 pub mod verbs;
 
 pub use provider::{NewClient, NewUser, Stores, TestClient, TestProvider, stores};
+pub use receiver::Receiver;
 pub use user_agent::{Page, UserAgent};
 pub use verbs::{Answer, Api, Authorization, VERIFIER, claims_of, header_of};

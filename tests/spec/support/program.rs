@@ -123,6 +123,49 @@ impl Drop for Running {
     }
 }
 
+/// The right to the ports 9001 and 9002, which `demo` takes where it can and `demo --against` must have.
+///
+/// One test of this process holds it at a time; another process may hold the ports for a while.
+pub async fn demo_ports() -> tokio::sync::MutexGuard<'static, ()> {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let right = ONE.lock().await;
+    let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    for _ in 0..1200 {
+        if is_free(9001) && is_free(9002) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    right
+}
+
+/// `hallpass demo` in the background, and what it told the person at the terminal.
+pub struct Demo {
+    pub running: Running,
+    pub monolith: String,
+    pub reports: String,
+    pub provider: String,
+    /// `None` where it does not know: with `--against`.
+    pub credentials: Option<(String, String)>,
+}
+
+impl Demo {
+    /// Starts it with more arguments, its temporary files in `folder`, and reads what it printed.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let arguments: Vec<&str> = std::iter::once("demo").chain(arguments.iter().copied()).collect();
+        let running = Running::start(folder, &arguments, &[("TMPDIR", folder.to_str().unwrap())]);
+        running.wait_for("Ctrl-C ends it all");
+        let (stdout, _) = running.output();
+        let find = |name: &str| {
+            let told = stdout.lines().find_map(|line| line.trim_start().strip_prefix(name));
+            told.map(|value| value.trim().to_owned())
+        };
+        let credentials = find("User name").zip(find("Password"));
+        let [monolith, reports, provider] = ["Monolith", "Reports", "Provider"].map(|name| find(name).unwrap());
+        Self { running, monolith, reports, provider, credentials }
+    }
+}
+
 /// A provider run by `serve` on servers or embedded stores, with its settings as variables.
 pub struct Serve {
     pub running: Running,

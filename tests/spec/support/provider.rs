@@ -11,6 +11,7 @@ use hallpass::server::{self, Stopper};
 use hallpass::startup;
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -89,11 +90,11 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub struct TestProvider {
     pub provider: Arc<Provider>,
     pub issuer: String,
+    /// Where it listens, whatever its issuer says: a TLS proxy would forward to it.
+    pub address: SocketAddr,
     pub folder: TempDir,
     pub database_url: String,
     pub redis_url: String,
-    /// Where it really listens, whatever the issuer says.
-    pub address: std::net::SocketAddr,
     moved: Arc<AtomicI64>,
     _stopper: Stopper,
 }

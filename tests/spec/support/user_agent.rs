@@ -13,7 +13,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode, redirect};
 use scraper::{ElementRef, Html, Selector};
-use url::{Host, Url, form_urlencoded};
+use url::{Host, Position, Url, form_urlencoded};
 
 /// The site from which [`UserAgent::cross_site_get`] and [`UserAgent::cross_site_post`] come.
 pub const ELSEWHERE: &str = "https://elsewhere.example/";
@@ -24,6 +24,7 @@ pub struct UserAgent {
     jar: Mutex<Jar>,
     headers: HeaderMap,
     standing: Mutex<Option<Source>>,
+    tls_ends_at: Option<SocketAddr>,
 }
 
 #[derive(Default)]
@@ -79,7 +80,7 @@ impl UserAgent {
         headers.insert(header::USER_AGENT, HeaderValue::from_static("Mozilla/5.0 (tests of Hallpass)"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
         headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
-        Self { client, jar: Mutex::default(), headers, standing: Mutex::default() }
+        Self { client, jar: Mutex::default(), headers, standing: Mutex::default(), tls_ends_at: None }
     }
 
     /// Sends this header with every request, instead of its own of that name.
@@ -87,6 +88,13 @@ impl UserAgent {
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
         let value = value.parse().expect("the test gives a header value");
         self.headers.insert(HeaderName::from_static(name), value);
+        self
+    }
+
+    /// Reaches https through a proxy that ends TLS and forwards to `address` by plain http.
+    #[must_use]
+    pub fn through_tls_proxy(mut self, address: SocketAddr) -> Self {
+        self.tls_ends_at = Some(address);
         self
     }
 
@@ -227,7 +235,12 @@ impl UserAgent {
             headers.insert(name, value.clone());
         }
 
-        let request = self.client.request(method.clone(), url.clone()).headers(headers);
+        let mut forwarded = url.clone();
+        if let Some(address) = self.tls_ends_at.filter(|_| url.scheme() == "https") {
+            headers.insert(header::HOST, url.authority().parse().expect("hosts are ASCII"));
+            forwarded = parse(&format!("http://{address}{}", &url[Position::BeforePath..Position::AfterQuery]));
+        }
+        let request = self.client.request(method.clone(), forwarded).headers(headers);
         let request = if let Some(body) = body { request.body(body) } else { request };
         let response = request.send().await.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
         let status = response.status();
