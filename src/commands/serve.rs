@@ -7,12 +7,21 @@ use crate::provider::{Clock, Provider};
 use crate::{logging, logout, server, startup};
 use secrecy::ExposeSecret as _;
 use std::io::IsTerminal as _;
+use std::pin::pin;
 
 pub(super) async fn run(config: Config) -> Outcome {
     logging::start("info");
     let public = server::bind(config.listen, "HALLPASS_LISTEN").await?;
     let management = server::bind(config.management_listen, "HALLPASS_MANAGEMENT_LISTEN").await?;
-    let provider = startup::open(config, Clock::System).await.map_err(|error| error.to_string())?;
+    // Listened for from here on: also while a database is waited for, and without a moment in which it would be lost.
+    let mut signal = pin!(server::signal());
+    let provider = tokio::select! {
+        opened = startup::open(config, Clock::System) => opened.map_err(|error| error.to_string())?,
+        () = &mut signal => {
+            tracing::info!("stopped before it served");
+            return Ok(());
+        }
+    };
     let lock = provider.db.lock_for_serving().map_err(|error| error.to_string())?;
     announce(&provider);
 
@@ -22,7 +31,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     let keeping = tokio::spawn(startup::keep_house(provider.clone()));
     let serving = tokio::spawn(server::serve(public, endpoints::public(provider.clone()), stop.clone()));
     let managing = tokio::spawn(server::serve(management, endpoints::management(provider.clone()), stop));
-    server::signal().await;
+    signal.await;
     tracing::info!("stopping: requests in flight finish first");
     stopper.stop();
     let _ = tokio::join!(serving, managing);
