@@ -78,7 +78,10 @@ pub fn public(provider: Arc<Provider>) -> Router {
 
     let base = provider.config.base_path().to_owned();
     let authorization_server = format!("{}{base}", path::OAUTH_AUTHORIZATION_SERVER);
-    let outside = Router::new().route(&authorization_server, get(discovery::get).layer(metadata));
+    let outside = Router::new()
+        .route(&authorization_server, get(discovery::get).layer(metadata))
+        // Browsers ask for it where a page is left before its own link to the icon was read.
+        .route("/favicon.ico", get(async || asset("image/svg+xml", pages::ICON)));
     let routes = if base.is_empty() { outside.merge(inside) } else { outside.nest(&base, inside) };
     routes
         .fallback(nothing_here)

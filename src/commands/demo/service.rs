@@ -248,12 +248,22 @@ impl Service {
     }
 }
 
+/// The same marks as in the masthead: a standing slab and three bars.
+const MONOLITH_ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" fill="#232327"/><path fill="#f4f1e8" d="M12 5h8v22h-8z"/></svg>"##;
+const REPORTS_ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1d43b5"/><path fill="#fff" d="M6 17h5v9H6zM13.5 12h5v14h-5zM21 6h5v20h-5z"/></svg>"##;
+
+async fn icon(State(service): State<Arc<Service>>) -> Response {
+    let icon = if service.registration.name == "Monolith" { MONOLITH_ICON } else { REPORTS_ICON };
+    ([(header::CONTENT_TYPE, "image/svg+xml")], icon).into_response()
+}
+
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/login", get(login))
         .route("/callback", get(callback))
         .route("/logout", post(logout))
+        .route("/icon.svg", get(icon))
         .route("/hallpass.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLESHEET)))
         .with_state(service)
 }
