@@ -304,8 +304,8 @@ fn every_test_of_the_conformance_page_exists() {
     for name in page.split('`').filter(|text| text.contains("::") && text.chars().all(|c| is_word(c) || c == ':')) {
         let (file, test) = name.split_once("::").unwrap();
         let path = root().join("tests/spec").join(format!("{file}.rs"));
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(text.contains(&format!("fn {test}(")), "{name} is not there");
+        let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(source.contains(&format!("fn {test}(")), "{name} is not there");
         named += 1;
     }
     assert!(named > 80, "{named}");

@@ -1,1 +1,381 @@
-//! browser.
+//! A person at a real browser: the demo, decisions and mistakes, tabs, the keyboard, no JavaScript, and how pages look.
+
+use crate::support::chromium::{Browser, Options};
+use crate::support::program::{Demo, demo_ports};
+use crate::support::provider::PASSWORD;
+use crate::support::{Authorization, NewClient, NewUser, Receiver, TestClient, TestProvider, claims_of};
+use fantoccini::key::Key;
+use reqwest::Method;
+use std::net::TcpListener;
+use tempfile::TempDir;
+use url::Url;
+
+// ---- Verbs of this file.
+
+async fn asking_client(provider: &TestProvider, id: &str, name: &str, receiver: &Receiver) -> TestClient {
+    provider.add(NewClient::new(id).with("client_name", name).at(&[&receiver.redirect_uri])).await
+}
+
+async fn type_in(browser: &Browser, username: &str, password: &str) {
+    browser.fill("#username", username).await;
+    browser.fill("#password", password).await;
+    browser.click("button[value=sign_in]").await;
+}
+
+async fn value(browser: &Browser, css: &str) -> String {
+    let value = browser.ask(&format!("return document.querySelector({css:?}).value")).await;
+    value.as_str().unwrap().to_owned()
+}
+
+/// The id of the element that has the focus, or whatever else names it.
+async fn focus(browser: &Browser) -> String {
+    let of = "const e = document.activeElement;
+              return e === document.body ? 'BODY' : e.id || e.value || e.className || e.tagName";
+    browser.ask(of).await.as_str().unwrap().to_owned()
+}
+
+/// What the console complains about, but for the status of the error pages that the test itself asked for.
+async fn complaints(browser: &Browser) -> Vec<String> {
+    let is_page = |line: &String| {
+        line.contains("the server responded with a status of 4")
+            && ["/login", "/consent", "/authorize"].iter().any(|path| line.contains(path))
+    };
+    browser.console_errors().await.into_iter().filter(|line| !is_page(line)).collect()
+}
+
+async fn assert_arrived(browser: &Browser) {
+    browser.wait_for_url_containing("/callback").await;
+    assert_eq!(browser.text("#arrived").await, "Arrived");
+}
+
+// ---- The demo.
+
+#[tokio::test]
+async fn in_the_demo_one_sign_in_opens_both_services_and_ctrl_c_leaves_nothing_behind() {
+    let _ports = demo_ports().await;
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let mut demo = Demo::start(folder.path(), &[]);
+    let left_behind = || {
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("hallpass-demo-")).count()
+    };
+    assert_eq!(left_behind(), 1, "while it runs, it keeps everything in one folder");
+    let (username, password) = demo.credentials.clone().unwrap();
+    let browser = Browser::open(Options::default()).await;
+
+    browser.goto(&demo.monolith).await;
+    assert_eq!(browser.text("h1").await, "Welcome to Monolith");
+    browser.click("a[href='/login']").await;
+    assert_eq!(browser.text("h1").await, "Sign in to continue to Monolith");
+    type_in(&browser, &username, &password).await;
+    assert_eq!(browser.url().await.as_str(), format!("{}/", demo.monolith));
+    assert_eq!(browser.text("h1").await, "Hello, Alice Example");
+    let page = browser.text("main").await;
+    let issuer = &demo.provider;
+    for part in [
+        &format!("\"iss\": \"{issuer}\""),
+        "\"alg\": \"RS256\"",
+        "\"aud\": \"monolith\"",
+        "\"nonce\"",
+        "Signature",
+        "RS256 by the key",
+        "is the one of this sign-in",
+        "fits the access token",
+        "the provider accepted the verifier",
+        "alice@example.com",
+    ] {
+        assert!(page.contains(part), "{part:?} is not in {page}");
+    }
+
+    let _ = browser.visited().await;
+    browser.click(".pair a.primary").await;
+    assert_eq!(browser.url().await.as_str(), format!("{}/", demo.reports));
+    assert_eq!(browser.text("h1").await, "Hello, Alice Example");
+    assert!(browser.text("main").await.contains("\"aud\": \"reports\""));
+    // By way of the provider, but without any page of it.
+    let visited = browser.visited().await;
+    let at_provider: Vec<&str> = visited.iter().filter(|url| url.as_str().starts_with(issuer)).map(Url::path).collect();
+    assert_eq!(at_provider, ["/authorize"], "{visited:?}");
+    assert_eq!(complaints(&browser).await, Vec::<String>::new());
+
+    demo.running.signal("INT");
+    assert_eq!(demo.running.wait(), 0, "{:?}", demo.running.output());
+    assert_eq!(left_behind(), 0);
+    for address in [&demo.monolith, &demo.reports, &demo.provider] {
+        let port = Url::parse(address).unwrap().port().unwrap();
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_ok(), "{address} is still taken");
+    }
+    browser.close().await;
+}
+
+// ---- Decisions, mistakes, tabs, keys: one browser, whose cookies are forgotten in between.
+
+#[tokio::test]
+async fn a_person_decides_errs_and_uses_tabs_keys_and_the_back_button() {
+    let provider = TestProvider::start().await;
+    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
+    let reports = asking_client(&provider, "reports", "Reports", &receiver).await;
+    let monolith = asking_client(&provider, "monolith", "Monolith", &other).await;
+    provider.alice().await;
+    let browser = Browser::open(Options::default()).await;
+
+    a_wrong_password_is_said_and_the_right_one_then_works(&provider, &reports, &receiver, &browser).await;
+    the_back_button_leads_to_no_second_answer(&receiver, &browser).await;
+    form_post_submits_itself(&provider, &reports, &receiver, &browser).await;
+    // What the page asked for came by the script that the policy allows, and nothing was stopped by it.
+    assert_eq!(complaints(&browser).await, Vec::<String>::new());
+
+    forget(&provider, &browser).await;
+    two_tabs_complete_independently(&provider, [&reports, &monolith], [&receiver, &other], &browser).await;
+    forget(&provider, &browser).await;
+    the_keyboard_is_enough(&provider, &reports, &receiver, &browser).await;
+    forget(&provider, &browser).await;
+    a_late_answer_is_told_so(&provider, &reports, &browser).await;
+    assert_eq!(complaints(&browser).await, Vec::<String>::new());
+    assert!(receiver.is_empty() && other.is_empty());
+    browser.close().await;
+}
+
+/// Only the cookies of the page that is open can be deleted, so one of the provider's is opened first.
+async fn forget(provider: &TestProvider, browser: &Browser) {
+    browser.goto(&provider.url("/assets/icon.svg")).await;
+    browser.client().delete_all_cookies().await.unwrap();
+}
+
+async fn a_wrong_password_is_said_and_the_right_one_then_works(
+    provider: &TestProvider,
+    client: &TestClient,
+    receiver: &Receiver,
+    browser: &Browser,
+) {
+    browser.goto(&Authorization::of(client).url(provider)).await;
+    assert_eq!(focus(browser).await, "username");
+    type_in(browser, "alice", "not her password").await;
+    assert!(browser.text("[role=alert]").await.contains("do not match"));
+    assert_eq!((value(browser, "#username").await, value(browser, "#password").await), ("alice".into(), String::new()));
+    assert_eq!(focus(browser).await, "password");
+    browser.press(&format!("{PASSWORD}{}", char::from(Key::Enter))).await;
+    browser.wait_for_url_containing("/consent").await;
+
+    browser.click("button[value=deny]").await;
+    assert_arrived(browser).await;
+    let (method, answer) = receiver.next().await;
+    assert_eq!((method, answer.error(), answer.get("state")), (Method::GET, "access_denied", Some("the state")));
+}
+
+/// Browsers may bring a page back as it was, and that is as far as it goes.
+async fn the_back_button_leads_to_no_second_answer(receiver: &Receiver, browser: &Browser) {
+    browser.client().back().await.unwrap();
+    if browser.ask("return document.forms.length").await != 0 {
+        browser.click("button[value=allow]").await;
+    }
+    let text = browser.text("main").await;
+    assert!(text.contains("completed"), "{text}");
+    assert!(receiver.is_empty());
+}
+
+async fn form_post_submits_itself(
+    provider: &TestProvider,
+    client: &TestClient,
+    receiver: &Receiver,
+    browser: &Browser,
+) {
+    browser.goto(&Authorization::of(client).with("response_mode", "form_post").url(provider)).await;
+    // The person is signed in already, so this is the consent page.
+    browser.click("button[value=allow]").await;
+    assert_arrived(browser).await;
+    let (method, answer) = receiver.next().await;
+    assert_eq!((method, answer.get("state")), (Method::POST, Some("the state")));
+    let id_token = provider.redeem(client, answer.code()).await.ok().text("id_token");
+    assert_eq!(claims_of(&id_token)["sub"], "alice-sub");
+}
+
+async fn two_tabs_complete_independently(
+    provider: &TestProvider,
+    clients: [&TestClient; 2],
+    receivers: [&Receiver; 2],
+    browser: &Browser,
+) {
+    let request = |index: usize| Authorization::of(clients[index]).with("prompt", "login consent");
+    let first = browser.tab().await;
+    browser.goto(&request(0).with("state", "first").url(provider)).await;
+    let second = browser.new_tab().await;
+    browser.goto(&request(1).with("state", "second").url(provider)).await;
+    type_in(browser, "alice", PASSWORD).await;
+    assert!(browser.text("h1").await.contains("Monolith"));
+    // To and fro, each tab in the middle of the other's sign-in.
+    browser.switch(&first).await;
+    type_in(browser, "alice@example.com", PASSWORD).await;
+    assert!(browser.text("h1").await.contains("Reports"));
+    browser.switch(&second).await;
+    browser.click("button[value=allow]").await;
+    assert_arrived(browser).await;
+    browser.client().close_window().await.unwrap();
+    browser.switch(&first).await;
+    browser.click("button[value=allow]").await;
+    assert_arrived(browser).await;
+    for (index, state) in [(0, "first"), (1, "second")] {
+        let (_, answer) = receivers[index].next().await;
+        assert_eq!(answer.get("state"), Some(state));
+        let _ = provider.redeem(clients[index], answer.code()).await.ok();
+    }
+}
+
+async fn the_keyboard_is_enough(provider: &TestProvider, client: &TestClient, receiver: &Receiver, browser: &Browser) {
+    browser.goto(&Authorization::of(client).with("prompt", "consent").url(provider)).await;
+    let (tab, enter) = (char::from(Key::Tab), char::from(Key::Enter));
+    // The first field has the focus; one Tab leads to the next, and Enter sends the form.
+    browser.press(&format!("alice{tab}")).await;
+    assert_eq!(focus(browser).await, "password");
+    browser.press(&format!("{PASSWORD}{enter}")).await;
+    browser.wait_for_url_containing("/consent").await;
+    let mut passed = Vec::new();
+    while passed.last().is_none_or(|last| last != "allow") {
+        browser.press(&tab.to_string()).await;
+        passed.push(focus(browser).await);
+        let ring = "return getComputedStyle(document.activeElement).outlineStyle";
+        assert_eq!(browser.ask(ring).await, "solid", "whoever is on {passed:?} sees it");
+        assert!(passed.len() < 5, "{passed:?}");
+    }
+    browser.press(&enter.to_string()).await;
+    assert_arrived(browser).await;
+    let _ = receiver.next().await.1.code();
+}
+
+async fn a_late_answer_is_told_so(provider: &TestProvider, client: &TestClient, browser: &Browser) {
+    browser.goto(&Authorization::of(client).url(provider)).await;
+    provider.travel(1801);
+    type_in(browser, "alice", PASSWORD).await;
+    assert_eq!(browser.text("h1").await, "This sign-in has expired");
+    // Two groups of five that can be read out.
+    let reference = browser.text("code").await;
+    assert!(reference.len() == 11 && reference.chars().nth(5) == Some('-'), "{reference}");
+}
+
+// ---- Without JavaScript: the whole way, and how every page looks on the way.
+
+#[tokio::test]
+async fn every_page_works_and_looks_right_without_script_on_phone_and_desktop_in_light_and_dark() {
+    let _ports = demo_ports().await;
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let demo = Demo::start(folder.path(), &[]);
+    let provider = TestProvider::start().await;
+    let receiver = Receiver::start().await;
+    let reports = NewClient::new("reports")
+        .with("client_name", "Reports")
+        .with("client_uri", "https://reports.example/")
+        .with("policy_uri", "https://reports.example/privacy")
+        .with("tos_uri", "https://reports.example/terms")
+        .at(&[&receiver.redirect_uri]);
+    let reports = provider.add(reports).await;
+    // Names that are one endless word must not widen a page.
+    let endless = asking_client(&provider, "endless", &"Donaudampfschiff".repeat(8), &receiver).await;
+    provider.alice().await;
+    provider.add_user(NewUser::named("endless").with("name", &"Wolfeschlegelstein".repeat(8))).await;
+    for (dark, phone) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (width, height) = if phone { (360, 740) } else { (1280, 800) };
+        let browser = Browser::open(Options { javascript: false, dark, width, height, ..Options::default() }).await;
+        let look = Look { browser: &browser, dark, phone };
+        look.at_the_provider(&provider, &reports, &receiver).await;
+        look.at_endless_names(&provider, &endless).await;
+        look.at_the_demo(&demo).await;
+        assert_eq!(complaints(&browser).await, Vec::<String>::new());
+        browser.close().await;
+    }
+    // One consent page each of reports and endless was not answered.
+    assert!(receiver.is_empty());
+}
+
+/// A browser with the name of its kind, for the pictures.
+struct Look<'a> {
+    browser: &'a Browser,
+    dark: bool,
+    phone: bool,
+}
+
+impl Look<'_> {
+    async fn at_the_provider(&self, provider: &TestProvider, client: &TestClient, receiver: &Receiver) {
+        let browser = self.browser;
+        let request = Authorization::of(client).with("response_mode", "form_post").with("prompt", "consent");
+        browser.goto(&request.url(provider)).await;
+        self.at("login", "username").await;
+        type_in(browser, "alice", "not her password").await;
+        self.at("login-error", "password").await;
+        browser.fill("#password", PASSWORD).await;
+        browser.click("button[value=sign_in]").await;
+        self.at("consent", "BODY").await;
+        browser.click("button[value=allow]").await;
+        // No script takes the person further, but there is a button.
+        self.at("form-post", "BODY").await;
+        assert!(receiver.is_empty());
+        browser.click("#form_post button").await;
+        assert_arrived(browser).await;
+        let (method, answer) = receiver.next().await;
+        assert_eq!((method, answer.get("state")), (Method::POST, Some("the state")));
+        let _ = provider.redeem(client, answer.code()).await.ok();
+        browser.goto(&request.clone().with("prompt", "select_account").url(provider)).await;
+        self.at("select-account", "BODY").await;
+        browser.goto(&request.with("client_id", "nobody").url(provider)).await;
+        self.at("error", "BODY").await;
+    }
+
+    async fn at_endless_names(&self, provider: &TestProvider, client: &TestClient) {
+        self.browser.client().delete_all_cookies().await.unwrap();
+        self.browser.goto(&Authorization::of(client).with("prompt", "consent").url(provider)).await;
+        self.at("endless-login", "username").await;
+        type_in(self.browser, "endless", PASSWORD).await;
+        self.at("endless-consent", "BODY").await;
+    }
+
+    async fn at_the_demo(&self, demo: &Demo) {
+        let (username, password) = demo.credentials.as_ref().unwrap();
+        self.browser.goto(&demo.monolith).await;
+        self.at("demo-welcome", "BODY").await;
+        self.browser.click("a[href='/login']").await;
+        type_in(self.browser, username, password).await;
+        assert_eq!(self.browser.text("h1").await, "Hello, Alice Example");
+        self.at("demo-monolith", "BODY").await;
+        self.browser.click(".pair a.primary").await;
+        assert_eq!(self.browser.text("h1").await, "Hello, Alice Example");
+        self.at("demo-reports", "BODY").await;
+    }
+
+    /// Takes a picture, and checks what can be measured: nothing is too wide, the focus is where typing goes on, every
+    /// field has its label, and whatever is pressed is large enough for a thumb.
+    async fn at(&self, name: &str, focused: &str) {
+        let dark = if self.dark { "dark" } else { "light" };
+        let name = format!("{name}-{dark}-{}.png", if self.phone { "phone" } else { "desktop" });
+        self.browser.screenshot(&name).await;
+        let measured = self
+            .browser
+            .ask(
+                "const root = document.documentElement, all = css => [...document.querySelectorAll(css)];
+                 const fields = all('input:not([type=hidden])');
+                 const targets = all('input:not([type=hidden]), button, a');
+                 const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+                 const color = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number);
+                 return {
+                     overflow: root.scrollWidth - root.clientWidth,
+                     phone: root.clientWidth === 360,
+                     unlabeled: fields.filter(field => field.labels.length !== 1).map(field => field.name),
+                     small: targets.filter(e => e.getBoundingClientRect().height < 44).map(e => e.textContent),
+                     dark: dark && color.every(part => part < 60) || !dark && color.every(part => part > 200)
+                         ? dark : 'the colors do not follow',
+                     headings: all('h1').length,
+                     language: root.lang,
+                 };",
+            )
+            .await;
+        let expected = serde_json::json!({
+            "overflow": 0,
+            "phone": self.phone,
+            "unlabeled": [],
+            "small": [],
+            "dark": self.dark,
+            "headings": 1,
+            "language": "en",
+        });
+        assert_eq!(measured, expected, "{name}");
+        assert_eq!(focus(self.browser).await, focused, "{name}");
+    }
+}

@@ -720,6 +720,23 @@ async fn serve_waits_for_a_database_and_a_redis_that_are_not_there_yet() {
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
+#[test]
+fn serve_that_waits_for_its_database_ends_by_a_signal_as_well() {
+    let folder = folder();
+    copy_keys(&folder.path().join("keys"));
+    let nowhere = format!("postgres://postgres@127.0.0.1:{}/nothing", free_port());
+    let (listen, management) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let variables = [
+        ("HALLPASS_LISTEN", listen.as_str()),
+        ("HALLPASS_MANAGEMENT_LISTEN", &management),
+        ("HALLPASS_DATABASE_URL", &nowhere),
+    ];
+    let mut running = Running::start(folder.path(), &["serve"], &variables);
+    running.wait_for("waiting for it");
+    running.signal("TERM");
+    assert_eq!(running.wait(), 0, "{:?}", running.output());
+}
+
 #[tokio::test]
 async fn readiness_names_the_dependency_that_is_missing_until_it_is_back() {
     let folder = folder();

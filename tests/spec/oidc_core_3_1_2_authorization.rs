@@ -175,7 +175,7 @@ async fn from_the_proven_address_on_errors_are_redirected() {
             assert_eq!(answer.error(), error, "{answer:?}");
             assert_eq!(answer.get("state"), Some("the state"));
             assert_eq!(answer.get("iss"), Some(provider.issuer.as_str()));
-            assert!(answer.get("error_description").is_some_and(|text| text.is_ascii()), "{answer:?}");
+            assert!(answer.get("error_description").is_some_and(str::is_ascii), "{answer:?}");
         }
     }
 }
@@ -219,7 +219,7 @@ async fn unknown_and_merely_tolerated_parameters_change_nothing() {
     }
 }
 
-/// OIDC Core 3.1.2.1: without `openid` it is plain OAuth, and there is no id_token.
+/// OIDC Core 3.1.2.1: without `openid` it is plain OAuth, and there is no `id_token`.
 #[tokio::test]
 async fn without_openid_there_is_no_id_token() {
     let (provider, client, browser) = ready().await;

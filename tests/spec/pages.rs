@@ -865,6 +865,28 @@ async fn an_error_page_shows_the_reference_under_which_the_log_has_it() {
     }
 }
 
+/// PostgreSQL takes no such character in a text.
+#[tokio::test]
+async fn a_null_character_is_a_mistake_of_the_sender_and_no_fault_of_ours() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let login = Authorization::of(&client).open(&provider, &browser).await;
+    let request = Authorization::of(&client);
+    for page in [
+        provider.type_in(&browser, &login, "alice\0", PASSWORD).await,
+        provider.type_in(&browser, &login, "alice", "\0").await,
+        request.clone().with("client_id", "reports\0").open(&provider, &browser).await,
+        request.clone().with("state", "\0").open(&provider, &browser).await,
+        request.with("login_hint", "\0").open(&provider, &browser).await,
+        browser.get(&provider.url("/login?interaction=%00")).await,
+        browser.get(&provider.url("/%00")).await,
+    ] {
+        assert!(page.status.is_client_error(), "{page}");
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_path_is_a_page_to_people_and_json_to_machines() {
     let provider = TestProvider::with(&[("issuer", "/auth")]).await;

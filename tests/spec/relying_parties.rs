@@ -1,1 +1,344 @@
-//! relying_parties.
+//! Relying parties that none of us wrote, through whole flows: the openidconnect crate, Authlib in the FastAPI example,
+//! and the demo's services against a provider on PostgreSQL and Redis.
+
+use crate::support::program::{Demo, Outcome, Serve, demo_ports, run_with};
+use crate::support::provider::PASSWORD;
+use crate::support::python::FastApi;
+use crate::support::{NewClient, Page, TestClient, TestProvider, UserAgent, postgres, redis};
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreUserInfoClaims,
+};
+use openidconnect::{
+    AccessTokenHash, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, SubjectIdentifier,
+    TokenResponse as _, reqwest as party_http,
+};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use tempfile::TempDir;
+use url::Url;
+
+// ---- The openidconnect crate.
+
+/// What a party does differently from the first.
+struct Party<'a> {
+    client: &'a TestClient,
+    algorithm: CoreJwsSigningAlgorithm,
+    auth_type: AuthType,
+}
+
+impl<'a> Party<'a> {
+    fn of(client: &'a TestClient) -> Self {
+        Self { client, algorithm: CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256, auth_type: AuthType::BasicAuth }
+    }
+
+    /// Signs alice in, in this browser, checking all that a relying party can check; gives what userinfo said.
+    async fn sign_in(&self, provider: &TestProvider, browser: &UserAgent) -> CoreUserInfoClaims {
+        let http =
+            party_http::Client::builder().redirect(party_http::redirect::Policy::none()).no_proxy().build().unwrap();
+        // All it knows is the issuer.
+        let issuer = IssuerUrl::new(provider.issuer.clone()).unwrap();
+        let metadata = CoreProviderMetadata::discover_async(issuer, &http).await.unwrap();
+        let secret = self.client.secret.clone().map(ClientSecret::new);
+        let client = CoreClient::from_provider_metadata(metadata, ClientId::new(self.client.client_id.clone()), secret)
+            .set_redirect_uri(RedirectUrl::new(self.client.redirect_uri.clone()).unwrap())
+            .set_auth_type(self.auth_type.clone());
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let (url, state, nonce) = client
+            .authorize_url(CoreAuthenticationFlow::AuthorizationCode, CsrfToken::new_random, Nonce::new_random)
+            .add_scope(Scope::new("profile".into()))
+            .add_scope(Scope::new("email".into()))
+            .set_pkce_challenge(challenge)
+            .url();
+        let page = browser.cross_site_get(url.as_str()).await;
+        let mut page = provider.settle(browser, page).await;
+        if page.location().is_none() {
+            page = provider.type_in(browser, &page, "alice", PASSWORD).await;
+        }
+        let location = page.location().unwrap_or_else(|| panic!("no answer, but {page}"));
+        let answer: HashMap<String, String> = location.query_pairs().into_owned().collect();
+        assert_eq!((&answer["state"], &answer["iss"]), (state.secret(), &provider.issuer));
+
+        let exchange = |verifier: PkceCodeVerifier| {
+            client
+                .exchange_code(AuthorizationCode::new(answer["code"].clone()))
+                .unwrap()
+                .set_pkce_verifier(verifier)
+                .request_async(&http)
+        };
+        let tokens = exchange(verifier).await.unwrap();
+        let id_token = tokens.id_token().unwrap();
+        let id_token_verifier = client.id_token_verifier().set_allowed_algs([self.algorithm.clone()]);
+        let claims = id_token.claims(&id_token_verifier, &nonce).unwrap();
+        assert!(
+            id_token.claims(&id_token_verifier, &Nonce::new("another".into())).is_err(),
+            "a nonce that is not ours"
+        );
+        let other_algorithm = client.id_token_verifier().set_allowed_algs([CoreJwsSigningAlgorithm::HmacSha256]);
+        assert!(id_token.claims(&other_algorithm, &nonce).is_err());
+
+        let key = id_token.signing_key(&id_token_verifier).unwrap();
+        let algorithm = id_token.signing_alg().unwrap();
+        let expected = AccessTokenHash::from_token(tokens.access_token(), algorithm, key).unwrap();
+        assert_eq!(claims.access_token_hash(), Some(&expected));
+
+        let userinfo = |subject: SubjectIdentifier| {
+            client.user_info(tokens.access_token().clone(), Some(subject)).unwrap().request_async(&http)
+        };
+        let stranger: Result<CoreUserInfoClaims, _> = userinfo(SubjectIdentifier::new("bob-sub".into())).await;
+        assert!(stranger.is_err(), "the party compares sub");
+        let known: CoreUserInfoClaims = userinfo(claims.subject().clone()).await.unwrap();
+
+        // A second use of the code is refused, in words that the party can read.
+        let refused = exchange(PkceCodeVerifier::new("v".repeat(43))).await.unwrap_err();
+        assert!(format!("{refused:?}").contains("invalid_grant"), "{refused:?}");
+        known
+    }
+}
+
+fn assert_alice(known: &CoreUserInfoClaims) {
+    assert_eq!(known.subject().as_str(), "alice-sub");
+    assert_eq!(known.name().unwrap().get(None).unwrap().as_str(), "Alice Example");
+    assert_eq!(known.email().unwrap().as_str(), "alice@example.com");
+    assert_eq!(known.email_verified(), Some(true));
+}
+
+#[tokio::test]
+async fn openidconnect_signs_in_with_each_algorithm() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    for (name, algorithm) in [
+        ("RS256", CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256),
+        ("PS256", CoreJwsSigningAlgorithm::RsaSsaPssSha256),
+        ("ES256", CoreJwsSigningAlgorithm::EcdsaP256Sha256),
+        ("EdDSA", CoreJwsSigningAlgorithm::EdDsa),
+    ] {
+        let client = NewClient::new(name).with("consent", "skip").with("id_token_signed_response_alg", name);
+        let client = provider.add(client).await;
+        let party = Party { algorithm, ..Party::of(&client) };
+        assert_alice(&party.sign_in(&provider, &browser).await);
+    }
+}
+
+#[tokio::test]
+async fn openidconnect_signs_in_with_each_way_to_authenticate() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    // A secret made by hand, with characters that are encoded in one way or another.
+    let awkward = "100% sure: a+b&c=d/é";
+    for (client, auth_type) in [
+        (NewClient::new("basic"), AuthType::BasicAuth),
+        (NewClient::new("basic-awkward").secret(awkward), AuthType::BasicAuth),
+        (NewClient::new("post").with("token_endpoint_auth_method", "client_secret_post"), AuthType::RequestBody),
+        (
+            NewClient::new("post-awkward").secret(awkward).with("token_endpoint_auth_method", "client_secret_post"),
+            AuthType::RequestBody,
+        ),
+        (NewClient::new("public").public(), AuthType::RequestBody),
+    ] {
+        let client = provider.add(client.with("consent", "skip")).await;
+        let party = Party { auth_type, ..Party::of(&client) };
+        assert_alice(&party.sign_in(&provider, &browser).await);
+    }
+}
+
+#[tokio::test]
+async fn openidconnect_signs_in_where_the_issuer_has_a_path() {
+    let provider = TestProvider::with(&[("issuer", "/auth")]).await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    assert_alice(&Party::of(&client).sign_in(&provider, &UserAgent::new()).await);
+}
+
+// ---- Services as processes of their own, against `hallpass serve` on PostgreSQL and Redis, whatever the suite runs on.
+
+/// A provider that an operator set up by the commands of the README.
+struct Installation {
+    folder: TempDir,
+    serve: Serve,
+}
+
+impl Installation {
+    fn new() -> Self {
+        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let (database_url, redis_url) = (postgres::server().create_database(), redis::server().url());
+        let variables = [("HALLPASS_DATABASE_URL", database_url.as_str()), ("HALLPASS_REDIS_URL", &redis_url)];
+        succeed(run_with(folder.path(), &["key", "new"], &variables, ""));
+        let serve = Serve::start(folder.path(), &database_url, &redis_url);
+        let installation = Self { folder, serve };
+        let alice = ["user", "add", "alice", "--email", "alice@example.com", "--name", "Alice Example"];
+        installation.run(&[&alice[..], &["--password-stdin"]].concat(), PASSWORD);
+        installation
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> String {
+        succeed(run_with(self.folder.path(), arguments, &self.serve.variables(), input))
+    }
+
+    /// Registers a client while the provider runs; gives its settings, as lines `NAME=VALUE`.
+    fn register(&self, id: &str, redirect_uri: &str, more: &[&str]) -> String {
+        let settings = self.run(&[&["client", "new", id, "--redirect-uri", redirect_uri], more].concat(), "");
+        self.run(&["migrate"], "");
+        settings
+    }
+}
+
+fn succeed(outcome: Outcome) -> String {
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    outcome.stdout
+}
+
+/// Follows redirects wherever they lead; gives the page at their end and where it went by.
+async fn arrive(browser: &UserAgent, mut page: Page) -> (Page, Vec<Url>) {
+    let mut visited = vec![page.url.clone()];
+    while page.location().is_some() {
+        page = browser.follow(page).await;
+        visited.push(page.url.clone());
+        assert!(visited.len() < 20, "{visited:?}");
+    }
+    (page, visited)
+}
+
+async fn open(browser: &UserAgent, url: &str) -> (Page, Vec<Url>) {
+    arrive(browser, browser.get(url).await).await
+}
+
+/// Fills the provider's login page in and goes on.
+async fn sign_in(browser: &UserAgent, page: &Page) -> Page {
+    assert!(page.url.path().ends_with("/login"), "{page}");
+    let mut form = page.form("form");
+    form.set("username", "alice").set("password", PASSWORD);
+    arrive(browser, browser.submit(form, Some(("action", "sign_in"))).await).await.0
+}
+
+async fn decide(browser: &UserAgent, page: &Page, decision: &str) -> Page {
+    assert!(page.url.path().ends_with("/consent"), "{page}");
+    arrive(browser, browser.submit(page.form("form"), Some(("decision", decision))).await).await.0
+}
+
+/// Opens what needs a sign-in, and must be in at once: by way of the provider, without any page of it.
+async fn enter(browser: &UserAgent, issuer: &str, url: &str) -> Page {
+    let (page, visited) = open(browser, url).await;
+    let at_provider: Vec<&str> = visited.iter().filter(|url| url.as_str().starts_with(issuer)).map(Url::path).collect();
+    assert_eq!(at_provider, ["/authorize"], "{page}");
+    page
+}
+
+#[tokio::test]
+async fn the_fastapi_example_signs_people_in() {
+    let provider = Installation::new();
+    let base_url = FastApi::base_url();
+    let settings = provider.register("fastapi", &format!("{base_url}/auth/callback"), &["--name", "FastAPI & friends"]);
+    assert!(settings.contains(&format!("OIDC_DISCOVERY_URL={}/.well-known/", provider.serve.issuer)), "{settings}");
+    let service = FastApi::start(&base_url, &settings);
+    let browser = UserAgent::new();
+    let at = |path: &str| format!("{base_url}{path}");
+
+    let (home, _) = open(&browser, &at("/")).await;
+    assert!(home.text().contains("You are not signed in."), "{home}");
+
+    // Somebody who refuses is told so, and stays out.
+    let (login, _) = open(&browser, &at("/reports")).await;
+    assert_eq!(login.title(), "Sign in to continue to FastAPI & friends");
+    let consent = sign_in(&browser, &login).await;
+    let refused = decide(&browser, &consent, "deny").await;
+    assert_eq!((refused.status.as_u16(), refused.texts("h1")), (403, vec!["The sign-in was refused.".to_owned()]));
+    assert!(refused.text().contains("access_denied"), "{refused}");
+    let (home, _) = open(&browser, &at("/")).await;
+    assert!(home.text().contains("You are not signed in."), "{home}");
+
+    // Somebody who allows it comes back to where they wanted to go.
+    let (consent, _) = open(&browser, &at("/reports")).await;
+    let reports = decide(&browser, &consent, "allow").await;
+    assert_eq!((reports.url.as_str(), reports.texts("h1")), (at("/reports").as_str(), vec!["Your reports".to_owned()]));
+    assert_eq!(reports.texts("dt"), ["sub", "name", "email"]);
+    let told = reports.texts("dd");
+    assert_eq!(told[1..], ["Alice Example", "alice@example.com"]);
+    assert!(told[0].len() >= 16, "{told:?}");
+
+    // It has a session of its own: another look needs no provider, and signing out ends it there alone.
+    let (again, visited) = open(&browser, &at("/reports")).await;
+    assert_eq!((again.texts("dd"), visited.len()), (told.clone(), 1));
+    let out = arrive(&browser, browser.submit(again.form("form"), None).await).await.0;
+    assert!(out.text().contains("You are not signed in."), "{out}");
+    let back = enter(&browser, &provider.serve.issuer, &at("/reports")).await;
+    assert_eq!(back.texts("dd"), told);
+
+    // A code that is shown again is nobody's.
+    let stranger = UserAgent::new();
+    let replayed = stranger.get(&at("/auth/callback?code=x&state=y")).await;
+    assert_eq!(replayed.status.as_u16(), 400, "{replayed}");
+
+    // With the provider gone in the middle of a sign-in, a page says what is the matter.
+    let mut page = browser.get(&at("/login?next=/reports")).await;
+    while !page.location().unwrap().as_str().starts_with(&base_url) {
+        page = browser.follow(page).await;
+    }
+    let mut serve = provider.serve;
+    serve.running.signal("TERM");
+    assert_eq!(serve.running.wait(), 0);
+    let page = browser.follow(page).await;
+    let title = "The provider cannot be reached.".to_owned();
+    assert_eq!((page.status.as_u16(), page.texts("h1")), (503, vec![title]), "{}", service.log());
+    // Those who are in stay in.
+    let (reports, _) = open(&browser, &at("/reports")).await;
+    assert_eq!(reports.texts("dd"), told);
+    assert!(!service.log().contains("Traceback"), "{}", service.log());
+}
+
+#[tokio::test]
+async fn the_fastapi_example_says_when_there_is_no_provider() {
+    let base_url = FastApi::base_url();
+    let nowhere = FastApi::base_url();
+    let settings = format!(
+        "OIDC_DISCOVERY_URL={nowhere}/.well-known/openid-configuration\nOIDC_CLIENT_ID=x\nOIDC_CLIENT_SECRET=y\n"
+    );
+    let service = FastApi::start(&base_url, &settings);
+    let (page, _) = open(&UserAgent::new(), &format!("{base_url}/reports")).await;
+    let title = "The provider cannot be reached.".to_owned();
+    assert_eq!((page.status.as_u16(), page.texts("h1")), (503, vec![title]), "{}", service.log());
+}
+
+#[tokio::test]
+async fn the_demos_services_and_the_fastapi_example_share_one_sign_in_at_a_provider_on_postgresql_and_redis() {
+    let _ports = demo_ports().await;
+    let provider = Installation::new();
+    let issuer = provider.serve.issuer.clone();
+    let mut secrets = String::new();
+    for (id, name, port) in [("monolith", "Monolith", 9001), ("reports", "Reports", 9002)] {
+        let redirect_uri = format!("http://127.0.0.1:{port}/callback");
+        let settings = provider.register(id, &redirect_uri, &["--name", name, "--consent", "skip"]);
+        let secret = settings.lines().find_map(|line| line.strip_prefix("OIDC_CLIENT_SECRET=")).unwrap();
+        writeln!(secrets, "{id}={secret}").unwrap();
+    }
+    let file = provider.folder.path().join("secrets");
+    std::fs::write(&file, secrets).unwrap();
+    let arguments = ["--against", &issuer, "--secrets", file.to_str().unwrap()];
+    let mut demo = Demo::start(provider.folder.path(), &arguments);
+    assert_eq!((&demo.provider, &demo.credentials), (&issuer, &None));
+    let base_url = FastApi::base_url();
+    let settings = provider.register("fastapi", &format!("{base_url}/auth/callback"), &["--consent", "skip"]);
+    let service = FastApi::start(&base_url, &settings);
+
+    let browser = UserAgent::new();
+    let (welcome, _) = open(&browser, &demo.monolith).await;
+    assert_eq!(welcome.texts("h1"), ["Welcome to Monolith"]);
+    let (login, _) = open(&browser, &format!("{}/login", demo.monolith)).await;
+    assert_eq!(login.title(), "Sign in to continue to Monolith");
+    let monolith = sign_in(&browser, &login).await;
+    assert_eq!(monolith.texts("h1"), ["Hello, Alice Example"], "{monolith}");
+    assert!(monolith.text().contains(&format!("\"iss\": \"{issuer}\"")), "{monolith}");
+
+    let reports = enter(&browser, &issuer, &format!("{}/login", demo.reports)).await;
+    assert_eq!(reports.texts("h1"), ["Hello, Alice Example"], "{reports}");
+    let fastapi = enter(&browser, &issuer, &format!("{base_url}/reports")).await;
+    assert_eq!(fastapi.texts("h1"), ["Your reports"], "{}", service.log());
+    // Everybody was told of the same person.
+    let sub = &fastapi.texts("dd")[0];
+    assert!(monolith.text().contains(sub) && reports.text().contains(sub), "{sub}: {monolith}");
+
+    demo.running.signal("INT");
+    assert_eq!(demo.running.wait(), 0);
+}

@@ -27,7 +27,7 @@ async fn own(provider: &TestProvider, client: &TestClient, more: &[(&str, &str)]
     provider.post("/token", client.auth(), &fields).await
 }
 
-/// RFC 6749 section 4.4.3: no refresh token; and about no person there is no id_token.
+/// RFC 6749 section 4.4.3: no refresh token; and about no person there is no `id_token`.
 #[tokio::test]
 async fn a_machine_gets_an_access_token_and_nothing_else() {
     let (provider, robot) = ready().await;
@@ -100,7 +100,7 @@ async fn a_jwt_access_token_has_the_claims_of_rfc_9068() {
     assert_eq!(provider.userinfo(&tokens.text("access_token")).await.ok().json()["sub"], "alice-sub");
 }
 
-/// RFC 9068 section 4, 5: an id_token is no access token, and the other way round; `jti` alone is none either.
+/// RFC 9068 section 4, 5: an `id_token` is no access token, and the other way round; `jti` alone is none either.
 #[tokio::test]
 async fn kinds_of_tokens_are_not_mixed_up() {
     let (provider, robot) = ready().await;

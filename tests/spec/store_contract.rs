@@ -276,7 +276,9 @@ async fn a_count_begins_again_after_its_window() {
     for here in &stores {
         // The window began with the first; whoever goes on counting does not prolong it.
         let store = &here.store;
-        here.until(2, "it counts from one", async || store.count("a", 2).await.unwrap().count == 1).await;
+        here.moved.fetch_add(1, Ordering::SeqCst);
+        assert!(store.count("a", 2).await.unwrap().count == 4 || !here.name.starts_with("in process"));
+        here.until(1, "it counts from one", async || store.count("a", 2).await.unwrap().count == 1).await;
         assert_eq!(store.count("b", 100).await.unwrap().count, 2, "{}", here.name);
     }
 }

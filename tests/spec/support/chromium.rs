@@ -244,7 +244,8 @@ fn capabilities(options: Options) -> Value {
     if width < 600 {
         // A window cannot be so narrow; the screen of an emulated phone can.
         chromium["mobileEmulation"] = json!({
-            "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2, "touch": true, "mobile": true },
+            // chromedriver waits forever for the answer to a touch where the page may run no script.
+            "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2, "touch": javascript, "mobile": true },
         });
     }
     json!({ "goog:chromeOptions": chromium, "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" } })

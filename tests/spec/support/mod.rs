@@ -5,6 +5,7 @@ pub mod listener;
 pub mod postgres;
 pub mod program;
 pub mod provider;
+pub mod python;
 pub mod receiver;
 pub mod redis;
 pub mod remote;

@@ -10,6 +10,7 @@ use hallpass::provider::{Clock, Provider};
 use hallpass::server::{self, Stopper};
 use hallpass::startup;
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -315,27 +316,24 @@ impl NewClient {
                 || name.ends_with("_at")
                 || name.ends_with("_after");
             let value = if is_number { value.clone() } else { quoted(value) };
-            match names.iter().position(|n| n == name) {
-                Some(at) => values[at] = value,
-                None => {
-                    names.push(name.clone());
-                    values.push(value);
-                }
+            if let Some(at) = names.iter().position(|n| n == name) {
+                values[at] = value;
+            } else {
+                names.push(name.clone());
+                values.push(value);
             }
         }
         let id = quoted(&self.id);
         let mut sql = format!("INSERT INTO clients ({}) VALUES ({});\n", names.join(", "), values.join(", "));
         if let Some(secret) = &self.secret {
-            sql.push_str(&format!(
-                "INSERT INTO client_secrets (client_id, secret_hash) VALUES ({id}, {});\n",
-                quoted(&hash_of(secret))
-            ));
+            let hash = quoted(&hash_of(secret));
+            writeln!(sql, "INSERT INTO client_secrets (client_id, secret_hash) VALUES ({id}, {hash});").unwrap();
         }
         for uri in &self.redirect_uris {
-            sql.push_str(&format!("INSERT INTO client_redirect_uris VALUES ({id}, {});\n", quoted(uri)));
+            writeln!(sql, "INSERT INTO client_redirect_uris VALUES ({id}, {});", quoted(uri)).unwrap();
         }
         for uri in &self.post_logout_redirect_uris {
-            sql.push_str(&format!("INSERT INTO client_post_logout_redirect_uris VALUES ({id}, {});\n", quoted(uri)));
+            writeln!(sql, "INSERT INTO client_post_logout_redirect_uris VALUES ({id}, {});", quoted(uri)).unwrap();
         }
         let added = TestClient {
             client_id: self.id.clone(),

@@ -27,7 +27,7 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let redirect_uri = format!("http://localhost:{}/callback", listener.local_addr().unwrap().port());
         let arrivals = Arrivals::default();
-        let router = Router::new().route("/callback", any(take)).with_state((redirect_uri.clone(), arrivals.clone()));
+        let router = Router::new().route("/callback", any(take)).with_state(arrivals.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { redirect_uri, arrivals }
     }
@@ -49,13 +49,13 @@ impl Receiver {
     }
 }
 
-async fn take(State((redirect_uri, arrivals)): State<(String, Arrivals)>, request: Request) -> Html<&'static str> {
+async fn take(State(arrivals): State<Arrivals>, request: Request) -> Html<&'static str> {
     let method = request.method().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let body = axum::body::to_bytes(request.into_body(), 64 * 1024).await.unwrap();
     let sent = if method == Method::POST { &body[..] } else { query.as_bytes() };
     let parameters = form_urlencoded::parse(sent).into_owned().collect();
-    arrivals.lock().unwrap().push((method, Answer { redirect_uri, parameters }));
+    arrivals.lock().unwrap().push((method, Answer { parameters }));
     // The icon keeps browsers from asking for one that is not there.
     Html(
         "<!doctype html><html lang=\"en\"><title>Arrived</title><link rel=\"icon\" href=\"data:,\">\

@@ -158,26 +158,9 @@ impl UserAgent {
         self.send(Method::GET, location, None, page.source).await
     }
 
-    /// Follows redirects until one leads to a URL that `is_wanted`; gives that redirect, without visiting the URL.
-    pub async fn follow_until(&self, mut page: Page, is_wanted: impl Fn(&Url) -> bool) -> Page {
-        for _ in 0..20 {
-            let location = page.location().unwrap_or_else(|| panic!("the redirects end too early: {page}"));
-            if is_wanted(&location) {
-                return page;
-            }
-            page = self.follow(page).await;
-        }
-        panic!("the redirects do not end; the last was {page}");
-    }
-
     /// Every cookie in the jar.
     pub fn cookies(&self) -> Vec<Cookie> {
         self.jar().cookies.clone()
-    }
-
-    /// The cookie of this name.
-    pub fn cookie(&self, name: &str) -> Option<Cookie> {
-        self.jar().cookies.iter().find(|cookie| cookie.name == name).cloned()
     }
 
     /// The `Set-Cookie` headers the agent has refused, each with the reason.
@@ -188,16 +171,6 @@ impl UserAgent {
     /// Takes in a `Set-Cookie` header as if `url` had answered it.
     pub fn set_cookie(&self, url: &str, header: &str) {
         self.jar().take(&parse(url), header);
-    }
-
-    /// Forgets the cookie of this name.
-    pub fn remove_cookie(&self, name: &str) {
-        self.jar().cookies.retain(|cookie| cookie.name != name);
-    }
-
-    /// Forgets every cookie.
-    pub fn clear_cookies(&self) {
-        self.jar().cookies.clear();
     }
 
     fn jar(&self) -> MutexGuard<'_, Jar> {
@@ -377,8 +350,6 @@ pub struct Form {
     pub method: Method,
     /// Names and values in the page's order, hidden ones and defaults among them.
     pub fields: Vec<(String, String)>,
-    /// Checkboxes and radio buttons that are not checked.
-    pub unchecked: Vec<(String, String)>,
     /// The submit buttons; a button without a name has an empty one.
     pub buttons: Vec<(String, String)>,
     source: Source,
@@ -391,7 +362,7 @@ impl Form {
         action.set_fragment(None);
         let is_post = form.attr("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
         let method = if is_post { Method::POST } else { Method::GET };
-        let (mut fields, mut unchecked, mut buttons) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut fields, mut buttons) = (Vec::new(), Vec::new());
         for control in form.select(&selector("input, button, textarea, select")) {
             if control.attr("disabled").is_some() {
                 continue;
@@ -408,11 +379,8 @@ impl Form {
                 ("button", _) | ("input", "button" | "reset" | "file") => {}
                 _ if name.is_empty() => {}
                 ("input", "checkbox" | "radio") => {
-                    let field = (name, value.unwrap_or_else(|| "on".to_owned()));
                     if control.attr("checked").is_some() {
-                        fields.push(field);
-                    } else {
-                        unchecked.push(field);
+                        fields.push((name, value.unwrap_or_else(|| "on".to_owned())));
                     }
                 }
                 ("textarea", _) => fields.push((name, control.text().collect())),
@@ -428,7 +396,7 @@ impl Form {
                 _ => fields.push((name, value.unwrap_or_default())),
             }
         }
-        Self { action, method, fields, unchecked, buttons, source: page.as_source() }
+        Self { action, method, fields, buttons, source: page.as_source() }
     }
 
     /// Fills in the field of this name.
@@ -440,18 +408,6 @@ impl Form {
         let field = self.fields.iter_mut().find(|(field, _)| field == name);
         let field = field.unwrap_or_else(|| panic!("the form has no field {name}, but {names:?}"));
         value.clone_into(&mut field.1);
-        self
-    }
-
-    /// Checks the checkbox or radio button of this name and value.
-    ///
-    /// # Panics
-    /// When the form has none that is unchecked.
-    pub fn check(&mut self, name: &str, value: &str) -> &mut Self {
-        let wanted = (name.to_owned(), value.to_owned());
-        let place = self.unchecked.iter().position(|field| *field == wanted);
-        let place = place.unwrap_or_else(|| panic!("nothing to check as {wanted:?}, but {:?}", self.unchecked));
-        self.fields.push(self.unchecked.remove(place));
         self
     }
 

@@ -107,8 +107,6 @@ impl Authorization {
 /// What came back to the client's address.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Where it was sent.
-    pub redirect_uri: String,
     /// Its parameters.
     pub parameters: Vec<(String, String)>,
 }
@@ -123,13 +121,13 @@ impl Answer {
             let query = rest.strip_prefix(if redirect_uri.contains('?') { '&' } else { '?' });
             let query = query.unwrap_or_else(|| panic!("the answer is not in the query: {text}"));
             let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-            return Self { redirect_uri: redirect_uri.to_owned(), parameters };
+            return Self { parameters };
         }
         assert_eq!(page.status, StatusCode::OK, "{page}");
         let form = page.form("form#form_post");
         assert_eq!(form.action.as_str(), redirect_uri);
         assert_eq!(form.method, Method::POST);
-        Self { redirect_uri: redirect_uri.to_owned(), parameters: form.fields }
+        Self { parameters: form.fields }
     }
 
     /// A parameter, which must not be there twice.
