@@ -1,6 +1,6 @@
 //! The binary as operators run it: arguments in, output and status out, or a `serve` in the background.
 
-use super::postgres::{free_port, wait_until};
+use super::postgres::free_port;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -86,10 +86,15 @@ impl Running {
 
     /// Waits until it wrote `text` on either.
     pub fn wait_for(&self, text: &str) {
-        wait_until(&format!("{text:?} in the output"), self.stderr.parent().unwrap(), || {
+        for _ in 0..1500 {
             let (stdout, stderr) = self.output();
-            stdout.contains(text) || stderr.contains(text)
-        });
+            if stdout.contains(text) || stderr.contains(text) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let (stdout, stderr) = self.output();
+        panic!("waited in vain until {text:?} was in the output:\n{stdout}\n{stderr}");
     }
 
     /// Sends a signal by its name, such as `TERM`.

@@ -210,6 +210,20 @@ impl Sentinel {
         self.servers.iter().find(is_named).unwrap_or_else(|| panic!("the Sentinel names neither server: {answer:?}"))
     }
 
+    /// Waits until the replica has everything that was written so far. (`WAIT` would tell only of its own connection.)
+    pub fn wait_for_the_replica(&self) {
+        let offset = |server: &Server, name: &str| {
+            let answer = server.ask("INFO replication");
+            answer.lines().find_map(|line| line.trim().strip_prefix(name)?.parse::<u64>().ok())
+        };
+        let master = self.master();
+        let replica = self.servers.iter().find(|server| server.port != master.port).expect("there are two");
+        let written = offset(master, "master_repl_offset:").expect("a master tells its offset");
+        replica.wait_until("the replica has it", || {
+            offset(replica, "slave_repl_offset:").is_some_and(|reached| reached >= written)
+        });
+    }
+
     /// Makes the replica the master, with the Sentinel's own order; both servers stay up.
     pub fn fail_over(&self) {
         let old = self.master().port;
