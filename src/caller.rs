@@ -7,7 +7,7 @@ use crate::protocol::params::Params;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::{AccessToken, AccessTokenParts, ClientSecret, Digest};
 use crate::protocol::time::NumericDate;
-use crate::provider::Provider;
+use crate::provider::{Provider, context};
 use crate::store::StoreError;
 use crate::store::access_tokens;
 use crate::throttle;
@@ -37,11 +37,18 @@ pub async fn authenticate(
         Credentials::Post { client_id, secret } => (client_id.clone(), vec![(client_id, secret)]),
         Credentials::Name { client_id } => {
             let client = provider.directory.client(&client_id, now).await?;
-            let client = client.ok_or_else(|| unproven("client_id unknown or disabled"))?;
+            let client = client.ok_or_else(|| unknown(&client_id))?;
+            context(|context| context.is_about(&client.client_id));
             return if client.token_endpoint_auth_method == ClientAuthMethod::None {
                 Ok(client)
             } else {
-                Err(unproven("the client must authenticate with its secret and sent none").into())
+                Err(unproven("the client must authenticate with its secret and sent none")
+                    .expecting("no secret", ["a secret by Basic or in the body"])
+                    .mend(
+                        "Is the secret set in the service's settings, and does its library send it? A client that cannot keep a \
+                         secret is registered with token_endpoint_auth_method 'none'.",
+                    )
+                    .into())
             };
         }
     };
@@ -51,12 +58,16 @@ pub async fn authenticate(
             found.push((client, secret));
         }
     }
-    if found.is_empty() {
-        let shown: String = client_id.chars().take(100).collect();
-        return Err(unproven(&format!("client_id {shown:?} is unknown or disabled")).into());
-    }
+    let Some((first, _)) = found.first() else { return Err(unknown(&client_id).into()) };
+    context(|context| context.is_about(&first.client_id));
     if found.iter().all(|(client, _)| client.is_public()) {
-        return Err(unproven("a public client (token_endpoint_auth_method none) sent a secret").into());
+        return Err(unproven("a public client (token_endpoint_auth_method none) sent a secret")
+            .expecting("a secret", ["no secret"])
+            .mend(
+                "Take the secret out of the service's settings. If the service can keep one, register it with \
+                 token_endpoint_auth_method 'client_secret_basic' and a row in client_secrets.",
+            )
+            .into());
     }
     found.retain(|(client, _)| !client.is_public());
     // What was proven before is neither counted nor slowed: a stranger's failures do not stop a working service.
@@ -65,6 +76,7 @@ pub async fn authenticate(
     }
     let mut turn = Some(provider.passwords.turn_for_client().await?);
     let attempt = throttle::client(provider, &found[0].0, request.network).await?;
+    let wrong = found.first().map(|(client, secret)| wrong_secret(client, secret, now));
     for (client, secret) in found {
         let turn = match turn.take() {
             Some(turn) => turn,
@@ -75,7 +87,46 @@ pub async fn authenticate(
             return Ok(client);
         }
     }
-    Err(unproven("none of its unexpired secrets matches").into())
+    Err(wrong.unwrap_or_else(|| unproven("none of its unexpired secrets matches")).into())
+}
+
+/// A client nobody knows.
+fn unknown(client_id: &str) -> Refusal {
+    let shown: String = client_id.chars().take(100).collect();
+    unproven(&format!("client_id {shown:?} is unknown or disabled")).expecting(&shown, [] as [&str; 0]).mend(
+        "Was its migration applied (`hallpass migrate --check`), to this database, and is it not disabled (`hallpass client list`)? A \
+         client_id is compared letter by letter.",
+    )
+}
+
+/// A secret that is none of the client's. What was sent is described, never told.
+fn wrong_secret(client: &Client, secret: &ClientSecret, now: NumericDate) -> Refusal {
+    let ended = client.secrets.iter().filter_map(|secret| secret.expires_at).filter(|at| at.is_past(now));
+    let (ended, unexpired) = (ended.clone().max(), client.secrets.len() - ended.count());
+    let text = secret.expose();
+    let odd = if text.trim() != text {
+        ", with white space around it"
+    } else if text.contains('%') {
+        ", with a percent sign: is it encoded twice?"
+    } else if text.starts_with('"') || text.starts_with('\'') {
+        ", in quotation marks"
+    } else if text.starts_with("$argon2") {
+        ", which looks like the hash of one"
+    } else {
+        ""
+    };
+    let expected = match (unexpired, ended) {
+        (0, None) => "the client has no row in client_secrets".to_owned(),
+        (0, Some(at)) => format!("its last secret ended {} seconds ago", now.since(at)),
+        (count, _) => format!("one of {count} that it has"),
+    };
+    unproven("none of its unexpired secrets matches")
+        .expecting(&format!("a secret of {} bytes{odd}", text.len()), [expected])
+        .mend(format!(
+            "Set the secret that `hallpass client new` or `client rotate-secret` printed. If nobody has it any more: \
+             `hallpass client rotate-secret {}`, then `hallpass migrate`.",
+            client.client_id
+        ))
 }
 
 /// The same words for every cause, so that nobody learns which clients there are; the log has the cause.

@@ -147,6 +147,12 @@ impl KeySet {
             .collect()
     }
 
+    /// The `kid` of every key.
+    #[must_use]
+    pub fn kids(&self) -> Vec<String> {
+        self.keys.iter().map(|key| key.kid.clone()).collect()
+    }
+
     /// Every key there is.
     #[must_use]
     pub fn all(&self) -> &[Key] {

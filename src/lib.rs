@@ -16,6 +16,7 @@
 //! Imports go downward only: `main → commands → endpoints → { caller, logout, throttle, tokens } → { web, store, keys, passwords } →
 //! protocol → nothing`; `provider` and `config` stand beside the stair. `tests/spec/architecture.rs` keeps it so.
 
+pub mod audit;
 pub mod caller;
 pub mod commands;
 pub mod config;

@@ -3,6 +3,7 @@
 //! Back-Channel Logout 1.0: a message for each service is written before anybody is told that it is over, tried at
 //! once, and then again in the background, also after a restart, until it arrives or a day has passed.
 
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{session_for, subject_for};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
@@ -68,6 +69,9 @@ pub async fn end_session(
         Taken::Spent | Taken::Missing => return Ok(None),
     };
     sessions::end(&provider.ephemeral, session.handle, LONGEST_ACCESS_TOKEN).await?;
+    provider
+        .audit
+        .record(Event::new(EventKind::SignOut, now).of(&session.sub).with("clients", current.clients.join(" ")));
     let mut told = Vec::new();
     let mut messages = Vec::new();
     for client_id in &current.clients {
@@ -131,7 +135,9 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
     let client = provider.directory.client(client_id, now).await?;
     let Some((client, uri)) = client.and_then(|client| client.backchannel_logout_uri.clone().map(|uri| (client, uri)))
     else {
-        logout_outbox::given_up(&provider.db, id, "the client is gone or has no backchannel_logout_uri", now).await?;
+        let why = "the client is gone or has no backchannel_logout_uri";
+        logout_outbox::given_up(&provider.db, id, why, now).await?;
+        provider.audit.record(of_message(EventKind::LogoutGivenUp, message, why, now));
         return Ok(false);
     };
     let salt = &provider.shared.pairwise_salt;
@@ -151,6 +157,7 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
         // Section 2.8: 200, and 204 for frameworks that answer so.
         Ok(status @ (200 | 204)) => {
             logout_outbox::delivered(&provider.db, id, &status.to_string(), now).await?;
+            provider.audit.record(of_message(EventKind::LogoutDelivered, message, &status.to_string(), now));
             tracing::info!(client_id, tries, status, "a service was told of a sign-out");
             return Ok(true);
         }
@@ -160,12 +167,20 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
     if now.since(message.created_at) >= GIVE_UP {
         tracing::error!(client_id, tries, result, "a service could not be told of a sign-out; given up");
         logout_outbox::given_up(&provider.db, id, &result, now).await?;
+        provider.audit.record(of_message(EventKind::LogoutGivenUp, message, &result, now));
     } else {
         let pause = usize::try_from(tries - 1).ok().and_then(|at| PAUSES.get(at)).unwrap_or(&PAUSES[PAUSES.len() - 1]);
         tracing::warn!(client_id, tries, result, again_in = pause, "a service could not be told of a sign-out");
         logout_outbox::failed(&provider.db, id, &result, now.plus(*pause)).await?;
+        provider.audit.record(of_message(EventKind::LogoutFailed, message, &result, now));
     }
     Ok(false)
+}
+
+/// What became of a message, for the audit.
+fn of_message(kind: EventKind, message: &Message, result: &str, now: NumericDate) -> Event {
+    let event = Event::new(kind, now).of(&message.sub).by(&message.client_id);
+    event.with("tries", message.tries).with("result", result)
 }
 
 /// Delivers what is due, for as long as the provider runs.

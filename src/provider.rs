@@ -3,6 +3,7 @@
 //! Every handler holds an `Arc<Provider>`. The clock is read once per request (`now`), randomness comes from
 //! here only (`random`), so that tests can move the one and nobody throws dice in passing.
 
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::passwords::Passwords;
@@ -12,8 +13,8 @@ use crate::store::db::Db;
 use crate::store::ephemeral::Ephemeral;
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Where the time comes from.
 #[derive(Clone, Debug)]
@@ -54,6 +55,43 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// What becomes known of a request while it is answered, for its log record and for the audit; nothing is decided by it.
+#[derive(Debug)]
+pub struct Context {
+    /// The request's reference.
+    pub reference: String,
+    client_id: OnceLock<String>,
+}
+
+impl Context {
+    /// Of a request with that reference.
+    #[must_use]
+    pub const fn new(reference: String) -> Self {
+        Self { reference, client_id: OnceLock::new() }
+    }
+
+    /// Notes which client it is about; the first word holds.
+    pub fn is_about(&self, client_id: &str) {
+        let _ = self.client_id.set(client_id.to_owned());
+    }
+
+    /// Which client it is about, if that is known.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.get().map(String::as_str)
+    }
+}
+
+tokio::task_local! {
+    /// Of the request that this task answers.
+    pub static CONTEXT: Arc<Context>;
+}
+
+/// Asks the context of the request that is being answered; `None` outside of any.
+pub fn context<T>(ask: impl FnOnce(&Context) -> T) -> Option<T> {
+    CONTEXT.try_with(|context| ask(context)).ok()
+}
+
 /// The secrets that every node of a provider shares and never changes; they rest in `provider_values`.
 pub struct SharedValues {
     /// The salt of pairwise subjects.
@@ -82,6 +120,8 @@ pub struct Provider {
     pub outbound: Outbound,
     /// How often somebody may be wrong.
     pub throttle: Throttle,
+    /// What happened, on its way to the database.
+    pub audit: Audit,
     /// What all nodes share.
     pub shared: SharedValues,
 }

@@ -1,8 +1,10 @@
 //! From settings to a running provider: stores opened and waited for, migrations applied, keys loaded.
 
-use crate::config::{Config, EphemeralUrl};
+use crate::audit::{self, Audit};
+use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::keys::{KeyError, Keys};
 use crate::passwords::Passwords;
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::secret::Password;
 use crate::provider::{Clock, Provider, SharedValues, random};
 use crate::store::StoreError;
@@ -10,7 +12,7 @@ use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::Migrations;
-use crate::store::{logout_outbox, refresh_families};
+use crate::store::{logout_outbox, refresh_families, refusals};
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
 use sha2::{Digest as _, Sha256};
@@ -63,7 +65,32 @@ pub async fn open_database(config: &Config) -> Result<Db, StartError> {
         );
     }
     if !plan.pending.is_empty() || !plan.edited.is_empty() {
-        migrations.apply(&db).await?;
+        let applied = migrations.apply(&db).await?;
+        audit::note_migrations(&db, &applied, Clock::System.now()).await?;
+    }
+    Ok(db)
+}
+
+/// Opens the lasting store for a command that only reads: nothing is made and nothing applied.
+///
+/// # Errors
+/// It cannot be reached, or it is not there yet.
+pub async fn open_database_as_it_is(config: &Config) -> Result<Db, StartError> {
+    if let DatabaseUrl::Sqlite(path) = &config.database_url
+        && !path.exists()
+    {
+        return Err(StartError::Other(format!(
+            "{}: there is no database.\n  Mend: run it where `hallpass serve` runs, or set HALLPASS_DATABASE_URL",
+            path.display()
+        )));
+    }
+    let db = Db::open(&config.database_url).await?;
+    let plan = Migrations::read(None).await?.plan(&db).await?;
+    if let Some(file) = plan.pending.first() {
+        return Err(StartError::Other(format!(
+            "the database lacks the migration {} {}.\n  Mend: hallpass migrate",
+            file.version, file.description
+        )));
     }
     Ok(db)
 }
@@ -88,6 +115,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
     let outbound = Outbound::new(config.outbound_ca.as_deref()).map_err(StartError::Other)?;
     let directory = Directory::new(db.clone());
+    let audit = Audit::start(db.clone(), clock.clone());
     Ok(Arc::new(Provider {
         config,
         clock,
@@ -98,6 +126,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         passwords,
         outbound,
         throttle: Throttle::default(),
+        audit,
         shared,
     }))
 }
@@ -109,12 +138,19 @@ pub async fn watch_keys(provider: Arc<Provider>) {
     let mut last_fault = String::new();
     loop {
         interval.tick().await;
-        let provider = provider.clone();
-        match tokio::task::spawn_blocking(move || provider.keys.refresh()).await {
+        let watched = provider.clone();
+        match tokio::task::spawn_blocking({
+            let watched = watched.clone();
+            move || watched.keys.refresh()
+        })
+        .await
+        {
             Ok(Ok(changed)) => {
                 last_fault.clear();
                 if changed {
                     tracing::info!("the signing keys were read again");
+                    let kids = watched.keys.current().kids();
+                    watched.audit.record(Event::new(EventKind::KeysChanged, watched.now()).with("keys", kids));
                 }
             }
             Ok(Err(error)) => {
@@ -136,7 +172,8 @@ pub async fn keep_house(provider: Arc<Provider>) {
         interval.tick().await;
         let (db, now) = (&provider.db, provider.now());
         let families = refresh_families::sweep(db, provider.config.refresh_reuse_window, now).await;
-        if let Err(error) = families.and(logout_outbox::sweep(db, now).await) {
+        let swept = families.and(logout_outbox::sweep(db, now).await).and(refusals::sweep(db, now).await);
+        if let Err(error) = swept {
             tracing::warn!(%error, "what has ended could not be forgotten; it is tried again");
         }
     }

@@ -1,10 +1,11 @@
 //! What a grant is turned into: access token, `id_token`, refresh token.
 
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{ACR, IdTokenContent, User, session_for, subject_for};
 use crate::protocol::claims_request::{self, ClaimsRequest};
 use crate::protocol::client::Client;
 use crate::protocol::grant::{AccessGrant, Bearer};
-use crate::protocol::response::AccessTokenFormat;
+use crate::protocol::response::{AccessTokenFormat, GrantType};
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, Handle, RefreshToken};
 use crate::protocol::time::NumericDate;
@@ -53,13 +54,35 @@ pub struct Order<'a> {
     pub refresh_token: Option<&'a RefreshToken>,
 }
 
+/// Issues what a grant of that type is worth, and notes it.
+///
+/// # Errors
+/// As `mint`.
+pub async fn issue(
+    provider: &Provider,
+    grant_type: GrantType,
+    order: &Order<'_>,
+    now: NumericDate,
+) -> Result<Value, Fault> {
+    let response = mint(provider, order, now).await?;
+    let mut event = Event::new(EventKind::TokensIssued, now)
+        .by(&order.client.client_id)
+        .with("grant_type", grant_type.as_str())
+        .with("scope", order.scope.to_string());
+    if let Some(person) = &order.person {
+        event = event.of(&person.user.sub);
+    }
+    provider.audit.record(event);
+    Ok(response)
+}
+
 /// Issues what a grant is worth: [RFC 6749 section 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1),
 /// [OIDC Core 3.1.3.3](https://openid.net/specs/openid-connect-core-1_0.html#TokenResponse). One signature, two with a JWT
 /// access token; one trip.
 ///
 /// # Errors
 /// No key for the client's algorithm, or the store failed.
-pub async fn mint(provider: &Provider, order: &Order<'_>, now: NumericDate) -> Result<Value, Fault> {
+async fn mint(provider: &Provider, order: &Order<'_>, now: NumericDate) -> Result<Value, Fault> {
     let Order { client, person, scope, .. } = order;
     let lifetime = client.lifetimes.access_token.unwrap_or(provider.config.access_token_lifetime);
     let record = AccessGrant {

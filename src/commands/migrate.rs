@@ -1,8 +1,10 @@
 //! `hallpass migrate`: applies pending migrations, also to a database in use.
 
+use crate::audit;
 use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl};
 use crate::logging;
+use crate::provider::Clock;
 use crate::store::db::Db;
 use crate::store::migrations::Migrations;
 
@@ -47,8 +49,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
             Err(found.join(", "))
         };
     }
-    migrations.apply(&db).await.map_err(|error| error.to_string())?;
-    eprintln!("{} applied, {} were before", plan.pending.len(), plan.applied.len());
+    let applied = migrations.apply(&db).await.map_err(|error| error.to_string())?;
+    audit::note_migrations(&db, &applied, Clock::System.now()).await.map_err(|error| error.to_string())?;
+    eprintln!("{} applied, {} were before", applied.len(), plan.applied.len());
     db.close().await;
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! The commands of the binary. Data goes to standard output, everything else to standard error; the status is
 //! 0 for done, 1 for refused or found wanting, 2 for wrong usage.
 
+mod audit;
 mod client;
 mod demo;
+mod explain;
 mod key;
 mod migrate;
 mod secret;
@@ -47,6 +49,11 @@ enum Command {
     /// Make signing keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Say why a request was refused, by the reference of its error page or log record
+    Explain(explain::Arguments),
+    /// Read, export and check what happened
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Read a secret from standard input and print its argon2id hash
     HashSecret,
 }
@@ -91,6 +98,8 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Client(command) => client::run(&settings()?, *command),
         Command::User(command) => with_runtime(user::run(settings()?, command)),
         Command::Key(command) => key::run(&settings()?, &command),
+        Command::Explain(arguments) => with_runtime(explain::run(settings()?, arguments)),
+        Command::Audit(command) => with_runtime(audit::run(settings()?, command)),
         Command::HashSecret => secret::run(),
     }
 }
@@ -125,6 +134,22 @@ fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, String>
     )
     .and_then(|raw| raw.check())
     .map_err(|error| error.to_string())
+}
+
+/// Writes data to standard output. A reader who has seen enough and closed the pipe is no fault.
+fn out(text: &str) -> Outcome {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        _ => Ok(()),
+    }
+}
+
+/// An instant as people read it, in UTC.
+fn instant(at: i64) -> String {
+    jiff::Timestamp::from_second(at)
+        .map_or_else(|_| at.to_string(), |instant| instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 /// Reads a secret: asked for on a terminal without showing it, else the first line of standard input.

@@ -3,6 +3,7 @@
 use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::{self, path};
+use crate::protocol::audit::{Event, EventKind};
 use crate::provider::{Clock, Provider};
 use crate::{logging, logout, server, startup};
 use secrecy::ExposeSecret as _;
@@ -24,6 +25,8 @@ pub(super) async fn run(config: Config) -> Outcome {
     };
     let lock = provider.db.lock_for_serving().map_err(|error| error.to_string())?;
     announce(&provider);
+    let started = Event::new(EventKind::NodeStarted, provider.now()).with("issuer", provider.config.issuer.as_str());
+    provider.audit.record(started.with("keys", provider.keys.current().kids()));
 
     let (stopper, stop) = server::stop_sign();
     let watching = tokio::spawn(startup::watch_keys(provider.clone()));
@@ -38,6 +41,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     watching.abort();
     keeping.abort();
     delivering.abort();
+    provider.audit.flush().await;
     provider.db.close().await;
     drop(lock);
     tracing::info!("stopped");

@@ -1,6 +1,7 @@
 //! `/consent`: what a client wants to know, in plain words, and the person's answer. OIDC Core 3.1.2.4.
 
 use crate::endpoints::flow::{self, Flow};
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{Consented, Interaction, Step};
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::ConsentPolicy;
@@ -68,7 +69,14 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
         return Err(PageError::Fault("a consent page without an interaction".to_owned().into()));
     };
     flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
+    let decided = |kind| {
+        let event =
+            Event::new(kind, now).by(&flow.client.client_id).with("scope", flow.request.scope_to_consent().to_string());
+        let sub = flow.signed_in.as_ref().map(|(session, _)| session.sub.clone());
+        provider.audit.record(Event { sub, ..event });
+    };
     if params.get("decision") == Some("deny") {
+        decided(EventKind::ConsentDenied);
         return flow.refuse(&provider, Refusal::new(ErrorCode::AccessDenied, "the person did not allow it")).await;
     }
     let (Step::Consent, Some((session, _)), Some("allow")) =
@@ -80,6 +88,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     if flow.client.consent == ConsentPolicy::Ask && !flow.client.always_asks() {
         provider.directory.remember_consent(&session.sub, &flow.client.client_id, &consented.scope, now).await?;
     }
+    decided(EventKind::ConsentGiven);
     let after = Interaction { consented: Some(consented), ..interaction.clone() };
     if !interactions::update(&provider.ephemeral, &id, &interaction, &after).await? {
         return Err(flow::already_answered(Some(&flow.client)));

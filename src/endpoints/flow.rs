@@ -14,7 +14,7 @@ use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId, SessionId, same_text};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, random};
+use crate::provider::{Provider, context, random};
 use crate::store::ephemeral::Taken;
 use crate::store::{codes, interactions, sessions};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
@@ -56,16 +56,26 @@ pub async fn client_of(provider: &Provider, params: &Params, now: NumericDate) -
     let Some(client_id) = params.get("client_id") else {
         return Err(PageError::bad_request(&Refusal::new(ErrorCode::InvalidRequest, "client_id is missing"), None));
     };
-    provider.directory.client(client_id, now).await?.ok_or_else(|| {
-        let shown: String = client_id.chars().take(100).collect();
-        let refusal = Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled")
-            .with_detail(format!("client_id {shown:?} has no row in clients, or disabled_at is set"));
-        let PageError::Page { mut content, note } = PageError::bad_request(&refusal, None) else {
-            return PageError::bad_request(&refusal, None);
-        };
-        content.status = StatusCode::BAD_REQUEST;
-        PageError::Page { content, note }
-    })
+    if let Some(client) = provider.directory.client(client_id, now).await? {
+        context(|context| context.is_about(&client.client_id));
+        return Ok(client);
+    }
+    let shown: String = client_id.chars().take(100).collect();
+    let refusal = Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled")
+        .with_detail(format!("client_id {shown:?} has no row in clients, or disabled_at is set"))
+        .expecting(&shown, [] as [&str; 0])
+        .mend(
+            "Was its migration applied (`hallpass migrate --check`), to this database, and is it not disabled \
+             (`hallpass client list`)? A client_id is compared letter by letter.",
+        );
+    match PageError::bad_request(&refusal, None) {
+        PageError::Page { mut content, note } => {
+            // Nobody is asked to prove anything here, as a 401 would.
+            content.status = StatusCode::BAD_REQUEST;
+            Err(PageError::Page { content, note })
+        }
+        other => Err(other),
+    }
 }
 
 /// The live session of a browser and its user.
@@ -376,7 +386,24 @@ pub fn check_form(
         (Some(browser_id), Some(token)) => same_text(&browser_id.form_token(id), token),
         _ => false,
     };
-    if origin_fits && token_fits { Ok(()) } else { Err(foreign_form()) }
+    if origin_fits && token_fits {
+        return Ok(());
+    }
+    let fix = if !origin_fits {
+        format!(
+            "The form came from the origin {:?}, and ours is {:?}: does a proxy change the host name, or is HALLPASS_ISSUER not the \
+             address that browsers use?",
+            headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default(),
+            provider.config.origin()
+        )
+    } else if browser.id.is_none() {
+        "The browser did not send our cookie with the form: does it block cookies, or does a proxy drop them?"
+            .to_owned()
+    } else {
+        "The form's token is not that of this browser: the page was kept by a cache, or somebody forged the form."
+            .to_owned()
+    };
+    Err(foreign_form().mend(fix))
 }
 
 fn restart(client: Option<&Client>) -> Option<Link> {
@@ -395,6 +422,10 @@ fn nothing_to_continue() -> PageError {
         Some("Go to the service you want to use; it brings you here when you have to sign in."),
         None,
     )
+    .mend(
+        "The interaction is not in the short-lived store: it was completed, is older than half an hour, or was begun on a node with another \
+         Redis (or in a process that was restarted, without HALLPASS_REDIS_URL).",
+    )
 }
 
 fn expired(client: Option<&Client>) -> PageError {
@@ -405,6 +436,9 @@ fn expired(client: Option<&Client>) -> PageError {
         "For your safety, a sign-in has to be completed within half an hour.",
         Some("Go back to the service and start again. Nothing is lost."),
         restart(client),
+    )
+    .mend(
+        "The page was open for more than half an hour. If it was not, `hallpass doctor` compares the clocks of the nodes and the database.",
     )
 }
 
@@ -430,6 +464,11 @@ fn no_cookie() -> PageError {
         Some("Allow cookies for this site, then go back to the service and start again."),
         None,
     )
+    .mend(
+        "The browser did not send our cookie: it blocks cookies, the login page was opened in a frame or by another host name than \
+         HALLPASS_ISSUER has (localhost and 127.0.0.1 are two), or the issuer is https and a proxy in front speaks http to the browser, so that \
+         Secure cookies are dropped.",
+    )
 }
 
 fn another_browser() -> PageError {
@@ -440,6 +479,10 @@ fn another_browser() -> PageError {
         "It can only be continued where it was begun.",
         Some("If somebody sent you this link, do not use it. Otherwise go to the service and start again."),
         None,
+    )
+    .mend(
+        "A link to the login page was opened in another browser or profile than the one that began. Links to a service travel well, links \
+         to its sign-in do not.",
     )
 }
 

@@ -2,6 +2,7 @@
 
 use crate::endpoints::flow::{self, Flow};
 use crate::logout;
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{Interaction, SignedIn, Step};
 use crate::protocol::claims::User;
 use crate::protocol::error::{ErrorCode, Refusal};
@@ -95,10 +96,22 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
             let password = Password::received(params.get("password").unwrap_or_default());
             match prove(&provider, &browser, request.network, &typed, password).await? {
                 Proof::Proven(user, attempt) => {
+                    let event = Event::new(EventKind::SignIn, now).of(&user.sub).by(&flow.client.client_id);
+                    provider.audit.record(event.from(&request.network).with("amr", "pwd"));
                     sign_in(&provider, &browser, &flow, &interaction, *user, attempt, now).await
                 }
-                Proof::Wrong => page(&provider, &browser, &flow, Some(typed), Some(&Complaint::Wrong)),
-                Proof::Later(later) => page(&provider, &browser, &flow, Some(typed), Some(&Complaint::TooMany(later))),
+                Proof::Wrong(sub) => {
+                    let event =
+                        Event::new(EventKind::SignInFailed, now).by(&flow.client.client_id).from(&request.network);
+                    provider.audit.record(Event { sub, ..event });
+                    page(&provider, &browser, &flow, Some(typed), Some(&Complaint::Wrong))
+                }
+                Proof::Later(later) => {
+                    let event =
+                        Event::new(EventKind::SignInThrottled, now).by(&flow.client.client_id).from(&request.network);
+                    provider.audit.record(event);
+                    page(&provider, &browser, &flow, Some(typed), Some(&Complaint::TooMany(later)))
+                }
             }
         }
     }
@@ -118,8 +131,8 @@ fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String
 enum Proof {
     /// It is this person.
     Proven(Box<User>, Attempt),
-    /// It is not, whichever of the two was wrong.
-    Wrong,
+    /// It is not, whichever of the two was wrong; with the person whose name was typed, for the audit alone.
+    Wrong(Option<String>),
     /// It was not even looked at.
     Later(Later),
 }
@@ -133,7 +146,7 @@ async fn prove(
     typed: &str,
     password: Password,
 ) -> Result<Proof, PageError> {
-    let Some(browser_id) = &browser.id else { return Ok(Proof::Wrong) };
+    let Some(browser_id) = &browser.id else { return Ok(Proof::Wrong(None)) };
     let is_plausible = !typed.is_empty() && typed.len() <= MAX_USERNAME_BYTES;
     let found = if is_plausible { users::find_by_login(&provider.db, typed).await? } else { None };
     let account = throttle::account(found.as_ref().map(|user| user.sub.as_str()), typed);
@@ -154,13 +167,14 @@ async fn prove(
     if let Some(user) = found.as_ref().filter(|user| user.is_ambiguous) {
         tracing::warn!(sub = user.sub, "this person cannot sign in: a client has their sub as its client_id");
     }
+    let sub = found.as_ref().map(|user| user.sub.clone());
     let user = found.filter(User::may_sign_in);
     let password = if password.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { password };
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let proven = provider.passwords.verify_person(turn, password, stored).await.map_err(|_| PageError::busy())?;
     Ok(match user {
         Some(user) if proven => Proof::Proven(Box::new(user), attempt),
-        _ => Proof::Wrong,
+        _ => Proof::Wrong(sub),
     })
 }
 
@@ -266,6 +280,16 @@ fn page(
     if let Some(Complaint::TooMany(later)) = complaint {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }
-    response.extensions_mut().insert(Note { code, description: description.into(), detail: None, is_fault: false });
+    let fix = match complaint {
+        Some(Complaint::TooMany(_)) => {
+            "Too many failures from one network. If people share it behind a proxy, name the proxy in \
+             HALLPASS_TRUSTED_PROXIES; a browser that signed in before is not concerned."
+        }
+        _ => {
+            "The person types them again. Is the user there, not disabled, and with a password? `hallpass user list` tells; \
+             `hallpass user set-password NAME` gives another one."
+        }
+    };
+    response.extensions_mut().insert(Note::of(code, description).mend(fix));
     Ok(response)
 }

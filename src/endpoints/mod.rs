@@ -127,11 +127,6 @@ async fn nothing_here(request: Request) -> Response {
     }
     let body = serde_json::json!({"error": "not_found", "error_description": "there is nothing at this path"});
     let mut response = crate::web::answer::json_body(StatusCode::NOT_FOUND, &body);
-    response.extensions_mut().insert(Note {
-        code: "not_found",
-        description: "unknown path".into(),
-        detail: None,
-        is_fault: false,
-    });
+    response.extensions_mut().insert(Note::of("not_found", "unknown path"));
     response
 }

@@ -1,6 +1,7 @@
 //! `/revoke`: a client gives a token back. RFC 7009.
 
 use crate::caller;
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::provider::Provider;
@@ -45,6 +46,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
             access_tokens::revoke(&provider.ephemeral, &presented.digest).await?;
         }
     }
+    provider.audit.record(Event::new(EventKind::TokenRevoked, now).by(&client.client_id));
     let mut response = StatusCode::OK.into_response();
     headers::no_store(response.headers_mut());
     Ok(response)

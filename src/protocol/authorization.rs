@@ -6,7 +6,8 @@
 
 use crate::protocol::claims::ACR;
 use crate::protocol::claims_request::{Asked, ClaimsRequest};
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, redirect_uri_fault};
+use crate::protocol::difference;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
 use crate::protocol::params::Params;
@@ -60,12 +61,13 @@ impl ReturnAddress {
         let (redirect_uri, redirect_uri_was_sent) = match (params.get("redirect_uri"), client.redirect_uris.as_slice())
         {
             (Some(sent), _) if client.owns_redirect_uri(sent) => (sent.to_owned(), true),
-            (Some(sent), registered) => {
-                return Err(Refusal::new(ErrorCode::InvalidRequest, "redirect_uri is not registered for this client")
-                    .with_detail(unregistered(sent, registered)));
-            }
+            (Some(sent), _) => return Err(unregistered(client, sent)),
             (None, [only]) if !is_openid => (only.clone(), false),
-            (None, _) => return Err(Refusal::new(ErrorCode::InvalidRequest, "redirect_uri is missing")),
+            (None, registered) => {
+                return Err(Refusal::new(ErrorCode::InvalidRequest, "redirect_uri is missing")
+                    .expecting("nothing", registered)
+                    .mend("Let the service send redirect_uri; with the scope openid it must (OpenID Connect Core 3.1.2.1)."));
+            }
         };
         Ok(Self {
             redirect_uri,
@@ -126,16 +128,33 @@ impl ReturnAddress {
     }
 }
 
-/// What was sent beside what is registered, for the operator's log.
-fn unregistered(sent: &str, registered: &[String]) -> String {
-    let nearest = registered.iter().max_by_key(|uri| uri.bytes().zip(sent.bytes()).take_while(|(a, b)| a == b).count());
-    match nearest {
+/// The refusal of an address, with what the operator needs to mend it.
+fn unregistered(client: &Client, sent: &str) -> Refusal {
+    let refusal = Refusal::new(ErrorCode::InvalidRequest, "redirect_uri is not registered for this client")
+        .expecting(sent, &client.redirect_uris);
+    let nearest = difference::nearest(sent, client.redirect_uris.iter().map(String::as_str));
+    let detail = match nearest {
         Some(nearest) => {
-            let same = nearest.bytes().zip(sent.bytes()).take_while(|(a, b)| a == b).count();
-            format!("sent {sent:?}; nearest registered {nearest:?}; they differ from character {}", same + 1)
+            let mistake = difference::usual_mistake(sent, nearest).map(|mistake| format!("; {mistake}"));
+            format!("{}{}", difference::in_one_line(sent, nearest), mistake.unwrap_or_default())
         }
-        None => format!("sent {sent:?}; the client has no row in client_redirect_uris"),
-    }
+        None => "the client has no row in client_redirect_uris".to_owned(),
+    };
+    let or_the_registered = nearest.map(|nearest| format!(" Otherwise let the service send {nearest}"));
+    let fix = match redirect_uri_fault(sent, client.application_type) {
+        None => format!(
+            "If the service is right, register what it sends, in a new migration file: \
+             INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('{}', '{}');{}",
+            client.client_id.replace('\'', "''"),
+            sent.replace('\'', "''"),
+            or_the_registered.unwrap_or_default()
+        ),
+        Some(why) => format!(
+            "What the service sends cannot be registered: {why}.{}",
+            or_the_registered.unwrap_or_default().replace(" Otherwise let", " Let")
+        ),
+    };
+    refusal.with_detail(detail).mend(fix)
 }
 
 /// A sound authorization request, [OIDC Core 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest).
@@ -209,7 +228,9 @@ impl AuthorizationRequest {
         let code_challenge = CodeChallenge::of(params)?;
         if code_challenge.is_none() && client.must_use_pkce() {
             return Err(Refusal::new(InvalidRequest, "code_challenge is missing; this client must use PKCE with S256")
-                .with_detail("clients.pkce is 'required', or the client is public (RFC 9700 section 2.1.1)"));
+                .with_detail("clients.pkce is 'required', or the client is public (RFC 9700 section 2.1.1)")
+                .expecting("no code_challenge", ["code_challenge with code_challenge_method=S256"])
+                .mend(no_pkce(client)));
         }
         let asked =
             params.get("scope").ok_or(const { Refusal::new(InvalidScope, "scope is missing, ask for openid") })?;
@@ -221,7 +242,8 @@ impl AuthorizationRequest {
         }
         if scope.is_empty() {
             return Err(Refusal::new(InvalidScope, "none of the scopes may be given to this client")
-                .with_detail(format!("asked {:?}, registered {:?}", asked.to_string(), client.scope.to_string())));
+                .expecting(&asked.to_string(), [client.scope.to_string()])
+                .mend("Let the service ask for less, or widen clients.scope in a new migration file."));
         }
         let resources = client.targets(params.all("resource"))?;
         let prompt = PromptSet::parse(params.get("prompt").unwrap_or_default())
@@ -253,6 +275,19 @@ impl AuthorizationRequest {
             claims,
         })
     }
+}
+
+/// What to do about a client that sends no challenge.
+fn no_pkce(client: &Client) -> String {
+    let turn_on = "Turn PKCE with S256 on in the service's library";
+    if client.is_public() {
+        return format!("{turn_on}; a public client cannot do without.");
+    }
+    format!(
+        "{turn_on}. If it cannot do PKCE, in a new migration file: UPDATE clients SET pkce = 'optional' WHERE client_id = '{}'; \
+         and let it use nonce, which then is what binds a code to its browser.",
+        client.client_id.replace('\'', "''")
+    )
 }
 
 /// The `claims` parameter and `acr_values` ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)):

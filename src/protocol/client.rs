@@ -170,7 +170,10 @@ impl Client {
                     ErrorCode::InvalidTarget,
                     "resource is not one that this client has access to",
                 )
-                .with_detail(format!("asked {resource:?}; client_audiences has {:?}", self.audiences)));
+                .expecting(resource, &self.audiences)
+                .mend(
+                    "Let the service ask for one of those, or add a row to client_audiences in a new migration file.",
+                ));
             }
             if !targets.iter().any(|target| target == resource) {
                 targets.push(resource.to_owned());

@@ -3,6 +3,7 @@
 //! A `Refusal` is for the client (code, description) with a `detail` for the operator's log only.
 //! Which answer it becomes (JSON, redirect, page) is decided in `web/answer.rs`.
 
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// The error codes of the specifications we serve.
@@ -91,6 +92,33 @@ impl ErrorCode {
     }
 }
 
+/// What the operator needs to mend a refusal: what was sent, what was expected, and the fix. No secret in any of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// What came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<String>,
+    /// What would have been right: any of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<String>,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+/// The longest text of an explanation in characters: what was sent is somebody else's.
+const LONGEST_EXPLANATION: usize = 600;
+/// The most texts that are told as expected.
+const MOST_EXPECTED: usize = 20;
+
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(LONGEST_EXPLANATION).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
 /// A request refused for a reason the client is told.
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -100,13 +128,15 @@ pub struct Refusal {
     pub description: Cow<'static, str>,
     /// What the operator's log says beyond that: what was sent, what was expected. No secret either.
     pub detail: Option<String>,
+    /// What the operator needs to mend it.
+    pub explanation: Option<Box<Explanation>>,
 }
 
 impl Refusal {
     /// A refusal with a fixed description.
     #[must_use]
     pub const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self { code, description: Cow::Borrowed(description), detail: None }
+        Self { code, description: Cow::Borrowed(description), detail: None, explanation: None }
     }
 
     /// A refusal whose description names something; characters the RFC forbids there are replaced.
@@ -121,13 +151,29 @@ impl Refusal {
             })
             .take(400)
             .collect::<String>();
-        Self { code, description: Cow::Owned(safe), detail: None }
+        Self { code, description: Cow::Owned(safe), detail: None, explanation: None }
     }
 
     /// The same refusal with a detail for the log.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same refusal with what came and what would have been right.
+    #[must_use]
+    pub fn expecting<T: AsRef<str>>(mut self, sent: &str, expected: impl IntoIterator<Item = T>) -> Self {
+        let explanation = self.explanation.get_or_insert_default();
+        explanation.sent = Some(shortened(sent));
+        explanation.expected = expected.into_iter().take(MOST_EXPECTED).map(|text| shortened(text.as_ref())).collect();
+        self
+    }
+
+    /// The same refusal with what to do about it.
+    #[must_use]
+    pub fn mend(mut self, fix: impl Into<String>) -> Self {
+        self.explanation.get_or_insert_default().fix = Some(fix.into());
         self
     }
 }

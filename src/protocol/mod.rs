@@ -3,10 +3,12 @@
 //! Nothing here reads a clock, throws dice, opens a connection or knows HTTP, so every rule can be
 //! tested as a table. The direction is kept by `tests/spec/architecture.rs`.
 
+pub mod audit;
 pub mod authorization;
 pub mod claims;
 pub mod claims_request;
 pub mod client;
+pub mod difference;
 pub mod error;
 pub mod grant;
 pub mod logout;

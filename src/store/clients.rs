@@ -17,6 +17,7 @@ const FIND: &str = "SELECT client_id, client_name, application_type, token_endpo
      refresh_token_idle_lifetime, refresh_token_lifetime, refresh_token_rotation, resource, \
      backchannel_logout_uri, frontchannel_logout_uri \
      FROM clients WHERE client_id = $1";
+const IDS: &str = "SELECT client_id FROM clients ORDER BY client_id LIMIT 1000";
 const SECRETS: &str =
     "SELECT secret_hash, client_secret_expires_at FROM client_secrets WHERE client_id = $1 ORDER BY secret_hash";
 const REDIRECT_URIS: &str = "SELECT redirect_uri FROM client_redirect_uris WHERE client_id = $1 ORDER BY redirect_uri";
@@ -56,6 +57,14 @@ struct Row {
     resource: Option<String>,
     backchannel_logout_uri: Option<String>,
     frontchannel_logout_uri: Option<String>,
+}
+
+/// The ids of all clients, a thousand at most.
+///
+/// # Errors
+/// The database failed.
+pub async fn ids(db: &Db) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(IDS).fetch_all(db.statement()).await?)
 }
 
 /// Finds a client, disabled or not.

@@ -94,14 +94,19 @@ impl Db {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// A transaction that may write. SQLite must take its lock at the beginning, or two that read first
-    /// and write later refuse each other.
-    pub(in crate::store) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
+    /// A transaction of a task in the background, which is on nobody's budget.
+    pub(crate) async fn begin_in_background(&self) -> Result<Transaction<'static, Any>, StoreError> {
         Ok(match self.kind {
             Kind::Sqlite(_) => self.pool.begin_with("BEGIN IMMEDIATE").await?,
             Kind::Postgres => self.pool.begin().await?,
         })
+    }
+
+    /// A transaction that may write. SQLite must take its lock at the beginning, or two that read first
+    /// and write later refuse each other.
+    pub(in crate::store) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.begin_in_background().await
     }
 
     /// A connection of its own, outside the pool: what it holds ends with it.

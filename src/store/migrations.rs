@@ -17,9 +17,13 @@ const BUILT_IN: &[(i64, &str, &str)] = &[
     (3, "consents", include_str!("../../migrations/0003_consents.sql")),
     (4, "refresh families", include_str!("../../migrations/0004_refresh_families.sql")),
     (5, "logout outbox", include_str!("../../migrations/0005_logout_outbox.sql")),
+    (6, "audit", include_str!("../../migrations/0006_audit.sql")),
 ];
 
 const TABLE: &str = "_sqlx_migrations";
+
+/// Held until its connection ends. Beside the migrator's own lock, so that what is pending is known for sure.
+const LOCK: &str = "SELECT CAST(pg_advisory_lock(4711001) AS TEXT)";
 
 /// One file, as an operator knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,14 +122,15 @@ impl Migrations {
         Ok(plan)
     }
 
-    /// Applies what is pending, under a lock that several nodes respect: a file beside SQLite, an advisory
+    /// Applies what is pending and says what that was, under a lock that several nodes respect: a file beside SQLite, an advisory
     /// lock of PostgreSQL on a connection of its own, so that it ends with the connection whatever happens.
     ///
     /// Files that were applied elsewhere and are missing here do not stop it.
     ///
     /// # Errors
     /// An applied file was edited; a statement failed, and then its whole file is rolled back.
-    pub async fn apply(&self, db: &Db) -> Result<(), StoreError> {
+    pub async fn apply(&self, db: &Db) -> Result<Vec<File>, StoreError> {
+        let mut connection = db.connect().await?;
         let _lock = match db.kind() {
             Kind::Sqlite(path) => {
                 let file = lock_file(path, "migrating")?;
@@ -136,13 +141,16 @@ impl Migrations {
                         .map_err(|error| StoreError::File(error.to_string()))?,
                 )
             }
-            Kind::Postgres => None,
+            Kind::Postgres => {
+                sqlx::query(LOCK).execute(&mut connection).await?;
+                None
+            }
         };
+        let pending = self.plan(db).await?.pending;
         let mut migrator = Migrator::with_migrations(self.0.clone());
         migrator.set_ignore_missing(true);
-        let mut connection = db.connect().await?;
         migrator.run_direct(None, &mut connection, false).await?;
-        Ok(())
+        Ok(pending)
     }
 }
 

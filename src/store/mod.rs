@@ -5,6 +5,7 @@
 //! the other files are typed verbs over one of the two.
 
 pub mod access_tokens;
+pub mod audit_events;
 pub mod cache;
 pub mod clients;
 pub mod codes;
@@ -18,6 +19,7 @@ mod memory;
 pub mod migrations;
 mod redis;
 pub mod refresh_families;
+pub mod refusals;
 pub mod sessions;
 pub mod users;
 

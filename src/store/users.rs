@@ -1,9 +1,10 @@
 //! People by their `sub`, or by what they type at sign-in.
 
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
 use crate::protocol::time::NumericDate;
-use crate::store::StoreError;
 use crate::store::db::Db;
+use crate::store::{StoreError, audit_events};
 use serde_json::{Map, Value, json};
 
 macro_rules! select {
@@ -177,6 +178,7 @@ pub struct NewUser<'a> {
 /// # Errors
 /// The database failed.
 pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
+    let mut transaction = db.begin().await?;
     let added = sqlx::query(INSERT)
         .bind(user.sub)
         .bind(user.username)
@@ -184,10 +186,15 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
         .bind(user.name)
         .bind(user.password_hash)
         .bind(user.now.0)
-        .execute(db.statement())
+        .execute(&mut *transaction)
         .await;
     match added {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            let event = Event::new(EventKind::UserAdded, user.now).of(user.sub);
+            audit_events::note_change(&mut transaction, event.with("username", user.username), user.now).await?;
+            transaction.commit().await?;
+            Ok(true)
+        }
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
         Err(error) => Err(error.into()),
     }

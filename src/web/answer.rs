@@ -7,8 +7,9 @@
 use crate::keys::KeyError;
 use crate::passwords::Busy;
 use crate::protocol::authorization::AuthorizationResponse;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::{ErrorCode, Explanation, Refusal};
 use crate::protocol::response::ResponseMode;
+use crate::provider::context;
 use crate::store::StoreError;
 use crate::web::headers;
 use crate::web::pages::{self, Chrome, FormPostPage, Link};
@@ -25,8 +26,42 @@ pub struct Note {
     pub description: String,
     /// What only the operator is told.
     pub detail: Option<String>,
+    /// What was sent, what was expected, and the fix.
+    pub explanation: Explanation,
     /// Whether it is a fault of ours.
     pub is_fault: bool,
+}
+
+impl Note {
+    /// A refusal that is no OAuth error.
+    #[must_use]
+    pub fn of(code: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            code,
+            description: description.into(),
+            detail: None,
+            explanation: Explanation::default(),
+            is_fault: false,
+        }
+    }
+
+    /// A fault of ours, with its cause.
+    fn of_fault(cause: String) -> Self {
+        Self { detail: Some(cause), is_fault: true, ..Self::of("server_error", "fault") }
+    }
+
+    /// Whether it is kept for `hallpass explain`: unknown paths are the noise of the world.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.code != "not_found"
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn mend(mut self, fix: impl Into<String>) -> Self {
+        self.explanation.fix = Some(fix.into());
+        self
+    }
 }
 
 /// The content of an error page; `edge.rs` adds the reference and renders it.
@@ -139,12 +174,7 @@ impl IntoResponse for ApiError {
                     &Refusal::new(ErrorCode::ServerError, "the server failed, its log says why"),
                     Challenge::Basic,
                 );
-                response.extensions_mut().insert(Note {
-                    code: "server_error",
-                    description: "fault".into(),
-                    detail: Some(cause),
-                    is_fault: true,
-                });
+                response.extensions_mut().insert(Note::of_fault(cause));
                 response
             }
         };
@@ -181,6 +211,7 @@ fn note(refusal: &Refusal) -> Note {
         code: refusal.code.as_str(),
         description: refusal.description.clone().into_owned(),
         detail: refusal.detail.clone(),
+        explanation: refusal.explanation.as_deref().cloned().unwrap_or_default(),
         is_fault: false,
     }
 }
@@ -273,7 +304,7 @@ impl PageError {
         restart: Option<Link>,
     ) -> Self {
         Self::Page {
-            note: Box::new(Note { code, description: heading.to_owned(), detail: None, is_fault: false }),
+            note: Box::new(Note::of(code, heading)),
             content: Box::new(PageContent {
                 status,
                 heading,
@@ -281,6 +312,15 @@ impl PageError {
                 hint: hint.map(str::to_owned),
                 restart,
             }),
+        }
+    }
+
+    /// With what the operator can do about it.
+    #[must_use]
+    pub fn mend(self, fix: impl Into<String>) -> Self {
+        match self {
+            Self::Page { content, note } => Self::Page { content, note: Box::new(note.mend(fix)) },
+            other => other,
         }
     }
 
@@ -325,9 +365,7 @@ impl IntoResponse for PageError {
                     hint: Some("Please try again in a moment.".into()),
                     restart: None,
                 };
-                let note =
-                    Note { code: "server_error", description: "fault".into(), detail: Some(cause), is_fault: true };
-                Self::Page { content: Box::new(content), note: Box::new(note) }.into_response()
+                Self::Page { content: Box::new(content), note: Box::new(Note::of_fault(cause)) }.into_response()
             }
         }
     }
@@ -349,7 +387,15 @@ pub fn see_other(location: &str) -> Result<Response, Fault> {
 /// Sends an answer to a client's address in the way it asked for.
 #[must_use]
 pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, client_name: String) -> Response {
+    let mut response = response;
     let noted = response.refusal.as_ref().map(note);
+    if noted.is_some() {
+        // The client's developers have no other way to the reference than what the redirect carries.
+        let reference = context(|context| format!(" (reference {})", context.reference)).unwrap_or_default();
+        for (_, value) in response.parameters.iter_mut().filter(|(name, _)| *name == "error_description") {
+            value.push_str(&reference);
+        }
+    }
     let mut answer = match response.response_mode {
         ResponseMode::Query => {
             let mut query = form_urlencoded::Serializer::new(String::new());

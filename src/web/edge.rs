@@ -4,7 +4,8 @@
 //! pages with the reference on them, and writes one log record for each answer. Only the path is logged:
 //! queries, bodies and headers carry codes, tokens and passwords.
 
-use crate::provider::Provider;
+use crate::protocol::audit::RefusalRecord;
+use crate::provider::{CONTEXT, Context, Provider};
 use crate::web::answer::{self, Note, PageContent};
 use crate::web::headers;
 use crate::web::pages::{self, Chrome, ErrorPage};
@@ -42,7 +43,8 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
         .get::<MatchedPath>()
         .map_or_else(|| "(unknown path)".to_owned(), |path| path.as_str().to_owned());
     let span = tracing::info_span!("request", %reference, %method, %path);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let context = Arc::new(Context::new(reference.clone()));
+    let mut response = CONTEXT.scope(context.clone(), next.run(request)).instrument(span.clone()).await;
     let _entered = span.enter();
 
     // The router answers another method with `Allow` and nothing else.
@@ -74,25 +76,40 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     }
     let status = response.status().as_u16();
     let milliseconds = started.elapsed().as_millis();
+    let client_id = context.client_id();
     match response.extensions().get::<Note>() {
         Some(note) if note.is_fault => {
-            tracing::error!(
-                status,
-                milliseconds,
-                code = note.code,
-                detail = note.detail.as_deref().unwrap_or_default(),
-                "fault"
-            );
+            let detail = note.detail.as_deref().unwrap_or_default();
+            tracing::error!(status, milliseconds, code = note.code, client_id, detail, "fault");
         }
         Some(note) => tracing::warn!(
             status,
             milliseconds,
             code = note.code,
+            client_id,
             description = note.description,
-            detail = note.detail.as_deref().unwrap_or_default(),
+            detail = note.detail,
+            sent = note.explanation.sent,
+            expected = (!note.explanation.expected.is_empty()).then(|| note.explanation.expected.join(" or ")),
+            fix = note.explanation.fix,
             "refused"
         ),
-        None => tracing::info!(status, milliseconds, "answered"),
+        None => tracing::info!(status, milliseconds, client_id, "answered"),
+    }
+    if let Some(note) = response.extensions().get::<Note>().filter(|note| note.is_kept()) {
+        let record = RefusalRecord {
+            reference,
+            at: provider.now().0,
+            status: status.into(),
+            code: note.code.to_owned(),
+            method: method.as_str().chars().take(16).collect(),
+            path,
+            client_id: client_id.map(str::to_owned),
+            description: note.description.clone(),
+            detail: note.detail.clone(),
+            explanation: note.explanation.clone(),
+        };
+        provider.audit.refused(record, note.is_fault);
     }
     response
 }

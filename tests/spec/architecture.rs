@@ -89,6 +89,7 @@ fn may_name(module: &str) -> &'static [&'static str] {
     match module {
         "main" | "lib" => &["commands"],
         "commands" => &[
+            "audit",
             "commands",
             "endpoints",
             "caller",
@@ -138,8 +139,9 @@ fn may_name(module: &str) -> &'static [&'static str] {
         }
         "protocol" => &["protocol"],
         "config" => &["config", "protocol"],
-        "provider" => &["config", "keys", "passwords", "protocol", "store", "throttle", "web"],
-        "startup" => &["config", "keys", "passwords", "protocol", "provider", "store", "throttle", "web"],
+        "audit" => &["protocol", "provider", "store"],
+        "provider" => &["audit", "config", "keys", "passwords", "protocol", "store", "throttle", "web"],
+        "startup" => &["audit", "config", "keys", "passwords", "protocol", "provider", "store", "throttle", "web"],
         "server" | "logging" => &[],
         other => panic!("src/{other} is new: say here what it may name"),
     }

@@ -62,13 +62,6 @@ fn refused(outcome: &Outcome, texts: &[&str]) {
     }
 }
 
-/// Runs a command on the stores of a running provider.
-fn run_beside(provider: &TestProvider, arguments: &[&str], input: &str) -> Outcome {
-    let variables = provider.variables();
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    run_with(provider.folder.path(), arguments, &variables, input)
-}
-
 #[test]
 fn help_lists_every_command_with_examples() {
     let folder = folder();
@@ -144,7 +137,7 @@ async fn user_add_makes_a_person_who_can_sign_in_at_once() {
     let client = provider.client("reports").await;
     let password = "päss wörd' -- of Bob";
     let add = ["user", "add", "Bob", "--email", "bob@example.com", "--name", "Bob O'Neil", "--password-stdin"];
-    let outcome = done(run_beside(&provider, &add, &format!("{password}\n")));
+    let outcome = done(provider.command(&add, &format!("{password}\n")));
     assert!(!outcome.stdout.contains("wörd") && !outcome.stderr.contains("wörd"), "{outcome:?}");
     let sub = outcome.stdout.trim();
 
@@ -162,7 +155,7 @@ async fn user_add_makes_a_person_who_can_sign_in_at_once() {
     }
 
     let again = ["user", "add", "BOB", "--email", "another@example.com", "--password-stdin"];
-    refused(&run_beside(&provider, &again, "another password\n"), &["BOB", "already"]);
+    refused(&provider.command(&again, "another password\n"), &["BOB", "already"]);
 }
 
 #[test]
@@ -258,7 +251,7 @@ async fn client_new_writes_a_file_that_migrate_turns_into_a_client_whose_secret_
     let uri = "https://reports.example.com/signin-oidc";
     let name = "Ann's \"reports\"";
     let new = ["client", "new", "re.ports", "--name", name, "--redirect-uri", uri];
-    let outcome = done(run_beside(&provider, &new, ""));
+    let outcome = done(provider.command(&new, ""));
     let discovery = printed(&outcome.stdout, "OIDC_DISCOVERY_URL").unwrap();
     assert_eq!(discovery, provider.url("/.well-known/openid-configuration"));
     assert_eq!(printed(&outcome.stdout, "OIDC_CLIENT_ID").unwrap(), "re.ports");
@@ -279,7 +272,7 @@ async fn client_new_writes_a_file_that_migrate_turns_into_a_client_whose_secret_
         assert!(sql.contains(part), "{part}: {sql}");
     }
 
-    done(run_beside(&provider, &["migrate"], ""));
+    done(provider.command(&["migrate"], ""));
     let client = TestClient { client_id: "re.ports".into(), secret: Some(secret), redirect_uri: uri.into() };
     let browser = UserAgent::new();
     let page = Authorization::of(&client).open(&provider, &browser).await;
@@ -295,16 +288,16 @@ async fn client_new_can_register_a_client_without_a_secret() {
     provider.alice().await;
     let uri = "http://127.0.0.1/callback";
     let new = ["client", "new", "app", "--public", "--application-type", "native", "--redirect-uri", uri];
-    let outcome = done(run_beside(&provider, &new, ""));
+    let outcome = done(provider.command(&new, ""));
     assert_eq!(printed(&outcome.stdout, "OIDC_CLIENT_SECRET"), None);
-    done(run_beside(&provider, &["migrate"], ""));
+    done(provider.command(&["migrate"], ""));
     let client =
         TestClient { client_id: "app".into(), secret: None, redirect_uri: "http://127.0.0.1:49152/callback".into() };
     let _ = provider.tokens(&UserAgent::new(), &client).await;
     // RFC 9700 section 2.1.1.
     let without =
         ["client", "new", "app2", "--public", "--pkce", "optional", "--redirect-uri", "https://app.example/cb"];
-    refused(&run_beside(&provider, &without, ""), &["PKCE"]);
+    refused(&provider.command(&without, ""), &["PKCE"]);
 }
 
 #[tokio::test]
@@ -313,18 +306,18 @@ async fn client_new_takes_a_secret_that_is_there_already_and_prints_it_nowhere()
     let hash = hash_of(CLIENT_SECRET);
     let uri = "https://a.example/callback";
     let by_hash = ["client", "new", "a", "--redirect-uri", uri, "--secret-hash", &hash];
-    let outcome = done(run_beside(&provider, &by_hash, ""));
+    let outcome = done(provider.command(&by_hash, ""));
     assert_eq!(printed(&outcome.stdout, "OIDC_CLIENT_SECRET"), None);
     let secret = "a secret of 32 characters, or 33.";
     let by_input = ["client", "new", "b", "--redirect-uri", uri, "--secret-stdin"];
-    let outcome = done(run_beside(&provider, &by_input, &format!("{secret}\n")));
+    let outcome = done(provider.command(&by_input, &format!("{secret}\n")));
     assert!(!outcome.stdout.contains(secret) && !outcome.stderr.contains(secret), "{outcome:?}");
     let migrations = provider.folder.path().join("migrations");
     let files = files_in(&migrations);
     assert_eq!(files.len(), 2, "two made within one second have different numbers");
     assert_ne!(files[0][..14], files[1][..14]);
     assert!(files.iter().all(|file| !fs::read_to_string(migrations.join(file)).unwrap().contains(secret)));
-    done(run_beside(&provider, &["migrate"], ""));
+    done(provider.command(&["migrate"], ""));
     for (id, secret) in [("a", CLIENT_SECRET), ("b", secret)] {
         let client = TestClient { client_id: id.into(), secret: Some(secret.into()), redirect_uri: uri.into() };
         assert_eq!(provider.redeem(&client, "hp_ac_x").await.text("error"), "invalid_grant", "{id}");
@@ -332,10 +325,10 @@ async fn client_new_takes_a_secret_that_is_there_already_and_prints_it_nowhere()
 
     for bad in ["secret", "$argon2i$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", "$argon2id$v=19"] {
         let arguments = ["client", "new", "c", "--redirect-uri", uri, "--secret-hash", bad];
-        refused(&run_beside(&provider, &arguments, ""), &["--secret-hash", "Mend: "]);
+        refused(&provider.command(&arguments, ""), &["--secret-hash", "Mend: "]);
     }
     let short = ["client", "new", "c", "--redirect-uri", uri, "--secret-stdin"];
-    refused(&run_beside(&provider, &short, "too short\n"), &["32 characters"]);
+    refused(&provider.command(&short, "too short\n"), &["32 characters"]);
     assert_eq!(files_in(&migrations).len(), 2);
 }
 
@@ -373,7 +366,7 @@ async fn client_new_writes_to_standard_output_what_can_be_piped_into_the_databas
     let uri = "https://a.example/o'neil?a=1&b=2";
     let arguments = ["client", "new", "piped", "--name", evil, "--redirect-uri", uri, "--output", "-"];
     provider.alice().await;
-    let outcome = done(run_beside(&provider, &arguments, ""));
+    let outcome = done(provider.command(&arguments, ""));
     let secret = printed(&outcome.stderr, "OIDC_CLIENT_SECRET").unwrap();
     assert!(!outcome.stdout.contains(&secret), "{outcome:?}");
     assert!(files_in(&provider.folder.path().join("migrations")).is_empty());

@@ -7,10 +7,13 @@ mod support;
 
 mod admin_sql;
 mod architecture;
+mod audit;
 mod bad_input;
 mod browser;
 mod budgets;
 mod commands;
+mod docs_finding_out_why;
+mod explain;
 mod form_post;
 mod logs;
 mod oidc_backchannel_logout;

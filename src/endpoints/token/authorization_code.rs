@@ -1,10 +1,13 @@
 //! The grant `authorization_code`: a code for tokens. RFC 6749 section 4.1.3, RFC 7636 section 4.5-6, OIDC Core 3.1.3.
 
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
+use crate::protocol::difference;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Grant;
 use crate::protocol::params::Params;
 use crate::protocol::pkce;
+use crate::protocol::response::GrantType;
 use crate::protocol::secret::{AuthorizationCode, Handle, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
@@ -46,10 +49,22 @@ pub(super) async fn redeem(
                 // The winner may not have written its family yet; it finds this row then.
                 refresh_families::bury(&provider.db, handle, &client.client_id, now).await?;
             }
-            return Err(invalid("the code was used before; what it issued is revoked").into());
+            let event = Event::new(EventKind::CodeReplayed, now).by(&client.client_id);
+            provider.audit.record(event);
+            return Err(invalid("the code was used before; what it issued is revoked")
+                .mend(
+                    "A code is good once. A page that is reloaded or a request that is sent again shows it twice: redirect away from the \
+                     callback after redeeming it, and do not retry. If the service did not, somebody else had the code.",
+                )
+                .into());
         }
         Taken::Missing => {
-            return Err(invalid("the code is unknown, expired or was issued to another client").into());
+            return Err(invalid("the code is unknown, expired or was issued to another client")
+                .mend(
+                    "Is the code whole, is it this client's own, and is it redeemed at the issuer that it came from (iss)? Codes that \
+                     nobody knows any more are long past their life, or Redis lost them.",
+                )
+                .into());
         }
     };
     check(&grant, client, params, now)?;
@@ -79,14 +94,22 @@ pub(super) async fn redeem(
         session: grant.session,
         refresh_token: refresh_token.as_ref(),
     };
-    Ok(tokens::mint(provider, &order, now).await?)
+    Ok(tokens::issue(provider, GrantType::AuthorizationCode, &order, now).await?)
 }
 
 /// Everything the code is bound to.
 fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> Result<(), Refusal> {
     if grant.expires_at.is_past(now) {
         return Err(invalid("the code is unknown, expired or was issued to another client")
-            .with_detail(format!("it expired {} seconds ago", now.since(grant.expires_at))));
+            .with_detail(format!("it expired {} seconds ago", now.since(grant.expires_at)))
+            .expecting(
+                &format!("a code that is {} seconds old", now.since(grant.issued_at)),
+                [format!("one that is younger than {} seconds", grant.expires_at.since(grant.issued_at))],
+            )
+            .mend(
+                "Redeem the code as soon as it arrives. If the service is slow, lengthen clients.code_lifetime (at most 600); if the nodes' \
+                 clocks differ, `hallpass doctor` tells by how much.",
+            ));
     }
     let redirect_uri = params.get("redirect_uri");
     let same_address = match &grant.redirect_uri {
@@ -95,7 +118,12 @@ fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> R
     };
     if !same_address {
         return Err(invalid("redirect_uri differs from the one of the authorization request")
-            .with_detail(format!("sent {redirect_uri:?}, expected {:?}", grant.redirect_uri)));
+            .with_detail(difference::in_one_line(
+                redirect_uri.unwrap_or_default(),
+                grant.redirect_uri.as_deref().unwrap_or_default(),
+            ))
+            .expecting(redirect_uri.unwrap_or("nothing"), grant.redirect_uri.as_deref().or(Some("nothing")))
+            .mend("The token request must repeat redirect_uri exactly as the authorization request had it (RFC 6749 section 4.1.3)."));
     }
     pkce::check_verifier(grant.code_challenge.as_ref(), params.get("code_verifier"))
 }

@@ -3,6 +3,7 @@
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
+use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
@@ -37,7 +38,8 @@ pub(super) async fn issue(
                     ErrorCode::InvalidScope,
                     "none of the scopes may be given to this client for itself",
                 )
-                .with_detail(format!("asked {:?}, allowed {:?}", asked.to_string(), allowed.to_string()))
+                .expecting(&asked.to_string(), [allowed.to_string()])
+                .mend("Let the service ask for less, or widen clients.scope in a new migration file.")
                 .into());
             }
             granted
@@ -54,5 +56,5 @@ pub(super) async fn issue(
         session: grant,
         refresh_token: None,
     };
-    Ok(tokens::mint(provider, &order, now).await?)
+    Ok(tokens::issue(provider, GrantType::ClientCredentials, &order, now).await?)
 }

@@ -1,8 +1,10 @@
 //! The grant `refresh_token`: new tokens for old ones. RFC 6749 section 6, OIDC Core 12, RFC 9700 section 4.14.
 
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
+use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
@@ -55,11 +57,16 @@ pub(super) async fn refresh(
         Shown::Dead => return Err(const { dead() }.into()),
         Shown::Reused => {
             access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
+            provider.audit.record(Event::new(EventKind::RefreshTokenReused, now).by(&client.client_id));
             return Err(Refusal::new(
                 ErrorCode::InvalidGrant,
                 "the refresh token was used before; everything of it is revoked",
             )
             .with_detail("a replaced refresh token was shown after the reuse window: it may have been stolen")
+            .mend(
+                "The person signs in again. Is the service to blame, it must keep the new refresh token of each answer, in one place \
+                 for all its processes; HALLPASS_REFRESH_REUSE_WINDOW forgives a repetition within seconds.",
+            )
             .into());
         }
     };
@@ -88,7 +95,7 @@ pub(super) async fn refresh(
         session: family.family,
         refresh_token: successor.as_ref(),
     };
-    Ok(tokens::mint(provider, &order, now).await?)
+    Ok(tokens::issue(provider, GrantType::RefreshToken, &order, now).await?)
 }
 
 /// The scope and the APIs of this refresh: as granted, or fewer ([RFC 6749 section 6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
@@ -101,7 +108,7 @@ fn narrowed(client: &Client, family: &Family, params: &Params) -> Result<(Scope,
             let asked = Scope::parse(text).map_err(|reason| Refusal::new(ErrorCode::InvalidScope, reason))?;
             if !asked.is_within(&granted) {
                 return Err(Refusal::new(ErrorCode::InvalidScope, "scope is more than was granted")
-                    .with_detail(format!("asked {:?}, granted {:?}", asked.to_string(), granted.to_string())));
+                    .expecting(&asked.to_string(), [granted.to_string()]));
             }
             asked
         }

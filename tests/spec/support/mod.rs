@@ -1,6 +1,7 @@
 //! What the tests stand on: servers, a provider of their own, a browser, and verbs for what people and clients do.
 
 pub mod chromium;
+pub mod documents;
 pub mod listener;
 pub mod postgres;
 pub mod program;

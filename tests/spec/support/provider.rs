@@ -1,5 +1,6 @@
 //! A provider of a test's own: fresh stores, a moved clock, a port nobody else has.
 
+use super::program::{Outcome, run_with};
 use super::{postgres, redis};
 use hallpass::config::RawConfig;
 use hallpass::endpoints;
@@ -191,6 +192,13 @@ impl TestProvider {
             ("HALLPASS_KEYS", self.folder.path().join("keys").display().to_string()),
             ("HALLPASS_MIGRATIONS", self.folder.path().join("migrations").display().to_string()),
         ]
+    }
+
+    /// Runs a command of the binary beside it, on the same stores, keys and issuer.
+    pub fn command(&self, arguments: &[&str], input: &str) -> Outcome {
+        let variables = self.variables();
+        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        run_with(self.folder.path(), arguments, &variables, input)
     }
 
     /// What a query finds, every column as text.

@@ -1,0 +1,55 @@
+//! `docs/finding-out-why.md`, run from its own text.
+
+use crate::support::documents::Document;
+use crate::support::{Authorization, TestProvider, UserAgent};
+
+#[tokio::test]
+async fn finding_out_why_does_what_it_says() {
+    let document = Document::read("docs/finding-out-why.md");
+    let provider = TestProvider::start().await;
+    let mut client = provider.client("reports").await;
+    provider.sql("UPDATE client_redirect_uris SET redirect_uri = 'https://reports.example.com/signin-oidc'").await;
+    provider.alice().await;
+    client.redirect_uri = "https://reports.example.com/signin-oidc/".to_owned();
+    let page = Authorization::of(&client).open(&provider, &UserAgent::new()).await;
+    let reference = page.headers["x-request-id"].to_str().unwrap().to_owned();
+    provider.provider.audit.flush().await;
+
+    let variables = [provider.variables(), vec![("REFERENCE", reference.clone())]].concat();
+    let mut blocks = document.blocks("sh").into_iter();
+    let mut run = || document.run(blocks.next().unwrap(), provider.folder.path(), &variables);
+    let list = run();
+    assert!(list.lines().any(|line| line.starts_with(&reference)), "{list}");
+    // The answer in the text is this one, but for the reference and the time.
+    let told = run();
+    let promised = document.blocks("text")[1];
+    for line in
+        promised.lines().filter(|line| !line.is_empty() && !line.starts_with("Reference") && !line.starts_with("When"))
+    {
+        let line = line.trim_end_matches(" …");
+        assert!(told.lines().any(|told| told.starts_with(line)), "{line:?} is not in:\n{told}");
+    }
+    assert!(run().contains("\"sent\": \"https://reports.example.com/signin-oidc/\""));
+    assert!(run().contains("refusal"));
+    assert!(run().lines().count() >= 2, "the audit, and whether its export is whole");
+    let _ = run();
+    assert!(provider.folder.path().join("heads.json").exists());
+}
+
+/// The codes that the page explains are those that there are.
+#[tokio::test]
+async fn its_table_names_codes_that_exist() {
+    let document = Document::read("docs/finding-out-why.md");
+    let sources: String = ["protocol/error.rs", "endpoints/flow.rs", "endpoints/login.rs"]
+        .map(|file| std::fs::read_to_string(crate::support::documents::root().join("src").join(file)).unwrap())
+        .concat();
+    let rows = document.text().lines().filter(|line| line.starts_with("| `"));
+    let mut named = 0;
+    for code in rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+        if code.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+            assert!(sources.contains(&format!("\"{code}\"")), "{code} is no code");
+            named += 1;
+        }
+    }
+    assert!(named >= 8, "{named}");
+}
