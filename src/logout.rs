@@ -7,7 +7,7 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{session_for, subject_for};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
-use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, logout_token};
+use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, frame_origin, logout_token};
 use crate::protocol::secret::{Handle, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
@@ -75,16 +75,29 @@ pub async fn end_session(
     let mut told = Vec::new();
     let mut messages = Vec::new();
     for client_id in &current.clients {
-        let Some(client) = provider.directory.client(client_id, now).await? else { continue };
+        // The session is over by now: what fails from here on is said, and does not stop the others from being told.
+        let client = match provider.directory.client(client_id, now).await {
+            Ok(Some(client)) => client,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::error!(%error, client_id, "a service is not told of a sign-out: its row cannot be read");
+                continue;
+            }
+        };
+        let by_frame = client.frontchannel_logout_uri.as_deref().is_some_and(|uri| frame_origin(uri).is_some());
+        let otherwise = if by_frame { Outcome::ByFrame } else { Outcome::CannotBeTold };
         let outcome = if client.backchannel_logout_uri.is_some() {
             let message = Handle(random());
-            logout_outbox::add(&provider.db, message, client_id, &current.sub, current.handle, now).await?;
-            messages.push((told.len(), message.text()));
-            Outcome::NotReached
-        } else if client.frontchannel_logout_uri.is_some() {
-            Outcome::ByFrame
+            let added = logout_outbox::add(&provider.db, message, client_id, &current.sub, current.handle, now).await;
+            if let Err(error) = added {
+                tracing::error!(%error, client_id, "a service is not told of a sign-out: the message cannot be kept");
+                otherwise
+            } else {
+                messages.push((told.len(), message.text()));
+                Outcome::NotReached
+            }
         } else {
-            Outcome::CannotBeTold
+            otherwise
         };
         told.push(Told { client, outcome });
     }

@@ -7,8 +7,9 @@ use crate::endpoints::{flow, path};
 use crate::logout::{self, Outcome, Told};
 use crate::protocol::claims::{User, session_for, subject_for};
 use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
-use crate::protocol::logout::{Farewell, Hint, LeaveAddress, frontchannel_url};
+use crate::protocol::logout::{Farewell, Hint, LeaveAddress, frame_origin, frontchannel_url};
 use crate::protocol::params::Params;
 use crate::protocol::secret::{BrowserId, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
@@ -20,7 +21,7 @@ use crate::web::cookies::{self, Browser};
 use crate::web::pages::{self, Chrome, Frame, Link, LogoutPage, SignedOutPage};
 use crate::web::{headers, request};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use std::sync::Arc;
 
@@ -102,6 +103,11 @@ impl Goodbye {
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
     let browser = Browser::of(request.headers(), &provider.config);
+    if request.method() == Method::HEAD {
+        // A link preview must not sign anybody out.
+        let refusal = Refusal::new(ErrorCode::InvalidRequest, "a sign-out is asked for by GET or POST");
+        return Err(PageError::bad_request(&refusal, None));
+    }
     let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
     params.refuse_duplicates().map_err(|refusal| PageError::bad_request(&refusal, None))?;
     match params.get("logout") {
@@ -247,11 +253,13 @@ fn stay(provider: &Provider, goodbye: &Goodbye) -> Response {
 /// Ends the session, tells everybody, and lets the browser go where it may.
 async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Result<Response, PageError> {
     let mut told: Vec<Told> = Vec::new();
-    let mut frames = Vec::new();
+    let (mut frames, mut origins) = (Vec::new(), Vec::new());
     if let Some((id, session, _)) = &goodbye.signed_in {
         told = logout::end_session(provider, id, session, now).await?.unwrap_or_default();
         for Told { client, .. } in &told {
-            if let Some(uri) = &client.frontchannel_logout_uri {
+            let shown = client.frontchannel_logout_uri.as_deref().and_then(|uri| Some((uri, frame_origin(uri)?)));
+            if let Some((uri, origin)) = shown {
+                origins.push(origin);
                 let sid = session_for(client, session.handle, &provider.shared.pairwise_salt);
                 let url = frontchannel_url(uri, &provider.config.issuer, &sid);
                 frames.push(Frame { url, title: format!("Signing out of {}", client.display_name()) });
@@ -260,7 +268,7 @@ async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Re
     }
     let mut response = match (&goodbye.leave, frames.is_empty()) {
         (Some(leave), true) => see_other(&leave.url())?,
-        _ => signed_out(provider, &goodbye, &told, frames),
+        _ => signed_out(provider, &goodbye, &told, frames, &origins),
     };
     if goodbye.signed_in.is_some() {
         response.headers_mut().append(header::SET_COOKIE, cookies::end_session(&provider.config));
@@ -269,15 +277,17 @@ async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Re
 }
 
 /// The page that says what happened.
-fn signed_out(provider: &Provider, goodbye: &Goodbye, told: &[Told], frames: Vec<Frame>) -> Response {
+fn signed_out(
+    provider: &Provider,
+    goodbye: &Goodbye,
+    told: &[Told],
+    frames: Vec<Frame>,
+    origins: &[String],
+) -> Response {
     let names = |wanted: &[Outcome]| {
         let fitting = told.iter().filter(|told| wanted.contains(&told.outcome));
         fitting.map(|told| told.client.display_name().to_owned()).collect::<Vec<_>>()
     };
-    let origins: Vec<String> = frames
-        .iter()
-        .filter_map(|frame| Some(url::Url::parse(&frame.url).ok()?.origin().ascii_serialization()))
-        .collect();
     let leave = goodbye.leave.as_ref().map(|leave| Link {
         url: leave.url(),
         label: format!("Go back to {}", goodbye.client.as_ref().map_or("the service", |client| client.display_name())),
@@ -294,6 +304,6 @@ fn signed_out(provider: &Provider, goodbye: &Goodbye, told: &[Told], frames: Vec
         frames,
     };
     let mut response = pages::render(StatusCode::OK, &page, false);
-    headers::allow_frames(response.headers_mut(), &origins);
+    headers::allow_frames(response.headers_mut(), origins);
     response
 }

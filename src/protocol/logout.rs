@@ -110,6 +110,15 @@ pub fn frontchannel_url(uri: &str, issuer: &str, sid: &str) -> String {
     format!("{uri}{separator}{}", query.finish())
 }
 
+/// The origin of a client's front-channel logout page, as a Content-Security-Policy names it. `None`: not an address that
+/// a frame may show, or one whose name would end the policy's directive.
+#[must_use]
+pub fn frame_origin(uri: &str) -> Option<String> {
+    let url = url::Url::parse(uri).ok().filter(|url| matches!(url.scheme(), "https" | "http"))?;
+    let origin = url.origin().ascii_serialization();
+    (!origin.contains([';', ',', '\''])).then_some(origin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +145,22 @@ mod tests {
             assert_eq!(of(&format!("post_logout_redirect_uri={bad}")), None, "{bad}");
         }
         assert_eq!(of("state=x"), None);
+    }
+
+    #[test]
+    fn a_frame_shows_web_pages_only_and_cannot_change_the_policy() {
+        assert_eq!(frame_origin("https://a.example:8443/out?x=1").as_deref(), Some("https://a.example:8443"));
+        assert_eq!(frame_origin("http://[::1]:5000/out").as_deref(), Some("http://[::1]:5000"));
+        for bad in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "com.example.app:/out",
+            "/out",
+            "https://a;script-src/out",
+            "https://a,b.example/out",
+        ] {
+            assert_eq!(frame_origin(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -86,6 +86,14 @@ pub async fn forget(ephemeral: &Ephemeral, id: &SessionId) -> Result<(), StoreEr
     ephemeral.delete(&key(id)).await
 }
 
+/// Whether a session of that name was ended, by a sign-out or by another person's sign-in.
+///
+/// # Errors
+/// The store failed.
+pub async fn has_ended(ephemeral: &Ephemeral, session: Handle) -> Result<bool, StoreError> {
+    Ok(ephemeral.get::<u8>(&ended_key(session)).await?.is_some())
+}
+
 /// Ends everything that was issued in a session; `ttl` seconds must outlast the longest of it.
 ///
 /// # Errors

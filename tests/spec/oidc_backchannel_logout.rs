@@ -276,3 +276,36 @@ async fn a_front_channel_service_is_loaded_in_a_frame() {
     assert!(page.body.contains("content=\"3; url=https://front.example/out?state=s\""), "{}", page.body);
     assert_eq!(page.texts("a.button"), ["Go back to The front service"]);
 }
+
+/// Front-Channel 2: an address that no frame can show is not tried, and the person is told so.
+#[tokio::test]
+async fn what_is_no_web_page_gets_no_frame() {
+    for uri in ["javascript:alert(1)", "com.example.app:/out", "https://a;script-src/out"] {
+        let provider = TestProvider::start().await;
+        let odd = NewClient::new("odd").with("consent", "skip").with("frontchannel_logout_uri", uri);
+        let client = provider.add(odd).await;
+        provider.alice().await;
+        let browser = UserAgent::new();
+        let _ = provider.sign_in(&browser, &client).await;
+        let page = sign_out(&provider, &browser).await;
+        assert!(!page.body.contains("<iframe") && !page.body.contains(uri), "{}", page.body);
+        assert!(!page.header("content-security-policy").unwrap().contains("frame-src"), "{:?}", page.headers);
+        assert!(page.text().contains("You may still be signed in at these services"), "{page}");
+    }
+}
+
+/// A database that takes no messages keeps nobody signed in, and no service is claimed to have been told.
+#[tokio::test]
+async fn a_sign_out_ends_the_session_also_when_no_message_can_be_kept() {
+    let listener = LogoutListener::start().await;
+    let (provider, clients, browser) = ready(&[("reports", &listener)]).await;
+    let token = provider.tokens(&browser, &clients[0]).await.text("access_token");
+    provider.sql("ALTER TABLE logout_outbox RENAME TO hidden").await;
+    let page = sign_out(&provider, &browser).await;
+    assert_eq!(page.status, 200, "{page}");
+    assert!(page.text().contains("You are signed out"), "{page}");
+    assert!(page.text().contains("You may still be signed in at these services"), "{page}");
+    assert_eq!(provider.userinfo(&token).await.error(), (401, "invalid_token".into()));
+    assert!(browser.cookies().iter().all(|cookie| !cookie.name.contains("session")));
+    assert!(listener.tokens().is_empty());
+}

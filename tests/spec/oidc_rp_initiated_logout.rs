@@ -217,6 +217,18 @@ async fn with_nobody_signed_in_there_is_nothing_to_ask() {
     assert_eq!(page.status, 200);
 }
 
+/// A preview of a link, or whoever else asks by HEAD, signs nobody out.
+#[tokio::test]
+async fn a_link_preview_signs_nobody_out() {
+    let (provider, client, browser, hint) = ready().await;
+    let cookies: Vec<String> =
+        browser.cookies().iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
+    let parameters = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", OUT)];
+    let answer = send(http().head(url(&provider, &parameters)).header("cookie", cookies.join("; "))).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (400, None));
+    assert!(is_signed_in(&provider, &client, &browser).await);
+}
+
 /// Doubled parameters, too long ones, and other methods.
 #[tokio::test]
 async fn broken_requests_are_pages() {
@@ -264,14 +276,22 @@ async fn offline_access_outlives_the_session() {
     let _ = provider.userinfo(&refreshed.text("access_token")).await.ok();
 }
 
-/// A code that was issued before and is redeemed after the end is worth nothing.
+/// A code that was issued before and is redeemed after the end signs nobody in, not even for `offline_access`: the service
+/// was told of the sign-out already, and would not be told again.
 #[tokio::test]
 async fn a_code_of_an_ended_session_is_worth_nothing() {
-    let (provider, client, browser, hint) = ready().await;
-    let answer = provider.sign_in(&browser, &client).await;
-    let _ = browser.cross_site_get(&url(&provider, &[("id_token_hint", &hint)])).await;
-    let tokens = provider.redeem(&client, answer.code()).await;
-    if tokens.status == 200 {
-        assert_eq!(provider.userinfo(&tokens.text("access_token")).await.error().0, 401);
+    let (provider, _, browser, hint) = ready().await;
+    let long = NewClient::new("long").with("consent", "skip").with("scope", "openid offline_access");
+    let long = provider.add(long.with("grant_types", "authorization_code refresh_token")).await;
+    for scope in ["openid", "openid offline_access"] {
+        let answer = Authorization::of(&long).with("scope", scope).complete(&provider, &browser).await;
+        let page = browser.cross_site_get(&url(&provider, &[("id_token_hint", &hint)])).await;
+        if page.text().contains("Do you want to sign out?") {
+            let _ = confirm(&browser, &page).await;
+        }
+        let refused = provider.redeem(&long, answer.code()).await;
+        assert_eq!(refused.error(), (400, "invalid_grant".into()), "{scope}");
     }
+    let alive = provider.rows("SELECT COUNT(*) FROM refresh_families WHERE revoked_at IS NULL").await;
+    assert_eq!(alive, [[Some("0".to_owned())]], "the family that was begun is dead");
 }

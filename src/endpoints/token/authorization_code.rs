@@ -13,7 +13,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::ephemeral::Taken;
 use crate::store::refresh_families::{self, Family};
-use crate::store::{access_tokens, codes};
+use crate::store::{access_tokens, codes, sessions};
 use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order, Person};
 use crate::web::answer::{ApiError, Fault};
 use serde_json::Value;
@@ -94,7 +94,17 @@ pub(super) async fn redeem(
         session: grant.session,
         refresh_token: refresh_token.as_ref(),
     };
-    Ok(tokens::issue(provider, GrantType::AuthorizationCode, &order, now).await?)
+    // In the trip of the record itself: whoever signs out before the code is redeemed is not signed in by it.
+    let (answer, has_ended) = tokio::try_join!(tokens::issue(provider, GrantType::AuthorizationCode, &order, now), async {
+        Ok(sessions::has_ended(&provider.ephemeral, grant.session).await?)
+    })?;
+    if has_ended {
+        if refresh_token.is_some() {
+            refresh_families::revoke(&provider.db, handle, now).await?;
+        }
+        return Err(invalid("the person has signed out since the code was issued").into());
+    }
+    Ok(answer)
 }
 
 /// Everything the code is bound to.
