@@ -33,6 +33,12 @@ pub const CLIENT_WINDOW: i64 = 300;
 /// Failed authentications of one client from one network.
 pub const PER_CLIENT_AND_NETWORK: i64 = 20;
 
+/// Seconds in which begun sign-ins are counted.
+pub const BEGUN_WINDOW: i64 = 900;
+/// Sign-ins and sign-outs that one network may begin without having proven anything: each is kept until it is
+/// completed or forgotten, so a stranger could fill the store that everybody needs.
+pub const BEGUN_PER_NETWORK: i64 = 5000;
+
 /// Names that no account has share so many counters, so that inventing names cannot fill the store.
 const UNKNOWN_NAMES: u16 = 4096;
 
@@ -151,6 +157,22 @@ pub async fn sign_in(
         tracing::warn!(account, %network, "an account is attacked from many networks; its sign-ins are slowed");
     }
     Ok(attempt)
+}
+
+/// Counts a sign-in or sign-out that is about to be kept until somebody completes it; one trip. This machine itself is
+/// no network: who asks from there is a proxy that nobody has named, and stands for everybody.
+///
+/// # Errors
+/// `Later` at the limit.
+pub async fn begin(provider: &Provider, network: Network) -> Result<(), Stopped> {
+    if network.is_this_machine() {
+        return Ok(());
+    }
+    let counted = provider.ephemeral.count(&format!("begun:{network}"), BEGUN_WINDOW).await?;
+    if counted.count > BEGUN_PER_NETWORK {
+        return Err(Stopped::Later(Later { seconds: counted.ends_in.max(1) }));
+    }
+    Ok(())
 }
 
 /// Counts a client authentication that is about to be checked; one trip.

@@ -2,11 +2,12 @@
 
 use crate::endpoints::flow::{self, Flow};
 use crate::endpoints::path;
-use crate::protocol::authorization::{AuthorizationRequest, ReturnAddress};
+use crate::protocol::authorization::{AuthorizationRequest, ReturnAddress, Step};
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::provider::Provider;
 use crate::web::answer::{PageError, see_other};
 use crate::web::cookies::Browser;
+use crate::web::network::Network;
 use crate::web::request;
 use axum::extract::{Request, State};
 use axum::http::Method;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
     let browser = Browser::of(request.headers(), &provider.config);
+    let network = Network::of(&request, &provider.config);
     if request.method() == Method::HEAD {
         // A link preview must not spend anything.
         let refusal = Refusal::new(ErrorCode::InvalidRequest, "authorization requests are made by GET or POST");
@@ -30,7 +32,11 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
         Flow::continue_in(&provider, &browser, params.get("interaction"), now).await?
     } else {
         let session = flow::session_of(&provider, &browser).await?;
-        Flow::open(&provider, params, None, session, now).await?
+        let flow = Flow::open(&provider, params, None, session, now).await?;
+        if matches!(flow.step(&provider), Step::SignIn | Step::Consent) {
+            flow::may_begin(&provider, network).await?;
+        }
+        flow
     };
     flow.advance(&provider, &browser).await
 }
@@ -43,12 +49,14 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
 pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
     let browser = Browser::of(request.headers(), &provider.config);
+    let network = Network::of(&request, &provider.config);
     let params = request::form(request).await.map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let client = flow::client_of(&provider, &params, now).await?;
     let address = ReturnAddress::of(&client, &params).map_err(|refusal| PageError::bad_request(&refusal, None))?;
     if let Err(refusal) = AuthorizationRequest::parse(&client, &params) {
         return Err(flow::redirect(&provider, &client, &address, refusal));
     }
-    let id = flow::start(&provider, params, &client, browser.id.as_ref(), now).await?;
+    flow::may_begin(&provider, network).await?;
+    let id = flow::start(&provider, params, &client, &address, browser.id.as_ref(), now).await?;
     Ok(see_other(&format!("{}?interaction={}", provider.url(path::AUTHORIZE), id.expose()))?)
 }

@@ -4,7 +4,9 @@
 //! `next_step` again.
 
 use crate::endpoints::path;
-use crate::protocol::authorization::{AuthorizationRequest, Interaction, ReturnAddress, Situation, Step, next_step};
+use crate::protocol::authorization::{
+    AuthorizationRequest, Interaction, MAX_KEPT_BYTES, PARAMETERS, ReturnAddress, Situation, Step, next_step,
+};
 use crate::protocol::claims::{User, subject_for};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
@@ -17,9 +19,10 @@ use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, context, random};
 use crate::store::ephemeral::Taken;
 use crate::store::{codes, interactions, sessions};
-use crate::tokens::LONGEST_ACCESS_TOKEN;
+use crate::throttle::{self, Stopped};
 use crate::web::answer::{PageError, authorization_response, see_other};
 use crate::web::cookies::{self, Browser};
+use crate::web::network::Network;
 use crate::web::pages::{Chrome, Link};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -205,7 +208,10 @@ impl Flow {
                 }
                 (id, true)
             }
-            None => (start(provider, self.params, &self.client, Some(&browser_id), self.now).await?, true),
+            None => {
+                let Self { params, client, address, now, .. } = self;
+                (start(provider, params, &client, &address, Some(&browser_id), now).await?, true)
+            }
         };
         let mut response = see_other(&format!("{}?interaction={}", provider.url(page), id.expose()))?;
         if is_new && binds {
@@ -259,7 +265,7 @@ impl Flow {
         };
         let code = AuthorizationCode::from_random(&random::<32>());
         tokio::try_join!(
-            codes::issue(&provider.ephemeral, &code, &grant, lifetime + LONGEST_ACCESS_TOKEN),
+            codes::issue(&provider.ephemeral, &code, &grant, lifetime),
             sessions::used(
                 &provider.ephemeral,
                 session_id,
@@ -274,18 +280,39 @@ impl Flow {
     }
 }
 
+/// Counts a request that is about to be remembered, although nobody has proven anything yet.
+///
+/// # Errors
+/// A page: this network has begun too many; or the store failed.
+pub async fn may_begin(provider: &Provider, network: Network) -> Result<(), PageError> {
+    match throttle::begin(provider, network).await {
+        Ok(()) => Ok(()),
+        Err(Stopped::Later(_)) => {
+            tracing::warn!(%network, "a network begins more sign-ins than anybody needs; further ones are refused");
+            Err(PageError::busy())
+        }
+        Err(Stopped::Fault(error)) => Err(error.into()),
+    }
+}
+
 /// Remembers a request under a new id. Without a browser it is bound to the first that continues it, which is
 /// how a POST from another site has to begin.
 ///
 /// # Errors
-/// The store failed.
+/// `invalid_request`: more than can be kept for everybody; the store failed.
 pub async fn start(
     provider: &Provider,
     params: Params,
     client: &Client,
+    address: &ReturnAddress,
     browser: Option<&BrowserId>,
     now: NumericDate,
 ) -> Result<InteractionId, PageError> {
+    let params = params.only(PARAMETERS);
+    if params.weight() > MAX_KEPT_BYTES {
+        let refusal = Refusal::new(ErrorCode::InvalidRequest, "the request has more than 12288 bytes");
+        return Err(redirect(provider, client, address, refusal));
+    }
     let id = InteractionId::from_random(&random::<16>());
     let interaction = Interaction {
         params,

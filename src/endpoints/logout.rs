@@ -5,11 +5,12 @@
 
 use crate::endpoints::{flow, path};
 use crate::logout::{self, Outcome, Told};
+use crate::protocol::authorization::MAX_KEPT_BYTES;
 use crate::protocol::claims::{User, session_for, subject_for};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
-use crate::protocol::logout::{Farewell, Hint, LeaveAddress, frame_origin, frontchannel_url};
+use crate::protocol::logout::{Farewell, Hint, LeaveAddress, PARAMETERS, frame_origin, frontchannel_url};
 use crate::protocol::params::Params;
 use crate::protocol::secret::{BrowserId, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
@@ -138,6 +139,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let browser = Browser::of(&request.headers, &provider.config);
     let Some(id) = params.get("logout").filter(|id| id.len() < 100) else {
+        flow::may_begin(&provider, request.network).await?;
         let id = start(&provider, params, None, now).await?;
         return Ok(see_other(&format!("{}?logout={}", provider.url(path::LOGOUT), id.expose()))?);
     };
@@ -198,6 +200,11 @@ async fn start(
     browser: Option<&BrowserId>,
     now: NumericDate,
 ) -> Result<InteractionId, PageError> {
+    let params = params.only(PARAMETERS);
+    if params.weight() > MAX_KEPT_BYTES {
+        let refusal = Refusal::new(ErrorCode::InvalidRequest, "the request has more than 12288 bytes");
+        return Err(PageError::bad_request(&refusal, None));
+    }
     let id = InteractionId::from_random(&random::<16>());
     let farewell =
         Farewell { params, browser: browser.map(BrowserId::digest), expires_at: now.plus(farewells::LIFETIME) };

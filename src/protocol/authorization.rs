@@ -18,6 +18,32 @@ use crate::protocol::secret::{AuthorizationCode, Digest, Handle};
 use crate::protocol::time::NumericDate;
 use serde::{Deserialize, Serialize};
 
+/// What is read of an authorization request; anything else is ignored, and not remembered either.
+pub const PARAMETERS: &[&str] = &[
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "display",
+    "prompt",
+    "max_age",
+    "ui_locales",
+    "claims_locales",
+    "id_token_hint",
+    "login_hint",
+    "acr_values",
+    "claims",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+];
+
+/// The most bytes that a request which has to wait for a person may have: it is kept for everybody who asks.
+pub const MAX_KEPT_BYTES: usize = 12 * 1024;
+
 /// An address that is proven to be the client's: the only thing that can be redirected to.
 #[derive(Clone, Debug)]
 pub struct ReturnAddress {
@@ -318,7 +344,7 @@ fn claims(client: &Client, params: &Params) -> Result<ClaimsRequest, Refusal> {
 /// One authorization request under way in one browser, on the server: nothing of it is re-read from the browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interaction {
-    /// The request as it came.
+    /// The request as it came, as far as it is read.
     pub params: Params,
     /// Whose it is.
     pub client_id: String,

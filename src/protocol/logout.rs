@@ -15,6 +15,10 @@ pub const LOGOUT_TOKEN_TYPE: &str = "logout+jwt";
 /// How long a logout token is good, in seconds: two minutes at most, says section 2.4.
 const LOGOUT_TOKEN_LIFETIME: i64 = 120;
 
+/// What is read of a request to sign out.
+pub const PARAMETERS: &[&str] =
+    &["id_token_hint", "logout_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"];
+
 /// What a verified `id_token_hint` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {

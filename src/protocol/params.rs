@@ -73,6 +73,19 @@ impl Params {
         &self.0
     }
 
+    /// Those of `names` alone: what is remembered for longer than its request.
+    #[must_use]
+    pub fn only(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(name, _)| names.contains(&name.as_str()));
+        self
+    }
+
+    /// The bytes of all names and values.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// Refuses a parameter sent twice, known or unknown.
     ///
     /// # Errors
@@ -148,6 +161,13 @@ mod tests {
         assert!(Params::parse("state=a&state=b").unwrap().refuse_duplicates().is_err());
         assert!(Params::parse("x=&x=").unwrap().refuse_duplicates().is_err());
         assert!(Params::parse("resource=a&resource=b").unwrap().refuse_duplicates().is_ok());
+    }
+
+    #[test]
+    fn only_what_is_known_is_kept_and_weighed() {
+        let params = Params::parse("state=abc&unknown=xyz&resource=a&resource=b").unwrap().only(&["state", "resource"]);
+        assert_eq!((params.get("state"), params.get("unknown")), (Some("abc"), None));
+        assert_eq!((params.all("resource").count(), params.weight()), (2, 26));
     }
 
     #[test]

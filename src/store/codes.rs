@@ -9,17 +9,26 @@ fn key(digest: &Digest) -> String {
     format!("code:{}", digest.as_str())
 }
 
-/// Remembers the grant behind `code` for `ttl` seconds, which outlast the code: the rest is for the tombstone.
+/// How long a code that nobody redeems is known beyond its lifetime, in seconds: whoever is late is told so.
+const AFTERLIFE: i64 = 600;
+
+/// Remembers the grant behind `code`, which can be redeemed for `lifetime` seconds.
 ///
 /// # Errors
 /// The store failed.
-pub async fn issue(ephemeral: &Ephemeral, code: &AuthorizationCode, grant: &Grant, ttl: i64) -> Result<(), StoreError> {
-    ephemeral.put(&key(&code.digest_for(&grant.client_id)), grant, ttl).await
+pub async fn issue(
+    ephemeral: &Ephemeral,
+    code: &AuthorizationCode,
+    grant: &Grant,
+    lifetime: i64,
+) -> Result<(), StoreError> {
+    ephemeral.put(&key(&code.digest_for(&grant.client_id)), grant, lifetime + AFTERLIFE).await
 }
 
 /// Redeems a code, once, and names its grant. [RFC 6749 section 10.5](https://www.rfc-editor.org/rfc/rfc6749#section-10.5).
 ///
-/// The client is part of the key: whoever shows another's code finds nothing and burns nothing.
+/// The client is part of the key: whoever shows another's code finds nothing and burns nothing. That it was shown is
+/// remembered for `tombstone` seconds, which outlast what the code issued.
 ///
 /// # Errors
 /// The store failed.
@@ -27,7 +36,8 @@ pub async fn redeem(
     ephemeral: &Ephemeral,
     code: &AuthorizationCode,
     client_id: &str,
+    tombstone: i64,
 ) -> Result<(Handle, Taken<Grant>), StoreError> {
     let digest = code.digest_for(client_id);
-    Ok((Handle::of_digest(&digest), ephemeral.take(&key(&digest)).await?))
+    Ok((Handle::of_digest(&digest), ephemeral.spend(&key(&digest), tombstone).await?))
 }

@@ -1,8 +1,8 @@
-//! The short-lived store: eight verbs over single keys, in this process or in Redis.
+//! The short-lived store: nine verbs over single keys, in this process or in Redis.
 //!
 //! | key | value | written by | lives (seconds) |
 //! | --- | --- | --- | --- |
-//! | `code:{digest of code and client_id}` | `Grant`; a tombstone once taken | `codes.rs` | code lifetime + longest access token |
+//! | `code:{digest of code and client_id}` | `Grant`; a tombstone once taken | `codes.rs` | code lifetime + ten minutes; the tombstone: longest access token |
 //! | `at:{digest of token}` | `AccessGrant` | `access_tokens.rs` | the token's lifetime |
 //! | `revoked:{grant handle}` | `1`: what this grant issued is dead | `access_tokens.rs` | longest access token |
 //! | `ended:{session handle}` | `1`: what this session issued is dead | `sessions.rs` | longest access token |
@@ -10,6 +10,7 @@
 //! | `interaction:{digest of id}` | `Interaction`; a tombstone once taken | `interactions.rs` | interaction lifetime + an hour |
 //! | `farewell:{digest of id}` | `Farewell`; a tombstone once taken | `farewells.rs` | half an hour |
 //! | `fail:{a, an, n, b, c}:{account, network, browser or client}` | count | `throttle.rs` | the window |
+//! | `begun:{network}` | count | `throttle.rs` | the window |
 //!
 //! Keys hold digests or handles, never a secret, behind a prefix made of the issuer. Every record carries its own
 //! `expires_at`, which the reader checks against the provider's clock; the store's own expiry is housekeeping.
@@ -163,11 +164,21 @@ impl Ephemeral {
             Backend::Memory(memory) => memory.take(&key),
             Backend::Redis(redis) => redis.take(&key).await?,
         };
-        Ok(match found {
-            None => Taken::Missing,
-            Some(text) if text.is_empty() => Taken::Spent,
-            Some(text) => Taken::Fresh(serde_json::from_str(&text)?),
-        })
+        taken(found)
+    }
+
+    /// Takes what is there, once, as `take` does; the tombstone stays for `ttl` seconds from now on, however long the
+    /// record had been meant to live.
+    ///
+    /// # Errors
+    /// The store failed or is full.
+    pub async fn spend<T: DeserializeOwned>(&self, key: &str, ttl: i64) -> Result<Taken<T>, StoreError> {
+        let (key, _under_way) = self.key(key);
+        let found = match &self.backend {
+            Backend::Memory(memory) => memory.spend(&key, ttl)?,
+            Backend::Redis(redis) => redis.spend(&key, ttl).await?,
+        };
+        taken(found)
     }
 
     /// Replaces `expected` by `value` for `ttl` seconds. `false`: something else is there by now, or nothing.
@@ -241,4 +252,12 @@ impl Ephemeral {
             Backend::Redis(redis) => redis.ping().await,
         }
     }
+}
+
+fn taken<T: DeserializeOwned>(found: Option<String>) -> Result<Taken<T>, StoreError> {
+    Ok(match found {
+        None => Taken::Missing,
+        Some(text) if text.is_empty() => Taken::Spent,
+        Some(text) => Taken::Fresh(serde_json::from_str(&text)?),
+    })
 }

@@ -70,6 +70,13 @@ impl Memory {
         Some(value)
     }
 
+    pub(super) fn spend(&self, key: &str, ttl: i64) -> Result<Option<String>, StoreError> {
+        let (mut state, now) = self.state();
+        let Some(value) = state.live(key, now).map(|entry| entry.value.clone()) else { return Ok(None) };
+        state.insert(key.to_owned(), String::new(), now.plus(ttl), now)?;
+        Ok(Some(value))
+    }
+
     pub(super) fn replace(&self, key: &str, expected: &str, value: String, ttl: i64) -> bool {
         let (mut state, now) = self.state();
         if state.live(key, now).is_none_or(|entry| entry.value != expected) {

@@ -149,6 +149,10 @@ impl Redis {
         Ok(self.run(cmd("SET").arg(key).arg("").arg("XX").arg("KEEPTTL").arg("GET")).await?)
     }
 
+    pub(super) async fn spend(&self, key: &str, ttl: i64) -> Result<Option<String>, StoreError> {
+        Ok(self.run(cmd("SET").arg(key).arg("").arg("XX").arg("EX").arg(ttl).arg("GET")).await?)
+    }
+
     pub(super) async fn replace(&self, key: &str, expected: &str, value: &str, ttl: i64) -> Result<bool, StoreError> {
         let replaced: i64 =
             self.run(cmd("EVAL").arg(REPLACE).arg(1).arg(key).arg(expected).arg(value).arg(ttl)).await?;

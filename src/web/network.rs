@@ -27,6 +27,12 @@ impl Network {
         }
     }
 
+    /// Whether it is the machine that this runs on, or nobody knows where.
+    #[must_use]
+    pub fn is_this_machine(&self) -> bool {
+        self.0.is_loopback() || self.0.is_unspecified()
+    }
+
     /// The network a request comes from.
     #[must_use]
     pub fn of(request: &Request, config: &Config) -> Self {
@@ -104,6 +110,13 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.1"], &trusted), "198.51.100.1");
         assert_eq!(client("10.0.0.1", &["1.1.1.1", "198.51.100.1, 10.0.0.7"], &trusted), "198.51.100.1");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, nonsense"], &trusted), "10.0.0.1");
+    }
+
+    #[test]
+    fn this_machine_is_known_by_either_address() {
+        for (text, is_here) in [("127.0.0.1", true), ("::1", true), ("10.0.0.1", false), ("2001:db8::1", false)] {
+            assert_eq!(Network::of_address(text.parse().unwrap()).is_this_machine(), is_here, "{text}");
+        }
     }
 
     #[test]

@@ -240,6 +240,32 @@ async fn what_is_taken_is_spent_until_its_own_time_is_over() {
     }
 }
 
+/// A record is short, the memory of its end is long: what nobody takes does not fill the store.
+#[tokio::test]
+async fn what_is_spent_is_remembered_for_a_time_of_its_own() {
+    let stores = short_lived().await;
+    for ShortLived { name, store, .. } in &stores {
+        assert_eq!(store.spend::<i64>("a", 100).await.unwrap(), Taken::Missing, "{name}");
+        for key in ["a", "b", "c"] {
+            store.put(key, &1, 2).await.unwrap();
+        }
+        assert_eq!(store.spend::<i64>("a", 100).await.unwrap(), Taken::Fresh(1), "{name}");
+        assert_eq!(store.spend::<i64>("a", 100).await.unwrap(), Taken::Spent, "{name}");
+        assert_eq!(store.take::<i64>("a").await.unwrap(), Taken::Spent, "{name}");
+        assert_eq!(store.get::<i64>("a").await.unwrap(), None, "{name}");
+        assert_eq!(store.take::<i64>("c").await.unwrap(), Taken::Fresh(1), "{name}");
+        assert_eq!(store.spend::<i64>("c", 100).await.unwrap(), Taken::Spent, "{name}");
+    }
+    for here in &stores {
+        let store = &here.store;
+        let gone = async || store.take::<i64>("b").await.unwrap() == Taken::Missing;
+        here.until(2, "what nobody took is gone", gone).await;
+        for key in ["a", "c"] {
+            assert_eq!(store.take::<i64>(key).await.unwrap(), Taken::Spent, "{}: {key}", here.name);
+        }
+    }
+}
+
 #[tokio::test]
 async fn replace_changes_only_what_was_read() {
     let stores = short_lived().await;
@@ -304,7 +330,7 @@ async fn of_sixty_four_who_redeem_one_code_one_wins_on_every_store() {
             codes::issue(&store, &code, &a_grant(), 100).await.unwrap();
             let results = race(RACERS, |_| {
                 let (store, code) = (store.clone(), code.clone());
-                async move { codes::redeem(&store, &code, "reports").await.unwrap().1 }
+                async move { codes::redeem(&store, &code, "reports", 100).await.unwrap().1 }
             })
             .await;
             let fresh = results.iter().filter(|taken| matches!(taken, Taken::Fresh(_))).count();
@@ -320,9 +346,9 @@ async fn a_code_that_another_client_shows_is_neither_found_nor_burned() {
     for ShortLived { name, store, .. } in short_lived().await {
         let code = AuthorizationCode::from_random(&random::<32>());
         codes::issue(&store, &code, &a_grant(), 100).await.unwrap();
-        let (_, taken) = codes::redeem(&store, &code, "stranger").await.unwrap();
+        let (_, taken) = codes::redeem(&store, &code, "stranger", 100).await.unwrap();
         assert!(matches!(taken, Taken::Missing), "{name}");
-        let (_, taken) = codes::redeem(&store, &code, "reports").await.unwrap();
+        let (_, taken) = codes::redeem(&store, &code, "reports", 100).await.unwrap();
         assert!(matches!(taken, Taken::Fresh(grant) if grant.sub == "alice-sub"), "{name}");
     }
 }

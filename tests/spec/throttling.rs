@@ -3,7 +3,10 @@
 use crate::support::provider::PASSWORD;
 use crate::support::verbs::{Auth, http, send};
 use crate::support::{Answer, Authorization, NewUser, Page, TestClient, TestProvider, UserAgent};
-use hallpass::throttle::{PER_ACCOUNT, PER_ACCOUNT_AND_NETWORK, PER_CLIENT_AND_NETWORK, PER_NETWORK, SIGN_IN_WINDOW};
+use hallpass::throttle::{
+    BEGUN_PER_NETWORK, BEGUN_WINDOW, PER_ACCOUNT, PER_ACCOUNT_AND_NETWORK, PER_CLIENT_AND_NETWORK, PER_NETWORK,
+    SIGN_IN_WINDOW,
+};
 use std::net::IpAddr;
 
 /// A provider behind a proxy on this machine, so that a test can come from any network.
@@ -239,4 +242,50 @@ async fn successes_do_not_count() {
         let page = attempt(&provider, &client, &from("198.51.100.1"), "alice", PASSWORD).await;
         assert!(!Answer::of(&page, &client.redirect_uri).code().is_empty());
     }
+}
+
+/// What a stranger can have kept for them is bounded: a network that begins thousands of sign-ins and completes none
+/// is refused further ones, while others, and whoever is signed in already, are not.
+#[tokio::test]
+async fn a_network_cannot_fill_the_store_with_sign_ins_that_it_begins() {
+    let (provider, client) = ready().await;
+    let (attacker, other) = (from("198.51.100.1"), from("203.0.113.1"));
+    let _ = provider.sign_in(&attacker, &client).await;
+    for _ in 0..BEGUN_PER_NETWORK {
+        provider.provider.ephemeral.count("begun:198.51.100.1", BEGUN_WINDOW).await.unwrap();
+    }
+    let stranger = from("198.51.100.1");
+    let request = Authorization::of(&client);
+    for page in [
+        request.open(&provider, &stranger).await,
+        stranger.cross_site_post(&provider.url("/authorize"), &request.fields()).await,
+        stranger.cross_site_post(&provider.url("/logout"), &[("state", "x")]).await,
+    ] {
+        assert_eq!(page.status, 503, "{page}");
+        assert!(page.header("retry-after").is_some() && page.header("set-cookie").is_none(), "{:?}", page.headers);
+    }
+    assert!(!provider.sign_in(&attacker, &client).await.code().is_empty(), "nothing is kept for who is signed in");
+    assert!(!provider.sign_in(&other, &client).await.code().is_empty(), "another network");
+    provider.travel(BEGUN_WINDOW);
+    if crate::support::stores() == crate::support::Stores::Embedded {
+        // Redis keeps its own time.
+        assert_eq!(request.open(&provider, &stranger).await.status, 200);
+    }
+}
+
+/// Parameters that nobody reads are not kept, and the others have a bound together.
+#[tokio::test]
+async fn what_is_kept_of_a_request_is_bounded() {
+    let (provider, client) = ready().await;
+    let request = Authorization::of(&client);
+    let browser = UserAgent::new();
+    let large = "u".repeat(15_000);
+    let padded = (0..3).fold(request.clone(), |request, number| request.with(&format!("unknown{number}"), &large));
+    assert!(!padded.complete(&provider, &browser).await.code().is_empty());
+    let long = request.with("state", &"s".repeat(7000)).with("nonce", &"n".repeat(7000));
+    // Nothing is kept for somebody who is signed in.
+    assert!(!long.complete(&provider, &browser).await.code().is_empty());
+    let page = long.open(&provider, &UserAgent::new()).await;
+    let answer = Answer::of(&page, &client.redirect_uri);
+    assert_eq!((answer.error(), answer.get("state").map(str::len)), ("invalid_request", Some(7000)));
 }

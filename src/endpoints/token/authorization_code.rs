@@ -40,7 +40,7 @@ pub(super) async fn redeem(
 ) -> Result<Value, ApiError> {
     let code = params.get("code").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "code is missing") })?;
     let code = AuthorizationCode::received(code);
-    let (handle, taken) = codes::redeem(&provider.ephemeral, &code, &client.client_id).await?;
+    let (handle, taken) = codes::redeem(&provider.ephemeral, &code, &client.client_id, LONGEST_ACCESS_TOKEN).await?;
     let grant = match taken {
         Taken::Fresh(grant) => grant,
         Taken::Spent => {
