@@ -154,6 +154,10 @@ pub fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, 
     // A library that sends Latin-1 is read as what it meant, should the secret have such a character.
     let text =
         String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().iter().map(|&byte| byte as char).collect());
+    if text.contains('\0') {
+        // No form could bring it here, and PostgreSQL does not take it.
+        return Err(unreadable());
+    }
     let (raw_id, raw_secret) = text.split_once(':').ok_or_else(unreadable)?;
     let decode = |part: &str| {
         Params::parse(&format!("x={}", part.replace('&', "%26"))).ok().and_then(|p| p.get("x").map(str::to_owned))
@@ -197,17 +201,15 @@ pub fn bearer_token(
             return Err(Refusal::new(ErrorCode::InvalidRequest, "the Authorization header was sent more than once"));
         }
         (Some(value), None) => {
-            let text = value.to_str().unwrap_or_default();
-            match text.split_once(' ') {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
-                    Some(token.trim())
-                }
-                _ => {
-                    return Err(Refusal::new(
-                        ErrorCode::InvalidRequest,
-                        "the Authorization header must be Bearer and a token",
-                    ));
-                }
+            let malformed =
+                || Refusal::new(ErrorCode::InvalidRequest, "the Authorization header must be Bearer and a token");
+            let text = value.to_str().map_err(|_| malformed())?;
+            let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+            match token.trim() {
+                // Another scheme is no token: RFC 6750 section 3.1 wants the bare challenge for it.
+                _ if !scheme.eq_ignore_ascii_case("bearer") => None,
+                "" => return Err(malformed()),
+                token => Some(token),
             }
         }
     };

@@ -271,6 +271,20 @@ async fn a_secret_is_compared_to_its_last_byte() {
     }
 }
 
+/// NUL cannot come by a form, but by a Basic header, which is base64: it reaches no database, which might not take it.
+#[tokio::test]
+async fn a_name_with_nul_in_the_header_is_a_clients_fault_and_none_of_ours() {
+    use base64::Engine as _;
+    let (provider, client, _) = ready().await;
+    let secret = client.secret.clone().unwrap();
+    for pair in [format!("rep\0orts:{secret}"), format!("reports\0:{secret}"), format!("reports:{secret}\0")] {
+        let header = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(&pair));
+        let request = http().post(provider.url("/token")).header("authorization", header);
+        let request = request.header("content-type", FORM).body("grant_type=client_credentials");
+        assert_eq!(send(request).await.error(), (401, "invalid_client".into()), "{pair:?}");
+    }
+}
+
 /// Values beyond any sense: long ones are refused, numbers out of range too, and the database never sees a NUL.
 #[tokio::test]
 async fn over_long_values_are_refused() {

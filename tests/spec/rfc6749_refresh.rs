@@ -124,6 +124,9 @@ async fn a_stranger_with_a_refresh_token_finds_nothing_and_ends_nothing() {
     let stranger = provider.add(refreshing("stranger")).await;
     let token = begin(&provider, &browser, &client).await.text("refresh_token");
     assert_eq!(refresh(&provider, &stranger, &token).await.error(), invalid_grant());
+    // Nor can it be asked what was granted.
+    let too_much = refresh_with(&provider, &stranger, &token, &[("scope", "openid phone")]).await;
+    assert_eq!(too_much.error(), invalid_grant());
     let _ = refresh(&provider, &client, &token).await.ok();
 }
 

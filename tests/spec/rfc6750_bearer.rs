@@ -60,10 +60,21 @@ async fn two_places_or_the_query_are_invalid_request() {
     assert_eq!(in_query.error(), (400, "invalid_request".into()));
     let twice = provider.post("/userinfo", Auth::Nothing, &[("access_token", &token), ("access_token", &token)]).await;
     assert_eq!(twice.error(), (400, "invalid_request".into()));
-    for bad in ["Bearer", "Basic YTpi", "Token abc"] {
+    for bad in ["Bearer", "bearer  "] {
         let answer = provider.get("/userinfo", &[("authorization", bad)]).await;
         assert_eq!(answer.error(), (400, "invalid_request".into()), "{bad}");
         assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer "));
+    }
+}
+
+/// Section 3.1: who "attempted using an unsupported authentication method" is told what is supported, and of no error.
+#[tokio::test]
+async fn another_scheme_gets_a_bare_challenge() {
+    let (provider, _, token) = ready().await;
+    for other in ["Basic YTpi", "Token abc", "Digest", &format!("DPoP {token}"), ""] {
+        let answer = provider.get("/userinfo", &[("authorization", other)]).await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (401, ""), "{other}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"hallpass\""), "{other}");
     }
 }
 

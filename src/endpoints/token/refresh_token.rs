@@ -39,7 +39,8 @@ pub(super) async fn refresh(
     let parts = RefreshTokenParts::open(&RefreshToken::received(token)).ok_or(const { dead() })?;
     if params.get("scope").is_some() || params.get("resource").is_some() {
         // A request for too much must not cost the token, so it is looked at before the token rotates.
-        if let Some((family, _)) = refresh_families::find(&provider.db, &parts).await? {
+        let family = refresh_families::find(&provider.db, &parts).await?.map(|(family, _)| family);
+        if let Some(family) = family.filter(|family| family.client_id == client.client_id) {
             narrowed(client, &family, params)?;
         }
     }
