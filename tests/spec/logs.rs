@@ -2,13 +2,14 @@
 //! sign-in with all that can go wrong in it. Design, commitment 6; issue "One command to a real single sign-on",
 //! "Structured logs with a request id … no secret, code, token, cookie or password in any log at any level".
 
+use crate::support::leaks::{self, LogWatch};
 use crate::support::postgres::free_port;
 use crate::support::program::Serve;
 use crate::support::provider::{copy_keys, run_sql};
 use crate::support::remote::{Remote, until};
 use crate::support::verbs::{VERIFIER, http, send};
 use crate::support::{
-    Api, Authorization, NewClient, NewUser, Page, Stores, TestClient, UserAgent, postgres, redis, stores,
+    Api, Authorization, NewClient, NewUser, Page, Stores, TestClient, TestProvider, UserAgent, postgres, redis, stores,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -313,4 +314,53 @@ async fn the_reference_on_an_error_page_leads_to_the_cause_in_the_log() {
     let record = logging.answer_of(&reference).await;
     assert_eq!(record["level"], "ERROR", "{record}");
     assert!(record["detail"].as_str().unwrap().contains("users"), "{record}");
+}
+
+/// The watch over the whole suite (`support/leaks.rs`) sees what it is for, in answers and in the log.
+#[tokio::test]
+async fn the_watch_over_the_whole_suite_sees_what_leaks() {
+    let token = format!("hp_at_{}", "a".repeat(86));
+    let jwt = format!("eyJ{0}.eyJ{0}.{0}", "a".repeat(20));
+    let with = |pairs: &[(&'static str, &str)]| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", "AAAAA-AAAAA".parse().unwrap());
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    };
+    let json = ("content-type", "application/json");
+    let html = ("content-type", "text/html; charset=utf-8");
+    let session = format!("x=hp_si_{}", "s".repeat(43));
+    let to_client = format!("https://a.example/?code=hp_ac_{}", "c".repeat(43));
+    let interaction = format!("<input value=hp_in_{}>", "i".repeat(22));
+    for (headers, body) in [
+        (with(&[json]), format!("{{\"access_token\":\"{token}\",\"id_token\":\"{jwt}\"}}")),
+        (with(&[html, ("set-cookie", &session)]), interaction.clone()),
+        (with(&[("location", &to_client)]), String::new()),
+        (HeaderMap::new(), token.clone()),
+    ] {
+        assert_eq!(leaks::complaints(&headers, &body), Vec::<String>::new());
+    }
+    for (headers, body) in [
+        (with(&[json]), format!("{{\"error\":\"x\",\"error_description\":\"{token}\"}}")),
+        (with(&[html]), format!("<p>{token}</p>")),
+        (with(&[html]), format!("<p>{to_client}</p>")),
+        (with(&[html]), format!("<p>{session}</p>")),
+        (with(&[html]), format!("<p>{jwt}</p>")),
+        (with(&[html]), "<p>correct horse battery staple</p>".to_owned()),
+        (with(&[html]), "<p>error returned from database: no such table: users</p>".to_owned()),
+        (with(&[("location", &format!("https://a.example/?token={token}"))]), String::new()),
+        (with(&[("location", "https://a.example/?x=correct+horse+battery+staple")]), String::new()),
+        (with(&[("x-odd", &session)]), String::new()),
+        (with(&[("www-authenticate", VERIFIER)]), String::new()),
+        (with(&[json]), "{\"hash\":\"$argon2id$v=19$\"}".to_owned()),
+    ] {
+        assert!(!leaks::complaints(&headers, &body).is_empty(), "{headers:?} {body}");
+    }
+
+    let before = LogWatch::records();
+    let provider = TestProvider::start().await;
+    let _ = provider.get("/jwks", &[]).await.ok();
+    until("a record of the answer", async || LogWatch::records() > before).await;
 }

@@ -95,9 +95,10 @@ pub(super) async fn redeem(
         refresh_token: refresh_token.as_ref(),
     };
     // In the trip of the record itself: whoever signs out before the code is redeemed is not signed in by it.
-    let (answer, has_ended) = tokio::try_join!(tokens::issue(provider, GrantType::AuthorizationCode, &order, now), async {
-        Ok(sessions::has_ended(&provider.ephemeral, grant.session).await?)
-    })?;
+    let (answer, has_ended) =
+        tokio::try_join!(tokens::issue(provider, GrantType::AuthorizationCode, &order, now), async {
+            Ok(sessions::has_ended(&provider.ephemeral, grant.session).await?)
+        })?;
     if has_ended {
         if refresh_token.is_some() {
             refresh_families::revoke(&provider.db, handle, now).await?;

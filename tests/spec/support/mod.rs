@@ -2,6 +2,7 @@
 
 pub mod chromium;
 pub mod documents;
+pub mod leaks;
 pub mod listener;
 pub mod postgres;
 pub mod program;

@@ -1,5 +1,6 @@
 //! The binary as operators run it: arguments in, output and status out, or a `serve` in the background.
 
+use super::leaks;
 use super::postgres::free_port;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,8 @@ pub fn run_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], i
 /// A command in the background, ended when dropped.
 pub struct Running {
     child: Child,
+    /// What `serve` writes is a log; other commands may print a secret, once, to whom it is for.
+    is_serve: bool,
     pub stdout: PathBuf,
     pub stderr: PathBuf,
 }
@@ -66,7 +69,8 @@ impl Running {
             .stderr(std::fs::File::create(&stderr).unwrap())
             .spawn()
             .unwrap();
-        Self { child, stdout, stderr }
+        let is_serve = arguments.first() == Some(&"serve");
+        Self { child, is_serve, stdout, stderr }
     }
 
     /// Its process id.
@@ -125,6 +129,11 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // The folder may be gone before.
+        let written = [&self.stdout, &self.stderr].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+        let secrets = leaks::secrets_in(&written.concat());
+        let is_safe = !self.is_serve || secrets.is_empty() || std::thread::panicking();
+        assert!(is_safe, "serve wrote {secrets:?}:\n{}", written.concat());
     }
 }
 

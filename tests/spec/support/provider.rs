@@ -1,5 +1,6 @@
 //! A provider of a test's own: fresh stores, a moved clock, a port nobody else has.
 
+use super::leaks::LogWatch;
 use super::program::{Outcome, run_with};
 use super::{postgres, redis};
 use hallpass::config::RawConfig;
@@ -99,6 +100,7 @@ pub struct TestProvider {
     pub redis_url: String,
     moved: Arc<AtomicI64>,
     _stopper: Stopper,
+    _log: LogWatch,
 }
 
 impl TestProvider {
@@ -130,6 +132,7 @@ impl TestProvider {
         moved: Arc<AtomicI64>,
         settings: &[(&str, &str)],
     ) -> Self {
+        let log = LogWatch::begin();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let host = format!("http://{address}");
@@ -160,7 +163,7 @@ impl TestProvider {
         let (stopper, stop) = server::stop_sign();
         tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), stop));
         let issuer = provider.config.issuer.clone();
-        Self { provider, issuer, folder, database_url, redis_url, address, moved, _stopper: stopper }
+        Self { provider, issuer, folder, database_url, redis_url, address, moved, _stopper: stopper, _log: log }
     }
 
     /// A URL under the issuer.

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use super::leaks;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode, redirect};
@@ -225,6 +226,7 @@ impl UserAgent {
             }
         }
         let body = response.text().await.unwrap_or_else(|error| panic!("the body of {url}: {error:?}"));
+        leaks::watch_answer(url.path(), &headers, &body);
         let page = Page { status, headers, url, body, source };
         if page.location().is_none() {
             *self.standing.lock().expect(UNPOISONED) = Some(page.as_source());

@@ -1,5 +1,6 @@
 //! What people and clients do, a verb each: ask for a sign-in, go through it, redeem, call.
 
+use super::leaks;
 use super::provider::{PASSWORD, TestClient, TestProvider};
 use super::user_agent::{Page, UserAgent};
 use base64::Engine as _;
@@ -304,8 +305,10 @@ impl TestProvider {
 /// Sends a request and reads all of the answer.
 pub async fn send(request: reqwest::RequestBuilder) -> Api {
     let response = request.send().await.unwrap();
-    let (status, headers) = (response.status(), response.headers().clone());
-    Api { status, headers, body: response.text().await.unwrap() }
+    let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
+    let body = response.text().await.unwrap();
+    leaks::watch_answer(url.path(), &headers, &body);
+    Api { status, headers, body }
 }
 
 fn part_of(jwt: &str, index: usize) -> Value {
