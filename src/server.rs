@@ -3,6 +3,8 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::{StatusCode, Version, header};
+use axum::response::{IntoResponse as _, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -81,9 +83,11 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
         let _ = stream.set_nodelay(true);
         let router = router.clone();
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let names_one_host = names_one_host(&request);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(remote));
-            router.clone().call(request)
+            let mut router = router.clone();
+            async move { if names_one_host { router.call(request).await } else { Ok(bad_request()) } }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -99,6 +103,18 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
     }
     drop(listener);
     let _ = tokio::time::timeout(FAREWELL, graceful.shutdown()).await;
+}
+
+/// Whether a request names one host, which a proxy in front may have gone by
+/// ([RFC 9112 section 3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)); before HTTP/1.1 it need not.
+fn names_one_host<T>(request: &hyper::Request<T>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
+}
+
+fn bad_request() -> Response {
+    let close = [(header::CONNECTION, "close"), (header::CONTENT_TYPE, "text/plain")];
+    (StatusCode::BAD_REQUEST, close, "a request must have one Host header (RFC 9112 section 3.2)\n").into_response()
 }
 
 /// Waits for SIGTERM or SIGINT.

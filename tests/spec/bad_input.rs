@@ -135,6 +135,16 @@ async fn an_unknown_path_is_a_page_or_json() {
         "/%2e%2e/etc/passwd",
         "/.git/config",
         "/authorize;x=y",
+        "/authorize/../token",
+        "/authorize/%2e%2e/token",
+        "/authorize%2f..%2ftoken",
+        "/%61uthorize",
+        "/AUTHORIZE",
+        "/login/.",
+        "/./login",
+        "/login%00",
+        "/login%3finteraction=x",
+        "/login\\..\\token",
         "/%00",
     ] {
         let answer =
@@ -163,6 +173,16 @@ async fn ambiguous_requests_are_refused() {
         "POST /token HTTP/1.1\r\nHost: x\r\n X: folded\r\n\r\n",
         "GET /jwks HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
         "GET /jwks HTTP/9.9\r\nHost: x\r\n\r\n",
+        "GET /jwks HTTP/1.1\r\nHost: x\r\nX: a\r\n folded\r\n\r\n",
+        "GET /jwks HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
+        "GET /jwks HTTP/1.1\r\nHost: x\r\nX\r\n\r\n",
+        "GET /jwks HTTP/1.1\rHost: x\r\r",
+        "GET /a b/jwks HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /token HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        // RFC 9112 section 3.2: one host, no more and no less.
+        "GET /jwks HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        "GET /jwks HTTP/1.1\r\n\r\n",
         "\r\n\r\n\0\0\0",
         "nonsense\r\n\r\n",
     ] {
@@ -174,6 +194,106 @@ async fn ambiguous_requests_are_refused() {
     let both = "POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX";
     let answer = raw(&provider, both.as_bytes()).await;
     assert_eq!(status(&answer), 400, "{answer}");
+    for both in ["Content-Length: 6\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 6"] {
+        let request = format!("POST /token HTTP/1.1\r\nHost: x\r\n{both}\r\n\r\n0\r\n\r\n{smuggled}");
+        let answer = raw(&provider, request.as_bytes()).await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{both}: {answer}");
+        assert!(!answer.contains("\"keys\""), "{both}: {answer}");
+    }
+}
+
+/// Chunks of a length that another server might read differently: the body is broken off, and so is the connection.
+#[tokio::test]
+async fn broken_chunks_are_refused() {
+    let (provider, ..) = ready().await;
+    let smuggled = "GET /jwks HTTP/1.1\r\nHost: x\r\n\r\n";
+    for chunks in [
+        "fffffffffffffffff\r\n",
+        "0x4\r\na=bc\r\n0\r\n\r\n",
+        "+4\r\na=bc\r\n0\r\n\r\n",
+        "-4\r\na=bc\r\n0\r\n\r\n",
+        "4\na=bc\n0\n\n",
+        "4\r\na=bcde\r\n0\r\n\r\n",
+        "4;x=\ny\r\na=bc\r\n0\r\n\r\n",
+        "\r\n\r\n",
+    ] {
+        let head =
+            format!("POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let answer = raw(&provider, format!("{head}{chunks}{smuggled}").as_bytes()).await;
+        assert!([0, 400].contains(&status(&answer)), "{chunks:?}: {answer}");
+        assert!(!answer.contains("\"keys\""), "{chunks:?}: {answer}");
+    }
+    let sound = format!(
+        "POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\na=bc\r\n0\r\n\r\n"
+    );
+    assert_eq!(status(&raw(&provider, sound.as_bytes()).await), 401, "invalid_client: the form was read");
+}
+
+/// Targets that are no path of ours: another server's address is read as the path behind it, and derives nothing from it;
+/// the others lead nowhere.
+#[tokio::test]
+async fn a_target_that_is_no_path_leads_nowhere() {
+    let (provider, client, _) = ready().await;
+    let document = "http://evil.example/.well-known/openid-configuration";
+    let answer = raw(
+        &provider,
+        format!("GET {document} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").as_bytes(),
+    )
+    .await;
+    assert!(status(&answer) == 200 && !answer.contains("evil.example"), "{answer}");
+    let query = Authorization::of(&client).url(&provider);
+    let query = query.split_once('?').unwrap().1;
+    let request = format!(
+        "GET http://evil.example/authorize?{query} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+    );
+    let answer = raw(&provider, request.as_bytes()).await;
+    assert!(status(&answer) == 303 && !answer.contains("evil.example"), "{answer}");
+    for line in [
+        "OPTIONS * HTTP/1.1",
+        "CONNECT evil.example:443 HTTP/1.1",
+        "PRI * HTTP/2.0",
+        "GET * HTTP/1.1",
+        "GET jwks HTTP/1.1",
+    ] {
+        let answer = raw(&provider, format!("{line}\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await;
+        assert!([0, 400, 404, 405, 505].contains(&status(&answer)), "{line}: {answer}");
+    }
+    let _ = provider.get("/jwks", &[]).await.ok();
+}
+
+/// What a proxy that nobody has named claims to have heard: no address, no scheme and no path follows it.
+#[tokio::test]
+async fn claims_of_a_proxy_change_nothing_but_whose_limits_count() {
+    let (provider, client, _) = ready().await;
+    let poison = [
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-port", "1"),
+        ("x-forwarded-prefix", "/evil.example"),
+        ("x-forwarded-for", "evil.example"),
+        ("forwarded", "for=1.2.3.4;host=evil.example;proto=https"),
+        ("x-original-url", "/evil.example"),
+        ("x-rewrite-url", "/evil.example"),
+        ("x-http-method-override", "DELETE"),
+        ("host", "evil.example"),
+    ];
+    let poisoned = || poison.iter().fold(UserAgent::new(), |browser, (name, value)| browser.with_header(name, value));
+    let browser = poisoned();
+    let request = Authorization::of(&client);
+    let page = browser.cross_site_get(&request.url(&provider)).await;
+    assert!(page.location().unwrap().as_str().starts_with(&provider.url("/login")), "{page}");
+    let cookie = page.header("set-cookie").unwrap();
+    assert!(!cookie.contains("Secure") && !cookie.contains("Domain"), "{cookie}");
+    assert!(page.header("strict-transport-security").is_none());
+    let page = provider.settle(&browser, page).await;
+    assert!(!page.body.contains("evil.example"), "{}", page.body);
+    let answer = request.complete(&provider, &poisoned()).await;
+    assert_eq!(answer.get("iss"), Some(provider.issuer.as_str()));
+    let tokens = provider.redeem(&client, answer.code()).await.ok();
+    let claims = crate::support::claims_of(&tokens.text("id_token"));
+    assert_eq!(claims["iss"], provider.issuer);
+    let signed_out = poisoned().get(&provider.url("/logout")).await;
+    assert!(!signed_out.body.contains("evil.example"), "{}", signed_out.body);
 }
 
 /// Huge heads are refused, huge bodies are not read.
@@ -234,10 +354,60 @@ async fn line_breaks_do_not_split_an_answer() {
     let state = "x\r\nSet-Cookie: evil=1\r\n\r\n<html>";
     let answer = Authorization::of(&client).with("state", state).complete(&provider, &browser).await;
     assert_eq!(answer.get("state"), Some(state));
-    for parameter in ["client_id", "redirect_uri", "scope", "login_hint", "ui_locales"] {
+    for parameter in [
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "login_hint",
+        "ui_locales",
+        "response_type",
+        "response_mode",
+        "prompt",
+        "max_age",
+        "nonce",
+        "claims",
+        "code_challenge",
+        "id_token_hint",
+        "resource",
+        "request",
+        state,
+    ] {
         let page = Authorization::of(&client).with(parameter, state).open(&provider, &UserAgent::new()).await;
         assert!(page.header("set-cookie").is_none_or(|cookie| !cookie.contains("evil")), "{page}");
         assert!(!page.headers.contains_key("evil"));
+    }
+    // Where a header repeats what was sent: a challenge names the parameter that was doubled.
+    let doubled = [(state, "1"), (state, "2")];
+    let answer = provider.post("/userinfo", Auth::Bearer("x"), &doubled).await;
+    assert_eq!(answer.error(), (400, "invalid_request".into()));
+    assert!(!answer.headers.contains_key("set-cookie"), "{:?}", answer.headers);
+    // And a sign-out leads back with the `state` it was given.
+    let leaving = NewClient::new("leaving").with("consent", "skip").leaving_to("https://leaving.example/out");
+    let leaving = provider.add(leaving).await;
+    let hint = provider.tokens(&browser, &leaving).await.text("id_token");
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("id_token_hint", &hint)
+        .append_pair("post_logout_redirect_uri", "https://leaving.example/out")
+        .append_pair("state", state)
+        .finish();
+    let page = browser.cross_site_get(&format!("{}?{query}", provider.url("/logout"))).await;
+    assert_eq!(page.query_parameter("state").as_deref(), Some(state));
+    let cookies: Vec<_> = page.headers.get_all("set-cookie").iter().collect();
+    assert!(cookies.len() == 1 && !page.headers.contains_key("evil"), "{:?}", page.headers);
+}
+
+/// A page that says which parameter was wrong says its name, whatever it is.
+#[tokio::test]
+async fn markup_in_a_parameters_name_stays_text() {
+    let (provider, ..) = ready().await;
+    let name = "<script>alert(1)</script><img src=x onerror=alert(1)>";
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([(name, "1"), (name, "2"), ("client_id", name), ("redirect_uri", name), ("logout", name)])
+        .finish();
+    for path in ["/authorize", "/login", "/consent", "/logout", "/nothing"] {
+        let page = UserAgent::new().get(&format!("{}?{query}", provider.url(path))).await;
+        assert!(page.status.is_client_error() || path == "/logout", "{page}");
+        assert!(!page.body.contains("<script>alert") && !page.body.contains("<img src=x"), "{}", page.body);
     }
 }
 
