@@ -298,17 +298,30 @@ fn no_file_names_a_folder_of_somebodys_machine() {
     }
 }
 
-/// The conformance page names tests; each of them must be there.
-#[test]
-fn every_test_of_the_conformance_page_exists() {
-    let page = fs::read_to_string(root().join("docs/conformance.md")).unwrap();
+/// How many tests a text names as `file::test`; each of them must be there.
+fn tests_named_in(text: &str) -> usize {
     let mut named = 0;
-    for name in page.split('`').filter(|text| text.contains("::") && text.chars().all(|c| is_word(c) || c == ':')) {
+    for name in text.split('`').filter(|text| text.contains("::") && text.chars().all(|c| is_word(c) || c == ':')) {
         let (file, test) = name.split_once("::").unwrap();
         let path = root().join("tests/spec").join(format!("{file}.rs"));
         let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(source.contains(&format!("fn {test}(")), "{name} is not there");
         named += 1;
     }
+    named
+}
+
+/// The conformance page names tests.
+#[test]
+fn every_test_of_the_conformance_page_exists() {
+    let named = tests_named_in(&fs::read_to_string(root().join("docs/conformance.md")).unwrap());
     assert!(named > 80, "{named}");
+}
+
+/// So does the table of what went wrong at peers.
+#[test]
+fn every_test_that_a_table_names_exists() {
+    let source = fs::read_to_string(root().join("tests/spec/lessons_of_peers.rs")).unwrap();
+    let table: String = source.lines().take_while(|line| line.starts_with("//!")).collect::<Vec<_>>().join("\n");
+    assert!(tests_named_in(&table) > 30, "{table}");
 }

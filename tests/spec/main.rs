@@ -1,6 +1,7 @@
 //! The specification as tests: a file per specification, a name per requirement.
 //!
-//! `docs/conformance.md` is the table that leads from each requirement to its tests.
+//! `docs/conformance.md` is the table that leads from each requirement to its tests, `lessons_of_peers.rs` has one for what
+//! went wrong elsewhere.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that is surprised ends")]
 
 mod support;
@@ -15,6 +16,7 @@ mod commands;
 mod docs_finding_out_why;
 mod explain;
 mod form_post;
+mod lessons_of_peers;
 mod logs;
 mod oidc_backchannel_logout;
 mod oidc_core_3_1_2_authorization;
