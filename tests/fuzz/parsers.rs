@@ -7,14 +7,19 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hallpass::config::{Config, RawConfig};
-use hallpass::keys::KeySet;
-use hallpass::protocol::authorization::{AuthorizationRequest, ReturnAddress};
+use hallpass::keys::{KeySet, instant_text, parse_instant};
+use hallpass::passwords::hash_fault;
+use hallpass::protocol::authorization::{self, AuthorizationRequest, ReturnAddress};
+use hallpass::protocol::claims_request::{self, ClaimsRequest};
 use hallpass::protocol::client::{Client, redirect_uri_fault};
+use hallpass::protocol::error::{ErrorCode, Refusal};
+use hallpass::protocol::logout::{LeaveAddress, frame_origin};
 use hallpass::protocol::params::Params;
 use hallpass::protocol::pkce::{self, CodeChallenge};
 use hallpass::protocol::response::{ApplicationType, PromptSet};
 use hallpass::protocol::scope::Scope;
-use hallpass::protocol::secret::{AccessToken, AccessTokenParts, RefreshToken, RefreshTokenParts};
+use hallpass::protocol::secret::{AccessToken, AccessTokenParts, Handle, RefreshToken, RefreshTokenParts};
+use hallpass::throttle::account;
 use hallpass::web::cookies::Browser;
 use hallpass::web::network::Network;
 use hallpass::web::request::{bearer_token, credentials};
@@ -23,6 +28,9 @@ use std::net::SocketAddr;
 /// The registered addresses of the client that all of it is tried against.
 const REGISTERED: [&str; 3] = ["https://a.example/cb", "http://127.0.0.1/cb", "com.example.app:/cb"];
 
+/// Where a browser may go after a sign-out.
+const LEAVING: &str = "https://a.example/out";
+
 fn settings() -> Config {
     RawConfig::gather(|_| None, std::iter::empty(), None).and_then(|raw| raw.check()).expect("the defaults are sound")
 }
@@ -30,6 +38,7 @@ fn settings() -> Config {
 fn native() -> Client {
     Client {
         redirect_uris: REGISTERED.iter().map(|&uri| uri.to_owned()).collect(),
+        post_logout_redirect_uris: vec![LEAVING.to_owned()],
         application_type: ApplicationType::Native,
         ..Client::new("fuzz")
     }
@@ -41,8 +50,11 @@ pub fn all(data: &[u8]) {
     parameters(&text);
     words(&text);
     tokens(&text);
+    claims(&text);
     headers(data, &text);
+    forwarded(&text);
     setting(&text);
+    files_and_hashes(&text);
 }
 
 fn parameters(text: &str) {
@@ -62,7 +74,19 @@ fn parameters(text: &str) {
                 || uri.strip_prefix("http://127.0.0.1:").is_some_and(|rest| rest.ends_with("/cb"))
         });
         assert!(is_own, "an address that is not registered was proven");
+        let answer = address.refuse(Refusal::naming(ErrorCode::InvalidRequest, text), "https://id.example");
+        let of =
+            |wanted: &str| answer.parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+        let state = if params.is_doubled("state") { None } else { params.get("state") };
+        assert_eq!((of("state"), of("iss")), (state, Some("https://id.example")), "state comes back as it was sent");
+        let description = of("error_description").expect("a refusal says why");
+        assert!(description.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\'));
     }
+    if let Some(address) = LeaveAddress::of(&client, &params) {
+        assert!(address.url().starts_with(LEAVING), "nobody leaves to an address that is not registered");
+    }
+    let kept = params.clone().only(authorization::PARAMETERS);
+    assert!(kept.weight() <= params.weight() && kept.get("state") == params.get("state"));
     if let Ok(request) = AuthorizationRequest::parse(&client, &params) {
         assert!(request.scope.is_within(&client.scope) && !request.scope.is_empty());
         assert!(request.code_challenge.is_some(), "this client must use PKCE");
@@ -99,6 +123,65 @@ fn tokens(text: &str) {
     assert!(KeySet::default().verify(text, "JWT").is_none(), "no key, no token");
 }
 
+fn claims(text: &str) {
+    let Ok(request) = ClaimsRequest::parse(text) else { return };
+    let allowed = Scope::from("openid email".to_owned());
+    let narrowed = request.clone().within(&allowed);
+    assert!(narrowed.userinfo.len() <= request.userinfo.len() && narrowed.id_token.len() <= request.id_token.len());
+    assert!(narrowed.scopes_beyond(&Scope::default()).is_within(&allowed), "a claim beyond the client's scope is left");
+    let known = serde_json::Map::from_iter([("email".to_owned(), serde_json::Value::from("a@a.example"))]);
+    let selected = claims_request::select(&narrowed.userinfo, &known);
+    assert!(selected.keys().all(|name| name == "email"), "nobody's claims but the person's own");
+    let kept = serde_json::to_string(&request).expect("it is kept with the code");
+    assert_eq!(serde_json::from_str::<ClaimsRequest>(&kept).ok().as_ref(), Some(&request));
+}
+
+/// What trusted proxies say of where a request comes from: an address that stands there, or the proxy itself.
+fn forwarded(text: &str) {
+    let trusted = |name: &str| (name == "trusted_proxies").then(|| "203.0.113.0/24".to_owned());
+    let config = RawConfig::gather(|setting| trusted(setting.name), std::iter::empty(), None)
+        .and_then(|raw| raw.check())
+        .expect("the setting is sound");
+    let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) else { return };
+    let mut request = Request::new(axum::body::Body::empty());
+    request.headers_mut().insert("x-forwarded-for", value);
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 1))));
+    let network = Network::of(&request, &config);
+    let is_there = text.split(',').map(str::trim).any(|hop| {
+        let address = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
+        address.is_ok_and(|address| Network::of_address(address) == network)
+    });
+    assert!(is_there || network.to_string() == "203.0.113.9", "{network} is not in {text:?}");
+}
+
+/// Names of key files, instants in them, hashes that an admin's migration brings, addresses of frames.
+fn files_and_hashes(text: &str) {
+    if let Some(instant) = parse_instant(text) {
+        assert_eq!(parse_instant(&instant_text(instant)), Some(instant));
+    }
+    let is_name = !text.is_empty() && text.len() < 200 && !text.contains(['/', '\0']);
+    if is_name && (text.ends_with(".pem") || text.ends_with(".jwk")) && !text.starts_with('.') {
+        let place = std::thread::current().id();
+        let folder = std::env::temp_dir().join(format!("hallpass-fuzz-{}-{place:?}", std::process::id()));
+        let file = folder.join(text);
+        std::fs::create_dir_all(&folder).expect("there is a temporary folder");
+        std::fs::write(&file, "no key").expect("the name is one");
+        let loaded = KeySet::load(&folder);
+        std::fs::remove_dir_all(&folder).expect("it is ours");
+        assert!(loaded.is_err(), "a file without a key stops the start");
+    }
+    if hash_fault(text).is_none() {
+        assert!(text.starts_with("$argon2id$"), "{text:?}");
+    }
+    if let Some(handle) = Handle::parse(text) {
+        assert_eq!(handle.text(), text, "the encoding is canonical");
+    }
+    if let Some(origin) = frame_origin(text) {
+        assert!(origin.starts_with("http") && !origin.contains([';', ',', ' ', '\'']), "{origin:?}");
+    }
+    assert!(account(None, text).starts_with("nobody-"));
+}
+
 fn headers(data: &[u8], text: &str) {
     let config = settings();
     let none = Params::default();
@@ -111,6 +194,7 @@ fn headers(data: &[u8], text: &str) {
         headers.insert(header::COOKIE, value.clone());
         let browser = Browser::of(&headers, &config);
         assert!(browser.session.is_none_or(|session| text.contains(session.expose())));
+        assert!(browser.known.iter().all(|tag| text.contains(tag.as_str())));
         let mut request = Request::new(axum::body::Body::empty());
         request.headers_mut().insert("x-forwarded-for", value);
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 1))));
@@ -122,6 +206,12 @@ fn setting(text: &str) {
     let toml = std::path::Path::new("hallpass.toml");
     if let Ok(raw) = RawConfig::gather(|_| None, std::iter::empty(), Some((toml, text))) {
         let _ = raw.check();
+    }
+    if let Some((name, value)) = text.split_once('=') {
+        let variables = [(format!("HALLPASS_{name}"), value.to_owned())].into_iter();
+        if let Ok(raw) = RawConfig::gather(|_| None, variables, None) {
+            let _ = raw.check();
+        }
     }
     let issuer = |name: &str| (name == "issuer").then(|| text.to_owned());
     if let Ok(config) =

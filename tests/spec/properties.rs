@@ -55,6 +55,22 @@ fn resembling() -> impl Strategy<Value = Vec<u8>> {
         Just("[::1]"),
         Just("127.0.0.1"),
         Just(","),
+        Just("claims"),
+        Just("{\"userinfo\":{\"email\":null,\"name\":{\"essential\":true}}}"),
+        Just("{\"id_token\":{\"sub\":{\"value\":\"a\"},\"acr\":{\"values\":[\"1\"]}}}"),
+        Just("{\"id_token\":"),
+        Just("post_logout_redirect_uri"),
+        Just("https://a.example/out"),
+        Just("hallpass_known_"),
+        Just("10.0.0.1"),
+        Just("203.0.113.1"),
+        Just("es256."),
+        Just("2026-12-01T000000Z"),
+        Just(".retired-2027-03-01T000000Z"),
+        Just(".pem"),
+        Just("$argon2id$v=19$m=19456,t=2,p=1$"),
+        Just("TRUSTED_PROXIES"),
+        Just("ISSUER"),
     ];
     let piece = prop_oneof![
         8 => word.prop_map(|word| word.as_bytes().to_vec()),
@@ -97,4 +113,27 @@ proptest! {
             prop_assert!(seen.insert(parts.seal().expose().to_owned()));
         }
     }
+}
+
+/// Whoever writes a parser adds it to what is fed here.
+#[test]
+fn every_type_that_is_parsed_is_fed() {
+    let fed = include_str!("../fuzz/parsers.rs");
+    let mut found = 0;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/protocol")).unwrap() {
+        let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for part in source.split("\nimpl ").skip(1) {
+            let name: String = part.chars().take_while(char::is_ascii_alphanumeric).collect();
+            let body = part.split("\n}").next().unwrap_or_default();
+            let reads = ["pub fn parse(", "pub fn open(", "pub fn of(client", "pub fn of(params"];
+            if reads.iter().any(|reader| body.contains(reader)) {
+                assert!(
+                    fed.contains(&format!("{name}::")),
+                    "{name} is parsed, and tests/fuzz/parsers.rs does not feed it"
+                );
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 10, "{found}");
 }
