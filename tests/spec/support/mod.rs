@@ -1,9 +1,11 @@
 //! What the tests stand on: servers, a provider of their own, a browser, and verbs for what people and clients do.
 
+pub mod apache;
 pub mod chromium;
 pub mod documents;
 pub mod leaks;
 pub mod listener;
+pub mod party;
 pub mod postgres;
 pub mod program;
 pub mod provider;
