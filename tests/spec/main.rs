@@ -28,6 +28,7 @@ mod oidc_discovery_exercised;
 mod oidc_rp_initiated_logout;
 mod pages;
 mod parties;
+mod parties_browser;
 mod properties;
 mod relying_parties;
 mod rfc6749_code_grant;

@@ -1,17 +1,18 @@
 //! Relying parties that none of us wrote, through whole flows: the openidconnect crate, Authlib in the FastAPI example,
 //! and the demo's services against a provider on PostgreSQL and Redis.
 
+use crate::support::party::{Arrival, arrive};
 use crate::support::program::{Demo, Outcome, Serve, demo_ports, run_with};
 use crate::support::provider::PASSWORD;
 use crate::support::python::FastApi;
-use crate::support::{NewClient, Page, TestClient, TestProvider, UserAgent, postgres, redis};
+use crate::support::{Answer, Authorization, NewClient, Page, TestClient, TestProvider, UserAgent, postgres, redis};
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreUserInfoClaims,
 };
 use openidconnect::{
-    AccessTokenHash, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
-    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, SubjectIdentifier,
-    TokenResponse as _, reqwest as party_http,
+    AccessTokenHash, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, LogoutRequest, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout,
+    RedirectUrl, Scope, SubjectIdentifier, TokenResponse as _, reqwest as party_http,
 };
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -32,10 +33,13 @@ impl<'a> Party<'a> {
         Self { client, algorithm: CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256, auth_type: AuthType::BasicAuth }
     }
 
+    fn http() -> party_http::Client {
+        party_http::Client::builder().redirect(party_http::redirect::Policy::none()).no_proxy().build().unwrap()
+    }
+
     /// Signs alice in, in this browser, checking all that a relying party can check; gives what userinfo said.
     async fn sign_in(&self, provider: &TestProvider, browser: &UserAgent) -> CoreUserInfoClaims {
-        let http =
-            party_http::Client::builder().redirect(party_http::redirect::Policy::none()).no_proxy().build().unwrap();
+        let http = Self::http();
         // All it knows is the issuer.
         let issuer = IssuerUrl::new(provider.issuer.clone()).unwrap();
         let metadata = CoreProviderMetadata::discover_async(issuer, &http).await.unwrap();
@@ -152,6 +156,50 @@ async fn openidconnect_signs_in_where_the_issuer_has_a_path() {
     assert_alice(&Party::of(&client).sign_in(&provider, &UserAgent::new()).await);
 }
 
+/// RP-Initiated Logout with the crate's own request, after a single sign-on; the session is over for both parties.
+#[tokio::test]
+async fn openidconnect_enters_by_single_sign_on_and_signs_out() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let out = "https://reports.example/signed-out";
+    let reports = provider.add(NewClient::new("reports").with("consent", "skip").leaving_to(out)).await;
+    let monolith = provider.client("monolith").await;
+    let browser = UserAgent::new();
+    assert_alice(&Party::of(&monolith).sign_in(&provider, &browser).await);
+
+    let http = Party::http();
+    let issuer = IssuerUrl::new(provider.issuer.clone()).unwrap();
+    let metadata = ProviderMetadataWithLogout::discover_async(issuer, &http).await.unwrap();
+    let end_session = metadata.additional_metadata().end_session_endpoint.clone().unwrap();
+    let client_id = ClientId::new(reports.client_id.clone());
+    let client = CoreClient::from_provider_metadata(metadata, client_id, reports.secret.clone().map(ClientSecret::new))
+        .set_redirect_uri(RedirectUrl::new(reports.redirect_uri.clone()).unwrap());
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let flow = CoreAuthenticationFlow::AuthorizationCode;
+    let request = client.authorize_url(flow, CsrfToken::new_random, Nonce::new_random).set_pkce_challenge(challenge);
+    let (url, ..) = request.url();
+    // The second party: no page in between.
+    let page = browser.cross_site_get(url.as_str()).await;
+    let code = page.query_parameter("code").unwrap_or_else(|| panic!("{page}"));
+    let exchange = client.exchange_code(AuthorizationCode::new(code)).unwrap().set_pkce_verifier(verifier);
+    let tokens = exchange.request_async(&http).await.unwrap();
+
+    let request = LogoutRequest::from(end_session)
+        .set_id_token_hint(tokens.id_token().unwrap())
+        .set_client_id(ClientId::new(reports.client_id.clone()))
+        .set_post_logout_redirect_uri(PostLogoutRedirectUrl::new(out.into()).unwrap())
+        .set_state(CsrfToken::new("the state".into()));
+    let page = browser.cross_site_get(request.http_get_url().as_str()).await;
+    assert_eq!(page.location().unwrap().as_str(), format!("{out}?state=the+state"), "{page}");
+    for client in [&monolith, &reports] {
+        let page = Authorization::of(client).with("prompt", "none").open(&provider, &browser).await;
+        assert_eq!(Answer::of(&page, &client.redirect_uri).error(), "login_required");
+    }
+    let userinfo = client.user_info(tokens.access_token().clone(), None).unwrap();
+    let refused: Result<CoreUserInfoClaims, _> = userinfo.request_async(&http).await;
+    assert!(format!("{:?}", refused.unwrap_err()).contains("401"));
+}
+
 // ---- Services as processes of their own, against `hallpass serve` on PostgreSQL and Redis, whatever the suite runs on.
 
 /// A provider that an operator set up by the commands of the README.
@@ -190,19 +238,9 @@ fn succeed(outcome: Outcome) -> String {
     outcome.stdout
 }
 
-/// Follows redirects wherever they lead; gives the page at their end and where it went by.
-async fn arrive(browser: &UserAgent, mut page: Page) -> (Page, Vec<Url>) {
-    let mut visited = vec![page.url.clone()];
-    while page.location().is_some() {
-        page = browser.follow(page).await;
-        visited.push(page.url.clone());
-        assert!(visited.len() < 20, "{visited:?}");
-    }
-    (page, visited)
-}
-
 async fn open(browser: &UserAgent, url: &str) -> (Page, Vec<Url>) {
-    arrive(browser, browser.get(url).await).await
+    let Arrival { page, visited } = arrive(browser, browser.get(url).await).await;
+    (page, visited)
 }
 
 /// Fills the provider's login page in and goes on.
@@ -210,12 +248,12 @@ async fn sign_in(browser: &UserAgent, page: &Page) -> Page {
     assert!(page.url.path().ends_with("/login"), "{page}");
     let mut form = page.form("form");
     form.set("username", "alice").set("password", PASSWORD);
-    arrive(browser, browser.submit(form, Some(("action", "sign_in"))).await).await.0
+    arrive(browser, browser.submit(form, Some(("action", "sign_in"))).await).await.page
 }
 
 async fn decide(browser: &UserAgent, page: &Page, decision: &str) -> Page {
     assert!(page.url.path().ends_with("/consent"), "{page}");
-    arrive(browser, browser.submit(page.form("form"), Some(("decision", decision))).await).await.0
+    arrive(browser, browser.submit(page.form("form"), Some(("decision", decision))).await).await.page
 }
 
 /// Opens what needs a sign-in, and must be in at once: by way of the provider, without any page of it.
@@ -261,7 +299,7 @@ async fn the_fastapi_example_signs_people_in() {
     // It has a session of its own: another look needs no provider, and signing out ends it there alone.
     let (again, visited) = open(&browser, &at("/reports")).await;
     assert_eq!((again.texts("dd"), visited.len()), (told.clone(), 1));
-    let out = arrive(&browser, browser.submit(again.form("form"), None).await).await.0;
+    let out = arrive(&browser, browser.submit(again.form("form"), None).await).await.page;
     assert!(out.text().contains("You are not signed in."), "{out}");
     let back = enter(&browser, &provider.serve.issuer, &at("/reports")).await;
     assert_eq!(back.texts("dd"), told);

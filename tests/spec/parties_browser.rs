@@ -1,0 +1,172 @@
+//! A public client in a real browser: oidc-client-ts, with PKCE, by the CORS headers of the machine doors, renewed by a
+//! refresh token or in a frame, and signed out.
+
+use crate::support::TestProvider;
+use crate::support::chromium::{Browser, Options};
+use crate::support::party::{Party, Place, node_modules, source};
+use crate::support::provider::{NewClient, PASSWORD};
+use axum::Router;
+use axum::http::header;
+use axum::response::Html;
+use axum::routing::get;
+use serde_json::{Value, json};
+use std::fs;
+use tokio::net::TcpListener;
+
+/// The page, served to Chromium.
+struct Page {
+    origin: String,
+}
+
+impl Page {
+    /// Serves it on a host's name of this machine, for a client that is registered as a page is.
+    async fn start(provider: &TestProvider, id: &str, host: &str, client: NewClient, settings: Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{host}:{}", listener.local_addr().unwrap().port());
+        let client = client.public().with("consent", "skip").leaving_to(&format!("{origin}/signed-out"));
+        let client = client.at(&[&format!("{origin}/callback"), &format!("{origin}/silent")]);
+        provider.add(client).await;
+        let mut told = json!({"authority": provider.issuer, "client_id": id, "scope": "openid profile email"});
+        told.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+
+        let read = |file| fs::read_to_string(file).unwrap();
+        let page = read(source("browser/index.html"));
+        let script = read(source("browser/party.js"));
+        let library = read(node_modules().join("oidc-client-ts/dist/browser/oidc-client-ts.min.js"));
+        let serve = |kind: &'static str, text: String| get(async move || ([(header::CONTENT_TYPE, kind)], text));
+        let router = Router::new()
+            .route("/party.js", serve("text/javascript", script))
+            .route("/oidc-client-ts.js", serve("text/javascript", library))
+            .route("/settings.json", serve("application/json", told.to_string()))
+            .fallback(async move || Html(page.clone()));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { origin }
+    }
+
+    async fn open(&self, browser: &Browser) {
+        browser.goto(&format!("{}/", self.origin)).await;
+        self.is_ready(browser).await;
+    }
+
+    /// Waits until the page has done what it does at its start; gives `signed in` or `signed out`.
+    async fn is_ready(&self, browser: &Browser) -> String {
+        browser.text("body[data-done]").await;
+        assert!(browser.url().await.as_str().starts_with(&self.origin), "{}", browser.url().await);
+        let failed = browser.text("#error").await;
+        assert!(browser.ask("return document.body.dataset.ready").await == "yes", "{failed}");
+        browser.text("#state").await
+    }
+
+    /// Presses a button that changes this very page; gives what came of it.
+    async fn press(&self, browser: &Browser, button: &str) -> String {
+        browser.ask(&format!("document.getElementById('{button}').click()")).await;
+        for _ in 0..400 {
+            let said = browser.text("#error").await;
+            if !said.is_empty() {
+                return said;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("nothing came of {button}");
+    }
+}
+
+async fn ready() -> TestProvider {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    provider
+}
+
+async fn type_in(browser: &Browser) {
+    browser.fill("#username", "alice").await;
+    browser.fill("#password", PASSWORD).await;
+    browser.click("button[value=sign_in]").await;
+}
+
+fn refreshing(id: &str) -> NewClient {
+    NewClient::new(id)
+        .with("grant_types", "authorization_code refresh_token")
+        .with("scope", "openid profile email offline_access")
+}
+
+#[tokio::test]
+async fn oidc_client_ts_signs_in_renews_by_refresh_token_and_signs_out() {
+    let provider = ready().await;
+    // On another site than the provider, so that nothing rests on cookies that cross sites.
+    let settings = json!({"scope": "openid profile email offline_access", "loadUserInfo": true});
+    let page = Page::start(&provider, "spa", "spa.localhost", refreshing("spa"), settings).await;
+    // A second party, with a server behind it, which shares the sign-in and is told of the end.
+    let place = Place::of("node");
+    provider.add(place.client()).await;
+    let node = Party::node(place, &provider, &[]).await;
+
+    let browser = Browser::open(Options::default()).await;
+    page.open(&browser).await;
+    assert_eq!(browser.text("#state").await, "signed out");
+    browser.click("#login").await;
+    assert_eq!(browser.text("h1").await, "Sign in to continue to The spa service");
+    type_in(&browser).await;
+    assert_eq!(page.is_ready(&browser).await, "signed in");
+    assert_eq!(browser.text("#claim-sub").await, "alice-sub");
+    assert_eq!(browser.text("#claim-name").await, "Alice Example");
+    assert_eq!(browser.text("#claim-email").await, "alice@example.com");
+    assert_eq!(page.press(&browser, "userinfo").await, "userinfo: alice@example.com");
+
+    // Twice: the second time with what the first one gave.
+    for _ in 0..2 {
+        assert_eq!(page.press(&browser, "renew").await, "renewed: access_token, refresh_token");
+        assert_eq!(page.press(&browser, "userinfo").await, "userinfo: alice@example.com");
+    }
+
+    let _ = browser.visited().await;
+    browser.goto(&node.at("/login")).await;
+    let known: Value = serde_json::from_str(&browser.text("body").await).unwrap();
+    assert_eq!(known["sub"], "alice-sub", "{known}");
+    let visited = browser.visited().await;
+    let at_provider: Vec<_> = visited.iter().filter(|url| url.as_str().starts_with(&provider.issuer)).collect();
+    assert_eq!(at_provider.len(), 1, "no page is shown: {visited:?}");
+
+    page.open(&browser).await;
+    browser.click("#logout").await;
+    assert_eq!(page.is_ready(&browser).await, "signed out");
+    assert_eq!(browser.text("#error").await, "back with the state");
+    browser.goto(&node.at("/")).await;
+    assert_eq!(browser.text("body").await, r#"{"signed_in":false}"#, "{}", node.log());
+    // Nothing was refused by CORS or by a policy, and no script failed; only the other party has no icon.
+    let errors = browser.console_errors().await;
+    let errors: Vec<_> = errors.iter().filter(|line| !line.contains(&node.at("/favicon.ico"))).collect();
+    assert_eq!(errors, Vec::<&String>::new());
+
+    page.open(&browser).await;
+    browser.click("#login").await;
+    assert_eq!(browser.text("h1").await, "Sign in to continue to The spa service");
+    browser.close().await;
+}
+
+/// Without a refresh token the library asks in a hidden frame, with `prompt=none`: possible where the page is on the
+/// provider's own site, since browsers send no `Lax` cookie into a frame of another one.
+#[tokio::test]
+async fn oidc_client_ts_renews_in_a_frame_on_the_providers_own_site() {
+    let provider = ready().await;
+    let same_site = Page::start(&provider, "same", "127.0.0.1", NewClient::new("same"), json!({})).await;
+    let elsewhere = Page::start(&provider, "elsewhere", "spa.localhost", NewClient::new("elsewhere"), json!({})).await;
+    let browser = Browser::open(Options::default()).await;
+    same_site.open(&browser).await;
+    browser.click("#login").await;
+    type_in(&browser).await;
+    assert_eq!(same_site.is_ready(&browser).await, "signed in");
+    assert_eq!(same_site.press(&browser, "renew").await, "renewed: access_token");
+
+    elsewhere.open(&browser).await;
+    browser.click("#login").await;
+    assert_eq!(elsewhere.is_ready(&browser).await, "signed in");
+    assert_eq!(elsewhere.press(&browser, "renew").await, "login_required");
+
+    same_site.open(&browser).await;
+    browser.click("#logout").await;
+    assert_eq!(same_site.is_ready(&browser).await, "signed out");
+    // The page is not told, but neither does anything it holds open a door.
+    elsewhere.open(&browser).await;
+    assert_eq!(elsewhere.press(&browser, "userinfo").await, "userinfo: 401");
+    browser.close().await;
+}
