@@ -29,6 +29,7 @@ mod oidc_rp_initiated_logout;
 mod pages;
 mod parties;
 mod parties_browser;
+mod parties_habits;
 mod properties;
 mod relying_parties;
 mod rfc6749_code_grant;

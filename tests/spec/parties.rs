@@ -87,6 +87,25 @@ async fn one_sign_in_opens_every_party_and_one_logout_closes_them_all() {
     assert_eq!(provider.rows(sql).await, Vec::<Vec<Option<String>>>::new());
 }
 
+/// Discovery, redirects and logout where the issuer is not the root of its host.
+#[tokio::test]
+async fn the_same_where_the_issuer_has_a_path() {
+    let provider = TestProvider::with(&[("issuer", "/auth")]).await;
+    provider.alice().await;
+    let parties = [node(&provider).await, python(&provider).await, behind_apache(&provider).await];
+    let browser = UserAgent::new();
+    assert_alice(&parties[0].sign_in(&provider, &browser).await);
+    for party in &parties[1..] {
+        let arrival = party.open(&browser, "/login").await;
+        assert_eq!(arrival.at(&provider.issuer), ["/auth/authorize"]);
+        assert_alice(&party.told(&arrival));
+    }
+    let _ = parties[2].told(&parties[2].open(&browser, "/logout").await);
+    for party in &parties {
+        assert!(!party.is_in(&browser).await, "{} was not told\n{}", party.id, party.log());
+    }
+}
+
 // ---- What each does besides.
 
 #[tokio::test]

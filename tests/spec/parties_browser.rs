@@ -1,10 +1,10 @@
 //! A public client in a real browser: oidc-client-ts, with PKCE, by the CORS headers of the machine doors, renewed by a
 //! refresh token or in a frame, and signed out.
 
-use crate::support::TestProvider;
 use crate::support::chromium::{Browser, Options};
 use crate::support::party::{Party, Place, node_modules, source};
 use crate::support::provider::{NewClient, PASSWORD};
+use crate::support::{TestProvider, apache};
 use axum::Router;
 use axum::http::header;
 use axum::response::Html;
@@ -168,5 +168,57 @@ async fn oidc_client_ts_renews_in_a_frame_on_the_providers_own_site() {
     // The page is not told, but neither does anything it holds open a door.
     elsewhere.open(&browser).await;
     assert_eq!(elsewhere.press(&browser, "userinfo").await, "userinfo: 401");
+    browser.close().await;
+}
+
+/// By default it asks no userinfo and sends no `nonce`: what is not in the `id_token` it does not know.
+#[tokio::test]
+async fn oidc_client_ts_as_it_comes_needs_claims_in_id_token_in_its_row() {
+    let provider = ready().await;
+    let full = NewClient::new("full").with("claims_in_id_token", "yes");
+    let full = Page::start(&provider, "full", "full.localhost", full, json!({})).await;
+    let bare = Page::start(&provider, "bare", "bare.localhost", NewClient::new("bare"), json!({})).await;
+    let browser = Browser::open(Options::default()).await;
+    full.open(&browser).await;
+    let _ = browser.visited().await;
+    browser.click("#login").await;
+    let visited = browser.visited().await;
+    let request = visited.iter().find(|url| url.path() == "/authorize").unwrap();
+    assert!(request.query_pairs().any(|(name, value)| name == "code_challenge_method" && value == "S256"));
+    assert!(request.query_pairs().all(|(name, _)| name != "nonce"), "{request}");
+    type_in(&browser).await;
+    assert_eq!(full.is_ready(&browser).await, "signed in");
+    assert_eq!(browser.text("#claim-name").await, "Alice Example");
+    assert_eq!(browser.text("#claim-email").await, "alice@example.com");
+
+    bare.open(&browser).await;
+    browser.click("#login").await;
+    assert_eq!(bare.is_ready(&browser).await, "signed in");
+    assert_eq!(browser.text("#claim-sub").await, "alice-sub");
+    assert!(browser.ask("return document.getElementById('claim-name')").await.is_null());
+    browser.close().await;
+}
+
+/// Front-Channel Logout: the provider's page loads a frame of the party, which goes by `iss` and `sid`, since browsers
+/// send no cookie of its own along.
+#[tokio::test]
+async fn mod_auth_openidc_is_told_by_a_frame() {
+    let provider = ready().await;
+    let place = Place::of("apache");
+    let frame = format!("{}/callback?logout=get", place.base_url);
+    let client = NewClient::new("apache").with("consent", "skip").with("frontchannel_logout_uri", &frame);
+    provider.add(client.at(&[&format!("{}/callback", place.base_url)])).await;
+    let party = apache::start(place, &provider, &[], &["PKCE"]).await;
+    let browser = Browser::open(Options::default()).await;
+    browser.goto(&party.at("/login")).await;
+    type_in(&browser).await;
+    let known: Value = serde_json::from_str(&browser.text("body").await).unwrap();
+    assert_eq!((&known["signed_in"], &known["sub"]), (&json!(true), &json!("alice-sub")), "{}", party.log());
+
+    browser.goto(&provider.url("/logout")).await;
+    browser.click("button[value=sign_out]").await;
+    assert_eq!(browser.text("h1").await, "You are signed out");
+    browser.goto(&party.at("/")).await;
+    assert_eq!(browser.text("body").await, r#"{"signed_in":false}"#, "{}", party.log());
     browser.close().await;
 }

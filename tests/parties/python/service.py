@@ -236,5 +236,9 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = answer
 
 
-if __name__ == "__main__":
+def serve():
     ThreadingHTTPServer(("127.0.0.1", urlsplit(BASE_URL).port), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    serve()

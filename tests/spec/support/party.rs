@@ -93,6 +93,13 @@ impl Party {
         place.start(server).await
     }
 
+    /// The service on requests-oauthlib, which leaves out what it may.
+    pub async fn with_habits(place: Place, provider: &TestProvider, settings: &[(&str, &str)]) -> Self {
+        let mut server = environment(&place, provider, settings);
+        server.extend([python().into(), source("python/habits.py").into()]);
+        place.start(server).await
+    }
+
     /// An address of it.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
