@@ -3,23 +3,28 @@
     uvicorn main:app --port 9300
 
 `settings.py` reads the environment, `provider.py` speaks OpenID Connect, `session.py` remembers who is
-signed in, `pages.py` has the routes. This file puts them together.
+signed in, `pages.py` has the routes for people; `access_tokens.py` checks what other services and machines bring,
+`api.py` has the routes for them. This file puts them together.
 """
 
 import logging
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.sessions import SessionMiddleware
 
+import api
 import pages
+from access_tokens import AccessTokens, ProviderUnavailable, TokenRefused
 from provider import Provider, SignInFailed
 from session import SESSION_LIFETIME, FormTokens, SignInRequired, login_address
 from settings import BadSettings, Settings, read_settings
@@ -40,20 +45,30 @@ SECURITY_HEADERS = {
 
 
 def create_app(settings: Settings) -> FastAPI:
-    # No generated API pages, as there is no API yet. No redirects to put a slash right either: they
-    # would repeat the Host header.
-    app = FastAPI(title="Reports", openapi_url=None, redirect_slashes=False)
+    # No generated API pages: they load scripts of other sites. No redirects to put a slash right either:
+    # they would repeat the Host header.
+    app = FastAPI(title="Reports", openapi_url=None, redirect_slashes=False, lifespan=close_at_the_end)
     app.state.provider = Provider(settings)
+    app.state.access_tokens = AccessTokens(settings, app.state.provider)
     app.state.form_tokens = FormTokens(settings.session_secret)
     app.include_router(pages.router)
+    app.include_router(api.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app.exception_handler(SignInRequired)(send_to_login)
     app.exception_handler(SignInFailed)(explain_failed_sign_in)
+    app.exception_handler(TokenRefused)(api.explain_refused_token)
+    app.exception_handler(ProviderUnavailable)(api.explain_unavailable_provider)
     app.exception_handler(RequestValidationError)(explain_malformed_request)
     app.exception_handler(HTTPException)(explain_http_error)
     add_session(app, settings)
     app.middleware("http")(add_security_headers)
     return app
+
+
+@asynccontextmanager
+async def close_at_the_end(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.access_tokens.close()
 
 
 def add_session(app: FastAPI, settings: Settings) -> None:
@@ -89,7 +104,10 @@ async def explain_malformed_request(request: Request, error: RequestValidationEr
 
 
 async def explain_http_error(request: Request, error: HTTPException) -> Response:
-    response = pages.error_page(request, error.status_code, f"{error.detail}.", "There is nothing to see here.")
+    if request.url.path.startswith(f"{api.PREFIX}/"):
+        response: Response = JSONResponse({"error_description": error.detail}, error.status_code)
+    else:
+        response = pages.error_page(request, error.status_code, f"{error.detail}.", "There is nothing to see here.")
     response.headers.update(error.headers or {})
     return response
 

@@ -5,8 +5,7 @@ Authlib's Starlette integration does the code flow (OpenID Connect Core 3.1) wit
 What it leaves to its caller is done here: the issuer of the metadata (Discovery 4.3), the `iss` parameter
 (RFC 9207), `state` on error answers, the id_token's `aud`, and the `sub` of userinfo (Core 5.3.2).
 
-An API that takes access tokens would be a router of its own beside `pages.py`. It starts from
-`Provider.metadata()`: `jwks_uri` for JWT access tokens (RFC 9068), `introspection_endpoint` for opaque ones.
+The API beside the pages takes access tokens and needs nothing of it but `Provider.metadata()`: see `access_tokens.py`.
 """
 
 from collections.abc import Iterator, Mapping

@@ -42,6 +42,11 @@ class Settings:
         return f"{self.base_url}/auth/callback"
 
     @property
+    def api_audience(self) -> str:
+        """The name of this service's API in access tokens (`aud`); the client's `resource` (RFC 8707)."""
+        return f"{self.base_url}/api"
+
+    @property
     def is_https(self) -> bool:
         return urlsplit(self.base_url).scheme == "https"
 
