@@ -1,11 +1,14 @@
 //! `docs/finding-out-why.md`, run from its own text.
 
-use crate::support::documents::Document;
+use crate::support::documents::{Block, blocks, read, shell};
 use crate::support::{Authorization, TestProvider, UserAgent};
+
+const PAGE: &str = "docs/finding-out-why.md";
 
 #[tokio::test]
 async fn finding_out_why_does_what_it_says() {
-    let document = Document::read("docs/finding-out-why.md");
+    let blocks = blocks(&read(PAGE));
+    let of = |kind: &str| blocks.iter().filter(|block| block.kind == kind).collect::<Vec<&Block>>();
     let provider = TestProvider::start().await;
     let mut client = provider.client("reports").await;
     provider.sql("UPDATE client_redirect_uris SET redirect_uri = 'https://reports.example.com/signin-oidc'").await;
@@ -16,13 +19,14 @@ async fn finding_out_why_does_what_it_says() {
     provider.provider.audit.flush().await;
 
     let variables = [provider.variables(), vec![("REFERENCE", reference.clone())]].concat();
-    let mut blocks = document.blocks("sh").into_iter();
-    let mut run = || document.run(blocks.next().unwrap(), provider.folder.path(), &variables);
+    let variables: Vec<(String, String)> = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut scripts = of("sh").into_iter();
+    let mut run = || shell(provider.folder.path(), &variables, &scripts.next().unwrap().text);
     let list = run();
     assert!(list.lines().any(|line| line.starts_with(&reference)), "{list}");
     // The answer in the text is this one, but for the reference and the time.
     let told = run();
-    let promised = document.blocks("text")[1];
+    let promised = &of("text")[1].text;
     for line in
         promised.lines().filter(|line| !line.is_empty() && !line.starts_with("Reference") && !line.starts_with("When"))
     {
@@ -37,13 +41,13 @@ async fn finding_out_why_does_what_it_says() {
 }
 
 /// The codes that the page explains are those that there are.
-#[tokio::test]
-async fn its_table_names_codes_that_exist() {
-    let document = Document::read("docs/finding-out-why.md");
+#[test]
+fn its_table_names_codes_that_exist() {
+    let page = read(PAGE);
     let sources: String = ["protocol/error.rs", "endpoints/flow.rs", "endpoints/login.rs"]
-        .map(|file| std::fs::read_to_string(crate::support::documents::root().join("src").join(file)).unwrap())
+        .map(|file| read(&format!("src/{file}")))
         .concat();
-    let rows = document.text().lines().filter(|line| line.starts_with("| `"));
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
     let mut named = 0;
     for code in rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
         if code.chars().all(|c| c.is_ascii_lowercase() || c == '_') {

@@ -1,59 +1,71 @@
-//! Documents whose examples are run, so that they cannot rot.
+//! Documents that are run: the code blocks of a Markdown file, and a shell that has the binary on its path.
 
+use super::postgres;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-/// A Markdown file of `docs/`.
-pub struct Document {
-    text: String,
-    name: String,
+/// A fenced block of code, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The heading above it, without its marks.
+    pub heading: String,
+    /// What follows the fence: `sh`, `sql`, `sh rollback`.
+    pub kind: String,
+    /// Its lines.
+    pub text: String,
 }
 
-/// The top of the repository.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// A file of this repository.
+pub fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-impl Document {
-    /// Reads a file, named from the top.
-    pub fn read(name: &str) -> Self {
-        let text = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { text, name: name.to_owned() }
-    }
+/// The folder of this repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
 
-    /// All of it.
-    pub fn text(&self) -> &str {
-        &self.text
+/// Every fenced block, in the document's order.
+pub fn blocks(markdown: &str) -> Vec<Block> {
+    let (mut found, mut heading, mut open) = (Vec::new(), String::new(), None::<Block>);
+    for line in markdown.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(kind)) => {
+                open = Some(Block { heading: heading.clone(), kind: kind.to_owned(), text: String::new() });
+            }
+            (Some(_), Some("")) => found.extend(open.take()),
+            (Some(block), _) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, None) if line.starts_with('#') => {
+                line.trim_start_matches('#').trim().clone_into(&mut heading);
+            }
+            (None, None) => {}
+        }
     }
+    assert!(open.is_none(), "a block is not closed: {open:?}");
+    found
+}
 
-    /// What stands in the code blocks of that language, in their order.
-    pub fn blocks(&self, language: &str) -> Vec<&str> {
-        let fence = format!("```{language}\n");
-        let blocks = self.text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
-        let blocks: Vec<&str> = blocks.collect();
-        assert!(!blocks.is_empty(), "{} has no blocks of {language}", self.name);
-        blocks
-    }
-
-    /// Runs a block of shell commands in a folder, with the binary as `hallpass`; gives what it writes to standard output.
-    #[track_caller]
-    pub fn run(&self, block: &str, folder: &Path, variables: &[(&str, String)]) -> String {
-        let binary = Path::new(env!("CARGO_BIN_EXE_hallpass")).parent().unwrap().to_owned();
-        let path = std::env::join_paths(
-            std::iter::once(binary).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-        )
+/// Runs a script in that folder, as a reader of the document would, with the binary and PostgreSQL's programs on the
+/// path; it must succeed. Gives its standard output.
+#[track_caller]
+pub fn shell(folder: &Path, variables: &[(String, String)], script: &str) -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_hallpass")).parent().unwrap();
+    let programs = postgres::programs();
+    let path = format!("{}:{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default(), programs.display());
+    let output = Command::new("sh")
+        .args(["-eu", "-c", script])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env_remove("RUST_LOG")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .output()
         .unwrap();
-        let output = Command::new("bash")
-            .args(["-euo", "pipefail", "-c", block])
-            .current_dir(folder)
-            .env("PATH", path)
-            .env_remove("RUST_LOG")
-            .envs(variables.iter().map(|(name, value)| (name, value)))
-            .output()
-            .unwrap();
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{}:\n{block}\n{stdout}\n{stderr}", self.name);
-        stdout.into_owned()
-    }
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{script}\n{stdout}\n{stderr}", output.status);
+    stdout.into_owned()
 }
