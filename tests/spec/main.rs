@@ -14,6 +14,7 @@ mod browser;
 mod budgets;
 mod commands;
 mod docs_finding_out_why;
+mod docs_from_a_bridge;
 mod example_aspnetcore;
 mod example_fastapi_api;
 mod explain;

@@ -51,7 +51,8 @@ public sealed class LogoutTokenValidator(
             return Refuse(result.Exception?.Message ?? "it is not valid");
         }
 
-        using var payload = JsonDocument.Parse(Base64UrlEncoder.Decode(((JsonWebToken)result.SecurityToken).EncodedPayload));
+        var encoded = ((JsonWebToken)result.SecurityToken).EncodedPayload;
+        using var payload = JsonDocument.Parse(Base64UrlEncoder.Decode(encoded));
         var claims = payload.RootElement;
         var now = clock.GetUtcNow();
 
@@ -100,7 +101,9 @@ public sealed class LogoutTokenValidator(
     }
 
     private static string? Text(JsonElement claims, string name) =>
-        claims.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        claims.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
 
     private LogoutToken? Refuse(string reason)
     {

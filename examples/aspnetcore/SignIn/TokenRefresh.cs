@@ -83,7 +83,8 @@ public sealed class TokenRefresh(
         context.Properties.UpdateTokenValue(OpenIdConnectParameterNames.AccessToken, answer.AccessToken);
         context.Properties.UpdateTokenValue(OpenIdConnectParameterNames.IdToken, answer.IdToken);
         // The old one is spent.
-        context.Properties.UpdateTokenValue(OpenIdConnectParameterNames.RefreshToken, answer.RefreshToken ?? refreshToken);
+        refreshToken = answer.RefreshToken ?? refreshToken;
+        context.Properties.UpdateTokenValue(OpenIdConnectParameterNames.RefreshToken, refreshToken);
         context.Properties.UpdateTokenValue("expires_at", next);
         context.ShouldRenew = true;
     }

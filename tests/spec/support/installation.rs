@@ -1,5 +1,5 @@
-//! A provider as an operator sets it up: by the commands of the README, run by `serve` on PostgreSQL and Redis, whatever
-//! the suite runs on.
+//! A provider as an operator sets it up: by the commands of the README, run by `serve` on PostgreSQL and Redis,
+//! whatever the suite runs on.
 
 use super::program::{Outcome, Serve, run_with};
 use super::provider::{PASSWORD, TestClient};

@@ -129,7 +129,7 @@ impl Programs {
 }
 
 /// The folder of PostgreSQL's programs, the newest where there are several.
-fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     let on_path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&on_path).map(|folder| folder.join("initdb"));
     // Debian links single programs into /usr/bin, and initdb looks for postgres beside itself: follow the link.
