@@ -1,15 +1,23 @@
-//! `hallpass key new`: a signing key, whose file's name is its timetable.
+//! `hallpass key new`, `plan`, `retire`: signing keys, whose files' names are their timetable.
+//!
+//! A private key is never printed, and no file is deleted: a key ends by a new name.
 
 use crate::commands::Outcome;
 use crate::config::Config;
-use crate::keys::{self, KeySet, PUBLISH_LEAD};
+use crate::keys::plan::{self, Entry, Plan, State, short, shown, uncovered};
+use crate::keys::{self, Ending, JWKS_MAX_AGE, Key, KeySet, LONGEST_TOKEN, PUBLISH_LEAD};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
 
 #[derive(clap::Subcommand)]
 pub(super) enum KeyCommand {
     /// Make a key; the first of its algorithm signs at once, a further one a day later
+    #[command(after_help = "Example: a further key, published from now on, signs when every service knows it\n  \
+        hallpass key new --alg RS256")]
     New {
         /// RS256, PS256, ES256 or `EdDSA`
         #[arg(long, default_value = "RS256", value_parser = parse_algorithm)]
@@ -18,6 +26,41 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
         signs_from: Option<NumericDate>,
     },
+    /// Show every key: since when it is published, when it signs, retires and may be deleted
+    #[command(after_help = "Example: the RS256 key that signs now\n  \
+        hallpass key plan | awk '$1 == \"RS256\" && $2 == \"signs\" { print $3 }'\n\n\
+        The status is 1 when RS256, which every client may rely on, has no key now or later.")]
+    Plan {
+        /// As JSON, times in Unix seconds
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say when a key stops signing, or that it has leaked
+    #[command(after_help = "Examples: the usual change of keys; the old one stops when the new one begins\n  \
+        hallpass key new --alg RS256\n  \
+        hallpass key retire 6Zq1V_0dyAbC\n\n\
+        Somebody has the key: a successor signs at once, and what it signed is refused from now on\n  \
+        hallpass key retire --leaked 6Zq1V_0dyAbC")]
+    Retire(Retire),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Retire {
+    /// The beginning of its kid, as `key plan` shows it, or its file's name
+    #[arg(allow_hyphen_values = true)]
+    key: String,
+    /// When it stops signing, such as 2026-12-01T00:00:00Z; by default when another takes over
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant, conflicts_with = "leaked")]
+    at: Option<NumericDate>,
+    /// Somebody else has it: it is dead at once, and another one signs at once
+    #[arg(long)]
+    leaked: bool,
+    /// Even if nothing signs with its algorithm then; never for RS256
+    #[arg(long, conflicts_with = "leaked")]
+    without_successor: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 fn parse_algorithm(text: &str) -> Result<SigningAlgorithm, String> {
@@ -33,20 +76,297 @@ fn parse_instant(text: &str) -> Result<NumericDate, String> {
 }
 
 pub(super) fn run(config: &Config, command: &KeyCommand) -> Outcome {
-    let KeyCommand::New { alg, signs_from } = command;
     let now = Clock::System.now();
-    let set = if config.keys.is_dir() {
-        KeySet::load(&config.keys).map_err(|error| error.to_string())?
+    match command {
+        KeyCommand::New { alg, signs_from } => new(&config.keys, *alg, *signs_from, now),
+        KeyCommand::Plan { json } => show(&config.keys, *json, now),
+        KeyCommand::Retire(arguments) => retire(config, arguments, now),
+    }
+}
+
+fn load(folder: &Path) -> Result<KeySet, String> {
+    if folder.is_dir() {
+        KeySet::load(folder).map_err(|error| error.to_string())
     } else {
-        KeySet::default()
-    };
-    let is_first = set.signing(*alg, now).is_none();
+        Err(format!("{}: there is no such folder\n  Mend: hallpass key new, or set HALLPASS_KEYS", folder.display()))
+    }
+}
+
+fn entries(set: &KeySet) -> Vec<Entry> {
+    set.all().iter().map(Entry::from).collect()
+}
+
+/// The plan of a folder, as `key plan` and `doctor` show it.
+pub(super) fn plan_of(set: &KeySet, now: NumericDate) -> Plan {
+    plan::plan(&entries(set), now, LONGEST_TOKEN)
+}
+
+fn new(folder: &Path, algorithm: SigningAlgorithm, signs_from: Option<NumericDate>, now: NumericDate) -> Outcome {
+    let set =
+        if folder.is_dir() { KeySet::load(folder).map_err(|error| error.to_string())? } else { KeySet::default() };
+    let is_first = set.signing(algorithm, now).is_none();
     let signs_from = signs_from.unwrap_or(if is_first { now } else { now.plus(PUBLISH_LEAD) });
-    let path = keys::create(&config.keys, *alg, signs_from).map_err(|error| error.to_string())?;
+    let path = keys::create(folder, algorithm, signs_from).map_err(|error| error.to_string())?;
     println!("{}", path.display());
-    eprintln!("{alg}: published from now on, signs from {}", keys::instant_text(signs_from));
-    if !is_first && signs_from < now.plus(keys::JWKS_MAX_AGE) {
+    eprintln!("{algorithm}: published from now on, signs from {}", keys::instant_text(signs_from));
+    if !is_first && signs_from < now.plus(JWKS_MAX_AGE) {
         eprintln!("hallpass: services may keep the old key list for an hour and refuse this key's tokens until then");
     }
     Ok(())
+}
+
+fn show(folder: &Path, as_json: bool, now: NumericDate) -> Outcome {
+    let plan = plan_of(&load(folder)?, now);
+    if as_json {
+        println!("{:#}", json_of(&plan, now));
+    } else {
+        print!("{}", table_of(&plan));
+    }
+    match plan.findings.iter().filter(|finding| finding.is_fault).count() {
+        0 => Ok(()),
+        _ => Err("the plan has a fault".into()),
+    }
+}
+
+fn table_of(plan: &Plan) -> String {
+    use std::fmt::Write as _;
+    let instant = |at: Option<NumericDate>| at.map_or_else(|| "-".to_owned(), shown);
+    let mut text = String::new();
+    let mut line = |columns: [&str; 7]| {
+        let [algorithm, state, kid, published, signs, retires, deletable] = columns;
+        let _ = writeln!(
+            text,
+            "{algorithm:<9}  {state:<10}  {kid:<12}  {published:<20}  {signs:<20}  {retires:<20}  {deletable}"
+        );
+    };
+    line(["ALGORITHM", "STATE", "KID", "PUBLISHED", "SIGNS FROM", "RETIRES", "MAY BE DELETED"]);
+    for (entry, state) in &plan.keys {
+        line([
+            entry.algorithm.as_str(),
+            state.as_str(),
+            short(&entry.kid),
+            &instant(entry.appeared_at),
+            &instant(Some(entry.signs_from).filter(|at| at.0 > 0)),
+            &instant(entry.leaked_at.or(entry.retired_at)),
+            &instant(entry.deletable_at(LONGEST_TOKEN)),
+        ]);
+    }
+    for finding in &plan.findings {
+        let word = if finding.is_fault { "fault" } else { "warning" };
+        let _ = write!(text, "\n{word}: {}: {}\n  Mend: {}\n", finding.algorithm, finding.why, finding.mend);
+    }
+    text
+}
+
+fn json_of(plan: &Plan, now: NumericDate) -> Value {
+    let keys: Vec<Value> = plan
+        .keys
+        .iter()
+        .map(|(entry, state)| {
+            json!({
+                "kid": entry.kid,
+                "alg": entry.algorithm.as_str(),
+                "state": state.as_str(),
+                "file": entry.file,
+                "published_at": entry.appeared_at,
+                "signs_from": entry.signs_from,
+                "retired_at": entry.retired_at,
+                "leaked_at": entry.leaked_at,
+                "deletable_at": entry.deletable_at(LONGEST_TOKEN),
+            })
+        })
+        .collect();
+    let findings: Vec<Value> = plan
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "verdict": if finding.is_fault { "fault" } else { "warning" },
+                "alg": finding.algorithm.as_str(),
+                "why": finding.why,
+                "mend": finding.mend,
+            })
+        })
+        .collect();
+    json!({
+        "now": now,
+        "jwks_max_age": JWKS_MAX_AGE,
+        "longest_token": LONGEST_TOKEN,
+        "keys": keys,
+        "findings": findings,
+    })
+}
+
+/// The key that somebody means: by its file's name, its kid or the beginning of it.
+fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, String> {
+    let file = Path::new(wanted).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let found: Vec<&Key> =
+        set.all().iter().filter(|key| key.file == file || (wanted.len() >= 4 && key.kid.starts_with(wanted))).collect();
+    match found.as_slice() {
+        [key] => Ok(key),
+        [] => Err(format!(
+            "{}: there is no key {wanted:?}\n  Mend: `hallpass key plan` shows their kids; four characters are the least",
+            folder.display()
+        )),
+        _ => Err(format!("{wanted:?} means {} keys\n  Mend: give more of the kid", found.len())),
+    }
+}
+
+fn retire(config: &Config, arguments: &Retire, now: NumericDate) -> Outcome {
+    let folder = &config.keys;
+    let set = load(folder)?;
+    let key = find(&set, folder, &arguments.key)?;
+    if let Some(at) = key.leaked_at {
+        return Err(format!("{}: it is known to have leaked since {}", short(&key.kid), shown(at)));
+    }
+    if arguments.leaked {
+        return take_out(config, &set, key, arguments.yes, now);
+    }
+    let kid = short(&key.kid);
+    if let Some(at) = key.retired_at.filter(|at| at.is_past(now)) {
+        return Err(format!("{kid}: it is retired since {}", shown(at)));
+    }
+    if arguments.at.is_some_and(|at| at < now) {
+        return Err(
+            "--at: that is in the past; what it signed since then would have been signed with a retired key\n  \
+            Mend: leave --at out, or say --leaked if the key must not be believed any more"
+                .into(),
+        );
+    }
+    let at = instant_of_retirement(&entries(&set), key, arguments, now)?;
+    let (from, until) = (shown(at), shown(at.plus(LONGEST_TOKEN)));
+    eprintln!(
+        "{} {kid} ({}) stops signing at {from}, and is published until {until}, when its last token has ended.",
+        key.algorithm, key.file
+    );
+    confirm("Retire it?", arguments.yes)?;
+    let path = keys::end(folder, key, Ending::Retired(at)).map_err(|error| error.to_string())?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+/// When a key can stop without leaving its algorithm without one: now, or when another begins.
+fn instant_of_retirement(
+    entries: &[Entry],
+    key: &Key,
+    arguments: &Retire,
+    now: NumericDate,
+) -> Result<NumericDate, String> {
+    let algorithm = key.algorithm;
+    let before = uncovered(entries, algorithm, now);
+    let is_sound = |at: NumericDate| {
+        let mut changed = entries.to_vec();
+        for entry in changed.iter_mut().filter(|entry| entry.kid == key.kid) {
+            entry.retired_at = Some(at);
+        }
+        // Whatever has no key then must have had none before.
+        uncovered(&changed, algorithm, now).iter().all(|(from, until)| {
+            before.iter().any(|(known_from, known_until)| {
+                known_from <= from && known_until.is_none_or(|known| until.is_some_and(|until| until <= known))
+            })
+        })
+    };
+    let candidates = if let Some(at) = arguments.at {
+        vec![at]
+    } else {
+        let begins =
+            entries.iter().filter(|entry| entry.algorithm == algorithm && entry.signs_from > now).map(|e| e.signs_from);
+        let mut candidates: Vec<NumericDate> = begins.chain([now]).collect();
+        candidates.sort_unstable();
+        candidates
+    };
+    let wanted = candidates.into_iter().find(|at| is_sound(*at));
+    match wanted {
+        Some(at) => Ok(at),
+        None if arguments.without_successor && algorithm != SigningAlgorithm::Rs256 => Ok(arguments.at.unwrap_or(now)),
+        None if arguments.without_successor => Err(
+            "RS256 must always have a key: every client may rely on it (OpenID Connect Core 15.1), and `serve` does not start without\n  \
+             Mend: hallpass key new --alg RS256, and then retire this one"
+                .into(),
+        ),
+        None => Err(format!(
+            "nothing would sign with {algorithm} then, and clients that use it could not be signed in\n  \
+             Mend: hallpass key new --alg {algorithm}, and then retire this one{}",
+            if algorithm == SigningAlgorithm::Rs256 { "" } else { "; or say --without-successor" }
+        )),
+    }
+}
+
+/// The emergency path: a successor that signs at once, where no other does, and the leaked key dead at once.
+fn take_out(config: &Config, set: &KeySet, key: &Key, yes: bool, now: NumericDate) -> Outcome {
+    let (algorithm, kid) = (key.algorithm, short(&key.kid));
+    let others: Vec<Entry> = entries(set).into_iter().filter(|entry| entry.kid != key.kid).collect();
+    let rest = plan::plan(&others, now, LONGEST_TOKEN).keys;
+    let signs_now = rest.iter().find(|(entry, state)| entry.algorithm == algorithm && *state == State::Signs);
+    let is_known = signs_now.is_some_and(|(entry, _)| {
+        entry.appeared_at.is_some_and(|appeared_at| appeared_at.plus(JWKS_MAX_AGE).is_past(now))
+    });
+    eprintln!("{algorithm} {kid} ({}) is taken out at once. What that costs:\n", key.file);
+    if is_known {
+        eprintln!("  - No outage: another {algorithm} key signs, which services have known for a while.");
+    } else {
+        eprintln!(
+            "  - A key that not every service knows signs at once. A service that keeps the key list (up to {JWKS_MAX_AGE} seconds) and does\n    \
+             not fetch it again for a kid it does not know refuses sign-ins until then. Restart it, and it does not."
+        );
+    }
+    eprintln!(
+        "  - What the leaked key signed fails from now on: id_tokens, also as id_token_hint (settings: {} seconds), and\n    \
+         JWT access tokens (settings: {} seconds). Clients get new ones; opaque access tokens, refresh tokens and\n    \
+         sign-ins here were not signed with it and go on.\n  \
+         - Whoever has it can sign tokens that a service believes until it fetches the key list again, up to {JWKS_MAX_AGE}\n    \
+         seconds from now. Restart what matters most, and end the sessions that services themselves keep.",
+        config.id_token_lifetime, config.access_token_lifetime
+    );
+    let alive: Vec<&str> = rest
+        .iter()
+        .filter(|(_, state)| !matches!(state, State::Leaked | State::Done))
+        .map(|(entry, _)| short(&entry.kid))
+        .collect();
+    if !alive.is_empty() {
+        eprintln!("  - If the whole folder leaked, do the same with {}.", alive.join(", "));
+    }
+    eprintln!();
+    confirm("Take it out?", yes)?;
+    if signs_now.is_none() {
+        let path = successor(&config.keys, algorithm, now)?;
+        eprintln!("made {}, which signs at once", path.display());
+    }
+    let path = keys::end(&config.keys, key, Ending::Leaked(now)).map_err(|error| error.to_string())?;
+    println!("{}", path.display());
+    eprintln!(
+        "Every node sees it within five seconds, if they share the folder; copy both files to those that do not."
+    );
+    Ok(())
+}
+
+/// A key that signs at once; the second of its name may be taken by one that was made just now.
+fn successor(folder: &Path, algorithm: SigningAlgorithm, now: NumericDate) -> Result<std::path::PathBuf, String> {
+    let mut made = keys::create(folder, algorithm, now);
+    for seconds in 1..5 {
+        if made.is_ok() {
+            break;
+        }
+        made = keys::create(folder, algorithm, now.plus(-seconds));
+    }
+    made.map_err(|error| error.to_string())
+}
+
+/// Asks on a terminal; a script says `--yes`.
+fn confirm(question: &str, yes: bool) -> Outcome {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err("there is no terminal to ask on; nothing was changed\n  Mend: say --yes".into());
+    }
+    eprint!("{question} [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|error| format!("standard input: {error}"))?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err("nothing was changed".into())
+    }
 }

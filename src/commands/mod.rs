@@ -46,7 +46,7 @@ enum Command {
     /// Add people
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Make signing keys
+    /// Make, show and retire signing keys
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Say why a request was refused, by the reference of its error page or log record

@@ -20,6 +20,8 @@ mod example_fastapi_api;
 mod explain;
 mod form_post;
 mod lessons_of_peers;
+mod key_commands;
+mod key_rotation;
 mod logs;
 mod oidc_backchannel_logout;
 mod oidc_core_3_1_2_authorization;
