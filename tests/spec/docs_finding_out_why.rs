@@ -19,7 +19,8 @@ async fn finding_out_why_does_what_it_says() {
     provider.provider.audit.flush().await;
 
     let variables = [provider.variables(), vec![("REFERENCE", reference.clone())]].concat();
-    let variables: Vec<(String, String)> = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let variables: Vec<(String, String)> =
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let mut scripts = of("sh").into_iter();
     let mut run = || shell(provider.folder.path(), &variables, &scripts.next().unwrap().text);
     let list = run();
