@@ -362,7 +362,7 @@ fn client_new_refuses_an_address_that_could_not_work_or_would_not_be_safe_and_sa
 #[tokio::test]
 async fn client_new_writes_to_standard_output_what_can_be_piped_into_the_database() {
     let provider = TestProvider::start().await;
-    let evil = "x\n'); DELETE FROM users; --\r\nINSERT";
+    let evil = "x\n'); DELETE FROM users; --\r\nGRANT";
     let uri = "https://a.example/o'neil?a=1&b=2";
     let arguments = ["client", "new", "piped", "--name", evil, "--redirect-uri", uri, "--output", "-"];
     provider.alice().await;
