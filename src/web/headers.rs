@@ -1,7 +1,7 @@
 //! The headers that every answer, every page and every cross-origin answer carries.
 
 use crate::config::Config;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use std::time::Duration;
 use tower_http::cors::{Any, CorsLayer};
 
@@ -17,16 +17,13 @@ pub fn no_store(headers: &mut HeaderMap) {
 }
 
 /// The headers of a page. There is no `form-action`: browsers apply it to every hop of the redirects that
-/// follow a form, and those lead to clients.
+/// follow a form, and those lead to clients. There is no `Cross-Origin-Opener-Policy` either: it would cut a
+/// window that a client opened for the sign-in off from the page that waits for it.
 pub fn page(headers: &mut HeaderMap, with_script: bool) {
     no_store(headers);
     let policy = if with_script { CONTENT_SECURITY_POLICY_WITH_SCRIPT } else { CONTENT_SECURITY_POLICY };
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(
-        HeaderName::from_static("cross-origin-opener-policy"),
-        HeaderValue::from_static("same-origin-allow-popups"),
-    );
 }
 
 /// Lets a page show frames of these origins, which services registered for Front-Channel Logout.

@@ -1,7 +1,7 @@
 //! A public client in a real browser: oidc-client-ts, with PKCE, by the CORS headers of the machine doors, renewed by a
 //! refresh token or in a frame, and signed out.
 
-use crate::support::chromium::{Browser, Options};
+use crate::support::chromium::{Browser, Options, Tab};
 use crate::support::party::{Party, Place, node_modules, source};
 use crate::support::provider::{NewClient, PASSWORD};
 use crate::support::{TestProvider, apache};
@@ -9,8 +9,10 @@ use axum::Router;
 use axum::http::header;
 use axum::response::Html;
 use axum::routing::get;
+use fantoccini::Locator;
 use serde_json::{Value, json};
 use std::fs;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// The page, served to Chromium.
@@ -24,7 +26,9 @@ impl Page {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{host}:{}", listener.local_addr().unwrap().port());
         let client = client.public().with("consent", "skip").leaving_to(&format!("{origin}/signed-out"));
-        let client = client.at(&[&format!("{origin}/callback"), &format!("{origin}/silent")]);
+        let client = client.leaving_to(&format!("{origin}/popup-signed-out"));
+        let client = client
+            .at(&["callback", "silent", "popup"].map(|path| format!("{origin}/{path}")).each_ref().map(String::as_str));
         provider.add(client).await;
         let mut told = json!({"authority": provider.issuer, "client_id": id, "scope": "openid profile email"});
         told.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
@@ -60,12 +64,35 @@ impl Page {
     /// Presses a button that changes this very page; gives what came of it.
     async fn press(&self, browser: &Browser, button: &str) -> String {
         browser.ask(&format!("document.getElementById('{button}').click()")).await;
+        self.outcome(browser, button).await
+    }
+
+    /// Clicks as a person does: browsers open windows for nothing else.
+    async fn click(browser: &Browser, css: &str) {
+        browser.client().find(Locator::Css(css)).await.unwrap().click().await.unwrap();
+    }
+
+    /// Takes the window in hand that was opened beside this one; gives this one, to come back to.
+    async fn take_popup(&self, browser: &Browser) -> Tab {
+        let (page, this) = (browser.tab().await, browser.client().window().await.unwrap());
+        for _ in 0..400 {
+            let windows = browser.client().windows().await.unwrap();
+            if let Some(popup) = windows.into_iter().find(|window| *window != this) {
+                browser.client().switch_to_window(popup).await.unwrap();
+                return page;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("no window opens: {}", browser.text("#error").await);
+    }
+
+    async fn outcome(&self, browser: &Browser, button: &str) -> String {
         for _ in 0..400 {
             let said = browser.text("#error").await;
             if !said.is_empty() {
                 return said;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("nothing came of {button}");
     }
@@ -220,5 +247,33 @@ async fn mod_auth_openidc_is_told_by_a_frame() {
     assert_eq!(browser.text("h1").await, "You are signed out");
     browser.goto(&party.at("/")).await;
     assert_eq!(browser.text("body").await, r#"{"signed_in":false}"#, "{}", party.log());
+    browser.close().await;
+}
+
+/// A page that may not be left behind, such as a form half filled in, has the sign-in in a window of its own.
+#[tokio::test]
+async fn oidc_client_ts_signs_in_and_out_in_a_popup() {
+    let provider = ready().await;
+    let client = NewClient::new("popup").with("claims_in_id_token", "yes");
+    let page = Page::start(&provider, "popup", "spa.localhost", client, json!({})).await;
+    let browser = Browser::open(Options::default()).await;
+    page.open(&browser).await;
+    Page::click(&browser, "#popup").await;
+    let opener = page.take_popup(&browser).await;
+    browser.fill("#username", "alice").await;
+    browser.fill("#password", PASSWORD).await;
+    // Other libraries, and older versions of this one, know no other way back than the window that opened this one.
+    assert_eq!(browser.ask("return window.opener !== null").await, true);
+    // The window closes when it is done.
+    Page::click(&browser, "button[value=sign_in]").await;
+    browser.switch(&opener).await;
+    assert_eq!(page.outcome(&browser, "popup").await, "by popup");
+    assert_eq!(browser.text("#state").await, "signed in");
+    assert_eq!(browser.text("#claim-name").await, "Alice Example");
+
+    // Nobody is asked, so this one is gone before it could be taken in hand.
+    Page::click(&browser, "#popup-logout").await;
+    assert_eq!(page.outcome(&browser, "popup-logout").await, "by popup");
+    assert_eq!(browser.text("#state").await, "signed out");
     browser.close().await;
 }

@@ -24,6 +24,9 @@ async function main() {
         redirect_uri: `${location.origin}/callback`,
         post_logout_redirect_uri: `${location.origin}/signed-out`,
         silent_redirect_uri: `${location.origin}/silent`,
+        popup_redirect_uri: `${location.origin}/popup`,
+        popup_post_logout_redirect_uri: `${location.origin}/popup-signed-out`,
+        revokeTokensOnSignout: true,
         userStore: new WebStorageStateStore({ store: sessionStorage }),
         automaticSilentRenew: false,
         ...told,
@@ -31,6 +34,15 @@ async function main() {
     if (location.pathname === '/silent') {
         // In the frame of the page that renews.
         await manager.signinSilentCallback()
+        return
+    }
+    if (location.pathname === '/popup') {
+        // It tells the page that opened it, and closes.
+        await manager.signinPopupCallback()
+        return
+    }
+    if (location.pathname === '/popup-signed-out') {
+        await manager.signoutPopupCallback()
         return
     }
     if (location.pathname === '/callback') {
@@ -47,6 +59,15 @@ async function main() {
         })
     }
     on('login', () => manager.signinRedirect())
+    on('popup', async () => {
+        tell(await manager.signinPopup())
+        show('error', 'by popup')
+    })
+    on('popup-logout', async () => {
+        await manager.signoutPopup()
+        tell(await manager.getUser())
+        show('error', 'by popup')
+    })
     on('renew', async () => {
         const before = await manager.getUser()
         const user = await manager.signinSilent()
