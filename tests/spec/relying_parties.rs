@@ -5,7 +5,9 @@ use crate::support::party::{Arrival, arrive};
 use crate::support::program::{Demo, Outcome, Serve, demo_ports, run_with};
 use crate::support::provider::PASSWORD;
 use crate::support::python::FastApi;
-use crate::support::{Answer, Authorization, NewClient, Page, TestClient, TestProvider, UserAgent, postgres, redis};
+use crate::support::{
+    Answer, Authorization, NewClient, Page, TestClient, TestProvider, UserAgent, VERIFIER, postgres, redis,
+};
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreUserInfoClaims,
 };
@@ -198,6 +200,38 @@ async fn openidconnect_enters_by_single_sign_on_and_signs_out() {
     let userinfo = client.user_info(tokens.access_token().clone(), None).unwrap();
     let refused: Result<CoreUserInfoClaims, _> = userinfo.request_async(&http).await;
     assert!(format!("{:?}", refused.unwrap_err()).contains("401"));
+}
+
+/// OIDC Core 12: the same person by a new `id_token`, and every refresh token leads to the next.
+#[tokio::test]
+async fn openidconnect_refreshes() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let client = NewClient::new("reports").with("consent", "skip").with("scope", "openid email offline_access");
+    let client = provider.add(client.with("grant_types", "authorization_code refresh_token")).await;
+    let request = Authorization::of(&client).with("scope", "openid email offline_access");
+    let answer = request.complete(&provider, &UserAgent::new()).await;
+    let http = Party::http();
+    let issuer = IssuerUrl::new(provider.issuer.clone()).unwrap();
+    let metadata = CoreProviderMetadata::discover_async(issuer, &http).await.unwrap();
+    let secret = client.secret.clone().map(ClientSecret::new);
+    let party = CoreClient::from_provider_metadata(metadata, ClientId::new(client.client_id.clone()), secret)
+        .set_redirect_uri(RedirectUrl::new(client.redirect_uri.clone()).unwrap());
+    let exchange = party.exchange_code(AuthorizationCode::new(answer.code().to_owned())).unwrap();
+    let verifier = PkceCodeVerifier::new(VERIFIER.into());
+    let mut tokens = exchange.set_pkce_verifier(verifier).request_async(&http).await.unwrap();
+    for _ in 0..2 {
+        let before = tokens.refresh_token().unwrap().clone();
+        tokens = party.exchange_refresh_token(&before).unwrap().request_async(&http).await.unwrap();
+        assert_ne!(tokens.refresh_token().unwrap().secret(), before.secret());
+        // There is no nonce to compare: the token is not the answer to a request of the browser's.
+        let no_nonce = |nonce: Option<&Nonce>| nonce.map_or(Ok(()), |_| Err("a nonce".to_owned()));
+        let claims = tokens.id_token().unwrap().claims(&party.id_token_verifier(), no_nonce).unwrap();
+        assert_eq!(claims.subject().as_str(), "alice-sub");
+        let userinfo = party.user_info(tokens.access_token().clone(), Some(claims.subject().clone())).unwrap();
+        let known: CoreUserInfoClaims = userinfo.request_async(&http).await.unwrap();
+        assert_eq!(known.email().unwrap().as_str(), "alice@example.com");
+    }
 }
 
 // ---- Services as processes of their own, against `hallpass serve` on PostgreSQL and Redis, whatever the suite runs on.
