@@ -325,3 +325,24 @@ fn every_test_that_a_table_names_exists() {
     let table: String = source.lines().take_while(|line| line.starts_with("//!")).collect::<Vec<_>>().join("\n");
     assert!(tests_named_in(&table) > 30, "{table}");
 }
+
+/// A link of a document leads to a file that is there, pictures among them.
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    let mut checked = 0;
+    let listed = Command::new("git").args(["ls-files", "-z", "*.md"]).current_dir(root()).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    for name in listed.split('\0').filter(|name| !name.is_empty()) {
+        let path = root().join(name);
+        let Ok(page) = fs::read_to_string(&path) else { continue };
+        for target in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = target.split('#').next().unwrap();
+            if target.is_empty() || target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            assert!(path.parent().unwrap().join(target).exists(), "{name} links to {target}, which is not there");
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "{checked}");
+}
