@@ -106,7 +106,7 @@ class AccessTokens:
             ).validate(claims)
         except ExpiredTokenError as error:
             raise invalid_token("the token has expired") from error
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, KeyError, TypeError) as error:
             # Which check failed is for who runs this service; a forger learns nothing from it.
             log.info("a JWT access token was refused: %s: %s", type(error).__name__, error)
             raise invalid_token("the token is not good here") from error
@@ -177,8 +177,9 @@ def short(token: str) -> str:
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:
+    scope = claims.get("scope")
     return Caller(
         sub=claims["sub"],
         client_id=claims["client_id"],
-        scope=frozenset(claims.get("scope", "").split()),
+        scope=frozenset(scope.split() if isinstance(scope, str) else ()),
     )
