@@ -16,7 +16,8 @@ public sealed class AccountController : Controller
         OpenIdConnectDefaults.AuthenticationScheme);
 
     /// <summary>Ends the session here, then goes to the provider, with the id_token, to end it there as well.</summary>
-    [Authorize]
+    /// <remarks>Not only for people who are signed in: a session may have ended while its page was open.</remarks>
+    [AllowAnonymous]
     [HttpPost("/account/logout")]
     [ValidateAntiForgeryToken]
     public IActionResult Logout() => SignOut(

@@ -56,9 +56,11 @@ public sealed class LogoutTokenValidator(
         var claims = payload.RootElement;
         var now = clock.GetUtcNow();
 
-        if (!claims.TryGetProperty("iat", out var iat) || !iat.TryGetInt64(out var seconds))
+        if (!claims.TryGetProperty("iat", out var iat)
+            || iat.ValueKind != JsonValueKind.Number
+            || !iat.TryGetInt64(out var seconds))
         {
-            return Refuse("iat is missing");
+            return Refuse("iat is not there or no whole number");
         }
         var issuedAt = DateTimeOffset.FromUnixTimeSeconds(seconds);
         if (issuedAt > now + Skew || issuedAt < now - MaxAge - Skew)

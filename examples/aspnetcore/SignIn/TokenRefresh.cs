@@ -78,7 +78,11 @@ public sealed class TokenRefresh(
             return;
         }
 
-        var seconds = int.Parse(answer.ExpiresIn, CultureInfo.InvariantCulture);
+        if (!int.TryParse(answer.ExpiresIn, NumberStyles.Integer, CultureInfo.InvariantCulture, out var seconds))
+        {
+            // A provider need not say it (RFC 6749 section 5.1).
+            seconds = 300;
+        }
         var next = clock.GetUtcNow().AddSeconds(seconds).ToString("o", CultureInfo.InvariantCulture);
         context.Properties.UpdateTokenValue(OpenIdConnectParameterNames.AccessToken, answer.AccessToken);
         context.Properties.UpdateTokenValue(OpenIdConnectParameterNames.IdToken, answer.IdToken);
