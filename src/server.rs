@@ -9,17 +9,24 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Sleep;
 use tower::Service as _;
 
 /// How long a client may take to send its request's head, also the next one on an idle connection.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 /// The largest head, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// How long a client may take no byte of its answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// The most connections at once; further ones wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 8192;
 /// How long requests in flight may take to finish at the end.
@@ -93,7 +100,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_PATIENCE)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE)), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that breaks off is the client's affair.
@@ -117,6 +124,72 @@ fn bad_request() -> Response {
     (StatusCode::BAD_REQUEST, close, "a request must have one Host header (RFC 9112 section 3.2)\n").into_response()
 }
 
+/// A connection that is given up when the other side takes nothing for too long: whoever asks and asks and never reads
+/// would keep its place for ever.
+struct Patient<T> {
+    stream: T,
+    patience: Duration,
+    /// Runs while a write waits.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Patient<T> {
+    const fn new(stream: T, patience: Duration) -> Self {
+        Self { stream, patience, waiting: None }
+    }
+
+    /// What becomes of a write that came to `outcome`.
+    fn bounded<V>(&mut self, outcome: Poll<io::Result<V>>, context: &mut Context<'_>) -> Poll<io::Result<V>> {
+        if outcome.is_ready() {
+            self.waiting = None;
+            return outcome;
+        }
+        let patience = self.patience;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        waiting.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(context, into)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.bounded(outcome, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
+        this.bounded(outcome, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_flush(context);
+        this.bounded(outcome, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_shutdown(context);
+        this.bounded(outcome, context)
+    }
+}
+
 /// Waits for SIGTERM or SIGINT.
 pub async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -127,5 +200,30 @@ pub async fn signal() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_is_given_up_and_who_is_slow_is_not() {
+        let patience = Duration::from_millis(200);
+        let (near, _far) = duplex(16);
+        let refused = Patient::new(near, patience).write_all(&[7; 64]).await;
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::TimedOut);
+
+        let (near, mut far) = duplex(16);
+        let reading = tokio::spawn(async move {
+            let mut byte = [0; 8];
+            for _ in 0..8 {
+                tokio::time::sleep(patience / 4).await;
+                far.read_exact(&mut byte).await.unwrap();
+            }
+        });
+        Patient::new(near, patience).write_all(&[7; 64]).await.unwrap();
+        reading.await.unwrap();
     }
 }
