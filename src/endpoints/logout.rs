@@ -310,7 +310,7 @@ fn signed_out(
         leave: leave.or_else(|| goodbye.way_back()),
         frames,
     };
-    let mut response = pages::render(StatusCode::OK, &page, false);
+    let mut response = pages::render(StatusCode::OK, &page, page.goes_by_itself);
     headers::allow_frames(response.headers_mut(), origins);
     response
 }

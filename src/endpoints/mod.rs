@@ -74,7 +74,11 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(&format!("{}/", path::OPENID_CONFIGURATION), get(discovery::get).layer(metadata.clone()))
         .route("/assets/hallpass.css", get(async || asset("text/css; charset=utf-8", pages::STYLESHEET)))
         .route("/assets/icon.svg", get(async || asset("image/svg+xml", pages::ICON)))
-        .route("/assets/form_post.js", get(async || asset("text/javascript; charset=utf-8", pages::FORM_POST_SCRIPT)));
+        .route("/assets/form_post.js", get(async || asset("text/javascript; charset=utf-8", pages::FORM_POST_SCRIPT)))
+        .route(
+            "/assets/signed_out.js",
+            get(async || asset("text/javascript; charset=utf-8", pages::SIGNED_OUT_SCRIPT)),
+        );
 
     let base = provider.config.base_path().to_owned();
     let authorization_server = format!("{}{base}", path::OAUTH_AUTHORIZATION_SERVER);

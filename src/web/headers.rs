@@ -31,7 +31,8 @@ pub fn allow_frames(headers: &mut HeaderMap, origins: &[String]) {
     if origins.is_empty() {
         return;
     }
-    let policy = format!("{CONTENT_SECURITY_POLICY}; frame-src {}", origins.join(" "));
+    let policy = headers.get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let policy = format!("{}; frame-src {}", policy.unwrap_or(CONTENT_SECURITY_POLICY), origins.join(" "));
     if let Ok(policy) = HeaderValue::try_from(policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }

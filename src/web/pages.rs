@@ -16,10 +16,12 @@ pub const STYLESHEET: &str = include_str!("../../templates/hallpass.css");
 pub const ICON: &str = include_str!("../../templates/icon.svg");
 /// The script that submits a `form_post` page.
 pub const FORM_POST_SCRIPT: &str = include_str!("../../templates/form_post.js");
+/// The script that goes on from the page after a sign-out when every frame has loaded.
+pub const SIGNED_OUT_SCRIPT: &str = include_str!("../../templates/signed_out.js");
 
 /// Changes with the content of the assets, so that they can be kept for long.
 static VERSION: LazyLock<String> =
-    LazyLock::new(|| Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT]).as_str()[..10].to_owned());
+    LazyLock::new(|| Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT, SIGNED_OUT_SCRIPT]).as_str()[..10].to_owned());
 
 /// What every page needs.
 #[derive(Debug)]

@@ -252,6 +252,45 @@ async fn a_late_answer_is_told_so(provider: &TestProvider, client: &TestClient, 
     assert!(reference.len() == 11 && reference.chars().nth(5) == Some('-'), "{reference}");
 }
 
+// ---- Signing out.
+
+/// Front-Channel Logout 2: the browser itself tells the services, and goes on when they have been told, also without script.
+#[tokio::test]
+async fn a_sign_out_tells_services_by_frames_and_goes_on_by_itself() {
+    for javascript in [true, false] {
+        let provider = TestProvider::start().await;
+        let (service, told, left) = (Receiver::start().await, Receiver::start().await, Receiver::start().await);
+        let client = NewClient::new("reports").with("consent", "skip").at(&[&service.redirect_uri]);
+        let client = client.with("frontchannel_logout_uri", &format!("{}?front=1", told.redirect_uri));
+        let client = provider.add(client.leaving_to(&left.redirect_uri)).await;
+        provider.alice().await;
+        let browser = Browser::open(Options { javascript, ..Options::default() }).await;
+        browser.goto(&Authorization::of(&client).url(&provider)).await;
+        type_in(&browser, "alice", PASSWORD).await;
+        assert_arrived(&browser).await;
+        let (_, answer) = service.next().await;
+        let id_token = provider.redeem(&client, answer.code()).await.ok().text("id_token");
+
+        let mut out = Url::parse(&provider.url("/logout")).unwrap();
+        out.query_pairs_mut()
+            .append_pair("id_token_hint", &id_token)
+            .append_pair("post_logout_redirect_uri", &left.redirect_uri)
+            .append_pair("state", "gone");
+        browser.goto(out.as_str()).await;
+        browser.wait_for_url_containing("/callback?state=gone").await;
+        let (method, notice) = told.next().await;
+        let claims = claims_of(&id_token);
+        assert_eq!((method, notice.get("front")), (Method::GET, Some("1")));
+        assert_eq!(notice.get("iss"), claims["iss"].as_str());
+        assert_eq!(notice.get("sid"), claims["sid"].as_str());
+        assert_eq!(left.next().await.1.get("state"), Some("gone"));
+        assert!(told.is_empty(), "told once");
+        // What was shown needed nothing that the policy forbids.
+        assert_eq!(complaints(&browser).await, Vec::<String>::new());
+        browser.close().await;
+    }
+}
+
 // ---- Without JavaScript: the whole way, and how every page looks on the way.
 
 #[tokio::test]
