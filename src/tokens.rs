@@ -1,5 +1,6 @@
 //! What a grant is turned into: access token, `id_token`, refresh token.
 
+use crate::config::Config;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{ACR, IdTokenContent, User, session_for, subject_for};
 use crate::protocol::claims_request::{self, ClaimsRequest};
@@ -19,6 +20,9 @@ pub const LONGEST_ACCESS_TOKEN: i64 = 86_400 + 60;
 
 /// The `typ` of a JWT access token, [RFC 9068 section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// The `typ` of an `id_token`.
+pub const ID_TOKEN_TYPE: &str = "JWT";
 
 /// The person that tokens are about.
 pub struct Person<'a> {
@@ -54,6 +58,24 @@ pub struct Order<'a> {
     pub refresh_token: Option<&'a RefreshToken>,
 }
 
+/// What claims are made of beside an order: the settings and the secrets that all nodes share. It needs neither stores
+/// nor keys, so `hallpass preview` makes the same claims as `mint`.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// The salt of pairwise subjects.
+    pub pairwise_salt: &'a str,
+}
+
+impl<'a> Terms<'a> {
+    /// Those of a running provider.
+    #[must_use]
+    pub fn of(provider: &'a Provider) -> Self {
+        Self { config: &provider.config, pairwise_salt: &provider.shared.pairwise_salt }
+    }
+}
+
 /// Issues what a grant of that type is worth, and notes it.
 ///
 /// # Errors
@@ -83,79 +105,107 @@ pub async fn issue(
 /// # Errors
 /// No key for the client's algorithm, or the store failed.
 async fn mint(provider: &Provider, order: &Order<'_>, now: NumericDate) -> Result<Value, Fault> {
-    let Order { client, person, scope, .. } = order;
-    let lifetime = client.lifetimes.access_token.unwrap_or(provider.config.access_token_lifetime);
-    let record = AccessGrant {
+    let terms = Terms::of(provider);
+    let record = access_grant(terms, order, now);
+    let algorithm = order.client.id_token_signed_response_alg;
+    let opaque = seal(order, &provider.shared.mask_key);
+    let (access_token, digest) = match order.client.access_token_format {
+        AccessTokenFormat::Opaque => (opaque.expose().to_owned(), opaque.digest()),
+        AccessTokenFormat::Jwt => {
+            let jti = jti_of(&opaque);
+            let claims = access_token_claims(terms, order, &record, jti);
+            (provider.keys.sign(algorithm, ACCESS_TOKEN_TYPE, &claims, now)?, digest_of_jti(jti))
+        }
+    };
+    let mut response = response(order, &record);
+    response["access_token"] = access_token.as_str().into();
+    if let Some(refresh_token) = order.refresh_token {
+        response["refresh_token"] = refresh_token.expose().into();
+    }
+    if let Some(claims) = id_token_claims(terms, order, &access_token, now) {
+        response["id_token"] = provider.keys.sign(algorithm, ID_TOKEN_TYPE, &claims, now)?.into();
+    }
+    access_tokens::issue(&provider.ephemeral, &digest, &record, record.expires_at.since(now)).await?;
+    Ok(response)
+}
+
+/// A fresh opaque access token; a JWT has what follows its prefix as `jti`.
+#[must_use]
+pub fn seal(order: &Order<'_>, mask_key: &[u8; 32]) -> AccessToken {
+    AccessTokenParts { grant: order.grant, session: order.session }.seal(&random(), mask_key)
+}
+
+/// What an access token allows, as it rests.
+#[must_use]
+pub fn access_grant(terms: Terms<'_>, order: &Order<'_>, now: NumericDate) -> AccessGrant {
+    let Order { client, person, .. } = order;
+    let lifetime = client.lifetimes.access_token.unwrap_or(terms.config.access_token_lifetime);
+    AccessGrant {
         client_id: client.client_id.clone(),
         bearer: person.as_ref().map(|person| Bearer {
             sub: person.user.sub.clone(),
             auth_time: person.auth_time,
             credential: person.user.credential(),
         }),
-        scope: (*scope).clone(),
+        scope: order.scope.clone(),
         audience: if order.resources.is_empty() { client.audiences.clone() } else { order.resources.to_vec() },
         claims: person.as_ref().map(|person| person.claims.userinfo.clone()).unwrap_or_default(),
         issued_at: now,
         expires_at: now.plus(lifetime),
+    }
+}
+
+/// What the token response says beside the tokens themselves.
+#[must_use]
+pub fn response(order: &Order<'_>, record: &AccessGrant) -> Value {
+    let mut response = json!({ "token_type": "Bearer", "expires_in": record.expires_at.since(record.issued_at) });
+    if !order.scope.is_empty() {
+        response["scope"] = order.scope.to_string().into();
+    }
+    response
+}
+
+/// The claims of the `id_token` beside that access token; `None`: the order is not about a person, or not with `openid`.
+#[must_use]
+pub fn id_token_claims(
+    terms: Terms<'_>,
+    order: &Order<'_>,
+    access_token: &str,
+    now: NumericDate,
+) -> Option<Map<String, Value>> {
+    let Order { client, scope, .. } = order;
+    let person = order.person.as_ref().filter(|_| scope.has("openid"))?;
+    let mut further = if client.claims_in_id_token { person.user.claims_for(scope) } else { Map::new() };
+    further.extend(claims_request::select(&person.claims.id_token, &person.user.claims));
+    let content = IdTokenContent {
+        issuer: &terms.config.issuer,
+        client,
+        subject: &subject_for(client, &person.user.sub, terms.pairwise_salt),
+        sid: Some(&session_for(client, person.session, terms.pairwise_salt)),
+        auth_time: person.auth_time,
+        amr: person.amr,
+        acr: person.claims.of_id_token("acr").map(|_| ACR),
+        nonce: person.nonce,
+        access_token: Some(access_token),
+        further,
+        issued_at: now,
+        expires_at: now.plus(client.lifetimes.id_token.unwrap_or(terms.config.id_token_lifetime)),
     };
-    let parts = AccessTokenParts { grant: order.grant, session: order.session };
-    let opaque = parts.seal(&random(), &provider.shared.mask_key);
-    let (access_token, digest) = match client.access_token_format {
-        AccessTokenFormat::Opaque => (opaque.expose().to_owned(), opaque.digest()),
-        AccessTokenFormat::Jwt => {
-            let jti = jti_of(&opaque);
-            let claims = access_token_claims(provider, order, &record, jti);
-            let algorithm = client.id_token_signed_response_alg;
-            (provider.keys.sign(algorithm, ACCESS_TOKEN_TYPE, &claims, now)?, digest_of_jti(jti))
-        }
-    };
-    let mut response = json!({
-        "access_token": access_token,
-        "token_type": "Bearer",
-        "expires_in": lifetime,
-    });
-    if !scope.is_empty() {
-        response["scope"] = scope.to_string().into();
-    }
-    if let Some(refresh_token) = order.refresh_token {
-        response["refresh_token"] = refresh_token.expose().into();
-    }
-    if let (Some(person), true) = (person, scope.has("openid")) {
-        let salt = &provider.shared.pairwise_salt;
-        let mut further = if client.claims_in_id_token { person.user.claims_for(scope) } else { Map::new() };
-        further.extend(claims_request::select(&person.claims.id_token, &person.user.claims));
-        let content = IdTokenContent {
-            issuer: &provider.config.issuer,
-            client,
-            subject: &subject_for(client, &person.user.sub, salt),
-            sid: Some(&session_for(client, person.session, salt)),
-            auth_time: person.auth_time,
-            amr: person.amr,
-            acr: person.claims.of_id_token("acr").map(|_| ACR),
-            nonce: person.nonce,
-            access_token: Some(&access_token),
-            further,
-            issued_at: now,
-            expires_at: now.plus(client.lifetimes.id_token.unwrap_or(provider.config.id_token_lifetime)),
-        };
-        let id_token = provider.keys.sign(client.id_token_signed_response_alg, "JWT", &content.claims(), now)?;
-        response["id_token"] = id_token.into();
-    }
-    access_tokens::issue(&provider.ephemeral, &digest, &record, lifetime).await?;
-    Ok(response)
+    Some(content.claims())
 }
 
 /// The claims of a JWT access token, [RFC 9068 section 2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2).
-fn access_token_claims(provider: &Provider, order: &Order<'_>, record: &AccessGrant, jti: &str) -> Map<String, Value> {
+#[must_use]
+pub fn access_token_claims(terms: Terms<'_>, order: &Order<'_>, record: &AccessGrant, jti: &str) -> Map<String, Value> {
     let client = order.client;
     let mut claims = Map::new();
-    claims.insert("iss".into(), json!(provider.config.issuer));
-    claims.insert("aud".into(), audience(&record.audience, &provider.config.issuer));
+    claims.insert("iss".into(), json!(terms.config.issuer));
+    claims.insert("aud".into(), audience(&record.audience, &terms.config.issuer));
     claims.insert("exp".into(), json!(record.expires_at));
     claims.insert("iat".into(), json!(record.issued_at));
     claims.insert("jti".into(), json!(jti));
     claims.insert("client_id".into(), json!(client.client_id));
-    claims.insert("sub".into(), json!(subject_of(provider, client, record)));
+    claims.insert("sub".into(), json!(subject_of(terms, client, record)));
     if !order.scope.is_empty() {
         claims.insert("scope".into(), json!(order.scope.to_string()));
     }
@@ -163,6 +213,37 @@ fn access_token_claims(provider: &Provider, order: &Order<'_>, record: &AccessGr
         claims.insert("auth_time".into(), json!(person.auth_time));
         claims.insert("amr".into(), json!(person.amr));
     }
+    claims
+}
+
+/// What introspection says of a live access token, [RFC 7662 section 2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2).
+#[must_use]
+pub fn introspection(terms: Terms<'_>, client: &Client, grant: &AccessGrant) -> Value {
+    let mut answer = json!({
+        "active": true,
+        "token_type": "Bearer",
+        "client_id": grant.client_id,
+        "sub": subject_of(terms, client, grant),
+        "aud": audience(&grant.audience, &terms.config.issuer),
+        "iss": terms.config.issuer,
+        "iat": grant.issued_at,
+        "exp": grant.expires_at,
+    });
+    if !grant.scope.is_empty() {
+        answer["scope"] = grant.scope.to_string().into();
+    }
+    if let Some(bearer) = &grant.bearer {
+        answer["auth_time"] = json!(bearer.auth_time);
+    }
+    answer
+}
+
+/// What userinfo says for an access token, [OIDC Core 5.3.2](https://openid.net/specs/openid-connect-core-1_0.html#UserInfoResponse).
+#[must_use]
+pub fn userinfo(terms: Terms<'_>, client: &Client, user: &User, grant: &AccessGrant) -> Map<String, Value> {
+    let mut claims = user.claims_for(&grant.scope);
+    claims.extend(claims_request::select(&grant.claims, &user.claims));
+    claims.insert("sub".into(), subject_for(client, &user.sub, terms.pairwise_salt).into());
     claims
 }
 
@@ -178,15 +259,16 @@ pub fn audience(audience: &[String], issuer: &str) -> Value {
 
 /// `sub` of an access token as its client sees it: the person, or the client itself.
 #[must_use]
-pub fn subject_of(provider: &Provider, client: &Client, record: &AccessGrant) -> String {
+pub fn subject_of(terms: Terms<'_>, client: &Client, record: &AccessGrant) -> String {
     match &record.bearer {
-        Some(bearer) => subject_for(client, &bearer.sub, &provider.shared.pairwise_salt),
+        Some(bearer) => subject_for(client, &bearer.sub, terms.pairwise_salt),
         None => client.client_id.clone(),
     }
 }
 
 /// `jti` holds the same handles as an opaque token, but is none: it finds no record as one.
-fn jti_of(opaque: &AccessToken) -> &str {
+#[must_use]
+pub fn jti_of(opaque: &AccessToken) -> &str {
     opaque.expose().strip_prefix(AccessToken::PREFIX).unwrap_or_default()
 }
 

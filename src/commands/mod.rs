@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod key;
 mod migrate;
+mod preview;
 mod secret;
 mod serve;
 mod user;
@@ -54,6 +55,8 @@ enum Command {
     /// Read, export and check what happened
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Print the claims that a client would get about a person, without a token
+    Preview(preview::Arguments),
     /// Read a secret from standard input and print its argon2id hash
     HashSecret,
 }
@@ -100,6 +103,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Key(command) => key::run(&settings()?, &command),
         Command::Explain(arguments) => with_runtime(explain::run(settings()?, arguments)),
         Command::Audit(command) => with_runtime(audit::run(settings()?, command)),
+        Command::Preview(arguments) => with_runtime(preview::run(settings()?, arguments)),
         Command::HashSecret => secret::run(),
     }
 }

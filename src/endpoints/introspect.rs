@@ -8,7 +8,7 @@ use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::refresh_families;
-use crate::tokens;
+use crate::tokens::{self, Terms};
 use crate::web::answer::{ApiError, json_body};
 use crate::web::{headers, request};
 use axum::extract::{Request, State};
@@ -55,23 +55,7 @@ async fn access_token(
         return Ok(None);
     }
     let Some(client) = provider.directory.client(&grant.client_id, now).await? else { return Ok(None) };
-    let mut answer = json!({
-        "active": true,
-        "token_type": "Bearer",
-        "client_id": grant.client_id,
-        "sub": tokens::subject_of(provider, &client, &grant),
-        "aud": tokens::audience(&grant.audience, &provider.config.issuer),
-        "iss": provider.config.issuer,
-        "iat": grant.issued_at,
-        "exp": grant.expires_at,
-    });
-    if !grant.scope.is_empty() {
-        answer["scope"] = grant.scope.to_string().into();
-    }
-    if let Some(bearer) = &grant.bearer {
-        answer["auth_time"] = json!(bearer.auth_time);
-    }
-    Ok(Some(answer))
+    Ok(Some(tokens::introspection(Terms::of(provider), &client, &grant)))
 }
 
 async fn refresh_token(

@@ -4,7 +4,7 @@ use crate::endpoints::flow::{self, Flow};
 use crate::logout;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{Interaction, SignedIn, Step};
-use crate::protocol::claims::User;
+use crate::protocol::claims::{AMR_PASSWORD, User};
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
 use crate::protocol::response::Prompt;
@@ -201,7 +201,7 @@ async fn sign_in(
         sub: user.sub.clone(),
         handle,
         auth_time: now,
-        amr: vec!["pwd".into()],
+        amr: vec![AMR_PASSWORD.into()],
         credential: user.credential(),
         clients: same_person.map(|session| session.clients.clone()).unwrap_or_default(),
         seen_at: now,

@@ -1,11 +1,10 @@
 //! `/userinfo`: who the token's owner is. OIDC Core 5.3, RFC 6750.
 
 use crate::caller;
-use crate::protocol::claims::subject_for;
-use crate::protocol::claims_request;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
 use crate::provider::Provider;
+use crate::tokens::{self, Terms};
 use crate::web::answer::{ApiError, Challenge, json_body};
 use crate::web::{headers, request};
 use axum::extract::{Request, State};
@@ -70,9 +69,7 @@ async fn answer(
     let (Some(user), Some(client)) = (user, client) else {
         return Err(bearer(Refusal::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked")));
     };
-    let mut claims = user.claims_for(&grant.scope);
-    claims.extend(claims_request::select(&grant.claims, &user.claims));
-    claims.insert("sub".into(), subject_for(&client, sub, &provider.shared.pairwise_salt).into());
+    let claims = tokens::userinfo(Terms::of(provider), &client, &user, &grant);
     let mut response = json_body(StatusCode::OK, &Value::Object(claims));
     headers::no_store(response.headers_mut());
     Ok(response)

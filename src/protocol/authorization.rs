@@ -261,11 +261,7 @@ impl AuthorizationRequest {
         let asked =
             params.get("scope").ok_or(const { Refusal::new(InvalidScope, "scope is missing, ask for openid") })?;
         let asked = Scope::parse(asked).map_err(|reason| Refusal::new(InvalidScope, reason))?;
-        let mut scope = asked.within(&client.scope);
-        if !client.may_refresh() {
-            // OIDC Core 11: ignored where no refresh token can follow.
-            scope = scope.without("offline_access");
-        }
+        let scope = client.granted_of(&asked);
         if scope.is_empty() {
             return Err(Refusal::new(InvalidScope, "none of the scopes may be given to this client")
                 .expecting(&asked.to_string(), [client.scope.to_string()])

@@ -45,6 +45,9 @@ pub const ID_TOKEN_CLAIMS: &[&str] =
 /// [ISO/IEC 29115](https://openid.net/specs/openid-connect-core-1_0.html#IDToken). It is told where it is asked for.
 pub const ACR: &str = "1";
 
+/// The one `amr` of a sign-in by password ([RFC 8176 section 2](https://www.rfc-editor.org/rfc/rfc8176#section-2)).
+pub const AMR_PASSWORD: &str = "pwd";
+
 /// A person as the claims know them.
 #[derive(Clone, Debug, Default)]
 pub struct User {

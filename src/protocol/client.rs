@@ -150,6 +150,14 @@ impl Client {
         self.grant_types.contains(&GrantType::RefreshToken)
     }
 
+    /// What of `asked` an authorization request may be given.
+    #[must_use]
+    pub fn granted_of(&self, asked: &Scope) -> Scope {
+        let granted = asked.within(&self.scope);
+        // OIDC Core 11: offline_access is ignored where no refresh token can follow.
+        if self.may_refresh() { granted } else { granted.without("offline_access") }
+    }
+
     /// Whether each of its refresh tokens is good once: the row's word, and always for public clients.
     #[must_use]
     pub fn rotates(&self) -> bool {

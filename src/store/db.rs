@@ -154,6 +154,15 @@ impl Db {
         sqlx::query(INSERT).bind(name).bind(candidate).execute(self.statement()).await?;
         Ok(sqlx::query_scalar(SELECT).bind(name).fetch_one(self.statement()).await?)
     }
+
+    /// Reads a value that all nodes share, if a node has made it.
+    ///
+    /// # Errors
+    /// The database failed, or has no such table yet.
+    pub async fn known_value(&self, name: &str) -> Result<Option<String>, StoreError> {
+        const SELECT: &str = "SELECT value FROM provider_values WHERE name = $1";
+        Ok(sqlx::query_scalar(SELECT).bind(name).fetch_optional(self.statement()).await?)
+    }
 }
 
 /// The file beside a SQLite database that serves as a lock of that name.

@@ -65,7 +65,7 @@ impl SignIn {
         Self { client: client.clone(), refresh_token: tokens.text("refresh_token") }
     }
 
-    /// The next id_token.
+    /// The next `id_token`.
     async fn refresh(&mut self, provider: &TestProvider) -> String {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", self.refresh_token.as_str())];
         let tokens: Api = provider.post("/token", self.client.auth(), &fields).await.ok();
@@ -116,7 +116,7 @@ async fn no_service_with_a_caching_client_fails_while_keys_change_under_load() {
     let (provider, client) = provider_with_a_service().await;
     let second = provider.second_node().await;
     let jwks = |index: usize| {
-        if index % 2 == 0 { provider.url("/jwks") } else { format!("http://{}/jwks", second.address) }
+        if index.is_multiple_of(2) { provider.url("/jwks") } else { format!("http://{}/jwks", second.address) }
     };
     let mut services: Vec<CachingClient> = (0..8).map(|index| CachingClient::new(jwks(index))).collect();
     let mut people = Vec::new();

@@ -35,6 +35,7 @@ mod pages;
 mod parties;
 mod parties_browser;
 mod parties_habits;
+mod preview;
 mod properties;
 mod relying_parties;
 mod rfc6749_code_grant;

@@ -1,0 +1,288 @@
+//! `hallpass preview CLIENT USER`: what this pair would get, made by the code that makes the real tokens.
+//!
+//! Claims are printed and no token: nothing is signed and nothing is stored. `--diff` compares with what `--json`
+//! printed before, in CI for example: whoever changes a client's row or the claims of a person sees what that changes.
+
+use crate::commands::Outcome;
+use crate::config::{Config, DatabaseUrl};
+use crate::keys::KeySet;
+use crate::logging;
+use crate::protocol::claims::{AMR_PASSWORD, User};
+use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::client::Client;
+use crate::protocol::response::{AccessTokenFormat, GrantType, SubjectType};
+use crate::protocol::scope::Scope;
+use crate::protocol::secret::Handle;
+use crate::protocol::time::NumericDate;
+use crate::provider::{Clock, random};
+use crate::store::db::Db;
+use crate::store::{clients, users};
+use crate::tokens::{self, ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, Order, Person, Terms};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What differs between any two tokens. Of `exp` the distance to `iat` is compared; of the others, that they are there.
+const VOLATILE: [&str; 8] = ["iat", "exp", "auth_time", "jti", "at_hash", "sid", "nonce", "kid"];
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  hallpass preview reports alice\n  \
+    hallpass preview reports alice --scope 'openid email' --json > reports-alice.json\n  \
+    hallpass preview reports alice --scope 'openid email' --diff reports-alice.json\n\n\
+    Times and random values do not count as differences; lifetimes do. The status is 1 when something differs.")]
+pub(super) struct Arguments {
+    /// The client's `client_id`
+    client: String,
+    /// The person's user name, e-mail address or sub
+    user: String,
+    /// What is asked for; by default all that the client may have
+    #[arg(long)]
+    scope: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Compare with what --json printed before
+    #[arg(long, value_name = "FILE")]
+    diff: Option<PathBuf>,
+}
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
+    logging::start("warn");
+    let saved = arguments.diff.as_deref().map(read_saved).transpose()?;
+    let db = open(&config).await?;
+    let preview = preview(&config, &db, &arguments).await;
+    db.close().await;
+    let preview = preview?;
+    match saved {
+        Some(saved) => compare(&saved, &preview, arguments.json),
+        None if arguments.json => {
+            println!("{preview:#}");
+            Ok(())
+        }
+        None => {
+            print!("{}", text_of(&preview));
+            Ok(())
+        }
+    }
+}
+
+fn read_saved(file: &Path) -> Result<Value, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("--diff {}: {error}", file.display()))?;
+    serde_json::from_str(&text).map_err(|_| {
+        format!("--diff {}: that is not JSON\n  Mend: save what `hallpass preview … --json` prints", file.display())
+    })
+}
+
+/// The database as it is: it is neither made nor migrated.
+async fn open(config: &Config) -> Result<Db, String> {
+    if let DatabaseUrl::Sqlite(path) = &config.database_url
+        && !path.exists()
+    {
+        return Err(format!("{}: there is no database yet\n  Mend: hallpass migrate", path.display()));
+    }
+    Db::open(&config.database_url).await.map_err(|error| error.to_string())
+}
+
+async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Value, String> {
+    let text = |error: crate::store::StoreError| error.to_string();
+    let now = Clock::System.now();
+    let client = clients::find(db, &arguments.client).await.map_err(text)?;
+    let client = client.ok_or_else(|| format!("there is no client {:?}", arguments.client))?;
+    let user = match users::find_by_login(db, &arguments.user).await.map_err(text)? {
+        Some(user) => Some(user),
+        None => users::find(db, &arguments.user).await.map_err(text)?,
+    };
+    let user = user.ok_or_else(|| format!("there is nobody {:?}", arguments.user))?;
+    let scope = scope(&client, &user, arguments, now)?;
+    let pairwise_salt = match db.known_value("pairwise_salt").await.map_err(text)? {
+        Some(salt) => salt,
+        None if client.subject_type == SubjectType::Pairwise => {
+            return Err("the salt of pairwise subjects is not made yet\n  Mend: let `hallpass serve` run once".into());
+        }
+        // It decides nothing that is not random anyway.
+        None => String::new(),
+    };
+    Ok(built(Terms { config, pairwise_salt: &pairwise_salt }, &client, &user, &scope, now))
+}
+
+/// What would be granted, or why nothing is.
+fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) -> Result<Scope, String> {
+    if client.disabled_at.is_some_and(|at| at <= now) {
+        return Err(format!("{} is disabled: nobody gets anything by it", client.client_id));
+    }
+    if !client.grant_types.contains(&GrantType::AuthorizationCode) {
+        return Err(format!("{} does not sign people in: its grant_types lack authorization_code", client.client_id));
+    }
+    if !user.may_sign_in() {
+        let why = if user.is_ambiguous { "a client has the same id" } else { "the account is disabled" };
+        return Err(format!("{} cannot sign in: {why}", arguments.user));
+    }
+    let asked = match &arguments.scope {
+        Some(text) => Scope::parse(text).map_err(|why| format!("--scope: {why}"))?,
+        None => client.scope.clone(),
+    };
+    let granted = client.granted_of(&asked);
+    if granted.is_empty() {
+        return Err(format!(
+            "none of the scopes {:?} may be given to {}, whose row has {:?}",
+            asked.to_string(),
+            client.client_id,
+            client.scope.to_string()
+        ));
+    }
+    let left_out: Vec<&str> = asked.tokens().filter(|token| !granted.has(token)).collect();
+    if !left_out.is_empty() {
+        eprintln!("not granted: {}", left_out.join(" "));
+    }
+    Ok(granted)
+}
+
+/// Everything that this pair would get, without a token.
+fn built(terms: Terms<'_>, client: &Client, user: &User, scope: &Scope, now: NumericDate) -> Value {
+    let session = Handle(random());
+    let amr = [AMR_PASSWORD.to_owned()];
+    let nothing_further = ClaimsRequest::default();
+    let order = Order {
+        client,
+        person: Some(Person {
+            user,
+            auth_time: now,
+            amr: &amr,
+            session,
+            claims: &nothing_further,
+            nonce: Some("the nonce of the request, unchanged"),
+        }),
+        scope,
+        resources: &[],
+        grant: Handle(random()),
+        session,
+        refresh_token: None,
+    };
+    let record = tokens::access_grant(terms, &order, now);
+    // A key of its own: what is made here is good nowhere.
+    let sample = tokens::seal(&order, &random());
+    let algorithm = client.id_token_signed_response_alg;
+    let keys = KeySet::load(&terms.config.keys).ok();
+    let kid = keys.as_ref().and_then(|keys| keys.signing(algorithm, now)).map(|key| key.kid.clone());
+    if kid.is_none() {
+        eprintln!("no {algorithm} key signs now; with these settings this pair would get an error");
+    }
+    let header = |typ: &str| json!({ "alg": algorithm.as_str(), "typ": typ, "kid": kid });
+    let introspection = tokens::introspection(terms, client, &record);
+    let access_token = match client.access_token_format {
+        AccessTokenFormat::Opaque => json!({ "format": "opaque", "introspection": introspection }),
+        AccessTokenFormat::Jwt => json!({
+            "format": "jwt",
+            "header": header(ACCESS_TOKEN_TYPE),
+            "claims": tokens::access_token_claims(terms, &order, &record, tokens::jti_of(&sample)),
+            "introspection": introspection,
+        }),
+    };
+    let id_token = tokens::id_token_claims(terms, &order, sample.expose(), now);
+    json!({
+        "client_id": client.client_id,
+        "user": user.sub,
+        "response": tokens::response(&order, &record),
+        "refresh_token": client.may_refresh() && scope.has("offline_access"),
+        "id_token": id_token.map(|claims| json!({ "header": header(ID_TOKEN_TYPE), "claims": claims })),
+        "userinfo": scope.has("openid").then(|| tokens::userinfo(terms, client, user, &record)),
+        "access_token": access_token,
+    })
+}
+
+/// For people: a heading and a block for each.
+fn text_of(preview: &Value) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let mut block = |heading: &str, value: &Value| {
+        let _ = writeln!(text, "{heading}\n{value:#}\n");
+    };
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    block("token response, without the tokens", &preview["response"]);
+    let id_token = &preview["id_token"];
+    if id_token.is_null() {
+        block("no id_token and no userinfo: the scope lacks openid", &json!({}));
+    } else {
+        block(&format!("id_token, signed with {}", word(&id_token["header"]["alg"])), &id_token["claims"]);
+        block("userinfo", &preview["userinfo"]);
+    }
+    let access_token = &preview["access_token"];
+    if access_token["format"] == "jwt" {
+        block(
+            &format!("access token, a JWT signed with {}", word(&access_token["header"]["alg"])),
+            &access_token["claims"],
+        );
+        block("introspection", &access_token["introspection"]);
+    } else {
+        block("access token, opaque; introspection says", &access_token["introspection"]);
+    }
+    let has_refresh_token = preview["refresh_token"] == true;
+    let _ = writeln!(text, "{}", if has_refresh_token { "with a refresh token" } else { "without a refresh token" });
+    text
+}
+
+/// One difference: where, and what was and is there.
+struct Difference {
+    path: String,
+    saved: Option<Value>,
+    now: Option<Value>,
+}
+
+fn compare(saved: &Value, preview: &Value, as_json: bool) -> Outcome {
+    let mut found = Vec::new();
+    differences("", saved, preview, &mut found);
+    if as_json {
+        let list: Vec<Value> = found
+            .iter()
+            .map(|difference| json!({ "path": difference.path, "saved": difference.saved, "now": difference.now }))
+            .collect();
+        println!("{:#}", Value::Array(list));
+    } else {
+        for Difference { path, saved, now } in &found {
+            match (saved, now) {
+                (Some(saved), Some(now)) => println!("~ {path}: {saved} is now {now}"),
+                (Some(saved), None) => println!("- {path}: {saved} is gone"),
+                (None, now) => println!("+ {path}: {} is new", now.as_ref().unwrap_or(&Value::Null)),
+            }
+        }
+    }
+    match found.len() {
+        0 => {
+            eprintln!("no difference");
+            Ok(())
+        }
+        1 => Err("1 difference".into()),
+        count => Err(format!("{count} differences")),
+    }
+}
+
+fn differences(path: &str, saved: &Value, now: &Value, found: &mut Vec<Difference>) {
+    let (Some(saved_members), Some(now_members)) = (saved.as_object(), now.as_object()) else {
+        if saved != now {
+            found.push(Difference { path: path.to_owned(), saved: Some(saved.clone()), now: Some(now.clone()) });
+        }
+        return;
+    };
+    let names: BTreeSet<&String> = saved_members.keys().chain(now_members.keys()).collect();
+    for name in names {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match (saved_members.get(name), now_members.get(name)) {
+            (Some(saved), Some(now)) if VOLATILE.contains(&name.as_str()) => {
+                let (before, after) = (lifetime(name, saved_members), lifetime(name, now_members));
+                if std::mem::discriminant(saved) != std::mem::discriminant(now) {
+                    found.push(Difference { path, saved: Some(saved.clone()), now: Some(now.clone()) });
+                } else if before != after {
+                    let path = format!("{path} - iat");
+                    found.push(Difference { path, saved: before.map(Value::from), now: after.map(Value::from) });
+                }
+            }
+            (Some(saved), Some(now)) => differences(&path, saved, now, found),
+            (saved, now) => found.push(Difference { path, saved: saved.cloned(), now: now.cloned() }),
+        }
+    }
+}
+
+fn lifetime(name: &str, members: &Map<String, Value>) -> Option<i64> {
+    let number = |name: &str| members.get(name).and_then(Value::as_i64);
+    if name == "exp" { number("exp")?.checked_sub(number("iat")?) } else { None }
+}

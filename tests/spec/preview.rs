@@ -1,0 +1,248 @@
+//! `hallpass preview CLIENT USER`: the claims a pair would get are the claims it gets, and no token is among them.
+//! Issue "What an operator holds in the hand", "Diagnosis".
+
+use crate::support::program::{Outcome, run, run_with};
+use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+fn preview(provider: &TestProvider, arguments: &[&str]) -> Outcome {
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let arguments: Vec<&str> = std::iter::once("preview").chain(arguments.iter().copied()).collect();
+    run_with(provider.folder.path(), &arguments, &variables, "")
+}
+
+#[track_caller]
+fn done(outcome: Outcome) -> Outcome {
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    outcome
+}
+
+#[track_caller]
+fn refused(outcome: &Outcome, texts: &[&str]) {
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (1, ""), "{outcome:?}");
+    for text in texts {
+        assert!(outcome.stderr.contains(text), "{text:?} is not in {outcome:?}");
+    }
+}
+
+fn json_of(provider: &TestProvider, arguments: &[&str]) -> Value {
+    let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+    serde_json::from_str(&done(preview(provider, &arguments)).stdout).unwrap()
+}
+
+/// Members whose values differ between any two tokens are compared by their kind, `exp` by its distance to `iat`.
+fn comparable(claims: &Value) -> Map<String, Value> {
+    let claims = claims.as_object().unwrap();
+    let kind = |value: &Value| if value.is_number() { "a number" } else { "a text" };
+    claims
+        .iter()
+        .map(|(name, value)| match name.as_str() {
+            "exp" => (name.clone(), (value.as_i64().unwrap() - claims["iat"].as_i64().unwrap()).into()),
+            "iat" | "auth_time" | "jti" | "at_hash" | "sid" | "nonce" => (name.clone(), kind(value).into()),
+            _ => (name.clone(), value.clone()),
+        })
+        .collect()
+}
+
+/// Signs alice in with that scope and compares everything with what was foretold.
+async fn is_as_foretold(provider: &TestProvider, client: &TestClient, scope: &str) {
+    let foretold = json_of(provider, &[&client.client_id, "alice", "--scope", scope]);
+    let answer = Authorization::of(client).with("scope", scope).complete(provider, &UserAgent::new()).await;
+    let tokens = provider.redeem(client, answer.code()).await.ok();
+    let access_token = tokens.text("access_token");
+
+    let mut response = tokens.json();
+    for token in ["access_token", "id_token", "refresh_token"] {
+        let was_there = response.as_object_mut().unwrap().remove(token).is_some();
+        if token == "refresh_token" {
+            assert_eq!(foretold["refresh_token"], was_there, "{scope}");
+        }
+    }
+    assert_eq!(foretold["response"], response, "{scope}");
+
+    if let Some(id_token) = tokens.json()["id_token"].as_str() {
+        assert_eq!(foretold["id_token"]["header"], header_of(id_token), "{scope}");
+        assert_eq!(comparable(&foretold["id_token"]["claims"]), comparable(&claims_of(id_token)), "{scope}");
+        assert_eq!(foretold["userinfo"], provider.userinfo(&access_token).await.ok().json(), "{scope}");
+    } else {
+        assert_eq!((&foretold["id_token"], &foretold["userinfo"]), (&Value::Null, &Value::Null));
+    }
+
+    if foretold["access_token"]["format"] == "jwt" {
+        assert_eq!(foretold["access_token"]["header"], header_of(&access_token));
+        assert_eq!(comparable(&foretold["access_token"]["claims"]), comparable(&claims_of(&access_token)), "{scope}");
+    } else {
+        assert!(access_token.starts_with("hp_at_"));
+    }
+    let introspected = provider.post("/introspect", client.auth(), &[("token", &access_token)]).await.ok().json();
+    assert_eq!(comparable(&foretold["access_token"]["introspection"]), comparable(&introspected), "{scope}");
+}
+
+#[tokio::test]
+async fn what_is_foretold_is_what_is_issued() {
+    let provider = TestProvider::start().await;
+    provider.add_user(NewUser::alice().with("address_locality", "Berlin").with("phone_number", "+49 30 1")).await;
+    let plain = provider.client("plain").await;
+    let rich = NewClient::new("rich")
+        .with("consent", "skip")
+        .with("scope", "openid profile email address phone offline_access reports.read")
+        .with("grant_types", "authorization_code refresh_token")
+        .with("id_token_signed_response_alg", "ES256")
+        .with("access_token_format", "jwt")
+        .with("claims_in_id_token", "yes")
+        .with("subject_type", "pairwise")
+        .with("access_token_lifetime", "120")
+        .with("id_token_lifetime", "240");
+    let rich = provider.add(rich).await;
+    provider.sql("INSERT INTO client_audiences VALUES ('rich', 'https://api.example/')").await;
+    for scope in ["openid", "openid profile email", "email", "openid offline_access unknown"] {
+        is_as_foretold(&provider, &plain, scope).await;
+    }
+    for scope in ["openid profile email address phone offline_access reports.read", "openid", "reports.read"] {
+        is_as_foretold(&provider, &rich, scope).await;
+    }
+}
+
+#[tokio::test]
+async fn a_preview_reads_well_and_holds_no_token() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    provider.client("reports").await;
+    let outcome = done(preview(&provider, &["reports", "alice@example.com", "--scope", "openid email"]));
+    assert!(!outcome.stdout.contains("hp_at_") && !outcome.stdout.contains("eyJ"), "{outcome:?}");
+    // Times and random values differ from run to run; so does the issuer's port.
+    let text: Vec<String> = outcome
+        .stdout
+        .replace(&provider.issuer, "ISSUER")
+        .lines()
+        .map(|line| {
+            let name = line.trim().split('"').nth(1).unwrap_or_default();
+            let differs = ["iat", "exp", "auth_time", "at_hash", "sid"].contains(&name);
+            if differs { format!("{} …", line.split(':').next().unwrap()) } else { line.to_owned() }
+        })
+        .collect();
+    insta::assert_snapshot!(text.join("\n"), @r#"
+    token response, without the tokens
+    {
+      "token_type": "Bearer",
+      "expires_in": 600,
+      "scope": "openid email"
+    }
+
+    id_token, signed with RS256
+    {
+      "iss": "ISSUER",
+      "sub": "alice-sub",
+      "aud": "reports",
+      "exp" …
+      "iat" …
+      "auth_time" …
+      "amr": [
+        "pwd"
+      ],
+      "nonce": "the nonce of the request, unchanged",
+      "sid" …
+      "at_hash" …
+    }
+
+    userinfo
+    {
+      "email": "alice@example.com",
+      "email_verified": true,
+      "sub": "alice-sub"
+    }
+
+    access token, opaque; introspection says
+    {
+      "active": true,
+      "token_type": "Bearer",
+      "client_id": "reports",
+      "sub": "alice-sub",
+      "aud": "ISSUER",
+      "iss": "ISSUER",
+      "iat" …
+      "exp" …
+      "scope": "openid email",
+      "auth_time" …
+    }
+
+    without a refresh token
+    "#);
+    let all = json_of(&provider, &["reports", "alice-sub"]);
+    assert_eq!(all["response"]["scope"], "openid profile email", "by default all that the client may have");
+}
+
+#[tokio::test]
+async fn a_preview_stores_nothing() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    provider.client("reports").await;
+    let rows = async || {
+        let mut counts = Vec::new();
+        for table in ["clients", "users", "consents", "refresh_families", "provider_values", "logout_outbox"] {
+            counts.push(provider.rows(&format!("SELECT COUNT(*) FROM {table}")).await);
+        }
+        counts
+    };
+    let before = rows().await;
+    done(preview(&provider, &["reports", "alice"]));
+    assert_eq!(rows().await, before);
+
+    let empty = TempDir::with_prefix("hallpass-test-").unwrap();
+    refused(&run(empty.path(), &["preview", "reports", "alice"]), &["no database yet", "Mend: hallpass migrate"]);
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn who_would_get_nothing_is_told_why() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    provider.add_user(NewUser::named("bob").with("disabled_at", "1")).await;
+    provider.client("reports").await;
+    provider.add(NewClient::new("ended").with("disabled_at", "1")).await;
+    provider.add(NewClient::new("machine").with("grant_types", "client_credentials")).await;
+    refused(&preview(&provider, &["nobody", "alice"]), &["no client \"nobody\""]);
+    refused(&preview(&provider, &["reports", "nobody"]), &["nobody \"nobody\""]);
+    refused(&preview(&provider, &["reports", "bob"]), &["bob cannot sign in", "disabled"]);
+    refused(&preview(&provider, &["ended", "alice"]), &["ended is disabled"]);
+    refused(&preview(&provider, &["machine", "alice"]), &["does not sign people in"]);
+    refused(&preview(&provider, &["reports", "alice", "--scope", "admin"]), &["none of the scopes"]);
+    refused(&preview(&provider, &["reports", "alice", "--scope", "a\"b"]), &["--scope"]);
+    assert!(preview(&provider, &["reports", "alice", "--scope", "openid admin"]).stderr.contains("not granted: admin"));
+    assert_eq!(preview(&provider, &["reports"]).status, 2);
+}
+
+#[tokio::test]
+async fn a_difference_to_a_saved_preview_is_shown_member_by_member() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    provider.client("reports").await;
+    let saved = provider.folder.path().join("saved.json");
+    std::fs::write(&saved, done(preview(&provider, &["reports", "alice", "--json"])).stdout).unwrap();
+    let diff = ["reports", "alice", "--diff", "saved.json"];
+    let same = done(preview(&provider, &diff));
+    assert_eq!((same.stdout.as_str(), same.stderr.as_str()), ("", "no difference\n"));
+
+    provider
+        .sql("UPDATE users SET name = NULL, nickname = 'Al', email = 'alice@example.org' WHERE sub = 'alice-sub'")
+        .await;
+    provider.sql("UPDATE clients SET id_token_lifetime = 60 WHERE client_id = 'reports'").await;
+    let changed = preview(&provider, &diff);
+    assert_eq!((changed.status, changed.stderr.as_str()), (1, "hallpass: 4 differences\n"), "{changed:?}");
+    insta::assert_snapshot!(changed.stdout, @r#"
+    ~ id_token.claims.exp - iat: 600 is now 60
+    ~ userinfo.email: "alice@example.com" is now "alice@example.org"
+    - userinfo.name: "Alice Example" is gone
+    + userinfo.nickname: "Al" is new
+    "#);
+    let as_json: Value =
+        serde_json::from_str(&preview(&provider, &["reports", "alice", "--diff", "saved.json", "--json"]).stdout)
+            .unwrap();
+    assert_eq!(as_json[2], json!({"path": "userinfo.name", "saved": "Alice Example", "now": null}));
+
+    refused(&preview(&provider, &["reports", "alice", "--diff", "missing.json"]), &["missing.json"]);
+    std::fs::write(&saved, "not JSON").unwrap();
+    refused(&preview(&provider, &diff), &["that is not JSON", "Mend: save what"]);
+}
