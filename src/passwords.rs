@@ -263,6 +263,26 @@ pub fn hash_fault(text: &str) -> Option<&'static str> {
     }
 }
 
+/// Why an argon2id hash is too cheap to protect what it was made of; `None` when it is not. The least is the cheapest
+/// choice of the OWASP password storage cheat sheet: 7 MiB with five passes, or what costs as much.
+#[must_use]
+pub fn hash_weakness(text: &str) -> Option<&'static str> {
+    const LEAST_MEMORY_KIB: u32 = 7 * 1024;
+    const LEAST_WORK: u64 = 7 * 1024 * 5;
+    let parsed = PasswordHash::new(text).ok()?;
+    let params = Params::try_from(&parsed).ok()?;
+    let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
+    if params.m_cost() < LEAST_MEMORY_KIB || work < LEAST_WORK {
+        return Some("its cost is so low that it can be guessed quickly; at least m=19456,t=2,p=1");
+    }
+    let mut salt = [0; 64];
+    let salt_bytes = parsed.salt.and_then(|salt_text| salt_text.decode_b64(&mut salt).ok().map(<[u8]>::len));
+    if salt_bytes.is_some_and(|bytes| bytes < 8) || parsed.hash.is_some_and(|hash| hash.len() < 16) {
+        return Some("its salt or its hash is too short; at least 8 and 16 bytes");
+    }
+    None
+}
+
 fn verify(text: &str, stored: &str) -> bool {
     PasswordHash::new(stored).is_ok_and(|parsed| {
         // The cost is the stored hash's own, so hashes from elsewhere keep working.
@@ -296,6 +316,21 @@ mod tests {
         ] {
             assert!(hash_fault(bad).is_some(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_hash_that_costs_less_than_the_least_is_weak() {
+        let with =
+            |parameters: &str| format!("$argon2id$v=19${parameters}$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g");
+        assert_eq!(hash_weakness(&hash("x").unwrap()), None);
+        for good in ["m=19456,t=2,p=1", "m=47104,t=1,p=1", "m=7168,t=5,p=1", "m=65536,t=3,p=4"] {
+            assert_eq!(hash_weakness(&with(good)), None, "{good}");
+        }
+        for weak in ["m=8,t=1,p=1", "m=4096,t=3,p=1", "m=4096,t=16,p=1", "m=19456,t=1,p=1"] {
+            assert!(hash_weakness(&with(weak)).is_some(), "{weak}");
+        }
+        assert!(hash_weakness("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2g").is_some());
+        assert!(hash_weakness("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo").is_some());
     }
 
     #[tokio::test]

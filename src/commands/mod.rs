@@ -6,10 +6,12 @@ mod client;
 mod demo;
 mod explain;
 mod key;
+mod manual;
 mod migrate;
 mod preview;
 mod secret;
 mod serve;
+mod terminal;
 mod user;
 
 use crate::config::{Config, RawConfig, SETTINGS};
@@ -36,15 +38,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the provider
+    #[command(after_help = "Examples:\n  hallpass serve\n  \
+            HALLPASS_ISSUER=https://id.example.com HALLPASS_DATABASE_URL=postgres://… hallpass serve\n  \
+            hallpass serve --config /etc/hallpass/hallpass.toml")]
     Serve,
     /// Show a whole single sign-on: the provider, a user and two sample services, gone at Ctrl-C
     Demo(demo::Arguments),
     /// Apply pending migrations, also while the provider runs
+    #[command(after_help = migrate::HELP)]
     Migrate(migrate::Arguments),
     /// Register services
     #[command(subcommand)]
     Client(Box<client::ClientCommand>),
-    /// Add people
+    /// Add people, list them, set their passwords
     #[command(subcommand)]
     User(user::UserCommand),
     /// Make, show and retire signing keys
@@ -58,15 +64,29 @@ enum Command {
     /// Print the claims that a client would get about a person, without a token
     Preview(preview::Arguments),
     /// Read a secret from standard input and print its argon2id hash
+    #[command(after_help = "Examples:\n  hallpass hash-secret\n  hallpass hash-secret < secret.txt\n\n\
+        The hash goes into client_secrets.secret_hash of a migration, or to `hallpass client new --secret-hash`.")]
     HashSecret,
+    /// Print completions for a shell
+    #[command(after_help = manual::COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command
+    #[command(after_help = "Examples:\n  hallpass man | man -l -\n  hallpass man --output /usr/local/share/man/man1")]
+    Man {
+        /// The folder to write a page for each command into
+        #[arg(long, value_name = "FOLDER")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// Why a command ends with status 1: one message.
 type Outcome = Result<(), String>;
 
-/// Parses the command line, runs the command, gives the status.
-#[must_use]
-pub fn main() -> ExitCode {
+/// The command line as it is parsed, completed and documented: the commands, and every setting as a flag.
+fn command() -> clap::Command {
     let settings = SETTINGS.iter().map(|setting| {
         let default =
             if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
@@ -78,7 +98,14 @@ pub fn main() -> ExitCode {
             .global(true)
             .hide_short_help(true)
     });
-    let matches = Cli::command().args(settings).get_matches();
+    Cli::command().args(settings)
+}
+
+/// Parses the command line, runs the command, gives the status.
+#[must_use]
+pub fn main() -> ExitCode {
+    end_quietly_on_a_closed_pipe();
+    let matches = command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
@@ -92,19 +119,36 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// A reader that has read enough, such as `head`, is no fault: the command ends with the status that the signal SIGPIPE
+/// would give it in a shell, and without a word. (Rust's `print!` panics instead, as it ignores that signal.)
+fn end_quietly_on_a_closed_pipe() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_closed_pipe = panic
+            .payload_as_str()
+            .is_some_and(|text| text.starts_with("failed printing to stdout") && text.contains("os error 32"));
+        if is_closed_pipe {
+            std::process::exit(128 + 13);
+        }
+        usual(panic);
+    }));
+}
+
 fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
     let settings = || settings(matches, cli.config.as_deref());
     match cli.command {
         Command::Serve => with_runtime(serve::run(settings()?)),
         Command::Demo(arguments) => with_runtime(demo::run(arguments)),
         Command::Migrate(arguments) => with_runtime(migrate::run(settings()?, arguments)),
-        Command::Client(command) => client::run(&settings()?, *command),
+        Command::Client(command) => client::run(settings()?, *command),
         Command::User(command) => with_runtime(user::run(settings()?, command)),
         Command::Key(command) => key::run(&settings()?, &command),
         Command::Explain(arguments) => with_runtime(explain::run(settings()?, arguments)),
         Command::Audit(command) => with_runtime(audit::run(settings()?, command)),
         Command::Preview(arguments) => with_runtime(preview::run(settings()?, arguments)),
         Command::HashSecret => secret::run(),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { output } => manual::pages(output.as_deref()),
     }
 }
 

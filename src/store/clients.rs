@@ -9,6 +9,8 @@ use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
+use serde_json::{Value, json};
+use sqlx::{Column as _, Row as _};
 
 const FIND: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, response_types, scope, \
      id_token_signed_response_alg, pkce, consent, access_token_format, claims_in_id_token, subject_type, sector_identifier, \
@@ -24,6 +26,14 @@ const REDIRECT_URIS: &str = "SELECT redirect_uri FROM client_redirect_uris WHERE
 const AUDIENCES: &str = "SELECT audience FROM client_audiences WHERE client_id = $1 ORDER BY audience";
 const POST_LOGOUT_REDIRECT_URIS: &str = "SELECT post_logout_redirect_uri FROM client_post_logout_redirect_uris \
      WHERE client_id = $1 ORDER BY post_logout_redirect_uri";
+// The one place that takes every column there is: whoever looks at a row wants to see what a newer version put there.
+const COLUMNS: &str = "SELECT * FROM clients WHERE client_id = $1";
+const LIST: &str = "SELECT client_id, client_name, token_endpoint_auth_method, grant_types, consent, disabled_at, \
+     (SELECT COUNT(*) FROM client_secrets WHERE client_secrets.client_id = clients.client_id \
+     AND (client_secret_expires_at = 0 OR client_secret_expires_at > $1)) AS secrets FROM clients ORDER BY client_id";
+const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at FROM client_secrets WHERE client_id = $1 \
+     ORDER BY COALESCE(created_at, 0), secret_hash";
+const DISABLE: &str = "UPDATE clients SET disabled_at = $2 WHERE client_id = $1 AND disabled_at IS NULL";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -133,4 +143,78 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
         client_id: row.client_id,
         client_name: row.client_name,
     }))
+}
+
+/// A client as a list has it.
+#[derive(sqlx::FromRow)]
+pub struct Listed {
+    /// `client_id`.
+    pub client_id: String,
+    /// `client_name`.
+    pub client_name: String,
+    /// `token_endpoint_auth_method`, whatever word stands there.
+    pub token_endpoint_auth_method: String,
+    /// `grant_types`.
+    pub grant_types: String,
+    /// `consent`.
+    pub consent: String,
+    /// `disabled_at`.
+    pub disabled_at: Option<i64>,
+    /// How many of its secrets are good.
+    pub secrets: i64,
+}
+
+/// Every client, disabled or not.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(db: &Db, now: NumericDate) -> Result<Vec<Listed>, StoreError> {
+    Ok(sqlx::query_as(LIST).bind(now.0).fetch_all(db.statement()).await?)
+}
+
+/// When a secret was made and when it ends; never its hash.
+#[derive(sqlx::FromRow)]
+pub struct SecretDates {
+    /// `label`.
+    pub label: Option<String>,
+    /// `created_at`.
+    pub created_at: Option<i64>,
+    /// `client_secret_expires_at`; 0: never.
+    pub client_secret_expires_at: i64,
+}
+
+/// The secrets of a client, the oldest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn secret_dates(db: &Db, client_id: &str) -> Result<Vec<SecretDates>, StoreError> {
+    Ok(sqlx::query_as(SECRET_DATES).bind(client_id).fetch_all(db.statement()).await?)
+}
+
+/// Every column of a client by its name, as text or number.
+///
+/// # Errors
+/// The database failed, or a column is neither.
+pub async fn columns(db: &Db, client_id: &str) -> Result<Option<Vec<(String, Value)>>, StoreError> {
+    let Some(row) = sqlx::query(COLUMNS).bind(client_id).fetch_optional(db.statement()).await? else {
+        return Ok(None);
+    };
+    let mut columns = Vec::new();
+    for column in row.columns() {
+        let text = row.try_get::<Option<String>, _>(column.ordinal()).map(|text| json!(text));
+        let value = match text {
+            Ok(value) => value,
+            Err(_) => json!(row.try_get::<Option<i64>, _>(column.ordinal())?),
+        };
+        columns.push((column.name().to_owned(), value));
+    }
+    Ok(Some(columns))
+}
+
+/// Disables a client from now on; nothing of it is deleted. `false`: there is none, or it was disabled before.
+///
+/// # Errors
+/// The database failed.
+pub async fn disable(db: &Db, client_id: &str, now: NumericDate) -> Result<bool, StoreError> {
+    Ok(sqlx::query(DISABLE).bind(client_id).bind(now.0).execute(db.statement()).await?.rows_affected() == 1)
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Below this, numbers are Hallpass's own.
-const FIRST_ADMIN_VERSION: i64 = 1_000_000;
+pub const FIRST_ADMIN_VERSION: i64 = 1_000_000;
 
 const BUILT_IN: &[(i64, &str, &str)] = &[
     (1, "clients", include_str!("../../migrations/0001_clients.sql")),
@@ -19,6 +19,11 @@ const BUILT_IN: &[(i64, &str, &str)] = &[
     (5, "logout outbox", include_str!("../../migrations/0005_logout_outbox.sql")),
     (6, "audit", include_str!("../../migrations/0006_audit.sql")),
 ];
+
+/// The built-in files: number, words and text.
+pub fn built_in() -> impl Iterator<Item = (i64, &'static str, &'static str)> {
+    BUILT_IN.iter().copied()
+}
 
 const TABLE: &str = "_sqlx_migrations";
 

@@ -27,6 +27,14 @@ const FIND_BY_LOGIN: &str = select!(
      ORDER BY CASE WHEN LOWER(username) = LOWER($1) THEN 0 ELSE 1 END LIMIT 3"
 );
 const INSERT: &str = "INSERT INTO users (sub, username, email, name, password_hash, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
+const LIST: &str = "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, \
+     CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password FROM users ORDER BY LOWER(COALESCE(username, sub)), sub";
+const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE sub = $1";
+const END_FAMILIES: &str =
+    "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE sub = $1 AND revoked_at IS NULL";
+const DISABLE: &str = "UPDATE users SET disabled_at = $2 WHERE sub = $1 AND disabled_at IS NULL";
+const IMPORT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, given_name, family_name, password_hash, \
+     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -198,4 +206,98 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A person as a list has them; never the hash.
+#[derive(sqlx::FromRow)]
+pub struct Listed {
+    /// `sub`.
+    pub sub: String,
+    /// `username`.
+    pub username: Option<String>,
+    /// `email`.
+    pub email: Option<String>,
+    /// `email_verified_at`.
+    pub email_verified_at: Option<i64>,
+    /// `name`.
+    pub name: Option<String>,
+    /// `created_at`.
+    pub created_at: Option<i64>,
+    /// `disabled_at`.
+    pub disabled_at: Option<i64>,
+    /// 0: this person cannot sign in with a password.
+    pub has_password: i64,
+}
+
+/// Everybody, disabled or not.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(db: &Db) -> Result<Vec<Listed>, StoreError> {
+    Ok(sqlx::query_as(LIST).fetch_all(db.statement()).await?)
+}
+
+/// Gives a person another password. Sign-ins and access tokens carry a mark of the old one and end with it; the refresh
+/// families are ended here as well, so that they stay dead should the old hash ever come back. Gives how many did.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericDate) -> Result<u64, StoreError> {
+    let mut transaction = db.begin().await?;
+    sqlx::query(SET_PASSWORD).bind(sub).bind(password_hash).execute(&mut *transaction).await?;
+    let ended = sqlx::query(END_FAMILIES).bind(sub).bind(now.0).execute(&mut *transaction).await?.rows_affected();
+    transaction.commit().await?;
+    Ok(ended)
+}
+
+/// Disables a person from now on; nothing is deleted. `false`: there is nobody, or they were disabled before.
+///
+/// # Errors
+/// The database failed.
+pub async fn disable(db: &Db, sub: &str, now: NumericDate) -> Result<bool, StoreError> {
+    Ok(sqlx::query(DISABLE).bind(sub).bind(now.0).execute(db.statement()).await?.rows_affected() == 1)
+}
+
+/// A person from elsewhere.
+pub struct Imported {
+    /// `sub`.
+    pub sub: String,
+    /// `username`.
+    pub username: String,
+    /// `email`.
+    pub email: String,
+    /// Whether somebody has verified it.
+    pub email_verified: bool,
+    /// `name`.
+    pub name: Option<String>,
+    /// `given_name`.
+    pub given_name: Option<String>,
+    /// `family_name`.
+    pub family_name: Option<String>,
+    /// argon2id in PHC form.
+    pub password_hash: Option<String>,
+}
+
+/// Adds people, all of them or nobody.
+///
+/// # Errors
+/// The database failed, or a user name or `sub` is taken.
+pub async fn import(db: &Db, people: &[Imported], now: NumericDate) -> Result<(), StoreError> {
+    let mut transaction = db.begin().await?;
+    for person in people {
+        sqlx::query(IMPORT)
+            .bind(&person.sub)
+            .bind(&person.username)
+            .bind(&person.email)
+            .bind(person.email_verified.then_some(now.0))
+            .bind(&person.name)
+            .bind(&person.given_name)
+            .bind(&person.family_name)
+            .bind(&person.password_hash)
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
 }

@@ -73,7 +73,7 @@ fn help_lists_every_command_with_examples() {
     for example in ["hallpass demo", "hallpass serve", "hallpass user add", "hallpass client new"] {
         assert!(help.contains(example), "{example}: {help}");
     }
-    assert!(done(run(folder.path(), &["client", "new", "--help"])).stdout.contains("Example:"));
+    assert!(done(run(folder.path(), &["client", "new", "--help"])).stdout.contains("Examples:"));
     assert!(done(run(folder.path(), &["--version"])).stdout.contains(env!("CARGO_PKG_VERSION")));
     let all = done(run(folder.path(), &["serve", "--help"])).stdout;
     for setting in SETTINGS {

@@ -47,6 +47,31 @@ pub fn run_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], i
     }
 }
 
+/// Runs it at a terminal (a pseudo-terminal of `script`, util-linux) where somebody types these lines; what it says on
+/// either output is in `stdout`, with the line ends of a terminal taken away.
+pub fn run_at_terminal(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], typed: &str) -> Outcome {
+    let quoted = |text: &&str| format!("'{}'", text.replace('\'', "'\\''"));
+    let line: Vec<String> = std::iter::once(&env!("CARGO_BIN_EXE_hallpass")).chain(arguments).map(quoted).collect();
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--echo", "never", "--command", &line.join(" "), "/dev/null"])
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .env("TERM", "xterm")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("script, of util-linux, is installed");
+    let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap().replace('\r', ""),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 /// A command in the background, ended when dropped.
 pub struct Running {
     child: Child,

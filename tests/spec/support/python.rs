@@ -58,7 +58,7 @@ fn example() -> PathBuf {
 }
 
 /// The interpreter of an environment with the example's requirements, made anew only when they change.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let requirements = example().join("requirements.txt");

@@ -1,0 +1,138 @@
+//! `hallpass client lint`: reviews migration files without a database, so that CI can refuse what a person would overlook.
+//!
+//! The files are read in the order in which `hallpass migrate` applies them, their rows are kept as a database would keep
+//! them, and what they come to in the end is judged. What cannot be read is said, never passed over.
+
+mod files;
+mod lexer;
+mod rows;
+mod rules;
+mod schema;
+mod statements;
+
+use crate::commands::{Outcome, terminal};
+use crate::config::Config;
+use serde_json::json;
+use std::path::PathBuf;
+
+pub(super) const HELP: &str =
+    "Each finding is a line FILE:LINE: CODE: WHY; MEND, and the status is 1 if any is an error.
+
+Examples:
+  hallpass client lint
+  hallpass client lint deploy/migrations --strict
+  hallpass client lint --json | jq -r '.findings[].code'
+
+Codes:
+  file-name, file-date, number-is-ours, number-twice        how files are named
+  syntax, not-understood, transaction, unknown-table, unknown-column, wrong-type, missing-value
+  unknown-word, out-of-range, every-row, duplicate-client, duplicate-row, unknown-client, client-later
+  secret-plain, secret-weak, secret-in-comment, secret-in-file, no-secret, public-with-secret
+  redirect-uri, logout-uri, other-uri, no-redirect-uri, no-logout-uri
+  public-without-pkce, public-machine, scope, refresh-token";
+
+#[derive(clap::Args)]
+pub(in crate::commands) struct Lint {
+    /// A folder of migrations, or one file [default: `HALLPASS_MIGRATIONS`, or migrations]
+    #[arg(value_name = "DIR")]
+    place: Option<PathBuf>,
+    /// Take warnings for errors
+    #[arg(long)]
+    strict: bool,
+    /// Print one JSON object instead
+    #[arg(long)]
+    json: bool,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// It would not work, or not be safe.
+    Error,
+    /// It may be meant so.
+    Warning,
+}
+
+/// One finding.
+#[derive(Debug)]
+struct Finding {
+    file: String,
+    line: usize,
+    level: Level,
+    code: &'static str,
+    why: String,
+    mend: String,
+}
+
+pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
+    let place = lint.place.clone().unwrap_or_else(|| config.migrations_or_default());
+    let (files, findings) = review(&place)?;
+    let is_error = |finding: &Finding| finding.level == Level::Error || lint.strict;
+    let errors = findings.iter().filter(|finding| is_error(finding)).count();
+    let warnings = findings.len() - errors;
+    if lint.json {
+        let documents = findings.iter().map(|finding| {
+            json!({
+                "file": finding.file,
+                "line": finding.line,
+                "level": if is_error(finding) { "error" } else { "warning" },
+                "code": finding.code,
+                "why": finding.why,
+                "mend": finding.mend,
+            })
+        });
+        let documents: serde_json::Value = documents.collect();
+        terminal::print_json(
+            &json!({ "files": files, "errors": errors, "warnings": warnings, "findings": documents }),
+        )?;
+    } else {
+        for finding in &findings {
+            let Finding { file, line, code, why, mend, .. } = finding;
+            let level = if is_error(finding) { "" } else { " (warning)" };
+            println!("{file}:{line}: {code}{level}: {}; {mend}", terminal::one_line(why));
+        }
+    }
+    let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+    let summary = format!("{}: {}, {}", count(files, "file"), count(errors, "error"), count(warnings, "warning"));
+    if errors > 0 {
+        return Err(summary);
+    }
+    eprintln!("{summary}");
+    Ok(())
+}
+
+/// Reads and judges; gives the number of files, and the findings in the order of files and lines.
+fn review(place: &std::path::Path) -> Result<(usize, Vec<Finding>), String> {
+    let (files, mut findings) = files::read(place)?;
+    let mut reviewed = rows::Rows::new(schema::tables());
+    for file in &files {
+        reviewed.take(file);
+    }
+    findings.extend(reviewed.judge());
+    // Each text is told of once, by the rule that knows it best.
+    let plain: Vec<(String, usize)> = findings
+        .iter()
+        .filter(|finding| finding.code == "secret-plain")
+        .map(|finding| (finding.file.clone(), finding.line))
+        .collect();
+    findings.retain(|finding| {
+        finding.code != "secret-in-file"
+            || !plain.iter().any(|(file, line)| *file == finding.file && *line == finding.line)
+    });
+    findings.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    Ok((files.len(), findings))
+}
+
+/// Whether a file of the migrations folder registers that client; `None` where there is no folder to look at.
+pub(super) fn registers(config: &Config, client_id: &str) -> Option<bool> {
+    let folder = config.migrations_or_default();
+    if !folder.is_dir() {
+        return None;
+    }
+    let (files, _) = files::read(&folder).ok()?;
+    let mut reviewed = rows::Rows::new(schema::tables());
+    for file in &files {
+        reviewed.take(file);
+    }
+    Some(reviewed.registers(client_id))
+}

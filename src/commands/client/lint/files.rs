@@ -1,0 +1,132 @@
+//! The files of a folder in the order in which they are applied, and what is wrong with their names.
+
+use super::{Finding, Level};
+use crate::store::migrations::{FIRST_ADMIN_VERSION, built_in};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// One file.
+pub(super) struct File {
+    /// As findings name it.
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+const EXAMPLE: &str = "begin its name with a date, such as 20261201090000_add_client_reports.sql";
+
+/// Reads the admin's files of a folder, or one file. Copies of our own migrations are left out.
+pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
+    let mut findings = Vec::new();
+    if place.is_file() {
+        let text = text_of(place)?;
+        let name = place.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let _ = number_of(name, &text, &place.display().to_string(), &mut findings);
+        return Ok((vec![File { name: place.display().to_string(), text }], findings));
+    }
+    let fault = |error: std::io::Error| {
+        format!("{}: {error}\n  Mend: name the folder of your migrations, or set HALLPASS_MIGRATIONS", place.display())
+    };
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(place).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        if path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut files: BTreeMap<(i64, String), File> = BTreeMap::new();
+    let mut numbers: BTreeMap<i64, String> = BTreeMap::new();
+    for path in paths {
+        let text = text_of(&path)?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let shown = path.display().to_string();
+        let number = match number_of(&name, &text, &shown, &mut findings) {
+            Name::Ours => continue,
+            Name::Number(number) => number,
+            // Whatever order: it is read last, so that its rows are looked at all the same.
+            Name::Faulty => i64::MAX,
+        };
+        if number != i64::MAX
+            && let Some(other) = numbers.insert(number, name.clone())
+        {
+            findings.push(Finding {
+                file: shown.clone(),
+                line: 1,
+                level: Level::Error,
+                code: "number-twice",
+                why: format!("{other} has the number {number} too, and a number is applied once"),
+                mend: "give one of them another second".to_owned(),
+            });
+        }
+        files.insert((number, name), File { name: shown, text });
+    }
+    Ok((files.into_values().collect(), findings))
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8.\n  Mend: save it as UTF-8", path.display()))
+}
+
+enum Name {
+    /// One of the built-in migrations, word for word.
+    Ours,
+    Number(i64),
+    Faulty,
+}
+
+fn number_of(name: &str, text: &str, shown: &str, findings: &mut Vec<Finding>) -> Name {
+    let mut find = |level, code, why: &str, mend: &str| {
+        findings.push(Finding {
+            file: shown.to_owned(),
+            line: 1,
+            level,
+            code,
+            why: why.to_owned(),
+            mend: mend.to_owned(),
+        });
+    };
+    let Some((number, words)) = name.split_once('_') else {
+        find(Level::Error, "file-name", "without NUMBER_ before its words, it is never applied", EXAMPLE);
+        return Name::Faulty;
+    };
+    if Path::new(name).extension() != Some("sql".as_ref()) {
+        find(Level::Error, "file-name", "only .sql in small letters is applied", "rename it");
+        return Name::Faulty;
+    }
+    if words.ends_with(".down.sql") || words.ends_with(".up.sql") {
+        find(
+            Level::Error,
+            "file-name",
+            ".up.sql and .down.sql are pairs, and Hallpass never goes back",
+            "call it .sql, and undo it by a new file",
+        );
+        return Name::Faulty;
+    }
+    let Ok(number) = number.parse::<i64>() else {
+        find(
+            Level::Error,
+            "file-name",
+            "what stands before the first _ is no number, and every file is refused for it",
+            EXAMPLE,
+        );
+        return Name::Faulty;
+    };
+    if built_in().any(|(version, _, own)| version == number && own == text) {
+        return Name::Ours;
+    }
+    if number < FIRST_ADMIN_VERSION {
+        find(Level::Error, "number-is-ours", "numbers below a million are Hallpass's own", EXAMPLE);
+        return Name::Number(number);
+    }
+    let digits = number.to_string();
+    if digits.len() != 14 || jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &digits).is_err() {
+        find(
+            Level::Warning,
+            "file-date",
+            "its number is no date with a time, so that it is applied before or after all that are",
+            EXAMPLE,
+        );
+    }
+    Name::Number(number)
+}

@@ -1,0 +1,161 @@
+//! `hallpass client new`: asks for what is missing, writes the migration, prints the secret once.
+
+use super::draft::Draft;
+use super::settings::{Registration, Stack};
+use super::{SecretArguments, is_standard_output, questions, write_migration};
+use crate::commands::{Outcome, terminal};
+use crate::config::Config;
+use crate::protocol::response::{
+    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
+};
+use crate::protocol::secret::ClientSecret;
+use serde_json::json;
+use std::path::PathBuf;
+
+pub(super) const HELP: &str = "On a terminal it asks for what is missing; in a script what is missing is wrong usage.
+
+Examples:
+  One of your own services, with settings for its framework:
+    hallpass client new reports --name Reports --consent skip \\
+        --redirect-uri https://reports.example.com/signin-oidc --settings aspnetcore
+  An application in the browser or on a phone, which cannot keep a secret:
+    hallpass client new app --public --redirect-uri https://app.example.com/callback
+  A machine without people, which calls an API:
+    hallpass client new nightly --grant client_credentials --audience https://api.example.com
+  A secret that is kept elsewhere (GitOps); only its hash is written:
+    hallpass client new reports --redirect-uri https://reports.example.com/cb --secret-stdin < secret.txt
+  Straight into a database, without a file:
+    hallpass client new reports --redirect-uri https://reports.example.com/cb --output - | psql hallpass
+
+Then: hallpass client lint && hallpass migrate";
+
+#[derive(clap::Args)]
+pub(in crate::commands) struct New {
+    /// `client_id`: letters, digits and - . _ ~
+    pub(super) id: String,
+    /// What people read on the pages [default: the ID]
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Where answers are sent, compared exactly; may be repeated
+    #[arg(long, value_name = "URI")]
+    pub(super) redirect_uri: Vec<String>,
+    /// Where the browser may go after a sign-out; may be repeated
+    #[arg(long, value_name = "URI")]
+    pub(super) post_logout_redirect_uri: Vec<String>,
+    /// Where it is told by us that somebody signed out (Back-Channel Logout)
+    #[arg(long, value_name = "URI")]
+    pub(super) backchannel_logout_uri: Option<String>,
+    /// What the browser loads there when somebody signs out (Front-Channel Logout)
+    #[arg(long, value_name = "URI")]
+    pub(super) frontchannel_logout_uri: Option<String>,
+    /// A client that cannot keep a secret, such as one in a browser
+    #[arg(long, conflicts_with_all = ["secret_stdin", "secret_hash", "auth_method"])]
+    pub(super) public: bool,
+    /// web, or native for one on the person's own machine [default: web]
+    #[arg(long, value_name = "TYPE", value_parser = word(ApplicationType::parse, "web, native"))]
+    pub(super) application_type: Option<ApplicationType>,
+    /// How it authenticates: `client_secret_basic` or `client_secret_post` [default: `client_secret_basic`]
+    #[arg(long, value_name = "METHOD", value_parser = word(ClientAuthMethod::parse, "client_secret_basic, client_secret_post, none"))]
+    pub(super) auth_method: Option<ClientAuthMethod>,
+    /// The most it can be given [default: openid profile email, and `offline_access` with the grant `refresh_token`]
+    #[arg(long)]
+    pub(super) scope: Option<String>,
+    /// Grant type: `authorization_code`, `refresh_token`, `client_credentials`; may be repeated [default:
+    /// `authorization_code`]
+    #[arg(long, value_name = "GRANT", value_parser = word(GrantType::parse, "authorization_code, refresh_token, client_credentials"))]
+    pub(super) grant: Vec<GrantType>,
+    /// opaque, or jwt for APIs that check access tokens by themselves
+    #[arg(long, value_name = "FORMAT", default_value = "opaque", value_parser = word(AccessTokenFormat::parse, "opaque, jwt"))]
+    pub(super) access_token_format: AccessTokenFormat,
+    /// An API that its access tokens are for (aud); may be repeated
+    #[arg(long, value_name = "URI")]
+    pub(super) audience: Vec<String>,
+    /// The API that this client itself is, so that it may introspect tokens for it
+    #[arg(long, value_name = "URI")]
+    pub(super) resource: Option<String>,
+    /// required, or optional for a library that cannot do PKCE [default: required]
+    #[arg(long, value_name = "POLICY", value_parser = word(PkcePolicy::parse, "required, optional"))]
+    pub(super) pkce: Option<PkcePolicy>,
+    /// ask, or skip for one of the organization's own services [default: ask]
+    #[arg(long, value_name = "POLICY", value_parser = word(ConsentPolicy::parse, "ask, skip"))]
+    pub(super) consent: Option<ConsentPolicy>,
+    #[command(flatten)]
+    pub(super) secret: SecretArguments,
+    /// The file to write, or - for standard output [default: a dated one in the migrations folder]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The settings to print for the service [default: env]
+    #[arg(long, value_name = "STACK", conflicts_with = "json")]
+    pub(super) settings: Option<Stack>,
+    /// Print one JSON object instead
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Ask nothing, also on a terminal
+    #[arg(long)]
+    no_questions: bool,
+}
+
+fn word<T: Clone + Send + Sync + 'static>(
+    parse: fn(&str) -> Option<T>,
+    choices: &'static str,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| parse(text).ok_or_else(|| format!("use one of: {choices}"))
+}
+
+const PATH: &[&str] = &["client", "new"];
+
+pub(super) fn run(config: &Config, mut new: New) -> Outcome {
+    let to_standard_output = is_standard_output(new.output.as_deref());
+    if new.json && to_standard_output {
+        terminal::wrong_usage(PATH, "--json and --output -: standard output cannot hold both");
+    }
+    if terminal::is_there() && !new.no_questions && !new.secret.secret_stdin {
+        questions::ask(&mut new)?;
+    }
+    if new.redirect_uri.is_empty() && new.resource.is_none() && new.grant.is_empty() {
+        terminal::wrong_usage(
+            PATH,
+            "the following required arguments were not provided:\n  --redirect-uri <URI>\n\n\
+             People could not come back from signing in. A machine has --grant client_credentials instead, an API --resource <URI>",
+        );
+    }
+    let (output, stack) = (new.output.take(), new.settings.unwrap_or(Stack::Env));
+    let json = new.json;
+    let secret = std::mem::take(&mut new.secret);
+    let draft = Draft::of(new)?;
+    let secret = if draft.is_public() { super::Secret::Public } else { secret.secret()? };
+    let file = write_migration(config, output.as_deref(), &format!("add_client_{}", draft.id), &draft.sql(&secret))?;
+    if to_standard_output {
+        eprintln!("Wrote standard output. Apply it to the database; no restart is needed.");
+    }
+    if secret.shown().is_some() {
+        eprintln!("The secret is shown this once; it is not in the file.");
+    }
+    let registration = Registration {
+        issuer: &config.issuer,
+        client_id: &draft.id,
+        client_secret: secret.shown().map(ClientSecret::expose),
+        is_public: draft.is_public(),
+        scope: &draft.scope,
+        redirect_uris: &draft.redirect_uris,
+        post_logout_redirect_uris: &draft.post_logout_redirect_uris,
+        auth_method: draft.auth_method,
+    };
+    if json {
+        return terminal::print_json(&json!({
+            "issuer": config.issuer,
+            "discovery_url": registration.discovery_url(),
+            "client_id": draft.id,
+            "client_secret": registration.client_secret,
+            "file": file.map(|file| file.display().to_string()),
+        }));
+    }
+    let settings = registration.settings(stack);
+    // With the SQL on standard output, a pipe into psql must not get the secret too.
+    if to_standard_output {
+        eprint!("{settings}");
+    } else {
+        print!("{settings}");
+    }
+    Ok(())
+}

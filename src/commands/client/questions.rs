@@ -1,0 +1,144 @@
+//! What `hallpass client new` asks a person for: only what no flag has said, each with its default.
+
+use super::draft::resource_fault;
+use super::new::New;
+use super::settings::Stack;
+use crate::commands::terminal::{self, ask_until, yes_or_no};
+use crate::protocol::client::redirect_uri_fault;
+use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy};
+use clap::ValueEnum as _;
+
+/// Where a service runs, which decides several columns at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Server,
+    Browser,
+    Native,
+    Machine,
+}
+
+pub(super) fn ask(new: &mut New) -> Result<(), String> {
+    // Whoever has said all that people usually say is not held up by questions.
+    if !new.redirect_uri.is_empty() && new.name.is_some() && new.consent.is_some() {
+        return Ok(());
+    }
+    if let Some(why) = super::id_fault(&new.id) {
+        return Err(why.into());
+    }
+    eprintln!(
+        "Registering the client {}. Enter takes what stands in brackets; Ctrl-C leaves nothing behind.\n",
+        new.id
+    );
+    if new.name.is_none() {
+        new.name = Some(terminal::ask("Name, as people read it", Some(&new.id))?);
+    }
+    let kind = kind(new)?;
+    if kind == Kind::Machine {
+        if new.audience.is_empty() {
+            let api = ask_until("The API that it calls, its URI", Some("none"), |text| match text {
+                "none" => Ok(None),
+                uri => resource_fault(uri).map_or_else(|| Ok(Some(uri.to_owned())), |why| Err(why.to_owned())),
+            })?;
+            new.audience.extend(api);
+        }
+        return settings(new);
+    }
+    if new.consent.is_none() {
+        let question = "One of your own services, so that nobody is asked for consent (yes, no)";
+        let own = ask_until(question, Some("no"), yes_or_no)?;
+        new.consent = Some(if own { ConsentPolicy::Skip } else { ConsentPolicy::Ask });
+    }
+    let application_type = new.application_type.unwrap_or(ApplicationType::Web);
+    if new.redirect_uri.is_empty() && new.resource.is_none() {
+        redirect_uris(new, application_type)?;
+    }
+    if new.post_logout_redirect_uri.is_empty() {
+        let question = "Post-logout redirect URI, where the browser may go after a sign-out";
+        new.post_logout_redirect_uri.extend(optional_uri(question, application_type)?);
+    }
+    if kind == Kind::Server && new.backchannel_logout_uri.is_none() && new.frontchannel_logout_uri.is_none() {
+        let question = "Back-channel logout URI, where it is told that somebody signed out elsewhere";
+        new.backchannel_logout_uri = optional_uri(question, ApplicationType::Web)?;
+    }
+    if kind == Kind::Server && new.pkce.is_none() {
+        let can = ask_until("Its library can do PKCE (S256), as nearly all can (yes, no)", Some("yes"), yes_or_no)?;
+        new.pkce = Some(if can { PkcePolicy::Required } else { PkcePolicy::Optional });
+    }
+    settings(new)
+}
+
+/// What the flags say it is, or the answer, written where the flags would be.
+fn kind(new: &mut New) -> Result<Kind, String> {
+    let is_public = new.public || new.auth_method == Some(ClientAuthMethod::None);
+    let said = match new.application_type {
+        _ if !new.redirect_uri.is_empty() && !is_public => Some(Kind::Server),
+        _ if new.grant == [GrantType::ClientCredentials] => Some(Kind::Machine),
+        Some(ApplicationType::Native) => Some(Kind::Native),
+        _ if is_public => Some(Kind::Browser),
+        _ if new.auth_method.is_some() || !new.grant.is_empty() || new.resource.is_some() => Some(Kind::Server),
+        _ => None,
+    };
+    if let Some(kind) = said {
+        return Ok(kind);
+    }
+    let question = "Where it runs: server, browser (no server behind it), native (on the person's own machine), machine (without people)";
+    let kind = ask_until(question, Some("server"), |text| match text {
+        "server" => Ok(Kind::Server),
+        "browser" => Ok(Kind::Browser),
+        "native" => Ok(Kind::Native),
+        "machine" => Ok(Kind::Machine),
+        _ => Err("answer server, browser, native or machine".to_owned()),
+    })?;
+    match kind {
+        Kind::Server => {}
+        Kind::Browser => new.public = true,
+        Kind::Native => {
+            new.public = true;
+            new.application_type = Some(ApplicationType::Native);
+        }
+        Kind::Machine => new.grant = vec![GrantType::ClientCredentials],
+    }
+    Ok(kind)
+}
+
+fn redirect_uris(new: &mut New, application_type: ApplicationType) -> Result<(), String> {
+    let example = match application_type {
+        ApplicationType::Web => format!("https://{}.example.com/signin-oidc", new.id),
+        ApplicationType::Native => "http://127.0.0.1/callback".to_owned(),
+    };
+    let question = format!("Redirect URI, where answers are sent; compared exactly, such as {example}");
+    let first = ask_until(&question, None, |text| checked(text, application_type))?;
+    new.redirect_uri.push(first);
+    while let Some(another) = optional_uri("Another redirect URI", application_type)? {
+        new.redirect_uri.push(another);
+    }
+    Ok(())
+}
+
+fn optional_uri(question: &str, application_type: ApplicationType) -> Result<Option<String>, String> {
+    ask_until(question, Some("none"), |text| match text {
+        "none" => Ok(None),
+        uri => checked(uri, application_type).map(Some),
+    })
+}
+
+fn checked(uri: &str, application_type: ApplicationType) -> Result<String, String> {
+    match redirect_uri_fault(uri, application_type) {
+        _ if uri.is_empty() => Err("this one is needed: people could not come back from signing in".into()),
+        Some(why) => Err(why.into()),
+        None => Ok(uri.to_owned()),
+    }
+}
+
+fn settings(new: &mut New) -> Result<(), String> {
+    if new.settings.is_none() && !new.json {
+        let names: Vec<String> = Stack::value_variants().iter().map(|stack| stack.name().to_owned()).collect();
+        let question = format!("Settings to print ({})", names.join(", "));
+        let stack = ask_until(&question, Some("env"), |text| {
+            Stack::from_str(text, true).map_err(|_| format!("answer one of {}", names.join(", ")))
+        })?;
+        new.settings = Some(stack);
+    }
+    eprintln!();
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! `hallpass client rotate-secret`: a second secret, and an end for the first, so that nothing stands still meanwhile.
+
+use super::settings::{Registration, Stack};
+use super::{SecretArguments, id_fault, is_standard_output, lint, quoted, write_migration};
+use crate::commands::Outcome;
+use crate::commands::terminal::{self, instant};
+use crate::config::Config;
+use crate::keys;
+use crate::protocol::response::ClientAuthMethod;
+use crate::protocol::secret::ClientSecret;
+use crate::protocol::time::NumericDate;
+use crate::provider::Clock;
+use serde_json::json;
+use std::path::PathBuf;
+
+pub(super) const HELP: &str = "Both secrets are good until the old one ends, so the service can be changed in between.
+
+Examples:
+  hallpass client rotate-secret reports                          the old one ends in 7 days
+  hallpass client rotate-secret reports --ends-in 24h
+  hallpass client rotate-secret reports --ends-in 0              it leaked: the old one ends at once
+  hallpass client rotate-secret reports --ends-at 2026-12-01T00:00:00Z
+  hallpass client rotate-secret reports --secret-stdin < secret.txt
+
+Then: hallpass client lint && hallpass migrate, and the new secret into the service's settings.";
+
+#[derive(clap::Args)]
+pub(in crate::commands) struct Rotate {
+    /// The client's `client_id`
+    id: String,
+    /// How long the secrets from before stay good: 0, or a number with s, m, h or d
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = seconds)]
+    ends_in: i64,
+    /// Until when, such as 2026-12-01T00:00:00Z
+    #[arg(long, value_name = "INSTANT", conflicts_with = "ends_in", value_parser = parse_instant)]
+    ends_at: Option<NumericDate>,
+    /// What the new secret is called in `client show`
+    #[arg(long)]
+    label: Option<String>,
+    #[command(flatten)]
+    secret: SecretArguments,
+    /// The file to write, or - for standard output [default: a dated one in the migrations folder]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print one JSON object instead
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads `7d`, `24h`, `30m`, `90s` or `0`.
+fn seconds(text: &str) -> Result<i64, String> {
+    let fault = || "write it as 7d, 24h, 30m or 90s, or 0 for at once".to_owned();
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let number: i64 = number.parse().map_err(|_| fault())?;
+    let factor = match unit {
+        "" if number == 0 => 1,
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(fault()),
+    };
+    number.checked_mul(factor).filter(|seconds| *seconds <= 10 * 366 * 86_400).ok_or_else(fault)
+}
+
+fn parse_instant(text: &str) -> Result<NumericDate, String> {
+    keys::parse_instant(&text.replace(':', "")).ok_or_else(|| "write it as 2026-12-01T00:00:00Z".to_owned())
+}
+
+pub(super) fn run(config: &Config, rotate: &Rotate) -> Outcome {
+    let to_standard_output = is_standard_output(rotate.output.as_deref());
+    if rotate.json && to_standard_output {
+        terminal::wrong_usage(&["client", "rotate-secret"], "--json and --output -: standard output cannot hold both");
+    }
+    if let Some(why) = id_fault(&rotate.id) {
+        return Err(why.into());
+    }
+    let now = Clock::System.now();
+    let ends_at = rotate.ends_at.unwrap_or(now.plus(rotate.ends_in));
+    if ends_at < now {
+        return Err("--ends-at lies in the past.\n  Mend: --ends-in 0 ends the old secrets at once".into());
+    }
+    let secret = rotate.secret.secret()?;
+    let Some(hash) = secret.hash() else { return Ok(()) };
+    let id = quoted(&rotate.id);
+    let label = rotate.label.as_deref().map_or_else(|| "NULL".to_owned(), |label| quoted(&terminal::one_line(label)));
+    let sql = format!(
+        "-- A new secret for the client {}, made {}.\n--\n\
+         -- The secrets from before end {}; one that ends sooner keeps its end. Until then all are good, so that\n\
+         -- the service can be changed in between. Should the review take longer, move both numbers of that instant.\n\n\
+         UPDATE client_secrets SET client_secret_expires_at = {ends_at} -- {}\n\
+         WHERE client_id = {id} AND (client_secret_expires_at = 0 OR client_secret_expires_at > {ends_at});\n\n\
+         -- argon2id; the secret itself is nowhere in this file.\n\
+         INSERT INTO client_secrets (client_id, secret_hash, label, created_at)\nVALUES ({id}, {}, {label}, {now});\n",
+        rotate.id,
+        instant(now),
+        instant(ends_at),
+        instant(ends_at),
+        quoted(hash),
+    );
+    let words = format!("rotate_secret_{}", rotate.id);
+    let file = write_migration(config, rotate.output.as_deref(), &words, &sql)?;
+    eprintln!("The secrets from before end {}.", instant(ends_at));
+    // Only what can be known without a database: a client registered by hand is in no file.
+    if lint::registers(config, &rotate.id) == Some(false) {
+        eprintln!(
+            "hallpass: no file of {} registers {}; the migration fails where it is not registered",
+            config.migrations_or_default().display(),
+            rotate.id
+        );
+    }
+    if secret.shown().is_some() {
+        eprintln!("The new secret is shown this once; it is not in the file.");
+    }
+    let registration = Registration {
+        issuer: &config.issuer,
+        client_id: &rotate.id,
+        client_secret: secret.shown().map(ClientSecret::expose),
+        is_public: false,
+        scope: "",
+        redirect_uris: &[],
+        post_logout_redirect_uris: &[],
+        auth_method: ClientAuthMethod::ClientSecretBasic,
+    };
+    if rotate.json {
+        return terminal::print_json(&json!({
+            "client_id": rotate.id,
+            "client_secret": registration.client_secret,
+            "others_end_at": instant(ends_at),
+            "file": file.map(|file| file.display().to_string()),
+        }));
+    }
+    let settings = registration.settings(Stack::Env);
+    if to_standard_output {
+        eprint!("{settings}");
+    } else {
+        print!("{settings}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_a_unit() {
+        for (text, expected) in [("7d", 604_800), ("24h", 86_400), ("30m", 1800), ("90s", 90), ("0", 0), ("0d", 0)] {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        for bad in ["", "d", "7", "-1d", "1.5h", "1w", "99999999999999999d", "7 d"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

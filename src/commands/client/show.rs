@@ -1,0 +1,190 @@
+//! `hallpass client list` and `show`: what is registered, never a hash and never a secret.
+
+use super::settings::{Registration, Stack};
+use crate::commands::Outcome;
+use crate::commands::terminal::{self, instant, one_line};
+use crate::config::Config;
+use crate::logging;
+use crate::protocol::client::Client;
+use crate::protocol::time::NumericDate;
+use crate::provider::Clock;
+use crate::store::clients::{self, SecretDates};
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+
+#[derive(clap::Args)]
+pub(in crate::commands) struct List {
+    /// Print a JSON array instead
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(in crate::commands) struct Show {
+    /// The client's `client_id`
+    id: String,
+    /// Print a JSON object instead
+    #[arg(long)]
+    json: bool,
+    /// Print the settings of its service instead, with a place for the secret
+    #[arg(long, value_name = "STACK", conflicts_with = "json")]
+    settings: Option<Stack>,
+}
+
+pub(super) async fn list(config: Config, list: List) -> Outcome {
+    logging::start("warn");
+    let db = terminal::open_database(&config).await?;
+    let now = Clock::System.now();
+    let found = clients::list(&db, now).await.map_err(|error| error.to_string())?;
+    db.close().await;
+    if list.json {
+        let clients = found.iter().map(|client| {
+            json!({
+                "client_id": client.client_id,
+                "client_name": client.client_name,
+                "token_endpoint_auth_method": client.token_endpoint_auth_method,
+                "grant_types": client.grant_types,
+                "consent": client.consent,
+                "secrets": client.secrets,
+                "disabled_at": client.disabled_at.map(NumericDate).map(instant),
+            })
+        });
+        return terminal::print_json(&clients.collect());
+    }
+    let rows: Vec<Vec<String>> = found
+        .iter()
+        .map(|client| {
+            let state = match client.disabled_at.map(NumericDate) {
+                Some(at) if at <= now => format!("disabled {}", instant(at)),
+                Some(at) => format!("ends {}", instant(at)),
+                None => "active".to_owned(),
+            };
+            vec![
+                one_line(&client.client_id),
+                one_line(&client.client_name),
+                client.token_endpoint_auth_method.clone(),
+                client.secrets.to_string(),
+                client.consent.clone(),
+                state,
+            ]
+        })
+        .collect();
+    print!("{}", terminal::table(&["ID", "NAME", "AUTHENTICATION", "SECRETS", "CONSENT", "STATE"], &rows));
+    if rows.is_empty() {
+        eprintln!("There is no client yet. `hallpass client new ID` registers one.");
+    }
+    Ok(())
+}
+
+pub(super) async fn show(config: Config, show: Show) -> Outcome {
+    logging::start("warn");
+    let db = terminal::open_database(&config).await?;
+    let fault = |error: crate::store::StoreError| error.to_string();
+    let columns = clients::columns(&db, &show.id).await.map_err(fault)?;
+    let Some(columns) = columns else {
+        return Err(format!("there is no client {}.\n  Mend: `hallpass client list` names them", show.id));
+    };
+    let secrets = clients::secret_dates(&db, &show.id).await.map_err(fault)?;
+    // A row with a word that is not registered can be shown all the same: that is when one wants to see it.
+    let client = clients::find(&db, &show.id).await;
+    db.close().await;
+    let client = match client {
+        Ok(Some(client)) => client,
+        Ok(None) => return Err(format!("there is no client {} any more", show.id)),
+        Err(error) => {
+            eprintln!("hallpass: {error}");
+            Client::new(&show.id)
+        }
+    };
+    if let Some(stack) = show.settings {
+        let scope = client.scope.to_string();
+        let registration = Registration {
+            issuer: &config.issuer,
+            client_id: &client.client_id,
+            client_secret: None,
+            is_public: client.is_public(),
+            scope: &scope,
+            redirect_uris: &client.redirect_uris,
+            post_logout_redirect_uris: &client.post_logout_redirect_uris,
+            auth_method: client.token_endpoint_auth_method,
+        };
+        print!("{}", registration.settings(stack));
+        return Ok(());
+    }
+    if show.json {
+        return terminal::print_json(&document(columns, &client, &secrets));
+    }
+    print!("{}", text(&columns, &client, &secrets, Clock::System.now()));
+    Ok(())
+}
+
+/// Whether a column holds an instant, which people read as one.
+fn is_instant(column: &str) -> bool {
+    column.ends_with("_at") || column.ends_with("_after")
+}
+
+fn end_of(secret: &SecretDates) -> Option<NumericDate> {
+    (secret.client_secret_expires_at != 0).then_some(NumericDate(secret.client_secret_expires_at))
+}
+
+fn document(columns: Vec<(String, Value)>, client: &Client, secrets: &[SecretDates]) -> Value {
+    let mut document: Map<String, Value> = columns
+        .into_iter()
+        .map(|(name, value)| match value.as_i64() {
+            Some(at) if is_instant(&name) => (name, json!(instant(NumericDate(at)))),
+            _ => (name, value),
+        })
+        .collect();
+    document.insert("redirect_uris".into(), json!(client.redirect_uris));
+    document.insert("post_logout_redirect_uris".into(), json!(client.post_logout_redirect_uris));
+    document.insert("audiences".into(), json!(client.audiences));
+    let secrets = secrets.iter().map(|secret| {
+        json!({
+            "label": secret.label,
+            "created_at": secret.created_at.map(NumericDate).map(instant),
+            "client_secret_expires_at": end_of(secret).map(instant),
+        })
+    });
+    document.insert("secrets".into(), secrets.collect());
+    Value::Object(document)
+}
+
+fn text(columns: &[(String, Value)], client: &Client, secrets: &[SecretDates], now: NumericDate) -> String {
+    let mut lines: Vec<(String, String)> = columns
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| {
+            let value = match value {
+                Value::Number(number) if is_instant(name) => instant(NumericDate(number.as_i64().unwrap_or_default())),
+                Value::String(text) => one_line(text),
+                other => other.to_string(),
+            };
+            (name.clone(), value)
+        })
+        .collect();
+    let lists = [
+        ("redirect_uri", &client.redirect_uris),
+        ("post_logout_redirect_uri", &client.post_logout_redirect_uris),
+        ("audience", &client.audiences),
+    ];
+    for (name, values) in lists {
+        lines.extend(values.iter().map(|value| (name.to_owned(), one_line(value))));
+    }
+    for secret in secrets {
+        let made = secret
+            .created_at
+            .map_or_else(|| "made nobody knows when".to_owned(), |at| format!("made {}", instant(NumericDate(at))));
+        let end = match end_of(secret) {
+            None => "ends never".to_owned(),
+            Some(at) if at.is_past(now) => format!("ended {}", instant(at)),
+            Some(at) => format!("ends {}", instant(at)),
+        };
+        let label = secret.label.as_deref().map(|label| format!(" ({})", one_line(label))).unwrap_or_default();
+        lines.push(("secret".to_owned(), format!("{made}, {end}{label}")));
+    }
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    lines.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name:<width$}  {value}");
+        text
+    })
+}

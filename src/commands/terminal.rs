@@ -1,0 +1,172 @@
+//! What commands say to a person at a terminal and to a script: questions, confirmations, tables, wrong usage.
+//!
+//! Questions go to standard error, so that standard output stays what a pipe expects. Nothing here has colors, and
+//! `NO_COLOR` has nothing to take away.
+
+use crate::config::{Config, DatabaseUrl};
+use crate::protocol::time::NumericDate;
+use crate::store::db::Db;
+use crate::store::migrations::Migrations;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+/// Whether somebody is there to be asked.
+pub(super) fn is_there() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks for a line. An empty one takes the default; without a default it stays empty.
+pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, String> {
+    let fault = |error: std::io::Error| format!("the terminal: {error}");
+    let mut asked = std::io::stderr().lock();
+    match default {
+        Some(default) => write!(asked, "{question} [{default}]: "),
+        None => write!(asked, "{question}: "),
+    }
+    .and_then(|()| asked.flush())
+    .map_err(fault)?;
+    let mut line = String::new();
+    if std::io::stdin().lock().read_line(&mut line).map_err(fault)? == 0 {
+        let _ = writeln!(asked);
+        return Err("the answers ended; nothing was changed".into());
+    }
+    let answer = line.trim();
+    Ok(if answer.is_empty() { default.unwrap_or_default().to_owned() } else { answer.to_owned() })
+}
+
+/// Asks until the answer is one that `read` takes; what it refuses is said and asked again.
+pub(super) fn ask_until<T>(
+    question: &str,
+    default: Option<&str>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, String> {
+    loop {
+        match read(&ask(question, default)?) {
+            Ok(value) => return Ok(value),
+            Err(why) => eprintln!("  {why}"),
+        }
+    }
+}
+
+/// Reads yes or no.
+pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "y" | "yes" => Ok(true),
+        "n" | "no" => Ok(false),
+        _ => Err("answer yes or no".into()),
+    }
+}
+
+/// Asks before something is lost; `yes` is the flag `--yes`. A script must give it.
+pub(super) fn confirm(path: &[&str], what: &str, yes: bool) -> Result<(), String> {
+    if yes {
+        return Ok(());
+    }
+    if !is_there() {
+        wrong_usage(path, "--yes is missing: there is no terminal to ask at whether you mean it");
+    }
+    if ask_until(&format!("{what} (yes, no)"), Some("no"), yes_or_no)? {
+        Ok(())
+    } else {
+        Err("nothing was changed".into())
+    }
+}
+
+/// Ends with status 2 and how the command is used.
+pub(super) fn wrong_usage(path: &[&str], message: &str) -> ! {
+    let mut found = super::command();
+    found.build();
+    for name in path {
+        if let Some(inner) = found.find_subcommand(name) {
+            found = inner.clone();
+        }
+    }
+    found.error(clap::error::ErrorKind::MissingRequiredArgument, message).exit()
+}
+
+/// Rows under their headings, in columns as wide as they need; the last one is not padded, and an empty cell is `-`, so
+/// that `awk` finds each column where it belongs.
+pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<&str>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| if cell.is_empty() { "-" } else { cell.as_str() }).collect())
+        .collect();
+    let width = |at: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        cells.chain(headings.get(at).map(|heading| heading.chars().count())).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let mut text = String::new();
+    let mut line = |cells: &[&str]| {
+        let mut padded = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            let _ = std::fmt::Write::write_fmt(&mut padded, format_args!("{cell:<width$}  "));
+        }
+        text.push_str(padded.trim_end());
+        text.push('\n');
+    };
+    line(headings);
+    for row in &rows {
+        line(row);
+    }
+    text
+}
+
+/// One line of text as a terminal may show it: what would steer it, a line break too, becomes a blank.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// An instant as people and `--ends-at` write it: `2026-12-01T00:00:00Z`.
+pub(super) fn instant(at: NumericDate) -> String {
+    jiff::Timestamp::from_second(at.0).map_or_else(|_| at.to_string(), |timestamp| timestamp.to_string())
+}
+
+/// Prints one JSON document.
+pub(super) fn print_json(value: &serde_json::Value) -> Result<(), String> {
+    println!("{}", serde_json::to_string_pretty(value).map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+/// Opens the database that is there, for a command that only looks or changes a row: it makes none and applies nothing.
+pub(super) async fn open_database(config: &Config) -> Result<Db, String> {
+    if let DatabaseUrl::Sqlite(path) = &config.database_url
+        && !path.exists()
+    {
+        return Err(format!(
+            "{}: there is no database yet.\n  Mend: `hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves",
+            path.display()
+        ));
+    }
+    let db = Db::open(&config.database_url).await.map_err(|error| error.to_string())?;
+    // Only the tables of this version are asked for; the files of the admin may wait for their own time.
+    let built_in = Migrations::read(None).await.map_err(|error| error.to_string())?;
+    let plan = built_in.plan(&db).await.map_err(|error| error.to_string())?;
+    if plan.pending.is_empty() {
+        return Ok(db);
+    }
+    Err(format!(
+        "the database is older than this version: {} of its migrations are pending.\n  Mend: hallpass migrate",
+        plan.pending.len()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_as_wide_as_its_widest_cells() {
+        let rows = [vec!["a".to_owned(), "é".to_owned()], vec!["long".to_owned(), String::new()]];
+        assert_eq!(table(&["ID", "NAME"], &rows), "ID    NAME\na     é\nlong  -\n");
+    }
+
+    #[test]
+    fn what_would_steer_a_terminal_is_blank() {
+        assert_eq!(one_line("a\u{1b}[2Jb\r\nc"), "a [2Jb  c");
+    }
+
+    #[test]
+    fn an_instant_is_written_as_people_write_it() {
+        assert_eq!(instant(NumericDate(1_796_083_200)), "2026-12-01T00:00:00Z");
+    }
+}

@@ -1,0 +1,843 @@
+//! `hallpass client …` and the habits of all commands, as a person at a terminal and as a script uses them. Issue "What an
+//! operator holds in the hand", "Clients as migrations" and "Interfaces that fit habits".
+//!
+//! `commands.rs` has the rest of `client new`; `client_lint.rs` has the lint.
+
+use crate::support::program::{Outcome, command, run, run_at_terminal, run_with};
+use crate::support::provider::{CLIENT_SECRET, PASSWORD, hash_of};
+use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use tempfile::TempDir;
+
+const URI: &str = "https://reports.example.com/signin-oidc";
+
+fn folder() -> TempDir {
+    TempDir::with_prefix("hallpass-test-").unwrap()
+}
+
+#[track_caller]
+fn done(outcome: Outcome) -> Outcome {
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    outcome
+}
+
+#[track_caller]
+fn json_of(outcome: &Outcome) -> Value {
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
+}
+
+fn beside(provider: &TestProvider) -> impl Fn(&[&str]) -> Outcome {
+    |arguments| {
+        let variables = provider.variables();
+        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        run_with(provider.folder.path(), arguments, &variables, "")
+    }
+}
+
+fn migrations(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder.join("migrations")).into_iter().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn newest(folder: &Path) -> String {
+    let names = migrations(folder);
+    fs::read_to_string(folder.join("migrations").join(names.last().unwrap())).unwrap()
+}
+
+/// The secret among the lines that a script reads.
+fn secret_in(text: &str) -> String {
+    text.lines()
+        .find_map(|line| line.strip_prefix("OIDC_CLIENT_SECRET="))
+        .unwrap_or_else(|| panic!("{text}"))
+        .to_owned()
+}
+
+/// A text in which everything that differs from run to run is dots.
+fn without_chance(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (beginning, is_of_it) in [
+        ("hp_cs_", (|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) as fn(char) -> bool),
+        ("$argon2id$", |c| c.is_ascii_graphic() && c != '\''),
+        ("20", |c| c.is_ascii_digit() || matches!(c, '-' | ':' | 'T' | 'Z')),
+        ("17", |c| c.is_ascii_digit()),
+        ("18", |c| c.is_ascii_digit()),
+        ("19", |c| c.is_ascii_digit()),
+    ] {
+        let mut from = 0;
+        while let Some(at) = text[from..].find(beginning).map(|at| at + from) {
+            let end = text[at + beginning.len()..]
+                .find(|c| !is_of_it(c))
+                .map_or(text.len(), |end| at + beginning.len() + end);
+            if end - at >= 10 {
+                text.replace_range(at + beginning.len()..end, "…");
+            }
+            from = at + beginning.len();
+        }
+    }
+    text
+}
+
+#[test]
+fn at_a_terminal_client_new_asks_for_what_is_missing_with_the_defaults_shown() {
+    let folder = folder();
+    let typed = "Reports\n\nmaybe\nyes\nhttp://reports.example.com/\nhttps://reports.example.com/signin-oidc\n\nhttps://reports.example.com/\n\n\n\n";
+    let outcome = done(run_at_terminal(folder.path(), &["client", "new", "reports"], &[], typed));
+    insta::assert_snapshot!(without_chance(&outcome.stdout), @r##"
+Registering the client reports. Enter takes what stands in brackets; Ctrl-C leaves nothing behind.
+
+Name, as people read it [reports]: Where it runs: server, browser (no server behind it), native (on the person's own machine), machine (without people) [server]: One of your own services, so that nobody is asked for consent (yes, no) [no]:   answer yes or no
+One of your own services, so that nobody is asked for consent (yes, no) [no]: Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc:   it is plain http to another machine, where a code can be read on the way; use https
+Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc: Another redirect URI [none]: Post-logout redirect URI, where the browser may go after a sign-out [none]: Back-channel logout URI, where it is told that somebody signed out elsewhere [none]: Its library can do PKCE (S256), as nearly all can (yes, no) [yes]: Settings to print (env, aspnetcore, fastapi, spring, oauth2-proxy, all) [env]: 
+Wrote migrations/20…_add_client_reports.sql. Review it, commit it, and apply it with `hallpass migrate`; no restart is needed.
+The secret is shown this once; it is not in the file.
+OIDC_DISCOVERY_URL=http://localhost:8080/.well-known/openid-configuration
+OIDC_CLIENT_ID=reports
+OIDC_CLIENT_SECRET=hp_cs_…
+"##);
+    let sql = newest(folder.path());
+    for part in [
+        "'Reports'",
+        "'skip'",
+        "'required'",
+        "'https://reports.example.com/signin-oidc'",
+        "'https://reports.example.com/'",
+        "'client_secret_basic'",
+    ] {
+        assert!(sql.contains(part), "{part}: {sql}");
+    }
+    assert!(!sql.contains(&secret_in(&outcome.stdout)));
+}
+
+#[test]
+fn at_a_terminal_the_kind_of_a_client_decides_what_is_asked() {
+    let folder = folder();
+    let native =
+        done(run_at_terminal(folder.path(), &["client", "new", "app"], &[], "\nnative\n\ncom.example.app:/cb\n\n\n\n"));
+    assert!(!native.stdout.contains("PKCE") && !native.stdout.contains("OIDC_CLIENT_SECRET"), "{native:?}");
+    let sql = newest(folder.path());
+    assert!(sql.contains("'native'") && sql.contains("'none'") && !sql.contains("client_secrets"), "{sql}");
+
+    let machine = done(run_at_terminal(
+        folder.path(),
+        &["client", "new", "nightly"],
+        &[],
+        "\nmachine\nhttps://api.example.com\nenv\n",
+    ));
+    assert!(!machine.stdout.contains("consent") && !machine.stdout.contains("Redirect"), "{machine:?}");
+    let sql = newest(folder.path());
+    assert!(sql.contains("'client_credentials'") && sql.contains("'https://api.example.com'"), "{sql}");
+
+    // What flags have said is not asked.
+    let flags = ["client", "new", "reports", "--name", "Reports", "--consent", "skip", "--redirect-uri", URI];
+    let told = done(run_at_terminal(folder.path(), &flags, &[], ""));
+    assert!(!told.stdout.contains("[default") && !told.stdout.contains("Enter takes"), "{told:?}");
+    let silent = ["client", "new", "silent", "--redirect-uri", URI, "--no-questions"];
+    assert!(!done(run_at_terminal(folder.path(), &silent, &[], "")).stdout.contains("Enter takes"));
+}
+
+#[test]
+fn answers_that_end_too_early_write_nothing() {
+    let folder = folder();
+    let outcome = run_at_terminal(folder.path(), &["client", "new", "reports"], &[], "Reports\n");
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    assert!(outcome.stdout.contains("nothing was changed"), "{outcome:?}");
+    assert!(migrations(folder.path()).is_empty());
+}
+
+#[test]
+fn a_script_is_never_asked_and_what_is_missing_is_wrong_usage() {
+    let folder = folder();
+    for (arguments, part) in [
+        (&["client", "new", "reports"][..], "--redirect-uri"),
+        (&["client", "new", "reports", "--json", "--output", "-", "--redirect-uri", URI], "--output -"),
+        (&["client", "disable", "reports"], "--yes"),
+        (&["client", "disable", "reports", "--yes", "--migration"], "--migration"),
+        (&["client", "rotate-secret"], "<ID>"),
+        (&["client", "rotate-secret", "reports", "--ends-in", "tomorrow"], "7d"),
+        (&["client", "rotate-secret", "reports", "--ends-in", "1d", "--ends-at", "2031-01-01T00:00:00Z"], "--ends-at"),
+        (&["client", "new", "reports", "--redirect-uri", URI, "--settings", "cobol"], "aspnetcore"),
+        (&["user", "disable", "alice"], "--yes"),
+        (&["completions"], "<SHELL>"),
+    ] {
+        let outcome = run(folder.path(), arguments);
+        assert_eq!(outcome.status, 2, "{arguments:?}: {outcome:?}");
+        assert!(outcome.stdout.is_empty() && outcome.stderr.contains(part), "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.contains("Usage: ") || outcome.stderr.contains("--help"), "{arguments:?}: {outcome:?}");
+    }
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "wrong usage makes nothing");
+}
+
+/// The file is what a colleague reviews.
+#[test]
+fn the_migration_says_what_each_choice_means() {
+    let folder = folder();
+    let new = [
+        "client",
+        "new",
+        "reports",
+        "--name",
+        "Reports",
+        "--consent",
+        "skip",
+        "--redirect-uri",
+        URI,
+        "--post-logout-redirect-uri",
+        "https://reports.example.com/",
+        "--grant",
+        "authorization_code",
+        "--grant",
+        "refresh_token",
+    ];
+    done(run(folder.path(), &new));
+    insta::assert_snapshot!(without_chance(&newest(folder.path())), @r##"
+-- Registers the client reports (Reports).
+
+INSERT INTO clients (
+    client_id,
+    client_name,
+    application_type,
+    token_endpoint_auth_method,
+    grant_types,
+    scope,
+    access_token_format,
+    pkce,
+    consent,
+    client_id_issued_at
+) VALUES (
+    'reports',                             -- client_id: what it calls itself; never changes
+    'Reports',                             -- client_name: what people read on the pages
+    'web',                                 -- application_type: it runs on a server or in a browser
+    'client_secret_basic',                 -- token_endpoint_auth_method: it proves itself by its secret, in the header
+    'authorization_code refresh_token',    -- grant_types: people sign in; it stays signed in, where it asks for offline_access
+    'openid profile email offline_access', -- scope: the most that it can be given
+    'opaque',                              -- access_token_format: a random text; an API asks /introspect what it is worth
+    'required',                            -- pkce: every sign-in must prove with S256 that it was not intercepted
+    'skip',                                -- consent: one of our own services, nobody is asked
+    17…                             -- client_id_issued_at: 20…
+);
+
+-- argon2id; the secret itself is nowhere in this file. Made 20…, ends never:
+-- `hallpass client rotate-secret reports` writes the file that replaces it.
+INSERT INTO client_secrets (client_id, secret_hash, created_at)
+VALUES ('reports', '$argon2id$…', 17…);
+
+-- Where answers are sent; compared letter by letter.
+INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('reports', 'https://reports.example.com/signin-oidc');
+
+-- Where the browser may go after a sign-out; compared letter by letter.
+INSERT INTO client_post_logout_redirect_uris (client_id, post_logout_redirect_uri) VALUES ('reports', 'https://reports.example.com/');
+"##);
+}
+
+#[test]
+fn the_settings_fit_each_framework_and_hold_the_secret_where_it_belongs() {
+    let folder = folder();
+    let settings = |id: &str, stack: &str, more: &[&str]| {
+        let arguments = [
+            "client",
+            "new",
+            id,
+            "--redirect-uri",
+            URI,
+            "--issuer",
+            "https://id.example.com/auth",
+            "--settings",
+            stack,
+        ];
+        let arguments: Vec<&str> = arguments.iter().chain(more).copied().collect();
+        done(run(folder.path(), &arguments)).stdout
+    };
+    let discovery = "https://id.example.com/auth/.well-known/openid-configuration";
+
+    let env = settings("a", "env", &[]);
+    assert_eq!(env.lines().count(), 3);
+    assert!(
+        env.contains(&format!("OIDC_DISCOVERY_URL={discovery}\nOIDC_CLIENT_ID=a\nOIDC_CLIENT_SECRET=hp_cs_")),
+        "{env}"
+    );
+
+    let aspnetcore =
+        settings("b", "aspnetcore", &["--post-logout-redirect-uri", "https://reports.example.com/signed-out"]);
+    let document = aspnetcore.split("// Program.cs").next().unwrap().trim_start_matches("// appsettings.json");
+    let document: Value = serde_json::from_str(document).unwrap();
+    assert_eq!(document["Oidc"]["Authority"], "https://id.example.com/auth");
+    assert_eq!(document["Oidc"]["ClientId"], "b");
+    assert!(document["Oidc"]["ClientSecret"].as_str().unwrap().starts_with("hp_cs_"));
+    for part in [
+        "CallbackPath = \"/signin-oidc\"",
+        "SignedOutCallbackPath = \"/signed-out\"",
+        "OpenIdConnectResponseType.Code",
+        "UsePkce = true",
+        "Scope.Add(\"email\")",
+    ] {
+        assert!(aspnetcore.contains(part), "{part}: {aspnetcore}");
+    }
+    assert!(!aspnetcore.contains("RequireHttpsMetadata"), "only for http: {aspnetcore}");
+
+    let fastapi = settings("c", "fastapi", &[]);
+    assert!(
+        fastapi.contains("\nOIDC_CLIENT_SECRET=hp_cs_")
+            && fastapi.contains("server_metadata_url")
+            && fastapi.contains("\"S256\""),
+        "{fastapi}"
+    );
+
+    let spring = settings("d", "spring", &[]);
+    for part in [
+        "client-id: \"d\"",
+        "client-secret: \"hp_cs_",
+        "issuer-uri: \"https://id.example.com/auth\"",
+        "scope: openid,profile,email",
+        URI,
+    ] {
+        assert!(spring.contains(part), "{part}: {spring}");
+    }
+
+    let proxy: toml::Table = settings("e", "oauth2-proxy", &[]).parse().unwrap();
+    assert_eq!(proxy["oidc_issuer_url"].as_str(), Some("https://id.example.com/auth"));
+    assert_eq!(proxy["client_id"].as_str(), Some("e"));
+    assert_eq!(proxy["redirect_url"].as_str(), Some(URI));
+    assert_eq!(proxy["code_challenge_method"].as_str(), Some("S256"));
+    assert!(proxy["client_secret"].as_str().unwrap().starts_with("hp_cs_"));
+
+    let all = settings("f", "all", &[]);
+    for part in ["OIDC_CLIENT_ID=f", "AddOpenIdConnect", "oauth.register", "spring:", "oauth2-proxy.cfg"] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    // A public client has none to show, and is told to send none.
+    for stack in ["env", "aspnetcore", "fastapi", "spring", "oauth2-proxy"] {
+        let public = settings(&format!("public-{stack}"), stack, &["--public"]);
+        assert!(
+            !public.to_lowercase().contains("secret:")
+                && !public.contains("hp_cs_")
+                && !public.contains("ClientSecret"),
+            "{public}"
+        );
+    }
+    for name in migrations(folder.path()) {
+        let sql = fs::read_to_string(folder.path().join("migrations").join(&name)).unwrap();
+        assert!(!sql.contains("hp_cs_"), "{name}: {sql}");
+    }
+}
+
+/// The Python among them is Python, and Authlib takes it for a client.
+#[test]
+fn the_settings_for_fastapi_are_python_that_runs_with_authlib() {
+    let folder = folder();
+    let text =
+        done(run(folder.path(), &["client", "new", "reports", "--redirect-uri", URI, "--settings", "fastapi"])).stdout;
+    let (env, main) = text.split_once("# main.py").unwrap();
+    let main = format!("#{main}\nassert oauth.hallpass.client_id == 'reports', oauth.hallpass.client_id\n");
+    let mut python = std::process::Command::new(crate::support::python::python());
+    for line in env.lines().filter(|line| line.contains('=')) {
+        let (name, value) = line.split_once('=').unwrap();
+        python.env(name, value);
+    }
+    let output = python.arg("-c").arg(&main).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn client_new_prints_json_for_scripts() {
+    let provider = TestProvider::start().await;
+    let hallpass = beside(&provider);
+    let made = json_of(&hallpass(&["client", "new", "reports", "--redirect-uri", URI, "--json"]));
+    assert_eq!(made["client_id"], "reports");
+    assert_eq!(made["discovery_url"], provider.url("/.well-known/openid-configuration"));
+    assert!(fs::metadata(provider.folder.path().join(made["file"].as_str().unwrap())).unwrap().is_file());
+    done(hallpass(&["migrate"]));
+    let client = TestClient {
+        client_id: "reports".into(),
+        secret: Some(made["client_secret"].as_str().unwrap().to_owned()),
+        redirect_uri: URI.into(),
+    };
+    assert_eq!(provider.redeem(&client, "hp_ac_x").await.text("error"), "invalid_grant");
+    let hash = hash_of(CLIENT_SECRET);
+    let by_hash =
+        json_of(&hallpass(&["client", "new", "other", "--redirect-uri", URI, "--json", "--secret-hash", &hash]));
+    assert_eq!(by_hash["client_secret"], Value::Null);
+}
+
+/// OIDC Core 11: without `offline_access` there is no refresh token to be had.
+#[test]
+fn the_grant_refresh_token_brings_the_scope_that_it_needs() {
+    let folder = folder();
+    let with = |id: &str, more: &[&str]| {
+        let new = ["client", "new", id, "--redirect-uri", URI, "--grant", "authorization_code"];
+        done(run(folder.path(), &new.iter().chain(more).copied().collect::<Vec<_>>()));
+        newest(folder.path())
+    };
+    assert!(!with("a", &[]).contains("offline_access"));
+    assert!(with("b", &["--grant", "refresh_token"]).contains("'openid profile email offline_access'"));
+    assert!(!with("c", &["--grant", "refresh_token", "--scope", "openid"]).contains("'openid profile"));
+}
+
+/// What is changed by a file comes after what registers it, whatever dates somebody chose.
+#[test]
+fn a_new_file_comes_after_every_file_of_the_folder() {
+    let folder = folder();
+    done(run(folder.path(), &["client", "new", "reports", "--redirect-uri", URI]));
+    let first = migrations(folder.path()).remove(0);
+    let later = "20991231235959_add_client_reports.sql";
+    fs::rename(folder.path().join("migrations").join(first), folder.path().join("migrations").join(later)).unwrap();
+    done(run(folder.path(), &["client", "rotate-secret", "reports"]));
+    assert_eq!(migrations(folder.path()), [later, "21000101000000_rotate_secret_reports.sql"]);
+    let lint = run(folder.path(), &["client", "lint"]);
+    assert_eq!(lint.status, 0, "{lint:?}");
+}
+
+#[tokio::test]
+async fn a_secret_is_rotated_without_an_outage() {
+    let provider = TestProvider::start().await;
+    let hallpass = beside(&provider);
+    let first = provider.client("reports").await;
+    let with = |secret: &str| TestClient { secret: Some(secret.to_owned()), ..first.clone() };
+    let word = async |client: &TestClient| provider.redeem(client, "hp_ac_x").await.text("error");
+    assert_eq!(word(&first).await, "invalid_grant");
+
+    let rotated = done(hallpass(&["client", "rotate-secret", "reports", "--ends-in", "2h", "--label", "second"]));
+    let second = with(&secret_in(&rotated.stdout));
+    assert_eq!((rotated.stdout.matches("hp_cs_").count(), rotated.stderr.matches("hp_cs_").count()), (1, 0));
+    let name = migrations(provider.folder.path()).remove(0);
+    assert!(name.ends_with("_rotate_secret_reports.sql") && name.starts_with("20"), "{name}");
+    let sql = newest(provider.folder.path());
+    assert!(!sql.contains("hp_cs_"), "{sql}");
+    insta::assert_snapshot!(without_chance(&sql), @r##"
+-- A new secret for the client reports, made 20….
+--
+-- The secrets from before end 20…; one that ends sooner keeps its end. Until then all are good, so that
+-- the service can be changed in between. Should the review take longer, move both numbers of that instant.
+
+UPDATE client_secrets SET client_secret_expires_at = 17… -- 20…
+WHERE client_id = 'reports' AND (client_secret_expires_at = 0 OR client_secret_expires_at > 17…);
+
+-- argon2id; the secret itself is nowhere in this file.
+INSERT INTO client_secrets (client_id, secret_hash, label, created_at)
+VALUES ('reports', '$argon2id$…', 'second', 17…);
+"##);
+    // It was registered by hand, so that no file knows it; that is said and hinders nothing.
+    assert!(rotated.stderr.contains("no file of"), "{rotated:?}");
+    assert_eq!(word(&second).await, "invalid_client", "it is not applied yet");
+
+    done(hallpass(&["migrate"]));
+    provider.travel(10);
+    for client in [&first, &second] {
+        assert_eq!(word(client).await, "invalid_grant", "both are good");
+    }
+    let shown = json_of(&hallpass(&["client", "show", "reports", "--json"]));
+    assert_eq!(shown["secrets"][1]["label"], "second");
+    assert_eq!(shown["secrets"][1]["client_secret_expires_at"], Value::Null);
+    assert!(shown["secrets"][0]["client_secret_expires_at"].is_string(), "{shown}");
+    provider.travel(2 * 3600);
+    assert_eq!(word(&first).await, "invalid_client", "it has ended");
+    assert_eq!(word(&second).await, "invalid_grant");
+
+    // A leaked one ends at once, and what ended before keeps its end.
+    let third = with(&secret_in(&done(hallpass(&["client", "rotate-secret", "reports", "--ends-in", "0"])).stdout));
+    done(hallpass(&["migrate"]));
+    provider.travel(10);
+    assert_eq!(word(&second).await, "invalid_client");
+    assert_eq!(word(&third).await, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_kept_elsewhere_is_rotated_by_its_hash_or_from_standard_input() {
+    let provider = TestProvider::start().await;
+    let first = provider.client("reports").await;
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let secret = "kept in a vault, with 32 characters";
+    let by_input = ["client", "rotate-secret", "reports", "--secret-stdin", "--output", "-"];
+    let outcome = done(run_with(provider.folder.path(), &by_input, &variables, &format!("{secret}\n")));
+    assert!(!outcome.stdout.contains(secret) && !outcome.stderr.contains(secret), "{outcome:?}");
+    assert!(migrations(provider.folder.path()).is_empty());
+    provider.sql(&outcome.stdout).await;
+    let hash = hash_of("another-secret");
+    let by_hash = [
+        "client",
+        "rotate-secret",
+        "reports",
+        "--secret-hash",
+        &hash,
+        "--ends-at",
+        "2099-01-01T00:00:00Z",
+        "--output",
+        "mine.sql",
+    ];
+    done(run_with(provider.folder.path(), &by_hash, &variables, ""));
+    provider.sql(&fs::read_to_string(provider.folder.path().join("mine.sql")).unwrap()).await;
+    provider.travel(10);
+    for secret in [CLIENT_SECRET, secret, "another-secret"] {
+        let client = TestClient { secret: Some(secret.to_owned()), ..first.clone() };
+        assert_eq!(provider.redeem(&client, "hp_ac_x").await.text("error"), "invalid_grant", "{secret}");
+    }
+    for (more, part) in [
+        (&["--secret-hash", "plain"][..], "Mend: "),
+        (&["--secret-hash", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g"], "cost"),
+        (&["--ends-at", "2020-01-01T00:00:00Z"], "past"),
+        (&["--output", "mine.sql"], "mine.sql"),
+    ] {
+        let arguments: Vec<&str> = ["client", "rotate-secret", "reports"].iter().chain(more).copied().collect();
+        let refused = run_with(provider.folder.path(), &arguments, &variables, "");
+        assert_eq!(refused.status, 1, "{refused:?}");
+        assert!(refused.stderr.contains(part) && !refused.stderr.contains("hp_cs_"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_client_is_refused_within_ten_seconds_by_a_provider_that_runs() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let hallpass = beside(&provider);
+    let client = provider.client("reports").await;
+    let browser = UserAgent::new();
+    let tokens = provider.tokens(&browser, &client).await;
+
+    let disabled = done(hallpass(&["client", "disable", "reports", "--yes"]));
+    assert!(disabled.stdout.is_empty() && disabled.stderr.contains("ten seconds"), "{disabled:?}");
+    provider.travel(10);
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    assert_eq!(page.status, 400, "{page}");
+    assert_eq!(provider.redeem(&client, "hp_ac_x").await.text("error"), "invalid_client");
+    assert_eq!(provider.userinfo(&tokens.text("access_token")).await.status, 401);
+    assert!(hallpass(&["client", "list"]).stdout.contains("disabled 20"));
+    let again = done(hallpass(&["client", "disable", "reports", "--yes"]));
+    assert!(again.stderr.contains("nothing was changed"), "{again:?}");
+
+    // As it says, that statement brings it back.
+    let statement = disabled.stderr.split("bring it back: ").nth(1).unwrap();
+    provider.sql(statement).await;
+    provider.travel(10);
+    let _ = provider.tokens(&browser, &client).await;
+
+    let unknown = hallpass(&["client", "disable", "reprots", "--yes"]);
+    assert_eq!(unknown.status, 1, "{unknown:?}");
+    assert!(unknown.stderr.contains("reprots") && unknown.stderr.contains("client list"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn at_a_terminal_disabling_asks_first_and_as_a_migration_it_waits_for_review() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    let hallpass = beside(&provider);
+    let is_active = async || {
+        provider.travel(10);
+        provider.provider.directory.client("reports", provider.provider.now()).await.unwrap().is_some()
+    };
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let ask =
+        |typed: &str| run_at_terminal(provider.folder.path(), &["client", "disable", "reports"], &variables, typed);
+    for answer in ["no\n", "\n", "perhaps\nn\n", ""] {
+        let outcome = ask(answer);
+        assert_eq!(outcome.status, 1, "{outcome:?}");
+        assert!(
+            outcome.stdout.contains("Disable reports (The reports service)?")
+                && outcome.stdout.contains("nothing was changed"),
+            "{outcome:?}"
+        );
+        assert!(is_active().await, "{answer:?}");
+    }
+    done(hallpass(&["client", "disable", "reports", "--migration"]));
+    assert!(is_active().await, "it is not applied yet");
+    assert!(migrations(provider.folder.path())[0].ends_with("_disable_client_reports.sql"));
+    done(hallpass(&["migrate"]));
+    assert!(!is_active().await);
+    provider.sql("UPDATE clients SET disabled_at = NULL").await;
+    assert!(is_active().await);
+    done(ask("yes\n"));
+    assert!(!is_active().await);
+}
+
+#[tokio::test]
+async fn list_and_show_tell_everything_but_secrets_and_hashes() {
+    let provider = TestProvider::start().await;
+    let hallpass = beside(&provider);
+    assert_eq!(json_of(&hallpass(&["client", "list", "--json"])), json!([]));
+    let empty = done(hallpass(&["client", "list"]));
+    assert!(empty.stderr.contains("client new"), "{empty:?}");
+    provider
+        .add(
+            NewClient::new("reports")
+                .with("client_name", "Reports\u{1b}[31m")
+                .with("consent", "skip")
+                .with("client_id_issued_at", "1700000000")
+                .leaving_to("https://reports.example/"),
+        )
+        .await;
+    provider.add(NewClient::new("app").public()).await;
+    provider
+        .sql("UPDATE client_secrets SET created_at = 1700000000, client_secret_expires_at = 1700086400, label = 'old'")
+        .await;
+    let hash = hash_of("a second secret");
+    provider
+        .sql(&format!(
+            "INSERT INTO client_secrets (client_id, secret_hash, created_at) VALUES ('reports', '{hash}', 1700086400)"
+        ))
+        .await;
+
+    let list = done(hallpass(&["client", "list"]));
+    insta::assert_snapshot!(list.stdout, @r##"
+ID       NAME             AUTHENTICATION       SECRETS  CONSENT  STATE
+app      The app service  none                 0        ask      active
+reports  Reports [31m     client_secret_basic  1        skip     active
+"##);
+    let listed = json_of(&hallpass(&["client", "list", "--json"]));
+    assert_eq!(listed[0]["client_id"], "app");
+    assert_eq!((&listed[1]["secrets"], &listed[1]["disabled_at"]), (&json!(1), &Value::Null));
+
+    let show = done(hallpass(&["client", "show", "reports"]));
+    insta::assert_snapshot!(show.stdout, @r##"
+client_id                     reports
+client_name                   Reports [31m
+application_type              web
+token_endpoint_auth_method    client_secret_basic
+grant_types                   authorization_code
+response_types                code
+scope                         openid profile email
+id_token_signed_response_alg  RS256
+pkce                          required
+consent                       skip
+access_token_format           opaque
+claims_in_id_token            no
+subject_type                  public
+client_id_issued_at           2023-11-14T22:13:20Z
+refresh_token_rotation        always
+redirect_uri                  https://reports.example/callback
+post_logout_redirect_uri      https://reports.example/
+secret                        made 2023-11-14T22:13:20Z, ended 2023-11-15T22:13:20Z (old)
+secret                        made 2023-11-15T22:13:20Z, ends never
+"##);
+    let shown = json_of(&hallpass(&["client", "show", "reports", "--json"]));
+    assert_eq!(shown["redirect_uris"], json!(["https://reports.example/callback"]));
+    assert_eq!(shown["client_id_issued_at"], "2023-11-14T22:13:20Z");
+    assert_eq!(
+        shown["secrets"][0],
+        json!({"label": "old", "created_at": "2023-11-14T22:13:20Z", "client_secret_expires_at": "2023-11-15T22:13:20Z"})
+    );
+    for outcome in [&list, &show] {
+        assert!(!outcome.stdout.contains("argon2") && !outcome.stdout.contains('\u{1b}'), "{outcome:?}");
+    }
+    assert!(!shown.to_string().contains("argon2"), "{shown}");
+
+    let settings = done(hallpass(&["client", "show", "reports", "--settings", "spring"]));
+    assert!(
+        settings.stdout.contains("client-id: \"reports\"") && settings.stdout.contains("PUT THE SECRET HERE"),
+        "{settings:?}"
+    );
+    let unknown = hallpass(&["client", "show", "reprots"]);
+    assert_eq!((unknown.status, unknown.stdout.as_str()), (1, ""), "{unknown:?}");
+    assert!(unknown.stderr.contains("client list"), "{unknown:?}");
+}
+
+#[test]
+fn commands_that_look_make_no_database_and_apply_nothing() {
+    let folder = folder();
+    for arguments in [
+        &["client", "list"][..],
+        &["client", "show", "a"],
+        &["client", "disable", "a", "--yes"],
+        &["user", "list"],
+        &["user", "disable", "a", "--yes"],
+    ] {
+        let outcome = run(folder.path(), arguments);
+        assert_eq!(outcome.status, 1, "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.contains("no database yet") && outcome.stderr.contains("Mend: "), "{outcome:?}");
+    }
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+    fs::write(folder.path().join("hallpass.db"), "").unwrap();
+    let outcome = run(folder.path(), &["client", "list"]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    assert!(outcome.stderr.contains("pending") && outcome.stderr.contains("hallpass migrate"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn migrate_says_in_json_what_is_pending_edited_or_missing_and_how_to_mend_it() {
+    let provider = TestProvider::start().await;
+    let hallpass = beside(&provider);
+    let file = |name: &str| provider.folder.path().join("migrations").join(name);
+    fs::write(file("20261201090000_one.sql"), "INSERT INTO clients (client_id) VALUES ('one');").unwrap();
+    fs::write(file("20261202090000_two.sql"), "INSERT INTO clients (client_id) VALUES ('two');").unwrap();
+    done(hallpass(&["migrate"]));
+    let clean = json_of(&hallpass(&["migrate", "--check", "--json"]));
+    assert_eq!((&clean["pending"], &clean["edited"], &clean["missing"]), (&json!([]), &json!([]), &json!([])));
+
+    fs::write(file("20261203090000_three.sql"), "INSERT INTO clients (client_id) VALUES ('three');").unwrap();
+    fs::remove_file(file("20261202090000_two.sql")).unwrap();
+    let check = hallpass(&["migrate", "--check", "--json"]);
+    assert_eq!(check.status, 1, "{check:?}");
+    let found: Value = serde_json::from_str(&check.stdout).unwrap();
+    assert_eq!(found["pending"], json!([{"version": 20_261_203_090_000_i64, "description": "three"}]));
+    assert_eq!(found["missing"], json!([{"version": 20_261_202_090_000_i64}]));
+    for part in ["1 pending", "1 missing", "Mend: ", "`hallpass migrate`", "migrations"] {
+        assert!(check.stderr.contains(part), "{part}: {check:?}");
+    }
+
+    fs::write(file("20261201090000_one.sql"), "INSERT INTO clients (client_id) VALUES ('one'); -- edited").unwrap();
+    let edited = hallpass(&["migrate", "--check"]);
+    assert_eq!(edited.status, 1, "{edited:?}");
+    assert_eq!(edited.stdout, "edited   20261201090000 one\nmissing  20261202090000\npending  20261203090000 three\n");
+    assert!(
+        edited.stderr.contains("20261201090000_one.sql") && edited.stderr.contains("into a new file"),
+        "{edited:?}"
+    );
+    assert_eq!(hallpass(&["migrate"]).status, 1, "nor is anything applied");
+    assert_eq!(provider.rows("SELECT client_id FROM clients WHERE client_id = 'three'").await.len(), 0);
+}
+
+/// Every command there is, as its words.
+fn every_command(folder: &Path) -> Vec<Vec<String>> {
+    let below = |words: &[String]| -> Vec<String> {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = run(folder, &arguments).stdout;
+        let lines =
+            help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.is_empty());
+        let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        names
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| *name != "help")
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut found = Vec::new();
+    for command in below(&[]) {
+        let inner = below(std::slice::from_ref(&command));
+        if inner.is_empty() {
+            found.push(vec![command]);
+        } else {
+            found.extend(inner.into_iter().map(|inner| vec![command.clone(), inner]));
+        }
+    }
+    found
+}
+
+#[test]
+fn help_of_the_commands_for_clients_and_people_teaches_by_examples() {
+    let folder = folder();
+    let commands = every_command(folder.path());
+    assert!(commands.len() > 15, "{commands:?}");
+    for words in commands.iter().filter(|words| {
+        matches!(words[0].as_str(), "client" | "user" | "migrate" | "serve" | "completions" | "man" | "hash-secret")
+    }) {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = done(run(folder.path(), &arguments)).stdout;
+        assert!(help.contains("Example"), "{words:?}: {help}");
+        assert!(help.contains(&format!("hallpass {}", words.join(" "))), "{words:?}: {help}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_come_from_the_same_source() {
+    let folder = folder();
+    let commands = every_command(folder.path());
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = done(run(folder.path(), &["completions", shell])).stdout;
+        for words in &commands {
+            assert!(text.contains(words.last().unwrap()), "{shell} does not know {words:?}");
+        }
+        assert!(text.contains("redirect-uri"), "{shell}");
+    }
+    // A shell takes it: what is completed after `client ` are its commands.
+    let script = "source <(\"$0\" completions bash); COMP_WORDS=(hallpass client ''); COMP_CWORD=2; _hallpass hallpass '' client; echo \"${COMPREPLY[@]}\"";
+    let output =
+        std::process::Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_hallpass")]).output().unwrap();
+    let reply = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        reply.contains("rotate-secret") && reply.contains("lint"),
+        "{reply} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
+    let page = done(run(folder.path(), &["man"])).stdout;
+    assert!(page.contains(".TH hallpass 1") && page.contains("hallpass\\-client(1)"), "{page}");
+    done(run(folder.path(), &["man", "--output", "pages"]));
+    for words in &commands {
+        let name = format!("hallpass-{}.1", words.join("-"));
+        let text = fs::read_to_string(folder.path().join("pages").join(&name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(text.contains(".SH NAME"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_enough_is_no_fault() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    for arguments in [
+        &["client", "list"][..],
+        &["client", "show", "reports", "--json"],
+        &["user", "list", "--json"],
+        &["migrate", "--check", "--json"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command(provider.folder.path())
+            .args(arguments)
+            .envs(provider.variables())
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("panicked") && stderr.is_empty(), "{arguments:?}: {stderr}");
+        // As a shell says it of a process that SIGPIPE ended.
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}");
+    }
+}
+
+#[test]
+fn colors_are_for_terminals_and_no_color_takes_them_away() {
+    let folder = folder();
+    assert!(
+        run_at_terminal(folder.path(), &["--help"], &[], "").stdout.contains('\u{1b}'),
+        "at a terminal there are colors"
+    );
+    for arguments in [&["--help"][..], &["client", "new"], &["client", "list"]] {
+        let plain = run_at_terminal(folder.path(), arguments, &[("NO_COLOR", "1")], "");
+        assert!(!plain.stdout.contains('\u{1b}'), "{plain:?}");
+        let piped = run(folder.path(), arguments);
+        assert!(!piped.stdout.contains('\u{1b}') && !piped.stderr.contains('\u{1b}'), "{piped:?}");
+    }
+}
+
+/// Whoever lists the processes of a machine sees their arguments.
+#[test]
+fn no_command_takes_a_secret_as_an_argument() {
+    let folder = folder();
+    for words in every_command(folder.path()) {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["-h"]).collect();
+        let help = done(run(folder.path(), &arguments)).stdout;
+        for line in help.lines().filter(|line| line.trim_start().starts_with("--")) {
+            let flag = line.trim_start().split(['=', ' ']).next().unwrap();
+            // A file of secrets may be named, and a hash is none.
+            let names_secret = ["secret", "password", "token"].iter().any(|word| flag.ends_with(word));
+            let is_taken = line.trim_start()[flag.len()..].trim_start().starts_with('<');
+            assert!(!names_secret || !is_taken, "hallpass {}: {line}", words.join(" "));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_signs_in_to_a_service_whose_client_was_made_by_answers() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let typed = format!("Reports\nserver\nyes\n{URI}\nnone\nnone\nnone\nyes\nenv\n");
+    let outcome = done(run_at_terminal(provider.folder.path(), &["client", "new", "reports"], &variables, &typed));
+    done(beside(&provider)(&["migrate"]));
+    let client =
+        TestClient { client_id: "reports".into(), secret: Some(secret_in(&outcome.stdout)), redirect_uri: URI.into() };
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    assert!(page.query_parameter("code").is_some(), "one's own service asks nobody for consent: {page}");
+}

@@ -1,0 +1,553 @@
+//! `hallpass client lint` as CI runs it: without a database, a line for each finding, and a status. Issue "What an operator
+//! holds in the hand", "Clients as migrations".
+
+use crate::support::program::{Outcome, run, run_with};
+use crate::support::provider::{CLIENT_SECRET, hash_of};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A good hash, so that nothing is found about it.
+const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+const FILE: &str = "20261201090000_add_client_reports.sql";
+
+/// A client about which nothing is found; `extra` columns with their values beside it.
+fn client(id: &str, columns: &str, values: &str) -> String {
+    format!(
+        "INSERT INTO clients (client_id, backchannel_logout_uri{columns}) VALUES ('{id}', 'https://{id}.example/logout'{values});
+INSERT INTO client_secrets (client_id, secret_hash) VALUES ('{id}', '{HASH}');
+INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('{id}', 'https://{id}.example/cb');
+INSERT INTO client_post_logout_redirect_uris VALUES ('{id}', 'https://{id}.example/');
+"
+    )
+}
+
+fn without_lines(sql: &str, word: &str) -> String {
+    sql.split_inclusive('\n').filter(|line| !line.contains(word)).collect()
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(TempDir::with_prefix("hallpass-test-").unwrap())
+    }
+
+    fn with(files: &[(&str, &str)]) -> Self {
+        let folder = Self::new();
+        fs::create_dir(folder.0.path().join("migrations")).unwrap();
+        for (name, text) in files {
+            fs::write(folder.0.path().join("migrations").join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn lint(&self, arguments: &[&str]) -> Outcome {
+        let arguments: Vec<&str> = ["client", "lint"].iter().chain(arguments).copied().collect();
+        run(self.0.path(), &arguments)
+    }
+}
+
+/// What is found in one file, without the folder's name; and the status.
+fn findings_in(sql: &str) -> (i32, String) {
+    let outcome = Folder::with(&[(FILE, sql)]).lint(&[]);
+    (outcome.status, outcome.stdout.replace(&format!("migrations/{FILE}:"), ""))
+}
+
+/// Exactly one error, with its line, code, and parts of what is said.
+#[track_caller]
+fn error(sql: &str, line: usize, code: &str, parts: &[&str]) {
+    let (status, found) = findings_in(sql);
+    assert_eq!(status, 1, "{found}");
+    assert_eq!(found.lines().count(), 1, "{sql}\n{found}");
+    assert!(found.starts_with(&format!("{line}: {code}: ")), "{line}: {code}: is not the beginning of {found}");
+    assert!(found.contains("; "), "it says no mend: {found}");
+    for part in parts {
+        assert!(found.contains(part), "{part} is not in {found}");
+    }
+}
+
+/// Exactly one warning.
+#[track_caller]
+fn warning(sql: &str, line: usize, code: &str, parts: &[&str]) {
+    let (status, found) = findings_in(sql);
+    assert_eq!((status, found.lines().count()), (0, 1), "{sql}\n{found}");
+    assert!(
+        found.starts_with(&format!("{line}: {code} (warning): ")),
+        "{line}: {code} is not the beginning of {found}"
+    );
+    for part in parts {
+        assert!(found.contains(part), "{part} is not in {found}");
+    }
+}
+
+#[track_caller]
+fn clean(sql: &str) {
+    let (status, found) = findings_in(sql);
+    assert_eq!((status, found.as_str()), (0, ""), "{sql}");
+}
+
+#[test]
+fn a_folder_without_faults_ends_with_status_0_and_makes_nothing() {
+    let folder = Folder::with(&[(FILE, &client("reports", "", "")), ("README.md", "Not SQL: 'it's")]);
+    let outcome = folder.lint(&[]);
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{outcome:?}");
+    assert_eq!(outcome.stderr, "1 file: 0 errors, 0 warnings\n");
+    let names: Vec<_> = fs::read_dir(folder.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["migrations"], "no database is made");
+}
+
+/// What the commands write themselves is read without a doubt.
+#[test]
+fn what_client_new_rotate_secret_and_disable_write_is_clean() {
+    let folder = Folder::new();
+    let new = [
+        "client",
+        "new",
+        "reports",
+        "--name",
+        "Ann's; -- \"reports\"",
+        "--redirect-uri",
+        "https://reports.example/cb",
+        "--post-logout-redirect-uri",
+        "https://reports.example/",
+        "--backchannel-logout-uri",
+        "https://reports.example/out",
+        "--grant",
+        "authorization_code",
+        "--grant",
+        "refresh_token",
+        "--audience",
+        "https://api.example",
+    ];
+    assert_eq!(run(folder.0.path(), &new).status, 0);
+    for public in
+        [["--application-type", "native", "http://127.0.0.1/cb"], ["--consent", "skip", "https://app.example/cb"]]
+    {
+        let id = public[1];
+        let new = [
+            "client",
+            "new",
+            id,
+            "--public",
+            public[0],
+            public[1],
+            "--redirect-uri",
+            public[2],
+            "--post-logout-redirect-uri",
+            public[2],
+            "--frontchannel-logout-uri",
+            "https://app.example/out",
+        ];
+        assert_eq!(run(folder.0.path(), &new).status, 0);
+    }
+    assert_eq!(run(folder.0.path(), &["client", "new", "nightly", "--grant", "client_credentials"]).status, 0);
+    assert_eq!(run(folder.0.path(), &["client", "new", "api", "--resource", "https://api.example"]).status, 0);
+    assert_eq!(run(folder.0.path(), &["client", "rotate-secret", "reports", "--label", "it's new"]).status, 0);
+    assert_eq!(run(folder.0.path(), &["client", "disable", "reports", "--migration"]).status, 0);
+    let outcome = folder.lint(&["--strict"]);
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{outcome:?}");
+    assert_eq!(outcome.stderr, "7 files: 0 errors, 0 warnings\n");
+}
+
+#[test]
+fn the_migrations_of_hallpass_itself_are_left_alone_and_an_edited_copy_is_not() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let outcome = run(Path::new(env!("CARGO_MANIFEST_DIR")), &["client", "lint", own.to_str().unwrap(), "--strict"]);
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{outcome:?}");
+    let text = fs::read_to_string(own.join("0001_clients.sql")).unwrap();
+    let folder = Folder::with(&[("0001_clients.sql", &format!("{text}\n-- mine"))]);
+    let outcome = folder.lint(&[]);
+    assert_eq!(outcome.status, 1);
+    assert!(outcome.stdout.contains("0001_clients.sql:1: number-is-ours: "), "{outcome:?}");
+}
+
+#[test]
+fn every_file_must_have_a_number_that_is_a_date_and_its_own() {
+    let good = client("reports", "", "");
+    for (name, code) in [
+        ("add_client.sql", "file-name"),
+        ("draft.sql", "file-name"),
+        ("20261201090000_a.SQL", "file-name"),
+        ("20261201090000_a.up.sql", "file-name"),
+        ("20261201090000_a.down.sql", "file-name"),
+        ("0042_add_client_reports.sql", "number-is-ours"),
+        ("20261201_add_client.sql", "file-date (warning)"),
+        ("20261301090000_add_client.sql", "file-date (warning)"),
+    ] {
+        let outcome = Folder::with(&[(name, &good)]).lint(&[]);
+        assert_eq!(outcome.status, i32::from(!code.ends_with("(warning)")), "{name}: {outcome:?}");
+        let beginning = format!("migrations/{name}:1: {code}: ");
+        assert!(outcome.stdout.starts_with(&beginning), "{beginning} is not the beginning of {}", outcome.stdout);
+        assert_eq!(outcome.stdout.lines().count(), 1, "{outcome:?}");
+    }
+    let twice = Folder::with(&[(FILE, &good), ("20261201090000_other.sql", &client("other", "", ""))]).lint(&[]);
+    assert_eq!(twice.status, 1);
+    assert!(twice.stdout.contains("20261201090000_other.sql:1: number-twice: "), "{twice:?}");
+}
+
+#[test]
+fn a_client_is_registered_once_unless_it_was_deleted_before() {
+    let twice = client("reports", "", "") + "INSERT INTO clients (client_id) VALUES ('reports');";
+    error(&twice, 5, "duplicate-client", &["reports", "from 1;", "UPDATE"]);
+    clean(
+        &(client("reports", "", "")
+            + "DELETE FROM clients WHERE client_id = 'reports';\n"
+            + &client("reports", "", "")),
+    );
+    clean(&(client("reports", "", "") + "INSERT INTO clients (client_id) VALUES ('reports') ON CONFLICT DO NOTHING;"));
+    let uri =
+        "INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('reports', 'https://reports.example/cb');";
+    error(&(client("reports", "", "") + uri), 5, "duplicate-row", &["client_redirect_uris"]);
+    // The second file of two is the one that fails.
+    let folder = Folder::with(&[
+        (FILE, &client("a", "", "")),
+        ("20261202090000_again.sql", "\nINSERT INTO clients (client_id) VALUES ('a');"),
+    ]);
+    let outcome = folder.lint(&[]);
+    assert!(outcome.stdout.contains("20261202090000_again.sql:2: duplicate-client: "), "{outcome:?}");
+}
+
+#[test]
+fn a_secret_must_be_a_strong_argon2id_hash() {
+    let with = |hash: &str| client("reports", "", "").replace(HASH, hash);
+    error(&with("hp_cs_6Yo3KIyom7bTDhxD4zn4c3lZdbZVMSK3Pp7xtPvqg"), 2, "secret-plain", &["history", "rotate-secret"]);
+    error(&with("correct horse battery staple"), 2, "secret-plain", &["plain text"]);
+    error(&with("$2b$10$abcdefghijklmnopqrstuv"), 2, "secret-weak", &["PHC"]);
+    error(&with(&HASH.replace("argon2id", "argon2i")), 2, "secret-weak", &["argon2id"]);
+    error(&with(&HASH.replace("m=19456", "m=1024")), 2, "secret-weak", &["cost"]);
+    error(&with(&HASH.replace("t=2", "t=1")), 2, "secret-weak", &["cost"]);
+    error(&with(&HASH.replace("m=19456", "m=99999999")), 2, "secret-weak", &["stop the server"]);
+    error(&with(HASH.rsplit_once('$').unwrap().0), 2, "secret-weak", &["missing"]);
+    clean(&with(&hash_of(CLIENT_SECRET)));
+    // People's too.
+    error(
+        "INSERT INTO users (sub, password_hash) VALUES ('1', 'correct horse');",
+        1,
+        "secret-plain",
+        &["password_hash"],
+    );
+    // By an UPDATE as well, also of what no file knows.
+    let update = format!("UPDATE client_secrets SET secret_hash = 'plain' WHERE secret_hash = '{HASH}';");
+    error(&update, 1, "secret-plain", &[]);
+}
+
+#[test]
+fn a_secret_in_a_comment_or_elsewhere_is_found() {
+    let good = client("reports", "", "");
+    let secret = "hp_cs_6Yo3KIyom7bTDhxD4zn4c3lZdbZVMSK3Pp7xtPvqg";
+    error(&format!("-- It is {secret}\n{good}"), 1, "secret-in-comment", &["rotate"]);
+    error(&format!("/* two\n   lines: {secret} */\n{good}"), 2, "secret-in-comment", &[]);
+    error(&format!("{good}-- client secret: Tr0ub4dor&3x\n"), 5, "secret-in-comment", &["secret or password"]);
+    error(&format!("{good}-- password=\"Tr0ub4dor\"\n"), 5, "secret-in-comment", &[]);
+    let named = client("reports", ", client_name", &format!(", 'Reports {secret}'"));
+    error(&named, 1, "secret-in-file", &[]);
+    error(&format!("-- {}", secret.replace("hp_cs", "hp_rt")), 1, "secret-in-comment", &[]);
+    // The findings do not repeat it.
+    assert!(!findings_in(&named).1.contains(secret));
+    for harmless in [
+        "-- argon2id; the secret itself is nowhere in this file.",
+        "-- secret: see the vault",
+        "-- hp_cs_ is our prefix",
+        "-- password_hash = argon2id",
+    ] {
+        clean(&format!("{harmless}\n{good}"));
+    }
+}
+
+#[test]
+fn a_redirect_uri_must_be_exact_and_safe() {
+    let with = |uri: &str| client("reports", "", "").replace("https://reports.example/cb", uri);
+    for (uri, part) in [
+        ("http://reports.example/cb", "https"),
+        ("https://*.example/cb", "wildcard"),
+        ("https://reports.example/cb#part", "fragment"),
+        ("https://user:word@reports.example/cb", "password"),
+        ("/cb", "absolute"),
+        ("com.example.app:/cb", "native"),
+        ("javascript:alert(1)", "scheme"),
+        ("https://reports.example/c b", "space"),
+    ] {
+        error(&with(uri), 3, "redirect-uri", &[part]);
+    }
+    clean(&with("http://127.0.0.1:9001/cb"));
+    clean(&client("app", ", application_type", ", 'native'").replace("https://app.example/cb", "com.example.app:/cb"));
+    let logout = client("reports", "", "").replace("https://reports.example/'", "http://reports.example/'");
+    error(&logout, 4, "logout-uri", &["http://reports.example/"]);
+    error(
+        &client("reports", "", "").replace("https://reports.example/logout", "http://reports.example/logout"),
+        1,
+        "logout-uri",
+        &[],
+    );
+    error(&client("reports", ", tos_uri", ", 'http://reports.example/terms'"), 1, "other-uri", &[]);
+    let changed = client("reports", "", "")
+        + "UPDATE client_redirect_uris SET redirect_uri = 'https://*.example/' WHERE client_id = 'reports';";
+    error(&changed, 5, "redirect-uri", &["wildcard"]);
+}
+
+#[test]
+fn a_client_must_have_what_its_grants_need() {
+    let without = |table: &str| -> String { without_lines(&client("reports", "", ""), table) };
+    error(&without("client_redirect_uris"), 1, "no-redirect-uri", &["reports"]);
+    warning(&without("client_secrets"), 1, "no-secret", &["rotate-secret"]);
+    warning(&without("client_post_logout_redirect_uris"), 1, "no-logout-uri", &["client_post_logout_redirect_uris"]);
+    let untold = client("reports", "", "")
+        .replace(", backchannel_logout_uri", "")
+        .replace(", 'https://reports.example/logout'", "");
+    warning(&untold, 1, "no-logout-uri", &["backchannel_logout_uri"]);
+    // A machine, an API and a disabled client need none of these.
+    let secret = format!("INSERT INTO client_secrets (client_id, secret_hash) VALUES ('m', '{HASH}');");
+    clean(&format!("INSERT INTO clients (client_id, grant_types) VALUES ('m', 'client_credentials');{secret}"));
+    clean(&format!("INSERT INTO clients (client_id, resource) VALUES ('m', 'https://api.example');{secret}"));
+    clean("INSERT INTO clients (client_id) VALUES ('m'); UPDATE clients SET disabled_at = 1 WHERE client_id = 'm';");
+    warning(&client("a", ", scope", ", 'openid offline_access'"), 1, "refresh-token", &["grant_types"]);
+    warning(
+        &client("a", ", grant_types", ", 'authorization_code refresh_token'"),
+        1,
+        "refresh-token",
+        &["offline_access"],
+    );
+}
+
+#[test]
+fn a_public_client_must_use_pkce_and_cannot_act_for_itself() {
+    let public = |columns: &str, values: &str| -> String {
+        let app = client("app", &format!(", token_endpoint_auth_method{columns}"), &format!(", 'none'{values}"));
+        without_lines(&app, "client_secrets")
+    };
+    clean(&public("", ""));
+    error(&public(", pkce", ", 'optional'"), 1, "public-without-pkce", &["9700"]);
+    error(&public(", grant_types", ", 'authorization_code client_credentials'"), 1, "public-machine", &["6749"]);
+    // What an UPDATE makes of it counts, on the line of the UPDATE.
+    let changed = public("", "") + "UPDATE clients\nSET pkce = 'optional' WHERE client_id = 'app';";
+    error(&changed, 5, "public-without-pkce", &[]);
+    warning(&client("app", ", token_endpoint_auth_method", ", 'none'"), 1, "public-with-secret", &["never"]);
+}
+
+#[test]
+fn tables_columns_and_words_must_be_registered_ones() {
+    let reports = client("reports", "", "");
+    error("INSERT INTO client (client_id) VALUES ('a');", 1, "unknown-table", &["did you mean clients?"]);
+    error(&client("a", ", redirect_uris", ", 'x'"), 1, "unknown-column", &["clients has no column redirect_uris"]);
+    error(&client("a", ", client_nmae", ", 'x'"), 1, "unknown-column", &["did you mean client_name?"]);
+    error(
+        &(reports.clone() + "UPDATE clients SET secret = 'x' WHERE client_id = 'reports';"),
+        5,
+        "unknown-column",
+        &["secret"],
+    );
+    error(&(reports.clone() + "UPDATE clients SET pkce = 'required' WHERE id = 'x';"), 5, "unknown-column", &["id"]);
+    for (column, word, choices) in [
+        ("pkce", "off", "required, optional"),
+        ("consent", "never", "ask, skip"),
+        ("application_type", "spa", "web, native"),
+        ("token_endpoint_auth_method", "basic", "client_secret_basic, client_secret_post, none"),
+        ("id_token_signed_response_alg", "HS256", "RS256"),
+        ("access_token_format", "JWT", "opaque, jwt"),
+        ("subject_type", "private", "public, pairwise"),
+        ("refresh_token_rotation", "sometimes", "always, never"),
+        ("claims_in_id_token", "true", "no, yes"),
+    ] {
+        error(
+            &client("a", &format!(", {column}"), &format!(", '{word}'")),
+            1,
+            "unknown-word",
+            &[column, word, choices],
+        );
+    }
+    error(&client("a", ", response_types", ", 'token'"), 1, "unknown-word", &["token"]);
+    let implicit = client("a", ", grant_types", ", 'authorization_code implicit'");
+    error(&implicit, 1, "unknown-word", &["implicit", "authorization_code, refresh_token, client_credentials"]);
+    error(&client("a", ", code_lifetime", ", 601"), 1, "out-of-range", &["5 to 600"]);
+    error(&client("a", ", default_max_age", ", -1"), 1, "out-of-range", &["at least 0"]);
+    error(&client("a", ", code_lifetime", ", '60'"), 1, "wrong-type", &["number"]);
+    error(&client("a", ", client_name", ", 7"), 1, "wrong-type", &["quotes"]);
+    error(&client("a", ", pkce", ", NULL"), 1, "missing-value", &["pkce"]);
+    error("INSERT INTO clients (client_name) VALUES ('x');", 1, "missing-value", &["client_id"]);
+    error(&client("a", ", scope", ", 'openid \"x\"'"), 1, "scope", &[]);
+}
+
+#[test]
+fn rows_for_clients_of_no_file_and_rows_before_their_client_are_found() {
+    let uri = "INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('reprots', 'https://a.example/');";
+    warning(&(client("reports", "", "") + uri), 5, "unknown-client", &["reprots", "spelling"]);
+    warning("UPDATE clients SET consent = 'skip' WHERE client_id = 'by-hand';", 1, "unknown-client", &["by-hand"]);
+    let mut lines: Vec<String> = client("reports", "", "").lines().map(str::to_owned).collect();
+    lines.rotate_left(1);
+    let (status, found) = findings_in(&lines.join("\n"));
+    assert_eq!((status, found.matches("client-later: ").count()), (1, 3), "{found}");
+}
+
+#[test]
+fn a_change_of_every_row_is_asked_about() {
+    let good = client("reports", "", "");
+    warning(
+        &(good.clone() + "UPDATE clients SET consent = 'skip';"),
+        5,
+        "every-row",
+        &["changes every row of clients"],
+    );
+    let (_, found) = findings_in(&(good + "DELETE FROM client_secrets;"));
+    assert!(found.contains("every-row (warning): without WHERE it deletes every row"), "{found}");
+}
+
+#[test]
+fn what_is_no_sql_or_not_understood_is_said_and_never_passed_over() {
+    let good = client("reports", "", "");
+    error(&(good.clone() + "INSERT INTO clients (client_id) VALUES ('it's');"), 5, "syntax", &["never ends"]);
+    error(&(good.clone() + "/* never closed"), 5, "syntax", &["/*"]);
+    error(
+        &(good.clone() + "INSERT INTO clients (client_id, pkce)\nVALUES ('a');"),
+        6,
+        "syntax",
+        &["2 columns and 1 value"],
+    );
+    error(&format!("BEGIN;\n{good}"), 1, "transaction", &["COMMIT"]);
+    for (sql, part) in [
+        ("INSERT INTO clients (client_id) SELECT 'a';", "SELECT"),
+        ("INSERT OR IGNORE INTO clients (client_id) VALUES ('a');", "SQLite"),
+        (
+            "INSERT INTO clients (client_id) VALUES ('reports') ON CONFLICT (client_id) DO UPDATE SET pkce = 'optional';",
+            "DO NOTHING",
+        ),
+        ("INSERT INTO public.clients (client_id) VALUES ('a');", "schema"),
+        ("CREATE TABLE mine (x TEXT);", "own"),
+        ("CREATE INDEX mine ON clients (client_name);", "only INSERT, UPDATE and DELETE"),
+        ("DROP TABLE clients;", "only INSERT, UPDATE and DELETE"),
+        ("UPDATE clients SET client_name = UPPER(client_name) WHERE client_id = 'reports';", "computed"),
+        ("SET search_path = x;", "only INSERT, UPDATE and DELETE"),
+        ("$$;", "only INSERT, UPDATE and DELETE"),
+    ] {
+        warning(&format!("{good}{sql}"), 5, "not-understood", &[part]);
+    }
+    // A table of the admin's own is known from then on.
+    let (_, found) = findings_in(&format!("{good}CREATE TABLE mine (x TEXT);\nINSERT INTO mine (x) VALUES ('a');"));
+    assert_eq!(found.lines().count(), 1, "{found}");
+}
+
+#[test]
+fn layout_does_not_matter() {
+    clean(&client("reports", "", "").replace('\n', "\r\n"));
+    clean(
+        &client("reports", "", "")
+            .replace("INSERT INTO clients", "insert /* of 'x' */ into\n  \"clients\"\n")
+            .replace("VALUES", "values"),
+    );
+    let several = format!(
+        "INSERT INTO clients (client_id, consent, backchannel_logout_uri) VALUES\n  ('a', 'skip', 'https://a.example/'), -- it's ours;\n  ('b', 'ask', 'https://b.example/');
+         INSERT INTO client_secrets (secret_hash, client_id) VALUES ('{HASH}', 'a'), ('{HASH}', 'b');
+         INSERT INTO client_redirect_uris VALUES ('a', 'https://a.example/cb'), ('b', 'https://b.example/' || 'cb');
+         INSERT INTO client_post_logout_redirect_uris VALUES ('a', 'https://a.example/'), ('b', 'https://b.example/');"
+    );
+    clean(&several);
+    error(&several.replace("'ask'", "'sometimes'"), 3, "unknown-word", &["consent"]);
+}
+
+/// What CI shows.
+#[test]
+fn the_output_is_a_line_for_each_finding_and_a_sum() {
+    let folder = Folder::with(&[
+        (
+            FILE,
+            "-- Reports, secret: hp_cs_6Yo3KIyom7bTDhxD4zn4c3lZdbZVMSK3Pp7xtPvqg
+INSERT INTO clients (client_id, token_endpoint_auth_method, pkce)
+VALUES ('reports', 'none', 'optional');
+INSERT INTO client_redirect_uris (client_id, redirect_uri)
+VALUES ('reports', 'http://reports.example.com/signin-oidc');
+",
+        ),
+        ("notes.sql", "INSERT INTO client_secrets (client_id, secret_hash) VALUES ('reprots', 'hunter2');\n"),
+    ]);
+    let outcome = folder.lint(&[]);
+    assert_eq!(outcome.status, 1);
+    insta::assert_snapshot!(outcome.stdout, @r##"
+migrations/20261201090000_add_client_reports.sql:1: secret-in-comment: the comment holds a secret or token as it is; take it out, and rotate that secret: it is in the history now
+migrations/20261201090000_add_client_reports.sql:3: public-without-pkce: reports is public and may leave PKCE out, so that a code can be stolen on the way (RFC 9700 section 2.1.1); leave pkce at required
+migrations/20261201090000_add_client_reports.sql:3: no-logout-uri (warning): reports is not told when somebody signs out elsewhere (backchannel_logout_uri, frontchannel_logout_uri), and cannot send people through our sign-out and get them back (client_post_logout_redirect_uris); register them where it can use them
+migrations/20261201090000_add_client_reports.sql:5: redirect-uri: http://reports.example.com/signin-oidc: it is plain http to another machine, where a code can be read on the way; use https; write the https address exactly as the service sends it (http only on a loopback address)
+migrations/notes.sql:1: file-name: without NUMBER_ before its words, it is never applied; begin its name with a date, such as 20261201090000_add_client_reports.sql
+migrations/notes.sql:1: unknown-client (warning): no file registers the client reprots; check the spelling; where it was registered by hand, put it into a file
+migrations/notes.sql:1: secret-plain: secret_hash holds a plain text: it is not a PHC string ($argon2id$v=19$m=…,t=…,p=…$salt$hash); `hallpass client rotate-secret` makes a new one; this one is in the history now
+"##);
+    assert_eq!(outcome.stderr, "hallpass: 2 files: 5 errors, 2 warnings\n");
+}
+
+#[test]
+fn json_has_every_finding_and_strict_makes_errors_of_warnings() {
+    let folder = Folder::with(&[
+        (FILE, &client("reports", "", "").replace("https://reports.example/cb", "http://reports.example/cb")),
+        ("20261202090000_more.sql", "UPDATE clients SET consent = 'skip';"),
+    ]);
+    let outcome = folder.lint(&["--json"]);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (1, "hallpass: 2 files: 1 error, 1 warning\n"));
+    let document: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&document["files"], &document["errors"], &document["warnings"]), (&2.into(), &1.into(), &1.into()));
+    let findings = document["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 2);
+    assert_eq!(
+        (&findings[0]["code"], &findings[0]["line"], &findings[0]["level"]),
+        (&"redirect-uri".into(), &3.into(), &"error".into())
+    );
+    assert_eq!(findings[0]["file"], format!("migrations/{FILE}"));
+    assert!(findings.iter().all(|finding| finding["why"].is_string() && finding["mend"].is_string()), "{document}");
+    assert_eq!(findings[1]["level"], "warning");
+
+    let warned = Folder::with(&[(FILE, &(client("reports", "", "") + "UPDATE clients SET consent = 'skip';"))]);
+    assert_eq!(warned.lint(&[]).status, 0);
+    let strict = warned.lint(&["--strict"]);
+    assert_eq!(strict.status, 1);
+    assert!(strict.stdout.contains(": every-row: "), "{strict:?}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_refused_and_a_single_file_can_be_named() {
+    let folder = Folder::new();
+    let missing = folder.lint(&["nowhere"]);
+    assert_eq!(missing.status, 1);
+    assert!(missing.stderr.contains("nowhere") && missing.stderr.contains("Mend: "), "{missing:?}");
+    fs::write(folder.0.path().join(FILE), client("reports", "", "")).unwrap();
+    let one = folder.lint(&[FILE]);
+    assert_eq!((one.status, one.stdout.as_str()), (0, ""), "{one:?}");
+    // The setting names the folder where no argument does.
+    let by_setting = run_with(folder.0.path(), &["client", "lint"], &[("HALLPASS_MIGRATIONS", ".")], "");
+    assert_eq!((by_setting.status, by_setting.stderr.as_str()), (0, "1 file: 0 errors, 0 warnings\n"));
+}
+
+/// Whatever a file holds, the lint ends, and with a status that is meant.
+#[test]
+fn no_text_makes_it_fall_over() {
+    let good = client("reports", ", consent", ", 'skip'");
+    let mut texts: Vec<String> =
+        (0..good.len()).step_by(7).filter(|at| good.is_char_boundary(*at)).map(|at| good[..at].to_owned()).collect();
+    texts.extend(
+        [
+            "((((",
+            "))))",
+            "'",
+            "--",
+            "/*",
+            ";;;",
+            "INSERT",
+            "INSERT INTO",
+            "UPDATE clients SET",
+            "\"",
+            "WHERE",
+            "||",
+            "-",
+            "INSERT INTO clients VALUES ()",
+            "DELETE FROM clients WHERE (",
+        ]
+        .map(str::to_owned),
+    );
+    let files: Vec<(String, String)> = texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| (format!("{}_x.sql", 20_261_201_000_000_i64 + i64::try_from(at).unwrap() % 60), text.clone()))
+        .collect();
+    for (name, text) in files {
+        let outcome = Folder::with(&[(&name, &text)]).lint(&[]);
+        assert!(matches!(outcome.status, 0 | 1) && !outcome.stderr.contains("panicked"), "{text}\n{outcome:?}");
+    }
+}

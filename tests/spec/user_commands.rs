@@ -1,0 +1,233 @@
+//! `hallpass user …` as a person at a terminal and as a script uses it. Issue "What an operator holds in the hand",
+//! "Interfaces that fit habits"; design, section 7, "Refresh families" (a changed password ends them all).
+//!
+//! `commands.rs` has `user add`.
+
+use crate::support::program::{Outcome, run, run_at_terminal, run_with};
+use crate::support::provider::{PASSWORD, hash_of};
+use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent};
+use serde_json::{Value, json};
+use std::fs;
+use tempfile::TempDir;
+
+fn with_input(provider: &TestProvider, arguments: &[&str], input: &str) -> Outcome {
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    run_with(provider.folder.path(), arguments, &variables, input)
+}
+
+fn at_terminal(provider: &TestProvider, arguments: &[&str], typed: &str) -> Outcome {
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    run_at_terminal(provider.folder.path(), arguments, &variables, typed)
+}
+
+#[track_caller]
+fn done(outcome: Outcome) -> Outcome {
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    outcome
+}
+
+#[track_caller]
+fn refused(outcome: &Outcome, parts: &[&str]) {
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    for part in parts {
+        assert!(outcome.stderr.contains(part) || outcome.stdout.contains(part), "{part}: {outcome:?}");
+    }
+}
+
+async fn refresh(provider: &TestProvider, client: &TestClient, token: &str) -> Api {
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    provider.post("/token", client.auth(), &fields).await
+}
+
+/// Whether the login page lets somebody in.
+async fn can_sign_in(provider: &TestProvider, login: &str, password: &str) -> bool {
+    let client = NewClient::new("reports").sql().1;
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(provider, &browser).await;
+    let page = provider.type_in(&browser, &page, login, password).await;
+    page.query_parameter("code").is_some()
+}
+
+#[tokio::test]
+async fn the_list_has_everybody_and_no_hash() {
+    let provider = TestProvider::start().await;
+    assert_eq!(done(with_input(&provider, &["user", "list", "--json"], "")).stdout, "[]\n");
+    assert!(done(with_input(&provider, &["user", "list"], "")).stderr.contains("user add"));
+    provider.alice().await;
+    provider.add_user(NewUser::named("bob").with("created_at", "1700000000").with("disabled_at", "1700000000")).await;
+    provider.sql("INSERT INTO users (sub) VALUES ('from-elsewhere')").await;
+    let list = done(with_input(&provider, &["user", "list"], ""));
+    insta::assert_snapshot!(list.stdout, @r##"
+USERNAME  EMAIL              NAME           SUB             STATE
+alice     alice@example.com  Alice Example  alice-sub       active
+bob       bob@example.com    -              bob-sub         disabled 2023-11-14T22:13:20Z
+-         -                  -              from-elsewhere  without a password
+"##);
+    let list = done(with_input(&provider, &["user", "list", "--json"], ""));
+    assert!(!list.stdout.contains("argon2"), "{list:?}");
+    let people: Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!(people.as_array().unwrap().len(), 3);
+    assert_eq!(people[0]["username"], "alice");
+    assert_eq!(people[0]["email_verified"], true);
+    assert_eq!((&people[1]["disabled_at"], &people[1]["has_password"]), (&json!("2023-11-14T22:13:20Z"), &json!(true)));
+    assert_eq!((&people[2]["sub"], &people[2]["has_password"]), (&json!("from-elsewhere"), &json!(false)));
+}
+
+#[tokio::test]
+async fn another_password_ends_every_sign_in_and_token_of_the_person_within_ten_seconds() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    provider.add_user(NewUser::named("bob")).await;
+    let client = provider
+        .add(
+            NewClient::new("reports")
+                .with("consent", "skip")
+                .with("grant_types", "authorization_code refresh_token")
+                .with("scope", "openid offline_access"),
+        )
+        .await;
+    let sign_in = async |login: &str| {
+        let browser = UserAgent::new();
+        let request = Authorization::of(&client).with("scope", "openid offline_access");
+        let page = request.open(&provider, &browser).await;
+        let page = provider.type_in(&browser, &page, login, PASSWORD).await;
+        let tokens =
+            provider.redeem(&client, &page.query_parameter("code").unwrap_or_else(|| panic!("{page}"))).await.ok();
+        (browser, tokens.text("access_token"), tokens.text("refresh_token"))
+    };
+    let (browser, access_token, refresh_token) = sign_in("alice").await;
+    let (_, other_access_token, other_refresh_token) = sign_in("bob").await;
+
+    let new = "another password, as good";
+    let outcome = done(with_input(
+        &provider,
+        &["user", "set-password", "ALICE@example.com", "--password-stdin"],
+        &format!("{new}\n"),
+    ));
+    assert!(outcome.stdout.is_empty() && outcome.stderr.contains("1 refresh token family"), "{outcome:?}");
+    assert!(!outcome.stderr.contains(new));
+    provider.travel(10);
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    assert!(page.url.path().ends_with("/login") && page.location().is_none(), "the session of before: {page}");
+    assert_eq!(provider.userinfo(&access_token).await.status, 401);
+    assert_eq!(refresh(&provider, &client, &refresh_token).await.text("error"), "invalid_grant");
+    assert!(!can_sign_in(&provider, "alice", PASSWORD).await);
+    assert!(can_sign_in(&provider, "alice", new).await);
+    // Nobody else is touched.
+    let _ = provider.userinfo(&other_access_token).await.ok();
+    let _ = refresh(&provider, &client, &other_refresh_token).await.ok();
+    // The old hash, brought back by a restored backup, does not bring the refresh token back.
+    provider.sql(&format!("UPDATE users SET password_hash = '{}' WHERE username = 'alice'", hash_of(PASSWORD))).await;
+    provider.travel(10);
+    assert_eq!(refresh(&provider, &client, &refresh_token).await.text("error"), "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_twice_at_a_terminal_and_never_shown() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let _ = provider.client("reports").await;
+    let typed = "a password that is typed\n";
+    let outcome = done(at_terminal(&provider, &["user", "set-password", "alice"], &typed.repeat(2)));
+    assert!(outcome.stdout.contains("Password: ") && outcome.stdout.contains("Password, again: "), "{outcome:?}");
+    assert!(can_sign_in(&provider, "alice", typed.trim()).await);
+    refused(
+        &at_terminal(&provider, &["user", "set-password", "alice"], "one password\nanother password\n"),
+        &["differ", "nothing was changed"],
+    );
+    refused(&at_terminal(&provider, &["user", "set-password", "alice"], "short\nshort\n"), &["8 characters"]);
+    refused(&with_input(&provider, &["user", "set-password", "alice"], "without the flag"), &["--password-stdin"]);
+    refused(
+        &with_input(&provider, &["user", "set-password", "nobody", "--password-stdin"], "good password"),
+        &["nobody", "user list"],
+    );
+    // An address that two people share means nobody.
+    for name in ["carol", "dave"] {
+        provider.add_user(NewUser::named(name).with("email", "both@example.com")).await;
+    }
+    refused(
+        &with_input(&provider, &["user", "set-password", "both@example.com", "--password-stdin"], "good password"),
+        &["no single person"],
+    );
+    assert!(can_sign_in(&provider, "alice", typed.trim()).await, "what was refused has changed nothing");
+}
+
+#[tokio::test]
+async fn a_disabled_person_is_refused_within_ten_seconds_and_can_be_brought_back() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let client = provider.client("reports").await;
+    let browser = UserAgent::new();
+    let tokens = provider.tokens(&browser, &client).await;
+    let no = at_terminal(&provider, &["user", "disable", "alice"], "no\n");
+    refused(&no, &["Disable alice (Alice Example)?", "nothing was changed"]);
+    provider.travel(10);
+    let _ = provider.userinfo(&tokens.text("access_token")).await.ok();
+
+    let disabled = done(with_input(&provider, &["user", "disable", "alice", "--yes"], ""));
+    provider.travel(10);
+    assert_eq!(provider.userinfo(&tokens.text("access_token")).await.status, 401);
+    assert!(!can_sign_in(&provider, "alice", PASSWORD).await);
+    let again = done(with_input(&provider, &["user", "disable", "alice", "--yes"], ""));
+    assert!(again.stderr.contains("nothing was changed"), "{again:?}");
+    let password = done(with_input(&provider, &["user", "set-password", "alice", "--password-stdin"], PASSWORD));
+    assert!(password.stderr.contains("disabled"), "{password:?}");
+    provider.sql(disabled.stderr.split("person back: ").nth(1).unwrap()).await;
+    assert!(can_sign_in(&provider, "alice", PASSWORD).await);
+}
+
+#[tokio::test]
+async fn people_are_imported_with_their_hashes_after_a_report() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    let file = provider.folder.path().join("people.jsonl");
+    let hash = hash_of("eve's old password");
+    let lines = [
+        json!({"username": "eve", "email": "eve@example.com", "email_verified": true, "name": "Eve Example", "sub": "42", "password_hash": hash}),
+        json!({"username": "mallory", "email": "mallory@example.com"}),
+    ];
+    let text = format!("{}\n\n{}\n", lines[0], lines[1]);
+    fs::write(&file, &text).unwrap();
+
+    let report = done(with_input(&provider, &["user", "import", "people.jsonl"], ""));
+    assert_eq!(
+        report.stderr,
+        "2 to add, 1 of them without a password; 0 with faults. Nothing was added yet: --apply does it.\n"
+    );
+    assert_eq!(done(with_input(&provider, &["user", "list", "--json"], "")).stdout, "[]\n");
+    done(with_input(&provider, &["user", "import", "people.jsonl", "--apply"], ""));
+    assert!(can_sign_in(&provider, "eve", "eve's old password").await);
+    let rows = provider.rows("SELECT sub, name, email_verified_at FROM users WHERE username = 'eve'").await;
+    assert_eq!(
+        (rows[0][0].as_deref(), rows[0][1].as_deref(), rows[0][2].is_some()),
+        (Some("42"), Some("Eve Example"), true)
+    );
+
+    // Everything that is wrong is said at once, by its line, and nothing is added.
+    let wrong = [
+        json!({"username": "EVE", "email": "other@example.com"}).to_string(),
+        json!({"username": "a", "email": "nowhere"}).to_string(),
+        json!({"username": "b", "email": "b@example.com", "password_hash": "plain-marked-password"}).to_string(),
+        json!({"username": "c", "email": "c@example.com", "passwort": "plain-marked-password"}).to_string(),
+        "{not JSON plain-marked-password".to_owned(),
+        json!({"username": "d", "email": "d@example.com", "sub": "42"}).to_string(),
+        json!({"username": "good", "email": "good@example.com"}).to_string(),
+        json!({"username": "good", "email": "good2@example.com"}).to_string(),
+    ];
+    let outcome = with_input(&provider, &["user", "import", "-", "--apply"], &wrong.join("\n"));
+    refused(
+        &outcome,
+        &["-:1: ", "-:2: ", "-:3: ", "-:4: ", "-:5: ", "-:6: ", "-:8: ", "7 with faults", "nothing was added"],
+    );
+    assert!(!outcome.stdout.contains("-:7: ") && !outcome.stdout.contains("plain-marked-password"), "{outcome:?}");
+    assert_eq!(provider.rows("SELECT sub FROM users").await.len(), 2);
+}
+
+#[test]
+fn an_import_of_nothing_readable_is_refused() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    refused(&run(folder.path(), &["user", "import", "nowhere.jsonl"]), &["nowhere.jsonl"]);
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+}
