@@ -1,13 +1,13 @@
 //! `hallpass audit`: what happened, as a list, as one file, and whether it is whole.
 
-use crate::commands::{Outcome, instant, out};
+use crate::commands::{Outcome, out, terminal};
 use crate::config::Config;
+use crate::logging;
 use crate::protocol::audit::{Head, Record, verify};
 use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
-use crate::{logging, startup};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ pub(super) async fn run(config: Config, command: AuditCommand) -> Outcome {
     if let AuditCommand::Verify(Verify { file: Some(file), heads, json }) = &command {
         return report(&read_export(file)?, heads.as_deref(), *json);
     }
-    let db = startup::open_database_as_it_is(&config).await.map_err(|error| error.to_string())?;
+    let db = terminal::open_database(&config).await?;
     let outcome = match command {
         AuditCommand::List(list) => print_list(&db, list).await,
         AuditCommand::Export => export(&db).await,
@@ -133,7 +133,7 @@ fn in_columns(record: &Record) -> String {
     let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let mut text = format!(
         "{}  {:<20} {:<24} {:<16} {:<15}",
-        instant(record.at),
+        terminal::instant(NumericDate(record.at)),
         record.event,
         word(&record.sub),
         word(&record.client_id),

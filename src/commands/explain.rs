@@ -1,14 +1,14 @@
 //! `hallpass explain`: why a request was refused, by the reference that its page and its log record carry.
 
-use crate::commands::{Outcome, instant, out};
+use crate::commands::{Outcome, out, terminal};
 use crate::config::Config;
+use crate::logging;
 use crate::protocol::audit::RefusalRecord;
 use crate::protocol::difference;
 use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
 use crate::store::{clients, refusals};
-use crate::{logging, startup};
 use std::fmt::Write as _;
 
 /// How wide text is written.
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     logging::start("warn");
-    let db = startup::open_database_as_it_is(&config).await.map_err(|error| error.to_string())?;
+    let db = terminal::open_database(&config).await?;
     let outcome = match arguments.reference.as_deref() {
         Some(reference) => explain(&db, reference, arguments.json).await,
         None => latest(&db, arguments.latest.unwrap_or(20), arguments.json).await,
@@ -95,7 +95,7 @@ async fn not_refused(db: &Db, reference: &str) -> Outcome {
         let _ = writeln!(
             text,
             "  {}  {}  {}  {}",
-            instant(event.at),
+            terminal::instant(NumericDate(event.at)),
             event.event,
             event.client_id.as_deref().unwrap_or("-"),
             event.sub.as_deref().unwrap_or("-")
@@ -118,7 +118,7 @@ fn told(refusal: &RefusalRecord, similar: Option<&str>) -> String {
         let _ = writeln!(text, "{label:<INDENT$}{}", wrapped(value));
     };
     line("Reference", &refusal.reference);
-    line("When", &instant(refusal.at));
+    line("When", &terminal::instant(NumericDate(refusal.at)));
     line("What", &format!("{} ({}) at {} {}", refusal.code, refusal.status, refusal.method, refusal.path));
     if let Some(client_id) = &refusal.client_id {
         line("Client", client_id);
@@ -189,7 +189,7 @@ async fn latest(db: &Db, most: u16, json: bool) -> Outcome {
                 text,
                 "{}  {}  {:<24} {:<16} {}",
                 refusal.reference,
-                instant(refusal.at),
+                terminal::instant(NumericDate(refusal.at)),
                 refusal.code,
                 refusal.client_id.as_deref().unwrap_or("-"),
                 refusal.description
@@ -237,7 +237,7 @@ mod tests {
         };
         insta::assert_snapshot!(told(&refusal, None), @r"
         Reference 7K3QX-M2VA0
-        When      2026-09-21 14:13:20 UTC
+        When      2026-09-21T14:13:20Z
         What      invalid_request (400) at GET /authorize
         Client    reports
         Told      redirect_uri is not registered for this client

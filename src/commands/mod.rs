@@ -194,12 +194,6 @@ fn out(text: &str) -> Outcome {
     }
 }
 
-/// An instant as people read it, in UTC.
-fn instant(at: i64) -> String {
-    jiff::Timestamp::from_second(at)
-        .map_or_else(|_| at.to_string(), |instant| instant.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
-}
-
 /// Reads a secret: asked for on a terminal without showing it, else the first line of standard input.
 fn read_secret(prompt: &str, twice: bool) -> Result<zeroize::Zeroizing<String>, String> {
     use std::io::{BufRead as _, IsTerminal as _};

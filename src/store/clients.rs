@@ -1,5 +1,6 @@
 //! Clients by their id, with their secrets and addresses.
 
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::{Client, HashedSecret, Lifetimes};
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
@@ -7,8 +8,8 @@ use crate::protocol::response::{
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
-use crate::store::StoreError;
 use crate::store::db::Db;
+use crate::store::{StoreError, audit_events};
 use serde_json::{Value, json};
 use sqlx::{Column as _, Row as _};
 
@@ -216,5 +217,13 @@ pub async fn columns(db: &Db, client_id: &str) -> Result<Option<Vec<(String, Val
 /// # Errors
 /// The database failed.
 pub async fn disable(db: &Db, client_id: &str, now: NumericDate) -> Result<bool, StoreError> {
-    Ok(sqlx::query(DISABLE).bind(client_id).bind(now.0).execute(db.statement()).await?.rows_affected() == 1)
+    let mut transaction = db.begin().await?;
+    let disabled = sqlx::query(DISABLE).bind(client_id).bind(now.0).execute(&mut *transaction).await?;
+    let is_disabled = disabled.rows_affected() == 1;
+    if is_disabled {
+        audit_events::note_change(&mut transaction, Event::new(EventKind::ClientDisabled, now).by(client_id), now)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(is_disabled)
 }

@@ -246,6 +246,7 @@ pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericD
     let mut transaction = db.begin().await?;
     sqlx::query(SET_PASSWORD).bind(sub).bind(password_hash).execute(&mut *transaction).await?;
     let ended = sqlx::query(END_FAMILIES).bind(sub).bind(now.0).execute(&mut *transaction).await?.rows_affected();
+    audit_events::note_change(&mut transaction, Event::new(EventKind::UserPasswordSet, now).of(sub), now).await?;
     transaction.commit().await?;
     Ok(ended)
 }
@@ -255,7 +256,13 @@ pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericD
 /// # Errors
 /// The database failed.
 pub async fn disable(db: &Db, sub: &str, now: NumericDate) -> Result<bool, StoreError> {
-    Ok(sqlx::query(DISABLE).bind(sub).bind(now.0).execute(db.statement()).await?.rows_affected() == 1)
+    let mut transaction = db.begin().await?;
+    let is_disabled = sqlx::query(DISABLE).bind(sub).bind(now.0).execute(&mut *transaction).await?.rows_affected() == 1;
+    if is_disabled {
+        audit_events::note_change(&mut transaction, Event::new(EventKind::UserDisabled, now).of(sub), now).await?;
+    }
+    transaction.commit().await?;
+    Ok(is_disabled)
 }
 
 /// A person from elsewhere.
@@ -284,6 +291,11 @@ pub struct Imported {
 /// The database failed, or a user name or `sub` is taken.
 pub async fn import(db: &Db, people: &[Imported], now: NumericDate) -> Result<(), StoreError> {
     let mut transaction = db.begin().await?;
+    let events = people.iter().map(|person| {
+        let event = Event::new(EventKind::UserAdded, now).of(&person.sub);
+        event.with("username", person.username.as_str()).with("imported", true)
+    });
+    audit_events::append(&mut transaction, &mut None, events.collect(), now).await?;
     for person in people {
         sqlx::query(IMPORT)
             .bind(&person.sub)

@@ -104,7 +104,19 @@ async fn machines_and_commands_are_told_of_too() {
     let add = ["user", "add", "bob", "--email", "bob@example.com", "--password-stdin"];
     let added = provider.command(&add, "a good password\n");
     assert_eq!(added.status, 0, "{added:?}");
+    for (change, input) in [
+        (&["user", "set-password", "bob", "--password-stdin"][..], "another password\n"),
+        (&["user", "disable", "bob", "--yes"], ""),
+        (&["client", "disable", "machine", "--yes"], ""),
+    ] {
+        let changed = provider.command(change, input);
+        assert_eq!(changed.status, 0, "{changed:?}");
+    }
     let events = events(&provider).await;
+    for kind in ["user_password_set", "user_disabled"] {
+        assert_eq!(only(&events, kind)["sub"], added.stdout.trim());
+    }
+    assert_eq!(only(&events, "client_disabled")["client_id"], "machine");
     let issued = only(&events, "tokens_issued");
     assert_eq!((&issued["client_id"], &issued["sub"]), (&"machine".into(), &Value::Null));
     assert_eq!(only(&events, "user_added")["sub"], added.stdout.trim());
@@ -206,7 +218,10 @@ async fn the_list_is_narrowed_by_what_is_wanted() {
     assert_eq!(list(&["--user", "alice-sub"]).len(), 4, "two sign-ins, tokens for each");
     assert!(list(&["--client", "nobody"]).is_empty());
     let [refused] = &list(&["--reference", &reference])[..] else { panic!() };
-    assert!(refused.contains("refusal") && refused.contains("invalid_client") && refused.contains("UTC"), "{refused}");
+    assert!(
+        refused.contains("refusal") && refused.contains("invalid_client") && refused.contains("Z  refusal"),
+        "{refused}"
+    );
     let json: Value = serde_json::from_str(&list(&["--event", "sign_in", "--json"])[0]).unwrap();
     assert_eq!(json["sub"], "alice-sub");
     provider.travel(7200);
