@@ -1,6 +1,6 @@
 //! `hallpass audit`: what happened, as a list, as one file, and whether it is whole.
 
-use crate::commands::{Outcome, out, terminal};
+use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::logging;
 use crate::protocol::audit::{Head, Record, verify};
@@ -122,7 +122,8 @@ async fn print_list(db: &Db, list: List) -> Outcome {
     if records.is_empty() {
         eprintln!("there is no such event");
     }
-    out(&text)
+    print!("{text}");
+    Ok(())
 }
 
 fn line(record: &Record) -> Result<String, String> {
@@ -161,7 +162,8 @@ async fn export(db: &Db) -> Outcome {
     let mut count = 0;
     each_page(db, |page| {
         count += page.len();
-        out(&page.iter().map(line).collect::<Result<String, String>>()?)
+        print!("{}", page.iter().map(line).collect::<Result<String, String>>()?);
+        Ok(())
     })
     .await?;
     eprintln!("{count} events");
@@ -202,10 +204,10 @@ fn report(records: &[Record], kept: Option<&Path>, json: bool) -> Outcome {
         Ok(heads) => {
             if json {
                 let text = serde_json::to_string_pretty(&heads).map_err(|error| error.to_string())?;
-                out(&format!("{text}\n"))?;
+                println!("{text}");
             } else {
                 let lines = heads.iter().map(|head| format!("{}  {:>8}  {}\n", head.chain, head.sequence, head.hash));
-                out(&lines.collect::<String>())?;
+                print!("{}", lines.collect::<String>());
             }
             eprintln!("{} events in {} chains: whole", records.len(), heads.len());
             Ok(())

@@ -1,6 +1,6 @@
 //! `hallpass explain`: why a request was refused, by the reference that its page and its log record carry.
 
-use crate::commands::{Outcome, out, terminal};
+use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::logging;
 use crate::protocol::audit::RefusalRecord;
@@ -72,13 +72,15 @@ async fn explain(db: &Db, reference: &str, json: bool) -> Outcome {
     };
     if json {
         let text = serde_json::to_string_pretty(&refusal).map_err(|error| error.to_string())?;
-        return out(&format!("{text}\n"));
+        println!("{text}");
+        return Ok(());
     }
     let similar = match (&refusal.explanation.sent, refusal.code.as_str()) {
         (Some(sent), "invalid_client") if refusal.client_id.is_none() => similar_client(db, sent).await?,
         _ => None,
     };
-    out(&told(&refusal, similar.as_deref()))
+    print!("{}", told(&refusal, similar.as_deref()));
+    Ok(())
 }
 
 /// What else is known of a request that was not refused, or that nobody knows.
@@ -101,7 +103,8 @@ async fn not_refused(db: &Db, reference: &str) -> Outcome {
             event.sub.as_deref().unwrap_or("-")
         );
     }
-    out(&text)
+    print!("{text}");
+    Ok(())
 }
 
 /// The registered client whose name is most like an unknown one.
@@ -199,7 +202,8 @@ async fn latest(db: &Db, most: u16, json: bool) -> Outcome {
     if refused.is_empty() {
         eprintln!("nothing was refused in the last month");
     }
-    out(&text)
+    print!("{text}");
+    Ok(())
 }
 
 #[cfg(test)]

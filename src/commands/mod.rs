@@ -184,16 +184,6 @@ fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, String>
     .map_err(|error| error.to_string())
 }
 
-/// Writes data to standard output. A reader who has seen enough and closed the pipe is no fault.
-fn out(text: &str) -> Outcome {
-    use std::io::Write as _;
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
-        _ => Ok(()),
-    }
-}
-
 /// Reads a secret: asked for on a terminal without showing it, else the first line of standard input.
 fn read_secret(prompt: &str, twice: bool) -> Result<zeroize::Zeroizing<String>, String> {
     use std::io::{BufRead as _, IsTerminal as _};

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 /// Which pair of stores a run of the suite is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,13 @@ pub const CLIENT_SECRET: &str = "hp_cs_a-secret-that-only-tests-use-0123456789ab
 /// The password of a person that a test says nothing about.
 pub const PASSWORD: &str = "correct horse battery staple";
 
+/// The runtime of every provider of the tests: what a provider does in the background goes on while its test waits for a
+/// command to end, which might wait for that in turn.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap())
+}
+
 /// A running provider.
 pub struct TestProvider {
     pub provider: Arc<Provider>,
@@ -133,7 +141,8 @@ impl TestProvider {
         settings: &[(&str, &str)],
     ) -> Self {
         let log = LogWatch::begin();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let host = format!("http://{address}");
         let migrations = folder.path().join("migrations");
@@ -159,9 +168,15 @@ impl TestProvider {
         )
         .and_then(|raw| raw.check())
         .unwrap();
-        let provider = startup::open(config, Clock::Moved(moved.clone())).await.unwrap();
         let (stopper, stop) = server::stop_sign();
-        tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), stop));
+        let clock = Clock::Moved(moved.clone());
+        let serving = async move {
+            let provider = startup::open(config, clock).await.unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
+            tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), stop));
+            provider
+        };
+        let provider = runtime().spawn(serving).await.unwrap();
         let issuer = provider.config.issuer.clone();
         Self { provider, issuer, folder, database_url, redis_url, address, moved, _stopper: stopper, _log: log }
     }
