@@ -13,6 +13,7 @@ use crate::store::db::Db;
 use crate::store::ephemeral::Ephemeral;
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
+use sha2::{Digest as _, Sha256};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -98,6 +99,14 @@ pub struct SharedValues {
     pub pairwise_salt: String,
     /// The key that masks session handles in access tokens.
     pub mask_key: [u8; 32],
+}
+
+impl SharedValues {
+    /// The values of the two rows.
+    #[must_use]
+    pub fn new(pairwise_salt: String, mask_secret: &str) -> Self {
+        Self { pairwise_salt, mask_key: Sha256::digest(mask_secret).into() }
+    }
 }
 
 /// The server's state.

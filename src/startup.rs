@@ -15,7 +15,6 @@ use crate::store::migrations::Migrations;
 use crate::store::{logout_outbox, refresh_families, refusals};
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +86,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let candidate = || Password::from_random(&random::<32>());
     let pairwise_salt = db.shared_value("pairwise_salt", candidate().expose()).await?;
     let mask_secret = db.shared_value("mask_key", candidate().expose()).await?;
-    let shared = SharedValues { pairwise_salt, mask_key: Sha256::digest(mask_secret).into() };
+    let shared = SharedValues::new(pairwise_salt, &mask_secret);
     let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
     let outbound = Outbound::new(config.outbound_ca.as_deref()).map_err(StartError::Other)?;
     let directory = Directory::new(db.clone());

@@ -4,6 +4,7 @@
 mod audit;
 mod client;
 mod demo;
+mod doctor;
 mod explain;
 mod key;
 mod manual;
@@ -61,6 +62,8 @@ enum Command {
     /// Read, export and check what happened
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Check our own set-up, any provider, any service, or a token
+    Doctor(doctor::Arguments),
     /// Print the claims that a client would get about a person, without a token
     Preview(preview::Arguments),
     /// Read a secret from standard input and print its argon2id hash
@@ -145,6 +148,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Key(command) => key::run(&settings()?, &command),
         Command::Explain(arguments) => with_runtime(explain::run(settings()?, arguments)),
         Command::Audit(command) => with_runtime(audit::run(settings()?, command)),
+        Command::Doctor(arguments) => with_runtime(doctor::run(settings()?, cli.config.clone(), arguments)),
         Command::Preview(arguments) => with_runtime(preview::run(settings()?, arguments)),
         Command::HashSecret => secret::run(),
         Command::Completions { shell } => manual::completions(shell),

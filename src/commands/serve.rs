@@ -96,13 +96,14 @@ fn announce(provider: &Provider) {
 }
 
 /// Host, port and path of a URL, without user and password.
-fn place(url: &str) -> String {
+pub(super) fn place(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split('?').next().unwrap_or_default();
     rest.rsplit_once('@').map_or(rest, |(_, host)| host).to_owned()
 }
 
-fn doubts(config: &Config) -> Vec<String> {
+/// What is not fit for production; `doctor` says it too.
+pub(super) fn doubts(config: &Config) -> Vec<String> {
     let mut doubts = Vec::new();
     if !config.is_https() {
         doubts.push("the issuer is http, which only this machine can use. Set HALLPASS_ISSUER=https://… and put a TLS proxy in front".to_owned());

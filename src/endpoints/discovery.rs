@@ -12,7 +12,8 @@ use crate::protocol::response::{
 use crate::protocol::scope::SCOPES_SUPPORTED;
 use crate::provider::Provider;
 use crate::web::answer::json_body;
-use axum::extract::State;
+use crate::web::probe;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -70,8 +71,11 @@ fn words<T: Copy>(values: &[T], word: impl Fn(T) -> &'static str) -> Vec<&'stati
 }
 
 /// The metadata document.
-pub async fn get(State(provider): State<Arc<Provider>>) -> Response {
+pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Response {
     let mut response = json_body(StatusCode::OK, &metadata(&provider));
+    if let Some(arrived) = probe::answer(&request, &provider.config, &provider.shared.mask_key) {
+        response.headers_mut().insert(probe::HEADER, arrived);
+    }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response
 }

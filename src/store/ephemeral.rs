@@ -18,6 +18,7 @@
 
 use crate::config::EphemeralUrl;
 use crate::protocol::secret::Digest;
+use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
 use crate::store::StoreError;
 use crate::store::memory::Memory;
@@ -44,6 +45,17 @@ pub struct Counted {
     pub count: i64,
     /// Seconds until the window ends.
     pub ends_in: i64,
+}
+
+/// What a Redis says of itself.
+#[derive(Debug)]
+pub struct Facts {
+    /// Its version.
+    pub version: Option<String>,
+    /// Whether it says that it evicts nothing; some hosted ones do not tell.
+    pub tells_policy: bool,
+    /// Its clock.
+    pub clock: Option<NumericDate>,
 }
 
 enum Backend {
@@ -239,6 +251,14 @@ impl Ephemeral {
                 Ok(())
             }
             Backend::Redis(redis) => redis.uncount(&key).await,
+        }
+    }
+
+    /// What Redis says of itself; `None`: the store is in this process.
+    pub async fn facts(&self) -> Option<Facts> {
+        match &self.backend {
+            Backend::Memory(_) => None,
+            Backend::Redis(redis) => Some(redis.facts().await),
         }
     }
 

@@ -7,6 +7,7 @@
 pub mod access_tokens;
 pub mod audit_events;
 pub mod cache;
+pub mod checkup;
 pub mod clients;
 pub mod codes;
 pub mod consents;

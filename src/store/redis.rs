@@ -3,8 +3,9 @@
 //! Every verb is one command or one script over one key, so the answer is atomic wherever the key lives. A
 //! command whose answer was lost is not repeated: a code taken twice would look like a replay.
 
+use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
-use crate::store::ephemeral::Counted;
+use crate::store::ephemeral::{Counted, Facts};
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
@@ -93,6 +94,26 @@ impl Redis {
             _ => tracing::warn!("Redis does not tell its maxmemory-policy; make sure that it is noeviction"),
         }
         Ok(())
+    }
+
+    /// Version, policy and clock, each if the server tells.
+    pub(super) async fn facts(&self) -> Facts {
+        let mut info_command = cmd("INFO");
+        info_command.arg("server");
+        let info = self.ask_every_node(&info_command).await.unwrap_or_default();
+        let version = info
+            .split("redis_version:")
+            .nth(1)
+            .map(|rest| rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect::<String>());
+        let mut policy_command = cmd("CONFIG");
+        policy_command.arg("GET").arg("maxmemory-policy");
+        let policies = self.ask_every_node(&policy_command).await.unwrap_or_default();
+        let time: Option<(i64, i64)> = self.run(&cmd("TIME")).await.ok();
+        Facts {
+            version,
+            tells_policy: policies.contains("noeviction"),
+            clock: time.map(|(seconds, _)| NumericDate(seconds)),
+        }
     }
 
     /// What the server says, or every node of a cluster; `run` would ask one of them at random.

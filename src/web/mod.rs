@@ -7,4 +7,5 @@ pub mod headers;
 pub mod network;
 pub mod outbound;
 pub mod pages;
+pub mod probe;
 pub mod request;

@@ -1,12 +1,38 @@
 //! Requests of our own to services: bounded in time, never redirected, by addresses that an admin registered.
 
+use axum::http::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client};
+use reqwest::tls::TlsInfo;
+use reqwest::{Certificate, Client, RequestBuilder};
 use std::path::Path;
 use std::time::Duration;
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How much of an answer is read, in bytes.
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// What somebody answered.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; what is not UTF-8 is replaced.
+    pub body: String,
+    /// The server's certificate, DER.
+    pub certificate: Option<Vec<u8>>,
+}
+
+impl Fetched {
+    /// The first header of that name, as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
 
 /// The one client for outgoing requests.
 #[derive(Clone)]
@@ -24,6 +50,7 @@ impl Outbound {
             .no_proxy()
             .timeout(PATIENCE)
             .connect_timeout(PATIENCE)
+            .tls_info(true)
             .user_agent(concat!("hallpass/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = authorities {
             let fault = |why: &dyn std::fmt::Display| format!("HALLPASS_OUTBOUND_CA: {}: {why}", path.display());
@@ -51,18 +78,45 @@ impl Outbound {
             .header("content-type", "application/x-www-form-urlencoded")
             .header("cache-control", "no-store")
             .body(body);
-        match request.send().await {
-            Ok(response) => Ok(response.status().as_u16()),
-            Err(error) if error.is_timeout() => Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
-            Err(error) => {
-                // The innermost cause says what happened; the outer ones only that it did.
-                let error = error.without_url();
-                let mut cause: &dyn std::error::Error = &error;
-                while let Some(inner) = cause.source() {
-                    cause = inner;
-                }
-                Err(cause.to_string())
-            }
+        request.send().await.map(|response| response.status().as_u16()).map_err(why)
+    }
+
+    /// Gets an address, with further headers; at most a mebibyte of the answer is read.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words for the operator.
+    pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Fetched, String> {
+        fetch(headers.iter().fold(self.0.get(url), |request, (name, value)| request.header(*name, *value))).await
+    }
+}
+
+async fn fetch(request: RequestBuilder) -> Result<Fetched, String> {
+    let mut response = request.send().await.map_err(why)?;
+    let certificate = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(why)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MOST_BYTES {
+            return Err("the answer is larger than a mebibyte".to_owned());
         }
     }
+    Ok(Fetched {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        certificate,
+    })
+}
+
+fn why(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {} seconds", PATIENCE.as_secs());
+    }
+    // The innermost cause says what happened; the outer ones only that it did.
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }

@@ -18,6 +18,7 @@ mod commands;
 mod docs_adding_a_service;
 mod docs_finding_out_why;
 mod docs_from_a_bridge;
+mod doctor;
 mod example_aspnetcore;
 mod example_fastapi_api;
 mod explain;

@@ -1,0 +1,546 @@
+//! Our own set-up: settings, files, keys, stores, and ourselves as others see us through the proxy.
+
+use super::{Report, check_certificate, check_date, check_skew};
+use crate::commands::{key, serve};
+use crate::config::{Config, DatabaseUrl, EphemeralUrl};
+use crate::endpoints::path;
+use crate::keys::KeySet;
+use crate::protocol::client::Client;
+use crate::protocol::response::GrantType;
+use crate::protocol::secret::{BrowserId, Handle};
+use crate::protocol::time::NumericDate;
+use crate::provider::{Clock, SharedValues, random};
+use crate::store::checkup;
+use crate::store::db::Db;
+use crate::store::ephemeral::{Ephemeral, Taken};
+use crate::store::migrations::Migrations;
+use crate::web::cookies;
+use crate::web::outbound::{Fetched, Outbound};
+use crate::web::probe::{self, Arrived};
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// The oldest PostgreSQL that is still kept by its makers and that we are tested with.
+const LEAST_POSTGRES: i64 = 14;
+
+pub(super) async fn check(
+    report: &mut Report,
+    outbound: &Outbound,
+    config: &Config,
+    file: Option<PathBuf>,
+    now: NumericDate,
+) {
+    settings(report, config);
+    files(report, config, file);
+    keys(report, config, now);
+    let db = database(report, config).await;
+    let clients = match &db {
+        Some(db) => clients(report, config, db, now).await,
+        None => Vec::new(),
+    };
+    redis(report, config).await;
+    let mask_key = match &db {
+        Some(db) => mask_key(db).await,
+        None => None,
+    };
+    public(report, outbound, config, mask_key, &clients).await;
+    management(report, outbound, config).await;
+    if let Some(db) = db {
+        db.close().await;
+    }
+}
+
+/// What `serve` says at its start, too.
+fn settings(report: &mut Report, config: &Config) {
+    let doubts = serve::doubts(config);
+    if doubts.is_empty() {
+        report.ok("settings", "fit for production");
+    }
+    for doubt in doubts {
+        // Each doubt is what it is, and what to do about it.
+        let (what, mend) = doubt.split_once(". ").unwrap_or((&doubt, "see README.md"));
+        report.warning("settings", what, mend);
+    }
+}
+
+fn mode_of(path: &Path) -> Option<u32> {
+    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
+}
+
+/// Files that only we may read, or write.
+fn files(report: &mut Report, config: &Config, file: Option<PathBuf>) {
+    let mut sound = Vec::new();
+    let mut check = |path: &Path, forbidden: u32, what: &str, mend: &str| {
+        let Some(mode) = mode_of(path) else { return };
+        let shown = path.display();
+        if mode & forbidden == 0 {
+            sound.push(shown.to_string());
+        } else {
+            report.fault("files", format!("{shown}: {what} (mode {mode:o})"), format!("{mend} {shown}"));
+        }
+    };
+    check(&config.keys, 0o002, "everybody on this machine may add a signing key", "chmod 700");
+    if let DatabaseUrl::Sqlite(path) = &config.database_url {
+        check(path, 0o007, "everybody on this machine may read or change clients and people", "chmod 600");
+    }
+    let settings = file.unwrap_or_else(|| PathBuf::from("hallpass.toml"));
+    let holds_secret = std::fs::read_to_string(&settings).is_ok_and(|text| {
+        text.lines().any(|line| line.trim_start().contains("_url") && line.contains("://") && line.contains('@'))
+    });
+    if holds_secret {
+        check(&settings, 0o007, "everybody on this machine may read the password in it", "chmod 640");
+    }
+    if !sound.is_empty() {
+        report.ok("files", format!("not open to everybody on this machine: {}", sound.join(", ")));
+    }
+}
+
+/// The timetable, as `key plan` has it.
+fn keys(report: &mut Report, config: &Config, now: NumericDate) {
+    let set = match KeySet::load(&config.keys) {
+        Ok(set) => set,
+        Err(error) => return report.error("keys", &error.to_string(), "hallpass key new --alg RS256"),
+    };
+    let plan = key::plan_of(&set, now);
+    for finding in &plan.findings {
+        let what = format!("{}: {}", finding.algorithm, finding.why);
+        if finding.is_fault {
+            report.fault("keys", what, &finding.mend);
+        } else {
+            report.warning("keys", what, &finding.mend);
+        }
+    }
+    if plan.findings.is_empty() {
+        let words: Vec<&str> = set.algorithms(now).iter().map(|algorithm| algorithm.as_str()).collect();
+        report.ok("keys", format!("{} sign, and every successor is known in time", words.join(", ")));
+    }
+}
+
+async fn database(report: &mut Report, config: &Config) -> Option<Db> {
+    if let DatabaseUrl::Sqlite(path) = &config.database_url
+        && !path.exists()
+    {
+        report.warning("database", format!("{}: not made yet", path.display()), "hallpass migrate, or hallpass serve");
+        return None;
+    }
+    let db = match Db::open(&config.database_url).await {
+        Ok(db) => db,
+        Err(error) => {
+            report.error("database", &error.to_string(), "start it, or mend HALLPASS_DATABASE_URL");
+            return None;
+        }
+    };
+    let facts = match checkup::facts(&db).await {
+        Ok(facts) => facts,
+        Err(error) => {
+            report.error("database", &error.to_string(), "start it, or mend HALLPASS_DATABASE_URL");
+            return None;
+        }
+    };
+    if matches!(config.database_url, DatabaseUrl::Postgres(_)) {
+        if facts.major < LEAST_POSTGRES {
+            report.warning(
+                "database",
+                format!("PostgreSQL {} is not kept by its makers any more", facts.version),
+                format!("move to {LEAST_POSTGRES} or newer"),
+            );
+        } else {
+            report.ok("database", format!("PostgreSQL {}", facts.version));
+        }
+    } else {
+        report.ok("database", format!("SQLite {}", facts.version));
+    }
+    if let Some(clock) = facts.clock {
+        check_skew(report, "database", "its clock", clock.since(Clock::System.now()));
+    }
+    let rights = "make the user of HALLPASS_DATABASE_URL the owner of the database";
+    match checkup::may_migrate(&db).await {
+        Ok(()) => report.ok("database", "migrations may make tables"),
+        Err(error) => report.error("database", &format!("migrations cannot make tables: {error}"), rights),
+    }
+    if migrations(report, config, &db).await {
+        match checkup::may_write(&db).await {
+            Ok(()) => report.ok("database", "the tables may be written"),
+            Err(error) => report.error("database", &format!("a node cannot write its tables: {error}"), rights),
+        }
+    }
+    Some(db)
+}
+
+/// Whether every table is there.
+async fn migrations(report: &mut Report, config: &Config, db: &Db) -> bool {
+    let plan = match Migrations::read(config.migrations.as_deref()).await {
+        Ok(migrations) => migrations.plan(db).await,
+        Err(error) => Err(error),
+    };
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => {
+            report.error("migrations", &error.to_string(), "hallpass migrate --check");
+            return false;
+        }
+    };
+    for file in &plan.edited {
+        report.fault(
+            "migrations",
+            format!("{} {}: edited since it was applied", file.version, file.description),
+            "restore it, and put the change into a new file",
+        );
+    }
+    if !plan.pending.is_empty() {
+        report.warning(
+            "migrations",
+            format!("{} not applied, the first is {}", plan.pending.len(), plan.pending[0].version),
+            "hallpass migrate; `serve` does it at its start",
+        );
+    }
+    if !plan.missing.is_empty() {
+        report.warning(
+            "migrations",
+            format!(
+                "{} applied that are not among the files here, the first is {}",
+                plan.missing.len(),
+                plan.missing[0]
+            ),
+            "bring the same files to every node",
+        );
+    }
+    if plan.edited.is_empty() && plan.pending.is_empty() && plan.missing.is_empty() {
+        report.ok("migrations", format!("{} applied, nothing pending", plan.applied.len()));
+    }
+    plan.pending.is_empty()
+}
+
+/// Rows that cannot be read, and algorithms without a key; gives the clients that can.
+async fn clients(report: &mut Report, config: &Config, db: &Db, now: NumericDate) -> Vec<Client> {
+    // Where the tables are missing, the migrations said so.
+    let Ok(found) = checkup::clients(db).await else { return Vec::new() };
+    let mut sound = Vec::new();
+    let mut faults = 0;
+    let set = KeySet::load(&config.keys).unwrap_or_default();
+    for client in found {
+        match client {
+            Err(error) => {
+                faults += 1;
+                report.error("clients", &error.to_string(), "correct the row by a migration");
+            }
+            Ok(client) => {
+                let algorithm = client.id_token_signed_response_alg;
+                if set.signing(algorithm, now).is_none() {
+                    faults += 1;
+                    report.fault(
+                        "clients",
+                        format!("{}: no key signs with {algorithm}, which its row asks for", client.client_id),
+                        format!("hallpass key new --alg {algorithm}"),
+                    );
+                }
+                sound.push(client);
+            }
+        }
+    }
+    if faults == 0 && sound.is_empty() {
+        report.ok("clients", "there is none yet");
+    } else if faults == 0 {
+        report.ok("clients", format!("{} can be read, and have keys for their algorithms", sound.len()));
+    }
+    sound
+}
+
+async fn redis(report: &mut Report, config: &Config) {
+    let EphemeralUrl::Redis(url) = &config.redis_url else { return };
+    let place = url.expose_secret().split(',').map(serve::place).collect::<Vec<_>>().join(", ");
+    let ephemeral = match Ephemeral::open(&config.redis_url, &config.issuer, Clock::System).await {
+        Ok(ephemeral) => ephemeral,
+        Err(error) => return report.error("redis", &error.to_string(), "start it, or mend HALLPASS_REDIS_URL"),
+    };
+    if let Some(facts) = ephemeral.facts().await {
+        report
+            .ok("redis", format!("{} at {place}", facts.version.as_deref().unwrap_or("of a version it does not tell")));
+        if facts.tells_policy {
+            report.ok("redis", "maxmemory-policy is noeviction");
+        } else {
+            report.warning(
+                "redis",
+                "it does not tell its maxmemory-policy",
+                "make sure that it is noeviction: anything else loses sign-ins and forgets used codes",
+            );
+        }
+        match facts.clock {
+            Some(clock) => check_skew(report, "redis", "its clock", clock.since(Clock::System.now())),
+            None => {
+                report.warning("redis", "it does not tell its time", "allow TIME to the user of HALLPASS_REDIS_URL");
+            }
+        }
+    }
+    match try_verbs(&ephemeral).await {
+        Ok(()) => report.ok("redis", "records may be written, taken and counted"),
+        Err(error) => report.error(
+            "redis",
+            &format!("a record cannot be written, taken or counted: {error}"),
+            "allow SET, GET, DEL, EVAL on keys that begin with hallpass: to the user of HALLPASS_REDIS_URL",
+        ),
+    }
+}
+
+/// Each kind of command once, on a key of its own that is gone afterwards.
+async fn try_verbs(ephemeral: &Ephemeral) -> Result<(), String> {
+    let key = format!("doctor:{}", Handle(random()).text());
+    let text = |error: crate::store::StoreError| error.to_string();
+    ephemeral.put(&key, &1_u8, 60).await.map_err(text)?;
+    let taken = ephemeral.take::<u8>(&key).await.map_err(text)?;
+    ephemeral.delete(&key).await.map_err(text)?;
+    ephemeral.count(&key, 60).await.map_err(text)?;
+    ephemeral.delete(&key).await.map_err(text)?;
+    if taken == Taken::Fresh(1) { Ok(()) } else { Err("what was written was not found again".to_owned()) }
+}
+
+/// The secret that proves to a node that its operator asks.
+async fn mask_key(db: &Db) -> Option<[u8; 32]> {
+    let secret = db.known_value("mask_key").await.ok()??;
+    Some(SharedValues::new(String::new(), &secret).mask_key)
+}
+
+/// Ourselves, as services see us.
+async fn public(
+    report: &mut Report,
+    outbound: &Outbound,
+    config: &Config,
+    mask_key: Option<[u8; 32]>,
+    clients: &[Client],
+) {
+    let url = format!("{}{}", config.issuer, path::OPENID_CONFIGURATION);
+    let question = mask_key.map(|key| probe::question(&key, &Handle(random()).text()));
+    let headers: Vec<(&str, &str)> = question.iter().map(|question| (probe::HEADER, question.as_str())).collect();
+    let answer = match outbound.get(&url, &headers).await {
+        Ok(answer) => answer,
+        Err(why) => {
+            let runs = local(outbound, config).await;
+            let mend = if runs {
+                "`serve` runs here: look at DNS, the proxy and its certificate"
+            } else {
+                "start `hallpass serve`, and the proxy in front of it"
+            };
+            return report.fault("issuer", format!("{url}: {why}"), mend);
+        }
+    };
+    if answer.status != 200 {
+        return report.fault(
+            "issuer",
+            format!("{url} answers {}{}", answer.status, leads_to(&answer)),
+            format!(
+                "let the proxy pass every path below {} on to {}, unchanged",
+                if config.base_path().is_empty() { "/" } else { config.base_path() },
+                config.listen
+            ),
+        );
+    }
+    discovery(report, config, &url, &answer);
+    check_certificate(report, &answer, Clock::System.now());
+    check_date(report, &answer, Clock::System.now());
+    proxy(report, config, &answer, question.is_some());
+    cookies(report, outbound, config, clients).await;
+    for hidden in ["/health/ready", "/metrics"] {
+        let url = format!("{}{hidden}", config.origin());
+        if outbound.get(&url, &[]).await.is_ok_and(|answer| answer.status == 200) {
+            report.fault(
+                "management",
+                format!("{url} answers to everybody"),
+                "the proxy must not lead to HALLPASS_MANAGEMENT_LISTEN",
+            );
+        }
+    }
+}
+
+fn leads_to(answer: &Fetched) -> String {
+    answer.header("location").map(|to| format!(" and leads to {to}")).unwrap_or_default()
+}
+
+/// Whether a node answers on this machine, whatever the world sees.
+async fn local(outbound: &Outbound, config: &Config) -> bool {
+    let url = format!("http://{}{}{}", reachable(config.listen), config.base_path(), path::OPENID_CONFIGURATION);
+    outbound.get(&url, &[]).await.is_ok_and(|answer| answer.status == 200)
+}
+
+/// An address to connect to, for one to listen on.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let mut address = listen;
+    if listen.ip().is_unspecified() {
+        address.set_ip(if listen.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+    }
+    address
+}
+
+fn discovery(report: &mut Report, config: &Config, url: &str, answer: &Fetched) {
+    let Ok(Value::Object(document)) = serde_json::from_str(&answer.body) else {
+        return report.fault(
+            "issuer",
+            format!("{url} answers something else than JSON"),
+            "let the proxy pass it on to us",
+        );
+    };
+    let issuer = document.get("issuer").and_then(Value::as_str).unwrap_or_default();
+    if issuer != config.issuer {
+        return report.fault(
+            "issuer",
+            format!("{url} says that the issuer is {issuer:?}; the setting here is {:?}", config.issuer),
+            "give every node the same HALLPASS_ISSUER; or another provider answers there",
+        );
+    }
+    let strange: Vec<&str> = document
+        .iter()
+        .filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri")
+        .filter_map(|(_, value)| value.as_str())
+        .filter(|value| !value.starts_with(&config.issuer))
+        .collect();
+    if strange.is_empty() {
+        report.ok("issuer", format!("{issuer} answers with its own name, and so do its endpoints"));
+    } else {
+        report.fault(
+            "issuer",
+            format!("endpoints lie elsewhere: {}", strange.join(", ")),
+            "the proxy must not rewrite what we answer",
+        );
+    }
+}
+
+/// What reached the node of what we sent.
+fn proxy(report: &mut Report, config: &Config, answer: &Fetched, was_asked: bool) {
+    let arrived = answer.header(probe::HEADER).and_then(|text| serde_json::from_str::<Arrived>(text).ok());
+    let Some(arrived) = arrived else {
+        if was_asked {
+            report.warning(
+                "proxy",
+                "the node does not tell what reaches it",
+                "let the proxy pass the header Hallpass-Doctor in both directions, and give every node the same database",
+            );
+        }
+        return;
+    };
+    let peer = arrived.peer.map(|peer| peer.to_string()).unwrap_or_default();
+    let authority = config.origin().split_once("://").map_or("", |(_, authority)| authority);
+    let scheme = config.origin().split("://").next().unwrap_or_default();
+    let mut differs = Vec::new();
+    for (name, value, expected) in [
+        ("Host", &arrived.host, authority),
+        ("X-Forwarded-Host", &arrived.forwarded_host, authority),
+        ("X-Forwarded-Proto", &arrived.forwarded_proto, scheme),
+    ] {
+        if let Some(value) = value.as_deref().filter(|value| *value != expected) {
+            differs.push(format!("{name} is {value:?}"));
+        }
+    }
+    if differs.is_empty() {
+        report.ok("proxy", "Host and X-Forwarded headers arrive as the issuer has them");
+    } else {
+        report.ok(
+            "proxy",
+            format!(
+                "{}, the issuer has {scheme}://{authority}; we use neither, so nothing depends on it",
+                differs.join(", ")
+            ),
+        );
+    }
+    match (arrived.forwarded_for.is_some() || config.is_https(), arrived.is_trusted) {
+        (true, false) => report.warning(
+            "proxy",
+            format!("requests come through {peer}, whose X-Forwarded-For is not believed: everybody shares the limits for failed sign-ins"),
+            format!("HALLPASS_TRUSTED_PROXIES={peer}"),
+        ),
+        (_, true) if arrived.forwarded_for.is_none() => report.warning(
+            "proxy",
+            format!("{peer} is trusted, but sends no X-Forwarded-For: everybody shares the limits for failed sign-ins"),
+            "let the proxy append the client's address to X-Forwarded-For",
+        ),
+        (true, true) => report.ok("proxy", format!("{peer} is trusted and says who asks")),
+        (false, _) => report.ok("proxy", "requests come without a proxy"),
+    }
+}
+
+/// The cookie that begins a sign-in, as it arrives.
+async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clients: &[Client]) {
+    let begin = clients.iter().find_map(|client| {
+        let redirect_uri = client.redirect_uris.first()?;
+        client.grant_types.contains(&GrantType::AuthorizationCode).then_some((client, redirect_uri))
+    });
+    let Some((client, redirect_uri)) = begin else {
+        return report.ok("cookies", "not looked at: no client signs people in yet");
+    };
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &client.client_id)
+        .append_pair("redirect_uri", redirect_uri)
+        .append_pair("scope", "openid")
+        .append_pair("state", "doctor")
+        .append_pair("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
+        .append_pair("code_challenge_method", "S256")
+        .finish();
+    let url = format!("{}{}?{query}", config.issuer, path::AUTHORIZE);
+    let answer = match outbound.get(&url, &[]).await {
+        Ok(answer) => answer,
+        Err(why) => return report.fault("cookies", format!("{}: {why}", path::AUTHORIZE), "look at the proxy"),
+    };
+    // Everything but the value, which is random.
+    let shape = |text: &str| -> (String, Vec<String>) {
+        let mut parts = text.split(';').map(str::trim);
+        let name = parts.next().and_then(|pair| pair.split('=').next()).unwrap_or_default().to_owned();
+        let mut attributes: Vec<String> = parts.map(str::to_lowercase).collect();
+        attributes.sort();
+        (name, attributes)
+    };
+    let expected = cookies::set_browser(config, &BrowserId::from_random(&random::<32>()));
+    let expected = shape(expected.to_str().unwrap_or_default());
+    let found: Vec<(String, Vec<String>)> =
+        answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()).map(shape).collect();
+    match found.iter().find(|(name, _)| *name == expected.0) {
+        Some((_, attributes)) if *attributes == expected.1 => {
+            report.ok("cookies", format!("{} arrives as it is set", expected.0));
+        }
+        Some((_, attributes)) => report.fault(
+            "cookies",
+            format!("{} arrives with {:?} instead of {:?}", expected.0, attributes.join("; "), expected.1.join("; ")),
+            "the proxy must not rewrite cookies (nginx: proxy_cookie_path, proxy_cookie_domain, proxy_cookie_flags)",
+        ),
+        None => report.fault(
+            "cookies",
+            format!(
+                "a sign-in for {} begins with {} and without the cookie {}",
+                client.client_id, answer.status, expected.0
+            ),
+            "the proxy must not drop Set-Cookie; `hallpass doctor` must run with the settings of `serve`",
+        ),
+    }
+}
+
+async fn management(report: &mut Report, outbound: &Outbound, config: &Config) {
+    let url = format!("http://{}/health/ready", reachable(config.management_listen));
+    match outbound.get(&url, &[]).await {
+        Ok(answer) if answer.status == 200 => report.ok("management", format!("{url}: ready")),
+        Ok(answer) => {
+            report.fault(
+                "management",
+                format!("{url} answers {}: {}", answer.status, answer.body.trim()),
+                "mend what it names",
+            );
+        }
+        Err(why) => report.warning(
+            "management",
+            format!("{url}: {why}"),
+            "run `hallpass doctor` where `serve` runs, with the same settings",
+        ),
+    }
+    let ip = config.management_listen.ip();
+    let is_inside = match ip {
+        std::net::IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
+        std::net::IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),
+    };
+    if !is_inside {
+        report.warning(
+            "management",
+            format!("it listens on {ip}, which others may reach"),
+            "HALLPASS_MANAGEMENT_LISTEN=127.0.0.1:8081, or an address of a private network",
+        );
+    }
+}

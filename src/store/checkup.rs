@@ -1,0 +1,90 @@
+//! What `hallpass doctor` asks the lasting store: its version and clock, and whether it lets us do what we must.
+//!
+//! Rights are tried in a transaction that is rolled back; no row is changed.
+
+use crate::protocol::client::Client;
+use crate::protocol::time::NumericDate;
+use crate::store::db::{Db, Kind};
+use crate::store::{StoreError, clients};
+
+/// What a database says of itself.
+#[derive(Debug)]
+pub struct Facts {
+    /// Its version in words.
+    pub version: String,
+    /// The first number of it.
+    pub major: i64,
+    /// Its clock; a file has none of its own.
+    pub clock: Option<NumericDate>,
+}
+
+/// Asks for version and clock.
+///
+/// # Errors
+/// The database failed.
+pub async fn facts(db: &Db) -> Result<Facts, StoreError> {
+    let (version_sql, clock_sql) = match db.kind() {
+        Kind::Sqlite(_) => ("SELECT sqlite_version()", None),
+        Kind::Postgres => (
+            "SELECT current_setting('server_version')",
+            Some("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)"),
+        ),
+    };
+    let version: String = sqlx::query_scalar(version_sql).fetch_one(db.statement()).await?;
+    let clock = match clock_sql {
+        Some(sql) => Some(NumericDate(sqlx::query_scalar(sql).fetch_one(db.statement()).await?)),
+        None => None,
+    };
+    let major = version.split(|c: char| !c.is_ascii_digit()).next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    Ok(Facts { version, major, clock })
+}
+
+/// Whether a migration can make a table.
+///
+/// # Errors
+/// What the database says against it.
+pub async fn may_migrate(db: &Db) -> Result<(), StoreError> {
+    let mut transaction = db.begin().await?;
+    sqlx::query("CREATE TABLE hallpass_doctor (number INTEGER)").execute(&mut *transaction).await?;
+    sqlx::query("INSERT INTO hallpass_doctor (number) VALUES (1)").execute(&mut *transaction).await?;
+    Ok(transaction.rollback().await?)
+}
+
+/// Whether the tables that a node writes can be written: each statement is about no row at all.
+///
+/// # Errors
+/// What the database says against it.
+pub async fn may_write(db: &Db) -> Result<(), StoreError> {
+    const TRIALS: &[&str] = &[
+        "INSERT INTO provider_values SELECT * FROM provider_values WHERE 1 = 0",
+        "INSERT INTO consents SELECT * FROM consents WHERE 1 = 0",
+        "INSERT INTO refresh_families SELECT * FROM refresh_families WHERE 1 = 0",
+        "DELETE FROM refresh_families WHERE 1 = 0",
+        "INSERT INTO logout_outbox SELECT * FROM logout_outbox WHERE 1 = 0",
+        "DELETE FROM logout_outbox WHERE 1 = 0",
+        "SELECT client_id FROM clients WHERE 1 = 0",
+        "SELECT sub FROM users WHERE 1 = 0",
+    ];
+    let mut transaction = db.begin().await?;
+    for trial in TRIALS.iter().copied() {
+        sqlx::query(trial).execute(&mut *transaction).await?;
+    }
+    Ok(transaction.rollback().await?)
+}
+
+/// The clients that are not disabled, by their id.
+///
+/// # Errors
+/// The database failed; a row that cannot be read says so itself.
+pub async fn clients(db: &Db) -> Result<Vec<Result<Client, StoreError>>, StoreError> {
+    const IDS: &str = "SELECT client_id FROM clients WHERE disabled_at IS NULL ORDER BY client_id";
+    let ids: Vec<String> = sqlx::query_scalar(IDS).fetch_all(db.statement()).await?;
+    let mut found = Vec::new();
+    for id in ids {
+        match clients::find(db, &id).await {
+            Ok(client) => found.extend(client.map(Ok)),
+            Err(error) => found.push(Err(error)),
+        }
+    }
+    Ok(found)
+}

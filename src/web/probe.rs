@@ -1,0 +1,67 @@
+//! What reaches a node of a request that its operator sent through the proxy: `hallpass doctor` asks, the discovery
+//! document's answer tells, to nobody else.
+//!
+//! The question carries a proof made with a secret that rests in the database, so only who can read that is told. The
+//! answer is a header of the same response: nothing is remembered, and any node can give it.
+
+use crate::config::Config;
+use crate::protocol::secret::Digest;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderMap, HeaderValue};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// The header of the question and of the answer.
+pub const HEADER: &str = "hallpass-doctor";
+
+/// What arrived.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Arrived {
+    /// Who connected to the node.
+    pub peer: Option<IpAddr>,
+    /// Whether that address is among the trusted proxies.
+    pub is_trusted: bool,
+    /// `Host`.
+    pub host: Option<String>,
+    /// `X-Forwarded-For`.
+    pub forwarded_for: Option<String>,
+    /// `X-Forwarded-Host`.
+    pub forwarded_host: Option<String>,
+    /// `X-Forwarded-Proto`.
+    pub forwarded_proto: Option<String>,
+}
+
+/// The header's value for a question; `nonce` is base64url.
+#[must_use]
+pub fn question(mask_key: &[u8; 32], nonce: &str) -> String {
+    format!("{nonce}.{}", proof(mask_key, nonce).as_str())
+}
+
+fn proof(mask_key: &[u8; 32], nonce: &str) -> Digest {
+    Digest::of(&["doctor", &URL_SAFE_NO_PAD.encode(mask_key), nonce])
+}
+
+/// The header's value for the answer; `None`: nobody asks who may.
+#[must_use]
+pub fn answer(request: &Request, config: &Config, mask_key: &[u8; 32]) -> Option<HeaderValue> {
+    let question = request.headers().get(HEADER)?.to_str().ok()?;
+    let (nonce, _) = question.split_once('.')?;
+    if !crate::protocol::secret::same_text(&self::question(mask_key, nonce), question) {
+        return None;
+    }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    let arrived = Arrived {
+        peer,
+        is_trusted: peer.is_some_and(|peer| config.trusted_proxies.iter().any(|network| network.contains(&peer))),
+        host: text(request.headers(), "host"),
+        forwarded_for: text(request.headers(), "x-forwarded-for"),
+        forwarded_host: text(request.headers(), "x-forwarded-host"),
+        forwarded_proto: text(request.headers(), "x-forwarded-proto"),
+    };
+    HeaderValue::try_from(serde_json::to_string(&arrived).ok()?).ok()
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(|value| value.chars().take(200).collect())
+}
