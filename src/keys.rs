@@ -351,6 +351,47 @@ mod tests {
     }
 
     #[test]
+    fn an_ending_is_written_into_the_name_and_overwrites_nothing() {
+        let folder = folder();
+        let first = create(folder.path(), SigningAlgorithm::Es256, NOW).unwrap();
+        let names = |folder: &Path| -> Vec<String> {
+            KeySet::load(folder).unwrap().keys.iter().map(|key| key.file.clone()).collect()
+        };
+        let end_first = |ending: Ending| end(folder.path(), &KeySet::load(folder.path()).unwrap().keys[0], ending);
+        let begins = instant_text(NOW);
+        let (one, two) = (instant_text(NOW.plus(1)), instant_text(NOW.plus(2)));
+        end_first(Ending::Retired(NOW.plus(1))).unwrap();
+        assert_eq!(names(folder.path()), [format!("es256.{begins}.retired-{one}.pem")]);
+        end_first(Ending::Retired(NOW.plus(2))).unwrap();
+        assert_eq!(names(folder.path()), [format!("es256.{begins}.retired-{two}.pem")]);
+        let taken = folder.path().join(format!("es256.{begins}.retired-{one}.pem"));
+        std::fs::write(&taken, "somebody's").unwrap();
+        let key = load_file(&folder.path().join(format!("es256.{begins}.retired-{two}.pem"))).unwrap();
+        let refused = end(folder.path(), &key, Ending::Retired(NOW.plus(1))).unwrap_err().to_string();
+        assert!(refused.contains("there already") && refused.contains("Mend: "), "{refused}");
+        assert_eq!(std::fs::read_to_string(&taken).unwrap(), "somebody's");
+        std::fs::remove_file(taken).unwrap();
+        end_first(Ending::Leaked(NOW)).unwrap();
+        assert_eq!(names(folder.path()), [format!("es256.{begins}.retired-{two}.leaked-{begins}.pem")]);
+        assert!(!first.exists());
+    }
+
+    #[test]
+    fn a_leaked_key_is_neither_published_nor_believed() {
+        let folder = folder();
+        create(folder.path(), SigningAlgorithm::Es256, NOW).unwrap();
+        let before = KeySet::load(folder.path()).unwrap();
+        let claims = json!({"sub": "alice"}).as_object().unwrap().clone();
+        let token = before.sign(SigningAlgorithm::Es256, "JWT", &claims, NOW).unwrap();
+        // Its instant is for the record: a node whose clock is behind must not believe it a second longer.
+        end(folder.path(), &before.keys[0], Ending::Leaked(NOW.plus(1000))).unwrap();
+        let after = KeySet::load(folder.path()).unwrap();
+        assert!(before.verify(&token, "JWT").is_some() && after.verify(&token, "JWT").is_none());
+        assert!(after.signing(SigningAlgorithm::Es256, NOW).is_none());
+        assert_eq!(after.jwks(NOW, 600), json!({"keys": []}));
+    }
+
+    #[test]
     fn a_file_that_is_not_good_enough_is_named_with_its_mend() {
         let write = |name: &str, content: &[u8], mode: u32| {
             let folder = folder();

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hallpass::protocol::response::SigningAlgorithm;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
@@ -654,6 +655,20 @@ async fn a_token_is_checked_claim_by_claim() {
     checked(&provider, "a.b.c.d.e", &[]).await.has("fault", "form", "encrypted");
     checked(&provider, "something-opaque", &[]).await.has("fault", "form", "no JWT");
     checked(&provider, "a.b.c", &[]).await.has("fault", "form", "base64url");
+}
+
+#[tokio::test]
+async fn every_algorithm_of_ours_is_checked() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    for alg in SigningAlgorithm::SUPPORTED {
+        let client = NewClient::new(&format!("client-{}", alg.as_str().to_lowercase())).with("consent", "skip");
+        let client = provider.add(client.with("id_token_signed_response_alg", alg.as_str())).await;
+        let tokens = provider.tokens(&UserAgent::new(), &client).await;
+        let both = format!("{}\n{}", tokens.text("id_token"), tokens.text("access_token"));
+        let found = checked(&provider, &both, &[]).await;
+        found.has_no("fault").has("ok", "signature", "the provider's").has("ok", "at_hash", "issued beside it");
+    }
 }
 
 #[tokio::test]
