@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// A page before client and address are proven; a redirect with the OAuth error from then on.
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
-    let browser = Browser::of(request.headers(), &provider.config);
+    let mut browser = Browser::of(request.headers(), &provider.config);
     let network = Network::of(&request, &provider.config);
     if request.method() == Method::HEAD {
         // A link preview must not spend anything.
@@ -29,7 +29,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     }
     let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let flow = if params.get("interaction").is_some() && params.get("client_id").is_none() {
-        Flow::continue_in(&provider, &browser, params.get("interaction"), now).await?
+        Flow::continue_in(&provider, &mut browser, params.get("interaction"), now).await?
     } else {
         let session = flow::session_of(&provider, &browser).await?;
         let flow = Flow::open(&provider, params, None, session, now).await?;

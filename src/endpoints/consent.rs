@@ -22,9 +22,9 @@ use std::sync::Arc;
 /// # Errors
 /// A page: the interaction is unknown, expired, or of another browser.
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
-    let browser = Browser::of(request.headers(), &provider.config);
+    let mut browser = Browser::of(request.headers(), &provider.config);
     let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    let flow = Flow::continue_in(&provider, &browser, params.get("interaction"), provider.now()).await?;
+    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), provider.now()).await?;
     let (Step::Consent, Some((id, _)), Some(browser_id), Some((_, user))) =
         (flow.step(&provider), &flow.interaction, &browser.id, &flow.signed_in)
     else {
@@ -63,8 +63,8 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let now = provider.now();
     let posted = request::posted(request, &provider.config).await;
     let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    let browser = Browser::of(&request.headers, &provider.config);
-    let flow = Flow::continue_in(&provider, &browser, params.get("interaction"), now).await?;
+    let mut browser = Browser::of(&request.headers, &provider.config);
+    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
         return Err(PageError::Fault("a consent page without an interaction".to_owned().into()));
     };

@@ -144,7 +144,7 @@ impl Flow {
     /// As `continued` and `open`.
     pub async fn continue_in(
         provider: &Provider,
-        browser: &Browser,
+        browser: &mut Browser,
         id: Option<&str>,
         now: NumericDate,
     ) -> Result<Self, PageError> {
@@ -195,10 +195,7 @@ impl Flow {
 
     /// Sends the browser to a page, remembering the request if that has not been done.
     async fn show(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
-        let (browser_id, is_new) = match &browser.id {
-            Some(id) => (id.clone(), false),
-            None => (BrowserId::from_random(&random::<32>()), true),
-        };
+        let browser_id = browser.id.clone().unwrap_or_else(|| BrowserId::from_random(&random::<32>()));
         let (id, binds) = match self.interaction {
             Some((id, interaction)) if interaction.browser.is_some() => (id, false),
             Some((id, interaction)) => {
@@ -214,8 +211,8 @@ impl Flow {
             }
         };
         let mut response = see_other(&format!("{}?interaction={}", provider.url(page), id.expose()))?;
-        if is_new && binds {
-            response.headers_mut().append(header::SET_COOKIE, cookies::set_browser(&provider.config, &browser_id));
+        if binds && browser.needs_a_name() {
+            response.headers_mut().append(header::SET_COOKIE, cookies::set_begun(&provider.config, &browser_id, &id));
         }
         Ok(response)
     }
@@ -370,7 +367,7 @@ struct Continued {
 /// A page: unknown or expired, answered already, begun in another browser, or the cookie is missing.
 async fn continued(
     provider: &Provider,
-    browser: &Browser,
+    browser: &mut Browser,
     id: Option<&str>,
     now: NumericDate,
 ) -> Result<Continued, PageError> {
@@ -381,11 +378,11 @@ async fn continued(
         session_of(provider, browser)
     )?;
     let Some(interaction) = interaction else { return Err(nothing_to_continue()) };
-    match (&interaction.browser, &browser.id) {
-        (None, _) => {}
-        (Some(_), None) => return Err(no_cookie()),
-        (Some(bound), Some(this)) if bound.matches(&this.digest()) => {}
-        (Some(_), Some(_)) => return Err(another_browser()),
+    match &interaction.browser {
+        None => {}
+        Some(_) if browser.id.is_none() => return Err(no_cookie()),
+        Some(bound) if browser.is_bound_to(bound) => {}
+        Some(_) => return Err(another_browser()),
     }
     if interaction.expires_at.is_past(now) {
         let client = provider.directory.client(&interaction.client_id, now).await?;

@@ -57,9 +57,9 @@ impl Complaint {
 /// A page: the interaction is unknown, expired, or of another browser.
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
-    let browser = Browser::of(request.headers(), &provider.config);
+    let mut browser = Browser::of(request.headers(), &provider.config);
     let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    let flow = Flow::continue_in(&provider, &browser, params.get("interaction"), now).await?;
+    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), now).await?;
     // Somebody who signed in meanwhile, perhaps in another tab, need not do it again.
     if params.get("switch").is_none() && !matches!(flow.step(&provider), Step::SignIn) {
         return flow.go_on(&provider);
@@ -75,8 +75,8 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let now = provider.now();
     let posted = request::posted(request, &provider.config).await;
     let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    let browser = Browser::of(&request.headers, &provider.config);
-    let flow = Flow::continue_in(&provider, &browser, params.get("interaction"), now).await?;
+    let mut browser = Browser::of(&request.headers, &provider.config);
+    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
         return Err(PageError::Fault("a login page without an interaction".to_owned().into()));
     };
@@ -151,7 +151,8 @@ async fn prove(
     let found = if is_plausible { users::find_by_login(&provider.db, typed).await? } else { None };
     let account = throttle::account(found.as_ref().map(|user| user.sub.as_str()), typed);
     let mut turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
-    let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, browser_id, user)));
+    let name = browser.kept.as_ref().unwrap_or(browser_id);
+    let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, name, user)));
     let attempt = match throttle::sign_in(provider, &account, network, browser_id, is_known).await {
         Ok(attempt) => attempt,
         Err(Stopped::Later(later)) => return Ok(Proof::Later(later)),
@@ -209,7 +210,8 @@ async fn sign_in(
     };
     let session_id = flow::new_session_id();
     let here = SignedIn { sub: user.sub.clone(), session: handle };
-    let known = browser.id.as_ref().map(|id| known_tag(provider, id, &user)).unwrap_or_default();
+    let name = browser.kept.as_ref().or(browser.id.as_ref());
+    let known = name.map(|id| known_tag(provider, id, &user)).unwrap_or_default();
     provider.directory.know_user(user, now);
     tokio::try_join!(
         async { Ok(sessions::start(&provider.ephemeral, &session_id, &session, now).await?) },
@@ -224,9 +226,12 @@ async fn sign_in(
     )?;
     let mut response = flow.go_on(provider)?;
     response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id));
-    if let Some(browser_id) = &browser.id {
+    if let Some(name) = name {
         // It stays, so that nobody else's failures slow this person down here.
-        response.headers_mut().append(header::SET_COOKIE, cookies::keep_browser(&provider.config, browser_id));
+        response.headers_mut().append(header::SET_COOKIE, cookies::keep_browser(&provider.config, name));
+        for forgotten in browser.forget_begun(&provider.config, name) {
+            response.headers_mut().append(header::SET_COOKIE, forgotten);
+        }
         let known = cookies::set_known(&provider.config, &browser.known, &known);
         response.headers_mut().append(header::SET_COOKIE, known);
     }

@@ -4,15 +4,21 @@
 //! issuer and two providers on one host do not mix. They hold random handles only.
 
 use crate::config::Config;
-use crate::protocol::secret::{BrowserId, Digest, SessionId};
+use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use axum::http::{HeaderMap, HeaderValue, header};
+use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 
 /// What the cookies of a request say; nothing is looked up yet.
 #[derive(Debug, Default)]
 pub struct Browser {
-    /// The browser, for its interactions.
+    /// The browser, for the interaction at hand.
     pub id: Option<BrowserId>,
+    /// The name that it keeps, once somebody has signed in with it.
+    pub kept: Option<BrowserId>,
+    /// The cookies of sign-ins that were begun before, and the browser's name in each. Tabs that are opened at once each get one: with a single cookie,
+    /// the last answer would take the others' away.
+    begun: Vec<(String, BrowserId)>,
     /// The session.
     pub session: Option<SessionId>,
     /// Proofs that somebody signed in with this browser before, `BrowserId::known_to`.
@@ -21,6 +27,11 @@ pub struct Browser {
 
 /// The longest value that is read, in bytes.
 const MAX_VALUE: usize = 200;
+/// To a browser that brings so many cookies of begun sign-ins no further one is given: who never completes any would in
+/// the end send more than servers read.
+const MOST_BEGUN: usize = 8;
+/// How long such a cookie lasts, in minutes: as long as the sign-in may take.
+const BEGUN_MINUTES: i64 = 30;
 /// To how many accounts a browser can be known.
 const MOST_KNOWN: usize = 8;
 
@@ -44,38 +55,75 @@ impl Browser {
     /// Reads the cookies. A name that comes twice says nothing: another site's cookie may be among them.
     #[must_use]
     pub fn of(headers: &HeaderMap, config: &Config) -> Self {
-        let value = |which: Name, prefix: &str| {
-            let wanted = name(config, &which);
-            let mut found = headers
-                .get_all(header::COOKIE)
-                .iter()
-                .filter_map(|header| header.to_str().ok())
-                .flat_map(Cookie::split_parse)
-                .filter_map(Result::ok)
-                .filter(|cookie| cookie.name() == wanted)
-                .map(|cookie| cookie.value().to_owned());
+        let cookies: Vec<Cookie<'_>> = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|header| header.to_str().ok())
+            .flat_map(Cookie::split_parse)
+            .filter_map(Result::ok)
+            .collect();
+        let named = |wanted: &str, prefix: &str| {
+            let mut found = cookies.iter().filter(|cookie| cookie.name() == wanted).map(Cookie::value);
             let first = found.next()?;
-            (found.next().is_none() && first.starts_with(prefix) && first.len() < MAX_VALUE).then_some(first)
+            let is_plausible = found.next().is_none() && first.starts_with(prefix) && first.len() < MAX_VALUE;
+            is_plausible.then(|| first.to_owned())
         };
+        let value = |which: Name, prefix: &str| named(&name(config, &which), prefix);
+        let kept = value(Name::Browser, BrowserId::PREFIX).map(BrowserId::received);
+        let of_begun = format!("{}_", name(config, &Name::Browser));
+        let begun: Vec<(String, BrowserId)> = cookies
+            .iter()
+            .filter(|cookie| cookie.name().starts_with(&of_begun))
+            .filter_map(|cookie| {
+                let id = named(cookie.name(), BrowserId::PREFIX)?;
+                Some((cookie.name().to_owned(), BrowserId::received(id)))
+            })
+            .collect();
         Self {
-            id: value(Name::Browser, BrowserId::PREFIX).map(BrowserId::received),
+            id: kept.clone().or_else(|| begun.first().map(|(_, id)| id.clone())),
+            kept,
+            begun,
             session: value(Name::Session, SessionId::PREFIX).map(SessionId::received),
             known: value(Name::Known, "").map(|tags| tags.split('.').map(str::to_owned).collect()).unwrap_or_default(),
         }
+    }
+
+    /// Whether a sign-in that begins here needs a cookie of its own.
+    #[must_use]
+    pub const fn needs_a_name(&self) -> bool {
+        self.kept.is_none() && self.begun.len() < MOST_BEGUN
+    }
+
+    /// Whether it is the one that an interaction was bound to; it goes by that name from here on.
+    pub fn is_bound_to(&mut self, bound: &Digest) -> bool {
+        let found =
+            self.kept.iter().chain(self.begun.iter().map(|(_, id)| id)).find(|id| bound.matches(&id.digest())).cloned();
+        let is_bound = found.is_some();
+        if is_bound {
+            self.id = found;
+        }
+        is_bound
+    }
+
+    /// The headers that end the cookies which say no more than the name that is kept does.
+    #[must_use]
+    pub fn forget_begun(&self, config: &Config, kept: &BrowserId) -> Vec<HeaderValue> {
+        let same = self.begun.iter().filter(|(_, id)| id.digest().matches(&kept.digest()));
+        same.map(|(name, _)| set(config, name.clone(), "", Some(Duration::ZERO))).collect()
     }
 }
 
 /// How long a browser that somebody signed in with is remembered, in days.
 const BROWSER_DAYS: i64 = 90;
 
-fn set(config: &Config, which: &Name, value: &str, days: Option<i64>) -> HeaderValue {
-    let mut cookie = Cookie::build((name(config, which), value.to_owned()))
+fn set(config: &Config, name: String, value: &str, max_age: Option<Duration>) -> HeaderValue {
+    let mut cookie = Cookie::build((name, value.to_owned()))
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
         .secure(config.is_https());
-    if let Some(days) = days {
-        cookie = cookie.max_age(cookie::time::Duration::days(days));
+    if let Some(max_age) = max_age {
+        cookie = cookie.max_age(max_age);
     }
     // Names and values are ours and ASCII.
     HeaderValue::try_from(cookie.build().to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
@@ -84,13 +132,20 @@ fn set(config: &Config, which: &Name, value: &str, days: Option<i64>) -> HeaderV
 /// The header that names the browser until it is closed.
 #[must_use]
 pub fn set_browser(config: &Config, id: &BrowserId) -> HeaderValue {
-    set(config, &Name::Browser, id.expose(), None)
+    set(config, name(config, &Name::Browser), id.expose(), None)
+}
+
+/// The header that names the browser for one interaction, while it has no name to keep.
+#[must_use]
+pub fn set_begun(config: &Config, id: &BrowserId, interaction: &InteractionId) -> HeaderValue {
+    let name = format!("{}_{}", name(config, &Name::Browser), &interaction.digest().as_str()[..8]);
+    set(config, name, id.expose(), Some(Duration::minutes(BEGUN_MINUTES)))
 }
 
 /// The header that names the browser for longer, as somebody has signed in with it.
 #[must_use]
 pub fn keep_browser(config: &Config, id: &BrowserId) -> HeaderValue {
-    set(config, &Name::Browser, id.expose(), Some(BROWSER_DAYS))
+    set(config, name(config, &Name::Browser), id.expose(), Some(Duration::days(BROWSER_DAYS)))
 }
 
 /// The header that remembers that the browser is known to one more account.
@@ -98,17 +153,17 @@ pub fn keep_browser(config: &Config, id: &BrowserId) -> HeaderValue {
 pub fn set_known(config: &Config, known: &[String], tag: &str) -> HeaderValue {
     let others = known.iter().map(String::as_str).filter(|other| *other != tag && other.len() == tag.len());
     let tags: Vec<&str> = std::iter::once(tag).chain(others).take(MOST_KNOWN).collect();
-    set(config, &Name::Known, &tags.join("."), Some(BROWSER_DAYS))
+    set(config, name(config, &Name::Known), &tags.join("."), Some(Duration::days(BROWSER_DAYS)))
 }
 
 /// The header that signs out.
 #[must_use]
 pub fn end_session(config: &Config) -> HeaderValue {
-    set(config, &Name::Session, "", Some(0))
+    set(config, name(config, &Name::Session), "", Some(Duration::ZERO))
 }
 
 /// The header that signs in.
 #[must_use]
 pub fn set_session(config: &Config, id: &SessionId) -> HeaderValue {
-    set(config, &Name::Session, id.expose(), None)
+    set(config, name(config, &Name::Session), id.expose(), None)
 }

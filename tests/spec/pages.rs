@@ -530,6 +530,49 @@ async fn of_64_tabs_that_answer_at_once_one_gets_the_code() {
     assert_eq!(subject(&provider, &client, &Answer::of(&codes[0], &client.redirect_uri)).await, "alice-sub");
 }
 
+/// Whoever opens several services at once, in a browser that has none of our cookies, begins several sign-ins at once: the
+/// answer to one takes nothing away from the others.
+#[tokio::test]
+async fn tabs_that_are_opened_at_once_in_a_new_browser_all_complete() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let mut clients = Vec::new();
+    for id in ["one", "two", "three", "four", "five"] {
+        clients.push(provider.client(id).await);
+    }
+    let browser = UserAgent::new();
+    let opened =
+        clients.iter().map(async |client| browser.cross_site_get(&Authorization::of(client).url(&provider)).await);
+    let opened = futures_util::future::join_all(opened).await;
+    for page in &opened {
+        assert!(page.header("set-cookie").unwrap().contains("Max-Age=1800"), "no request had a cookie yet: {page}");
+    }
+    let mut logins = Vec::new();
+    for page in opened {
+        let page = provider.settle(&browser, page).await;
+        assert_at(&page, "/login");
+        logins.push(page);
+    }
+    for (client, login) in clients.iter().zip(logins) {
+        let page = provider.type_in(&browser, &login, "alice", PASSWORD).await;
+        let answer = Answer::of(&page, &client.redirect_uri);
+        let _ = provider.redeem(client, answer.code()).await.ok();
+    }
+    // Who never completes any is not given ever more cookies.
+    let undecided = UserAgent::new();
+    for _ in 0..20 {
+        assert_at(&Authorization::of(&clients[0]).open(&provider, &undecided).await, "/login");
+    }
+    assert!(undecided.cookies().len() < 10, "{:?}", undecided.cookies());
+    assert!(!provider.sign_in(&undecided, &clients[1]).await.code().is_empty());
+    // The others' links of that browser are of no use to a stranger.
+    let stranger = UserAgent::new();
+    let login = Authorization::of(&clients[0]).with("prompt", "login").open(&provider, &browser).await;
+    let _ = Authorization::of(&clients[1]).open(&provider, &stranger).await;
+    let page = stranger.get(login.url.as_str()).await;
+    assert!(page.text().contains("begun in another browser"), "{page}");
+}
+
 #[tokio::test]
 async fn two_sign_ins_in_one_browser_complete_independently() {
     let provider = TestProvider::start().await;
