@@ -160,7 +160,7 @@ fn files_and_hashes(text: &str) {
         assert_eq!(parse_instant(&instant_text(instant)), Some(instant));
     }
     let is_name = !text.is_empty() && text.len() < 200 && !text.contains(['/', '\0']);
-    if is_name && (text.ends_with(".pem") || text.ends_with(".jwk")) && !text.starts_with('.') {
+    if is_name && [".pem", ".jwk"].iter().any(|ending| text.ends_with(ending)) && !text.starts_with('.') {
         let place = std::thread::current().id();
         let folder = std::env::temp_dir().join(format!("hallpass-fuzz-{}-{place:?}", std::process::id()));
         let file = folder.join(text);

