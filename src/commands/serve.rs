@@ -108,6 +108,10 @@ pub(super) fn doubts(config: &Config) -> Vec<String> {
     if !config.is_https() {
         doubts.push("the issuer is http, which only this machine can use. Set HALLPASS_ISSUER=https://… and put a TLS proxy in front".to_owned());
     }
+    if config.is_https() && config.trusted_proxies.is_empty() {
+        // Nobody but a proxy ends TLS here.
+        doubts.push("everybody comes from the proxy's address and shares its limits: one who guesses passwords stops all. Set HALLPASS_TRUSTED_PROXIES to the proxy's network".to_owned());
+    }
     if matches!(config.redis_url, EphemeralUrl::Memory) {
         doubts.push("sign-ins live in this process and end with it. Set HALLPASS_REDIS_URL for restarts without sign-outs, and for several nodes".to_owned());
     }

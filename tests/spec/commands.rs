@@ -474,6 +474,26 @@ async fn serve_on_servers_says_where_they_are_without_their_passwords() {
     assert!(!stderr.contains("HALLPASS_REDIS_URL"), "it is there, so nothing is to be said about it: {stderr}");
 }
 
+/// An https issuer means a proxy, and a proxy that nobody names stands for everybody at the limits.
+#[tokio::test]
+async fn serve_behind_a_proxy_that_nobody_named_says_so() {
+    for (proxies, is_said) in [("", true), ("10.0.0.0/8", false)] {
+        let folder = folder();
+        copy_keys(&folder.path().join("keys"));
+        let addresses = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+        let variables = [
+            ("HALLPASS_ISSUER", "https://id.example.com"),
+            ("HALLPASS_LISTEN", &addresses[0]),
+            ("HALLPASS_MANAGEMENT_LISTEN", &addresses[1]),
+            ("HALLPASS_TRUSTED_PROXIES", proxies),
+        ];
+        let running = Running::start(folder.path(), &["serve"], &variables);
+        // The last of the doubts on embedded stores.
+        running.wait_for("one SQLite file serves one node");
+        assert_eq!(running.output().1.contains("HALLPASS_TRUSTED_PROXIES"), is_said, "{proxies}");
+    }
+}
+
 /// Runs `serve`, which must refuse to start, on these settings in a folder with good keys.
 fn refused_start(prepare: impl FnOnce(&Path), variables: &[(&str, &str)]) -> Outcome {
     let folder = folder();
