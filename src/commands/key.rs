@@ -2,7 +2,7 @@
 //!
 //! A private key is never printed, and no file is deleted: a key ends by a new name.
 
-use crate::commands::Outcome;
+use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::keys::plan::{self, Entry, Plan, State, short, shown, uncovered};
 use crate::keys::{self, Ending, JWKS_MAX_AGE, Key, KeySet, LONGEST_TOKEN, PUBLISH_LEAD};
@@ -10,7 +10,6 @@ use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
 use serde_json::{Value, json};
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
 #[derive(clap::Subcommand)]
@@ -239,7 +238,7 @@ fn retire(config: &Config, arguments: &Retire, now: NumericDate) -> Outcome {
         "{} {kid} ({}) stops signing at {from}, and is published until {until}, when its last token has ended.",
         key.algorithm, key.file
     );
-    confirm("Retire it?", arguments.yes)?;
+    terminal::confirm(&["key", "retire"], "Retire it?", arguments.yes)?;
     let path = keys::end(folder, key, Ending::Retired(at)).map_err(|error| error.to_string())?;
     println!("{}", path.display());
     Ok(())
@@ -327,7 +326,7 @@ fn take_out(config: &Config, set: &KeySet, key: &Key, yes: bool, now: NumericDat
         eprintln!("  - If the whole folder leaked, do the same with {}.", alive.join(", "));
     }
     eprintln!();
-    confirm("Take it out?", yes)?;
+    terminal::confirm(&["key", "retire"], "Take it out?", yes)?;
     if signs_now.is_none() {
         let path = successor(&config.keys, algorithm, now)?;
         eprintln!("made {}, which signs at once", path.display());
@@ -350,23 +349,4 @@ fn successor(folder: &Path, algorithm: SigningAlgorithm, now: NumericDate) -> Re
         made = keys::create(folder, algorithm, now.plus(-seconds));
     }
     made.map_err(|error| error.to_string())
-}
-
-/// Asks on a terminal; a script says `--yes`.
-fn confirm(question: &str, yes: bool) -> Outcome {
-    if yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err("there is no terminal to ask on; nothing was changed\n  Mend: say --yes".into());
-    }
-    eprint!("{question} [y/N] ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| format!("standard input: {error}"))?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        Ok(())
-    } else {
-        Err("nothing was changed".into())
-    }
 }

@@ -364,6 +364,18 @@ async fn client_new_prints_json_for_scripts() {
     assert_eq!(by_hash["client_secret"], Value::Null);
 }
 
+#[test]
+fn client_new_refuses_an_id_that_a_file_of_the_folder_registers() {
+    let folder = folder();
+    let new = ["client", "new", "reports", "--redirect-uri", URI];
+    done(run(folder.path(), &new));
+    let twice = run(folder.path(), &new);
+    assert_eq!(twice.status, 1, "{twice:?}");
+    assert!(twice.stderr.contains("reports already") && twice.stderr.contains("rotate-secret"), "{twice:?}");
+    assert!(!twice.stdout.contains("hp_cs_") && !twice.stderr.contains("hp_cs_"), "{twice:?}");
+    assert_eq!(migrations(folder.path()).len(), 1);
+}
+
 /// OIDC Core 11: without `offline_access` there is no refresh token to be had.
 #[test]
 fn the_grant_refresh_token_brings_the_scope_that_it_needs() {

@@ -405,6 +405,7 @@ fn what_is_no_sql_or_not_understood_is_said_and_never_passed_over() {
         &["2 columns and 1 value"],
     );
     error(&format!("BEGIN;\n{good}"), 1, "transaction", &["COMMIT"]);
+    warning(&format!("-- no-transaction\n{good}"), 1, "transaction", &["half applied"]);
     for (sql, part) in [
         ("INSERT INTO clients (client_id) SELECT 'a';", "SELECT"),
         ("INSERT OR IGNORE INTO clients (client_id) VALUES ('a');", "SQLite"),

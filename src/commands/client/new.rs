@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::settings::{Registration, Stack};
-use super::{SecretArguments, is_standard_output, questions, write_migration};
+use super::{SecretArguments, is_standard_output, lint, questions, write_migration};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::protocol::response::{
@@ -10,6 +10,7 @@ use crate::protocol::response::{
 };
 use crate::protocol::secret::ClientSecret;
 use serde_json::json;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 pub(super) const HELP: &str = "On a terminal it asks for what is missing; in a script what is missing is wrong usage.
@@ -109,6 +110,15 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     if new.json && to_standard_output {
         terminal::wrong_usage(PATH, "--json and --output -: standard output cannot hold both");
     }
+    // Only what can be known without a database; and whoever names another place knows what goes there.
+    if new.output.is_none() && lint::registers(config, &new.id) == Some(true) {
+        return Err(format!(
+            "a file of {} registers {} already.\n  Mend: choose another ID; `hallpass client rotate-secret {}` gives it another secret",
+            config.migrations_or_default().display(),
+            new.id,
+            new.id
+        ));
+    }
     if terminal::is_there() && !new.no_questions && !new.secret.secret_stdin {
         questions::ask(&mut new)?;
     }
@@ -120,7 +130,7 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
         );
     }
     let (output, stack) = (new.output.take(), new.settings.unwrap_or(Stack::Env));
-    let json = new.json;
+    let (json, is_plain) = (new.json, new.settings.is_none());
     let secret = std::mem::take(&mut new.secret);
     let draft = Draft::of(new)?;
     let secret = if draft.is_public() { super::Secret::Public } else { secret.secret()? };
@@ -151,6 +161,12 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
         }));
     }
     let settings = registration.settings(stack);
+    if is_plain && std::io::stdout().is_terminal() {
+        eprintln!(
+            "As a framework takes them: `hallpass client show {} --settings all`, once it is applied.\n",
+            draft.id
+        );
+    }
     // With the SQL on standard output, a pipe into psql must not get the secret too.
     if to_standard_output {
         eprint!("{settings}");

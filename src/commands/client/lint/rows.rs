@@ -71,8 +71,9 @@ impl Rows {
         }
     }
 
+    /// Whether that client is registered when all is applied.
     pub(super) fn registers(&self, client_id: &str) -> bool {
-        self.registered.contains(client_id)
+        self.all.iter().any(|row| row.table == "clients" && row.text("client_id") == Some(client_id))
     }
 
     fn find(
@@ -97,6 +98,16 @@ impl Rows {
     pub(super) fn take(&mut self, file: &File) {
         let lexed = lexer::read(&file.text);
         let at = |line: usize| Place { file: file.name.clone(), line };
+        // The one comment that is an order.
+        if file.text.starts_with("-- no-transaction") {
+            self.find(
+                &at(1),
+                Level::Warning,
+                "transaction",
+                "-- no-transaction leaves a file that fails half applied",
+                "take that line out",
+            );
+        }
         for comment in &lexed.comments {
             for (offset, why) in rules::secrets_in_comment(&comment.text) {
                 self.find(
