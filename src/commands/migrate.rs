@@ -9,9 +9,9 @@ use crate::store::db::Db;
 use crate::store::migrations::{File, Migrations, Plan};
 use serde_json::{Value, json};
 
-pub(super) const HELP: &str = "Each file is applied once, in the order of the numbers, each in a transaction of its own. Lines on standard output say
-what is done with a file: apply, or with --check pending; edited: it was applied and is different now; missing: it was
-applied and is not among the files.
+pub(super) const HELP: &str = "Each file is applied once, in the order of the numbers, each in a transaction of its own. Lines on standard output \
+say what is done with a file: apply, or with --check pending; edited: it was applied and is different now; missing: it \
+was applied and is not among the files.
 
 Examples:
   hallpass migrate

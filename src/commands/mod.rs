@@ -25,9 +25,9 @@ use std::process::ExitCode;
 #[command(name = "hallpass", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Settings come from flags, then HALLPASS_… variables, then hallpass.toml.\n\
     \n\
-    Try it:      hallpass demo\n\
-    Run it:      hallpass user add alice --email alice@example.com && hallpass serve\n\
-    Add a client: hallpass client new reports --name Reports --redirect-uri https://reports.example.com/signin-oidc")]
+    Try it:        hallpass demo\n\
+    Run it:        hallpass user add alice --email alice@example.com && hallpass serve\n\
+    Add a service: hallpass client new reports, and hallpass migrate")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -48,7 +48,7 @@ enum Command {
     /// Apply pending migrations, also while the provider runs
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::Arguments),
-    /// Register services
+    /// Register services, review their migrations, change their secrets, end them
     #[command(subcommand)]
     Client(Box<client::ClientCommand>),
     /// Add people, list them, set their passwords

@@ -58,8 +58,8 @@ pub(super) enum UserCommand {
     },
     /// Refuse a person from now on, also where Hallpass runs already
     #[command(
-        after_help = "Within ten seconds no sign-in, access token or refresh token of the person counts any more. Nothing is deleted;\n\
-            UPDATE users SET disabled_at = NULL brings the person back.\n\n\
+        after_help = "Within ten seconds no sign-in, access token or refresh token of the person counts any more. Nothing is \
+            deleted; UPDATE users SET disabled_at = NULL brings the person back.\n\n\
             Examples:\n  hallpass user disable alice          asks first\n  hallpass user disable alice --yes    in a script"
     )]
     Disable {

@@ -365,6 +365,19 @@ async fn client_new_prints_json_for_scripts() {
 }
 
 #[test]
+fn client_new_refuses_an_api_that_could_not_be_named() {
+    let folder = folder();
+    for uri in ["api", "https://api.example/#part", "https://api.example/\nv1", "https://api.example /"] {
+        for flag in ["--audience", "--resource"] {
+            let refused = run(folder.path(), &["client", "new", "reports", "--redirect-uri", URI, flag, uri]);
+            assert_eq!(refused.status, 1, "{refused:?}");
+            assert!(refused.stderr.contains("RFC 8707"), "{refused:?}");
+        }
+    }
+    assert!(migrations(folder.path()).is_empty());
+}
+
+#[test]
 fn client_new_refuses_an_id_that_a_file_of_the_folder_registers() {
     let folder = folder();
     let new = ["client", "new", "reports", "--redirect-uri", URI];

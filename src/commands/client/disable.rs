@@ -10,8 +10,8 @@ use crate::store::clients;
 use std::path::PathBuf;
 
 pub(super) const HELP: &str =
-    "It acts at once, through the database: every running node refuses the client within ten seconds, its sign-ins, its
-tokens and its secret. Nothing is deleted; UPDATE clients SET disabled_at = NULL brings it back.
+    "It acts at once, through the database: every running node refuses the client within ten seconds, its sign-ins, \
+its tokens and its secret. Nothing is deleted; UPDATE clients SET disabled_at = NULL brings it back.
 
 Examples:
   hallpass client disable reports                 asks first

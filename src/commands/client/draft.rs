@@ -225,6 +225,7 @@ impl Draft {
 
 /// Why a text cannot name an API ([RFC 8707 section 2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
 pub(super) fn resource_fault(uri: &str) -> Option<&'static str> {
-    let is_sound = url::Url::parse(uri).is_ok() && !uri.contains('#');
+    // The parser passes over line breaks and blanks, which compare as they stand.
+    let is_sound = uri.bytes().all(|b| (0x21..0x7f).contains(&b)) && url::Url::parse(uri).is_ok() && !uri.contains('#');
     (!is_sound).then_some("an API is named by an absolute URI without a fragment (RFC 8707 section 2)")
 }

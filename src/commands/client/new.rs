@@ -24,9 +24,11 @@ Examples:
   A machine without people, which calls an API:
     hallpass client new nightly --grant client_credentials --audience https://api.example.com
   A secret that is kept elsewhere (GitOps); only its hash is written:
-    hallpass client new reports --redirect-uri https://reports.example.com/cb --secret-stdin < secret.txt
+    hallpass client new reports --redirect-uri https://reports.example.com/cb \\
+        --secret-stdin < secret.txt
   Straight into a database, without a file:
-    hallpass client new reports --redirect-uri https://reports.example.com/cb --output - | psql hallpass
+    hallpass client new reports --redirect-uri https://reports.example.com/cb \\
+        --output - | psql hallpass
 
 Then: hallpass client lint && hallpass migrate";
 

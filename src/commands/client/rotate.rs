@@ -16,9 +16,9 @@ use std::path::PathBuf;
 pub(super) const HELP: &str = "Both secrets are good until the old one ends, so the service can be changed in between.
 
 Examples:
-  hallpass client rotate-secret reports                          the old one ends in 7 days
+  hallpass client rotate-secret reports                  the old one ends in 7 days
   hallpass client rotate-secret reports --ends-in 24h
-  hallpass client rotate-secret reports --ends-in 0              it leaked: the old one ends at once
+  hallpass client rotate-secret reports --ends-in 0      it leaked: the old one ends at once
   hallpass client rotate-secret reports --ends-at 2026-12-01T00:00:00Z
   hallpass client rotate-secret reports --secret-stdin < secret.txt
 

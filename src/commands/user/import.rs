@@ -12,8 +12,10 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-pub(super) const HELP: &str = "A line is a JSON object with username and email, and at will sub, name, given_name, family_name, email_verified (true or
-false) and password_hash (argon2id in PHC form). Who has no hash cannot sign in until `hallpass user set-password`.
+pub(super) const HELP: &str =
+    "A line is a JSON object with username and email, and at will sub, name, given_name, family_name, email_verified \
+(true or false) and password_hash (argon2id in PHC form). Who has no hash cannot sign in until `hallpass user \
+set-password`.
 
 Without --apply it only reports what would be added and what is wrong; with it, the whole file is added or nothing.
 
