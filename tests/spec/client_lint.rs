@@ -552,3 +552,36 @@ fn no_text_makes_it_fall_over() {
         assert!(matches!(outcome.status, 0 | 1) && !outcome.stderr.contains("panicked"), "{text}\n{outcome:?}");
     }
 }
+
+#[test]
+fn the_help_lists_the_codes_and_every_one_of_them_has_a_case_here() {
+    let help = Folder::new().lint(&["--help"]).stdout;
+    let listed: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Codes:"))
+        .skip(1)
+        .flat_map(|line| line.split("   ").next().unwrap().trim().split(','))
+        .map(str::trim)
+        .chain(["number-twice"])
+        .filter(|code| !code.is_empty())
+        .collect();
+    let own = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec/client_lint.rs")).unwrap();
+    assert!(listed.len() > 30, "{listed:?}");
+    for code in &listed {
+        let is_tested = own.contains(&format!("\"{code}\""))
+            || own.contains(&format!("{code}: "))
+            || own.contains(&format!("{code} (warning)"));
+        assert!(is_tested, "{code} has no case");
+    }
+    // What the source can say is what the help lists.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/client/lint");
+    for file in ["files.rs", "rows.rs", "rules.rs"] {
+        let source = fs::read_to_string(folder.join(file)).unwrap();
+        for text in source
+            .split('"')
+            .filter(|text| text.contains('-') && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        {
+            assert!(listed.contains(&text), "{file} says {text}, which the help does not list");
+        }
+    }
+}
