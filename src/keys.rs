@@ -141,6 +141,18 @@ impl KeySet {
             .collect()
     }
 
+    /// Every client may rely on RS256 ([OIDC Core 15.1](https://openid.net/specs/openid-connect-core-1_0.html#ServerMTI)).
+    fn must_sign_rs256(&self, folder: &Path, now: NumericDate) -> Result<(), KeyError> {
+        if self.signing(SigningAlgorithm::Rs256, now).is_some() {
+            return Ok(());
+        }
+        Err(KeyError::Missing(format!(
+            "{}: no RS256 key signs now, and every client may rely on one (OpenID Connect Core 15.1)\n  Mend: hallpass key new --alg RS256 --keys {}",
+            folder.display(),
+            folder.display()
+        )))
+    }
+
     /// The `kid` of every key.
     #[must_use]
     pub fn kids(&self) -> Vec<String> {
@@ -229,13 +241,7 @@ impl Keys {
             }
             set = KeySet::load(folder)?;
         }
-        if set.signing(SigningAlgorithm::Rs256, now).is_none() {
-            return Err(KeyError::Missing(format!(
-                "{}: no RS256 key signs now, and every client may rely on one (OpenID Connect Core 15.1)\n  Mend: hallpass key new --alg RS256 --keys {}",
-                folder.display(),
-                folder.display()
-            )));
-        }
+        set.must_sign_rs256(folder, now)?;
         Ok(Self { folder: folder.to_owned(), current: RwLock::new(Arc::new(set)), signatures: AtomicU64::new(0) })
     }
 
@@ -245,15 +251,16 @@ impl Keys {
         self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    /// Looks at the folder again; on a fault the keys stay as they are.
+    /// Looks at the folder again; on a fault the keys stay as they are, also while a deployment has emptied it for a moment.
     ///
     /// # Errors
-    /// As `KeySet::load`. `Ok(true)` when something changed.
-    pub fn refresh(&self) -> Result<bool, KeyError> {
+    /// As `KeySet::load`, or no RS256 key signs any more. `Ok(true)` when something changed.
+    pub fn refresh(&self, now: NumericDate) -> Result<bool, KeyError> {
         if fingerprint(&self.folder)? == self.current().fingerprint {
             return Ok(false);
         }
         let set = Arc::new(KeySet::load(&self.folder)?);
+        set.must_sign_rs256(&self.folder, now)?;
         *self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner) = set;
         Ok(true)
     }
@@ -436,8 +443,13 @@ mod tests {
         let opened = Keys::open(&keys, true, NOW).unwrap();
         assert_eq!(opened.current().algorithms(NOW), [SigningAlgorithm::Rs256, SigningAlgorithm::Es256]);
         create(&keys, SigningAlgorithm::EdDsa, NOW).unwrap();
-        assert!(opened.refresh().unwrap());
-        assert!(!opened.refresh().unwrap());
+        assert!(opened.refresh(NOW).unwrap());
+        assert!(!opened.refresh(NOW).unwrap());
+        let rs256 = opened.current().signing(SigningAlgorithm::Rs256, NOW).unwrap().file.clone();
+        std::fs::rename(keys.join(&rs256), folder.path().join("away.pem")).unwrap();
+        assert!(opened.refresh(NOW).unwrap_err().to_string().contains("no RS256 key"), "what was there goes on");
+        assert!(opened.current().signing(SigningAlgorithm::Rs256, NOW).is_some());
+        std::fs::rename(folder.path().join("away.pem"), keys.join(&rs256)).unwrap();
         assert_eq!(opened.current().algorithms(NOW).len(), 3);
     }
 }

@@ -116,7 +116,7 @@ pub async fn watch_keys(provider: Arc<Provider>) {
         let watched = provider.clone();
         match tokio::task::spawn_blocking({
             let watched = watched.clone();
-            move || watched.keys.refresh()
+            move || watched.keys.refresh(watched.now())
         })
         .await
         {

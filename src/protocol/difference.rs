@@ -31,9 +31,12 @@ fn common(one: &[char], other: &[char]) -> (usize, usize) {
     (head, tail)
 }
 
+/// The longest text that is compared, in characters: what was sent is somebody else's.
+const LONGEST: usize = 600;
+
 /// Characters that could not be seen, or would move the marks, are shown as `?`.
 fn shown(text: &str) -> Vec<char> {
-    text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
+    text.chars().take(LONGEST).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect()
 }
 
 /// The registered text that is most like the one that was sent.

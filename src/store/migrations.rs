@@ -18,6 +18,7 @@ const BUILT_IN: &[(i64, &str, &str)] = &[
     (4, "refresh families", include_str!("../../migrations/0004_refresh_families.sql")),
     (5, "logout outbox", include_str!("../../migrations/0005_logout_outbox.sql")),
     (6, "audit", include_str!("../../migrations/0006_audit.sql")),
+    (7, "logout sessions", include_str!("../../migrations/0007_logout_sessions.sql")),
 ];
 
 /// The built-in files: number, words and text.

@@ -227,7 +227,7 @@ async fn a_fault_of_ours_is_explained_by_its_cause() {
             std::fs::remove_file(path).unwrap();
         }
     }
-    assert!(provider.provider.keys.refresh().unwrap());
+    assert!(provider.provider.keys.refresh(provider.provider.now()).unwrap());
     let code = provider.sign_in(&browser, &client).await.code().to_owned();
     let answer = provider.redeem(&client, &code).await;
     assert_eq!(answer.error(), (500, "server_error".to_owned()));

@@ -142,8 +142,8 @@ async fn no_service_with_a_caching_client_fails_while_keys_change_under_load() {
         let is_near = |instant: i64| (since - instant).abs() < 10 * MINUTE;
         let stride =
             if is_near(PUBLISH_LEAD) || is_near(PUBLISH_LEAD + LONGEST_TOKEN) { 2 * MINUTE } else { 20 * MINUTE };
-        provider.provider.keys.refresh().unwrap();
-        second.provider.keys.refresh().unwrap();
+        provider.provider.keys.refresh(provider.provider.now()).unwrap();
+        second.provider.keys.refresh(second.provider.now()).unwrap();
         // The clock moves while requests are under way.
         let (tokens, ()) = tokio::join!(join_all(people.iter_mut().map(|person| person.refresh(&provider))), async {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -186,7 +186,7 @@ async fn a_further_key_that_signs_at_once_is_refused_by_a_caching_client_until_i
     service.verify(&before, provider.now()).await.unwrap();
     let kid = header_of(&before)["kid"].as_str().unwrap().to_owned();
     key(&provider, &["retire", "--leaked", "--yes", "--", &kid]);
-    assert!(provider.provider.keys.refresh().unwrap());
+    assert!(provider.provider.keys.refresh(provider.provider.now()).unwrap());
     let after = person.refresh(&provider).await;
     assert!(service.verify(&after, provider.now()).await.unwrap_err().contains("not in the list"));
     service.verify(&before, provider.now()).await.expect("a cache believes a leaked key on");

@@ -197,7 +197,7 @@ async fn an_algorithm_without_a_key_is_a_server_error() {
             std::fs::remove_file(path).unwrap();
         }
     }
-    assert!(provider.provider.keys.refresh().unwrap());
+    assert!(provider.provider.keys.refresh(provider.provider.now()).unwrap());
     let answer = provider.sign_in(&browser, &client).await;
     let failed = provider.redeem(&client, answer.code()).await;
     assert_eq!(failed.error(), (500, "server_error".into()));

@@ -143,7 +143,7 @@ async fn algorithms_are_those_of_the_keys() {
             std::fs::remove_file(path).unwrap();
         }
     }
-    assert!(provider.provider.keys.refresh().unwrap());
+    assert!(provider.provider.keys.refresh(provider.provider.now()).unwrap());
     let metadata = provider.get("/.well-known/openid-configuration", &[]).await.ok().json();
     assert!(!words(&metadata["id_token_signing_alg_values_supported"]).contains(&"EdDSA"));
 }

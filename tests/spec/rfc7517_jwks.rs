@@ -70,7 +70,7 @@ async fn a_further_key_is_published_before_it_signs() {
     let before = kid().await;
     let folder = provider.folder.path().join("keys");
     keys::create(&folder, SigningAlgorithm::Rs256, NumericDate(provider.now() + 86_400)).unwrap();
-    assert!(provider.provider.keys.refresh().unwrap());
+    assert!(provider.provider.keys.refresh(provider.provider.now()).unwrap());
     assert_eq!(published(&provider).await.len(), 5);
     assert_eq!(kid().await, before);
     provider.travel(86_400);
@@ -96,6 +96,6 @@ async fn the_cache_time_is_shorter_than_the_lead() {
 async fn a_faulty_file_that_appears_later_changes_nothing() {
     let provider = TestProvider::start().await;
     std::fs::write(provider.folder.path().join("keys/rs256.pem"), "not a key").unwrap();
-    assert!(provider.provider.keys.refresh().is_err());
+    assert!(provider.provider.keys.refresh(provider.provider.now()).is_err());
     assert_eq!(published(&provider).await.len(), 4);
 }
