@@ -33,7 +33,7 @@ const LIST: &str = "SELECT client_id, client_name, token_endpoint_auth_method, g
      (SELECT COUNT(*) FROM client_secrets WHERE client_secrets.client_id = clients.client_id \
      AND (client_secret_expires_at = 0 OR client_secret_expires_at > $1)) AS secrets FROM clients ORDER BY client_id";
 const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at FROM client_secrets WHERE client_id = $1 \
-     ORDER BY COALESCE(created_at, 0), secret_hash";
+     ORDER BY COALESCE(created_at, 0), CASE WHEN client_secret_expires_at = 0 THEN 1 ELSE 0 END, secret_hash";
 const DISABLE: &str = "UPDATE clients SET disabled_at = $2 WHERE client_id = $1 AND disabled_at IS NULL";
 
 #[derive(sqlx::FromRow)]

@@ -308,8 +308,10 @@ async fn huge_heads_and_bodies_are_refused() {
     assert!([414, 431].contains(&status(&raw(&provider, long.as_bytes()).await)));
     let claimed = "POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 99999999999\r\n\r\na=b";
     assert_eq!(status(&raw(&provider, claimed.as_bytes()).await), 400, "the length alone says that it is too large");
-    let answer = post(&provider, "/token", FORM, "a".repeat(5_000_000)).await;
-    assert_eq!(answer.error(), (400, "invalid_request".into()));
+    // Without a length it is read up to the bound, and no further.
+    let mut endless = b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    endless.extend(format!("{:x}\r\n{}\r\n", 100_000, "a".repeat(100_000)).bytes());
+    assert_eq!(status(&raw(&provider, &endless).await), 400);
 }
 
 /// Slow clients and idle connections cost a place each, and no more: others are answered meanwhile.

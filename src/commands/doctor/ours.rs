@@ -7,7 +7,7 @@ use crate::endpoints::path;
 use crate::keys::KeySet;
 use crate::protocol::client::Client;
 use crate::protocol::response::GrantType;
-use crate::protocol::secret::{BrowserId, Handle};
+use crate::protocol::secret::{BrowserId, Handle, InteractionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, SharedValues, random};
 use crate::store::checkup;
@@ -490,7 +490,13 @@ async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clie
         attributes.sort();
         (name, attributes)
     };
-    let expected = cookies::set_browser(config, &BrowserId::from_random(&random::<32>()));
+    // Its name goes by the interaction, which stands in the address of the login page.
+    let location = answer.headers.get("location").and_then(|location| location.to_str().ok()).unwrap_or_default();
+    let interaction = url::Url::parse(location)
+        .ok()
+        .and_then(|url| url.query_pairs().find(|(name, _)| name == "interaction").map(|(_, id)| id.into_owned()));
+    let interaction = InteractionId::received(interaction.unwrap_or_default());
+    let expected = cookies::set_begun(config, &BrowserId::from_random(&random::<32>()), &interaction);
     let expected = shape(expected.to_str().unwrap_or_default());
     let found: Vec<(String, Vec<String>)> =
         answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()).map(shape).collect();
