@@ -1,10 +1,13 @@
 //! OpenID Connect Back-Channel Logout 1.0 and Front-Channel Logout 1.0.
 
 use crate::support::listener::LogoutListener;
-use crate::support::provider::PASSWORD;
+use crate::support::program::{Serve, run_with};
+use crate::support::provider::{PASSWORD, copy_keys, fresh_stores, run_sql};
+use crate::support::remote::{Remote, until};
 use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};
 use hallpass::logout::deliver_due;
 use serde_json::json;
+use tempfile::TempDir;
 
 async fn ready(services: &[(&str, &LogoutListener)]) -> (TestProvider, Vec<TestClient>, UserAgent) {
     let provider = TestProvider::start().await;
@@ -308,4 +311,40 @@ async fn a_sign_out_ends_the_session_also_when_no_message_can_be_kept() {
     assert_eq!(provider.userinfo(&token).await.error(), (401, "invalid_token".into()));
     assert!(browser.cookies().iter().all(|cookie| !cookie.name.contains("session")));
     assert!(listener.tokens().is_empty());
+}
+
+/// The messages rest in SQL: a process that is killed takes none with it, and the operator sees what became of each.
+#[tokio::test]
+async fn a_message_survives_a_killed_process_and_its_results_are_seen_by_the_operator() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let (database_url, redis_url) = fresh_stores(folder.path());
+    copy_keys(&folder.path().join("keys"));
+    let mut serve = Serve::start(folder.path(), &database_url, &redis_url);
+    let service = LogoutListener::start().await;
+    let client = NewClient::new("reports").with("consent", "skip").with("backchannel_logout_uri", &service.uri);
+    let (sql, client) = client.sql();
+    run_sql(&database_url, &format!("{sql}{}", NewUser::alice().sql())).await.unwrap();
+
+    let (provider, browser) = (Remote::new(&serve.issuer), UserAgent::new());
+    let _ = provider.sign_in(&browser, &client, "alice", PASSWORD).await.code();
+    service.answer(503);
+    let page = browser.get(&format!("{}/logout", serve.issuer)).await;
+    let page = browser.submit(page.form("form"), Some(("action", "sign_out"))).await;
+    assert!(page.text().contains("could not be reached yet"), "{page}");
+    serve.running.signal("KILL");
+    assert_eq!(serve.running.wait(), -1);
+
+    service.answer(200);
+    let serve = Serve::again(folder.path(), serve.variables);
+    let tokens = service.wait_for(2).await;
+    // Signed anew, about the same session.
+    let [first, second] = [&tokens[0], &tokens[1]].map(|token| claims_of(token));
+    assert_eq!((&first["sid"], &first["sub"]), (&second["sid"], &second["sub"]));
+    assert_ne!(first["jti"], second["jti"]);
+    let told =
+        || run_with(folder.path(), &["audit", "list", "--event", "logout_delivered", "--json"], &serve.variables(), "");
+    until("the operator sees that it arrived", async || told().stdout.contains("reports")).await;
+    let outcome: serde_json::Value = serde_json::from_str(&told().stdout).unwrap();
+    assert_eq!((outcome["sub"].as_str(), outcome["client_id"].as_str()), (Some("alice-sub"), Some("reports")));
+    assert!(outcome["detail"].as_str().unwrap().contains("\"tries\":2"), "{outcome}");
 }
