@@ -19,8 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 /// How many may wait to be written.
 const QUEUE: usize = 8192;
 /// How many are written in one transaction.
-const BATCH: usize = 256;
-/// How long the first of a batch waits for others.
+const BATCH: usize = 1024;
+/// How long the first of a batch waits for others, while there are few.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long the end of a run waits for the last batch.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -151,7 +151,7 @@ pub async fn note_migrations(db: &Db, applied: &[File], now: NumericDate) -> Res
 async fn write(db: Db, clock: Clock, mut receiver: mpsc::Receiver<Item>, lost: Arc<AtomicU64>) {
     let mut chain = None;
     while let Some(first) = receiver.recv().await {
-        if !matches!(first, Item::Flush(_)) {
+        if !matches!(first, Item::Flush(_)) && receiver.len() < BATCH {
             tokio::time::sleep(PAUSE).await;
         }
         let (mut events, mut refused, mut flushed) = (Vec::new(), Vec::new(), Vec::new());

@@ -20,7 +20,7 @@ macro_rules! columns {
 /// How many columns that are.
 const COLUMNS: usize = 11;
 /// How many rows a statement inserts; of each there is one, so that a connection prepares few.
-const SIZES: [usize; 4] = [32, 8, 4, 1];
+const SIZES: [usize; 4] = [128, 32, 8, 1];
 
 const NEWEST: &str =
     concat!("SELECT ", columns!(), " FROM audit_events ORDER BY at DESC, sequence DESC, chain DESC LIMIT 1");

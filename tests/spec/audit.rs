@@ -4,6 +4,7 @@
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, fresh_stores};
 use crate::support::verbs::{Auth, http, send};
 use crate::support::{Authorization, NewClient, Receiver, TestClient, TestProvider, UserAgent};
+use hallpass::protocol::audit::{Event, EventKind};
 use serde_json::Value;
 use std::fs;
 use tempfile::TempDir;
@@ -255,4 +256,31 @@ async fn a_database_that_is_away_holds_nobody_up_and_what_waited_is_written_when
     // The batch that could not be written is lost, as the table was gone for good; the next begins a chain of its own.
     assert_eq!(of_kind(&events, "tokens_issued").len(), 3);
     assert_eq!(provider.command(&["audit", "verify"], "").status, 0);
+}
+
+/// Far more than a node issues in a while of its own, and nothing is lost: what is written lags behind, bounded.
+#[tokio::test]
+async fn a_burst_of_events_is_written_whole() {
+    let provider = TestProvider::start().await;
+    for number in 0..5000 {
+        let event = Event::new(EventKind::TokensIssued, provider.provider.now());
+        provider.provider.audit.record(event.by("machine").with("number", number));
+    }
+    let events = events(&provider).await;
+    assert_eq!((of_kind(&events, "tokens_issued").len(), of_kind(&events, "events_lost").len()), (5000, 0));
+    assert_eq!(provider.command(&["audit", "verify"], "").status, 0);
+}
+
+/// What is too much for the queue is not kept, but counted.
+#[tokio::test]
+async fn what_cannot_be_kept_is_counted() {
+    let provider = TestProvider::start().await;
+    for _ in 0..3000 {
+        provider.provider.audit.record(Event::new(EventKind::SignInFailed, provider.provider.now()));
+    }
+    let events = events(&provider).await;
+    let kept = of_kind(&events, "sign_in_failed").len();
+    let lost: i64 = of_kind(&events, "events_lost").iter().map(|event| detail(event)["count"].as_i64().unwrap()).sum();
+    assert!((2000..2100).contains(&kept), "{kept}");
+    assert_eq!(kept + usize::try_from(lost).unwrap(), 3000);
 }
