@@ -3,7 +3,7 @@
 //!
 //! `commands.rs` has the rest of `client new`; `client_lint.rs` has the lint.
 
-use crate::support::program::{Outcome, command, run, run_at_terminal, run_with};
+use crate::support::program::{Outcome, command, done, run, run_at_terminal, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, hash_of};
 use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent};
 use serde_json::{Value, json};
@@ -16,12 +16,6 @@ const URI: &str = "https://reports.example.com/signin-oidc";
 
 fn folder() -> TempDir {
     TempDir::with_prefix("hallpass-test-").unwrap()
-}
-
-#[track_caller]
-fn done(outcome: Outcome) -> Outcome {
-    assert_eq!(outcome.status, 0, "{outcome:?}");
-    outcome
 }
 
 #[track_caller]

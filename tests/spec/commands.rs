@@ -4,7 +4,7 @@
 //! Migrations as files are in `admin_sql.rs`; what is logged is in `logs.rs`.
 
 use crate::support::postgres::free_port;
-use crate::support::program::{Outcome, Running, Serve, run, run_with};
+use crate::support::program::{Outcome, Running, Serve, done, files_in, refused, run, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, copy_keys, fresh_stores, hash_of, run_sql};
 use crate::support::remote::{Remote, until};
 use crate::support::verbs::{http, send};
@@ -38,28 +38,6 @@ fn folder() -> TempDir {
 
 fn mode_of(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-fn files_in(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-#[track_caller]
-fn done(outcome: Outcome) -> Outcome {
-    assert_eq!(outcome.status, 0, "{outcome:?}");
-    outcome
-}
-
-/// Status 1, nothing on standard output, and every one of these texts in the message.
-#[track_caller]
-fn refused(outcome: &Outcome, texts: &[&str]) {
-    assert_eq!(outcome.status, 1, "{outcome:?}");
-    for text in texts {
-        assert!(outcome.stderr.contains(text), "{text:?} is not in {outcome:?}");
-    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! Issue "What an operator holds in the hand", "Keys". `key new` is in `commands.rs`, the clients' view in `key_rotation.rs`.
 
 use crate::support::TestProvider;
-use crate::support::program::{Outcome, Running, run, run_with};
+use crate::support::program::{Running, done, files_in, refused, run, run_with};
 use crate::support::provider::copy_keys;
 use crate::support::remote::until;
 use hallpass::keys::{JWKS_MAX_AGE, KeySet, LONGEST_TOKEN, PUBLISH_LEAD, instant_text, parse_instant};
@@ -18,27 +18,6 @@ use tempfile::TempDir;
 
 fn folder() -> TempDir {
     TempDir::with_prefix("hallpass-test-").unwrap()
-}
-
-#[track_caller]
-fn done(outcome: Outcome) -> Outcome {
-    assert_eq!(outcome.status, 0, "{outcome:?}");
-    outcome
-}
-
-#[track_caller]
-fn refused(outcome: &Outcome, texts: &[&str]) {
-    assert_eq!((outcome.status, outcome.stdout.as_str()), (1, ""), "{outcome:?}");
-    for text in texts {
-        assert!(outcome.stderr.contains(text), "{text:?} is not in {outcome:?}");
-    }
-}
-
-fn files_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 /// Makes a key and gives its kid.

@@ -1,7 +1,7 @@
 //! `hallpass preview CLIENT USER`: the claims a pair would get are the claims it gets, and no token is among them.
 //! Issue "What an operator holds in the hand", "Diagnosis".
 
-use crate::support::program::{Outcome, run, run_with};
+use crate::support::program::{Outcome, done, refused, run, run_with};
 use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -11,20 +11,6 @@ fn preview(provider: &TestProvider, arguments: &[&str]) -> Outcome {
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let arguments: Vec<&str> = std::iter::once("preview").chain(arguments.iter().copied()).collect();
     run_with(provider.folder.path(), &arguments, &variables, "")
-}
-
-#[track_caller]
-fn done(outcome: Outcome) -> Outcome {
-    assert_eq!(outcome.status, 0, "{outcome:?}");
-    outcome
-}
-
-#[track_caller]
-fn refused(outcome: &Outcome, texts: &[&str]) {
-    assert_eq!((outcome.status, outcome.stdout.as_str()), (1, ""), "{outcome:?}");
-    for text in texts {
-        assert!(outcome.stderr.contains(text), "{text:?} is not in {outcome:?}");
-    }
 }
 
 fn json_of(provider: &TestProvider, arguments: &[&str]) -> Value {

@@ -1,13 +1,12 @@
 //! Relying parties that none of us wrote, through whole flows: the openidconnect crate, Authlib in the FastAPI example,
 //! and the demo's services against a provider on PostgreSQL and Redis.
 
+use crate::support::installation::Installation;
 use crate::support::party::{Arrival, arrive};
-use crate::support::program::{Demo, Outcome, Serve, demo_ports, run_with};
+use crate::support::program::{Demo, demo_ports};
 use crate::support::provider::PASSWORD;
 use crate::support::python::FastApi;
-use crate::support::{
-    Answer, Authorization, NewClient, Page, TestClient, TestProvider, UserAgent, VERIFIER, postgres, redis,
-};
+use crate::support::{Answer, Authorization, NewClient, Page, TestClient, TestProvider, UserAgent, VERIFIER};
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreUserInfoClaims,
 };
@@ -18,7 +17,6 @@ use openidconnect::{
 };
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use tempfile::TempDir;
 use url::Url;
 
 // ---- The openidconnect crate.
@@ -236,42 +234,6 @@ async fn openidconnect_refreshes() {
 
 // ---- Services as processes of their own, against `hallpass serve` on PostgreSQL and Redis, whatever the suite runs on.
 
-/// A provider that an operator set up by the commands of the README.
-struct Installation {
-    folder: TempDir,
-    serve: Serve,
-}
-
-impl Installation {
-    fn new() -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
-        let (database_url, redis_url) = (postgres::server().create_database(), redis::server().url());
-        let variables = [("HALLPASS_DATABASE_URL", database_url.as_str()), ("HALLPASS_REDIS_URL", &redis_url)];
-        succeed(run_with(folder.path(), &["key", "new"], &variables, ""));
-        let serve = Serve::start(folder.path(), &database_url, &redis_url);
-        let installation = Self { folder, serve };
-        let alice = ["user", "add", "alice", "--email", "alice@example.com", "--name", "Alice Example"];
-        installation.run(&[&alice[..], &["--password-stdin"]].concat(), PASSWORD);
-        installation
-    }
-
-    fn run(&self, arguments: &[&str], input: &str) -> String {
-        succeed(run_with(self.folder.path(), arguments, &self.serve.variables(), input))
-    }
-
-    /// Registers a client while the provider runs; gives its settings, as lines `NAME=VALUE`.
-    fn register(&self, id: &str, redirect_uri: &str, more: &[&str]) -> String {
-        let settings = self.run(&[&["client", "new", id, "--redirect-uri", redirect_uri], more].concat(), "");
-        self.run(&["migrate"], "");
-        settings
-    }
-}
-
-fn succeed(outcome: Outcome) -> String {
-    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
-    outcome.stdout
-}
-
 async fn open(browser: &UserAgent, url: &str) -> (Page, Vec<Url>) {
     let Arrival { page, visited } = arrive(browser, browser.get(url).await).await;
     (page, visited)
@@ -300,9 +262,11 @@ async fn enter(browser: &UserAgent, issuer: &str, url: &str) -> Page {
 
 #[tokio::test]
 async fn the_fastapi_example_signs_people_in() {
-    let provider = Installation::new();
+    let provider = Installation::start();
     let base_url = FastApi::base_url();
-    let settings = provider.register("fastapi", &format!("{base_url}/auth/callback"), &["--name", "FastAPI & friends"]);
+    let redirect_uri = format!("{base_url}/auth/callback");
+    let arguments = ["--redirect-uri", &redirect_uri, "--name", "FastAPI & friends"];
+    let (_, settings) = provider.register("fastapi", &arguments);
     assert!(settings.contains(&format!("OIDC_DISCOVERY_URL={}/.well-known/", provider.serve.issuer)), "{settings}");
     let service = FastApi::start(&base_url, &settings);
     let browser = UserAgent::new();
@@ -376,12 +340,13 @@ async fn the_fastapi_example_says_when_there_is_no_provider() {
 #[tokio::test]
 async fn the_demos_services_and_the_fastapi_example_share_one_sign_in_at_a_provider_on_postgresql_and_redis() {
     let _ports = demo_ports().await;
-    let provider = Installation::new();
+    let provider = Installation::start();
     let issuer = provider.serve.issuer.clone();
     let mut secrets = String::new();
     for (id, name, port) in [("monolith", "Monolith", 9001), ("reports", "Reports", 9002)] {
         let redirect_uri = format!("http://127.0.0.1:{port}/callback");
-        let settings = provider.register(id, &redirect_uri, &["--name", name, "--consent", "skip"]);
+        let arguments = ["--redirect-uri", &redirect_uri, "--name", name, "--consent", "skip"];
+        let (_, settings) = provider.register(id, &arguments);
         let secret = settings.lines().find_map(|line| line.strip_prefix("OIDC_CLIENT_SECRET=")).unwrap();
         writeln!(secrets, "{id}={secret}").unwrap();
     }
@@ -391,7 +356,8 @@ async fn the_demos_services_and_the_fastapi_example_share_one_sign_in_at_a_provi
     let mut demo = Demo::start(provider.folder.path(), &arguments);
     assert_eq!((&demo.provider, &demo.credentials), (&issuer, &None));
     let base_url = FastApi::base_url();
-    let settings = provider.register("fastapi", &format!("{base_url}/auth/callback"), &["--consent", "skip"]);
+    let redirect_uri = format!("{base_url}/auth/callback");
+    let (_, settings) = provider.register("fastapi", &["--redirect-uri", &redirect_uri, "--consent", "skip"]);
     let service = FastApi::start(&base_url, &settings);
 
     let browser = UserAgent::new();

@@ -3,7 +3,7 @@
 //!
 //! `commands.rs` has `user add`.
 
-use crate::support::program::{Outcome, run, run_at_terminal, run_with};
+use crate::support::program::{Outcome, done, run, run_at_terminal, run_with};
 use crate::support::provider::{PASSWORD, hash_of};
 use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent};
 use serde_json::{Value, json};
@@ -20,12 +20,6 @@ fn at_terminal(provider: &TestProvider, arguments: &[&str], typed: &str) -> Outc
     let variables = provider.variables();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     run_at_terminal(provider.folder.path(), arguments, &variables, typed)
-}
-
-#[track_caller]
-fn done(outcome: Outcome) -> Outcome {
-    assert_eq!(outcome.status, 0, "{outcome:?}");
-    outcome
 }
 
 #[track_caller]

@@ -15,6 +15,30 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+/// Asserts that a command did what it was asked.
+#[track_caller]
+pub fn done(outcome: Outcome) -> Outcome {
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    outcome
+}
+
+/// Asserts that a command refused: status 1, nothing on standard output, and every one of these texts in the message.
+#[track_caller]
+pub fn refused(outcome: &Outcome, texts: &[&str]) {
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (1, ""), "{outcome:?}");
+    for text in texts {
+        assert!(outcome.stderr.contains(text), "{text:?} is not in {outcome:?}");
+    }
+}
+
+/// The names of what is in a folder, sorted; none where there is no folder.
+pub fn files_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 /// The binary in that folder, with nothing of the test's own environment that it would read.
 pub fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hallpass"));
