@@ -25,11 +25,7 @@ fn json_of(outcome: &Outcome) -> Value {
 }
 
 fn beside(provider: &TestProvider) -> impl Fn(&[&str]) -> Outcome {
-    |arguments| {
-        let variables = provider.variables();
-        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        run_with(provider.folder.path(), arguments, &variables, "")
-    }
+    |arguments| provider.command(arguments, "")
 }
 
 fn migrations(folder: &Path) -> Vec<String> {

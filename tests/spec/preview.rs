@@ -1,16 +1,14 @@
 //! `hallpass preview CLIENT USER`: the claims a pair would get are the claims it gets, and no token is among them.
 //! Issue "What an operator holds in the hand", "Diagnosis".
 
-use crate::support::program::{Outcome, done, refused, run, run_with};
+use crate::support::program::{Outcome, done, refused, run};
 use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 fn preview(provider: &TestProvider, arguments: &[&str]) -> Outcome {
-    let variables = provider.variables();
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let arguments: Vec<&str> = std::iter::once("preview").chain(arguments.iter().copied()).collect();
-    run_with(provider.folder.path(), &arguments, &variables, "")
+    provider.command(&arguments, "")
 }
 
 fn json_of(provider: &TestProvider, arguments: &[&str]) -> Value {

@@ -3,7 +3,7 @@
 //!
 //! `commands.rs` has `user add`.
 
-use crate::support::program::{Outcome, done, run, run_at_terminal, run_with};
+use crate::support::program::{Outcome, done, run, run_at_terminal};
 use crate::support::provider::{PASSWORD, hash_of};
 use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent};
 use serde_json::{Value, json};
@@ -11,9 +11,7 @@ use std::fs;
 use tempfile::TempDir;
 
 fn with_input(provider: &TestProvider, arguments: &[&str], input: &str) -> Outcome {
-    let variables = provider.variables();
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    run_with(provider.folder.path(), arguments, &variables, input)
+    provider.command(arguments, input)
 }
 
 fn at_terminal(provider: &TestProvider, arguments: &[&str], typed: &str) -> Outcome {
