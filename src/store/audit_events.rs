@@ -6,6 +6,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::random;
 use crate::store::StoreError;
 use crate::store::db::Db;
+use crate::store::row::row;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sqlx::{Any, AssertSqlSafe, Transaction};
 use std::fmt::Write as _;
@@ -49,19 +50,20 @@ static INSERTS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| {
     })
 });
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    chain: String,
-    sequence: i64,
-    at: i64,
-    event: String,
-    sub: Option<String>,
-    client_id: Option<String>,
-    network: Option<String>,
-    reference: Option<String>,
-    detail: Option<String>,
-    previous_hash: String,
-    hash: String,
+row! {
+    struct Row {
+        chain: String,
+        sequence: i64,
+        at: i64,
+        event: String,
+        sub: Option<String>,
+        client_id: Option<String>,
+        network: Option<String>,
+        reference: Option<String>,
+        detail: Option<String>,
+        previous_hash: String,
+        hash: String,
+    }
 }
 
 impl From<Row> for Record {

@@ -9,6 +9,7 @@ use crate::protocol::response::{
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
+use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
 use serde_json::{Value, json};
 use sqlx::{Column as _, Row as _};
@@ -36,38 +37,39 @@ const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at F
      ORDER BY COALESCE(created_at, 0), CASE WHEN client_secret_expires_at = 0 THEN 1 ELSE 0 END, secret_hash";
 const DISABLE: &str = "UPDATE clients SET disabled_at = $2 WHERE client_id = $1 AND disabled_at IS NULL";
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    client_id: String,
-    client_name: String,
-    application_type: String,
-    token_endpoint_auth_method: String,
-    grant_types: String,
-    response_types: String,
-    scope: String,
-    id_token_signed_response_alg: String,
-    pkce: String,
-    consent: String,
-    access_token_format: String,
-    claims_in_id_token: String,
-    subject_type: String,
-    sector_identifier: Option<String>,
-    default_max_age: Option<i64>,
-    code_lifetime: Option<i64>,
-    access_token_lifetime: Option<i64>,
-    id_token_lifetime: Option<i64>,
-    client_uri: Option<String>,
-    policy_uri: Option<String>,
-    tos_uri: Option<String>,
-    initiate_login_uri: Option<String>,
-    tokens_valid_after: Option<i64>,
-    disabled_at: Option<i64>,
-    refresh_token_idle_lifetime: Option<i64>,
-    refresh_token_lifetime: Option<i64>,
-    refresh_token_rotation: String,
-    resource: Option<String>,
-    backchannel_logout_uri: Option<String>,
-    frontchannel_logout_uri: Option<String>,
+row! {
+    struct Row {
+        client_id: String,
+        client_name: String,
+        application_type: String,
+        token_endpoint_auth_method: String,
+        grant_types: String,
+        response_types: String,
+        scope: String,
+        id_token_signed_response_alg: String,
+        pkce: String,
+        consent: String,
+        access_token_format: String,
+        claims_in_id_token: String,
+        subject_type: String,
+        sector_identifier: Option<String>,
+        default_max_age: Option<i64>,
+        code_lifetime: Option<i64>,
+        access_token_lifetime: Option<i64>,
+        id_token_lifetime: Option<i64>,
+        client_uri: Option<String>,
+        policy_uri: Option<String>,
+        tos_uri: Option<String>,
+        initiate_login_uri: Option<String>,
+        tokens_valid_after: Option<i64>,
+        disabled_at: Option<i64>,
+        refresh_token_idle_lifetime: Option<i64>,
+        refresh_token_lifetime: Option<i64>,
+        refresh_token_rotation: String,
+        resource: Option<String>,
+        backchannel_logout_uri: Option<String>,
+        frontchannel_logout_uri: Option<String>,
+    }
 }
 
 /// The ids of all clients, a thousand at most.
@@ -146,23 +148,24 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
     }))
 }
 
-/// A client as a list has it.
-#[derive(sqlx::FromRow)]
-pub struct Listed {
-    /// `client_id`.
-    pub client_id: String,
-    /// `client_name`.
-    pub client_name: String,
-    /// `token_endpoint_auth_method`, whatever word stands there.
-    pub token_endpoint_auth_method: String,
-    /// `grant_types`.
-    pub grant_types: String,
-    /// `consent`.
-    pub consent: String,
-    /// `disabled_at`.
-    pub disabled_at: Option<i64>,
-    /// How many of its secrets are good.
-    pub secrets: i64,
+row! {
+    /// A client as a list has it.
+    pub struct Listed {
+        /// `client_id`.
+        pub client_id: String,
+        /// `client_name`.
+        pub client_name: String,
+        /// `token_endpoint_auth_method`, whatever word stands there.
+        pub token_endpoint_auth_method: String,
+        /// `grant_types`.
+        pub grant_types: String,
+        /// `consent`.
+        pub consent: String,
+        /// `disabled_at`.
+        pub disabled_at: Option<i64>,
+        /// How many of its secrets are good.
+        pub secrets: i64,
+    }
 }
 
 /// Every client, disabled or not.
@@ -173,15 +176,16 @@ pub async fn list(db: &Db, now: NumericDate) -> Result<Vec<Listed>, StoreError> 
     Ok(sqlx::query_as(LIST).bind(now.0).fetch_all(db.statement()).await?)
 }
 
-/// When a secret was made and when it ends; never its hash.
-#[derive(sqlx::FromRow)]
-pub struct SecretDates {
-    /// `label`.
-    pub label: Option<String>,
-    /// `created_at`.
-    pub created_at: Option<i64>,
-    /// `client_secret_expires_at`; 0: never.
-    pub client_secret_expires_at: i64,
+row! {
+    /// When a secret was made and when it ends; never its hash.
+    pub struct SecretDates {
+        /// `label`.
+        pub label: Option<String>,
+        /// `created_at`.
+        pub created_at: Option<i64>,
+        /// `client_secret_expires_at`; 0: never.
+        pub client_secret_expires_at: i64,
+    }
 }
 
 /// The secrets of a client, the oldest first.

@@ -4,6 +4,7 @@ use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
+use crate::store::row::row;
 
 const ADD: &str = "INSERT INTO logout_outbox (message_id, client_id, sub, session, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
 const DUE: &str = "SELECT message_id FROM logout_outbox WHERE due_at <= $1 AND delivered_at IS NULL AND given_up_at IS NULL \
@@ -38,14 +39,15 @@ pub struct Message {
     pub tries: i64,
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    message_id: String,
-    client_id: String,
-    sub: String,
-    session: String,
-    created_at: i64,
-    tries: i64,
+row! {
+    struct Row {
+        message_id: String,
+        client_id: String,
+        sub: String,
+        session: String,
+        created_at: i64,
+        tries: i64,
+    }
 }
 
 /// Writes a message.

@@ -21,6 +21,7 @@ pub mod migrations;
 mod redis;
 pub mod refresh_families;
 pub mod refusals;
+mod row;
 pub mod sessions;
 pub mod users;
 

@@ -10,7 +10,10 @@ use crate::protocol::secret::{Digest, Handle, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
+use crate::store::row::row;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sqlx::any::AnyRow;
+use sqlx::{FromRow, Row as _};
 
 macro_rules! columns {
     () => {
@@ -95,30 +98,41 @@ pub enum Shown {
     Dead,
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    family_id: String,
-    client_id: String,
-    sub: Option<String>,
-    scope: String,
-    resources: String,
-    session: String,
-    auth_time: i64,
-    amr: String,
-    credential: String,
-    claims: String,
-    used_at: i64,
-    expires_at: i64,
+row! {
+    struct Row {
+        family_id: String,
+        client_id: String,
+        sub: Option<String>,
+        scope: String,
+        resources: String,
+        session: String,
+        auth_time: i64,
+        amr: String,
+        credential: String,
+        claims: String,
+        used_at: i64,
+        expires_at: i64,
+    }
 }
 
-#[derive(sqlx::FromRow)]
 struct FullRow {
-    #[sqlx(flatten)]
     row: Row,
     current_digest: String,
     previous_digest: Option<String>,
     salt: Option<String>,
     revoked_at: Option<i64>,
+}
+
+impl FromRow<'_, AnyRow> for FullRow {
+    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            row: Row::from_row(row)?,
+            current_digest: row.try_get("current_digest")?,
+            previous_digest: row.try_get("previous_digest")?,
+            salt: row.try_get("salt")?,
+            revoked_at: row.try_get("revoked_at")?,
+        })
+    }
 }
 
 impl Row {

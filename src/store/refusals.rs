@@ -4,6 +4,7 @@ use crate::protocol::audit::RefusalRecord;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
+use crate::store::row::row;
 use sqlx::{Any, Transaction};
 
 const INSERT: &str = "INSERT INTO refusals (reference, at, status, code, method, path, client_id, description, detail, explanation) \
@@ -19,18 +20,19 @@ const SWEEP_MANY: &str =
 /// How long they are kept, in seconds: a month.
 const KEPT: i64 = 30 * 86_400;
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    reference: String,
-    at: i64,
-    status: i64,
-    code: String,
-    method: String,
-    path: String,
-    client_id: Option<String>,
-    description: String,
-    detail: Option<String>,
-    explanation: String,
+row! {
+    struct Row {
+        reference: String,
+        at: i64,
+        status: i64,
+        code: String,
+        method: String,
+        path: String,
+        client_id: Option<String>,
+        description: String,
+        detail: Option<String>,
+        explanation: String,
+    }
 }
 
 impl From<Row> for RefusalRecord {

@@ -4,6 +4,7 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
+use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
 use serde_json::{Map, Value, json};
 
@@ -36,38 +37,39 @@ const DISABLE: &str = "UPDATE users SET disabled_at = $2 WHERE sub = $1 AND disa
 const IMPORT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, given_name, family_name, password_hash, \
      created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    sub: String,
-    username: Option<String>,
-    email: Option<String>,
-    email_verified_at: Option<i64>,
-    name: Option<String>,
-    given_name: Option<String>,
-    family_name: Option<String>,
-    middle_name: Option<String>,
-    nickname: Option<String>,
-    preferred_username: Option<String>,
-    profile: Option<String>,
-    picture: Option<String>,
-    website: Option<String>,
-    gender: Option<String>,
-    birthdate: Option<String>,
-    zoneinfo: Option<String>,
-    locale: Option<String>,
-    phone_number: Option<String>,
-    phone_number_verified_at: Option<i64>,
-    address_formatted: Option<String>,
-    address_street_address: Option<String>,
-    address_locality: Option<String>,
-    address_region: Option<String>,
-    address_postal_code: Option<String>,
-    address_country: Option<String>,
-    password_hash: Option<String>,
-    updated_at: Option<i64>,
-    tokens_valid_after: Option<i64>,
-    disabled_at: Option<i64>,
-    clients_of_that_name: i64,
+row! {
+    struct Row {
+        sub: String,
+        username: Option<String>,
+        email: Option<String>,
+        email_verified_at: Option<i64>,
+        name: Option<String>,
+        given_name: Option<String>,
+        family_name: Option<String>,
+        middle_name: Option<String>,
+        nickname: Option<String>,
+        preferred_username: Option<String>,
+        profile: Option<String>,
+        picture: Option<String>,
+        website: Option<String>,
+        gender: Option<String>,
+        birthdate: Option<String>,
+        zoneinfo: Option<String>,
+        locale: Option<String>,
+        phone_number: Option<String>,
+        phone_number_verified_at: Option<i64>,
+        address_formatted: Option<String>,
+        address_street_address: Option<String>,
+        address_locality: Option<String>,
+        address_region: Option<String>,
+        address_postal_code: Option<String>,
+        address_country: Option<String>,
+        password_hash: Option<String>,
+        updated_at: Option<i64>,
+        tokens_valid_after: Option<i64>,
+        disabled_at: Option<i64>,
+        clients_of_that_name: i64,
+    }
 }
 
 impl From<Row> for User {
@@ -208,25 +210,26 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
     }
 }
 
-/// A person as a list has them; never the hash.
-#[derive(sqlx::FromRow)]
-pub struct Listed {
-    /// `sub`.
-    pub sub: String,
-    /// `username`.
-    pub username: Option<String>,
-    /// `email`.
-    pub email: Option<String>,
-    /// `email_verified_at`.
-    pub email_verified_at: Option<i64>,
-    /// `name`.
-    pub name: Option<String>,
-    /// `created_at`.
-    pub created_at: Option<i64>,
-    /// `disabled_at`.
-    pub disabled_at: Option<i64>,
-    /// 0: this person cannot sign in with a password.
-    pub has_password: i64,
+row! {
+    /// A person as a list has them; never the hash.
+    pub struct Listed {
+        /// `sub`.
+        pub sub: String,
+        /// `username`.
+        pub username: Option<String>,
+        /// `email`.
+        pub email: Option<String>,
+        /// `email_verified_at`.
+        pub email_verified_at: Option<i64>,
+        /// `name`.
+        pub name: Option<String>,
+        /// `created_at`.
+        pub created_at: Option<i64>,
+        /// `disabled_at`.
+        pub disabled_at: Option<i64>,
+        /// 0: this person cannot sign in with a password.
+        pub has_password: i64,
+    }
 }
 
 /// Everybody, disabled or not.
