@@ -1,8 +1,12 @@
 //! The audit: events and refusals on their way to the database, off the request's path.
 //!
 //! A bounded queue and one task that empties it in batches, each one transaction. What cannot be kept, since more comes
-//! than can be written, is counted, and the count is an event itself. What anybody can provoke (refusals, failed
-//! sign-ins) has a budget, so that nobody fills the disk. Commands write their events with the change itself.
+//! than can be written, is counted, and the count is an event itself, once a minute at most. Commands write their events
+//! with the change itself.
+//!
+//! An event is what changed something, or a sign-in that failed or was slowed. What anybody can provoke has budgets, so
+//! that nobody fills the disk and no flood hides anything else: refusals, which are kept for `hallpass explain` and are no
+//! events, have one, and of it each network; each account has one; and so have the names that no account has.
 
 use crate::protocol::audit::{Chain, Event, EventKind, RefusalRecord};
 use crate::protocol::time::NumericDate;
@@ -10,9 +14,9 @@ use crate::provider::{Clock, context};
 use crate::store::db::Db;
 use crate::store::migrations::File;
 use crate::store::{StoreError, audit_events, refusals};
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,9 +29,17 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long the end of a run waits for the last batch.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// How many provoked events may come at once, and how many a second in the long run.
-const PROVOKED_BURST: i64 = 2000;
-const PROVOKED_PER_SECOND: i64 = 5;
+/// How many refusals, and how many failures at names that nobody has, may come at once, and how many a second in the long
+/// run.
+const STRANGERS: Rate = Rate { burst: 2000, earned: 5, every: 1 };
+/// The same for what one account is tried with.
+const ACCOUNT: Rate = Rate { burst: 60, earned: 1, every: 60 };
+/// The same for the refusals of one network.
+const NETWORK: Rate = Rate { burst: 200, earned: 1, every: 10 };
+/// How many accounts or networks are remembered; those that have all of their budget need not be.
+const MOST_REMEMBERED: usize = 20_000;
+/// How often lost events are counted in an event, in seconds.
+const LOST_INTERVAL: i64 = 60;
 
 enum Item {
     Event(Event),
@@ -35,20 +47,93 @@ enum Item {
     Flush(oneshot::Sender<()>),
 }
 
-/// How many provoked events may still be kept.
+/// How many may come at once, and how many are earned every so many seconds.
+#[derive(Clone, Copy)]
+struct Rate {
+    burst: i64,
+    earned: i64,
+    every: i64,
+}
+
+/// How many may still be kept.
 struct Budget {
+    rate: Rate,
     left: i64,
     counted_at: NumericDate,
 }
 
 impl Budget {
+    const fn new(rate: Rate, now: NumericDate) -> Self {
+        Self { rate, left: rate.burst, counted_at: now }
+    }
+
+    fn earn(&mut self, now: NumericDate) {
+        let Rate { burst, earned, every } = self.rate;
+        let times = now.since(self.counted_at).max(0) / every;
+        self.left = times.saturating_mul(earned).saturating_add(self.left).min(burst);
+        // What is not a whole interval goes on counting; a clock that goes back begins anew.
+        self.counted_at = if now < self.counted_at { now } else { self.counted_at.plus(times * every) };
+    }
+
     fn take(&mut self, now: NumericDate) -> bool {
-        let earned = now.since(self.counted_at).clamp(0, PROVOKED_BURST) * PROVOKED_PER_SECOND;
-        self.left = (self.left + earned).min(PROVOKED_BURST);
-        self.counted_at = now;
+        self.earn(now);
         let is_left = self.left > 0;
         self.left -= i64::from(is_left);
         is_left
+    }
+}
+
+/// A budget for each of many.
+struct Each {
+    rate: Rate,
+    budgets: HashMap<String, Budget>,
+}
+
+impl Each {
+    fn new(rate: Rate) -> Self {
+        Self { rate, budgets: HashMap::new() }
+    }
+
+    /// `None`: there are too many to remember one more.
+    fn take(&mut self, name: &str, now: NumericDate) -> Option<bool> {
+        if !self.budgets.contains_key(name) && self.budgets.len() >= MOST_REMEMBERED {
+            self.budgets.retain(|_, budget| {
+                budget.earn(now);
+                budget.left < budget.rate.burst
+            });
+            if self.budgets.len() >= MOST_REMEMBERED {
+                return None;
+            }
+        }
+        let rate = self.rate;
+        Some(self.budgets.entry(name.to_owned()).or_insert_with(|| Budget::new(rate, now)).take(now))
+    }
+}
+
+/// The budgets of what anybody can provoke.
+struct Budgets {
+    refusals: Budget,
+    networks: Each,
+    /// Failures at names that nobody has.
+    nobody: Budget,
+    accounts: Each,
+}
+
+impl Budgets {
+    fn new(now: NumericDate) -> Self {
+        let strangers = || Budget::new(STRANGERS, now);
+        Self { refusals: strangers(), networks: Each::new(NETWORK), nobody: strangers(), accounts: Each::new(ACCOUNT) }
+    }
+
+    /// Whether a failure at an account may be kept, or at a name that nobody has.
+    fn take_failure(&mut self, sub: Option<&str>, now: NumericDate) -> bool {
+        let of_account = sub.and_then(|sub| self.accounts.take(sub, now));
+        of_account.unwrap_or_else(|| self.nobody.take(now))
+    }
+
+    /// Whether a refusal may be kept, of a network or of one that stands for everybody.
+    fn take_refusal(&mut self, network: Option<&str>, now: NumericDate) -> bool {
+        network.and_then(|network| self.networks.take(network, now)).unwrap_or(true) && self.refusals.take(now)
     }
 }
 
@@ -56,7 +141,7 @@ impl Budget {
 pub struct Audit {
     sender: mpsc::Sender<Item>,
     lost: Arc<AtomicU64>,
-    budget: Mutex<Budget>,
+    budgets: Mutex<Budgets>,
 }
 
 impl Audit {
@@ -65,16 +150,16 @@ impl Audit {
     pub fn start(db: Db, clock: Clock) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let budget = Mutex::new(Budget { left: PROVOKED_BURST, counted_at: clock.now() });
+        let budgets = Mutex::new(Budgets::new(clock.now()));
         tokio::spawn(write(db, clock, receiver, lost.clone()));
-        Self { sender, lost, budget }
+        Self { sender, lost, budgets }
     }
 
     /// Leaves an event; the reference of the request that is being answered is added.
     pub fn record(&self, event: Event) {
         let is_provoked =
-            matches!(event.kind, EventKind::Refusal | EventKind::SignInFailed | EventKind::SignInThrottled);
-        if is_provoked && !self.may_be_kept(event.at) {
+            matches!(event.kind, EventKind::SignInFailed | EventKind::SignInThrottled | EventKind::ConsentDenied);
+        if is_provoked && !self.budgets().take_failure(event.sub.as_deref(), event.at) {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -82,30 +167,21 @@ impl Audit {
         self.leave(Item::Event(Event { reference, ..event }));
     }
 
-    /// Leaves a refusal for `hallpass explain`, and its event.
-    pub fn refused(&self, refusal: RefusalRecord, is_fault: bool) {
-        let kind = if is_fault { EventKind::Fault } else { EventKind::Refusal };
-        let event = Event {
-            client_id: refusal.client_id.clone(),
-            reference: Some(refusal.reference.clone()),
-            ..Event::new(kind, NumericDate(refusal.at))
-        };
-        let event = event.with("code", refusal.code.as_str()).with("path", refusal.path.as_str());
-        if !self.may_be_kept(event.at) {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            return;
+    /// Leaves a refusal for `hallpass explain`, with the network that was refused; `None`: one that stands for everybody.
+    pub fn refused(&self, refusal: RefusalRecord, network: Option<&str>) {
+        if self.budgets().take_refusal(network, NumericDate(refusal.at)) {
+            self.leave(Item::Refusal(Box::new(refusal)));
         }
-        self.leave(Item::Event(event));
-        self.leave(Item::Refusal(Box::new(refusal)));
     }
 
-    fn may_be_kept(&self, now: NumericDate) -> bool {
-        // A poisoned lock holds a number that is as good as any.
-        self.budget.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take(now)
+    fn budgets(&self) -> MutexGuard<'_, Budgets> {
+        // A poisoned lock holds numbers that are as good as any.
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leave(&self, item: Item) {
-        if self.sender.try_send(item).is_err() {
+        let is_event = matches!(item, Item::Event(_));
+        if self.sender.try_send(item).is_err() && is_event {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -150,6 +226,7 @@ pub async fn note_migrations(db: &Db, applied: &[File], now: NumericDate) -> Res
 
 async fn write(db: Db, clock: Clock, mut receiver: mpsc::Receiver<Item>, lost: Arc<AtomicU64>) {
     let mut chain = None;
+    let mut counted_lost_at: Option<NumericDate> = None;
     while let Some(first) = receiver.recv().await {
         if !matches!(first, Item::Flush(_)) && receiver.len() < BATCH {
             tokio::time::sleep(PAUSE).await;
@@ -162,11 +239,17 @@ async fn write(db: Db, clock: Clock, mut receiver: mpsc::Receiver<Item>, lost: A
                 Item::Refusal(refusal) => refused.push(*refusal),
                 Item::Flush(done) => flushed.push(done),
             }
-            next = if events.len() < BATCH && flushed.is_empty() { receiver.try_recv().ok() } else { None };
+            next = if events.len() + refused.len() < BATCH && flushed.is_empty() {
+                receiver.try_recv().ok()
+            } else {
+                None
+            };
         }
         let now = clock.now();
-        let missed = lost.swap(0, Ordering::Relaxed);
+        let is_time = counted_lost_at.is_none_or(|at| now.since(at) >= LOST_INTERVAL) || !flushed.is_empty();
+        let missed = if is_time { lost.swap(0, Ordering::Relaxed) } else { 0 };
         if missed > 0 {
+            counted_lost_at = Some(now);
             tracing::warn!(missed, "more happened than the audit can keep; so many events are not in it");
             events.push(Event::new(EventKind::EventsLost, now).with("count", missed));
         }
@@ -221,14 +304,43 @@ async fn write_batch(
 mod tests {
     use super::*;
 
+    const NOW: NumericDate = NumericDate(1_790_000_000);
+
     #[test]
     fn what_anybody_can_provoke_has_a_budget() {
-        let now = NumericDate(1_790_000_000);
-        let mut budget = Budget { left: PROVOKED_BURST, counted_at: now };
+        let mut budget = Budget::new(STRANGERS, NOW);
         let kept = |budget: &mut Budget, now| (0..10_000).filter(|_| budget.take(now)).count();
-        assert_eq!(kept(&mut budget, now), 2000);
-        assert_eq!(kept(&mut budget, now.plus(10)), 50);
-        assert_eq!(kept(&mut budget, now.plus(5)), 0, "a clock that goes back earns nothing");
-        assert_eq!(kept(&mut budget, now.plus(1_000_000)), 2000);
+        assert_eq!(kept(&mut budget, NOW), 2000);
+        assert_eq!(kept(&mut budget, NOW.plus(10)), 50);
+        assert_eq!(kept(&mut budget, NOW.plus(5)), 0, "a clock that goes back earns nothing");
+        assert_eq!(kept(&mut budget, NOW.plus(1_000_000)), 2000);
+        let mut budget = Budget::new(ACCOUNT, NOW);
+        assert_eq!(kept(&mut budget, NOW), 60);
+        assert_eq!([30, 59, 61, 119, 121].map(|later| kept(&mut budget, NOW.plus(later))), [0, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_flood_hides_nobody_but_the_one_it_is_about() {
+        let mut budgets = Budgets::new(NOW);
+        for _ in 0..10_000 {
+            let _ = budgets.take_failure(Some("alice"), NOW);
+            let _ = budgets.take_failure(None, NOW);
+            let _ = budgets.take_refusal(Some("198.51.100.1"), NOW);
+        }
+        assert!(!budgets.take_failure(Some("alice"), NOW) && !budgets.take_failure(None, NOW));
+        assert_eq!((0..8).filter(|_| budgets.take_failure(Some("bob"), NOW)).count(), 8);
+        assert!(!budgets.take_refusal(Some("198.51.100.1"), NOW));
+        assert!(budgets.take_refusal(Some("198.51.100.2"), NOW) && budgets.take_refusal(None, NOW));
+    }
+
+    #[test]
+    fn those_who_were_left_alone_are_forgotten() {
+        let mut each = Each::new(ACCOUNT);
+        for number in 0..MOST_REMEMBERED {
+            assert_eq!(each.take(&number.to_string(), NOW), Some(true));
+        }
+        assert_eq!(each.take("one more", NOW), None);
+        assert_eq!(each.take("one more", NOW.plus(120)), Some(true));
+        assert_eq!(each.budgets.len(), 1);
     }
 }

@@ -35,22 +35,7 @@ pub async fn authenticate(
             (client_id, std::iter::once(decoded).chain(raw).collect())
         }
         Credentials::Post { client_id, secret } => (client_id.clone(), vec![(client_id, secret)]),
-        Credentials::Name { client_id } => {
-            let client = provider.directory.client(&client_id, now).await?;
-            let client = client.ok_or_else(|| unknown(&client_id))?;
-            context(|context| context.is_about(&client.client_id));
-            return if client.token_endpoint_auth_method == ClientAuthMethod::None {
-                Ok(client)
-            } else {
-                Err(unproven("the client must authenticate with its secret and sent none")
-                    .expecting("no secret", ["a secret by Basic or in the body"])
-                    .mend(
-                        "Is the secret set in the service's settings, and does its library send it? A client that cannot keep a \
-                         secret is registered with token_endpoint_auth_method 'none'.",
-                    )
-                    .into())
-            };
-        }
+        Credentials::Name { client_id } => return named(provider, request, &client_id, now).await,
     };
     let mut found: Vec<(Arc<Client>, ClientSecret)> = Vec::new();
     for (id, secret) in candidates {
@@ -58,7 +43,10 @@ pub async fn authenticate(
             found.push((client, secret));
         }
     }
-    let Some((first, _)) = found.first() else { return Err(unknown(&client_id).into()) };
+    let Some((first, _)) = found.first() else {
+        refuse_as_slowly(provider, request, &client_id).await?;
+        return Err(unknown(&client_id).into());
+    };
     context(|context| context.is_about(&first.client_id));
     if found.iter().all(|(client, _)| client.is_public()) {
         return Err(unproven("a public client (token_endpoint_auth_method none) sent a secret")
@@ -75,7 +63,7 @@ pub async fn authenticate(
         return Ok(client.clone());
     }
     let mut turn = Some(provider.passwords.turn_for_client().await?);
-    let attempt = throttle::client(provider, &found[0].0, request.network).await?;
+    let attempt = throttle::client(provider, &found[0].0.client_id, request.network).await?;
     let wrong = found.first().map(|(client, secret)| wrong_secret(client, secret, now));
     for (client, secret) in found {
         let turn = match turn.take() {
@@ -88,6 +76,41 @@ pub async fn authenticate(
         }
     }
     Err(wrong.unwrap_or_else(|| unproven("none of its unexpired secrets matches")).into())
+}
+
+/// The client of a request that names it and sends no secret: a public one.
+async fn named(
+    provider: &Provider,
+    request: &Request,
+    client_id: &str,
+    now: NumericDate,
+) -> Result<Arc<Client>, ApiError> {
+    let client = provider.directory.client(client_id, now).await?;
+    if let Some(client) = &client {
+        context(|context| context.is_about(&client.client_id));
+        if client.token_endpoint_auth_method == ClientAuthMethod::None {
+            return Ok(client.clone());
+        }
+    }
+    refuse_as_slowly(provider, request, client_id).await?;
+    Err(match client {
+        None => unknown(client_id),
+        Some(_) => unproven("the client must authenticate with its secret and sent none")
+            .expecting("no secret", ["a secret by Basic or in the body"])
+            .mend(
+                "Is the secret set in the service's settings, and does its library send it? A client that cannot keep a \
+                 secret is registered with token_endpoint_auth_method 'none'.",
+            ),
+    }
+    .into())
+}
+
+/// Counts a failure and computes a hash that nothing depends on, as for a registered client with a wrong secret: neither the
+/// time of the answer nor when it is throttled tells which clients there are.
+async fn refuse_as_slowly(provider: &Provider, request: &Request, client_id: &str) -> Result<(), ApiError> {
+    let turn = provider.passwords.turn_for_client().await?;
+    let _counted = throttle::client(provider, client_id, request.network).await?;
+    Ok(provider.passwords.verify_nobody(turn).await?)
 }
 
 /// A client nobody knows.

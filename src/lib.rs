@@ -13,9 +13,10 @@
 //! | `/jwks` | [`endpoints::jwks`] | RFC 7517 |
 //! | `/health/…` (management) | [`endpoints::health`] | |
 //!
-//! Imports go downward only: `main → commands → endpoints → { caller, logout, throttle, tokens } → { web, store, keys, passwords } →
+//! Imports go downward only: `main → commands → endpoints → { allowance, caller, logout, throttle, tokens } → { web, store, keys, passwords } →
 //! protocol → nothing`; `provider` and `config` stand beside the stair. `tests/spec/architecture.rs` keeps it so.
 
+pub mod allowance;
 pub mod audit;
 pub mod caller;
 pub mod commands;

@@ -11,7 +11,6 @@ use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, frame_origin, logout_token};
 use crate::protocol::secret::{Handle, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
-use crate::store::ephemeral::Taken;
 use crate::store::logout_outbox::{self, Message};
 use crate::store::{StoreError, sessions};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
@@ -62,13 +61,10 @@ pub async fn end_session(
     session: &Session,
     now: NumericDate,
 ) -> Result<Option<Vec<Told>>, StoreError> {
-    // Whoever takes it tells the services, and nobody else does.
-    let taken = sessions::take(&provider.ephemeral, id).await?;
-    let current = match taken {
-        Taken::Fresh(current) => current,
-        Taken::Spent | Taken::Missing => return Ok(None),
-    };
+    // The marker first: if the store fails between the two, the session is still there and can be ended again.
     sessions::end(&provider.ephemeral, session.handle, LONGEST_ACCESS_TOKEN).await?;
+    // The request that takes it tells the services, and no other does.
+    let Some(current) = sessions::take(&provider.ephemeral, id).await? else { return Ok(None) };
     provider
         .audit
         .record(Event::new(EventKind::SignOut, now).of(&session.sub).with("clients", current.clients.join(" ")));

@@ -1,24 +1,27 @@
 //! Listening: connections with bounds on headers, time and number, and an end that lets requests finish.
 
+mod patient;
+mod places;
+mod watched;
+
+use patient::Patient;
+pub use places::{Places, raise_descriptors};
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{StatusCode, Version, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::Sleep;
+use tokio::sync::watch;
 use tower::Service as _;
 
 /// How long a client may take to send its request's head, also the next one on an idle connection.
@@ -27,8 +30,6 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long a client may take no byte of its answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
-/// The most connections at once; further ones wait in the listener's queue.
-const MAX_CONNECTIONS: usize = 8192;
 /// How long requests in flight may take to finish at the end.
 const FAREWELL: Duration = Duration::from_secs(15);
 
@@ -71,30 +72,48 @@ pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Str
 }
 
 /// Serves until told to stop, then lets requests in flight finish, bounded.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
+pub async fn serve(listener: TcpListener, router: Router, places: Arc<Places>, mut stop: Stop) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             accepted = async {
-                let place = places.clone().acquire_owned().await;
-                (listener.accept().await, place)
+                let permit = places.wait().await;
+                (listener.accept().await, permit)
             } => accepted,
             () = stop.wait() => break,
         };
-        let (Ok((stream, remote)), Ok(place)) = accepted else {
-            // Out of file descriptors, most likely: give others time to end.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
+        let (stream, remote, permit) = match accepted {
+            (Ok((stream, remote)), Some(permit)) => (stream, remote, permit),
+            (Err(error), _) => {
+                places.failed(&error);
+                // Out of file descriptors, most likely: give others time to end.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+            (Ok(_), None) => break,
         };
+        // A network that has its share already is closed without a word: reading and answering is what it wants to cost.
+        let Some(place) = places.take(permit, remote.ip()) else { continue };
+        let place = Arc::new(place);
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
+        let (router, of_requests) = (router.clone(), place.clone());
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            of_requests.heard(request.headers());
             let names_one_host = names_one_host(&request);
-            let mut request = request.map(Body::new);
+            let (parts, body) = request.into_parts();
+            let (body, is_read) = watched::watch(body);
+            let mut request = hyper::Request::from_parts(parts, Body::new(body));
             request.extensions_mut().insert(ConnectInfo(remote));
             let mut router = router.clone();
-            async move { if names_one_host { router.call(request).await } else { Ok(bad_request()) } }
+            async move {
+                let mut answer = if names_one_host { router.call(request).await } else { Ok(bad_request()) };
+                if let Ok(answer) = &mut answer
+                    && !is_read.load(Ordering::Relaxed)
+                {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                answer
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -124,72 +143,6 @@ fn bad_request() -> Response {
     (StatusCode::BAD_REQUEST, close, "a request must have one Host header (RFC 9112 section 3.2)\n").into_response()
 }
 
-/// A connection that is given up when the other side takes nothing for too long: whoever asks and asks and never reads
-/// would keep its place for ever.
-struct Patient<T> {
-    stream: T,
-    patience: Duration,
-    /// Runs while a write waits.
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl<T> Patient<T> {
-    const fn new(stream: T, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
-    }
-
-    /// What becomes of a write that came to `outcome`.
-    fn bounded<V>(&mut self, outcome: Poll<io::Result<V>>, context: &mut Context<'_>) -> Poll<io::Result<V>> {
-        if outcome.is_ready() {
-            self.waiting = None;
-            return outcome;
-        }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        waiting.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, into)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_write(context, bytes);
-        this.bounded(outcome, context)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
-        this.bounded(outcome, context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_flush(context);
-        this.bounded(outcome, context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_shutdown(context);
-        this.bounded(outcome, context)
-    }
-}
-
 /// Waits for SIGTERM or SIGINT.
 pub async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -200,30 +153,5 @@ pub async fn signal() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-
-    #[tokio::test]
-    async fn who_takes_nothing_of_an_answer_is_given_up_and_who_is_slow_is_not() {
-        let patience = Duration::from_millis(200);
-        let (near, _far) = duplex(16);
-        let refused = Patient::new(near, patience).write_all(&[7; 64]).await;
-        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::TimedOut);
-
-        let (near, mut far) = duplex(16);
-        let reading = tokio::spawn(async move {
-            let mut byte = [0; 8];
-            for _ in 0..8 {
-                tokio::time::sleep(patience / 4).await;
-                far.read_exact(&mut byte).await.unwrap();
-            }
-        });
-        Patient::new(near, patience).write_all(&[7; 64]).await.unwrap();
-        reading.await.unwrap();
     }
 }

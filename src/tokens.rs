@@ -1,5 +1,6 @@
 //! What a grant is turned into: access token, `id_token`, refresh token.
 
+use crate::allowance::{self, Kept};
 use crate::config::Config;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{ACR, IdTokenContent, User, session_for, subject_for};
@@ -12,7 +13,7 @@ use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, Handle, Ref
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::access_tokens;
-use crate::web::answer::Fault;
+use crate::web::answer::ApiError;
 use serde_json::{Map, Value, json};
 
 /// The longest any access token can live, in seconds: markers and tombstones outlast it.
@@ -54,8 +55,6 @@ pub struct Order<'a> {
     pub grant: Handle,
     /// The session that ends it.
     pub session: Handle,
-    /// The refresh token that goes with it.
-    pub refresh_token: Option<&'a RefreshToken>,
 }
 
 /// What claims are made of beside an order: the settings and the secrets that all nodes share. It needs neither stores
@@ -76,35 +75,59 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// Issues what a grant of that type is worth, and notes it.
-///
-/// # Errors
-/// As `mint`.
-pub async fn issue(
-    provider: &Provider,
-    grant_type: GrantType,
-    order: &Order<'_>,
-    now: NumericDate,
-) -> Result<Value, Fault> {
-    let response = mint(provider, order, now).await?;
-    let mut event = Event::new(EventKind::TokensIssued, now)
-        .by(&order.client.client_id)
-        .with("grant_type", grant_type.as_str())
-        .with("scope", order.scope.to_string());
-    if let Some(person) = &order.person {
-        event = event.of(&person.user.sub);
-    }
-    provider.audit.record(event);
-    Ok(response)
+/// What is ready to be handed out: the token's record is stored under a name that nobody knows yet, so that whatever
+/// decides about it can come last.
+pub struct Minted {
+    response: Value,
+    digest: Digest,
 }
 
-/// Issues what a grant is worth: [RFC 6749 section 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1),
+impl Minted {
+    /// Hands it out, and notes it.
+    #[must_use]
+    pub fn issue(
+        self,
+        provider: &Provider,
+        grant_type: GrantType,
+        order: &Order<'_>,
+        refresh_token: Option<&RefreshToken>,
+        now: NumericDate,
+    ) -> Value {
+        let mut response = self.response;
+        if let Some(refresh_token) = refresh_token {
+            response["refresh_token"] = refresh_token.expose().into();
+        }
+        let mut event = Event::new(EventKind::TokensIssued, now)
+            .by(&order.client.client_id)
+            .with("grant_type", grant_type.as_str())
+            .with("scope", order.scope.to_string());
+        if let Some(person) = &order.person {
+            event = event.of(&person.user.sub);
+        }
+        provider.audit.record(event);
+        response
+    }
+
+    /// Forgets it: it is handed out to nobody. What cannot be forgotten now ends by itself, and nobody knows its name.
+    pub async fn discard(self, provider: &Provider) {
+        if let Err(error) = access_tokens::revoke(&provider.ephemeral, &self.digest).await {
+            tracing::warn!(%error, "a token that was not handed out could not be forgotten; it ends by itself");
+        }
+    }
+}
+
+/// Makes what a grant is worth: [RFC 6749 section 5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1),
 /// [OIDC Core 3.1.3.3](https://openid.net/specs/openid-connect-core-1_0.html#TokenResponse). One signature, two with a JWT
-/// access token; one trip.
+/// access token; one trip. `kept` is what else is kept for the person from now on.
 ///
 /// # Errors
-/// No key for the client's algorithm, or the store failed.
-async fn mint(provider: &Provider, order: &Order<'_>, now: NumericDate) -> Result<Value, Fault> {
+/// No key for the client's algorithm; the store failed; the person has too much kept already.
+pub async fn mint(
+    provider: &Provider,
+    order: &Order<'_>,
+    kept: Vec<Kept>,
+    now: NumericDate,
+) -> Result<Minted, ApiError> {
     let terms = Terms::of(provider);
     let record = access_grant(terms, order, now);
     let algorithm = order.client.id_token_signed_response_alg;
@@ -119,14 +142,25 @@ async fn mint(provider: &Provider, order: &Order<'_>, now: NumericDate) -> Resul
     };
     let mut response = response(order, &record);
     response["access_token"] = access_token.as_str().into();
-    if let Some(refresh_token) = order.refresh_token {
-        response["refresh_token"] = refresh_token.expose().into();
-    }
     if let Some(claims) = id_token_claims(terms, order, &access_token, now) {
         response["id_token"] = provider.keys.sign(algorithm, ID_TOKEN_TYPE, &claims, now)?.into();
     }
-    access_tokens::issue(&provider.ephemeral, &digest, &record, record.expires_at.since(now)).await?;
-    Ok(response)
+    let lifetime = record.expires_at.since(now);
+    let is_kept = async {
+        let Some(person) = &order.person else { return Ok(()) };
+        let mut kept = kept;
+        kept.push(Kept::token(&record, lifetime));
+        allowance::keep(provider, &person.user.sub, &kept).await
+    };
+    let (is_stored, is_kept) =
+        tokio::join!(access_tokens::issue(&provider.ephemeral, &digest, &record, lifetime), is_kept);
+    is_stored?;
+    let minted = Minted { response, digest };
+    if let Err(stopped) = is_kept {
+        minted.discard(provider).await;
+        return Err(stopped.into());
+    }
+    Ok(minted)
 }
 
 /// A fresh opaque access token; a JWT has what follows its prefix as `jti`.

@@ -12,6 +12,7 @@ use crate::endpoints;
 use crate::passwords;
 use crate::protocol::secret::ClientSecret;
 use crate::provider::{Clock, random};
+use crate::server::Places;
 use crate::store::users::{self, NewUser};
 use crate::web::edge;
 use crate::web::pages::Link;
@@ -83,7 +84,7 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
             address: addresses[index].clone(),
             other: Link { url: addresses[other].clone(), label: SERVICES[other].0.to_owned() },
         })?;
-        tasks.push(tokio::spawn(server::serve(listener, service::router(Arc::new(service)), stop.clone())));
+        tasks.push(tokio::spawn(server::serve(listener, service::router(Arc::new(service)), places(), stop.clone())));
     }
 
     println!("\n  Hallpass demo: sign in at the first service, then open the second.\n");
@@ -185,7 +186,7 @@ async fn provider(
     };
     users::add(&provider.db, &user).await.map_err(|error| error.to_string())?;
     for listener in listeners {
-        tasks.push(tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), stop.clone())));
+        tasks.push(tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), places(), stop.clone())));
     }
     Ok((issuer, password))
 }
@@ -202,4 +203,9 @@ fn read_secrets(file: &std::path::Path) -> Result<Vec<ClientSecret>, String> {
                 .ok_or_else(|| format!("{}: there is no line {client_id}=…", file.display()))
         })
         .collect()
+}
+
+/// Everybody who tries it comes from this machine.
+fn places() -> Arc<Places> {
+    Places::public(server::raise_descriptors(), &[])
 }

@@ -156,7 +156,6 @@ fn built(terms: Terms<'_>, client: &Client, user: &User, scope: &Scope, now: Num
         resources: &[],
         grant: Handle(random()),
         session,
-        refresh_token: None,
     };
     let record = tokens::access_grant(terms, &order, now);
     // A key of its own: what is made here is good nowhere.

@@ -5,6 +5,7 @@ use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::{self, path};
 use crate::protocol::audit::{Event, EventKind};
 use crate::provider::{Clock, Provider};
+use crate::server::Places;
 use crate::{logging, logout, server, startup};
 use secrecy::ExposeSecret as _;
 use std::io::IsTerminal as _;
@@ -12,6 +13,7 @@ use std::pin::pin;
 
 pub(super) async fn run(config: Config) -> Outcome {
     logging::start("info");
+    let descriptors = server::raise_descriptors();
     let public = server::bind(config.listen, "HALLPASS_LISTEN").await?;
     let management = server::bind(config.management_listen, "HALLPASS_MANAGEMENT_LISTEN").await?;
     // Listened for from here on: also while a database is waited for, and without a moment in which it would be lost.
@@ -32,8 +34,10 @@ pub(super) async fn run(config: Config) -> Outcome {
     let watching = tokio::spawn(startup::watch_keys(provider.clone()));
     let delivering = tokio::spawn(logout::keep_delivering(provider.clone()));
     let keeping = tokio::spawn(startup::keep_house(provider.clone()));
-    let serving = tokio::spawn(server::serve(public, endpoints::public(provider.clone()), stop.clone()));
-    let managing = tokio::spawn(server::serve(management, endpoints::management(provider.clone()), stop));
+    let places = Places::public(descriptors, &provider.config.trusted_proxies);
+    let serving = tokio::spawn(server::serve(public, endpoints::public(provider.clone()), places, stop.clone()));
+    let managing =
+        tokio::spawn(server::serve(management, endpoints::management(provider.clone()), Places::few(), stop));
     signal.await;
     tracing::info!("stopping: requests in flight finish first");
     stopper.stop();

@@ -1,9 +1,12 @@
 //! `/authorize`: where every sign-in begins and ends. RFC 6749 section 4.1.1-2, OIDC Core 3.1.2, RFC 9207.
 
-use crate::endpoints::flow::{self, Flow};
+use crate::endpoints::flow::{self, Asked, Flow, Started};
 use crate::endpoints::path;
-use crate::protocol::authorization::{AuthorizationRequest, ReturnAddress, Step};
+use crate::protocol::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::grant::Session;
+use crate::protocol::params::Params;
+use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::web::answer::{PageError, see_other};
 use crate::web::cookies::Browser;
@@ -29,16 +32,31 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     }
     let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let flow = if params.get("interaction").is_some() && params.get("client_id").is_none() {
-        Flow::continue_in(&provider, &mut browser, params.get("interaction"), now).await?
+        Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, now).await?
     } else {
-        let session = flow::session_of(&provider, &browser).await?;
-        let flow = Flow::open(&provider, params, None, session, now).await?;
-        if matches!(flow.step(&provider), Step::SignIn | Step::Consent) {
-            flow::may_begin(&provider, network).await?;
-        }
-        flow
+        let session = flow::session_of(&provider, &browser).await;
+        open(&provider, params, session, network, now).await?
     };
-    flow.advance(&provider, &browser).await
+    Box::pin(flow.advance(&provider, &browser)).await
+}
+
+/// Opens a request whose session could perhaps not be read: the client is told that at its address, once that is proven.
+async fn open(
+    provider: &Provider,
+    params: Params,
+    session: Result<Option<Session>, PageError>,
+    network: Network,
+    now: NumericDate,
+) -> Result<Flow, PageError> {
+    match session {
+        Ok(session) => Flow::open(provider, Asked { params, interaction: None, session, network }, now).await,
+        Err(fault) => {
+            let client = flow::client_of(provider, &params, now).await?;
+            let address =
+                ReturnAddress::of(&client, &params).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+            Err(fault.or_at(|refusal| flow::redirect(provider, &client, &address, refusal)))
+        }
+    }
 }
 
 /// An authorization request by POST. From another site it brings no cookies (`SameSite=Lax`), so nothing about
@@ -56,7 +74,8 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     if let Err(refusal) = AuthorizationRequest::parse(&client, &params) {
         return Err(flow::redirect(&provider, &client, &address, refusal));
     }
-    flow::may_begin(&provider, network).await?;
-    let id = flow::start(&provider, params, &client, &address, browser.id.as_ref(), now).await?;
+    let request = Started { params, client: &client, address: &address, network };
+    let id = flow::start(&provider, request, browser.id.as_ref(), now).await;
+    let id = id.map_err(|error| error.or_at(|refusal| flow::redirect(&provider, &client, &address, refusal)))?;
     Ok(see_other(&format!("{}?interaction={}", provider.url(path::AUTHORIZE), id.expose()))?)
 }

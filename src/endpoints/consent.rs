@@ -10,6 +10,7 @@ use crate::provider::Provider;
 use crate::store::interactions;
 use crate::web::answer::PageError;
 use crate::web::cookies::Browser;
+use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, ConsentPage, ScopeLine};
 use crate::web::request;
 use axum::extract::{Request, State};
@@ -23,8 +24,9 @@ use std::sync::Arc;
 /// A page: the interaction is unknown, expired, or of another browser.
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let mut browser = Browser::of(request.headers(), &provider.config);
+    let network = Network::of(&request, &provider.config);
     let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), provider.now()).await?;
+    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, provider.now()).await?;
     let (Step::Consent, Some((id, _)), Some(browser_id), Some((_, user))) =
         (flow.step(&provider), &flow.interaction, &browser.id, &flow.signed_in)
     else {
@@ -64,7 +66,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let posted = request::posted(request, &provider.config).await;
     let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let mut browser = Browser::of(&request.headers, &provider.config);
-    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), now).await?;
+    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), request.network, now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
         return Err(PageError::Fault("a consent page without an interaction".to_owned().into()));
     };
@@ -77,7 +79,8 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     };
     if params.get("decision") == Some("deny") {
         decided(EventKind::ConsentDenied);
-        return flow.refuse(&provider, Refusal::new(ErrorCode::AccessDenied, "the person did not allow it")).await;
+        let refusal = Refusal::new(ErrorCode::AccessDenied, "the person did not allow it").as_expected();
+        return flow.refuse(&provider, refusal).await;
     }
     let (Step::Consent, Some((session, _)), Some("allow")) =
         (flow.step(&provider), &flow.signed_in, params.get("decision"))
@@ -90,7 +93,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     }
     decided(EventKind::ConsentGiven);
     let after = Interaction { consented: Some(consented), ..interaction.clone() };
-    if !interactions::update(&provider.ephemeral, &id, &interaction, &after).await? {
+    if !interactions::update(&provider.ephemeral, &id, &interaction, &after, true).await? {
         return Err(flow::already_answered(Some(&flow.client)));
     }
     flow.go_on(&provider)

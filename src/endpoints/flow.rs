@@ -3,6 +3,7 @@
 //! The pages never link to one another: each sends the browser back to `/authorize?interaction=…`, which asks
 //! `next_step` again.
 
+use crate::allowance::{self, Kept};
 use crate::endpoints::path;
 use crate::protocol::authorization::{
     AuthorizationRequest, Interaction, MAX_KEPT_BYTES, PARAMETERS, ReturnAddress, Situation, Step, next_step,
@@ -18,7 +19,7 @@ use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId, Sessi
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, context, random};
 use crate::store::ephemeral::Taken;
-use crate::store::{codes, interactions, sessions};
+use crate::store::{StoreError, codes, interactions, sessions};
 use crate::throttle::{self, Stopped};
 use crate::web::answer::{PageError, authorization_response, see_other};
 use crate::web::cookies::{self, Browser};
@@ -44,7 +45,20 @@ pub struct Flow {
     remembered: Option<Arc<Scope>>,
     /// What happened so far, if a page was needed.
     pub interaction: Option<(InteractionId, Interaction)>,
+    network: Network,
     now: NumericDate,
+}
+
+/// What a browser asks, and with what in hand.
+pub struct Asked {
+    /// The request.
+    pub params: Params,
+    /// What happened in it so far, if a page was needed.
+    pub interaction: Option<(InteractionId, Interaction)>,
+    /// The session that the cookie names, live or not.
+    pub session: Option<Session>,
+    /// Where it comes from.
+    pub network: Network,
 }
 
 /// Finds the client of a request.
@@ -113,15 +127,22 @@ impl Flow {
     ///
     /// # Errors
     /// A page before the address is proven, a redirect to it from then on.
-    pub async fn open(
+    pub async fn open(provider: &Provider, asked: Asked, now: NumericDate) -> Result<Self, PageError> {
+        let client = client_of(provider, &asked.params, now).await?;
+        let address =
+            ReturnAddress::of(&client, &asked.params).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+        let opened = Self::open_at(provider, asked, client.clone(), address.clone(), now).await;
+        opened.map_err(|error| error.or_at(|refusal| redirect(provider, &client, &address, refusal)))
+    }
+
+    async fn open_at(
         provider: &Provider,
-        params: Params,
-        interaction: Option<(InteractionId, Interaction)>,
-        session: Option<Session>,
+        asked: Asked,
+        client: Arc<Client>,
+        address: ReturnAddress,
         now: NumericDate,
     ) -> Result<Self, PageError> {
-        let client = client_of(provider, &params, now).await?;
-        let address = ReturnAddress::of(&client, &params).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+        let Asked { params, interaction, session, network } = asked;
         let refuse = |refusal| redirect(provider, &client, &address, refusal);
         let request = AuthorizationRequest::parse(&client, &params).map_err(refuse)?;
         let hinted_subject = match &request.id_token_hint {
@@ -135,7 +156,7 @@ impl Flow {
             }
             _ => None,
         };
-        Ok(Self { client, params, address, request, signed_in, hinted_subject, remembered, interaction, now })
+        Ok(Self { client, params, address, request, signed_in, hinted_subject, remembered, interaction, network, now })
     }
 
     /// The flow of an interaction that this browser may continue.
@@ -146,10 +167,12 @@ impl Flow {
         provider: &Provider,
         browser: &mut Browser,
         id: Option<&str>,
+        network: Network,
         now: NumericDate,
     ) -> Result<Self, PageError> {
         let Continued { id, interaction, session } = continued(provider, browser, id, now).await?;
-        Self::open(provider, interaction.params.clone(), Some((id, interaction)), session, now).await
+        let params = interaction.params.clone();
+        Self::open(provider, Asked { params, interaction: Some((id, interaction)), session, network }, now).await
     }
 
     /// Sends the browser back to `/authorize`, where the next step is decided.
@@ -185,12 +208,14 @@ impl Flow {
     /// # Errors
     /// A store failed, or the interaction was answered already.
     pub async fn advance(self, provider: &Provider, browser: &Browser) -> Result<Response, PageError> {
-        match self.step(provider) {
+        let (client, address) = (self.client.clone(), self.address.clone());
+        let advanced = match self.step(provider) {
             Step::SignIn => self.show(provider, browser, path::LOGIN).await,
             Step::Consent => self.show(provider, browser, path::CONSENT).await,
             Step::Refuse(refusal) => self.refuse(provider, refusal).await,
-            Step::Issue => self.issue(provider, browser).await,
-        }
+            Step::Issue => Box::pin(self.issue(provider, browser)).await,
+        };
+        advanced.map_err(|error| error.or_at(|refusal| redirect(provider, &client, &address, refusal)))
     }
 
     /// Sends the browser to a page, remembering the request if that has not been done.
@@ -200,14 +225,15 @@ impl Flow {
             Some((id, interaction)) if interaction.browser.is_some() => (id, false),
             Some((id, interaction)) => {
                 let bound = Interaction { browser: Some(browser_id.digest()), ..interaction.clone() };
-                if !interactions::update(&provider.ephemeral, &id, &interaction, &bound).await? {
+                if !interactions::update(&provider.ephemeral, &id, &interaction, &bound, false).await? {
                     return Err(another_browser());
                 }
                 (id, true)
             }
             None => {
-                let Self { params, client, address, now, .. } = self;
-                (start(provider, params, &client, &address, Some(&browser_id), now).await?, true)
+                let Self { params, client, address, network, now, .. } = self;
+                let request = Started { params, client: &client, address: &address, network };
+                (start(provider, request, Some(&browser_id), now).await?, true)
             }
         };
         let mut response = see_other(&format!("{}?interaction={}", provider.url(page), id.expose()))?;
@@ -237,14 +263,52 @@ impl Flow {
     }
 
     /// Issues a code: whoever ends the interaction does it, nobody else.
-    async fn issue(self, provider: &Provider, browser: &Browser) -> Result<Response, PageError> {
-        self.finish(provider).await?;
+    async fn issue(mut self, provider: &Provider, browser: &Browser) -> Result<Response, PageError> {
         let (Some((session, _)), Some(session_id)) = (&self.signed_in, &browser.session) else {
             return Err(PageError::Fault("a code was to be issued without a session".to_owned().into()));
         };
-        let now = self.now;
         let lifetime = self.client.lifetimes.code.unwrap_or(provider.config.code_lifetime);
-        let grant = Grant {
+        let grant = self.grant(session, lifetime);
+        if serde_json::to_string(&grant).map_err(StoreError::from)?.len() > MAX_KEPT_BYTES {
+            return self.refuse(provider, too_large()).await;
+        }
+        self.finish(provider).await?;
+        let code = AuthorizationCode::from_random(&random::<32>());
+        let (ephemeral, idle_lifetime) = (&provider.ephemeral, provider.config.session_idle_lifetime);
+        let kept = [Kept::code(&grant, lifetime + codes::AFTERLIFE)];
+        let (is_issued, is_noted, has_ended, is_kept) = tokio::join!(
+            codes::issue(ephemeral, &code, &grant, lifetime),
+            sessions::used(ephemeral, session_id, session, &self.client.client_id, idle_lifetime, self.now),
+            sessions::has_ended(ephemeral, session.handle),
+            allowance::keep(provider, &session.sub, &kept),
+        );
+        is_issued?;
+        let withdraw = async || codes::withdraw(ephemeral, &code, &self.client.client_id).await;
+        if has_ended? {
+            // A sign-out in another tab overtook the sign-in: its name is dead, and so would be all that it issues.
+            withdraw().await?;
+            sessions::forget(ephemeral, session_id).await?;
+            (self.signed_in, self.interaction) = (None, None);
+            return Box::pin(self.advance(provider, browser)).await;
+        }
+        match is_kept {
+            Ok(()) => {}
+            Err(Stopped::Later(_)) => {
+                withdraw().await?;
+                let refusal =
+                    Refusal::new(ErrorCode::TemporarilyUnavailable, "too many codes were issued for this person");
+                return Err(redirect(provider, &self.client, &self.address, refusal));
+            }
+            Err(Stopped::Fault(error)) => return Err(error.into()),
+        }
+        is_noted?;
+        let response = self.address.issue(&code, &provider.config.issuer);
+        Ok(authorization_response(response, chrome_for(provider, &self.client), self.client.display_name().to_owned()))
+    }
+
+    /// What a code of this request stands for.
+    fn grant(&self, session: &Session, lifetime: i64) -> Grant {
+        Grant {
             client_id: self.client.client_id.clone(),
             sub: session.sub.clone(),
             scope: self.request.scope.clone(),
@@ -257,70 +321,65 @@ impl Flow {
             resources: self.request.resources.clone(),
             claims: self.request.claims.clone(),
             session: session.handle,
-            issued_at: now,
-            expires_at: now.plus(lifetime),
-        };
-        let code = AuthorizationCode::from_random(&random::<32>());
-        tokio::try_join!(
-            codes::issue(&provider.ephemeral, &code, &grant, lifetime),
-            sessions::used(
-                &provider.ephemeral,
-                session_id,
-                session,
-                &self.client.client_id,
-                provider.config.session_idle_lifetime,
-                now
-            ),
-        )?;
-        let response = self.address.issue(&code, &provider.config.issuer);
-        Ok(authorization_response(response, chrome_for(provider, &self.client), self.client.display_name().to_owned()))
+            issued_at: self.now,
+            expires_at: self.now.plus(lifetime),
+        }
     }
 }
 
-/// Counts a request that is about to be remembered, although nobody has proven anything yet.
-///
-/// # Errors
-/// A page: this network has begun too many; or the store failed.
-pub async fn may_begin(provider: &Provider, network: Network) -> Result<(), PageError> {
-    match throttle::begin(provider, network).await {
-        Ok(()) => Ok(()),
-        Err(Stopped::Later(_)) => {
-            tracing::warn!(%network, "a network begins more sign-ins than anybody needs; further ones are refused");
-            Err(PageError::busy())
-        }
-        Err(Stopped::Fault(error)) => Err(error.into()),
-    }
+/// A request that is about to be remembered, although nobody has proven anything yet.
+pub struct Started<'a> {
+    /// What was sent.
+    pub params: Params,
+    /// Who asks.
+    pub client: &'a Client,
+    /// Where a refusal goes.
+    pub address: &'a ReturnAddress,
+    /// Whose budget it takes from.
+    pub network: Network,
 }
 
 /// Remembers a request under a new id. Without a browser it is bound to the first that continues it, which is
 /// how a POST from another site has to begin.
 ///
 /// # Errors
-/// `invalid_request`: more than can be kept for everybody; the store failed.
+/// `invalid_request`: more than can be kept for everybody; a page: all that is kept is in use; the store failed.
 pub async fn start(
     provider: &Provider,
-    params: Params,
-    client: &Client,
-    address: &ReturnAddress,
+    request: Started<'_>,
     browser: Option<&BrowserId>,
     now: NumericDate,
 ) -> Result<InteractionId, PageError> {
-    let params = params.only(PARAMETERS);
-    if params.weight() > MAX_KEPT_BYTES {
-        let refusal = Refusal::new(ErrorCode::InvalidRequest, "the request has more than 12288 bytes");
-        return Err(redirect(provider, client, address, refusal));
-    }
+    let Started { params, client, address, network } = request;
     let id = InteractionId::from_random(&random::<16>());
     let interaction = Interaction {
-        params,
+        params: params.only(PARAMETERS),
         client_id: client.client_id.clone(),
         browser: browser.map(BrowserId::digest),
         expires_at: now.plus(interactions::LIFETIME),
         signed_in: None,
         consented: None,
     };
-    interactions::start(&provider.ephemeral, &id, &interaction).await?;
-    Ok(id)
+    // As it is stored: a character that JSON has to escape weighs six bytes.
+    if serde_json::to_string(&interaction).map_err(StoreError::from)?.len() > MAX_KEPT_BYTES {
+        return Err(redirect(provider, client, address, too_large()));
+    }
+    let budget = throttle::started_budget(network);
+    match interactions::start(&provider.ephemeral, &id, &interaction, &network.to_string(), budget).await {
+        Ok(()) => Ok(id),
+        Err(StoreError::Full) => {
+            tracing::warn!(%network, "there is no room for a further sign-in of this network: people are typing in all of them");
+            Err(PageError::busy())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal::naming(
+        ErrorCode::InvalidRequest,
+        &format!("the request is too large: stored, it would have more than {MAX_KEPT_BYTES} bytes"),
+    )
 }
 
 fn chrome_for(provider: &Provider, client: &Client) -> Chrome {
@@ -334,6 +393,7 @@ pub fn redirect(provider: &Provider, client: &Client, address: &ReturnAddress, r
         response: Box::new(address.refuse(refusal, &provider.config.issuer)),
         chrome: Box::new(chrome_for(provider, client)),
         client_name: client.display_name().to_owned(),
+        fault: None,
     }
 }
 
@@ -447,8 +507,8 @@ fn nothing_to_continue() -> PageError {
         None,
     )
     .mend(
-        "The interaction is not in the short-lived store: it was completed, is older than half an hour, or was begun on a node with another \
-         Redis (or in a process that was restarted, without HALLPASS_REDIS_URL).",
+        "The interaction is not in the short-lived store: it was completed, is older than half an hour, was begun on a node with another \
+         Redis (or in a process that was restarted, without HALLPASS_REDIS_URL), or gave way because somebody began very many.",
     )
 }
 

@@ -7,7 +7,7 @@ use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
-use crate::store::refresh_families;
+use crate::store::{refresh_families, timely};
 use crate::tokens::{self, Terms};
 use crate::web::answer::{ApiError, json_body};
 use crate::web::{headers, request};
@@ -65,7 +65,7 @@ async fn refresh_token(
     now: NumericDate,
 ) -> Result<Option<Value>, ApiError> {
     let Some(parts) = RefreshTokenParts::open(token) else { return Ok(None) };
-    let Some((family, stands)) = refresh_families::find(&provider.db, &parts).await? else { return Ok(None) };
+    let Some((family, stands)) = timely(refresh_families::find(&provider.db, &parts)).await? else { return Ok(None) };
     let idle_lifetime = caller.lifetimes.refresh_token_idle.unwrap_or(provider.config.refresh_token_idle_lifetime);
     let ends_at = family.expires_at.min(family.used_at.plus(idle_lifetime));
     let user = provider.directory.user(&family.sub, now).await?;

@@ -1,5 +1,6 @@
 //! `/login`: user name and password. OIDC Core 3.1.2.3.
 
+use crate::allowance::{self, Kept};
 use crate::endpoints::flow::{self, Flow};
 use crate::logout;
 use crate::protocol::audit::{Event, EventKind};
@@ -11,7 +12,7 @@ use crate::protocol::response::Prompt;
 use crate::protocol::secret::{BrowserId, Handle, Password};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
-use crate::store::{interactions, sessions, users};
+use crate::store::{interactions, sessions, timely, users};
 use crate::throttle::{self, Attempt, Later, Stopped};
 use crate::web::answer::{Note, PageError};
 use crate::web::cookies::{self, Browser};
@@ -58,8 +59,9 @@ impl Complaint {
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
     let mut browser = Browser::of(request.headers(), &provider.config);
+    let network = Network::of(&request, &provider.config);
     let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), now).await?;
+    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, now).await?;
     // Somebody who signed in meanwhile, perhaps in another tab, need not do it again.
     if params.get("switch").is_none() && !matches!(flow.step(&provider), Step::SignIn) {
         return flow.go_on(&provider);
@@ -76,15 +78,13 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let posted = request::posted(request, &provider.config).await;
     let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let mut browser = Browser::of(&request.headers, &provider.config);
-    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), now).await?;
+    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), request.network, now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
         return Err(PageError::Fault("a login page without an interaction".to_owned().into()));
     };
     flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
     match params.get("action") {
-        Some("cancel") => {
-            flow.refuse(&provider, Refusal::new(ErrorCode::AccessDenied, "the person canceled the sign-in")).await
-        }
+        Some("cancel") => flow.refuse(&provider, canceled()).await,
         Some("continue") if flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(&flow) => {
             let Some((session, _)) = &flow.signed_in else { return page(&provider, &browser, &flow, None, None) };
             let here = SignedIn { sub: session.sub.clone(), session: session.handle };
@@ -94,27 +94,37 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
         _ => {
             let typed = params.get("username").unwrap_or_default().trim().to_owned();
             let password = Password::received(params.get("password").unwrap_or_default());
-            match prove(&provider, &browser, request.network, &typed, password).await? {
-                Proof::Proven(user, attempt) => {
-                    let event = Event::new(EventKind::SignIn, now).of(&user.sub).by(&flow.client.client_id);
-                    provider.audit.record(event.from(&request.network).with("amr", "pwd"));
-                    sign_in(&provider, &browser, &flow, &interaction, *user, attempt, now).await
+            let by = |kind| Event::new(kind, now).by(&flow.client.client_id).from(&request.network);
+            match prove(&provider, &browser, &flow, request.network, &typed, password).await? {
+                Proof::Proven(proven) => {
+                    let event = by(EventKind::SignIn).of(&proven.user.sub).with("amr", "pwd");
+                    let response = Box::pin(sign_in(&provider, &browser, &flow, &interaction, *proven, now)).await?;
+                    provider.audit.record(event);
+                    Ok(response)
                 }
-                Proof::Wrong(sub) => {
-                    let event =
-                        Event::new(EventKind::SignInFailed, now).by(&flow.client.client_id).from(&request.network);
-                    provider.audit.record(Event { sub, ..event });
+                Proof::Wrong { sub, attempt } => {
+                    provider.audit.record(Event { sub, ..by(EventKind::SignInFailed) });
+                    if let Some(attempt) = attempt {
+                        // Once somebody has tried, it does not give way to others any more.
+                        tokio::try_join!(
+                            attempt.failed(&provider.ephemeral),
+                            interactions::update(&provider.ephemeral, &id, &interaction, &interaction, true)
+                        )?;
+                    }
                     page(&provider, &browser, &flow, Some(typed), Some(&Complaint::Wrong))
                 }
-                Proof::Later(later) => {
-                    let event =
-                        Event::new(EventKind::SignInThrottled, now).by(&flow.client.client_id).from(&request.network);
-                    provider.audit.record(event);
+                Proof::Later { sub, later } => {
+                    provider.audit.record(Event { sub, ..by(EventKind::SignInThrottled) });
                     page(&provider, &browser, &flow, Some(typed), Some(&Complaint::TooMany(later)))
                 }
             }
         }
     }
+}
+
+/// The person's own word: nothing that anybody has to look into.
+const fn canceled() -> Refusal {
+    Refusal::new(ErrorCode::AccessDenied, "the person canceled the sign-in").as_expected()
 }
 
 /// Whether choosing the account is not enough: the request wants a fresh sign-in.
@@ -130,11 +140,29 @@ fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String
 /// What typing a name and a password came to.
 enum Proof {
     /// It is this person.
-    Proven(Box<User>, Attempt),
-    /// It is not, whichever of the two was wrong; with the person whose name was typed, for the audit alone.
-    Wrong(Option<String>),
+    Proven(Box<Proven>),
+    /// It is not, whichever of the two was wrong.
+    Wrong {
+        /// The person whose name was typed, for the audit alone.
+        sub: Option<String>,
+        /// The attempt, if it was counted.
+        attempt: Option<Attempt>,
+    },
     /// It was not even looked at.
-    Later(Later),
+    Later {
+        /// The person whose name was typed, for the audit alone.
+        sub: Option<String>,
+        /// When to come again.
+        later: Later,
+    },
+}
+
+/// A person who has proven who they are.
+struct Proven {
+    user: User,
+    attempt: Attempt,
+    /// The session that was there before has been ended in another tab: its name cannot be used again.
+    session_has_ended: bool,
 }
 
 /// Finds the person whose password it is. Whether the name or the password was wrong can be told neither by
@@ -142,40 +170,52 @@ enum Proof {
 async fn prove(
     provider: &Provider,
     browser: &Browser,
+    flow: &Flow,
     network: Network,
     typed: &str,
     password: Password,
 ) -> Result<Proof, PageError> {
-    let Some(browser_id) = &browser.id else { return Ok(Proof::Wrong(None)) };
+    let Some(browser_id) = &browser.id else { return Ok(Proof::Wrong { sub: None, attempt: None }) };
     let is_plausible = !typed.is_empty() && typed.len() <= MAX_USERNAME_BYTES;
-    let found = if is_plausible { users::find_by_login(&provider.db, typed).await? } else { None };
-    let account = throttle::account(found.as_ref().map(|user| user.sub.as_str()), typed);
+    let found = if is_plausible { timely(users::find_by_login(&provider.db, typed)).await? } else { None };
+    let sub = found.as_ref().map(|user| user.sub.clone());
+    let account = throttle::account(&provider.shared.mask_key, sub.as_deref(), typed);
     let mut turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
+    // It is counted on the very browser that is known: another name of the same browser would be a new counter.
     let name = browser.kept.as_ref().unwrap_or(browser_id);
     let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, name, user)));
-    let attempt = match throttle::sign_in(provider, &account, network, browser_id, is_known).await {
+    let has_ended = async {
+        match &flow.signed_in {
+            Some((session, _)) => sessions::has_ended(&provider.ephemeral, session.handle).await,
+            None => Ok(false),
+        }
+    };
+    let (attempt, session_has_ended) =
+        tokio::join!(throttle::sign_in(provider, &account, network, is_known.then_some(name)), has_ended);
+    let attempt = match attempt {
         Ok(attempt) => attempt,
-        Err(Stopped::Later(later)) => return Ok(Proof::Later(later)),
+        Err(Stopped::Later(later)) => return Ok(Proof::Later { sub, later }),
         Err(Stopped::Fault(error)) => return Err(error.into()),
     };
-    if attempt.is_slowed {
+    if attempt.is_slowed() {
         drop(turn);
-        if let Err(later) = provider.throttle.slow().await {
-            return Ok(Proof::Later(later));
+        if let Err(later) = provider.throttle.slow(&attempt).await {
+            return Ok(Proof::Later { sub, later });
         }
         turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
     }
     if let Some(user) = found.as_ref().filter(|user| user.is_ambiguous) {
         tracing::warn!(sub = user.sub, "this person cannot sign in: a client has their sub as its client_id");
     }
-    let sub = found.as_ref().map(|user| user.sub.clone());
     let user = found.filter(User::may_sign_in);
     let password = if password.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { password };
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let proven = provider.passwords.verify_person(turn, password, stored).await.map_err(|_| PageError::busy())?;
+    let is_right = provider.passwords.verify_person(turn, password, stored).await.map_err(|_| PageError::busy())?;
     Ok(match user {
-        Some(user) if proven => Proof::Proven(Box::new(user), attempt),
-        _ => Proof::Wrong(sub),
+        Some(user) if is_right => {
+            Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended? }))
+        }
+        _ => Proof::Wrong { sub, attempt: Some(attempt) },
     })
 }
 
@@ -186,17 +226,18 @@ async fn sign_in(
     browser: &Browser,
     flow: &Flow,
     interaction: &Interaction,
-    user: User,
-    attempt: Attempt,
+    proven: Proven,
     now: NumericDate,
 ) -> Result<Response, PageError> {
+    let Proven { user, attempt, session_has_ended } = proven;
     // Somebody else's session ends here, for every service that holds it.
     if let (Some((old, _)), Some(id)) = (&flow.signed_in, &browser.session)
         && old.sub != user.sub
     {
         logout::end_session(provider, id, old, now).await?;
     }
-    let same_person = flow.signed_in.as_ref().map(|(session, _)| session).filter(|session| session.sub == user.sub);
+    let before = flow.signed_in.as_ref().map(|(session, _)| session).filter(|_| !session_has_ended);
+    let same_person = before.filter(|session| session.sub == user.sub);
     let handle = same_person.map_or_else(|| Handle(random()), |session| session.handle);
     let session = Session {
         sub: user.sub.clone(),
@@ -213,10 +254,12 @@ async fn sign_in(
     let name = browser.kept.as_ref().or(browser.id.as_ref());
     let known = name.map(|id| known_tag(provider, id, &user)).unwrap_or_default();
     provider.directory.know_user(user, now);
-    tokio::try_join!(
+    let kept = [Kept::session(&session, provider.config.session_lifetime)];
+    let is_kept = tokio::try_join!(
         async { Ok(sessions::start(&provider.ephemeral, &session_id, &session, now).await?) },
         record(provider, flow, interaction, here),
         async { Ok(attempt.succeeded(&provider.ephemeral).await?) },
+        async { Ok::<_, PageError>(allowance::keep(provider, &session.sub, &kept).await) },
         async {
             match &browser.session {
                 Some(old) => Ok(sessions::forget(&provider.ephemeral, old).await?),
@@ -224,6 +267,14 @@ async fn sign_in(
             }
         },
     )?;
+    match is_kept.3 {
+        Ok(()) => {}
+        Err(Stopped::Later(_)) => {
+            sessions::forget(&provider.ephemeral, &session_id).await?;
+            return Err(PageError::busy());
+        }
+        Err(Stopped::Fault(error)) => return Err(error.into()),
+    }
     let mut response = flow.go_on(provider)?;
     response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id));
     if let Some(name) = name {
@@ -241,7 +292,7 @@ async fn sign_in(
 async fn record(provider: &Provider, flow: &Flow, before: &Interaction, here: SignedIn) -> Result<(), PageError> {
     let Some((id, _)) = &flow.interaction else { return Ok(()) };
     let after = Interaction { signed_in: Some(here), ..before.clone() };
-    if interactions::update(&provider.ephemeral, id, before, &after).await? {
+    if interactions::update(&provider.ephemeral, id, before, &after, true).await? {
         Ok(())
     } else {
         Err(flow::already_answered(Some(&flow.client)))

@@ -139,7 +139,6 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let browser = Browser::of(&request.headers, &provider.config);
     let Some(id) = params.get("logout").filter(|id| id.len() < 100) else {
-        flow::may_begin(&provider, request.network).await?;
         let id = start(&provider, params, None, now).await?;
         return Ok(see_other(&format!("{}?logout={}", provider.url(path::LOGOUT), id.expose()))?);
     };

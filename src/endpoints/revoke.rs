@@ -5,7 +5,7 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::provider::Provider;
-use crate::store::{access_tokens, refresh_families};
+use crate::store::{access_tokens, refresh_families, timely};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
 use crate::web::answer::ApiError;
 use crate::web::{headers, request};
@@ -26,15 +26,17 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let client = caller::authenticate(&provider, &request, &params, now).await?;
     let token = params.get("token").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "token is missing") })?;
     let foreign = || Refusal::new(ErrorCode::InvalidGrant, "the token was issued to another client");
+    let mut is_revoked = false;
     if token.starts_with(RefreshToken::PREFIX) {
         if let Some(parts) = RefreshTokenParts::open(&RefreshToken::received(token))
-            && let Some(owner) = refresh_families::owner(&provider.db, &parts).await?
+            && let Some(owner) = timely(refresh_families::owner(&provider.db, &parts)).await?
         {
             if owner != client.client_id {
                 return Err(foreign().into());
             }
-            // The family rests in SQL for good; the marker ends the access tokens that are out.
-            refresh_families::revoke(&provider.db, parts.family, now).await?;
+            // The family stays in SQL for good; the marker ends the access tokens that are out. Asked again after a fault
+            // between the two, both are done again.
+            is_revoked = timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
             access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
         }
     } else if let Some(presented) = caller::read_access_token(&provider, &AccessToken::received(token)) {
@@ -44,9 +46,13 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
                 return Err(foreign().into());
             }
             access_tokens::revoke(&provider.ephemeral, &presented.digest).await?;
+            is_revoked = true;
         }
     }
-    provider.audit.record(Event::new(EventKind::TokenRevoked, now).by(&client.client_id));
+    // What was no token, or had ended, is answered alike, but nothing happened.
+    if is_revoked {
+        provider.audit.record(Event::new(EventKind::TokenRevoked, now).by(&client.client_id));
+    }
     let mut response = StatusCode::OK.into_response();
     headers::no_store(response.headers_mut());
     Ok(response)

@@ -49,10 +49,6 @@ pub enum EventKind {
     LogoutFailed,
     /// A service could not be told, and is not tried again.
     LogoutGivenUp,
-    /// A request was refused.
-    Refusal,
-    /// The provider itself failed.
-    Fault,
     /// A migration was applied.
     MigrationApplied,
     /// A person was added.
@@ -87,8 +83,6 @@ impl EventKind {
             Self::LogoutDelivered => "logout_delivered",
             Self::LogoutFailed => "logout_failed",
             Self::LogoutGivenUp => "logout_given_up",
-            Self::Refusal => "refusal",
-            Self::Fault => "fault",
             Self::MigrationApplied => "migration_applied",
             Self::UserAdded => "user_added",
             Self::UserPasswordSet => "user_password_set",

@@ -41,7 +41,7 @@ pub const PARAMETERS: &[&str] = &[
     "resource",
 ];
 
-/// The most bytes that a request which has to wait for a person may have: it is kept for everybody who asks.
+/// The most bytes that a request which has to wait for a person may have as it is stored, and what a code stands for.
 pub const MAX_KEPT_BYTES: usize = 12 * 1024;
 
 /// An address that is proven to be the client's: the only thing that can be redirected to.
@@ -423,7 +423,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
 
     let Some(session) = session else {
         return if silent {
-            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "nobody is signed in"))
+            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "nobody is signed in").as_expected())
         } else {
             Step::SignIn
         };
@@ -432,14 +432,15 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     let must_sign_in = too_old || request.prompt.has(Prompt::Login) || request.prompt.has(Prompt::SelectAccount);
     if must_sign_in && !signed_in_here {
         return if silent {
-            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "the sign-in is older than max_age"))
+            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "the sign-in is older than max_age").as_expected())
         } else {
             Step::SignIn
         };
     }
     if (hinted_subject.is_some() && hinted_subject != subject) || !request.wants(subject) {
         return if silent || signed_in_here {
-            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "another person is signed in than the request names"))
+            let refusal = Refusal::new(ErrorCode::LoginRequired, "another person is signed in than the request names");
+            Step::Refuse(if silent { refusal.as_expected() } else { refusal })
         } else {
             Step::SignIn
         };
@@ -460,7 +461,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     if allowed_before && !asked_for {
         Step::Issue
     } else if silent {
-        Step::Refuse(Refusal::new(ErrorCode::ConsentRequired, "the person has to be asked first"))
+        Step::Refuse(Refusal::new(ErrorCode::ConsentRequired, "the person has to be asked first").as_expected())
     } else {
         Step::Consent
     }

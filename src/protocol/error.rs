@@ -130,13 +130,16 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// What the operator needs to mend it.
     pub explanation: Option<Box<Explanation>>,
+    /// Whether it is an answer that a sound client expects, such as `login_required` to `prompt=none`: nobody has to look
+    /// into it.
+    pub is_expected: bool,
 }
 
 impl Refusal {
     /// A refusal with a fixed description.
     #[must_use]
     pub const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self { code, description: Cow::Borrowed(description), detail: None, explanation: None }
+        Self { code, description: Cow::Borrowed(description), detail: None, explanation: None, is_expected: false }
     }
 
     /// A refusal whose description names something; characters the RFC forbids there are replaced.
@@ -151,7 +154,14 @@ impl Refusal {
             })
             .take(400)
             .collect::<String>();
-        Self { code, description: Cow::Owned(safe), detail: None, explanation: None }
+        Self { code, description: Cow::Owned(safe), detail: None, explanation: None, is_expected: false }
+    }
+
+    /// The same refusal as an answer that is part of the protocol and no fault of anybody.
+    #[must_use]
+    pub const fn as_expected(mut self) -> Self {
+        self.is_expected = true;
+        self
     }
 
     /// The same refusal with a detail for the log.

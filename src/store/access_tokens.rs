@@ -57,10 +57,10 @@ pub async fn revoke(ephemeral: &Ephemeral, token: &Digest) -> Result<(), StoreEr
     ephemeral.delete(&key(token)).await
 }
 
-/// Ends everything that was issued under a grant; `ttl` seconds must outlast the longest of it.
+/// Ends everything that was issued under a grant; `ttl` seconds must outlast the longest of it. `false`: it had ended before.
 ///
 /// # Errors
 /// The store failed.
-pub async fn revoke_grant(ephemeral: &Ephemeral, grant: Handle, ttl: i64) -> Result<(), StoreError> {
-    ephemeral.put(&revoked_key(grant), &1_u8, ttl).await
+pub async fn revoke_grant(ephemeral: &Ephemeral, grant: Handle, ttl: i64) -> Result<bool, StoreError> {
+    ephemeral.mark(&revoked_key(grant), ttl).await
 }

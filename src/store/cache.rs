@@ -8,9 +8,11 @@
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::scope::Scope;
+use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
-use crate::store::{StoreError, clients, consents, users};
+use crate::store::refresh_families::{self, Family};
+use crate::store::{StoreError, clients, consents, timely, users};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -41,8 +43,12 @@ pub struct Directory {
     clients: Entries<Client>,
     users: Entries<User>,
     consents: Entries<Scope>,
+    /// What families of refresh tokens grant, which never changes; whether one still stands, only its row says.
+    families: moka::sync::Cache<Handle, Arc<Family>>,
     /// Since when the database is known not to answer.
     away_since: Arc<AtomicI64>,
+    /// Since when whoever asks for readiness has found it so without a break.
+    silent_since: Arc<AtomicI64>,
 }
 
 impl Directory {
@@ -54,7 +60,9 @@ impl Directory {
             clients: Entries::new(10_000),
             users: Entries::new(50_000),
             consents: Entries::new(100_000),
+            families: moka::sync::Cache::new(10_000),
             away_since: Arc::new(AtomicI64::new(ANSWERS)),
+            silent_since: Arc::new(AtomicI64::new(ANSWERS)),
         }
     }
 
@@ -104,9 +112,29 @@ impl Directory {
         scope: &Scope,
         now: NumericDate,
     ) -> Result<(), StoreError> {
-        consents::remember(&self.db, sub, client_id, scope, now).await?;
+        timely(consents::remember(&self.db, sub, client_id, scope, now)).await?;
         self.consents.invalidate(&format!("{sub}\n{client_id}"));
         Ok(())
+    }
+
+    /// What a family of refresh tokens grants, whether or not it still stands.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn family(&self, family: Handle) -> Result<Option<Arc<Family>>, StoreError> {
+        if let Some(known) = self.families.get(&family) {
+            return Ok(Some(known));
+        }
+        let found = timely(refresh_families::grant_of(&self.db, family)).await?.map(Arc::new);
+        if let Some(found) = &found {
+            self.families.insert(family, found.clone());
+        }
+        Ok(found)
+    }
+
+    /// Puts a family that was just begun where its first refresh finds it.
+    pub fn know_family(&self, family: Family) {
+        self.families.insert(family.family, Arc::new(family));
     }
 
     /// Puts a person who was just read for a sign-in where the following requests find them.
@@ -146,7 +174,7 @@ impl Directory {
                 return Ok(Some(entry.value.clone()));
             }
         }
-        let result = read.await;
+        let result = timely(read).await;
         match &result {
             Ok(_) => self.away_since.store(ANSWERS, Ordering::SeqCst),
             Err(error) if error.may_pass() => self.away_since.store(now.0, Ordering::SeqCst),
@@ -165,6 +193,18 @@ impl Directory {
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Whether anything can still be served, as the database does or does not answer a look at it: what is known is served
+    /// for an hour.
+    #[must_use]
+    pub fn can_serve(&self, database_answers: bool, now: NumericDate) -> bool {
+        if database_answers {
+            self.silent_since.store(ANSWERS, Ordering::SeqCst);
+            return true;
+        }
+        let _ = self.silent_since.compare_exchange(ANSWERS, now.0, Ordering::SeqCst, Ordering::SeqCst);
+        now.since(NumericDate(self.silent_since.load(Ordering::SeqCst))) < GRACE
     }
 
     /// Whether to serve what is known without asking: the database did not answer a moment ago, or somebody is

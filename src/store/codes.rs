@@ -9,8 +9,8 @@ fn key(digest: &Digest) -> String {
     format!("code:{}", digest.as_str())
 }
 
-/// How long a code that nobody redeems is known beyond its lifetime, in seconds: whoever is late is told so.
-const AFTERLIFE: i64 = 600;
+/// How long a code that nobody redeems is known beyond its lifetime, in seconds: a client that is late is told so.
+pub const AFTERLIFE: i64 = 600;
 
 /// Remembers the grant behind `code`, which can be redeemed for `lifetime` seconds.
 ///
@@ -23,6 +23,14 @@ pub async fn issue(
     lifetime: i64,
 ) -> Result<(), StoreError> {
     ephemeral.put(&key(&code.digest_for(&grant.client_id)), grant, lifetime + AFTERLIFE).await
+}
+
+/// Takes a code back that was not handed out.
+///
+/// # Errors
+/// The store failed.
+pub async fn withdraw(ephemeral: &Ephemeral, code: &AuthorizationCode, client_id: &str) -> Result<(), StoreError> {
+    ephemeral.delete(&key(&code.digest_for(client_id))).await
 }
 
 /// Redeems a code, once, and names its grant. [RFC 6749 section 10.5](https://www.rfc-editor.org/rfc/rfc6749#section-10.5).

@@ -1,4 +1,4 @@
-//! The short-lived store: nine verbs over single keys, in this process or in Redis.
+//! The short-lived store: a few verbs over single keys, in this process or in Redis.
 //!
 //! | key | value | written by | lives (seconds) |
 //! | --- | --- | --- | --- |
@@ -7,14 +7,19 @@
 //! | `revoked:{grant handle}` | `1`: what this grant issued is dead | `access_tokens.rs` | longest access token |
 //! | `ended:{session handle}` | `1`: what this session issued is dead | `sessions.rs` | longest access token |
 //! | `session:{digest of cookie}` | `Session` | `sessions.rs` | until its absolute end |
-//! | `interaction:{digest of id}` | `Interaction`; a tombstone once taken | `interactions.rs` | interaction lifetime + an hour |
-//! | `farewell:{digest of id}` | `Farewell`; a tombstone once taken | `farewells.rs` | half an hour |
-//! | `fail:{a, an, n, b, c}:{account, network, browser or client}` | count | `throttle.rs` | the window |
-//! | `begun:{network}` | count | `throttle.rs` | the window |
+//! | `fail:{/24 or /48}` | counts by network and account | `throttle.rs` | an hour |
+//! | `fail:{account}`, `fail:{account}:{browser}` | count | `throttle.rs` | the window |
+//! | `client:{network}` | counts by client | `throttle.rs` | the window |
+//! | `kept:{person}` | bytes of codes, of tokens, of sessions | `keeping.rs` | as long as what they count |
+//! | `started`: id → `Interaction` or `LogoutRequest`; a tombstone once taken | | `interactions.rs`, `logout_requests.rs` | an hour and a half |
 //!
 //! Keys hold digests or handles, never a secret, behind a prefix made of the issuer. Every record carries its own
 //! `expires_at`, which the reader checks against the provider's clock; the store's own expiry is housekeeping.
-//! No command spans keys, so a cluster needs nothing special; what belongs to one trip is sent at once.
+//! No command spans slots, so a cluster needs nothing special; what belongs to one trip is sent at once.
+//!
+//! What strangers had us keep (`start` and its like) is weighed as it is stored: each network has a budget, all of them
+//! together a share, and when one of the two is full, the oldest that nobody has typed into give way. It is the one exception to
+//! the rule that what is live is never evicted.
 
 use crate::config::EphemeralUrl;
 use crate::protocol::secret::Digest;
@@ -47,6 +52,69 @@ pub struct Counted {
     pub ends_in: i64,
 }
 
+/// The most bytes that all sign-ins and sign-outs which were begun and not completed may have stored. In process it is a
+/// quarter of the store.
+pub const STARTED_SHARE: i64 = 64 * 1024 * 1024;
+
+/// What a stranger wants kept.
+pub struct Start<'a> {
+    /// Its name: a digest.
+    pub id: &'a str,
+    /// Whose budget it takes from.
+    pub network: &'a str,
+    /// The most bytes that this network may have stored.
+    pub network_budget: i64,
+    /// The most bytes that all of them may have stored.
+    pub share: i64,
+    /// Seconds, the same for all.
+    pub ttl: i64,
+}
+
+impl Start<'_> {
+    /// What a value weighs as it is stored, in bytes: with its name, its place in the order and what a map takes for it.
+    #[must_use]
+    pub fn weight(value: &str) -> i64 {
+        const RECORD: usize = 384;
+        i64::try_from(value.len() + RECORD).unwrap_or(i64::MAX)
+    }
+}
+
+/// How much of a share is taken, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// What is stored.
+    pub stored: i64,
+    /// The most that can be.
+    pub most: i64,
+}
+
+/// One count among several in one record.
+#[derive(Clone, Copy, Debug)]
+pub struct Tally<'a> {
+    /// Its name in the record.
+    pub field: &'a str,
+    /// Seconds for which it counts, from the first on.
+    pub window: i64,
+    /// The most it may come to.
+    pub most: i64,
+    /// How many more; negative ones are taken back.
+    pub amount: i64,
+}
+
+/// What counting came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tallied {
+    /// Each field with what it counts now.
+    Counted(Vec<Counted>),
+    /// One would be over its most, so none was counted.
+    Over {
+        /// Which.
+        index: usize,
+        /// Seconds until its window ends.
+        ends_in: i64,
+    },
+}
+
 /// What a Redis says of itself.
 #[derive(Debug)]
 pub struct Facts {
@@ -59,7 +127,7 @@ pub struct Facts {
 }
 
 enum Backend {
-    Memory(Memory),
+    Memory(Box<Memory>),
     Redis(Box<Redis>),
 }
 
@@ -67,6 +135,7 @@ enum Backend {
 pub struct Ephemeral {
     backend: Backend,
     prefix: String,
+    clock: Clock,
     commands: AtomicU64,
     trips: AtomicU64,
     under_way: AtomicU64,
@@ -88,13 +157,14 @@ impl Ephemeral {
     /// Redis does not answer, is older than 6.2, or may evict what is live.
     pub async fn open(url: &EphemeralUrl, issuer: &str, clock: Clock) -> Result<Self, StoreError> {
         let backend = match url {
-            EphemeralUrl::Memory => Backend::Memory(Memory::new(clock)),
+            EphemeralUrl::Memory => Backend::Memory(Box::new(Memory::new(clock.clone()))),
             EphemeralUrl::Redis(url) => Backend::Redis(Box::new(Redis::open(url).await?)),
         };
         let prefix = format!("hallpass:{}:", &Digest::of(&["issuer", issuer]).as_str()[..12]);
         Ok(Self {
             backend,
             prefix,
+            clock,
             commands: AtomicU64::new(0),
             trips: AtomicU64::new(0),
             under_way: AtomicU64::new(0),
@@ -227,30 +297,149 @@ impl Ephemeral {
         }
     }
 
-    /// Counts one more in a window of `window` seconds that begins with the first.
-    ///
-    /// # Errors
-    /// The store failed or is full.
-    pub async fn count(&self, key: &str, window: i64) -> Result<Counted, StoreError> {
-        let (key, _under_way) = self.key(key);
-        match &self.backend {
-            Backend::Memory(memory) => memory.count(key, window),
-            Backend::Redis(redis) => redis.count(&key, window).await,
-        }
-    }
-
-    /// Takes one count back, if its window is still open.
+    /// Takes what is there, once, and leaves nothing behind; it works in a full Redis too.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn uncount(&self, key: &str) -> Result<(), StoreError> {
+    pub async fn remove<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let (key, _under_way) = self.key(key);
+        let found = match &self.backend {
+            Backend::Memory(memory) => memory.remove(&key),
+            Backend::Redis(redis) => redis.remove(&key).await?,
+        };
+        Ok(found.filter(|text| !text.is_empty()).map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    /// Puts a marker that something has ended, for `ttl` seconds, also where the store is full. `false`: it was there.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn mark(&self, key: &str, ttl: i64) -> Result<bool, StoreError> {
+        let (key, _under_way) = self.key(key);
+        match &self.backend {
+            Backend::Memory(memory) => memory.mark(key, ttl),
+            Backend::Redis(redis) => redis.mark(&key, ttl).await,
+        }
+    }
+
+    /// Keeps what a stranger began, within the budgets it names.
+    ///
+    /// # Errors
+    /// `Full`: all that is kept was typed into; the store failed.
+    pub async fn start<T: Serialize + Sync>(&self, start: &Start<'_>, value: &T) -> Result<(), StoreError> {
+        let value = serde_json::to_string(value)?;
+        let (prefix, _under_way) = self.key("");
+        match &self.backend {
+            Backend::Memory(memory) => memory.start(start, value),
+            Backend::Redis(redis) => redis.start(&prefix, start, &value, self.clock.now()).await,
+        }
+    }
+
+    /// Reads what a stranger began; a tombstone reads as absent.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn started<T: DeserializeOwned>(&self, id: &str) -> Result<Option<T>, StoreError> {
+        let (prefix, _under_way) = self.key("");
+        let found = match &self.backend {
+            Backend::Memory(memory) => memory.started(id),
+            Backend::Redis(redis) => redis.started(&prefix, id).await?,
+        };
+        Ok(found.filter(|text| !text.is_empty()).map(|text| serde_json::from_str(&text)).transpose()?)
+    }
+
+    /// Replaces `expected` by `value`; with `is_typed_into` it does not give way any more. `false`: something else is
+    /// there by now, or nothing.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn change_started<T: Serialize + Sync>(
+        &self,
+        id: &str,
+        expected: &T,
+        value: &T,
+        is_typed_into: bool,
+    ) -> Result<bool, StoreError> {
+        let (expected, value) = (serde_json::to_string(expected)?, serde_json::to_string(value)?);
+        let (prefix, _under_way) = self.key("");
+        match &self.backend {
+            Backend::Memory(memory) => Ok(memory.change_started(id, &expected, value, is_typed_into)),
+            Backend::Redis(redis) => redis.change_started(&prefix, id, &expected, &value, is_typed_into).await,
+        }
+    }
+
+    /// Takes what a stranger began, once; a tombstone stays as long as it would have.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn take_started<T: DeserializeOwned>(&self, id: &str) -> Result<Taken<T>, StoreError> {
+        let (prefix, _under_way) = self.key("");
+        let found = match &self.backend {
+            Backend::Memory(memory) => memory.take_started(id),
+            Backend::Redis(redis) => redis.take_started(&prefix, id).await?,
+        };
+        taken(found)
+    }
+
+    /// How much of a share of so many bytes is taken.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn fill_of_started(&self, share: i64) -> Result<Fill, StoreError> {
+        let (prefix, _under_way) = self.key("");
+        match &self.backend {
+            Backend::Memory(memory) => Ok(memory.fill_of_started(share)),
+            Backend::Redis(redis) => redis.fill_of_started(&prefix, share).await,
+        }
+    }
+
+    /// Counts in several fields of one record at once, or in none of them.
+    ///
+    /// # Errors
+    /// The store failed; `Full`: there are too many counters.
+    pub async fn tally(&self, key: &str, tallies: &[Tally<'_>]) -> Result<Tallied, StoreError> {
+        let (key, _under_way) = self.key(key);
+        match &self.backend {
+            Backend::Memory(memory) => memory.tally(&key, tallies),
+            Backend::Redis(redis) => redis.tally(&key, tallies, self.clock.now()).await,
+        }
+    }
+
+    /// How many a field of a record counts now.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn tallied(&self, key: &str, field: &str) -> Result<i64, StoreError> {
+        let (key, _under_way) = self.key(key);
+        match &self.backend {
+            Backend::Memory(memory) => Ok(memory.tallied(&key, field)),
+            Backend::Redis(redis) => redis.tallied(&key, field, self.clock.now()).await,
+        }
+    }
+
+    /// Forgets a record of counts.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn clear_tally(&self, key: &str) -> Result<(), StoreError> {
         let (key, _under_way) = self.key(key);
         match &self.backend {
             Backend::Memory(memory) => {
-                memory.uncount(&key);
+                memory.clear_tally(&key);
                 Ok(())
             }
-            Backend::Redis(redis) => redis.uncount(&key).await,
+            Backend::Redis(redis) => redis.delete(&key).await,
+        }
+    }
+
+    /// Whether a code, a token or a session could be put now.
+    ///
+    /// # Errors
+    /// `Full`, or the store failed.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Memory(memory) => memory.has_room().then_some(()).ok_or(StoreError::Full),
+            Backend::Redis(redis) => redis.put(&format!("{}probe", self.prefix), "1", 10).await,
         }
     }
 

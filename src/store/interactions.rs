@@ -1,25 +1,30 @@
-//! Authorization requests under way.
+//! Authorization requests under way. Anybody can begin one, so they have a share of the store of their own
+//! (`Ephemeral::start`).
 
 use crate::protocol::authorization::Interaction;
 use crate::protocol::secret::InteractionId;
 use crate::store::StoreError;
-use crate::store::ephemeral::{Ephemeral, Taken};
+use crate::store::ephemeral::{Ephemeral, STARTED_SHARE, Start, Taken};
 
 /// How long a person may take for one sign-in, in seconds.
 pub const LIFETIME: i64 = 1800;
 /// How long it is remembered beyond that, so that a late page can say what happened.
 const AFTERLIFE: i64 = 3600;
 
-fn key(id: &InteractionId) -> String {
-    format!("interaction:{}", id.digest().as_str())
-}
-
-/// Remembers a new interaction.
+/// Remembers a new interaction, on the budget of a network.
 ///
 /// # Errors
-/// The store failed.
-pub async fn start(ephemeral: &Ephemeral, id: &InteractionId, interaction: &Interaction) -> Result<(), StoreError> {
-    ephemeral.put(&key(id), interaction, LIFETIME + AFTERLIFE).await
+/// `Full`: what is kept was typed into; the store failed.
+pub async fn start(
+    ephemeral: &Ephemeral,
+    id: &InteractionId,
+    interaction: &Interaction,
+    network: &str,
+    network_budget: i64,
+) -> Result<(), StoreError> {
+    let (digest, ttl) = (id.digest(), LIFETIME + AFTERLIFE);
+    let start = Start { id: digest.as_str(), network, network_budget, share: STARTED_SHARE, ttl };
+    ephemeral.start(&start, interaction).await
 }
 
 /// Reads an interaction, expired or not.
@@ -27,10 +32,11 @@ pub async fn start(ephemeral: &Ephemeral, id: &InteractionId, interaction: &Inte
 /// # Errors
 /// The store failed.
 pub async fn find(ephemeral: &Ephemeral, id: &InteractionId) -> Result<Option<Interaction>, StoreError> {
-    ephemeral.get(&key(id)).await
+    ephemeral.started(id.digest().as_str()).await
 }
 
-/// Records what happened in it, unless it has changed or ended since it was read.
+/// Records what happened in it, unless it has changed or ended since it was read. Once a person has typed into it, it does
+/// not give way to others any more.
 ///
 /// # Errors
 /// The store failed.
@@ -39,14 +45,15 @@ pub async fn update(
     id: &InteractionId,
     before: &Interaction,
     after: &Interaction,
+    is_typed_into: bool,
 ) -> Result<bool, StoreError> {
-    ephemeral.replace(&key(id), before, after, LIFETIME + AFTERLIFE).await
+    ephemeral.change_started(id.digest().as_str(), before, after, is_typed_into).await
 }
 
-/// Ends it: whoever takes it answers the client, and nobody else does.
+/// Ends it: the request that takes it answers the client, and no other does.
 ///
 /// # Errors
 /// The store failed.
 pub async fn finish(ephemeral: &Ephemeral, id: &InteractionId) -> Result<Taken<Interaction>, StoreError> {
-    ephemeral.take(&key(id)).await
+    ephemeral.take_started(id.digest().as_str()).await
 }

@@ -1,19 +1,35 @@
 //! The short-lived store inside this process: bounded, expiring, lost with the process.
 //!
-//! When it is full it refuses; what is live is never evicted. Expired entries go as new ones come.
+//! When it is full it refuses; what is live is never evicted. Expired entries go as new ones come. What strangers had us
+//! keep (`started`) and what they count up (`tallies`) have shares of their own, and cannot fill that of tokens and sessions.
+
+mod started;
+mod tallies;
 
 use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
 use crate::store::StoreError;
-use crate::store::ephemeral::Counted;
+use crate::store::ephemeral::{Fill, Start, Tallied, Tally};
+use started::Started;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tallies::Tallies;
 
 /// The most entries it holds.
 const MAX_ENTRIES: usize = 500_000;
-/// The most bytes its keys and values may have together.
-const MAX_BYTES: usize = 256 * 1024 * 1024;
+/// The most bytes that tokens, sessions and codes may have together.
+const MAX_BYTES: usize = 160 * 1024 * 1024;
+/// What an entry weighs beside its value and its key, which also stands in the list of expiries.
+const ENTRY: usize = 128;
+/// Room beyond `MAX_BYTES` for the markers that end something: a full store must not keep anybody signed in.
+const RESERVE: usize = 8 * 1024 * 1024;
+/// What must be free for the store to be called well.
+const BREATH: usize = 64 * 1024;
+
+const fn weight(key: &str, value: &str) -> usize {
+    2 * key.len() + value.len() + ENTRY
+}
 
 struct Entry {
     value: String,
@@ -30,16 +46,23 @@ struct State {
 
 pub(super) struct Memory {
     state: Mutex<State>,
+    started: Mutex<Started>,
+    tallies: Mutex<Tallies>,
     clock: Clock,
+}
+
+/// What a panic left behind is as good as any: no step here leaves anything half done.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Memory {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { state: Mutex::default(), clock }
+        Self { state: Mutex::default(), started: Mutex::default(), tallies: Mutex::default(), clock }
     }
 
     fn state(&self) -> (MutexGuard<'_, State>, NumericDate) {
-        (self.state.lock().unwrap_or_else(PoisonError::into_inner), self.clock.now())
+        (locked(&self.state), self.clock.now())
     }
 
     pub(super) fn put(&self, key: String, value: String, ttl: i64) -> Result<(), StoreError> {
@@ -90,24 +113,59 @@ impl Memory {
         state.remove(key);
     }
 
-    pub(super) fn count(&self, key: String, window: i64) -> Result<Counted, StoreError> {
+    /// Takes it away altogether.
+    pub(super) fn remove(&self, key: &str) -> Option<String> {
         let (mut state, now) = self.state();
-        let (count, expires_at) = match state.live(&key, now) {
-            Some(entry) => (entry.value.parse::<i64>().unwrap_or(0) + 1, entry.expires_at),
-            None => (1, now.plus(window)),
-        };
-        state.insert(key, count.to_string(), expires_at, now)?;
-        Ok(Counted { count, ends_in: expires_at.since(now) })
+        let value = state.live(key, now).map(|entry| entry.value.clone());
+        state.remove(key);
+        value
     }
 
-    pub(super) fn uncount(&self, key: &str) {
+    /// Puts a marker, also where the store is full. `false`: it was there before.
+    pub(super) fn mark(&self, key: String, ttl: i64) -> Result<bool, StoreError> {
         let (mut state, now) = self.state();
-        let Some(count) = state.live(key, now).and_then(|entry| entry.value.parse::<i64>().ok()) else { return };
-        let before = count.to_string().len();
-        let Some(entry) = state.entries.get_mut(key) else { return };
-        entry.value = (count - 1).max(0).to_string();
-        let after = entry.value.len();
-        state.bytes = state.bytes + after - before;
+        let is_new = state.live(&key, now).is_none();
+        state.insert_within(key, "1".to_owned(), now.plus(ttl), now, MAX_BYTES + RESERVE)?;
+        Ok(is_new)
+    }
+
+    /// Whether something could be put.
+    pub(super) fn has_room(&self) -> bool {
+        let (mut state, now) = self.state();
+        state.expire(now);
+        state.bytes + BREATH <= MAX_BYTES && state.entries.len() < MAX_ENTRIES
+    }
+
+    pub(super) fn start(&self, start: &Start<'_>, value: String) -> Result<(), StoreError> {
+        locked(&self.started).start(start, value, self.clock.now())
+    }
+
+    pub(super) fn started(&self, id: &str) -> Option<String> {
+        locked(&self.started).get(id, self.clock.now())
+    }
+
+    pub(super) fn change_started(&self, id: &str, expected: &str, value: String, is_typed_into: bool) -> bool {
+        locked(&self.started).change(id, expected, value, is_typed_into, self.clock.now())
+    }
+
+    pub(super) fn take_started(&self, id: &str) -> Option<String> {
+        locked(&self.started).take(id, self.clock.now())
+    }
+
+    pub(super) fn fill_of_started(&self, share: i64) -> Fill {
+        locked(&self.started).fill(share)
+    }
+
+    pub(super) fn tally(&self, key: &str, tallies: &[Tally<'_>]) -> Result<Tallied, StoreError> {
+        locked(&self.tallies).tally(key, tallies, self.clock.now())
+    }
+
+    pub(super) fn tallied(&self, key: &str, field: &str) -> i64 {
+        locked(&self.tallies).read(key, field, self.clock.now())
+    }
+
+    pub(super) fn clear_tally(&self, key: &str) {
+        locked(&self.tallies).clear(key);
     }
 }
 
@@ -118,7 +176,7 @@ impl State {
 
     fn remove(&mut self, key: &str) {
         if let Some(entry) = self.entries.remove(key) {
-            self.bytes -= key.len() + entry.value.len();
+            self.bytes -= weight(key, &entry.value);
         }
     }
 
@@ -129,6 +187,10 @@ impl State {
         expires_at: NumericDate,
         now: NumericDate,
     ) -> Result<(), StoreError> {
+        self.insert_within(key, value, expires_at, now, MAX_BYTES)
+    }
+
+    fn expire(&mut self, now: NumericDate) {
         while let Some(Reverse((due, _))) = self.expiries.peek() {
             if !due.is_past(now) {
                 break;
@@ -139,11 +201,25 @@ impl State {
                 self.remove(&key);
             }
         }
-        let before = self.entries.get(&key).map_or(0, |entry| key.len() + entry.value.len());
-        let bytes = self.bytes - before + key.len() + value.len();
-        if bytes > MAX_BYTES
-            || (before == 0 && self.entries.len() >= MAX_ENTRIES)
-            || self.expiries.len() >= 4 * MAX_ENTRIES
+    }
+
+    fn insert_within(
+        &mut self,
+        key: String,
+        value: String,
+        expires_at: NumericDate,
+        now: NumericDate,
+        most: usize,
+    ) -> Result<(), StoreError> {
+        self.expire(now);
+        let before = self.entries.get(&key).map_or(0, |entry| weight(&key, &entry.value));
+        let bytes = self.bytes - before + weight(&key, &value);
+        let entries = if most > MAX_BYTES { 2 * MAX_ENTRIES } else { MAX_ENTRIES };
+        // What only becomes lighter always fits.
+        let grows = bytes > self.bytes;
+        if (grows && bytes > most)
+            || (before == 0 && self.entries.len() >= entries)
+            || self.expiries.len() >= 8 * MAX_ENTRIES
         {
             return Err(StoreError::Full);
         }
@@ -166,7 +242,7 @@ mod tests {
     fn what_expired_makes_room_and_what_is_live_is_never_evicted() {
         let moved = Arc::new(AtomicI64::new(0));
         let memory = Memory::new(Clock::Moved(moved.clone()));
-        let big = "x".repeat(MAX_BYTES / 2 - 10);
+        let big = "x".repeat(MAX_BYTES / 2 - ENTRY - 10);
         memory.put("a".into(), big.clone(), 10).unwrap();
         memory.put("b".into(), big.clone(), 20).unwrap();
         assert!(matches!(memory.put("c".into(), big.clone(), 10), Err(StoreError::Full)));

@@ -25,6 +25,17 @@ mod row;
 pub mod sessions;
 pub mod users;
 
+/// How long a request waits for the lasting store.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1500);
+
+/// The answer of the lasting store, if it comes in time: somebody waits for it.
+///
+/// # Errors
+/// `Late`, or what the store says.
+pub async fn timely<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(StoreError::Late))
+}
+
 /// Why a store could not answer. Nobody outside is told; it is logged once at the edge.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -53,17 +64,27 @@ pub enum StoreError {
     /// The in-process store is full; what is live is never evicted.
     #[error("the in-process store is full")]
     Full,
+    /// The lasting store did not answer in time.
+    #[error("the database did not answer in time")]
+    Late,
     /// A file or folder of the store.
     #[error("{0}")]
     File(String),
 }
 
 impl StoreError {
+    /// Whether a store does not answer, answers too late or is full, so that the same request may work in a moment; not what
+    /// is in it, and not how it is set up.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Redis(_) | Self::Full | Self::Late) || self.may_pass()
+    }
+
     /// Whether the fault may pass by itself: nobody listens yet, or the server is still starting.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) | Self::Late => true,
             // 57P03: cannot connect now.
             Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == "57P03"),
             Self::Redis(error) => {

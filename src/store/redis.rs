@@ -1,11 +1,13 @@
 //! The short-lived store in Redis: one server, a cluster, or a master found by sentinels.
 //!
-//! Every verb is one command or one script over one key, so the answer is atomic wherever the key lives. A
-//! command whose answer was lost is not repeated: a code taken twice would look like a replay.
+//! Every verb is one command or one script over one key, so the answer is atomic wherever the key lives (`started` has
+//! several keys, in one slot). A command whose answer was lost is not repeated: a code taken twice would look like a replay.
+
+mod started;
 
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
-use crate::store::ephemeral::{Counted, Facts};
+use crate::store::ephemeral::{Counted, Facts, Tallied, Tally};
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
@@ -13,23 +15,59 @@ use ::redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use ::redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use ::redis::{Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, RedisResult, cmd};
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, RwLock};
 
-/// How long a command may take before the request that needs it fails.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a command may take before the request that needs it fails; whoever waits is answered within two seconds.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long connecting may take at the start, and how long it is tried in the background.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// `GET` with `XX` and `KEEPTTL` in one `SET` came with 6.2.
 const LEAST_VERSION: (u32, u32) = (6, 2);
 
 const REPLACE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) return 1 end return 0";
-const COUNT: &str = "local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return {n, redis.call('TTL', KEYS[1])}";
-const UNCOUNT: &str = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECR', KEYS[1]) end return 0";
+
+// A script that begins with a deletion may write although the memory is full (`maxmemory`): what ends something must
+// work when nothing can be started any more.
+const MARK: &str = "local known = redis.call('EXISTS', KEYS[1]) redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[1], '1', 'EX', ARGV[1]) return 1 - known";
+
+// ARGV: now, then for each field its name, window, most and amount. A field holds a count and until when it counts. All
+// fields are counted or none is. Gives {0, count, ends_in, …} or {number of the field that is over, ends_in}.
+const TALLY: &str = "\
+local now = tonumber(ARGV[1])
+local fields, answer, longest = {}, {0}, 1
+for at = 2, #ARGV, 4 do
+  local window, most, amount = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local count, ends_at = 0, now + window
+  local text = redis.call('HGET', KEYS[1], ARGV[at])
+  if text then
+    local known, known_ends_at = string.match(text, '^(%d+) (%d+)$')
+    if tonumber(known_ends_at) > now then count, ends_at = tonumber(known), tonumber(known_ends_at) end
+  end
+  if amount > 0 and count + amount > most then return {(at + 2) / 4, math.max(ends_at - now, 1)} end
+  count = math.max(count + amount, 0)
+  table.insert(fields, ARGV[at])
+  table.insert(fields, string.format('%d %d', count, ends_at))
+  table.insert(answer, count)
+  table.insert(answer, ends_at - now)
+  longest = math.max(longest, ends_at - now)
+end
+redis.call('HSET', KEYS[1], unpack(fields))
+if redis.call('TTL', KEYS[1]) < longest then redis.call('EXPIRE', KEYS[1], longest) end
+if redis.call('HLEN', KEYS[1]) > 1024 then
+  local all = redis.call('HGETALL', KEYS[1])
+  for at = 1, #all, 2 do
+    if tonumber(string.match(all[at + 1], ' (%d+)$')) <= now then redis.call('HDEL', KEYS[1], all[at]) end
+  end
+end
+return answer";
 
 enum Link {
     Server(ConnectionManager),
     Cluster(ClusterConnection),
-    Sentinel(Box<Sentinel>),
+    Sentinel(Arc<Sentinel>),
 }
 
 struct Sentinel {
@@ -47,15 +85,17 @@ impl Redis {
         let link = if let Some(rest) = url.strip_prefix("redis+sentinel://") {
             let mut client = sentinel_client(rest)?;
             let connection = client.get_async_connection().await?;
-            Link::Sentinel(Box::new(Sentinel { client: Mutex::new(client), connection: RwLock::new(connection) }))
+            Link::Sentinel(Arc::new(Sentinel { client: Mutex::new(client), connection: RwLock::new(connection) }))
         } else if url.contains(',') {
             let nodes: Vec<&str> = url.split(',').map(str::trim).collect();
-            let client =
-                ClusterClient::builder(nodes).connection_timeout(PATIENCE).response_timeout(PATIENCE).build()?;
+            let client = ClusterClient::builder(nodes)
+                .connection_timeout(CONNECT_PATIENCE)
+                .response_timeout(PATIENCE)
+                .build()?;
             Link::Cluster(client.get_async_connection().await?)
         } else {
             let settings = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(PATIENCE))
+                .set_connection_timeout(Some(CONNECT_PATIENCE))
                 .set_response_timeout(Some(PATIENCE))
                 .set_number_of_retries(1);
             Link::Server(ConnectionManager::new_with_config(Client::open(url)?, settings).await?)
@@ -128,9 +168,18 @@ impl Redis {
         Ok(format!("{answer:?}"))
     }
 
-    /// The drivers' futures are large, and a request joins several: each is put aside.
+    /// The drivers' futures are large, and a request joins several: each is put aside. A driver that connects again, or
+    /// asks one node after the other, takes its own time; nobody waits for that.
     async fn run<T: FromRedisValue + Send>(&self, command: &Cmd) -> RedisResult<T> {
-        Box::pin(self.send(command)).await
+        if let Ok(result) = tokio::time::timeout(PATIENCE, Box::pin(self.send(command))).await {
+            return result;
+        }
+        if let Link::Sentinel(sentinel) = &self.link {
+            // In the background: who waits has waited long enough.
+            let sentinel = sentinel.clone();
+            tokio::spawn(async move { sentinel.find_master().await });
+        }
+        Err(RedisError::from((ErrorKind::Io, "the command took too long")))
     }
 
     async fn send<T: FromRedisValue + Send>(&self, command: &Cmd) -> RedisResult<T> {
@@ -139,10 +188,7 @@ impl Redis {
             Link::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
             Link::Sentinel(sentinel) => {
                 let mut connection = sentinel.connection.read().await.clone();
-                let result = match tokio::time::timeout(PATIENCE, command.query_async(&mut connection)).await {
-                    Ok(result) => result,
-                    Err(_) => Err(RedisError::from((ErrorKind::Io, "the command took too long"))),
-                };
+                let result = command.query_async(&mut connection).await;
                 if let Err(error) = &result
                     && (error.is_io_error() || error.is_connection_dropped() || error.code() == Some("READONLY"))
                 {
@@ -184,14 +230,47 @@ impl Redis {
         Ok(self.run(cmd("DEL").arg(key)).await?)
     }
 
-    pub(super) async fn count(&self, key: &str, window: i64) -> Result<Counted, StoreError> {
-        let (count, ends_in) = self.run(cmd("EVAL").arg(COUNT).arg(1).arg(key).arg(window)).await?;
-        Ok(Counted { count, ends_in })
+    /// Takes it away altogether.
+    pub(super) async fn remove(&self, key: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.run(cmd("GETDEL").arg(key)).await?)
     }
 
-    pub(super) async fn uncount(&self, key: &str) -> Result<(), StoreError> {
-        let _: i64 = self.run(cmd("EVAL").arg(UNCOUNT).arg(1).arg(key)).await?;
-        Ok(())
+    /// Puts a marker, also where the memory is full. `false`: it was there before.
+    pub(super) async fn mark(&self, key: &str, ttl: i64) -> Result<bool, StoreError> {
+        let is_new: i64 = self.run(cmd("EVAL").arg(MARK).arg(1).arg(key).arg(ttl)).await?;
+        Ok(is_new == 1)
+    }
+
+    pub(super) async fn tally(
+        &self,
+        key: &str,
+        tallies: &[Tally<'_>],
+        now: NumericDate,
+    ) -> Result<Tallied, StoreError> {
+        let mut command = cmd("EVAL");
+        command.arg(TALLY).arg(1).arg(key).arg(now.0);
+        for Tally { field, window, most, amount } in tallies {
+            command.arg(*field).arg(*window).arg(*most).arg(*amount);
+        }
+        let answer: Vec<i64> = self.run(&command).await?;
+        Ok(match answer.as_slice() {
+            [0, counted @ ..] => {
+                let pairs = counted.chunks_exact(2);
+                Tallied::Counted(pairs.map(|pair| Counted { count: pair[0], ends_in: pair[1] }).collect())
+            }
+            [number, ends_in] => {
+                Tallied::Over { index: usize::try_from(number - 1).unwrap_or_default(), ends_in: *ends_in }
+            }
+            _ => Tallied::Counted(Vec::new()),
+        })
+    }
+
+    /// How many a field counts now.
+    pub(super) async fn tallied(&self, key: &str, field: &str, now: NumericDate) -> Result<i64, StoreError> {
+        let text: Option<String> = self.run(cmd("HGET").arg(key).arg(field)).await?;
+        let parts = text.as_deref().and_then(|text| text.split_once(' '));
+        let live = parts.filter(|(_, ends_at)| ends_at.parse::<i64>().is_ok_and(|ends_at| ends_at > now.0));
+        Ok(live.and_then(|(count, _)| count.parse().ok()).unwrap_or(0))
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {

@@ -30,18 +30,10 @@ const BEGIN: &str = concat!(
 const BURY: &str = "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
      VALUES ($1, $2, $3, $3, $4, $3) ON CONFLICT (family_id) DO UPDATE SET revoked_at = excluded.revoked_at, salt = NULL \
      WHERE refresh_families.revoked_at IS NULL";
-const ROTATE: &str = concat!(
-    "UPDATE refresh_families SET previous_digest = current_digest, current_digest = $4, salt = $5, used_at = $6 \
-     WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $6 AND used_at > $7 \
-     RETURNING ",
-    columns!()
-);
-const USE: &str = concat!(
-    "UPDATE refresh_families SET used_at = $4 \
-     WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $4 AND used_at > $5 \
-     RETURNING ",
-    columns!()
-);
+const ROTATE: &str = "UPDATE refresh_families SET previous_digest = current_digest, current_digest = $4, salt = $5, used_at = $6 \
+     WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $6 AND used_at > $7";
+const USE: &str = "UPDATE refresh_families SET used_at = $4 \
+     WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $4 AND used_at > $5";
 const FIND: &str = concat!(
     "SELECT ",
     columns!(),
@@ -87,11 +79,11 @@ pub struct Family {
 /// What showing a refresh token came to.
 pub enum Shown {
     /// It was the current one and is now the previous one.
-    Rotated(Family, RefreshTokenParts),
+    Rotated(RefreshTokenParts),
     /// It is the previous one and within the window: the same successor again.
-    Repeated(Family, RefreshTokenParts),
+    Repeated(RefreshTokenParts),
     /// It stays the current one, as this client's tokens do not rotate.
-    Kept(Family),
+    Kept,
     /// It was replaced before; its family is revoked now.
     Reused,
     /// Unknown, ended, revoked, or of another client.
@@ -219,29 +211,20 @@ pub async fn show(db: &Db, shown: &RefreshTokenParts, terms: &Terms<'_>) -> Resu
     let Terms { client_id, now, .. } = *terms;
     let least_used_at = now.plus(-terms.idle_lifetime).0;
     let successor = shown.successor(&terms.salt);
-    let updated: Vec<Row> = if terms.rotates {
-        sqlx::query_as(ROTATE)
+    let update = if terms.rotates {
+        sqlx::query(ROTATE)
             .bind(&family_id)
             .bind(client_id)
             .bind(digest.as_str())
-            .bind(successor.digest().as_str())
+            .bind(successor.digest().as_str().to_owned())
             .bind(URL_SAFE_NO_PAD.encode(terms.salt))
             .bind(now.0)
             .bind(least_used_at)
-            .fetch_all(db.statement())
-            .await?
     } else {
-        sqlx::query_as(USE)
-            .bind(&family_id)
-            .bind(client_id)
-            .bind(digest.as_str())
-            .bind(now.0)
-            .bind(least_used_at)
-            .fetch_all(db.statement())
-            .await?
+        sqlx::query(USE).bind(&family_id).bind(client_id).bind(digest.as_str()).bind(now.0).bind(least_used_at)
     };
-    if let Some(family) = updated.into_iter().next().and_then(Row::family) {
-        return Ok(if terms.rotates { Shown::Rotated(family, successor) } else { Shown::Kept(family) });
+    if update.execute(db.statement()).await?.rows_affected() == 1 {
+        return Ok(if terms.rotates { Shown::Rotated(successor) } else { Shown::Kept });
     }
     let Some(full) = find_row(db, shown.family).await? else { return Ok(Shown::Dead) };
     let is_live = full.revoked_at.is_none() && full.row.expires_at > now.0 && full.row.used_at > least_used_at;
@@ -256,14 +239,20 @@ pub async fn show(db: &Db, shown: &RefreshTokenParts, terms: &Terms<'_>) -> Resu
     let salt = full.salt.as_deref().and_then(|salt| URL_SAFE_NO_PAD.decode(salt).ok());
     if let (true, Some(salt)) = (is_previous && now.since(NumericDate(full.row.used_at)) < terms.reuse_window, salt) {
         let successor = shown.successor(&salt);
-        if successor.digest().as_str() == full.current_digest
-            && let Some(family) = full.row.family()
-        {
-            return Ok(Shown::Repeated(family, successor));
+        if successor.digest().as_str() == full.current_digest {
+            return Ok(Shown::Repeated(successor));
         }
     }
     revoke(db, shown.family, now).await?;
     Ok(Shown::Reused)
+}
+
+/// What a family grants, live or not.
+///
+/// # Errors
+/// The database failed.
+pub async fn grant_of(db: &Db, family: Handle) -> Result<Option<Family>, StoreError> {
+    Ok(find_row(db, family).await?.and_then(|full| full.row.family()))
 }
 
 async fn find_row(db: &Db, family: Handle) -> Result<Option<FullRow>, StoreError> {
@@ -294,13 +283,13 @@ pub async fn owner(db: &Db, shown: &RefreshTokenParts) -> Result<Option<String>,
     Ok(found.map(|full| full.row.client_id))
 }
 
-/// Ends a family.
+/// Ends a family. `false`: there is none, or it had ended before.
 ///
 /// # Errors
 /// The database failed.
-pub async fn revoke(db: &Db, family: Handle, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(REVOKE).bind(family.text()).bind(now.0).execute(db.statement()).await?;
-    Ok(())
+pub async fn revoke(db: &Db, family: Handle, now: NumericDate) -> Result<bool, StoreError> {
+    let revoked = sqlx::query(REVOKE).bind(family.text()).bind(now.0).execute(db.statement()).await?;
+    Ok(revoked.rows_affected() == 1)
 }
 
 /// Forgets the salts whose window is over, and families that ended long ago.

@@ -5,7 +5,7 @@ use crate::protocol::secret::{Handle, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::access_tokens::ended_key;
-use crate::store::ephemeral::{Ephemeral, Taken};
+use crate::store::ephemeral::Ephemeral;
 
 fn key(id: &SessionId) -> String {
     format!("session:{}", id.digest().as_str())
@@ -70,12 +70,12 @@ pub async fn used(
     Ok(())
 }
 
-/// Takes a session, once: whoever gets it tells its clients.
+/// Takes a session, once: the request that gets it tells its clients. It works where nothing can be put any more.
 ///
 /// # Errors
 /// The store failed.
-pub async fn take(ephemeral: &Ephemeral, id: &SessionId) -> Result<Taken<Session>, StoreError> {
-    ephemeral.take(&key(id)).await
+pub async fn take(ephemeral: &Ephemeral, id: &SessionId) -> Result<Option<Session>, StoreError> {
+    ephemeral.remove(&key(id)).await
 }
 
 /// Forgets a cookie whose session goes on under another, as it does at a sign-in.
@@ -99,5 +99,5 @@ pub async fn has_ended(ephemeral: &Ephemeral, session: Handle) -> Result<bool, S
 /// # Errors
 /// The store failed.
 pub async fn end(ephemeral: &Ephemeral, session: Handle, ttl: i64) -> Result<(), StoreError> {
-    ephemeral.put(&ended_key(session), &1_u8, ttl).await
+    ephemeral.mark(&ended_key(session), ttl).await.map(drop)
 }

@@ -30,6 +30,8 @@ pub struct Note {
     pub explanation: Explanation,
     /// Whether it is a fault of ours.
     pub is_fault: bool,
+    /// Whether it is an answer that a sound client expects.
+    pub is_expected: bool,
 }
 
 impl Note {
@@ -42,18 +44,20 @@ impl Note {
             detail: None,
             explanation: Explanation::default(),
             is_fault: false,
+            is_expected: false,
         }
     }
 
     /// A fault of ours, with its cause.
-    fn of_fault(cause: String) -> Self {
-        Self { detail: Some(cause), is_fault: true, ..Self::of("server_error", "fault") }
+    fn of_fault(fault: Fault) -> Self {
+        Self { detail: Some(fault.cause), is_fault: true, ..Self::of(fault.code.as_str(), "fault") }
     }
 
-    /// Whether it is kept for `hallpass explain`: unknown paths are the noise of the world.
+    /// Whether it is kept for `hallpass explain`: unknown paths are the noise of the world, and what is expected needs no
+    /// explanation.
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        self.code != "not_found"
+        self.code != "not_found" && !self.is_expected
     }
 
     /// With what to do about it.
@@ -79,27 +83,50 @@ pub struct PageContent {
     pub restart: Option<Link>,
 }
 
-/// A fault of ours: nobody outside is told more than that.
+/// A fault of ours: nobody outside is told more than that, and whether it may pass.
 #[derive(Debug)]
-pub struct Fault(String);
+pub struct Fault {
+    cause: String,
+    /// `temporarily_unavailable` where a store does not answer or is full, else `server_error`.
+    code: ErrorCode,
+}
+
+impl Fault {
+    /// What the client is told.
+    fn refusal(&self) -> Refusal {
+        if self.is_temporary() {
+            Refusal::new(ErrorCode::TemporarilyUnavailable, "the server cannot reach its store, try again in a moment")
+        } else {
+            Refusal::new(ErrorCode::ServerError, "the server failed, its log says why")
+        }
+    }
+
+    fn is_temporary(&self) -> bool {
+        self.code == ErrorCode::TemporarilyUnavailable
+    }
+}
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self(error.to_string())
+        let code = if error.is_outage() { ErrorCode::TemporarilyUnavailable } else { ErrorCode::ServerError };
+        Self { cause: error.to_string(), code }
     }
 }
 
 impl From<KeyError> for Fault {
     fn from(error: KeyError) -> Self {
-        Self(error.to_string())
+        error.to_string().into()
     }
 }
 
 impl From<String> for Fault {
-    fn from(error: String) -> Self {
-        Self(error)
+    fn from(cause: String) -> Self {
+        Self { cause, code: ErrorCode::ServerError }
     }
 }
+
+/// How soon a client may come again after a fault that may pass, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// How a 401 says what it wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,15 +193,15 @@ impl IntoResponse for ApiError {
                 let refusal =
                     Refusal::new(ErrorCode::TemporarilyUnavailable, "the server is busy, try again in a moment");
                 let mut response = refuse(&refusal, Challenge::Basic);
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 response
             }
-            Self::Fault(Fault(cause)) => {
-                let mut response = refuse(
-                    &Refusal::new(ErrorCode::ServerError, "the server failed, its log says why"),
-                    Challenge::Basic,
-                );
-                response.extensions_mut().insert(Note::of_fault(cause));
+            Self::Fault(fault) => {
+                let mut response = refuse(&fault.refusal(), Challenge::Basic);
+                if fault.is_temporary() {
+                    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+                }
+                response.extensions_mut().insert(Note::of_fault(fault));
                 response
             }
         };
@@ -213,6 +240,7 @@ fn note(refusal: &Refusal) -> Note {
         detail: refusal.detail.clone(),
         explanation: refusal.explanation.as_deref().cloned().unwrap_or_default(),
         is_fault: false,
+        is_expected: refusal.is_expected,
     }
 }
 
@@ -267,6 +295,8 @@ pub enum PageError {
         chrome: Box<Chrome>,
         /// For the `form_post` page.
         client_name: String,
+        /// Where the refusal is a fault of ours.
+        fault: Option<Fault>,
     },
     /// A fault of ours.
     Fault(Fault),
@@ -324,6 +354,19 @@ impl PageError {
         }
     }
 
+    /// A fault of ours once the client's address is proven: the client is told there
+    /// ([RFC 6749 section 4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)); anything else as it is.
+    #[must_use]
+    pub fn or_at(self, redirect: impl FnOnce(Refusal) -> Self) -> Self {
+        let Self::Fault(fault) = self else { return self };
+        match redirect(fault.refusal()) {
+            Self::Redirect { response, chrome, client_name, .. } => {
+                Self::Redirect { response, chrome, client_name, fault: Some(fault) }
+            }
+            other => other,
+        }
+    }
+
     /// Too many password checks are waiting.
     #[must_use]
     pub fn busy() -> Self {
@@ -350,22 +393,33 @@ impl IntoResponse for PageError {
             Self::Page { content, note } => {
                 let mut response = content.status.into_response();
                 if content.status == StatusCode::SERVICE_UNAVAILABLE {
-                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 }
                 response.extensions_mut().insert(*note);
                 response.extensions_mut().insert(*content);
                 response
             }
-            Self::Redirect { response, chrome, client_name } => authorization_response(*response, *chrome, client_name),
-            Self::Fault(Fault(cause)) => {
+            Self::Redirect { response, chrome, client_name, fault } => {
+                let mut response = authorization_response(*response, *chrome, client_name);
+                if let Some(fault) = fault {
+                    response.extensions_mut().insert(Note::of_fault(fault));
+                }
+                response
+            }
+            Self::Fault(fault) => {
+                let (status, heading) = if fault.is_temporary() {
+                    (StatusCode::SERVICE_UNAVAILABLE, "Signing in is not possible right now")
+                } else {
+                    (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here")
+                };
                 let content = PageContent {
-                    status: StatusCode::INTERNAL_SERVER_ERROR,
-                    heading: "Something went wrong here",
+                    status,
+                    heading,
                     message: "The sign-in service could not answer. This is not your fault.".into(),
                     hint: Some("Please try again in a moment.".into()),
                     restart: None,
                 };
-                Self::Page { content: Box::new(content), note: Box::new(Note::of_fault(cause)) }.into_response()
+                Self::Page { content: Box::new(content), note: Box::new(Note::of_fault(fault)) }.into_response()
             }
         }
     }
@@ -376,8 +430,8 @@ impl IntoResponse for PageError {
 /// # Errors
 /// The address cannot stand in a header.
 pub fn see_other(location: &str) -> Result<Response, Fault> {
-    let value =
-        HeaderValue::try_from(location).map_err(|_| Fault("an address cannot stand in a Location header".into()))?;
+    let value = HeaderValue::try_from(location)
+        .map_err(|_| Fault::from("an address cannot stand in a Location header".to_owned()))?;
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, value);
     headers::no_store(response.headers_mut());

@@ -8,6 +8,7 @@ use crate::protocol::audit::RefusalRecord;
 use crate::provider::{CONTEXT, Context, Provider};
 use crate::web::answer::{self, Note, PageContent};
 use crate::web::headers;
+use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, ErrorPage};
 use crate::web::request;
 use axum::extract::{MatchedPath, Request, State};
@@ -38,6 +39,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     let started = Instant::now();
     let method = request.method().clone();
     let wants_a_page = request::wants_a_page(&request);
+    let network = Network::of(&request, &provider.config);
     let path = request
         .extensions()
         .get::<MatchedPath>()
@@ -82,6 +84,10 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
             let detail = note.detail.as_deref().unwrap_or_default();
             tracing::error!(status, milliseconds, code = note.code, client_id, detail, "fault");
         }
+        Some(note) if note.is_expected => {
+            let description = note.description.as_str();
+            tracing::info!(status, milliseconds, code = note.code, client_id, description, "answered");
+        }
         Some(note) => tracing::warn!(
             status,
             milliseconds,
@@ -109,7 +115,8 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
             detail: note.detail.clone(),
             explanation: note.explanation.clone(),
         };
-        provider.audit.refused(record, note.is_fault);
+        let network = (!network.is_everybody()).then(|| network.to_string());
+        provider.audit.refused(record, network.as_deref());
     }
     response
 }

@@ -735,18 +735,31 @@ async fn readiness_names_the_dependency_that_is_missing_until_it_is_back() {
     let (database, own_redis) = (postgres::Server::start(), redis::Server::start());
     let serve = Serve::start(folder.path(), &database.create_database(), &own_redis.url());
     let is_ready = (200, json!({"status": "ready"}));
-    let misses = |missing: &[&str]| (503, json!({"status": "unavailable", "missing": missing}));
+    // What is missing, and for what a sentence says more.
+    let found = async || {
+        let (status, body) = ready(&serve).await;
+        let degraded = body["degraded"].as_object().map(|told| told.keys().cloned().collect()).unwrap_or_default();
+        (status, body["status"].clone(), body["missing"].clone(), degraded)
+    };
+    let is = |status: u16, word: &str, missing: Value, degraded: &[&str]| {
+        let degraded: Vec<String> = degraded.iter().map(|&name| name.to_owned()).collect();
+        (status, json!(word), missing, degraded)
+    };
     assert_eq!(ready(&serve).await, is_ready);
 
     own_redis.stop();
-    until("Redis is missed", async || ready(&serve).await == misses(&["redis"])).await;
+    let without_redis = is(503, "unavailable", json!(["redis"]), &["short_lived_store"]);
+    until("Redis is missed", async || found().await == without_redis).await;
     database.stop();
-    until("both are missed", async || ready(&serve).await == misses(&["database", "redis"])).await;
+    let without_both = is(503, "unavailable", json!(["redis"]), &["database", "short_lived_store"]);
+    until("both are told of", async || found().await == without_both).await;
     // To restart the process would not help, so it says that it lives.
     let live = get(&format!("http://{}/health/live", serve.management)).await.ok();
     assert_eq!(live.json(), json!({"status": "live"}));
     own_redis.start_again();
-    until("only the database is missed", async || ready(&serve).await == misses(&["database"])).await;
+    // Tokens can still be had: no balancer takes the node out.
+    let without_database = is(200, "ready", Value::Null, &["database"]);
+    until("only the database is told of", async || found().await == without_database).await;
     database.start_again();
     until("all is well", async || ready(&serve).await == is_ready).await;
 }

@@ -16,6 +16,10 @@ async fn finding_out_why_does_what_it_says() {
     client.redirect_uri = "https://reports.example.com/signin-oidc/".to_owned();
     let page = Authorization::of(&client).open(&provider, &UserAgent::new()).await;
     let reference = page.headers["x-request-id"].to_str().unwrap().to_owned();
+    client.redirect_uri = "https://reports.example.com/signin-oidc".to_owned();
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    assert_eq!(provider.type_in(&browser, &page, "alice", "a typing error").await.status, 422);
     provider.provider.audit.flush().await;
 
     let variables = [provider.variables(), vec![("REFERENCE", reference.clone())]].concat();
@@ -35,7 +39,7 @@ async fn finding_out_why_does_what_it_says() {
         assert!(told.lines().any(|told| told.starts_with(line)), "{line:?} is not in:\n{told}");
     }
     assert!(run().contains("\"sent\": \"https://reports.example.com/signin-oidc/\""));
-    assert!(run().contains("refusal"));
+    assert!(run().contains("sign_in_failed"));
     assert!(run().lines().count() >= 2, "the audit, and whether its export is whole");
     let _ = run();
     assert!(provider.folder.path().join("heads.json").exists());

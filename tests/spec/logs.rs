@@ -245,7 +245,7 @@ async fn no_secret_is_in_the_log_at_any_level_in_any_form() {
         // What a fault says of its cause is no exception.
         own.stop();
         let failed = logging.provider.open(&Authorization::of(&client), &UserAgent::new()).await;
-        assert_eq!(failed.status, 500, "{failed}");
+        assert!(failed.location().unwrap().as_str().contains("error=temporarily_unavailable"), "{failed}");
         let _ = logging.answer_of(&reference_in(&failed.headers)).await;
     }
     let _ = logging.answer_of(references.last().unwrap()).await;

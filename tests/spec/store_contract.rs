@@ -3,6 +3,7 @@
 //! What passes here may be relied on everywhere else without knowing which store it is. `memory.rs` tests by itself
 //! what only it does: filling up.
 
+use crate::store_shares::{start, tally};
 use crate::support::provider::run_sql;
 use crate::support::redis::MASTER_NAME;
 use crate::support::remote::until;
@@ -20,7 +21,7 @@ use hallpass::protocol::time::NumericDate;
 use hallpass::provider::{Clock, random};
 use hallpass::store::cache::Directory;
 use hallpass::store::db::Db;
-use hallpass::store::ephemeral::{Counted, Ephemeral, Taken};
+use hallpass::store::ephemeral::{Ephemeral, Taken, Tallied};
 use hallpass::store::migrations::Migrations;
 use hallpass::store::{clients, codes, consents, users};
 use serde_json::json;
@@ -39,14 +40,14 @@ const RACERS: usize = 64;
 const NOW: NumericDate = NumericDate(1_790_000_000);
 
 /// A short-lived store, with the clock of the one that has no clock of its own.
-struct ShortLived {
-    name: &'static str,
-    store: Arc<Ephemeral>,
-    moved: Arc<AtomicI64>,
+pub struct ShortLived {
+    pub name: &'static str,
+    pub store: Arc<Ephemeral>,
+    pub moved: Arc<AtomicI64>,
 }
 
 impl ShortLived {
-    async fn open(name: &'static str, url: &str, issuer: &str) -> Self {
+    pub async fn open(name: &'static str, url: &str, issuer: &str) -> Self {
         let moved = Arc::new(AtomicI64::new(0));
         let store = Ephemeral::open(&ephemeral_url(url), issuer, Clock::Moved(moved.clone())).await;
         let store = Arc::new(store.unwrap_or_else(|error| panic!("{name}: {error}")));
@@ -68,12 +69,12 @@ fn sentinel_url(sentinel: &redis::Sentinel) -> String {
     format!("redis+sentinel://{}/{MASTER_NAME}", sentinel.address())
 }
 
-fn an_issuer() -> String {
+pub fn an_issuer() -> String {
     format!("https://{}.example", Handle(random()).text())
 }
 
 /// Every form of the short-lived store, with keys that no other test sees.
-async fn short_lived() -> Vec<ShortLived> {
+pub async fn short_lived() -> Vec<ShortLived> {
     let issuer = an_issuer();
     let mut stores = Vec::new();
     for (name, url) in [
@@ -122,7 +123,7 @@ async fn lasting() -> [Lasting; 2] {
 }
 
 /// Lets everybody go at once, on threads of their own; gives what they came to.
-async fn race<T: Send + 'static, F>(racers: usize, run: impl Fn(usize) -> F) -> Vec<T>
+pub async fn race<T: Send + 'static, F>(racers: usize, run: impl Fn(usize) -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
 {
@@ -287,29 +288,6 @@ async fn replace_changes_only_what_was_read() {
 }
 
 #[tokio::test]
-async fn a_count_begins_again_after_its_window() {
-    let stores = short_lived().await;
-    for ShortLived { name, store, .. } in &stores {
-        for expected in 1..=3 {
-            assert_eq!(store.count("a", 2).await.unwrap().count, expected, "{name}");
-        }
-        assert_eq!(store.count("b", 100).await.unwrap(), Counted { count: 1, ends_in: 100 }, "{name}");
-        store.uncount("b").await.unwrap();
-        store.uncount("never counted").await.unwrap();
-        assert_eq!(store.count("b", 100).await.unwrap().count, 1, "{name}");
-        assert_eq!(store.count("never counted", 100).await.unwrap().count, 1, "{name}");
-    }
-    for here in &stores {
-        // The window began with the first; whoever goes on counting does not prolong it.
-        let store = &here.store;
-        here.moved.fetch_add(1, Ordering::SeqCst);
-        assert!(store.count("a", 2).await.unwrap().count == 4 || !here.name.starts_with("in process"));
-        here.until(1, "it counts from one", async || store.count("a", 2).await.unwrap().count == 1).await;
-        assert_eq!(store.count("b", 100).await.unwrap().count, 2, "{}", here.name);
-    }
-}
-
-#[tokio::test]
 async fn two_issuers_share_a_redis_without_seeing_each_other() {
     for url in [redis::server().url(), redis::cluster().urls(), sentinel_url(redis::sentinel())] {
         let one = ShortLived::open("one", &url, &an_issuer()).await.store;
@@ -373,10 +351,31 @@ async fn every_verb_that_decides_decides_for_one_of_sixty_four() {
 
         let counted = race(RACERS, |_| {
             let store = store.clone();
-            async move { store.count("tries", 100).await.unwrap().count }
+            async move { store.tally("tries", &[tally("tries", 100, 10, 1)]).await.unwrap() }
         });
-        let counted: BTreeSet<i64> = counted.await.into_iter().collect();
-        assert_eq!(counted.len(), RACERS, "count, {name}");
+        let counted: Vec<bool> =
+            counted.await.into_iter().map(|tallied| matches!(tallied, Tallied::Counted(_))).collect();
+        assert_eq!(winners(counted), 10, "tally, {name}");
+
+        store.start(&start("one", "network"), &1).await.unwrap();
+        let taken = race(RACERS, |_| {
+            let store = store.clone();
+            async move { store.take_started::<i64>("one").await.unwrap() == Taken::Fresh(1) }
+        });
+        assert_eq!(winners(taken.await), 1, "take_started, {name}");
+
+        store.put("session", &1, 100).await.unwrap();
+        let removed = race(RACERS, |_| {
+            let store = store.clone();
+            async move { store.remove::<i64>("session").await.unwrap().is_some() }
+        });
+        assert_eq!(winners(removed.await), 1, "remove, {name}");
+
+        let marked = race(RACERS, |_| {
+            let store = store.clone();
+            async move { store.mark("ended", 100).await.unwrap() }
+        });
+        assert_eq!(winners(marked.await), 1, "mark, {name}");
     }
 }
 
@@ -390,7 +389,7 @@ async fn a_redis_that_went_away_is_found_again() {
     assert!(here.store.get::<i64>("a").await.is_err());
     assert!(here.store.ping().await.is_err());
     // Whoever asks is told, and not kept waiting.
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
     server.start_again();
     until("it is found again", async || here.store.put("a", &2, 100).await.is_ok()).await;
     assert_eq!(here.store.get::<i64>("a").await.unwrap(), Some(2));

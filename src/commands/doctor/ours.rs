@@ -12,7 +12,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, SharedValues, random};
 use crate::store::checkup;
 use crate::store::db::Db;
-use crate::store::ephemeral::{Ephemeral, Taken};
+use crate::store::ephemeral::{Ephemeral, Taken, Tally};
 use crate::store::migrations::Migrations;
 use crate::web::cookies;
 use crate::web::outbound::{Fetched, Outbound};
@@ -290,9 +290,10 @@ async fn try_verbs(ephemeral: &Ephemeral) -> Result<(), String> {
     let key = format!("doctor:{}", Handle(random()).text());
     let text = |error: crate::store::StoreError| error.to_string();
     ephemeral.put(&key, &1_u8, 60).await.map_err(text)?;
-    let taken = ephemeral.take::<u8>(&key).await.map_err(text)?;
+    let taken = ephemeral.spend::<u8>(&key, 60).await.map_err(text)?;
     ephemeral.delete(&key).await.map_err(text)?;
-    ephemeral.count(&key, 60).await.map_err(text)?;
+    let tally = Tally { field: "doctor", window: 60, most: 1, amount: 1 };
+    ephemeral.tally(&key, &[tally]).await.map_err(text)?;
     ephemeral.delete(&key).await.map_err(text)?;
     if taken == Taken::Fresh(1) { Ok(()) } else { Err("what was written was not found again".to_owned()) }
 }

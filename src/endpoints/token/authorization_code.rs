@@ -1,5 +1,6 @@
 //! The grant `authorization_code`: a code for tokens. RFC 6749 section 4.1.3, RFC 7636 section 4.5-6, OIDC Core 3.1.3.
 
+use crate::allowance::Kept;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
 use crate::protocol::difference;
@@ -13,9 +14,9 @@ use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::ephemeral::Taken;
 use crate::store::refresh_families::{self, Family};
-use crate::store::{access_tokens, codes, sessions};
+use crate::store::{access_tokens, codes, sessions, timely};
 use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order, Person};
-use crate::web::answer::{ApiError, Fault};
+use crate::web::answer::ApiError;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -40,25 +41,17 @@ pub(super) async fn redeem(
 ) -> Result<Value, ApiError> {
     let code = params.get("code").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "code is missing") })?;
     let code = AuthorizationCode::received(code);
-    let (handle, taken) = codes::redeem(&provider.ephemeral, &code, &client.client_id, LONGEST_ACCESS_TOKEN).await?;
+    // As long as what it can issue now: who shows it again after that finds nothing left to revoke but the family.
+    let lifetime = client.lifetimes.access_token.unwrap_or(provider.config.access_token_lifetime);
+    let (handle, taken) = codes::redeem(&provider.ephemeral, &code, &client.client_id, lifetime + MARGIN).await?;
     let grant = match taken {
         Taken::Fresh(grant) => grant,
-        Taken::Spent => {
-            access_tokens::revoke_grant(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
-            if client.may_refresh() {
-                // The winner may not have written its family yet; it finds this row then.
-                refresh_families::bury(&provider.db, handle, &client.client_id, now).await?;
-            }
-            let event = Event::new(EventKind::CodeReplayed, now).by(&client.client_id);
-            provider.audit.record(event);
-            return Err(invalid("the code was used before; what it issued is revoked")
-                .mend(
-                    "A code is good once. A page that is reloaded or a request that is sent again shows it twice: redirect away from the \
-                     callback after redeeming it, and do not retry. If the service did not, somebody else had the code.",
-                )
-                .into());
-        }
+        Taken::Spent => return Err(replayed(provider, client, handle, now).await?.into()),
         Taken::Missing => {
+            // A family outlives the memory of its code, and only the code's own family has this name.
+            if client.may_refresh() && timely(refresh_families::revoke(&provider.db, handle, now)).await? {
+                return Err(replayed(provider, client, handle, now).await?.into());
+            }
             return Err(invalid("the code is unknown, expired or was issued to another client")
                 .mend(
                     "Is the code whole, is it this client's own, and is it redeemed at the issuer that it came from (iss)? Codes that \
@@ -73,11 +66,6 @@ pub(super) async fn redeem(
     let user = user
         .filter(|user| user.stands(grant.auth_time, &grant.credential))
         .ok_or_else(|| invalid("the account has ended or its sign-ins were revoked"))?;
-    let refresh_token = if client.may_refresh() && grant.scope.has("offline_access") {
-        Some(begin_family(provider, client, &grant, handle, now).await?)
-    } else {
-        None
-    };
     let order = Order {
         client,
         person: Some(Person {
@@ -92,20 +80,49 @@ pub(super) async fn redeem(
         resources: &resources,
         grant: handle,
         session: grant.session,
-        refresh_token: refresh_token.as_ref(),
     };
+    let refreshes = client.may_refresh() && grant.scope.has("offline_access");
+    let mut kept = vec![Kept::spent_code(&grant, grant.expires_at.since(grant.issued_at) + codes::AFTERLIFE)];
+    kept.extend(refreshes.then(Kept::family));
     // In the trip of the record itself: whoever signs out before the code is redeemed is not signed in by it.
-    let (answer, has_ended) =
-        tokio::try_join!(tokens::issue(provider, GrantType::AuthorizationCode, &order, now), async {
-            Ok(sessions::has_ended(&provider.ephemeral, grant.session).await?)
-        })?;
-    if has_ended {
-        if refresh_token.is_some() {
-            refresh_families::revoke(&provider.db, handle, now).await?;
+    let (minted, has_ended) = tokio::join!(
+        tokens::mint(provider, &order, kept, now),
+        sessions::has_ended(&provider.ephemeral, grant.session)
+    );
+    let minted = minted?;
+    let begun = match has_ended {
+        Ok(true) => Err(invalid("the person has signed out since the code was issued").into()),
+        Ok(false) if refreshes => begin_family(provider, client, &grant, handle, now).await.map(Some),
+        Ok(false) => Ok(None),
+        Err(error) => Err(error.into()),
+    };
+    match begun {
+        Ok(first) => Ok(minted.issue(provider, GrantType::AuthorizationCode, &order, first.as_ref(), now)),
+        Err(error) => {
+            minted.discard(provider).await;
+            Err(error)
         }
-        return Err(invalid("the person has signed out since the code was issued").into());
     }
-    Ok(answer)
+}
+
+/// How much longer than what was issued its end is remembered, in seconds.
+const MARGIN: i64 = 60;
+
+/// A code that is shown again: what it issued ends. That is an event the first time only, as whoever has a code can show it
+/// for ever.
+async fn replayed(provider: &Provider, client: &Client, handle: Handle, now: NumericDate) -> Result<Refusal, ApiError> {
+    let is_new = access_tokens::revoke_grant(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
+    if client.may_refresh() {
+        // The winner may not have written its family yet; it finds this row then.
+        timely(refresh_families::bury(&provider.db, handle, &client.client_id, now)).await?;
+    }
+    if is_new {
+        provider.audit.record(Event::new(EventKind::CodeReplayed, now).by(&client.client_id));
+    }
+    Ok(invalid("the code was used before; what it issued is revoked").mend(
+        "A code is good once. A page that is reloaded or a request that is sent again shows it twice: redirect away from the \
+         callback after redeeming it, and do not retry. If the service did not, somebody else had the code.",
+    ))
 }
 
 /// Everything the code is bound to.
@@ -175,8 +192,8 @@ async fn begin_family(
         used_at: now,
         expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(FAMILY_LIFETIME)),
     };
-    let begun = refresh_families::begin(&provider.db, &family, &first.digest()).await.map_err(Fault::from)?;
-    if begun {
+    if timely(refresh_families::begin(&provider.db, &family, &first.digest())).await? {
+        provider.directory.know_family(family);
         Ok(first.seal())
     } else {
         Err(invalid("the code was used twice at once; what it issued is revoked").into())

@@ -47,14 +47,7 @@ pub(super) async fn issue(
     };
     let resources = client.targets(params.all("resource"))?;
     let grant = Handle(random());
-    let order = Order {
-        client,
-        person: None,
-        scope: &scope,
-        resources: &resources,
-        grant,
-        session: grant,
-        refresh_token: None,
-    };
-    Ok(tokens::issue(provider, GrantType::ClientCredentials, &order, now).await?)
+    let order = Order { client, person: None, scope: &scope, resources: &resources, grant, session: grant };
+    let minted = tokens::mint(provider, &order, Vec::new(), now).await?;
+    Ok(minted.issue(provider, GrantType::ClientCredentials, &order, None, now))
 }

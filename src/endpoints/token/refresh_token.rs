@@ -9,8 +9,8 @@ use crate::protocol::scope::Scope;
 use crate::protocol::secret::{RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
-use crate::store::access_tokens;
 use crate::store::refresh_families::{self, Family, Shown, Terms};
+use crate::store::{access_tokens, timely};
 use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order, Person};
 use crate::web::answer::ApiError;
 use serde_json::Value;
@@ -22,7 +22,10 @@ const fn dead() -> Refusal {
     )
 }
 
-/// Refreshes: one write, one signature, one trip.
+/// Refreshes: one write, one signature, one trip; and one read where this node has not met the family before.
+///
+/// What can fail comes first: the new access token is stored under a name that nobody knows, then one statement decides
+/// whether the refresh token is good, then the answer is made. A store that is away costs nobody their family.
 ///
 /// # Errors
 /// `invalid_grant`: unknown, ended, revoked, of another client, or shown again too late, which ends the family;
@@ -37,46 +40,14 @@ pub(super) async fn refresh(
         .get("refresh_token")
         .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "refresh_token is missing") })?;
     let parts = RefreshTokenParts::open(&RefreshToken::received(token)).ok_or(const { dead() })?;
-    if params.get("scope").is_some() || params.get("resource").is_some() {
-        // A request for too much must not cost the token, so it is looked at before the token rotates.
-        let family = refresh_families::find(&provider.db, &parts).await?.map(|(family, _)| family);
-        if let Some(family) = family.filter(|family| family.client_id == client.client_id) {
-            narrowed(client, &family, params)?;
-        }
-    }
-    let terms = Terms {
-        client_id: &client.client_id,
-        rotates: client.rotates(),
-        salt: random(),
-        idle_lifetime: client.lifetimes.refresh_token_idle.unwrap_or(provider.config.refresh_token_idle_lifetime),
-        reuse_window: provider.config.refresh_reuse_window,
-        now,
-    };
-    let (family, successor) = match refresh_families::show(&provider.db, &parts, &terms).await? {
-        Shown::Rotated(family, successor) | Shown::Repeated(family, successor) => (family, Some(successor.seal())),
-        Shown::Kept(family) => (family, None),
-        Shown::Dead => return Err(const { dead() }.into()),
-        Shown::Reused => {
-            access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
-            provider.audit.record(Event::new(EventKind::RefreshTokenReused, now).by(&client.client_id));
-            return Err(Refusal::new(
-                ErrorCode::InvalidGrant,
-                "the refresh token was used before; everything of it is revoked",
-            )
-            .with_detail("a replaced refresh token was shown after the reuse window: it may have been stolen")
-            .mend(
-                "The person signs in again. Is the service to blame, it must keep the new refresh token of each answer, in one place \
-                 for all its processes; HALLPASS_REFRESH_REUSE_WINDOW forgives a repetition within seconds.",
-            )
-            .into());
-        }
-    };
+    let family = provider.directory.family(parts.family).await?;
+    let family = family.filter(|family| family.client_id == client.client_id).ok_or(const { dead() })?;
     let (scope, resources) = narrowed(client, &family, params)?;
     let user = provider.directory.user(&family.sub, now).await?;
     let ended = client.tokens_valid_after.is_some_and(|after| family.auth_time < after)
         || !user.as_ref().is_some_and(|user| user.stands(family.auth_time, &family.credential));
     let (false, Some(user)) = (ended, user) else {
-        refresh_families::revoke(&provider.db, parts.family, now).await?;
+        timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
         return Err(Refusal::new(ErrorCode::InvalidGrant, "the account has ended or its sign-ins were revoked").into());
     };
     let order = Order {
@@ -94,9 +65,52 @@ pub(super) async fn refresh(
         grant: family.family,
         // What is refreshed outlives the session it came from.
         session: family.family,
-        refresh_token: successor.as_ref(),
     };
-    Ok(tokens::issue(provider, GrantType::RefreshToken, &order, now).await?)
+    let minted = tokens::mint(provider, &order, Vec::new(), now).await?;
+    match show(provider, client, &parts).await {
+        Ok(successor) => Ok(minted.issue(provider, GrantType::RefreshToken, &order, successor.as_ref(), now)),
+        Err(error) => {
+            minted.discard(provider).await;
+            Err(error)
+        }
+    }
+}
+
+/// Shows the token to its family, which decides; gives the next one, where it rotates.
+async fn show(
+    provider: &Provider,
+    client: &Client,
+    parts: &RefreshTokenParts,
+) -> Result<Option<RefreshToken>, ApiError> {
+    // The clock anew: the window in which the same token may come again begins with the answer, not with the request.
+    let now = provider.now();
+    let terms = Terms {
+        client_id: &client.client_id,
+        rotates: client.rotates(),
+        salt: random(),
+        idle_lifetime: client.lifetimes.refresh_token_idle.unwrap_or(provider.config.refresh_token_idle_lifetime),
+        reuse_window: provider.config.refresh_reuse_window,
+        now,
+    };
+    match timely(refresh_families::show(&provider.db, parts, &terms)).await? {
+        Shown::Rotated(successor) | Shown::Repeated(successor) => Ok(Some(successor.seal())),
+        Shown::Kept => Ok(None),
+        Shown::Dead => Err(const { dead() }.into()),
+        Shown::Reused => {
+            access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
+            provider.audit.record(Event::new(EventKind::RefreshTokenReused, now).by(&client.client_id));
+            Err(Refusal::new(
+                ErrorCode::InvalidGrant,
+                "the refresh token was used before; everything of it is revoked",
+            )
+            .with_detail("a replaced refresh token was shown after the reuse window: it may have been stolen")
+            .mend(
+                "The person signs in again. Is the service to blame, it must keep the new refresh token of each answer, in one place \
+                 for all its processes; HALLPASS_REFRESH_REUSE_WINDOW forgives a repetition within seconds.",
+            )
+            .into())
+        }
+    }
 }
 
 /// The scope and the APIs of this refresh: as granted, or fewer ([RFC 6749 section 6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).

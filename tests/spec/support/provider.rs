@@ -9,7 +9,7 @@ use hallpass::keys;
 use hallpass::protocol::response::SigningAlgorithm;
 use hallpass::protocol::time::NumericDate;
 use hallpass::provider::{Clock, Provider};
-use hallpass::server::{self, Stopper};
+use hallpass::server::{self, Places, Stopper};
 use hallpass::startup;
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 use std::fmt::Write as _;
@@ -125,6 +125,14 @@ impl TestProvider {
         Self::on(folder, database_url, redis_url, Arc::default(), settings).await
     }
 
+    /// On a Redis of the test's own, which it may stop or fill, whatever the stores of this run.
+    pub async fn with_redis(redis_url: &str) -> Self {
+        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let (database_url, _) = fresh_stores(folder.path());
+        copy_keys(&folder.path().join("keys"));
+        Self::on(folder, database_url, redis_url.to_owned(), Arc::default(), &[]).await
+    }
+
     /// A second node beside this one: the same stores, keys and issuer, a port of its own.
     pub async fn second_node(&self) -> Self {
         let folder = TempDir::with_prefix("hallpass-test-").unwrap();
@@ -173,7 +181,8 @@ impl TestProvider {
         let serving = async move {
             let provider = startup::open(config, clock).await.unwrap();
             let listener = TcpListener::from_std(listener).unwrap();
-            tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), stop));
+            let places = Places::public(server::raise_descriptors(), &provider.config.trusted_proxies);
+            tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), places, stop));
             provider
         };
         let provider = runtime().spawn(serving).await.unwrap();

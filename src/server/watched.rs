@@ -1,0 +1,44 @@
+//! A request's body that tells whether it was read to its end: where it was not, the connection cannot be used again.
+
+use axum::body::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+/// The body, as its handler has it.
+pub(super) struct Watched {
+    body: Incoming,
+    is_read: Arc<AtomicBool>,
+}
+
+/// Watches a body; the flag is set once all of it was read.
+pub(super) fn watch(body: Incoming) -> (Watched, Arc<AtomicBool>) {
+    let is_read = Arc::new(AtomicBool::new(body.is_end_stream()));
+    (Watched { body, is_read: is_read.clone() }, is_read)
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.is_read.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
