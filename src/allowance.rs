@@ -6,6 +6,7 @@
 
 use crate::protocol::secret::Digest;
 use crate::provider::Provider;
+use crate::store::StoreError;
 use crate::store::ephemeral::{Start, Tallied, Tally};
 use crate::throttle::{Later, Stopped};
 use serde::Serialize;
@@ -70,9 +71,11 @@ pub async fn keep(provider: &Provider, sub: &str, kept: &[Kept]) -> Result<(), S
         .iter()
         .map(|kept| Tally { field: &kept.field, window: kept.window, most: kept.most, amount: kept.amount })
         .collect();
-    match provider.ephemeral.tally(&key, &tallies).await? {
-        Tallied::Counted(_) => Ok(()),
-        Tallied::Over { index, ends_in } => {
+    match provider.ephemeral.tally(&key, &tallies).await {
+        // Counters that strangers have filled up stop nobody who is signed in.
+        Ok(Tallied::Counted(_)) | Err(StoreError::Full) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(Tallied::Over { index, ends_in }) => {
             let what = kept.get(index).map_or("", |kept| kept.field.as_str());
             tracing::warn!(sub, what, "one person has more kept for them than anybody needs; further ones are refused");
             Err(Stopped::Later(Later { seconds: ends_in }))

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -97,11 +97,13 @@ pub async fn serve(listener: TcpListener, router: Router, places: Arc<Places>, m
         let place = Arc::new(place);
         let _ = stream.set_nodelay(true);
         let (router, of_requests) = (router.clone(), place.clone());
+        let is_quiet = Arc::new(AtomicBool::new(true));
+        let of_connection = is_quiet.clone();
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             of_requests.heard(request.headers());
             let names_one_host = names_one_host(&request);
             let (parts, body) = request.into_parts();
-            let (body, is_read) = watched::watch(body);
+            let (body, is_read) = watched::watch(body, is_quiet.clone());
             let mut request = hyper::Request::from_parts(parts, Body::new(body));
             request.extensions_mut().insert(ConnectInfo(remote));
             let mut router = router.clone();
@@ -119,7 +121,7 @@ pub async fn serve(listener: TcpListener, router: Router, places: Arc<Places>, m
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_PATIENCE)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE)), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE, of_connection)), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that breaks off is the client's affair.

@@ -6,6 +6,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +23,8 @@ pub(super) struct Patient<T> {
     stream: T,
     patience: Duration,
     linger: Duration,
+    /// Whether all that came was a whole request: nothing more is on its way then, as far as anybody knows.
+    is_quiet: Arc<AtomicBool>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
     /// Runs at the end: until when what comes is dropped, and how much that was.
@@ -28,8 +32,9 @@ pub(super) struct Patient<T> {
 }
 
 impl<T> Patient<T> {
-    pub(super) const fn new(stream: T, patience: Duration) -> Self {
-        Self { stream, patience, linger: LINGER, waiting: None, lingering: None }
+    /// `is_quiet` is set by whoever has read a request to its end, and taken back here when more comes.
+    pub(super) const fn new(stream: T, patience: Duration, is_quiet: Arc<AtomicBool>) -> Self {
+        Self { stream, patience, linger: LINGER, is_quiet, waiting: None, lingering: None }
     }
 
     /// What becomes of a write that came to `outcome`.
@@ -67,7 +72,13 @@ impl<T: AsyncRead + Unpin> Patient<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, into)
+        let this = self.get_mut();
+        let before = into.filled().len();
+        let outcome = Pin::new(&mut this.stream).poll_read(context, into);
+        if into.filled().len() > before {
+            this.is_quiet.store(false, Ordering::Relaxed);
+        }
+        outcome
     }
 }
 
@@ -107,6 +118,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
                 other => return other,
             }
         }
+        if this.is_quiet.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
         this.poll_linger(context).map(Ok)
     }
 }
@@ -114,13 +128,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    fn patient(near: DuplexStream, patience: Duration, is_quiet: bool) -> Patient<DuplexStream> {
+        Patient::new(near, patience, Arc::new(AtomicBool::new(is_quiet)))
+    }
 
     #[tokio::test]
     async fn who_takes_nothing_of_an_answer_is_given_up_and_who_is_slow_is_not() {
         let patience = Duration::from_millis(200);
         let (near, _far) = duplex(16);
-        let refused = Patient::new(near, patience).write_all(&[7; 64]).await;
+        let refused = patient(near, patience, true).write_all(&[7; 64]).await;
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::TimedOut);
 
         let (near, mut far) = duplex(16);
@@ -131,7 +149,7 @@ mod tests {
                 far.read_exact(&mut byte).await.unwrap();
             }
         });
-        Patient::new(near, patience).write_all(&[7; 64]).await.unwrap();
+        patient(near, patience, true).write_all(&[7; 64]).await.unwrap();
         reading.await.unwrap();
     }
 
@@ -144,7 +162,7 @@ mod tests {
                 drop(far);
                 sent
             });
-            let mut near = Patient::new(near, Duration::from_secs(1));
+            let mut near = patient(near, Duration::from_secs(1), false);
             near.shutdown().await.unwrap();
             drop(near);
             assert_eq!(sending.await.unwrap().is_ok(), all_of_it, "{sent}");
@@ -154,10 +172,15 @@ mod tests {
     #[tokio::test]
     async fn who_neither_sends_nor_ends_is_left_after_a_while() {
         let (near, _far) = duplex(1024);
-        let mut near = Patient::new(near, Duration::from_secs(1));
+        let mut near = patient(near, Duration::from_secs(1), false);
         near.linger = Duration::from_millis(100);
         let begun = tokio::time::Instant::now();
         near.shutdown().await.unwrap();
         assert!(begun.elapsed() >= near.linger);
+        // Where nothing is on its way, nobody waits.
+        let (near, _far) = duplex(1024);
+        let mut near = patient(near, Duration::from_secs(1), true);
+        near.linger = Duration::from_secs(3600);
+        near.shutdown().await.unwrap();
     }
 }

@@ -10,13 +10,25 @@ use std::task::{Context, Poll, ready};
 /// The body, as its handler has it.
 pub(super) struct Watched {
     body: Incoming,
-    is_read: Arc<AtomicBool>,
+    flags: [Arc<AtomicBool>; 2],
 }
 
-/// Watches a body; the flag is set once all of it was read.
-pub(super) fn watch(body: Incoming) -> (Watched, Arc<AtomicBool>) {
-    let is_read = Arc::new(AtomicBool::new(body.is_end_stream()));
-    (Watched { body, is_read: is_read.clone() }, is_read)
+/// Watches a body; the flag that is given, and the one of the connection, are set once all of it was read.
+pub(super) fn watch(body: Incoming, is_quiet: Arc<AtomicBool>) -> (Watched, Arc<AtomicBool>) {
+    let is_read = Arc::new(AtomicBool::new(false));
+    let watched = Watched { body, flags: [is_read.clone(), is_quiet] };
+    if watched.body.is_end_stream() {
+        watched.has_ended();
+    }
+    (watched, is_read)
+}
+
+impl Watched {
+    fn has_ended(&self) {
+        for flag in &self.flags {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Body for Watched {
@@ -29,7 +41,7 @@ impl Body for Watched {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if frame.is_none() || self.body.is_end_stream() {
-            self.is_read.store(true, Ordering::Relaxed);
+            self.has_ended();
         }
         Poll::Ready(frame)
     }

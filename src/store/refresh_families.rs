@@ -198,7 +198,9 @@ pub struct Terms<'a> {
     pub idle_lifetime: i64,
     /// Seconds in which a repetition gets the same answer.
     pub reuse_window: i64,
-    /// The clock.
+    /// When the client asked: a repetition is in time or too late by that, however long we take.
+    pub asked_at: NumericDate,
+    /// The clock: the window of the next repetition begins here, close to the answer.
     pub now: NumericDate,
 }
 
@@ -237,7 +239,9 @@ pub async fn show(db: &Db, shown: &RefreshTokenParts, terms: &Terms<'_>) -> Resu
     }
     let is_previous = full.previous_digest.as_deref() == Some(digest.as_str());
     let salt = full.salt.as_deref().and_then(|salt| URL_SAFE_NO_PAD.decode(salt).ok());
-    if let (true, Some(salt)) = (is_previous && now.since(NumericDate(full.row.used_at)) < terms.reuse_window, salt) {
+    if let (true, Some(salt)) =
+        (is_previous && terms.asked_at.since(NumericDate(full.row.used_at)) < terms.reuse_window, salt)
+    {
         let successor = shown.successor(&salt);
         if successor.digest().as_str() == full.current_digest {
             return Ok(Shown::Repeated(successor));

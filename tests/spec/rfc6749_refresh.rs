@@ -136,7 +136,8 @@ async fn within_the_window_a_repetition_gets_the_same_successor() {
     let (provider, client, browser) = ready().await;
     let first = begin(&provider, &browser, &client).await.text("refresh_token");
     let successor = refresh(&provider, &client, &first).await.ok().text("refresh_token");
-    provider.travel(9);
+    // A second less than could be, as machines are slow at times.
+    provider.travel(8);
     let again = refresh(&provider, &client, &first).await.ok();
     assert_eq!(again.text("refresh_token"), successor);
     let _ = provider.userinfo(&again.text("access_token")).await.ok();

@@ -67,7 +67,7 @@ pub(super) async fn refresh(
         session: family.family,
     };
     let minted = tokens::mint(provider, &order, Vec::new(), now).await?;
-    match show(provider, client, &parts).await {
+    match show(provider, client, &parts, now).await {
         Ok(successor) => Ok(minted.issue(provider, GrantType::RefreshToken, &order, successor.as_ref(), now)),
         Err(error) => {
             minted.discard(provider).await;
@@ -81,6 +81,7 @@ async fn show(
     provider: &Provider,
     client: &Client,
     parts: &RefreshTokenParts,
+    asked_at: NumericDate,
 ) -> Result<Option<RefreshToken>, ApiError> {
     // The clock anew: the window in which the same token may come again begins with the answer, not with the request.
     let now = provider.now();
@@ -90,6 +91,7 @@ async fn show(
         salt: random(),
         idle_lifetime: client.lifetimes.refresh_token_idle.unwrap_or(provider.config.refresh_token_idle_lifetime),
         reuse_window: provider.config.refresh_reuse_window,
+        asked_at,
         now,
     };
     match timely(refresh_families::show(&provider.db, parts, &terms)).await? {
