@@ -500,7 +500,7 @@ mod tests {
             ("registration=x", "registration_not_supported"),
             ("response_mode=fragment", "invalid_request"),
             ("prompt=none+login", "invalid_request"),
-            ("prompt=unknown", "invalid_request"),
+            ("prompt=unknown+none", "invalid_request"),
             ("display=hologram", "invalid_request"),
             ("max_age=-1", "invalid_request"),
             ("max_age=soon", "invalid_request"),

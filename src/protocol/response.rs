@@ -193,20 +193,22 @@ impl fmt::Display for PromptSet {
 pub struct PromptSet(Vec<Prompt>);
 
 impl PromptSet {
-    /// Reads the space-separated list.
+    /// Reads the space-separated list. Values that are not known here are left out, each by itself: another specification
+    /// may have given them a meaning that other providers serve.
     ///
     /// # Errors
-    /// The reason for `invalid_request`: an unknown word, or `none` beside another.
+    /// The reason for `invalid_request`: `none` with any other value, known or not.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let words = || text.split(' ').filter(|word| !word.is_empty());
+        let none = Prompt::None.as_str();
+        if words().any(|word| word == none) && words().any(|word| word != none) {
+            return Err("prompt=none cannot be combined with another value");
+        }
         let mut prompts = Vec::new();
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
-            let prompt = Prompt::parse(word).ok_or("prompt has an unknown value")?;
+        for prompt in words().filter_map(Prompt::parse) {
             if !prompts.contains(&prompt) {
                 prompts.push(prompt);
             }
-        }
-        if prompts.len() > 1 && prompts.contains(&Prompt::None) {
-            return Err("prompt=none cannot be combined with another value");
         }
         Ok(Self(prompts))
     }
@@ -224,10 +226,27 @@ mod tests {
 
     #[test]
     fn none_stands_alone() {
-        assert!(PromptSet::parse("none").unwrap().has(Prompt::None));
-        assert!(PromptSet::parse("none login").is_err());
-        assert!(PromptSet::parse("login consent").unwrap().has(Prompt::Consent));
-        assert!(PromptSet::parse("create").is_err());
+        for alone in ["none", " none ", "none none"] {
+            assert!(PromptSet::parse(alone).unwrap().has(Prompt::None), "{alone:?}");
+        }
+        for beside in ["none login", "login none", "none create", "create none", "none None", "login none consent"] {
+            assert!(PromptSet::parse(beside).is_err(), "{beside:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_prompts_are_left_out_one_by_one() {
+        for (text, known) in [
+            ("login consent", "login consent"),
+            ("create", ""),
+            ("create login", "login"),
+            ("consent x:y login create consent", "consent login"),
+            ("NONE", ""),
+            ("Login", ""),
+            ("", ""),
+        ] {
+            assert_eq!(PromptSet::parse(text).unwrap().to_string(), known, "{text:?}");
+        }
     }
 
     #[test]

@@ -154,7 +154,8 @@ async fn from_the_proven_address_on_errors_are_redirected() {
         (request().with("scope", "nothing-we-know"), "invalid_scope"),
         (request().with("scope", "openid \"x\""), "invalid_scope"),
         (request().with("prompt", "none login"), "invalid_request"),
-        (request().with("prompt", "create"), "invalid_request"),
+        (request().with("prompt", "create none"), "invalid_request"),
+        (request().with("prompt", "none NONE"), "invalid_request"),
         (request().with("display", "hologram"), "invalid_request"),
         (request().with("max_age", "soon"), "invalid_request"),
         (request().with("max_age", "-1"), "invalid_request"),
@@ -253,6 +254,33 @@ async fn prompt_none_succeeds_signed_in_and_shows_nothing_otherwise() {
     let silent = Authorization::of(&asking).with("prompt", "none");
     let page = browser.cross_site_get(&silent.url(&provider)).await;
     assert_eq!(Answer::of(&page, &asking.redirect_uri).error(), "consent_required");
+}
+
+/// OIDC Core 3.1.2.1, `prompt`: a value that is not understood may be ignored, and the others beside it still count.
+#[tokio::test]
+async fn unknown_prompts_are_ignored_one_by_one() {
+    let (provider, client, browser) = ready().await;
+    let _ = provider.sign_in(&browser, &client).await;
+    for (prompt, page) in [
+        ("create", None),
+        ("urn:example:nothing other", None),
+        ("NONE", None),
+        ("Login", None),
+        ("create login", Some("/login")),
+        ("login create", Some("/login")),
+        ("create consent other", Some("/consent")),
+        ("other select_account create", Some("/login")),
+    ] {
+        let shown = Authorization::of(&client).with("prompt", prompt).open(&provider, &browser).await;
+        match page {
+            None => assert!(!Answer::of(&shown, &client.redirect_uri).code().is_empty(), "{prompt}"),
+            Some(path) => assert!(shown.url.path().ends_with(path), "{prompt}: {shown}"),
+        }
+    }
+    for prompt in ["none create", "create none", "none login", "none consent create"] {
+        let page = Authorization::of(&client).with("prompt", prompt).open(&provider, &browser).await;
+        assert_eq!(Answer::of(&page, &client.redirect_uri).error(), "invalid_request", "{prompt}");
+    }
 }
 
 /// OIDC Core 3.1.2.1, `prompt=login`: asked again although signed in, and `auth_time` is later.
