@@ -54,6 +54,12 @@ impl Scope {
         Self(self.0.iter().filter(|token| !SCOPES_SUPPORTED.contains(&token.as_str())).cloned().collect())
     }
 
+    /// The tokens that are about a person.
+    #[must_use]
+    pub fn for_people(&self) -> Self {
+        Self(self.0.iter().filter(|token| SCOPES_SUPPORTED.contains(&token.as_str())).cloned().collect())
+    }
+
     /// The list without `token`.
     #[must_use]
     pub fn without(&self, token: &str) -> Self {
@@ -132,6 +138,13 @@ mod tests {
         for bad in ["a\"b", "a\\b", "a\nb", "ä"] {
             assert!(Scope::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_scope_is_about_people_or_about_an_api() {
+        let scope = Scope::parse("jobs:run openid profile email address phone offline_access OpenID").unwrap();
+        assert_eq!(scope.for_machines().to_string(), "jobs:run OpenID");
+        assert_eq!(scope.for_people().to_string(), "openid profile email address phone offline_access");
     }
 
     #[test]

@@ -122,6 +122,7 @@ fn at_a_terminal_the_kind_of_a_client_decides_what_is_asked() {
     assert!(!machine.stdout.contains("consent") && !machine.stdout.contains("Redirect"), "{machine:?}");
     let sql = newest(folder.path());
     assert!(sql.contains("'client_credentials'") && sql.contains("'https://api.example.com'"), "{sql}");
+    assert!(!sql.contains("openid"), "{sql}");
 
     // What flags have said is not asked.
     let flags = ["client", "new", "reports", "--name", "Reports", "--consent", "skip", "--redirect-uri", URI];
@@ -129,6 +130,49 @@ fn at_a_terminal_the_kind_of_a_client_decides_what_is_asked() {
     assert!(!told.stdout.contains("[default") && !told.stdout.contains("Enter takes"), "{told:?}");
     let silent = ["client", "new", "silent", "--redirect-uri", URI, "--no-questions"];
     assert!(!done(run_at_terminal(folder.path(), &silent, &[], "")).stdout.contains("Enter takes"));
+}
+
+/// RFC 6749 section 3.3: scopes about people are nothing that a machine could be given.
+#[test]
+fn no_scope_about_people_is_written_for_a_machine() {
+    let folder = folder();
+    let machine = ["--grant", "client_credentials"];
+    let signs_people_in = ["--grant", "client_credentials", "--grant", "authorization_code", "--redirect-uri", URI];
+    for (id, grants, asked, written, left_out) in [
+        ("bare", &machine[..], None, "''", ""),
+        ("none", &machine, Some("openid profile offline_access"), "''", "openid profile offline_access"),
+        ("some", &machine, Some("openid jobs:run email jobs:read"), "'jobs:run jobs:read'", "openid email"),
+        ("apis", &machine, Some("jobs:run"), "'jobs:run'", ""),
+        ("refresh", &["--grant", "client_credentials", "--grant", "refresh_token"], None, "''", ""),
+        ("both", &signs_people_in, None, "'openid profile email'", ""),
+        ("asks", &signs_people_in, Some("openid jobs:run"), "'openid jobs:run'", ""),
+    ] {
+        let asked: Vec<&str> = asked.iter().flat_map(|scope| ["--scope", scope]).collect();
+        let outcome = done(run(folder.path(), &[&["client", "new", id][..], grants, &asked].concat()));
+        let sql = newest(folder.path());
+        let line = sql.lines().find(|line| line.contains(" -- scope: ")).unwrap_or_else(|| panic!("{sql}"));
+        assert!(line.trim_start().starts_with(&format!("{written},")), "{id}: {line}");
+        let told = format!("Left out of its scope: {left_out}.");
+        assert_eq!(outcome.stderr.contains(&told), !left_out.is_empty(), "{id}: {outcome:?}");
+        assert_eq!(outcome.stderr.contains("Left out"), !left_out.is_empty(), "{id}: {outcome:?}");
+    }
+}
+
+/// What the generator writes for a machine works as it stands, also where its library asks for `openid`.
+#[tokio::test]
+async fn a_machine_as_it_is_written_gets_a_token() {
+    let provider = TestProvider::start().await;
+    let registered = done(provider.command(&["client", "new", "nightly", "--grant", "client_credentials"], ""));
+    done(provider.command(&["migrate"], ""));
+    let secret = secret_in(&registered.stdout);
+    let nightly = TestClient { client_id: "nightly".into(), secret: Some(secret), redirect_uri: String::new() };
+    for more in [None, Some(("scope", "openid"))] {
+        let fields: Vec<(&str, &str)> = [("grant_type", "client_credentials")].into_iter().chain(more).collect();
+        let answer = provider.post("/token", nightly.auth(), &fields).await.ok().json();
+        assert!(answer["access_token"].is_string() && answer.get("scope").is_none(), "{answer}");
+    }
+    let fields = [("grant_type", "client_credentials"), ("scope", "openid jobs:run")];
+    assert_eq!(provider.post("/token", nightly.auth(), &fields).await.error(), (400, "invalid_scope".into()));
 }
 
 #[test]

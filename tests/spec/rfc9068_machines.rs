@@ -46,11 +46,35 @@ async fn a_machine_is_given_scopes_of_apis_only() {
     let (provider, robot) = ready().await;
     let scope = |answer: Api| answer.ok().text("scope");
     assert_eq!(scope(own(&provider, &robot, &[("scope", "jobs:read openid email admin")]).await), "jobs:read");
-    for scope in ["openid", "admin", "offline_access"] {
+    for scope in ["admin", "openid admin", "offline_access jobs:write", "OPENID", " ", "openid \"x\""] {
         assert_eq!(own(&provider, &robot, &[("scope", scope)]).await.error(), (400, "invalid_scope".into()), "{scope}");
     }
     let bare = provider.add(NewClient::new("bare").with("grant_types", "client_credentials")).await;
     assert!(own(&provider, &bare, &[]).await.ok().json().get("scope").is_none());
+}
+
+/// RFC 6749 section 3.3: libraries that ask for `openid` whatever the grant get a token that is about nobody, whether the
+/// scope stands in the row or not.
+#[tokio::test]
+async fn a_machine_that_asks_for_scopes_about_people_only_gets_a_token_without_scope() {
+    let (provider, robot) = ready().await;
+    let bare = NewClient::new("bare").with("grant_types", "client_credentials").with("scope", "");
+    let bare = provider.add(bare).await;
+    for (client, is_jwt) in [(&robot, true), (&bare, false)] {
+        for scope in ["openid", "profile", "email", "address", "phone", "offline_access", "openid profile email"] {
+            let answer = own(&provider, client, &[("scope", scope)]).await.ok();
+            let members = answer.json();
+            assert!(members.get("scope").is_none(), "{scope}: {members}");
+            assert!(members.get("id_token").is_none() && members.get("refresh_token").is_none(), "{scope}: {members}");
+            let token = answer.text("access_token");
+            if is_jwt {
+                assert!(claims_of(&token).get("scope").is_none(), "{scope}");
+            }
+            let told = provider.post("/introspect", client.auth(), &[("token", &token)]).await.ok().json();
+            assert_eq!((&told["active"], told.get("scope")), (&json!(true), None), "{scope}: {told}");
+            assert_eq!(provider.userinfo(&token).await.error(), (403, "insufficient_scope".into()), "{scope}");
+        }
+    }
 }
 
 /// RFC 6749 section 4.4: confidential clients only, with the grant in their row.

@@ -37,10 +37,7 @@ impl Draft {
             _ if new.public => ClientAuthMethod::None,
             method => method.unwrap_or(ClientAuthMethod::ClientSecretBasic),
         };
-        // Without offline_access no refresh token follows (OIDC Core 11).
-        let refreshes = new.grant.contains(&GrantType::RefreshToken);
-        let default = if refreshes { "openid profile email offline_access" } else { "openid profile email" };
-        let scope = new.scope.as_deref().unwrap_or(default);
+        let scope = scope(new.scope.as_deref(), &new.grant)?.to_string();
         let draft = Self {
             name: one_line(new.name.as_deref().unwrap_or(&new.id)),
             id: new.id,
@@ -50,7 +47,7 @@ impl Draft {
             frontchannel_logout_uri: new.frontchannel_logout_uri,
             application_type: new.application_type.unwrap_or(ApplicationType::Web),
             auth_method,
-            scope: Scope::parse(scope).map_err(|why| format!("--scope: {why}"))?.to_string(),
+            scope,
             grants: if new.grant.is_empty() { vec![GrantType::AuthorizationCode] } else { new.grant },
             access_token_format: new.access_token_format,
             audiences: new.audience,
@@ -190,7 +187,7 @@ impl Draft {
             ("application_type", quoted(self.application_type.as_str()), application_type.to_owned()),
             ("token_endpoint_auth_method", quoted(self.auth_method.as_str()), auth_method.to_owned()),
             ("grant_types", quoted(&grants), self.meaning_of_grants()),
-            ("scope", quoted(&self.scope), "the most that it can be given".to_owned()),
+            ("scope", quoted(&self.scope), self.meaning_of_scope().to_owned()),
             ("access_token_format", quoted(self.access_token_format.as_str()), access_token_format.to_owned()),
             ("pkce", quoted(self.pkce.as_str()), pkce.to_owned()),
             ("consent", quoted(self.consent.as_str()), consent.to_owned()),
@@ -213,6 +210,10 @@ impl Draft {
         columns
     }
 
+    fn meaning_of_scope(&self) -> &'static str {
+        if self.scope.is_empty() { "none: its tokens are about nobody" } else { "the most that it can be given" }
+    }
+
     fn meaning_of_grants(&self) -> String {
         let meanings = self.grants.iter().map(|grant| match grant {
             GrantType::AuthorizationCode => "people sign in",
@@ -221,6 +222,27 @@ impl Draft {
         });
         meanings.collect::<Vec<_>>().join("; ")
     }
+}
+
+/// Whether a client with these grants acts for itself only, so that no person ever signs in to it.
+fn is_machine(grants: &[GrantType]) -> bool {
+    grants.contains(&GrantType::ClientCredentials) && !grants.contains(&GrantType::AuthorizationCode)
+}
+
+/// The most a client can be given: what was asked for, or what its grants can use; for a machine no scope about people,
+/// which no token of its own could have.
+fn scope(asked: Option<&str>, grants: &[GrantType]) -> Result<Scope, String> {
+    // Without offline_access no refresh token follows (OIDC Core 11).
+    let refreshes = grants.contains(&GrantType::RefreshToken);
+    let default = if refreshes { "openid profile email offline_access" } else { "openid profile email" };
+    let scope = Scope::parse(asked.unwrap_or(default)).map_err(|why| format!("--scope: {why}"))?;
+    Ok(if is_machine(grants) { scope.for_machines() } else { scope })
+}
+
+/// The scopes about people that were asked for a machine, which are left out; empty where there are none.
+pub(super) fn scopes_left_out(new: &New) -> Scope {
+    let asked = Scope::parse(new.scope.as_deref().unwrap_or_default()).unwrap_or_default();
+    if is_machine(&new.grant) { asked.for_people() } else { Scope::default() }
 }
 
 /// Why a text cannot name an API ([RFC 8707 section 2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).

@@ -1,6 +1,6 @@
 //! `hallpass client new`: asks for what is missing, writes the migration, prints the secret once.
 
-use super::draft::Draft;
+use super::draft::{Draft, scopes_left_out};
 use super::settings::{Registration, Stack};
 use super::{SecretArguments, is_standard_output, lint, questions, write_migration};
 use crate::commands::{Outcome, terminal};
@@ -60,7 +60,8 @@ pub(in crate::commands) struct New {
     /// How it authenticates: `client_secret_basic` or `client_secret_post` [default: `client_secret_basic`]
     #[arg(long, value_name = "METHOD", value_parser = word(ClientAuthMethod::parse, "client_secret_basic, client_secret_post, none"))]
     pub(super) auth_method: Option<ClientAuthMethod>,
-    /// The most it can be given [default: openid profile email, and `offline_access` with the grant `refresh_token`]
+    /// The most it can be given [default: openid profile email, and `offline_access` with the grant `refresh_token`; none for
+    /// a machine]
     #[arg(long)]
     pub(super) scope: Option<String>,
     /// Grant type: `authorization_code`, `refresh_token`, `client_credentials`; may be repeated [default:
@@ -134,7 +135,11 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     let (output, stack) = (new.output.take(), new.settings.unwrap_or(Stack::Env));
     let (json, is_plain) = (new.json, new.settings.is_none());
     let secret = std::mem::take(&mut new.secret);
+    let left_out = scopes_left_out(&new);
     let draft = Draft::of(new)?;
+    if !left_out.is_empty() {
+        eprintln!("Left out of its scope: {left_out}. A machine acts for itself, and these are about people.");
+    }
     let secret = if draft.is_public() { super::Secret::Public } else { secret.secret()? };
     let file = write_migration(config, output.as_deref(), &format!("add_client_{}", draft.id), &draft.sql(&secret))?;
     if to_standard_output {

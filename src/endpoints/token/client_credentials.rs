@@ -12,11 +12,12 @@ use crate::tokens::{self, Order};
 use crate::web::answer::ApiError;
 use serde_json::Value;
 
-/// Issues an access token to the client itself: no person, no `id_token`, no refresh token.
+/// Issues an access token to the client itself: no person, no `id_token`, no refresh token. Scopes that are only about
+/// people are left out without a word, as many libraries ask for `openid` whatever the grant.
 ///
 /// # Errors
-/// `unauthorized_client`: a public client; `invalid_scope`: nothing of what is asked for may be given;
-/// `invalid_target`.
+/// `unauthorized_client`: a public client; `invalid_scope`: nothing of what is asked for beside people's scopes may be
+/// given; `invalid_target`.
 pub(super) async fn issue(
     provider: &Provider,
     client: &Client,
@@ -32,8 +33,10 @@ pub(super) async fn issue(
         None => allowed,
         Some(text) => {
             let asked = Scope::parse(text).map_err(|reason| Refusal::new(ErrorCode::InvalidScope, reason))?;
-            let granted = asked.within(&allowed);
-            if granted.is_empty() {
+            let of_apis = asked.for_machines();
+            let granted = of_apis.within(&allowed);
+            let is_about_people_only = of_apis.is_empty() && !asked.is_empty();
+            if granted.is_empty() && !is_about_people_only {
                 return Err(Refusal::new(
                     ErrorCode::InvalidScope,
                     "none of the scopes may be given to this client for itself",
