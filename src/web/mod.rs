@@ -1,5 +1,6 @@
 //! What HTTP needs and the protocol does not know: reading requests, writing answers, cookies, headers, pages.
 
+pub mod accept;
 pub mod answer;
 pub mod cookies;
 pub mod edge;

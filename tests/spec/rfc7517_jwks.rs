@@ -19,7 +19,6 @@ async fn published(provider: &TestProvider) -> Vec<Value> {
 async fn keys_have_their_public_members_and_no_private_one() {
     let provider = TestProvider::start().await;
     let answer = provider.get("/jwks", &[]).await.ok();
-    assert_eq!(answer.header("content-type"), Some("application/jwk-set+json"));
     let keys = answer.json()["keys"].as_array().unwrap().clone();
     assert_eq!(keys.len(), 4);
     for key in &keys {
@@ -37,6 +36,38 @@ async fn keys_have_their_public_members_and_no_private_one() {
             assert!(URL_SAFE_NO_PAD.decode(key["n"].as_str().unwrap()).unwrap().len() >= 256);
         }
     }
+}
+
+/// RFC 7517 section 8.5.1, RFC 9110 section 12: libraries that know JSON only must not fail, and a cache keeps the two apart.
+#[tokio::test]
+async fn the_key_set_is_json_unless_its_own_media_type_is_asked_for() {
+    let provider = TestProvider::start().await;
+    let (json, jwk_set) = ("application/json", "application/jwk-set+json");
+    let mut bodies = HashSet::new();
+    for (accept, content_type) in [
+        (None, json),
+        (Some("*/*"), json),
+        (Some("application/*"), json),
+        (Some(json), json),
+        (Some("text/html,application/xhtml+xml,*/*;q=0.8"), json),
+        (Some("application/jwk-set+json;q=0, */*"), json),
+        (Some("application/jwk-set+json;q=0.4, application/json;q=0.5"), json),
+        (Some("application/jwk-set+json;q=0.4, application/*;q=0.5"), json),
+        (Some("text/html"), json),
+        (Some(jwk_set), jwk_set),
+        (Some("application/json, application/jwk-set+json"), jwk_set),
+        (Some("APPLICATION/JWK-SET+JSON; q=0.9, application/json;q=0.8"), jwk_set),
+        (Some("application/jwk-set+json;q=0.2, */*;q=0.1"), jwk_set),
+    ] {
+        let headers: Vec<(&str, &str)> = accept.iter().map(|accept| ("accept", *accept)).collect();
+        let answer = provider.get("/jwks", &headers).await.ok();
+        assert_eq!(answer.header("content-type"), Some(content_type), "{accept:?}");
+        let vary = answer.headers.get_all("vary").iter().filter_map(|value| value.to_str().ok());
+        let mut vary = vary.flat_map(|value| value.split(',')).map(str::trim);
+        assert!(vary.any(|name| name.eq_ignore_ascii_case("accept")), "{accept:?}: {:?}", answer.headers);
+        bodies.insert(answer.body);
+    }
+    assert_eq!(bodies.len(), 1, "the keys are the same");
 }
 
 /// RFC 7638 section 3.
