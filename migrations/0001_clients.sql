@@ -62,7 +62,7 @@ CREATE TABLE client_secrets (
     PRIMARY KEY (client_id, secret_hash)
 );
 
--- Compared byte by byte.
+-- Compared byte by byte, as are those below; but for the port of a native client on loopback, which is free.
 CREATE TABLE client_redirect_uris (
     client_id    TEXT NOT NULL REFERENCES clients (client_id) ON DELETE CASCADE,
     redirect_uri TEXT NOT NULL CHECK (redirect_uri NOT LIKE '%#%' AND redirect_uri NOT LIKE '%*%'),

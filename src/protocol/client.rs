@@ -197,17 +197,26 @@ impl Client {
         self.is_public() || self.pkce == PkcePolicy::Required
     }
 
-    /// The registered address that `redirect_uri` is, compared byte by byte. For a native client with a
-    /// loopback IP literal the port is free ([RFC 8252 section 7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
+    /// Whether `redirect_uri` is one of the registered, compared byte by byte. For a native client on loopback the port is
+    /// free ([RFC 8252 section 7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3), RFC 9700 section 4.1.3).
     #[must_use]
     pub fn owns_redirect_uri(&self, redirect_uri: &str) -> bool {
-        self.redirect_uris.iter().any(|registered| {
-            registered == redirect_uri
-                || (self.application_type == ApplicationType::Native
-                    && match (without_loopback_port(registered), without_loopback_port(redirect_uri)) {
-                        (Some(one), Some(other)) => one == other,
-                        _ => false,
-                    })
+        self.is_one_of(&self.redirect_uris, redirect_uri)
+    }
+
+    /// Whether `post_logout_redirect_uri` is one of the registered, compared as `redirect_uri` is. RP-Initiated Logout says
+    /// *exactly*; an app that listens on the port of the day could not be returned to by that.
+    #[must_use]
+    pub fn owns_post_logout_redirect_uri(&self, post_logout_redirect_uri: &str) -> bool {
+        self.is_one_of(&self.post_logout_redirect_uris, post_logout_redirect_uri)
+    }
+
+    fn is_one_of(&self, registered: &[String], sent: &str) -> bool {
+        let is_native = self.application_type == ApplicationType::Native;
+        registered.iter().any(|registered| {
+            registered == sent
+                || is_native
+                    && without_loopback_port(registered).is_some_and(|known| without_loopback_port(sent) == Some(known))
         })
     }
 
@@ -236,9 +245,9 @@ impl Client {
     }
 }
 
-/// Scheme and host, and everything behind the port, of an `http` address with a loopback IP literal.
+/// Scheme and host, and everything behind the port, of an `http` address on loopback: an IP literal or `localhost`.
 fn without_loopback_port(uri: &str) -> Option<(&str, &str)> {
-    for origin in ["http://127.0.0.1", "http://[::1]"] {
+    for origin in ["http://127.0.0.1", "http://[::1]", "http://localhost"] {
         let Some(rest) = uri.strip_prefix(origin) else { continue };
         let behind = match rest.strip_prefix(':') {
             Some(port_and_more) => {
@@ -336,22 +345,57 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_port_is_free_only_for_native_clients_with_a_loopback_literal() {
-        let mut client = client(&["http://127.0.0.1/cb", "http://[::1]:1/cb", "http://localhost:1/cb"]);
-        assert!(!client.owns_redirect_uri("http://127.0.0.1:5000/cb"));
-        client.application_type = ApplicationType::Native;
-        assert!(client.owns_redirect_uri("http://127.0.0.1:5000/cb"));
-        assert!(client.owns_redirect_uri("http://[::1]:5000/cb"));
-        for other in [
+    fn the_port_is_free_only_for_native_clients_on_loopback_at_sign_in_and_at_sign_out() {
+        let registered =
+            ["http://127.0.0.1/cb", "http://[::1]:1/cb", "http://localhost:1/cb", "https://a.example:1/cb"];
+        let mut client = client(&registered);
+        client.post_logout_redirect_uris = client.redirect_uris.clone();
+        let owns = |client: &Client, uri: &str| {
+            let both = (client.owns_redirect_uri(uri), client.owns_post_logout_redirect_uri(uri));
+            assert_eq!(both.0, both.1, "{uri}");
+            both.0
+        };
+        let free = [
+            "http://127.0.0.1:5000/cb",
+            "http://127.0.0.1:65535/cb",
+            "http://[::1]:5000/cb",
+            "http://[::1]/cb",
             "http://localhost:5000/cb",
+            "http://localhost/cb",
+        ];
+        for uri in free {
+            assert!(!owns(&client, uri), "a web client: {uri}");
+        }
+        assert!(registered.iter().all(|uri| owns(&client, uri)));
+        client.application_type = ApplicationType::Native;
+        assert!(registered.iter().chain(&free).all(|uri| owns(&client, uri)));
+        for other in [
             "http://127.0.0.1:5000/other",
+            "http://127.0.0.1:5000/cb/",
+            "http://127.0.0.1:5000/cb?x=1",
+            "http://127.0.0.1:5000/CB",
             "http://127.0.0.1:99999/cb",
             "http://127.0.0.1:/cb",
             "http://127.0.0.1:50@evil.example/cb",
             "http://127.0.0.1.evil.example/cb",
             "http://127.0.0.2:5000/cb",
             "https://127.0.0.1:5000/cb",
+            "http://localhost:50@evil.example/cb",
+            "http://localhost.evil.example/cb",
+            "http://localhost:5000.evil.example/cb",
+            "http://localhosts:5000/cb",
+            "http://app.localhost:5000/cb",
+            "http://LOCALHOST:5000/cb",
+            "http://localhost.:5000/cb",
+            "https://localhost:5000/cb",
+            "http://user@localhost:5000/cb",
+            "https://a.example:5000/cb",
         ] {
+            assert!(!owns(&client, other), "{other}");
+        }
+        // One name of loopback is not another: who listens at the one need not listen at the other.
+        client.redirect_uris = vec!["http://localhost/cb".into()];
+        for other in ["http://127.0.0.1:5000/cb", "http://[::1]:5000/cb"] {
             assert!(!client.owns_redirect_uri(other), "{other}");
         }
     }

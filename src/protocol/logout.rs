@@ -47,12 +47,12 @@ pub struct LeaveAddress {
 }
 
 impl LeaveAddress {
-    /// The address of a request, if it is registered for that client to the letter
-    /// ([section 3](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RedirectionAfterLogout)).
+    /// The address of a request, if it is registered for that client to the letter, but for the port of a native app on
+    /// loopback ([section 3](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RedirectionAfterLogout)).
     #[must_use]
     pub fn of(client: &Client, params: &Params) -> Option<Self> {
         let uri = params.get("post_logout_redirect_uri")?;
-        let is_registered = client.post_logout_redirect_uris.iter().any(|registered| registered == uri);
+        let is_registered = client.owns_post_logout_redirect_uri(uri);
         is_registered.then(|| Self { uri: uri.to_owned(), state: params.get("state").map(str::to_owned) })
     }
 

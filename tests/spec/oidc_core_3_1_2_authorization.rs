@@ -1,6 +1,6 @@
 //! OIDC Core 3.1.2 and RFC 6749 section 4.1.1-2: the authorization endpoint.
 
-use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestProvider, UserAgent, claims_of};
+use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of};
 
 /// A refusal that has nowhere to go: a page with a reference, never a redirect.
 #[track_caller]
@@ -120,24 +120,34 @@ async fn a_redirect_uri_with_a_query_is_kept_exactly() {
     let _ = provider.redeem(&client, answer.code()).await.ok();
 }
 
-/// RFC 8252 section 7.3: the port of a native client's loopback address is free; nothing else is.
+/// RFC 8252 section 7.3, RFC 9700 section 4.1.3: the port of a native client's loopback address is free; nothing else is.
 #[tokio::test]
 async fn a_native_client_may_choose_its_loopback_port() {
     let (provider, _, browser) = ready().await;
     let native = NewClient::new("native").with("application_type", "native").public();
-    let native = provider.add(native.at(&["http://127.0.0.1/callback", "http://[::1]/callback"])).await;
-    for address in ["http://127.0.0.1:51004/callback", "http://[::1]:61023/callback"] {
-        let request = Authorization::of(&native).with("redirect_uri", address);
-        assert!(!request.complete(&provider, &browser).await.code().is_empty());
-    }
-    for address in
-        ["http://127.0.0.1:51004/other", "http://localhost:51004/callback", "http://127.0.0.1:1@evil.example/callback"]
+    let registered = ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost:3000/callback"];
+    let native = provider.add(native.at(&registered)).await;
+    for address in ["http://127.0.0.1:51004/callback", "http://[::1]:61023/callback", "http://localhost:51004/callback"]
     {
+        let request = Authorization::of(&native).with("redirect_uri", address);
+        let answer = request.complete(&provider, &browser).await;
+        let sent = TestClient { redirect_uri: address.to_owned(), ..native.clone() };
+        let _ = provider.redeem(&sent, answer.code()).await.ok();
+    }
+    for address in [
+        "http://127.0.0.1:51004/other",
+        "http://localhost:51004/other",
+        "http://localhost:1@evil.example/callback",
+        "http://127.0.0.1:1@evil.example/callback",
+        "https://localhost:51004/callback",
+    ] {
         assert_page(&Authorization::of(&native).with("redirect_uri", address).open(&provider, &browser).await, 400);
     }
-    let web = provider.add(NewClient::new("web").at(&["http://127.0.0.1/callback"])).await;
-    let request = Authorization::of(&web).with("redirect_uri", "http://127.0.0.1:51004/callback");
-    assert_page(&request.open(&provider, &browser).await, 400);
+    let web = provider.add(NewClient::new("web").at(&["http://127.0.0.1/callback", "http://localhost/callback"])).await;
+    for address in ["http://127.0.0.1:51004/callback", "http://localhost:51004/callback"] {
+        let request = Authorization::of(&web).with("redirect_uri", address);
+        assert_page(&request.open(&provider, &browser).await, 400);
+    }
 }
 
 /// RFC 6749 section 4.1.2.1, OIDC Core 3.1.2.6, 6: each fault has its own error, at the client's address.
