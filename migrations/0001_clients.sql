@@ -37,6 +37,7 @@ CREATE TABLE clients (
     -- The API that this client itself is, when access tokens of others are meant for it.
     resource                     TEXT,
     backchannel_logout_uri       TEXT,
+    -- Loaded in a frame, which gets the service's cookies on the issuer's own site only: elsewhere take the one above.
     frontchannel_logout_uri      TEXT,
     initiate_login_uri           TEXT,
     client_uri                   TEXT,

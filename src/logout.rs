@@ -7,8 +7,9 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{session_for, subject_for};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
-use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, frame_origin, logout_token};
+use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, logout_token};
 use crate::protocol::secret::{Handle, SessionId};
+use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::logout_outbox::{self, Message};
@@ -49,6 +50,19 @@ pub enum Outcome {
     CannotBeTold,
     /// The browser tells it, by a frame of the page.
     ByFrame,
+    /// The browser loads a frame of it, which lies on another site than ours and so cannot be seen to end anything.
+    ByFrameElsewhere,
+}
+
+impl Outcome {
+    /// What remains for a client that no message of ours reaches.
+    fn without_back_channel(client: &Client, issuer: &str) -> Self {
+        match FrontChannel::of(client, issuer) {
+            FrontChannel::Works => Self::ByFrame,
+            FrontChannel::OnAnotherSite => Self::ByFrameElsewhere,
+            FrontChannel::Nothing => Self::CannotBeTold,
+        }
+    }
 }
 
 /// Ends a session: its cookie, its tokens, and what services remember. `None`: it had ended before.
@@ -80,8 +94,7 @@ pub async fn end_session(
                 continue;
             }
         };
-        let by_frame = client.frontchannel_logout_uri.as_deref().is_some_and(|uri| frame_origin(uri).is_some());
-        let otherwise = if by_frame { Outcome::ByFrame } else { Outcome::CannotBeTold };
+        let otherwise = Outcome::without_back_channel(&client, &provider.config.issuer);
         let outcome = if client.backchannel_logout_uri.is_some() {
             let message = Handle(random());
             let added = logout_outbox::add(&provider.db, message, client_id, &current.sub, current.handle, now).await;

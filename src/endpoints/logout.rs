@@ -1,7 +1,7 @@
 //! `/logout`: RP-Initiated Logout 1.0, with Back-Channel and Front-Channel Logout 1.0 behind it.
 //!
 //! A service's request with a token of this very session ends it at once. Anything else asks the person first, and
-//! nobody is sent to an address that is not registered.
+//! nobody is sent to an address that is not registered. What is said afterwards is what happened.
 
 use crate::endpoints::{flow, path};
 use crate::logout::{self, Outcome, Told};
@@ -10,16 +10,19 @@ use crate::protocol::claims::{User, session_for, subject_for};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
-use crate::protocol::logout::{Farewell, Hint, LeaveAddress, PARAMETERS, frame_origin, frontchannel_url};
+use crate::protocol::logout::{
+    Ending, Farewell, Hint, LeaveAddress, PARAMETERS, Sender, doubt_about, frame_origin, frontchannel_url,
+};
 use crate::protocol::params::Params;
 use crate::protocol::secret::{BrowserId, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::ephemeral::Taken;
 use crate::store::farewells;
+use crate::tokens::ID_TOKEN_TYPE;
 use crate::web::answer::{PageError, see_other};
 use crate::web::cookies::{self, Browser};
-use crate::web::pages::{self, Chrome, Frame, Link, LogoutPage, SignedOutPage};
+use crate::web::pages::{self, Chrome, Frame, Link, LogoutPage, Service, SignedOutPage};
 use crate::web::{headers, request};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
@@ -28,16 +31,20 @@ use std::sync::Arc;
 
 /// A request to sign out, read.
 struct Goodbye {
-    /// The service, as its token or its `client_id` says.
+    /// How the service says who it is.
+    sender: Sender,
+    /// The service, if it is registered and not disabled; never by a hint that is not good.
     client: Option<Arc<Client>>,
     /// A token of ours for that service.
     hint: Option<Hint>,
-    /// Where the browser may go; only with a hint.
+    /// Where the browser may go.
     leave: Option<LeaveAddress>,
     /// What the page says about a request that was not quite in order.
     doubt: Option<&'static str>,
     /// The browser's session.
     signed_in: Option<(SessionId, Session, Arc<User>)>,
+    /// Whether the browser named a session, live or not.
+    named_a_session: bool,
 }
 
 /// Reads the request. What fails a check is not used for anything
@@ -46,34 +53,23 @@ async fn read(provider: &Provider, browser: &Browser, params: &Params, now: Nume
     let session = flow::session_of(provider, browser).await?;
     let signed_in = flow::signed_in(provider, session, now).await?;
     let signed_in = signed_in.zip(browser.session.clone()).map(|((session, user), id)| (id, session, user));
-    let mut doubt = None;
-    let mut hint = params.get("id_token_hint").and_then(|hint| {
-        let claims = provider.keys.current().verify(hint, "JWT")?;
+    let (sent, named) = (params.get("id_token_hint"), params.get("client_id"));
+    let hint = sent.and_then(|hint| {
+        let claims = provider.keys.current().verify(hint, ID_TOKEN_TYPE)?;
         let issued_here = claims.get("iss").and_then(serde_json::Value::as_str) == Some(&provider.config.issuer);
         Hint::of(&claims).filter(|_| issued_here)
     });
-    if hint.is_none() && params.get("id_token_hint").is_some() {
-        doubt = Some("The service sent a proof that is not good, so you will not be sent back to it.");
-    }
-    let named = params.get("client_id");
-    if let (Some(of_hint), Some(named)) = (&hint, named)
-        && of_hint.client_id != named
-    {
-        hint = None;
-        doubt = Some("The service sent the proof of another one, so you will not be sent back to it.");
-    }
-    let client = match hint.as_ref().map(|hint| hint.client_id.as_str()).or(named) {
-        Some(client_id) => provider.directory.client(client_id, now).await?,
-        None => None,
-    };
-    let leave = match (&hint, &client) {
-        (Some(_), Some(client)) => LeaveAddress::of(client, params),
+    let sender = Sender::of(sent.is_some(), hint.as_ref(), named);
+    let hint = hint.filter(|_| sender == Sender::Proven);
+    let client = match (sender, &hint, named) {
+        (Sender::Proven, Some(hint), _) => provider.directory.client(&hint.client_id, now).await?,
+        (Sender::Named, _, Some(named)) => provider.directory.client(named, now).await?,
         _ => None,
     };
-    if hint.is_some() && leave.is_none() && params.get("post_logout_redirect_uri").is_some() {
-        doubt = Some("The service asked to send you to an address that is not registered for it, so you stay here.");
-    }
-    Ok(Goodbye { client, hint, leave, doubt, signed_in })
+    let leave = client.as_ref().and_then(|client| LeaveAddress::of(client, params));
+    let asked_to_leave = params.get("post_logout_redirect_uri").is_some();
+    let doubt = doubt_about(sender, client.is_some(), asked_to_leave && leave.is_none());
+    Ok(Goodbye { sender, client, hint, leave, doubt, signed_in, named_a_session: browser.session.is_some() })
 }
 
 impl Goodbye {
@@ -92,8 +88,13 @@ impl Goodbye {
     /// A way back to the service for those who stay on our page.
     fn way_back(&self) -> Option<Link> {
         let client = self.client.as_ref()?;
-        let url = client.client_uri.clone().filter(|uri| uri.starts_with("https://") || uri.starts_with("http://"))?;
-        Some(Link { url, label: format!("Go to {}", client.display_name()) })
+        Some(Link { url: client.home_page()?.to_owned(), label: format!("Go to {}", client.display_name()) })
+    }
+
+    /// A link to the address that the service asked for.
+    fn way_on(&self) -> Option<Link> {
+        let (leave, client) = (self.leave.as_ref()?, self.client.as_ref()?);
+        Some(Link { url: leave.url(), label: format!("Go back to {}", client.display_name()) })
     }
 }
 
@@ -233,6 +234,7 @@ async fn ask(
         page: Chrome::new(&provider.config, "Sign out?"),
         user_name,
         doubt: goodbye.doubt.map(str::to_owned),
+        goes_back_to: goodbye.leave.as_ref().and(goodbye.client.as_ref()).map(|it| it.display_name().to_owned()),
         services,
         logout: id.expose().to_owned(),
         csrf: browser_id.form_token(id),
@@ -240,31 +242,28 @@ async fn ask(
     Ok(pages::render(StatusCode::OK, &page, false))
 }
 
-/// The page for somebody who changed their mind.
+/// The page for a person who changed their mind.
 fn stay(provider: &Provider, goodbye: &Goodbye) -> Response {
-    let page = SignedOutPage {
-        page: Chrome::new(&provider.config, "You are still signed in"),
-        heading: "You are still signed in".to_owned(),
-        doubt: None,
-        reached: Vec::new(),
-        not_reached: Vec::new(),
-        cannot_be_told: Vec::new(),
-        frames: Vec::new(),
-        leave: goodbye.way_back(),
-        goes_by_itself: false,
-    };
+    let heading = "You are still signed in";
+    let page = SignedOutPage { leave: goodbye.way_back(), ..SignedOutPage::saying(&provider.config, heading) };
     pages::render(StatusCode::OK, &page, false)
 }
 
-/// Ends the session, tells everybody, and lets the browser go where it may.
+/// Ends the session if there is one, tells the services, and lets the browser go where it may.
 async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Result<Response, PageError> {
     let mut told: Vec<Told> = Vec::new();
     let (mut frames, mut origins) = (Vec::new(), Vec::new());
-    if let Some((id, session, _)) = &goodbye.signed_in {
-        told = logout::end_session(provider, id, session, now).await?.unwrap_or_default();
-        for Told { client, .. } in &told {
+    let mut ending = if goodbye.named_a_session { Ending::Before } else { Ending::NoSession };
+    if let Some((id, session, _)) = &goodbye.signed_in
+        && let Some(ended) = logout::end_session(provider, id, session, now).await?
+    {
+        (ending, told) = (Ending::Now, ended);
+        for Told { client, outcome } in &told {
             let shown = client.frontchannel_logout_uri.as_deref().and_then(|uri| Some((uri, frame_origin(uri)?)));
             if let Some((uri, origin)) = shown {
+                if *outcome == Outcome::ByFrameElsewhere {
+                    warn_of_another_site(provider, client, &origin);
+                }
                 origins.push(origin);
                 let sid = session_for(client, session.handle, &provider.shared.pairwise_salt);
                 let url = frontchannel_url(uri, &provider.config.issuer, &sid);
@@ -272,9 +271,10 @@ async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Re
             }
         }
     }
-    let mut response = match (&goodbye.leave, frames.is_empty()) {
-        (Some(leave), true) => see_other(&leave.url())?,
-        _ => signed_out(provider, &goodbye, &told, frames, &origins),
+    let leaves = goodbye.leave.as_ref().filter(|_| ending.leads_on(goodbye.sender));
+    let mut response = match leaves {
+        Some(leave) if frames.is_empty() => see_other(&leave.url())?,
+        _ => signed_out(provider, &goodbye, ending, &told, frames, &origins),
     };
     if goodbye.signed_in.is_some() {
         response.headers_mut().append(header::SET_COOKIE, cookies::end_session(&provider.config));
@@ -282,34 +282,54 @@ async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Re
     Ok(response)
 }
 
+/// Tells the operator of a service that nothing but a frame tells, and that one is of another site.
+fn warn_of_another_site(provider: &Provider, client: &Client, origin: &str) {
+    tracing::warn!(
+        client_id = client.client_id,
+        frontchannel_logout_uri = origin,
+        issuer = provider.config.issuer,
+        fix = "register a backchannel_logout_uri for it, or move it to the site of the issuer",
+        "this sign-out cannot be seen to work: the service's frontchannel_logout_uri is on another site, where browsers keep its \
+         cookies back"
+    );
+}
+
 /// The page that says what happened.
 fn signed_out(
     provider: &Provider,
     goodbye: &Goodbye,
+    ending: Ending,
     told: &[Told],
     frames: Vec<Frame>,
     origins: &[String],
 ) -> Response {
-    let names = |wanted: &[Outcome]| {
+    let sender = goodbye.client.as_ref().map(|client| client.client_id.as_str());
+    let services = |wanted: &[Outcome], besides: Option<&str>| -> Vec<Service> {
         let fitting = told.iter().filter(|told| wanted.contains(&told.outcome));
-        fitting.map(|told| told.client.display_name().to_owned()).collect::<Vec<_>>()
+        fitting
+            .filter(|told| Some(told.client.client_id.as_str()) != besides)
+            .map(|told| service(&told.client))
+            .collect()
     };
-    let leave = goodbye.leave.as_ref().map(|leave| Link {
-        url: leave.url(),
-        label: format!("Go back to {}", goodbye.client.as_ref().map_or("the service", |client| client.display_name())),
-    });
+    let way_on = goodbye.way_on();
     let page = SignedOutPage {
-        page: Chrome::new(&provider.config, "You are signed out"),
-        heading: "You are signed out".to_owned(),
+        text: ending.text(),
         doubt: goodbye.doubt.map(str::to_owned),
-        reached: names(&[Outcome::Reached, Outcome::ByFrame]),
-        not_reached: names(&[Outcome::NotReached]),
-        cannot_be_told: names(&[Outcome::CannotBeTold]),
-        goes_by_itself: leave.is_some(),
-        leave: leave.or_else(|| goodbye.way_back()),
+        reached: services(&[Outcome::Reached, Outcome::ByFrame], None),
+        // The service that sent the person has ended its own session.
+        not_reached: services(&[Outcome::NotReached], sender),
+        cannot_be_told: services(&[Outcome::CannotBeTold, Outcome::ByFrameElsewhere], sender),
+        goes_by_itself: way_on.is_some() && ending.leads_on(goodbye.sender),
+        leave: way_on.or_else(|| goodbye.way_back()),
         frames,
+        ..SignedOutPage::saying(&provider.config, ending.heading())
     };
     let mut response = pages::render(StatusCode::OK, &page, page.goes_by_itself);
     headers::allow_frames(response.headers_mut(), origins);
     response
+}
+
+/// A service as the page names it.
+fn service(client: &Client) -> Service {
+    Service { name: client.display_name().to_owned(), url: client.home_page().map(str::to_owned) }
 }

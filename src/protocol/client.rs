@@ -220,6 +220,14 @@ impl Client {
         })
     }
 
+    /// The service's home page, where `client_uri` is a web address that a page may link to.
+    #[must_use]
+    pub fn home_page(&self) -> Option<&str> {
+        let uri = self.client_uri.as_deref()?;
+        let url = url::Url::parse(uri).ok()?;
+        (matches!(url.scheme(), "https" | "http") && url.has_host()).then_some(uri)
+    }
+
     /// Whether a person must be asked even though the answer could be remembered: a native client that
     /// cannot prove who it is ([RFC 8252 section 8.6](https://www.rfc-editor.org/rfc/rfc8252#section-8.6)).
     #[must_use]
@@ -398,6 +406,23 @@ pub(crate) mod tests {
         for other in ["http://127.0.0.1:5000/cb", "http://[::1]:5000/cb"] {
             assert!(!client.owns_redirect_uri(other), "{other}");
         }
+    }
+
+    #[test]
+    fn only_a_web_address_is_a_home_page() {
+        let home_page = |uri: &str| {
+            let client = Client { client_uri: Some(uri.to_owned()), ..Client::new("a") };
+            client.home_page().map(str::to_owned)
+        };
+        for uri in ["https://a.example/", "http://intranet/wiki", "HTTPS://a.example"] {
+            assert_eq!(home_page(uri).as_deref(), Some(uri));
+        }
+        for uri in
+            ["javascript:alert(1)", "com.example.app:/", "data:text/html,x", "/home", "https://", "mailto:a@b.example"]
+        {
+            assert_eq!(home_page(uri), None, "{uri}");
+        }
+        assert_eq!(Client::new("a").home_page(), None);
     }
 
     #[test]

@@ -39,7 +39,105 @@ impl Hint {
     }
 }
 
-/// Where a browser may go after a sign-out: an address that is proven to be the client's.
+/// How a request says which service it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// By an `id_token` of ours for it, and by no other `client_id` beside that.
+    Proven,
+    /// By its `client_id` alone, which anybody can write.
+    Named,
+    /// Not at all.
+    Silent,
+    /// By a hint that is not good. It never counts as one that was not sent.
+    BadHint,
+    /// By the hint of another client than `client_id` names, which
+    /// [section 2](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout) does not take.
+    OthersHint,
+}
+
+impl Sender {
+    /// Of a request with or without a hint, with what that says if it is good, and with `client_id`.
+    #[must_use]
+    pub fn of(sent_a_hint: bool, good: Option<&Hint>, client_id: Option<&str>) -> Self {
+        match (good, client_id) {
+            (None, _) if sent_a_hint => Self::BadHint,
+            (Some(hint), Some(client_id)) if hint.client_id != client_id => Self::OthersHint,
+            (Some(_), _) => Self::Proven,
+            (None, Some(_)) => Self::Named,
+            (None, None) => Self::Silent,
+        }
+    }
+}
+
+/// What a page says of a request that is not quite in order. `is_known`: the service is registered and not disabled;
+/// `stays`: it asked for an address that the browser is not sent to.
+#[must_use]
+pub const fn doubt_about(sender: Sender, is_known: bool, stays: bool) -> Option<&'static str> {
+    match sender {
+        Sender::BadHint => Some("The service sent a proof that is not good, so you will not be sent back to it."),
+        Sender::OthersHint => Some("The service sent the proof of another one, so you will not be sent back to it."),
+        _ if !stays => None,
+        Sender::Silent => Some("The service did not say which one it is, so you will not be sent back to it."),
+        Sender::Proven | Sender::Named if is_known => {
+            Some("The service asked to send you to an address that is not registered for it, so you stay here.")
+        }
+        Sender::Proven | Sender::Named => {
+            Some("The service that sent you is not registered here, so you will not be sent back to it.")
+        }
+    }
+}
+
+/// What became of the browser's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// This request ended it.
+    Now,
+    /// It had ended before: in another tab, by time, or by an administrator.
+    Before,
+    /// The browser brought none.
+    NoSession,
+}
+
+impl Ending {
+    /// Whether the browser goes to a registered address by itself. A service that proved itself gets its browser back. One
+    /// that is only named does when a person agreed to the sign-out; otherwise anybody's link would lead there.
+    #[must_use]
+    pub const fn leads_on(self, sender: Sender) -> bool {
+        match sender {
+            Sender::Proven => true,
+            Sender::Named => matches!(self, Self::Now),
+            Sender::Silent | Sender::BadHint | Sender::OthersHint => false,
+        }
+    }
+
+    /// What the page says, and no more than is known.
+    #[must_use]
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Now => "You are signed out",
+            Self::Before => "Your sign-in had ended before",
+            Self::NoSession => "There is no sign-in to end",
+        }
+    }
+
+    /// The same in a sentence or two.
+    #[must_use]
+    pub const fn text(self) -> Option<&'static str> {
+        match self {
+            Self::Now => None,
+            Self::Before => Some(
+                "It ended in another tab, or by itself after some time, so there was nothing left to end here. Where you used it, \
+                 you may still be signed in: sign out there too.",
+            ),
+            Self::NoSession => Some(
+                "Your browser brought no sign-in of this site along, so nothing was ended. Where you are signed in at a service, \
+                 sign out there.",
+            ),
+        }
+    }
+}
+
+/// Where a browser may go after a sign-out: an address that is registered for the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaveAddress {
     uri: String,
@@ -149,6 +247,36 @@ mod tests {
             assert_eq!(of(&format!("post_logout_redirect_uri={bad}")), None, "{bad}");
         }
         assert_eq!(of("state=x"), None);
+    }
+
+    #[test]
+    fn a_hint_that_is_not_good_is_never_taken_for_none() {
+        let hint = Hint { client_id: "a".into(), subject: "s".into(), sid: None };
+        for (sent, good, client_id, sender) in [
+            (false, None, None, Sender::Silent),
+            (false, None, Some("a"), Sender::Named),
+            (true, None, None, Sender::BadHint),
+            (true, None, Some("a"), Sender::BadHint),
+            (true, Some(&hint), None, Sender::Proven),
+            (true, Some(&hint), Some("a"), Sender::Proven),
+            (true, Some(&hint), Some("A"), Sender::OthersHint),
+            (true, Some(&hint), Some("b"), Sender::OthersHint),
+        ] {
+            assert_eq!(Sender::of(sent, good, client_id), sender, "{sent} {client_id:?}");
+        }
+    }
+
+    #[test]
+    fn the_browser_leaves_by_itself_for_a_proven_service_or_after_a_sign_out() {
+        for ending in [Ending::Now, Ending::Before, Ending::NoSession] {
+            assert!(ending.leads_on(Sender::Proven));
+            assert_eq!(ending.leads_on(Sender::Named), ending == Ending::Now);
+            for nobody in [Sender::Silent, Sender::BadHint, Sender::OthersHint] {
+                assert!(!ending.leads_on(nobody));
+            }
+            let claims = format!("{} {}", ending.heading(), ending.text().unwrap_or_default()).contains("signed out");
+            assert_eq!(claims, ending == Ending::Now);
+        }
     }
 
     #[test]

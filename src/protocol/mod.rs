@@ -17,4 +17,5 @@ pub mod pkce;
 pub mod response;
 pub mod scope;
 pub mod secret;
+pub mod site;
 pub mod time;

@@ -154,6 +154,8 @@ pub struct LogoutPage {
     pub user_name: String,
     /// What was wrong with the service's request.
     pub doubt: Option<String>,
+    /// The service that the browser goes back to afterwards.
+    pub goes_back_to: Option<String>,
     /// Where the session was used.
     pub services: Vec<String>,
     /// The waiting sign-out's id.
@@ -170,6 +172,15 @@ pub struct Frame {
     pub title: String,
 }
 
+/// A service on the page after a sign-out.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its home page.
+    pub url: Option<String>,
+}
+
 /// `/logout`, after it.
 #[derive(Template)]
 #[template(path = "signed_out.html")]
@@ -177,21 +188,42 @@ pub struct SignedOutPage {
     /// The frame.
     pub page: Chrome,
     /// What happened.
-    pub heading: String,
+    pub heading: &'static str,
+    /// The same in a sentence or two, where the heading does not say it all.
+    pub text: Option<&'static str>,
     /// What was wrong with the service's request.
     pub doubt: Option<String>,
     /// Services that know.
-    pub reached: Vec<String>,
+    pub reached: Vec<Service>,
     /// Services that do not answer.
-    pub not_reached: Vec<String>,
+    pub not_reached: Vec<Service>,
     /// Services that have no address for it.
-    pub cannot_be_told: Vec<String>,
+    pub cannot_be_told: Vec<Service>,
     /// What tells services by the browser.
     pub frames: Vec<Frame>,
     /// The way on.
     pub leave: Option<Link>,
     /// Whether the browser goes there by itself.
     pub goes_by_itself: bool,
+}
+
+impl SignedOutPage {
+    /// A page with that heading and nothing else.
+    #[must_use]
+    pub fn saying(config: &Config, heading: &'static str) -> Self {
+        Self {
+            page: Chrome::new(config, heading),
+            heading,
+            text: None,
+            doubt: None,
+            reached: Vec::new(),
+            not_reached: Vec::new(),
+            cannot_be_told: Vec::new(),
+            frames: Vec::new(),
+            leave: None,
+            goes_by_itself: false,
+        }
+    }
 }
 
 /// An answer that travels as a form, [Form Post Response Mode 2](https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html).

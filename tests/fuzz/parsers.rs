@@ -19,14 +19,17 @@ use hallpass::protocol::pkce::{self, CodeChallenge};
 use hallpass::protocol::response::{ApplicationType, PromptSet};
 use hallpass::protocol::scope::Scope;
 use hallpass::protocol::secret::{AccessToken, AccessTokenParts, Handle, RefreshToken, RefreshTokenParts};
+use hallpass::protocol::site::FrontChannel;
 use hallpass::throttle::account;
+use hallpass::web::accept::asks_for;
 use hallpass::web::cookies::Browser;
 use hallpass::web::network::Network;
 use hallpass::web::request::{bearer_token, credentials};
 use std::net::SocketAddr;
 
 /// The registered addresses of the client that all of it is tried against.
-const REGISTERED: [&str; 3] = ["https://a.example/cb", "http://127.0.0.1/cb", "com.example.app:/cb"];
+const REGISTERED: [&str; 4] =
+    ["https://a.example/cb", "http://127.0.0.1/cb", "http://localhost/cb", "com.example.app:/cb"];
 
 /// Where a browser may go after a sign-out.
 const LEAVING: &str = "https://a.example/out";
@@ -71,7 +74,9 @@ fn parameters(text: &str) {
         let sent = address.sent_redirect_uri();
         let is_own = sent.is_none_or(|uri| {
             REGISTERED.contains(&uri.as_str())
-                || uri.strip_prefix("http://127.0.0.1:").is_some_and(|rest| rest.ends_with("/cb"))
+                || ["http://127.0.0.1:", "http://localhost:"].iter().any(|origin| {
+                    uri.strip_prefix(origin).is_some_and(|port| port.trim_end_matches("/cb").parse::<u16>().is_ok())
+                })
         });
         assert!(is_own, "an address that is not registered was proven");
         let answer = address.refuse(Refusal::naming(ErrorCode::InvalidRequest, text), "https://id.example");
@@ -106,6 +111,14 @@ fn words(text: &str) {
         assert_eq!(PromptSet::parse(&prompts.to_string()).as_ref(), Ok(&prompts));
     }
     let _ = redirect_uri_fault(text, ApplicationType::Web);
+    let framed =
+        Client { frontchannel_logout_uri: Some(text.to_owned()), client_uri: Some(text.to_owned()), ..native() };
+    let works = FrontChannel::of(&framed, "https://id.example") == FrontChannel::Works;
+    assert!(!works || frame_origin(text).is_some_and(|origin| origin.starts_with("https://")), "{text:?}");
+    assert!(
+        framed.home_page().is_none_or(|uri| frame_origin(uri).is_some() || uri.contains([';', ',', '\''])),
+        "{text:?}"
+    );
     let owned = native().owns_redirect_uri(text);
     assert!(!owned || text.ends_with("/cb"), "{text:?}");
 }
@@ -191,6 +204,9 @@ fn headers(data: &[u8], text: &str) {
         headers.insert(header::AUTHORIZATION, value.clone());
         let _ = credentials(&headers, &none);
         let _ = bearer_token(&headers, None, &none);
+        headers.insert(header::ACCEPT, value.clone());
+        let asks = asks_for(&headers, "application/jwk-set+json", "application/json");
+        assert!(!asks || text.to_ascii_lowercase().contains("application/jwk-set+json"), "{text:?}");
         headers.insert(header::COOKIE, value.clone());
         let browser = Browser::of(&headers, &config);
         assert!(browser.session.is_none_or(|session| text.contains(session.expose())));

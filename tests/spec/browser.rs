@@ -7,6 +7,7 @@ use crate::support::{Authorization, NewClient, NewUser, Receiver, TestClient, Te
 use fantoccini::key::Key;
 use reqwest::Method;
 use std::net::TcpListener;
+use std::time::Duration;
 use tempfile::TempDir;
 use url::Url;
 
@@ -284,11 +285,44 @@ async fn a_sign_out_tells_services_by_frames_and_goes_on_by_itself() {
         assert_eq!(notice.get("iss"), claims["iss"].as_str());
         assert_eq!(notice.get("sid"), claims["sid"].as_str());
         assert_eq!(left.next().await.1.get("state"), Some("gone"));
-        assert!(told.is_empty(), "told once");
+        // Longer than the refresh would take, if the script did not stand in for it.
+        tokio::time::sleep(Duration::from_millis(3500)).await;
+        assert!(told.is_empty() && left.is_empty(), "told once, and come back to once");
         // What was shown needed nothing that the policy forbids.
         assert_eq!(complaints(&browser).await, Vec::<String>::new());
         browser.close().await;
     }
+}
+
+/// A frame that never answers holds nobody up: after three seconds the script goes on, once. (The refresh of a page without
+/// script waits for its frames, as HTML has it; there is the link.)
+#[tokio::test]
+async fn a_frame_that_does_not_load_holds_nobody_up() {
+    let provider = TestProvider::start().await;
+    let (service, left) = (Receiver::start().await, Receiver::start().await);
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let frame = format!("http://{}/out", silent.local_addr().unwrap());
+    let client = NewClient::new("reports").with("consent", "skip").at(&[&service.redirect_uri]);
+    let client = client.with("frontchannel_logout_uri", &frame).leaving_to(&left.redirect_uri);
+    let client = provider.add(client).await;
+    provider.alice().await;
+    let browser = Browser::open(Options::default()).await;
+    browser.goto(&Authorization::of(&client).url(&provider)).await;
+    type_in(&browser, "alice", PASSWORD).await;
+    assert_arrived(&browser).await;
+    let (_, answer) = service.next().await;
+    let id_token = provider.redeem(&client, answer.code()).await.ok().text("id_token");
+    let mut out = Url::parse(&provider.url("/logout")).unwrap();
+    out.query_pairs_mut()
+        .append_pair("id_token_hint", &id_token)
+        .append_pair("post_logout_redirect_uri", &left.redirect_uri);
+    tokio::time::timeout(Duration::from_secs(60), browser.goto(out.as_str())).await.expect("it goes on");
+    let _ = left.next().await;
+    browser.wait_for_url_containing("/callback").await;
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    assert!(left.is_empty(), "and does not come back twice");
+    browser.close().await;
 }
 
 // ---- Without JavaScript: the whole way, and how every page looks on the way.

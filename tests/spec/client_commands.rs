@@ -132,6 +132,36 @@ fn at_a_terminal_the_kind_of_a_client_decides_what_is_asked() {
     assert!(!done(run_at_terminal(folder.path(), &silent, &[], "")).stdout.contains("Enter takes"));
 }
 
+/// Front-Channel Logout between sites: the frame gets no cookie of the service's, so another way is asked for.
+#[test]
+fn client_new_says_that_a_front_channel_on_another_site_ends_nothing() {
+    let folder = folder();
+    let issuer = [("HALLPASS_ISSUER", "https://id.example.com")];
+    for (id, more, is_told) in [
+        ("other", &["--frontchannel-logout-uri", "https://reports.example.org/out"][..], true),
+        ("scheme", &["--frontchannel-logout-uri", "http://localhost/out"], true),
+        ("same", &["--frontchannel-logout-uri", "https://reports.example.com/out"], false),
+        (
+            "both",
+            &[
+                "--frontchannel-logout-uri",
+                "https://reports.example.org/out",
+                "--backchannel-logout-uri",
+                "https://reports.example.org/back",
+            ],
+            false,
+        ),
+        ("none", &[], false),
+    ] {
+        let arguments = [&["client", "new", id, "--redirect-uri", URI][..], more].concat();
+        let outcome = done(run_with(folder.path(), &arguments, &issuer, ""));
+        let says = outcome.stderr.contains("is on another site than https://id.example.com")
+            && outcome.stderr.contains("--backchannel-logout-uri");
+        assert_eq!(says, is_told, "{id}: {outcome:?}");
+        assert!(!outcome.stdout.contains("site"), "{outcome:?}");
+    }
+}
+
 /// RFC 6749 section 3.3: scopes about people are nothing that a machine could be given.
 #[test]
 fn no_scope_about_people_is_written_for_a_machine() {

@@ -502,6 +502,57 @@ fn json_has_every_finding_and_strict_makes_errors_of_warnings() {
     assert!(strict.stdout.contains(": every-row: "), "{strict:?}");
 }
 
+/// Front-Channel Logout between sites: a frame there gets no cookie of the service's. It takes the issuer to tell.
+#[test]
+fn a_front_channel_on_another_site_than_the_issuers_asks_for_a_back_channel() {
+    let only_front = |id: &str, uri: &str, more: &str| {
+        client(id, ", frontchannel_logout_uri", &format!(", '{uri}'"))
+            .replace(&format!("'https://{id}.example/logout'"), "NULL")
+            + more
+    };
+    let found = |sql: &str, issuer: Option<&str>, arguments: &[&str]| {
+        let folder = Folder::with(&[(FILE, sql)]);
+        let variables: Vec<(&str, &str)> = issuer.iter().map(|issuer| ("HALLPASS_ISSUER", *issuer)).collect();
+        let arguments: Vec<&str> = ["client", "lint"].iter().chain(arguments).copied().collect();
+        let outcome = run_with(folder.0.path(), &arguments, &variables, "");
+        (outcome.status, outcome.stdout.replace(&format!("migrations/{FILE}:"), ""))
+    };
+    for (issuer, uri) in [
+        ("https://id.example.com", "https://reports.example.org/out"),
+        ("https://one.github.io", "https://two.github.io/out"),
+        ("https://one.co.uk", "https://two.co.uk/out"),
+        ("https://id.intranet", "https://10.0.0.1/out"),
+        ("http://localhost:9000", "http://127.0.0.1:9001/out"),
+    ] {
+        let sql = only_front("reports", uri, "");
+        let (status, said) = found(&sql, Some(issuer), &[]);
+        assert!(said.starts_with("1: logout-uri (warning): reports: frontchannel_logout_uri "), "{said}");
+        for part in [uri, issuer, "another site", "; register a backchannel_logout_uri"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert_eq!((status, said.lines().count()), (0, 1), "{said}");
+        assert_eq!(found(&sql, Some(issuer), &["--strict"]).0, 1);
+        // What changes the row in the end counts.
+        for mended in [
+            "UPDATE clients SET backchannel_logout_uri = 'https://reports.example/back' WHERE client_id = 'reports';",
+            "UPDATE clients SET disabled_at = 1 WHERE client_id = 'reports';",
+        ] {
+            assert_eq!(found(&only_front("reports", uri, mended), Some(issuer), &[]), (0, String::new()), "{mended}");
+        }
+    }
+    for (issuer, uri) in [
+        (Some("https://id.example.com"), "https://reports.example.com/out"),
+        (Some("https://id.example.com/auth"), "https://example.com:8443/out"),
+        (Some("http://localhost:9000"), "http://localhost:9001/out"),
+        // Nobody has said what the issuer is.
+        (None, "https://reports.example.org/out"),
+    ] {
+        assert_eq!(found(&only_front("reports", uri, ""), issuer, &["--strict"]), (0, String::new()), "{uri}");
+    }
+    let both = client("reports", ", frontchannel_logout_uri", ", 'https://reports.example.org/out'");
+    assert_eq!(found(&both, Some("https://id.example.com"), &["--strict"]), (0, String::new()));
+}
+
 #[test]
 fn a_folder_that_is_not_there_is_refused_and_a_single_file_can_be_named() {
     let folder = Folder::new();

@@ -562,6 +562,42 @@ async fn every_address_of_a_registered_client_is_looked_at() {
     assert!(outcome.status == 1 && outcome.stderr.contains("no client \"nobody\""), "{outcome:?}");
 }
 
+/// Front-Channel Logout between sites: among our own rows, and at one client that is asked about.
+#[tokio::test]
+async fn a_front_channel_on_another_site_is_named_where_there_is_no_back_channel() {
+    let provider = TestProvider::start().await;
+    let listener = LogoutListener::start().await;
+    let origin = serve(Router::new().route("/out", get(async || "told"))).await;
+    let there = origin.replace("127.0.0.1", "localhost") + "/out";
+    let here = origin.replace("localhost", "127.0.0.1") + "/out";
+    assert!(provider.issuer.starts_with("http://127.0.0.1:") && here != there);
+    listener.answer(400);
+    for (id, frame, message) in [
+        ("other", there.as_str(), None),
+        ("same", here.as_str(), None),
+        ("both", there.as_str(), Some(listener.uri.as_str())),
+        ("none", "com.example.app:/out", None),
+    ] {
+        let client = NewClient::new(id).at(&[&here]).with("frontchannel_logout_uri", frame);
+        let client = message.into_iter().fold(client, |client, uri| client.with("backchannel_logout_uri", uri));
+        provider.add(client).await;
+    }
+    let gone = NewClient::new("gone").with("frontchannel_logout_uri", &there).with("disabled_at", "1");
+    provider.add(gone).await;
+    let found = doctor(&provider, &[]).await;
+    found.has("warning", "clients", "other: frontchannel_logout_uri").has("warning", "clients", "another site");
+    let told: Vec<&String> =
+        found.checks.iter().map(|(.., what, _)| what).filter(|what| what.contains("another site")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let one = async |id: &str| doctor(&provider, &["--client", id]).await;
+    one("other").await.has("warning", "frontchannel_logout_uri", "another site");
+    one("both").await.has("ok", "frontchannel_logout_uri", "its back channel tells it");
+    for quiet in ["same", "none"] {
+        let found = one(quiet).await;
+        assert!(found.checks.iter().all(|(.., what, _)| !what.contains("another site")), "{quiet}");
+    }
+}
+
 /// Checks a token at a provider; nothing of it may be printed.
 async fn checked(provider: &TestProvider, token: &str, more: &[&str]) -> Findings {
     let arguments: Vec<&str> =

@@ -4,7 +4,9 @@ use crate::support::listener::LogoutListener;
 use crate::support::program::{Serve, run_with};
 use crate::support::provider::{PASSWORD, copy_keys, fresh_stores, run_sql};
 use crate::support::remote::{Remote, until};
-use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};
+use crate::support::{
+    Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of, header_of,
+};
 use hallpass::logout::deliver_due;
 use serde_json::json;
 use tempfile::TempDir;
@@ -276,8 +278,156 @@ async fn a_front_channel_service_is_loaded_in_a_frame() {
         page.body
     );
     assert!(page.header("content-security-policy").unwrap().ends_with("; frame-src https://front.example"));
-    assert!(page.body.contains("content=\"3; url=https://front.example/out?state=s\""), "{}", page.body);
+    // The refresh is for browsers without script, as the script goes on by itself: one of the two, never both.
+    let refresh =
+        "<noscript><meta http-equiv=\"refresh\" content=\"3; url=https://front.example/out?state=s\"></noscript>";
+    assert!(page.body.contains(refresh) && page.body.matches("http-equiv").count() == 1, "{}", page.body);
     assert_eq!(page.texts("a.button"), ["Go back to The front service"]);
+    // The service that sent the person is none where they would have to sign out.
+    assert!(!page.text().contains("still be signed in"), "{page}");
+}
+
+/// The links of a list on the page: what they are called and where they lead.
+fn links(page: &Page, list: &str) -> Vec<(String, Option<String>)> {
+    let names = page.texts(&format!("ul[aria-labelledby={list}] li"));
+    let link = |name: &String| {
+        let (before, _) = page.body.split_once(&format!(">{name}</bdi></a>"))?;
+        let href = before.rsplit_once("<a href=\"")?.1;
+        Some(href.split('"').next()?.to_owned())
+    };
+    names.into_iter().map(|name| (name.clone(), link(&name))).collect()
+}
+
+/// The page names where the person may still be signed in, each with a link to its home page if that is a web address; the
+/// service that sent them, by whichever word, is not among them.
+#[tokio::test]
+async fn the_page_links_to_the_services_that_were_not_told_but_for_the_one_that_sent_the_person() {
+    let listener = LogoutListener::start().await;
+    for sender in ["plain", "down", "nobody", "told"] {
+        for by_hint in [true, false] {
+            let provider = TestProvider::start().await;
+            provider.alice().await;
+            let browser = UserAgent::new();
+            listener.answer(200);
+            let mut hint = String::new();
+            for (id, home) in [("plain", "https://plain.example/home"), ("odd", "javascript:alert(1)"), ("bare", "")] {
+                let client = NewClient::new(id).with("consent", "skip");
+                let client = if home.is_empty() { client } else { client.with("client_uri", home) };
+                let client = provider.add(client).await;
+                let token = provider.tokens(&browser, &client).await.text("id_token");
+                if id == sender {
+                    hint = token;
+                }
+            }
+            let away = format!("http://127.0.0.1:{}/", crate::support::postgres::free_port());
+            for (id, uri) in [("down", away.as_str()), ("told", listener.uri.as_str())] {
+                let client = NewClient::new(id).with("consent", "skip").with("backchannel_logout_uri", uri);
+                let client = provider.add(client.with("client_uri", &format!("https://{id}.example/"))).await;
+                let token = provider.tokens(&browser, &client).await.text("id_token");
+                if id == sender {
+                    hint = token;
+                }
+            }
+            let word = if by_hint { ("id_token_hint", hint.as_str()) } else { ("client_id", sender) };
+            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs([word]).finish();
+            let mut page = browser.cross_site_get(&format!("{}?{query}", provider.url("/logout"))).await;
+            if page.text().contains("Do you want to sign out?") {
+                page = browser.submit(page.form("form"), Some(("action", "sign_out"))).await;
+            }
+            let is_known = sender != "nobody" && (!by_hint || !hint.is_empty());
+            let named = |id: &str, home: Option<&str>| (format!("The {id} service"), home.map(str::to_owned));
+            let but_for_the_sender = |all: Vec<(String, Option<String>)>| -> Vec<(String, Option<String>)> {
+                all.into_iter().filter(|(name, _)| !is_known || *name != format!("The {sender} service")).collect()
+            };
+            let cannot =
+                vec![named("plain", Some("https://plain.example/home")), named("odd", None), named("bare", None)];
+            assert_eq!(links(&page, "cannot_be_told"), but_for_the_sender(cannot), "{sender} {by_hint}: {page}");
+            let down = vec![named("down", Some("https://down.example/"))];
+            assert_eq!(links(&page, "not_reached"), but_for_the_sender(down), "{sender} {by_hint}: {page}");
+            assert_eq!(links(&page, "reached"), [named("told", Some("https://told.example/"))], "{sender}: {page}");
+            assert!(!page.body.contains("javascript:"), "{}", page.body);
+        }
+    }
+}
+
+/// Front-Channel 2: a frame on another site gets no cookie of the service's, so it is not taken for a service that was told,
+/// nor is one whose back channel does not answer; on our own site it is, and so is one that a message reached.
+#[tokio::test]
+async fn a_frame_on_another_site_is_loaded_and_not_taken_for_a_sign_out() {
+    let listener = LogoutListener::start().await;
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let here = format!("http://{}:1/out", provider.address.ip());
+    let away = format!("http://127.0.0.1:{}/", crate::support::postgres::free_port());
+    for (id, frame, message) in [
+        ("ours", here.as_str(), None),
+        ("name", "http://localhost:1/out", None),
+        ("tls", "https://127.0.0.1/out", None),
+        ("elsewhere", "https://front.example/out", None),
+        ("both", "https://both.example/out", Some(listener.uri.as_str())),
+        ("down", "https://down.example/out", Some(away.as_str())),
+    ] {
+        let client = NewClient::new(id).with("consent", "skip").with("frontchannel_logout_uri", frame);
+        let client = message.into_iter().fold(client, |client, uri| client.with("backchannel_logout_uri", uri));
+        let client = provider.add(client).await;
+        let _ = provider.sign_in(&browser, &client).await;
+    }
+    let page = sign_out(&provider, &browser).await;
+    assert_eq!(page.texts("h1"), ["You are signed out"]);
+    assert_eq!(page.body.matches("<iframe").count(), 6, "each is tried: {}", page.body);
+    let names = |list: &str| page.texts(&format!("ul[aria-labelledby={list}] li"));
+    assert_eq!(names("reached"), ["The ours service", "The both service"]);
+    assert_eq!(names("not_reached"), ["The down service"]);
+    assert_eq!(names("cannot_be_told"), ["The name service", "The tls service", "The elsewhere service"]);
+}
+
+/// The operator is told which sign-out cannot be seen to work, and what to do; the person goes on all the same.
+#[tokio::test]
+async fn the_log_names_a_sign_out_that_cannot_be_seen_to_work() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let (database_url, redis_url) = fresh_stores(folder.path());
+    copy_keys(&folder.path().join("keys"));
+    let serve = Serve::start(folder.path(), &database_url, &redis_url);
+    let mut clients = Vec::new();
+    let service = LogoutListener::start().await;
+    let host = url::Url::parse(&serve.issuer).unwrap().host_str().unwrap().to_owned();
+    let ours = format!("http://{host}:1/out?secret=no");
+    for (id, frame, message) in [
+        ("ours", ours.as_str(), None),
+        ("elsewhere", "https://front.example/out?key=of-theirs", None),
+        ("both", "https://both.example/out", Some(service.uri.as_str())),
+    ] {
+        let client = NewClient::new(id).with("consent", "skip").with("frontchannel_logout_uri", frame);
+        let client = message.into_iter().fold(client, |client, uri| client.with("backchannel_logout_uri", uri));
+        let (sql, client) = client.leaving_to("https://elsewhere.example/out").sql();
+        run_sql(&database_url, &sql).await.unwrap();
+        clients.push(client);
+    }
+    run_sql(&database_url, &NewUser::alice().sql()).await.unwrap();
+    let (provider, browser) = (Remote::new(&serve.issuer), UserAgent::new());
+    for client in &clients {
+        let _ = provider.sign_in(&browser, client, "alice", PASSWORD).await.code();
+    }
+    let query = "client_id=elsewhere&post_logout_redirect_uri=https://elsewhere.example/out";
+    let page = browser.cross_site_get(&format!("{}/logout?{query}", serve.issuer)).await;
+    let page = browser.submit(page.form("form"), Some(("action", "sign_out"))).await;
+    // It is the last hop all the same.
+    assert!(page.body.contains("content=\"3; url=https://elsewhere.example/out\""), "{}", page.body);
+    let warnings = || -> Vec<serde_json::Value> {
+        let (_, log) = serve.running.output();
+        let records = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        records.filter(|record| record.to_string().contains("cannot be seen to work")).collect()
+    };
+    until("the log names it", async || !warnings().is_empty()).await;
+    let warnings = warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let text = warnings[0].to_string();
+    assert_eq!(warnings[0]["level"], "WARN");
+    for part in ["elsewhere", "https://front.example", "backchannel_logout_uri", serve.issuer.as_str()] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("of-theirs"), "what an address carries is not repeated: {text}");
 }
 
 /// Front-Channel 2: an address that no frame can show is not tried, and the person is told so.

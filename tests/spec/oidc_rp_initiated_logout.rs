@@ -3,6 +3,15 @@
 use crate::support::provider::PASSWORD;
 use crate::support::verbs::{http, send};
 use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
+use hallpass::protocol::claims::{session_for, subject_for};
+use hallpass::protocol::client::Client;
+use hallpass::protocol::grant::Session;
+use hallpass::protocol::response::SigningAlgorithm;
+use hallpass::protocol::secret::{Handle, SessionId};
+use hallpass::provider::random;
+use hallpass::store::sessions;
+use hallpass::web::cookies;
+use serde_json::json;
 use url::form_urlencoded;
 
 const OUT: &str = "https://reports.example/signed-out";
@@ -108,9 +117,9 @@ async fn nobody_is_sent_to_an_address_that_is_not_registered() {
     assert_eq!(page.location().unwrap().as_str(), "https://reports.example/o?x=1&state=s");
 }
 
-/// Section 2, 3: without a hint, or with one that is not good, the person is asked, and nobody is redirected.
+/// Section 2, 3: with a hint that is not good, or without any word of who sends them, the person is asked, and stays here.
 #[tokio::test]
-async fn without_a_good_hint_the_person_is_asked_and_stays_here() {
+async fn with_a_bad_hint_or_without_any_the_person_is_asked_and_stays_here() {
     let (provider, client, browser, hint) = ready().await;
     let other = provider.client("other").await;
     let others_hint = provider.tokens(&browser, &other).await.text("id_token");
@@ -121,9 +130,10 @@ async fn without_a_good_hint_the_person_is_asked_and_stays_here() {
         vec![],
         vec![("post_logout_redirect_uri", OUT)],
         vec![("post_logout_redirect_uri", OUT), ("state", "s")],
-        vec![("client_id", "reports"), ("post_logout_redirect_uri", OUT)],
         vec![("client_id", "nobody"), ("post_logout_redirect_uri", OUT)],
         vec![("id_token_hint", "x"), ("post_logout_redirect_uri", OUT)],
+        vec![("id_token_hint", "x"), ("client_id", "reports"), ("post_logout_redirect_uri", OUT)],
+        vec![("id_token_hint", &forged), ("client_id", "reports"), ("post_logout_redirect_uri", OUT)],
         vec![("id_token_hint", &forged), ("post_logout_redirect_uri", OUT)],
         vec![("id_token_hint", &none), ("post_logout_redirect_uri", OUT)],
         vec![("id_token_hint", &others_hint), ("client_id", "reports"), ("post_logout_redirect_uri", OUT)],
@@ -198,23 +208,34 @@ async fn a_forged_form_signs_nobody_out() {
     assert!(is_signed_in(&provider, &client, &browser).await);
     let done = browser.submit(form.clone(), Some(("action", "sign_out"))).await;
     assert!(done.text().contains("You are signed out"), "{done}");
-    // Pressed twice, it says the same.
+    // Pressed twice, there is nothing left to end.
     let again = browser.submit(form, Some(("action", "sign_out"))).await;
-    assert!(again.text().contains("You are signed out"), "{again}");
+    assert_claims_nothing(&again);
+}
+
+/// A page that does not say that anybody was signed out.
+#[track_caller]
+fn assert_claims_nothing(page: &Page) {
+    assert_eq!(page.status, 200, "{page}");
+    assert!(!page.body.to_lowercase().contains("signed out"), "{}", page.body);
+    assert!(page.text().contains("nothing was ended") || page.text().contains("nothing left to end"), "{page}");
+    assert!(!page.title().is_empty() && page.forms().is_empty(), "{page}");
 }
 
 /// Nobody is signed in: there is nothing to ask, and a proven service gets its browser back.
 #[tokio::test]
 async fn with_nobody_signed_in_there_is_nothing_to_ask() {
-    let (provider, _, _, hint) = ready().await;
+    let (provider, client, browser, hint) = ready().await;
     let stranger = UserAgent::new();
     let page = stranger.get(&provider.url("/logout")).await;
-    assert!(page.text().contains("You are signed out"), "{page}");
+    assert_claims_nothing(&page);
     let page =
         stranger.cross_site_get(&url(&provider, &[("id_token_hint", &hint), ("post_logout_redirect_uri", OUT)])).await;
     assert_eq!(page.location().unwrap().as_str(), OUT);
     let page = stranger.cross_site_get(&url(&provider, &[("post_logout_redirect_uri", OUT)])).await;
-    assert_eq!(page.status, 200);
+    assert_claims_nothing(&page);
+    assert!(!page.body.contains(OUT), "{}", page.body);
+    assert!(is_signed_in(&provider, &client, &browser).await, "nobody else's session ends");
 }
 
 /// A preview of a link, or whoever else asks by HEAD, signs nobody out.
@@ -294,4 +315,426 @@ async fn a_code_of_an_ended_session_is_worth_nothing() {
     }
     let alive = provider.rows("SELECT COUNT(*) FROM refresh_families WHERE revoked_at IS NULL").await;
     assert_eq!(alive, [[Some("0".to_owned())]], "the family that was begun is dead");
+}
+
+// ---- Every combination of who is signed in, hint, client_id, address and method.
+
+/// What the browser has of a session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Signed {
+    /// That of the hint.
+    In,
+    /// Another one of the same person.
+    Anew,
+    /// Another person's.
+    AsAnother,
+    /// A cookie whose session has ended.
+    Before,
+    /// Nothing.
+    Out,
+}
+
+/// A provider with the clients of the table, and what makes sessions and hints for it.
+struct Table {
+    provider: TestProvider,
+    browser: UserAgent,
+    reports: Client,
+}
+
+impl Table {
+    async fn new() -> Self {
+        let provider = TestProvider::start().await;
+        for id in ["reports", "other", "disabled"] {
+            let client = NewClient::new(id).with("consent", "skip").leaving_to(OUT);
+            let client = if id == "disabled" { client.with("disabled_at", "1") } else { client };
+            provider.add(client.with("client_uri", &format!("https://{id}.example/home"))).await;
+        }
+        provider.alice().await;
+        provider.add_user(NewUser::named("bob")).await;
+        Self { provider, browser: UserAgent::new(), reports: Client::new("reports") }
+    }
+
+    /// Gives the browser what it has of a session; the session's cookie and name.
+    async fn sign(&self, signed: Signed) -> (SessionId, Handle) {
+        let provider = &self.provider.provider;
+        let (id, handle) = (SessionId::from_random(&random::<32>()), Handle(random()));
+        let now = provider.now();
+        let sub = if signed == Signed::AsAnother { "bob-sub" } else { "alice-sub" };
+        let user = provider.directory.user(sub, now).await.unwrap().unwrap();
+        let session = Session {
+            sub: sub.to_owned(),
+            handle,
+            auth_time: now,
+            amr: vec!["pwd".into()],
+            credential: user.credential(),
+            clients: vec!["reports".into(), "other".into()],
+            seen_at: now,
+            expires_at: now.plus(3600),
+        };
+        let header = match signed {
+            Signed::Out => cookies::end_session(&provider.config),
+            _ => cookies::set_session(&provider.config, &id),
+        };
+        if matches!(signed, Signed::In | Signed::Anew | Signed::AsAnother) {
+            sessions::start(&provider.ephemeral, &id, &session, now).await.unwrap();
+        }
+        self.browser.set_cookie(&self.provider.url("/logout"), header.to_str().unwrap());
+        (id, handle)
+    }
+
+    /// An `id_token` of alice's for `reports`, of the session of that name.
+    fn hint(&self, kind: &str, session: Handle) -> Option<String> {
+        let provider = &self.provider.provider;
+        let salt = &provider.shared.pairwise_salt;
+        let now = provider.now();
+        let (issued_at, issuer) = match kind {
+            "expired" => (now.plus(-30 * 86_400), provider.config.issuer.as_str()),
+            "of another issuer" => (now, "https://id.example"),
+            _ => (now, provider.config.issuer.as_str()),
+        };
+        let claims = json!({
+            "iss": issuer,
+            "sub": subject_for(&self.reports, "alice-sub", salt),
+            "aud": "reports",
+            "sid": session_for(&self.reports, session, salt),
+            "iat": issued_at,
+            "exp": issued_at.plus(600),
+        });
+        let claims = claims.as_object().unwrap();
+        let of_type = |typ: &str| provider.keys.sign(SigningAlgorithm::Rs256, typ, claims, now).unwrap();
+        match kind {
+            "none" => None,
+            "garbage" => Some("not.a.token".to_owned()),
+            "of another type" => Some(of_type("at+jwt")),
+            "altered" => {
+                let good = of_type("JWT");
+                let (head, signature) = good.rsplit_once('.').unwrap();
+                Some(format!("{head}.{}", signature.chars().rev().collect::<String>()))
+            }
+            _ => Some(of_type("JWT")),
+        }
+    }
+
+    async fn lives(&self, session: &SessionId) -> bool {
+        sessions::find(&self.provider.provider.ephemeral, session).await.unwrap().is_some()
+    }
+}
+
+/// A case of the table.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    signed: Signed,
+    hint: &'static str,
+    client_id: Option<&'static str>,
+    address: Option<&'static str>,
+    by_post: bool,
+}
+
+impl Case {
+    fn has_good_hint(self) -> bool {
+        matches!(self.hint, "good" | "expired") && matches!(self.client_id, None | Some("reports"))
+    }
+
+    /// A service that is registered here has said who it is, and nothing that it said is wrong.
+    fn is_from_a_service(self) -> bool {
+        self.has_good_hint() || self.hint == "none" && self.client_id == Some("reports")
+    }
+
+    fn may_leave(self) -> bool {
+        self.is_from_a_service() && self.address == Some(OUT)
+    }
+
+    async fn send(self, table: &Table, session: Handle) -> Page {
+        let hint = table.hint(self.hint, session);
+        let mut parameters = vec![("state", "a&b")];
+        parameters.extend(hint.as_deref().map(|hint| ("id_token_hint", hint)));
+        parameters.extend(self.client_id.map(|id| ("client_id", id)));
+        parameters.extend(self.address.map(|address| ("post_logout_redirect_uri", address)));
+        let page = if self.by_post {
+            table.browser.cross_site_post(&table.provider.url("/logout"), &parameters).await
+        } else {
+            table.browser.cross_site_get(&url(&table.provider, &parameters)).await
+        };
+        table.provider.settle(&table.browser, page).await
+    }
+
+    /// Nothing of the page leads to an address that was asked for.
+    #[track_caller]
+    fn stays(self, page: &Page) {
+        assert_eq!(page.status, 200, "{self:?}: {page}");
+        for address in [OUT, UNREGISTERED] {
+            assert!(!page.body.contains(address), "{self:?}: {}", page.body);
+        }
+    }
+
+    #[track_caller]
+    fn leaves(self, page: &Page) {
+        assert_eq!(page.status, 303, "{self:?}: {page}");
+        assert_eq!(page.location().unwrap().as_str(), BACK, "{self:?}");
+    }
+
+    async fn check(self, table: &Table) {
+        let (id, handle) = table.sign(self.signed).await;
+        let page = self.send(table, if self.signed == Signed::In { handle } else { Handle(random()) }).await;
+        if self.signed == Signed::In && self.has_good_hint() {
+            // A token of this very session: at once.
+            assert!(!table.lives(&id).await, "{self:?}");
+            return self.is_signed_out(&page);
+        }
+        if matches!(self.signed, Signed::Anew | Signed::In | Signed::AsAnother) {
+            self.stays(&page);
+            assert!(table.lives(&id).await, "{self:?}: nothing happens before the word is given");
+            let back = "After that you go back to The reports service";
+            assert_eq!(page.text().contains(back), self.may_leave(), "{self:?}: {page}");
+            let page = confirm(&table.browser, &page).await;
+            assert!(!table.lives(&id).await, "{self:?}");
+            return self.is_signed_out(&page);
+        }
+        match (self.may_leave(), self.has_good_hint()) {
+            (true, true) => self.leaves(&page),
+            (true, false) => {
+                assert_claims_nothing(&page);
+                let link = format!("<a class=\"button primary\" href=\"{}\">", BACK.replace('&', "&#38;"));
+                assert!(page.body.contains(&link), "{self:?}: {}", page.body);
+                assert!(!page.body.contains("http-equiv") && !page.body.contains("<script"), "{}", page.body);
+                assert_eq!(page.texts("a.button"), ["Go back to The reports service"]);
+            }
+            (false, _) => {
+                assert_claims_nothing(&page);
+                self.stays(&page);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn is_signed_out(self, page: &Page) {
+        if self.may_leave() {
+            return self.leaves(page);
+        }
+        self.stays(page);
+        assert_eq!(
+            (page.title().as_str(), page.texts("h1")),
+            ("You are signed out", vec!["You are signed out".into()])
+        );
+        // A bad hint leads nowhere at all; a service that is known may be gone to by its registered page.
+        let ways = if self.is_from_a_service() { vec!["Go to The reports service".to_owned()] } else { Vec::new() };
+        assert_eq!(page.texts("a.button"), ways, "{self:?}: {page}");
+        // What was wrong is said.
+        let is_doubted = self.address.is_some() || self.hint != "none" && !self.has_good_hint();
+        assert_eq!(page.texts(".notice").len(), usize::from(is_doubted), "{self:?}: {page}");
+    }
+}
+
+const UNREGISTERED: &str = "https://reports.example/elsewhere";
+const BACK: &str = "https://reports.example/signed-out?state=a%26b";
+
+/// Section 2, 3 and 4, as a table: the address is gone to where a registered service said who it is by a good hint, or by its
+/// `client_id` alone and the person agreed; a hint that is not good is never taken for none.
+#[tokio::test]
+async fn where_a_sign_out_ends_follows_from_session_hint_client_address_and_method() {
+    let table = Table::new().await;
+    let mut cases = 0;
+    for signed in [Signed::In, Signed::Anew, Signed::AsAnother, Signed::Before, Signed::Out] {
+        for hint in ["good", "expired", "garbage", "altered", "of another issuer", "of another type", "none"] {
+            for client_id in [None, Some("reports"), Some("other"), Some("disabled"), Some("nobody")] {
+                for address in [Some(OUT), Some(UNREGISTERED), None] {
+                    // "other" has the address as well: without a hint it may leave, as itself.
+                    if hint == "none" && client_id == Some("other") {
+                        continue;
+                    }
+                    for by_post in [false, true] {
+                        Case { signed, hint, client_id, address, by_post }.check(&table).await;
+                        cases += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(cases, 5 * (7 * 5 - 1) * 3 * 2);
+}
+
+/// A hint whose client was disabled or deleted since proves nobody that could be gone back to.
+#[tokio::test]
+async fn the_hint_of_a_client_that_is_gone_ends_nothing_by_itself() {
+    let table = Table::new().await;
+    let (id, handle) = table.sign(Signed::In).await;
+    let hint = table.hint("good", handle).unwrap();
+    for end in [
+        "UPDATE clients SET disabled_at = 1 WHERE client_id = 'reports'",
+        "DELETE FROM clients WHERE client_id = 'reports'",
+    ] {
+        table.provider.sql(end).await;
+        table.provider.travel(10);
+        for client_id in [None, Some(("client_id", "reports"))] {
+            let parameters: Vec<(&str, &str)> = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", OUT)]
+                .into_iter()
+                .chain(client_id)
+                .collect();
+            let page = table.browser.cross_site_get(&url(&table.provider, &parameters)).await;
+            assert!(page.text().contains("not registered here"), "{end}: {page}");
+            assert!(page.text().contains("Do you want to sign out?") && !page.body.contains(OUT), "{end}: {page}");
+            assert!(table.lives(&id).await);
+        }
+    }
+    let page = table.browser.cross_site_get(&url(&table.provider, &[("id_token_hint", &hint)])).await;
+    let page = confirm(&table.browser, &page).await;
+    assert!(page.text().contains("You are signed out") && page.texts("a.button").is_empty(), "{page}");
+}
+
+/// Section 2: products with a fixed sign-out address send `client_id` and a registered address, as a link or a form.
+#[tokio::test]
+async fn a_service_that_only_names_itself_gets_the_browser_back_after_the_persons_word() {
+    let (provider, client, browser, _) = ready().await;
+    let parameters = [("client_id", "reports"), ("post_logout_redirect_uri", OUT), ("state", "s")];
+    for by_post in [false, true] {
+        let _ = provider.sign_in(&browser, &client).await;
+        let page = if by_post {
+            browser.cross_site_post(&provider.url("/logout"), &parameters).await
+        } else {
+            browser.cross_site_get(&url(&provider, &parameters)).await
+        };
+        let page = provider.settle(&browser, page).await;
+        assert!(is_signed_in(&provider, &client, &browser).await);
+        let stays = browser.submit(page.form("form"), Some(("action", "stay"))).await;
+        assert!(stays.status == 200 && !stays.body.contains(OUT), "{stays}");
+        assert!(is_signed_in(&provider, &client, &browser).await);
+
+        let page = browser.cross_site_get(&url(&provider, &parameters)).await;
+        let page = confirm(&browser, &page).await;
+        assert_eq!((page.status.as_u16(), page.location().unwrap().as_str()), (303, &*format!("{OUT}?state=s")));
+        assert!(!is_signed_in(&provider, &client, &browser).await);
+    }
+}
+
+/// RFC 8252 section 7.3: a native app listens on the port of the day, at the sign-out as at the sign-in; a web client does not.
+#[tokio::test]
+async fn a_native_app_on_loopback_may_be_returned_to_at_any_port() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    for (id, kind, is_free) in [("app", "native", true), ("web", "web", false)] {
+        let client = NewClient::new(id).with("consent", "skip").with("application_type", kind);
+        let client = ["http://127.0.0.1/out", "http://[::1]:80/out?x=1", "http://localhost:3000/out"]
+            .iter()
+            .fold(client, |client, uri| client.leaving_to(uri));
+        let client = provider.add(client).await;
+        for (address, fits) in [
+            ("http://127.0.0.1:51004/out", true),
+            ("http://[::1]:61023/out?x=1", true),
+            ("http://localhost:51004/out", true),
+            ("http://localhost:51004/", false),
+            ("http://localhost:51004/out/", false),
+            ("https://localhost:51004/out", false),
+            ("http://localhost:51004@evil.example/out", false),
+            ("http://localhost.evil.example:51004/out", false),
+        ] {
+            for with_hint in [true, false] {
+                let hint = provider.tokens(&browser, &client).await.text("id_token");
+                let word = if with_hint { ("id_token_hint", hint.as_str()) } else { ("client_id", id) };
+                let parameters = [word, ("post_logout_redirect_uri", address), ("state", "s")];
+                let mut page = browser.cross_site_get(&url(&provider, &parameters)).await;
+                if !with_hint {
+                    page = confirm(&browser, &page).await;
+                }
+                if fits && is_free {
+                    let separator = if address.contains('?') { '&' } else { '?' };
+                    assert_eq!(page.location().unwrap().as_str(), format!("{address}{separator}state=s"));
+                } else {
+                    assert!(page.text().contains("not registered for it") && !page.body.contains(address), "{page}");
+                }
+            }
+        }
+    }
+}
+
+// ---- What is said is true.
+
+/// A session that ended by itself, by another password, or in another tab: nothing is claimed about this request.
+#[tokio::test]
+async fn a_session_that_had_ended_before_is_not_claimed_to_be_ended_now() {
+    for end in ["idle", "lifetime", "password", "disabled", "another tab", "lost"] {
+        let (provider, client, browser, hint) = ready().await;
+        let asking = browser.get(&provider.url("/logout")).await;
+        let cookies = browser.cookies();
+        match end {
+            "idle" => provider.travel(43_201),
+            "lifetime" => provider.travel(604_801),
+            "password" => {
+                provider
+                    .sql("UPDATE users SET password_hash = password_hash || 'x', tokens_valid_after = 1999999999")
+                    .await;
+                provider.travel(10);
+            }
+            "disabled" => {
+                provider.sql("UPDATE users SET disabled_at = 1").await;
+                provider.travel(10);
+            }
+            "another tab" => {
+                let _ = confirm(&browser, &browser.get(&provider.url("/logout")).await).await;
+            }
+            _ => {
+                let session = cookies.iter().find(|cookie| cookie.name.contains("session")).unwrap();
+                let id = SessionId::received(session.value.as_str());
+                sessions::forget(&provider.provider.ephemeral, &id).await.unwrap();
+            }
+        }
+        // As a tab that was sent before it got to know of that.
+        for cookie in cookies {
+            browser.set_cookie(&provider.url("/logout"), &format!("{}={}; Path=/", cookie.name, cookie.value));
+        }
+        let page = browser.get(&provider.url("/logout")).await;
+        assert_claims_nothing(&page);
+        assert!(page.text().contains("had ended before"), "{end}: {page}");
+        if !["idle", "lifetime"].contains(&end) {
+            let page = browser.submit(asking.form("form"), Some(("action", "sign_out"))).await;
+            assert_claims_nothing(&page);
+        }
+        let named = [("client_id", "reports"), ("post_logout_redirect_uri", OUT)];
+        let page = browser.cross_site_get(&url(&provider, &named)).await;
+        assert_claims_nothing(&page);
+        assert!(page.body.contains(OUT), "{end}: a link to where the service wants the browser back: {}", page.body);
+        // A service that proves itself gets the browser back, and nothing is said.
+        let proven = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", OUT)];
+        assert_eq!(browser.cross_site_get(&url(&provider, &proven)).await.location().unwrap().as_str(), OUT);
+        let _ = client;
+    }
+}
+
+/// Many tabs answer at once: one of them ends the session and says so, the others claim nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_tabs_that_sign_out_at_once_one_says_so() {
+    let (provider, ..) = ready().await;
+    let table = Table { provider, browser: UserAgent::new(), reports: Client::new("reports") };
+    let (id, _) = table.sign(Signed::In).await;
+    let mut forms = Vec::new();
+    for _ in 0..8 {
+        forms.push(table.browser.get(&table.provider.url("/logout")).await.form("form"));
+    }
+    let tabs = forms.into_iter().map(|form| table.browser.submit(form, Some(("action", "sign_out"))));
+    let pages = futures_util::future::join_all(tabs).await;
+    let (claiming, silent): (Vec<&Page>, Vec<&Page>) =
+        pages.iter().partition(|page| page.title() == "You are signed out");
+    assert_eq!(claiming.len(), 1, "{:?}", pages.iter().map(Page::title).collect::<Vec<_>>());
+    silent.into_iter().for_each(assert_claims_nothing);
+    assert!(!table.lives(&id).await);
+}
+
+/// A store that does not answer: nothing is claimed, and the person can try again.
+#[tokio::test]
+async fn a_store_that_fails_signs_nobody_out_in_words() {
+    let (provider, client, browser, hint) = ready().await;
+    let asking = browser.get(&provider.url("/logout")).await;
+    provider.sql("ALTER TABLE clients RENAME TO hidden").await;
+    provider.travel(7200);
+    for page in [
+        browser.cross_site_get(&url(&provider, &[("id_token_hint", &hint)])).await,
+        browser.cross_site_get(&url(&provider, &[("client_id", "reports"), ("post_logout_redirect_uri", OUT)])).await,
+    ] {
+        assert!(page.status.is_server_error(), "{page}");
+        assert!(!page.body.to_lowercase().contains("signed out") && !page.body.contains(OUT), "{}", page.body);
+    }
+    provider.sql("ALTER TABLE hidden RENAME TO clients").await;
+    provider.travel(60);
+    assert!(is_signed_in(&provider, &client, &browser).await);
+    let _ = asking;
 }

@@ -15,6 +15,8 @@ fn resembling() -> impl Strategy<Value = Vec<u8>> {
         Just("https://a.example/cb"),
         Just("http://127.0.0.1:"),
         Just("http://127.0.0.1"),
+        Just("http://localhost:"),
+        Just("application/jwk-set+json"),
         Just("@evil.example"),
         Just("/cb"),
         Just("scope"),

@@ -8,6 +8,7 @@ use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
 };
 use crate::protocol::scope::Scope;
+use crate::protocol::site::FrontChannel;
 use crate::provider::Clock;
 use std::fmt::Write as _;
 
@@ -61,6 +62,12 @@ impl Draft {
 
     pub(super) fn is_public(&self) -> bool {
         self.auth_method == ClientAuthMethod::None
+    }
+
+    /// What is to be said where nothing but a frame on another site tells it of a sign-out.
+    pub(super) fn doubt_about_sign_outs(&self, issuer: &str) -> Option<String> {
+        let uri = self.frontchannel_logout_uri.as_deref().filter(|_| self.backchannel_logout_uri.is_none())?;
+        FrontChannel::doubt(uri, issuer)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -8,6 +8,7 @@ mod lexer;
 mod rows;
 mod rules;
 mod schema;
+mod sites;
 mod statements;
 
 use crate::commands::{Outcome, terminal};
@@ -17,6 +18,8 @@ use std::path::PathBuf;
 
 pub(super) const HELP: &str =
     "Each finding is a line FILE:LINE: CODE: WHY; MEND, and the status is 1 if any is an error.
+
+With HALLPASS_ISSUER set, it also says which frames of front-channel logout cannot work.
 
 Examples:
   hallpass client lint
@@ -66,7 +69,7 @@ struct Finding {
 
 pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
     let place = lint.place.clone().unwrap_or_else(|| config.migrations_or_default());
-    let (files, findings) = review(&place)?;
+    let (files, findings) = review(&place, sites::known_issuer(config))?;
     let is_error = |finding: &Finding| finding.level == Level::Error || lint.strict;
     let errors = findings.iter().filter(|finding| is_error(finding)).count();
     let warnings = findings.len() - errors;
@@ -102,12 +105,13 @@ pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
 }
 
 /// Reads and judges; gives the number of files, and the findings in the order of files and lines.
-fn review(place: &std::path::Path) -> Result<(usize, Vec<Finding>), String> {
+fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<(usize, Vec<Finding>), String> {
     let (files, mut findings) = files::read(place)?;
     let mut reviewed = rows::Rows::new(schema::tables());
     for file in &files {
         reviewed.take(file);
     }
+    findings.extend(issuer.map(|issuer| of_sites(&reviewed, issuer)).unwrap_or_default());
     findings.extend(reviewed.judge());
     // Each text is told of once, by the rule that knows it best.
     let plain: Vec<(String, usize)> = findings
@@ -121,6 +125,19 @@ fn review(place: &std::path::Path) -> Result<(usize, Vec<Finding>), String> {
     });
     findings.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     Ok((files.len(), findings))
+}
+
+/// What front-channel addresses come to at that issuer.
+fn of_sites(reviewed: &rows::Rows, issuer: &str) -> Vec<Finding> {
+    let found = sites::faults(reviewed, issuer).into_iter().map(|(place, fault)| Finding {
+        file: place.file,
+        line: place.line,
+        level: fault.level,
+        code: fault.code,
+        why: fault.why,
+        mend: fault.mend,
+    });
+    found.collect()
 }
 
 /// Whether a file of the migrations folder registers that client; `None` where there is no folder to look at.

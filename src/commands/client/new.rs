@@ -48,7 +48,7 @@ pub(in crate::commands) struct New {
     /// Where it is told by us that somebody signed out (Back-Channel Logout)
     #[arg(long, value_name = "URI")]
     pub(super) backchannel_logout_uri: Option<String>,
-    /// What the browser loads there when somebody signs out (Front-Channel Logout)
+    /// What the browser loads there when somebody signs out (Front-Channel Logout); works on the issuer's own site only
     #[arg(long, value_name = "URI")]
     pub(super) frontchannel_logout_uri: Option<String>,
     /// A client that cannot keep a secret, such as one in a browser
@@ -139,6 +139,11 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     let draft = Draft::of(new)?;
     if !left_out.is_empty() {
         eprintln!("Left out of its scope: {left_out}. A machine acts for itself, and these are about people.");
+    }
+    if let Some(doubt) = draft.doubt_about_sign_outs(&config.issuer) {
+        eprintln!(
+            "--frontchannel-logout-uri {doubt}.\n  Mend: give it a --backchannel-logout-uri, which needs no cookie"
+        );
     }
     let secret = if draft.is_public() { super::Secret::Public } else { secret.secret()? };
     let file = write_migration(config, output.as_deref(), &format!("add_client_{}", draft.id), &draft.sql(&secret))?;

@@ -1,6 +1,6 @@
 //! Our own set-up: settings, files, keys, stores, and ourselves as others see us through the proxy.
 
-use super::{Report, check_certificate, check_date, check_skew};
+use super::{Report, check_certificate, check_date, check_skew, party};
 use crate::commands::{key, serve};
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::path;
@@ -8,6 +8,7 @@ use crate::keys::KeySet;
 use crate::protocol::client::Client;
 use crate::protocol::response::GrantType;
 use crate::protocol::secret::{BrowserId, Handle, InteractionId};
+use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, SharedValues, random};
 use crate::store::checkup;
@@ -237,6 +238,7 @@ async fn clients(report: &mut Report, config: &Config, db: &Db, now: NumericDate
                         format!("hallpass key new --alg {algorithm}"),
                     );
                 }
+                front_channel(report, config, &client);
                 sound.push(client);
             }
         }
@@ -247,6 +249,18 @@ async fn clients(report: &mut Report, config: &Config, db: &Db, now: NumericDate
         report.ok("clients", format!("{} can be read, and have keys for their algorithms", sound.len()));
     }
     sound
+}
+
+/// Whether a client is told of a sign-out by a frame alone, which cannot work.
+fn front_channel(report: &mut Report, config: &Config, client: &Client) {
+    let uri = client.frontchannel_logout_uri.as_deref().filter(|_| client.backchannel_logout_uri.is_none());
+    if let Some(doubt) = uri.and_then(|uri| FrontChannel::doubt(uri, &config.issuer)) {
+        report.warning(
+            "clients",
+            format!("{}: frontchannel_logout_uri {doubt}", client.client_id),
+            party::BACK_CHANNEL,
+        );
+    }
 }
 
 async fn redis(report: &mut Report, config: &Config) {

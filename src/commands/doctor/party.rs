@@ -5,12 +5,16 @@
 use super::{Report, is_open_on_the_way};
 use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl};
-use crate::protocol::client::is_loopback_host;
+use crate::protocol::client::{Client, is_loopback_host};
+use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::store::clients;
 use crate::store::db::Db;
 use crate::web::outbound::{Fetched, Outbound};
 use url::Url;
+
+/// What to do about a frame that ends nothing.
+pub(super) const BACK_CHANNEL: &str = "set clients.backchannel_logout_uri, which needs no cookie";
 
 /// How many redirects on the same host are followed.
 const MOST_HOPS: usize = 5;
@@ -205,6 +209,7 @@ pub(super) async fn check_client(
             "add one by a migration (client_post_logout_redirect_uris)",
         );
     }
+    front_channel(report, config, &client);
     match &client.backchannel_logout_uri {
         Some(uri) => backchannel(report, outbound, uri).await,
         None if client.frontchannel_logout_uri.is_none() && !client.redirect_uris.is_empty() => report.warning(
@@ -215,6 +220,17 @@ pub(super) async fn check_client(
         None => {}
     }
     Ok(())
+}
+
+/// Front-Channel Logout 1.0 is of use on one site only.
+fn front_channel(report: &mut Report, config: &Config, client: &Client) {
+    let name = "frontchannel_logout_uri";
+    let Some(uri) = client.frontchannel_logout_uri.as_deref() else { return };
+    match FrontChannel::doubt(uri, &config.issuer) {
+        None => {}
+        Some(doubt) if client.backchannel_logout_uri.is_none() => report.warning(name, doubt, BACK_CHANNEL),
+        Some(doubt) => report.ok(name, format!("{doubt}; its back channel tells it")),
+    }
 }
 
 /// Back-Channel Logout 1.0, section 2.6 and 2.8: a token that is none must be answered 400.
