@@ -2,9 +2,13 @@
 //!
 //! A private key is never printed, and no file is deleted: a key ends by a new name.
 
+mod hints;
+
+pub(super) use hints::hints;
+
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
-use crate::keys::plan::{self, Entry, Plan, State, short, shown, uncovered};
+use crate::keys::plan::{self, Entry, Hints, Plan, State, short, shown, uncovered};
 use crate::keys::{self, Ending, JWKS_MAX_AGE, Key, KeySet, LONGEST_TOKEN, PUBLISH_LEAD};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
@@ -74,13 +78,29 @@ fn parse_instant(text: &str) -> Result<NumericDate, String> {
     keys::parse_instant(&text.replace(':', "")).ok_or_else(|| "write it as 2026-12-01T00:00:00Z".to_owned())
 }
 
-pub(super) fn run(config: &Config, command: &KeyCommand) -> Outcome {
+pub(super) async fn run(config: Config, command: KeyCommand) -> Outcome {
     let now = Clock::System.now();
     match command {
-        KeyCommand::New { alg, signs_from } => new(&config.keys, *alg, *signs_from, now),
-        KeyCommand::Plan { json } => show(&config.keys, *json, now),
-        KeyCommand::Retire(arguments) => retire(config, arguments, now),
+        KeyCommand::New { alg, signs_from } => new(&config.keys, alg, signs_from, now),
+        KeyCommand::Plan { json } => {
+            let set = load(&config.keys)?;
+            show(&set, &known_hints(&config, &set).await, json, now)
+        }
+        KeyCommand::Retire(arguments) => {
+            let set = load(&config.keys)?;
+            let hints = known_hints(&config, &set).await;
+            retire(&config, &set, &hints, &arguments, now)
+        }
     }
+}
+
+/// What is known of hints; says so where that is nothing.
+async fn known_hints(config: &Config, set: &KeySet) -> Hints {
+    let (hints, why) = hints(config, set).await;
+    if let Some(why) = why {
+        eprintln!("hallpass: when files may be deleted is not known, as that depends on the clients' rows: {why}");
+    }
+    hints
 }
 
 fn load(folder: &Path) -> Result<KeySet, String> {
@@ -96,8 +116,8 @@ fn entries(set: &KeySet) -> Vec<Entry> {
 }
 
 /// The plan of a folder, as `key plan` and `doctor` show it.
-pub(super) fn plan_of(set: &KeySet, now: NumericDate) -> Plan {
-    plan::plan(&entries(set), now, LONGEST_TOKEN)
+pub(super) fn plan_of(set: &KeySet, hints: &Hints, now: NumericDate) -> Plan {
+    plan::plan(&entries(set), now, hints)
 }
 
 fn new(folder: &Path, algorithm: SigningAlgorithm, signs_from: Option<NumericDate>, now: NumericDate) -> Outcome {
@@ -114,12 +134,12 @@ fn new(folder: &Path, algorithm: SigningAlgorithm, signs_from: Option<NumericDat
     Ok(())
 }
 
-fn show(folder: &Path, as_json: bool, now: NumericDate) -> Outcome {
-    let plan = plan_of(&load(folder)?, now);
+fn show(set: &KeySet, hints: &Hints, as_json: bool, now: NumericDate) -> Outcome {
+    let plan = plan_of(set, hints, now);
     if as_json {
-        println!("{:#}", json_of(&plan, now));
+        println!("{:#}", json_of(&plan, hints, now));
     } else {
-        print!("{}", table_of(&plan));
+        print!("{}", table_of(&plan, hints));
     }
     match plan.findings.iter().filter(|finding| finding.is_fault).count() {
         0 => Ok(()),
@@ -127,7 +147,7 @@ fn show(folder: &Path, as_json: bool, now: NumericDate) -> Outcome {
     }
 }
 
-fn table_of(plan: &Plan) -> String {
+fn table_of(plan: &Plan, hints: &Hints) -> String {
     use std::fmt::Write as _;
     let instant = |at: Option<NumericDate>| at.map_or_else(|| "-".to_owned(), shown);
     let mut text = String::new();
@@ -147,7 +167,7 @@ fn table_of(plan: &Plan) -> String {
             &instant(entry.appeared_at),
             &instant(Some(entry.signs_from).filter(|at| at.0 > 0)),
             &instant(entry.leaked_at.or(entry.retired_at)),
-            &instant(entry.deletable_at(LONGEST_TOKEN)),
+            &instant(entry.deletable_at(hints)),
         ]);
     }
     for finding in &plan.findings {
@@ -157,7 +177,7 @@ fn table_of(plan: &Plan) -> String {
     text
 }
 
-fn json_of(plan: &Plan, now: NumericDate) -> Value {
+fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
     let keys: Vec<Value> = plan
         .keys
         .iter()
@@ -171,7 +191,7 @@ fn json_of(plan: &Plan, now: NumericDate) -> Value {
                 "signs_from": entry.signs_from,
                 "retired_at": entry.retired_at,
                 "leaked_at": entry.leaked_at,
-                "deletable_at": entry.deletable_at(LONGEST_TOKEN),
+                "deletable_at": entry.deletable_at(hints),
             })
         })
         .collect();
@@ -191,6 +211,7 @@ fn json_of(plan: &Plan, now: NumericDate) -> Value {
         "now": now,
         "jwks_max_age": JWKS_MAX_AGE,
         "longest_token": LONGEST_TOKEN,
+        "longest_hint": hints.longest,
         "keys": keys,
         "findings": findings,
     })
@@ -211,15 +232,14 @@ fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, Str
     }
 }
 
-fn retire(config: &Config, arguments: &Retire, now: NumericDate) -> Outcome {
+fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now: NumericDate) -> Outcome {
     let folder = &config.keys;
-    let set = load(folder)?;
-    let key = find(&set, folder, &arguments.key)?;
+    let key = find(set, folder, &arguments.key)?;
     if let Some(at) = key.leaked_at {
         return Err(format!("{}: it is known to have leaked since {}", short(&key.kid), shown(at)));
     }
     if arguments.leaked {
-        return take_out(config, &set, key, arguments.yes, now);
+        return take_out(config, set, hints, key, arguments.yes, now);
     }
     let kid = short(&key.kid);
     if let Some(at) = key.retired_at.filter(|at| at.is_past(now)) {
@@ -232,16 +252,26 @@ fn retire(config: &Config, arguments: &Retire, now: NumericDate) -> Outcome {
                 .into(),
         );
     }
-    let at = instant_of_retirement(&entries(&set), key, arguments, now)?;
+    let at = instant_of_retirement(&entries(set), key, arguments, now)?;
     let (from, until) = (shown(at), shown(at.plus(LONGEST_TOKEN)));
     eprintln!(
-        "{} {kid} ({}) stops signing at {from}, and is published until {until}, when its last token has ended.",
-        key.algorithm, key.file
+        "{} {kid} ({}) stops signing at {from}, and is published until {until}, when its last token has ended.{}",
+        key.algorithm,
+        key.file,
+        hints.longest.map(|longest| kept_until(at.plus(longest))).unwrap_or_default()
     );
     terminal::confirm(&["key", "retire"], "Retire it?", arguments.yes)?;
     let path = keys::end(folder, key, Ending::Retired(at)).map_err(|error| error.to_string())?;
     println!("{}", path.display());
     Ok(())
+}
+
+/// What is said of the file of a key that stops.
+fn kept_until(at: NumericDate) -> String {
+    format!(
+        "\nKeep the file until {}: until then a service may send a person to the sign-out with an id_token that it signed.",
+        shown(at)
+    )
 }
 
 /// When a key can stop without leaving its algorithm without one: now, or when another begins.
@@ -292,10 +322,10 @@ fn instant_of_retirement(
 }
 
 /// The emergency path: a successor that signs at once, where no other does, and the leaked key dead at once.
-fn take_out(config: &Config, set: &KeySet, key: &Key, yes: bool, now: NumericDate) -> Outcome {
+fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, yes: bool, now: NumericDate) -> Outcome {
     let (algorithm, kid) = (key.algorithm, short(&key.kid));
     let others: Vec<Entry> = entries(set).into_iter().filter(|entry| entry.kid != key.kid).collect();
-    let rest = plan::plan(&others, now, LONGEST_TOKEN).keys;
+    let rest = plan::plan(&others, now, hints).keys;
     let signs_now = rest.iter().find(|(entry, state)| entry.algorithm == algorithm && *state == State::Signs);
     let is_known = signs_now.is_some_and(|(entry, _)| {
         entry.appeared_at.is_some_and(|appeared_at| appeared_at.plus(JWKS_MAX_AGE).is_past(now))

@@ -145,7 +145,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Migrate(arguments) => with_runtime(migrate::run(settings()?, arguments)),
         Command::Client(command) => client::run(settings()?, *command),
         Command::User(command) => with_runtime(user::run(settings()?, command)),
-        Command::Key(command) => key::run(&settings()?, &command),
+        Command::Key(command) => with_runtime(key::run(settings()?, command)),
         Command::Explain(arguments) => with_runtime(explain::run(settings()?, arguments)),
         Command::Audit(command) => with_runtime(audit::run(settings()?, command)),
         Command::Doctor(arguments) => with_runtime(doctor::run(settings()?, cli.config.clone(), arguments)),

@@ -5,6 +5,7 @@
 use super::{JWKS_MAX_AGE, Key, PUBLISH_LEAD, instant_text};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
+use std::collections::BTreeMap;
 
 /// A key as its file's name tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +45,27 @@ impl Entry {
         self.leaked_at.is_none() && self.signs_from.is_past(now) && self.retired_at.is_none_or(|end| !end.is_past(now))
     }
 
-    /// From when its file is of no use any more; `longest_token` in seconds.
+    /// From when its file is of no use any more: when nothing that it signed can be brought to anybody, us included. `None`:
+    /// that is not decided, or not known.
     #[must_use]
-    pub fn deletable_at(&self, longest_token: i64) -> Option<NumericDate> {
-        self.leaked_at.or_else(|| self.retired_at.map(|at| at.plus(longest_token)))
+    pub fn deletable_at(&self, hints: &Hints) -> Option<NumericDate> {
+        let of_hints = || {
+            let at = self.retired_at?.plus(hints.longest?);
+            Some(hints.families.get(&self.kid).map_or(at, |end| at.max(*end)))
+        };
+        self.leaked_at.or_else(of_hints)
     }
+}
+
+/// How long an `id_token` may come back to us as `id_token_hint`, which has to be verified although it has expired
+/// ([RP-Initiated Logout 2](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout)): as long as a session or a family of
+/// refresh tokens lives that it belongs to.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The longest of those lifetimes, in seconds, and no less than `LONGEST_TOKEN`; `None`: not known, so nothing is given up.
+    pub longest: Option<i64>,
+    /// When the last family of refresh tokens ends that began before a key stopped, by the key's kid.
+    pub families: BTreeMap<String, NumericDate>,
 }
 
 /// What a key does at some instant.
@@ -60,7 +77,7 @@ pub enum State {
     Signs,
     /// Published; a later one signs.
     Superseded,
-    /// Stopped, and published until its last token has ended.
+    /// Stopped; published until its last token has ended, and kept until nothing that it signed can be brought as a hint.
     Retired,
     /// Of no use any more.
     Done,
@@ -106,12 +123,12 @@ pub struct Plan {
 }
 
 /// What a key does now among its fellows.
-fn state(entry: &Entry, all: &[Entry], now: NumericDate, longest_token: i64) -> State {
+fn state(entry: &Entry, all: &[Entry], now: NumericDate, hints: &Hints) -> State {
     if entry.leaked_at.is_some() {
         return State::Leaked;
     }
     if entry.retired_at.is_some_and(|at| at.is_past(now)) {
-        let is_done = entry.deletable_at(longest_token).is_some_and(|at| at.is_past(now));
+        let is_done = entry.deletable_at(hints).is_some_and(|at| at.is_past(now));
         return if is_done { State::Done } else { State::Retired };
     }
     if !entry.signs_from.is_past(now) {
@@ -155,11 +172,11 @@ pub fn uncovered(
     found
 }
 
-/// The plan at an instant; `longest_token` in seconds.
+/// The plan at an instant.
 #[must_use]
-pub fn plan(entries: &[Entry], now: NumericDate, longest_token: i64) -> Plan {
+pub fn plan(entries: &[Entry], now: NumericDate, hints: &Hints) -> Plan {
     let mut keys: Vec<(Entry, State)> =
-        entries.iter().map(|entry| (entry.clone(), state(entry, entries, now, longest_token))).collect();
+        entries.iter().map(|entry| (entry.clone(), state(entry, entries, now, hints))).collect();
     let place = |algorithm| SigningAlgorithm::SUPPORTED.iter().position(|known| *known == algorithm);
     keys.sort_by(|(one, _), (other, _)| {
         (place(one.algorithm), one.signs_from, &one.kid).cmp(&(place(other.algorithm), other.signs_from, &other.kid))
@@ -286,13 +303,21 @@ mod tests {
         entry(kid, SigningAlgorithm::Rs256, signs_from, retired_at)
     }
 
+    fn hints(longest: i64) -> Hints {
+        Hints { longest: Some(longest), ..Hints::default() }
+    }
+
     fn states(entries: &[Entry], at: i64) -> Vec<(String, &'static str)> {
-        let plan = plan(entries, NOW.plus(at), DAY);
+        let plan = plan(entries, NOW.plus(at), &hints(DAY));
         plan.keys.iter().map(|(entry, state)| (entry.kid.clone(), state.as_str())).collect()
     }
 
     fn said(entries: &[Entry], at: i64) -> Vec<(bool, String)> {
-        plan(entries, NOW.plus(at), DAY).findings.into_iter().map(|finding| (finding.is_fault, finding.why)).collect()
+        plan(entries, NOW.plus(at), &hints(DAY))
+            .findings
+            .into_iter()
+            .map(|finding| (finding.is_fault, finding.why))
+            .collect()
     }
 
     #[test]
@@ -307,6 +332,30 @@ mod tests {
         assert_eq!(said(&entries, 0), []);
         assert_eq!(said(&entries, DAY), []);
         assert!(said(&entries, 2 * DAY)[0].1.contains("may be deleted"));
+    }
+
+    #[test]
+    fn a_retired_key_is_kept_until_nothing_that_it_signed_can_be_brought_as_a_hint() {
+        let entries = [rs256("old", -DAY, Some(0)), rs256("new", 0, None)];
+        let state_at = |at: i64, hints: &Hints| plan(&entries, NOW.plus(at), hints).keys[0].1;
+        let week = hints(7 * DAY);
+        assert_eq!(state_at(7 * DAY - 1, &week), State::Retired);
+        assert_eq!(state_at(7 * DAY, &week), State::Done);
+        assert_eq!(entries[0].deletable_at(&week), Some(NOW.plus(7 * DAY)));
+        assert_eq!(entries[1].deletable_at(&week), None);
+        // A family that began under a longer lifetime than the rows have now.
+        let families =
+            |end: i64| BTreeMap::from([("old".to_owned(), NOW.plus(end)), ("new".to_owned(), NOW.plus(DAY))]);
+        let later = Hints { families: families(30 * DAY), ..week.clone() };
+        assert_eq!(state_at(30 * DAY - 1, &later), State::Retired);
+        assert_eq!(state_at(30 * DAY, &later), State::Done);
+        assert_eq!(entries[0].deletable_at(&Hints { families: families(DAY), ..week }), Some(NOW.plus(7 * DAY)));
+        // Where nobody can tell, nothing is given up; a leaked one is of no use to anybody.
+        assert_eq!(state_at(1000 * DAY, &Hints::default()), State::Retired);
+        assert_eq!(entries[0].deletable_at(&Hints::default()), None);
+        let mut leaked = rs256("leaked", -DAY, Some(0));
+        leaked.leaked_at = Some(NOW);
+        assert_eq!(leaked.deletable_at(&Hints::default()), Some(NOW));
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct HashedSecret {
     pub expires_at: Option<NumericDate>,
 }
 
+/// How long a family of refresh tokens lives at most where the client's row says nothing, in seconds: half a year.
+pub const REFRESH_FAMILY_LIFETIME: i64 = 180 * 86_400;
+
 /// How long things issued to a client live, in seconds; `None`: as the settings say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lifetimes {

@@ -1,4 +1,5 @@
-//! What `hallpass doctor` asks the lasting store: its version and clock, and whether it lets us do what we must.
+//! What `hallpass doctor` and `hallpass key plan` ask the lasting store: its version and clock, whether it lets us do what we
+//! must, and how long refresh families live.
 //!
 //! Rights are tried in a transaction that is rolled back; no row is changed.
 
@@ -87,4 +88,25 @@ pub async fn clients(db: &Db) -> Result<Vec<Result<Client, StoreError>>, StoreEr
         }
     }
     Ok(found)
+}
+
+/// The longest that a refresh family of any client can live, in seconds: by its row, or `default`. Disabled clients count, as
+/// that can be undone. `None`: no client gets refresh tokens.
+///
+/// # Errors
+/// The database failed.
+pub async fn longest_family(db: &Db, default: i64) -> Result<Option<i64>, StoreError> {
+    const LONGEST: &str = "SELECT MAX(COALESCE(refresh_token_lifetime, CAST($1 AS BIGINT))) FROM clients \
+         WHERE ' ' || grant_types || ' ' LIKE '% refresh_token %'";
+    Ok(sqlx::query_scalar(LONGEST).bind(default).fetch_one(db.statement()).await?)
+}
+
+/// When the last of the refresh families ends that began by an instant and are not revoked.
+///
+/// # Errors
+/// The database failed.
+pub async fn last_end_of_families(db: &Db, begun_by: NumericDate) -> Result<Option<NumericDate>, StoreError> {
+    const LAST: &str = "SELECT MAX(expires_at) FROM refresh_families WHERE issued_at <= $1 AND revoked_at IS NULL";
+    let end: Option<i64> = sqlx::query_scalar(LAST).bind(begun_by.0).fetch_one(db.statement()).await?;
+    Ok(end.map(NumericDate))
 }

@@ -1,10 +1,10 @@
 //! `hallpass key plan` and `key retire`, as a person and as a script use them; and the page about it, run as it stands.
 //! Issue "What an operator holds in the hand", "Keys". `key new` is in `commands.rs`, the clients' view in `key_rotation.rs`.
 
-use crate::support::TestProvider;
 use crate::support::program::{Running, done, files_in, refused, run, run_with};
 use crate::support::provider::copy_keys;
 use crate::support::remote::until;
+use crate::support::{NewClient, TestProvider};
 use hallpass::keys::{JWKS_MAX_AGE, KeySet, LONGEST_TOKEN, PUBLISH_LEAD, instant_text, parse_instant};
 use hallpass::protocol::response::SigningAlgorithm;
 use hallpass::protocol::time::NumericDate;
@@ -15,6 +15,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
+
+/// What the setting says by default: a session may bring an `id_token` as a hint for so long.
+const SESSION_LIFETIME: i64 = 604_800;
+const DAY: i64 = 86_400;
 
 fn folder() -> TempDir {
     TempDir::with_prefix("hallpass-test-").unwrap()
@@ -94,7 +98,7 @@ fn key_plan_shows_every_key_with_its_timetable() {
     ALGORITHM  STATE       KID           PUBLISHED             SIGNS FROM            RETIRES               MAY BE DELETED
     RS256      signs       AAAAAAAAAAAA  2024-12-24T18:00:00Z  2025-01-01T00:00:00Z  -                     -
     RS256      next        BBBBBBBBBBBB  2024-12-24T18:00:00Z  2099-01-01T00:00:00Z  -                     -
-    ES256      done        CCCCCCCCCCCC  2024-12-24T18:00:00Z  2025-01-01T00:00:00Z  2025-06-01T00:00:00Z  2025-06-02T00:00:00Z
+    ES256      done        CCCCCCCCCCCC  2024-12-24T18:00:00Z  2025-01-01T00:00:00Z  2025-06-01T00:00:00Z  2025-06-08T00:00:00Z
 
     warning: ES256: no ES256 key signs now; clients with this algorithm in their row cannot be signed in
       Mend: hallpass key new --alg ES256
@@ -109,6 +113,7 @@ fn key_plan_shows_every_key_with_its_timetable() {
         (plan["jwks_max_age"].as_i64(), plan["longest_token"].as_i64()),
         (Some(JWKS_MAX_AGE), Some(LONGEST_TOKEN))
     );
+    assert_eq!(plan["longest_hint"].as_i64(), Some(SESSION_LIFETIME));
     assert!((plan["now"].as_i64().unwrap() - Clock::System.now().0).abs() < 60, "{plan}");
     assert_eq!(
         plan["keys"][2],
@@ -121,7 +126,7 @@ fn key_plan_shows_every_key_with_its_timetable() {
             "signs_from": parse_instant("2025-01-01T000000Z").unwrap().0,
             "retired_at": parse_instant("2025-06-01T000000Z").unwrap().0,
             "leaked_at": null,
-            "deletable_at": parse_instant("2025-06-02T000000Z").unwrap().0,
+            "deletable_at": parse_instant("2025-06-08T000000Z").unwrap().0,
         })
     );
     assert_eq!(plan["findings"][0]["verdict"], "warning");
@@ -169,12 +174,106 @@ fn key_retire_lets_a_key_stop_when_its_successor_begins() {
     assert_eq!(key["state"], "signs", "until then it goes on");
     assert_eq!(
         (key["retired_at"].as_i64(), key["deletable_at"].as_i64()),
-        (Some(begins), Some(begins + LONGEST_TOKEN))
+        (Some(begins), Some(begins + SESSION_LIFETIME))
     );
+    let deletable = instant_text(NumericDate(begins + SESSION_LIFETIME));
+    let said = outcome.stderr.replace(':', "");
+    assert!(said.contains(&format!("Keep the file until {deletable}")), "{deletable}: {outcome:?}");
     // The instant can be put off, also by the file's name.
     let later = instant_text(NumericDate(begins + 3600));
     let outcome = done(run(folder.path(), &["key", "retire", file, "--at", &later, "--yes"]));
     assert!(outcome.stdout.contains(&later) && outcome.stdout.matches("retired").count() == 1, "{outcome:?}");
+}
+
+/// A provider with an RS256 key that stopped so many seconds ago; gives its kid.
+async fn provider_with_a_retired_key(seconds_ago: i64) -> (TestProvider, String) {
+    let provider = TestProvider::start().await;
+    let folder = provider.folder.path().join("keys");
+    let now = Clock::System.now();
+    let retired_at = now.plus(-seconds_ago);
+    let made = hallpass::keys::create(&folder, SigningAlgorithm::Rs256, retired_at.plus(-DAY)).unwrap();
+    let name = format!("rs256.{}.retired-{}.pem", instant_text(retired_at.plus(-DAY)), instant_text(retired_at));
+    fs::rename(&made, folder.join(&name)).unwrap();
+    let kid = KeySet::load(&folder).unwrap().all().iter().find(|key| key.file == name).unwrap().kid.clone();
+    (provider, kid)
+}
+
+/// State, and seconds from the key's end until its file may be deleted; and what the plan says about the longest hint.
+fn end_of(provider: &TestProvider, kid: &str, more: &[(&str, &str)]) -> (String, Option<i64>, Option<i64>) {
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (*name, value.as_str())).chain(more.iter().copied()).collect();
+    let outcome = run_with(provider.folder.path(), &["key", "plan", "--json"], &variables, "");
+    let plan: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
+    let key = plan["keys"].as_array().unwrap().iter().find(|key| key["kid"] == kid).unwrap().clone();
+    let until = key["deletable_at"].as_i64().map(|at| at - key["retired_at"].as_i64().unwrap());
+    (key["state"].as_str().unwrap().to_owned(), until, plan["longest_hint"].as_i64())
+}
+
+/// RP-Initiated Logout 2: an expired `id_token` is a hint, so what signed it is needed for as long as one can be brought.
+#[tokio::test]
+async fn a_keys_file_may_be_deleted_when_no_session_and_no_refresh_family_can_bring_a_hint_of_it() {
+    let (provider, kid) = provider_with_a_retired_key(8 * DAY).await;
+    let is = |found: (String, Option<i64>, Option<i64>), state: &str, days: i64| {
+        assert_eq!(found, (state.to_owned(), Some(days * DAY), Some(days * DAY)));
+    };
+    // Nobody gets refresh tokens: the settings decide.
+    let _ = provider.client("plain").await;
+    is(end_of(&provider, &kid, &[]), "done", 7);
+    is(end_of(&provider, &kid, &[("HALLPASS_SESSION_LIFETIME", "864000")]), "retired", 10);
+    is(end_of(&provider, &kid, &[("HALLPASS_SESSION_LIFETIME", "3600")]), "done", 1);
+    // A client's row, the default of which is half a year; one that is disabled may come back.
+    let refreshing = |id: &str| NewClient::new(id).with("grant_types", "authorization_code refresh_token");
+    provider.add(refreshing("short").with("refresh_token_lifetime", "3600")).await;
+    is(end_of(&provider, &kid, &[]), "done", 7);
+    provider.add(refreshing("long").with("refresh_token_lifetime", "2592000").with("disabled_at", "1")).await;
+    is(end_of(&provider, &kid, &[]), "retired", 30);
+    provider.add(refreshing("default")).await;
+    is(end_of(&provider, &kid, &[]), "retired", 180);
+    // A lifetime alone gives no refresh tokens.
+    provider.add(NewClient::new("other").with("refresh_token_lifetime", "31536000")).await;
+    is(end_of(&provider, &kid, &[]), "retired", 180);
+    let table = done(provider.command(&["key", "plan"], "")).stdout;
+    assert!(!table.contains("may be deleted"), "{table}");
+}
+
+/// Rows that were changed since do not shorten what began before.
+#[tokio::test]
+async fn a_refresh_family_that_began_before_a_key_stopped_keeps_its_file() {
+    let (provider, kid) = provider_with_a_retired_key(8 * DAY).await;
+    let _ = provider.client("reports").await;
+    let retired_at = Clock::System.now().0 - 8 * DAY;
+    let family = async |id: &str, begun: i64, ends: i64, revoked: &str| {
+        let (begun, ends) = (retired_at + begun, retired_at + ends);
+        provider
+            .sql(&format!(
+                "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
+                 VALUES ('{id}', 'reports', {begun}, {begun}, {ends}, {revoked})"
+            ))
+            .await;
+    };
+    family("revoked", -DAY, 50 * DAY, "1").await;
+    family("later", DAY, 60 * DAY, "NULL").await;
+    family("ended", -DAY, DAY, "NULL").await;
+    assert_eq!(end_of(&provider, &kid, &[]).0, "done");
+    family("alive", -DAY, 40 * DAY, "NULL").await;
+    let (state, until, _) = end_of(&provider, &kid, &[]);
+    assert_eq!(state, "retired");
+    assert!((until.unwrap() - 40 * DAY).abs() < 60, "{until:?}");
+}
+
+/// Where the database cannot be asked, no file is given up, and the plan is shown all the same.
+#[tokio::test]
+async fn without_the_clients_rows_no_file_is_given_up() {
+    let (provider, kid) = provider_with_a_retired_key(1000 * DAY).await;
+    assert_eq!(end_of(&provider, &kid, &[]).0, "done");
+    let nowhere = format!("postgres://hallpass@127.0.0.1:{}/hallpass", crate::support::postgres::free_port());
+    let away = [("HALLPASS_DATABASE_URL", nowhere.as_str())];
+    assert_eq!(end_of(&provider, &kid, &away), ("retired".to_owned(), None, None));
+    let keys = provider.folder.path().join("keys").display().to_string();
+    let told = done(run_with(provider.folder.path(), &["key", "plan", "--keys", &keys], &away, ""));
+    assert!(told.stderr.contains("when files may be deleted is not known"), "{told:?}");
+    assert!(told.stdout.contains(&kid[..12]), "{told:?}");
 }
 
 #[test]

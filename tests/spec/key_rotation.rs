@@ -175,6 +175,46 @@ async fn no_service_with_a_caching_client_fails_while_keys_change_under_load() {
     }
 }
 
+/// RP-Initiated Logout 2: a hint may have expired, also by so much that the key behind it is not published any more. We go
+/// by the key for as long as its file is there.
+#[tokio::test]
+async fn a_hint_is_believed_while_the_file_of_its_key_is_there_although_it_is_not_published() {
+    let (provider, client) = provider_with_a_service().await;
+    provider
+        .sql("INSERT INTO client_post_logout_redirect_uris VALUES ('reports', 'https://reports.example/out')")
+        .await;
+    let browser = UserAgent::new();
+    let hint = provider.tokens(&browser, &client).await.text("id_token");
+    let kid = header_of(&hint)["kid"].as_str().unwrap().to_owned();
+    let folder = provider.folder.path().join("keys");
+    key(&provider, &["new", "--alg", "RS256"]);
+    let retired = provider.folder.path().join(key(&provider, &["retire", "--yes", "--", &kid]));
+    // Used now and then, a session lives for a week.
+    for _ in 0..8 {
+        provider.travel(11 * HOUR);
+        let page = Authorization::of(&client).with("prompt", "none").open(&provider, &browser).await;
+        assert!(page.query_parameter("code").is_some(), "{page}");
+    }
+    provider.provider.keys.refresh(provider.provider.now()).unwrap();
+    assert!(!provider.get("/jwks", &[]).await.ok().body.contains(&kid), "it is not published any more");
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", "https://reports.example/out")])
+        .finish();
+    let silent = Authorization::of(&client).with("prompt", "none").with("id_token_hint", &hint);
+    assert!(silent.open(&provider, &browser).await.query_parameter("code").is_some());
+    let page = browser.cross_site_get(&format!("{}?{query}", provider.url("/logout"))).await;
+    assert_eq!(page.location().unwrap().as_str(), "https://reports.example/out", "{page}");
+    let page = Authorization::of(&client).with("prompt", "none").open(&provider, &browser).await;
+    assert_eq!(page.query_parameter("error").as_deref(), Some("login_required"));
+    // With the file the belief goes.
+    assert!(retired.starts_with(&folder), "{retired:?}");
+    fs::remove_file(&retired).unwrap();
+    provider.provider.keys.refresh(provider.provider.now()).unwrap();
+    let page = browser.cross_site_get(&format!("{}?{query}", provider.url("/logout"))).await;
+    assert_eq!(page.status, 200, "{page}");
+    assert!(page.text().contains("a proof that is not good"), "{page}");
+}
+
 /// What the lead is for: a key that signs at once is refused by the same services, until their cache ends. (And so the
 /// test above can fail.)
 #[tokio::test]

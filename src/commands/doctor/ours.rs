@@ -36,7 +36,7 @@ pub(super) async fn check(
 ) {
     settings(report, config);
     files(report, config, file);
-    keys(report, config, now);
+    keys(report, config, now).await;
     let db = database(report, config).await;
     let clients = match &db {
         Some(db) => clients(report, config, db, now).await,
@@ -100,12 +100,14 @@ fn files(report: &mut Report, config: &Config, file: Option<PathBuf>) {
 }
 
 /// The timetable, as `key plan` has it.
-fn keys(report: &mut Report, config: &Config, now: NumericDate) {
+async fn keys(report: &mut Report, config: &Config, now: NumericDate) {
     let set = match KeySet::load(&config.keys) {
         Ok(set) => set,
         Err(error) => return report.error("keys", &error.to_string(), "hallpass key new --alg RS256"),
     };
-    let plan = key::plan_of(&set, now);
+    // Where the database does not answer, its own check says so.
+    let (hints, _) = key::hints(config, &set).await;
+    let plan = key::plan_of(&set, &hints, now);
     for finding in &plan.findings {
         let what = format!("{}: {}", finding.algorithm, finding.why);
         if finding.is_fault {

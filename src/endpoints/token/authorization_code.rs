@@ -2,7 +2,7 @@
 
 use crate::allowance::Kept;
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, REFRESH_FAMILY_LIFETIME};
 use crate::protocol::difference;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Grant;
@@ -19,9 +19,6 @@ use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order, Person};
 use crate::web::answer::ApiError;
 use serde_json::Value;
 use zeroize::Zeroizing;
-
-/// How long a refresh token family lives at most where the client's row says nothing, in seconds: half a year.
-const FAMILY_LIFETIME: i64 = 180 * 86_400;
 
 fn invalid(description: &'static str) -> Refusal {
     Refusal::new(ErrorCode::InvalidGrant, description)
@@ -190,7 +187,7 @@ async fn begin_family(
         credential: grant.credential.clone(),
         claims: grant.claims.clone(),
         used_at: now,
-        expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(FAMILY_LIFETIME)),
+        expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(REFRESH_FAMILY_LIFETIME)),
     };
     if timely(refresh_families::begin(&provider.db, &family, &first.digest())).await? {
         provider.directory.know_family(family);
