@@ -11,17 +11,18 @@ use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
 use crate::protocol::logout::{
-    Ending, Farewell, Hint, LeaveAddress, PARAMETERS, Sender, doubt_about, frame_origin, frontchannel_url,
+    Ending, Hint, LeaveAddress, LogoutRequest, PARAMETERS, Sender, doubt_about, frame_origin, frontchannel_url,
 };
 use crate::protocol::params::Params;
-use crate::protocol::secret::{BrowserId, InteractionId, SessionId};
+use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
-use crate::store::ephemeral::Taken;
-use crate::store::farewells;
+use crate::store::logout_requests;
+use crate::throttle;
 use crate::tokens::ID_TOKEN_TYPE;
 use crate::web::answer::{PageError, see_other};
 use crate::web::cookies::{self, Browser};
+use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, Frame, Link, LogoutPage, Service, SignedOutPage};
 use crate::web::{headers, request};
 use axum::extract::{Request, State};
@@ -47,26 +48,69 @@ struct Goodbye {
     named_a_session: bool,
 }
 
-/// Reads the request. What fails a check is not used for anything
-/// ([section 4](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#ValidationFailure)).
-async fn read(provider: &Provider, browser: &Browser, params: &Params, now: NumericDate) -> Result<Goodbye, PageError> {
+/// A request as far as it can be read without asking anybody.
+struct Asked {
+    sender: Sender,
+    /// The service, as its token says or it itself.
+    client_id: Option<String>,
+    hint: Option<Hint>,
+    /// Where the browser is to go, with `state`.
+    params: Params,
+}
+
+impl Asked {
+    /// Reads what a service sent. What fails a check is not used for anything
+    /// ([section 4](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#ValidationFailure)).
+    fn of(provider: &Provider, params: Params) -> Self {
+        let (sent, named) = (params.get("id_token_hint"), params.get("client_id"));
+        let hint = sent.and_then(|hint| {
+            let claims = provider.keys.current().verify(hint, ID_TOKEN_TYPE)?;
+            let issued_here = claims.get("iss").and_then(serde_json::Value::as_str) == Some(&provider.config.issuer);
+            Hint::of(&claims).filter(|_| issued_here)
+        });
+        let sender = Sender::of(sent.is_some(), hint.as_ref(), named);
+        let hint = hint.filter(|_| sender == Sender::Proven);
+        let client_id = match (sender, &hint) {
+            (Sender::Proven, Some(hint)) => Some(hint.client_id.clone()),
+            (Sender::Named, _) => named.map(str::to_owned),
+            _ => None,
+        };
+        Self { sender, client_id, hint, params: params.only(&["post_logout_redirect_uri", "state"]) }
+    }
+
+    /// What our own form carries on: what the request came to, and no token.
+    fn to_text(&self) -> String {
+        let mut text = form_urlencoded::Serializer::new(self.params.encoded());
+        text.append_pair("sender", self.sender.as_str());
+        if let Some(client_id) = &self.client_id {
+            text.append_pair("client_id", client_id);
+        }
+        text.finish()
+    }
+
+    /// Reads what our own form brings back.
+    fn of_text(text: &str) -> Result<Self, Refusal> {
+        let params = Params::parse(text)?;
+        Ok(Self {
+            sender: params.get("sender").and_then(Sender::parse).unwrap_or(Sender::Silent),
+            client_id: params.get("client_id").map(str::to_owned),
+            hint: None,
+            params: params.only(&["post_logout_redirect_uri", "state"]),
+        })
+    }
+}
+
+/// Looks up what a request is about.
+async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: NumericDate) -> Result<Goodbye, PageError> {
+    let Asked { sender, client_id, hint, params } = asked;
     let session = flow::session_of(provider, browser).await?;
     let signed_in = flow::signed_in(provider, session, now).await?;
     let signed_in = signed_in.zip(browser.session.clone()).map(|((session, user), id)| (id, session, user));
-    let (sent, named) = (params.get("id_token_hint"), params.get("client_id"));
-    let hint = sent.and_then(|hint| {
-        let claims = provider.keys.current().verify(hint, ID_TOKEN_TYPE)?;
-        let issued_here = claims.get("iss").and_then(serde_json::Value::as_str) == Some(&provider.config.issuer);
-        Hint::of(&claims).filter(|_| issued_here)
-    });
-    let sender = Sender::of(sent.is_some(), hint.as_ref(), named);
-    let hint = hint.filter(|_| sender == Sender::Proven);
-    let client = match (sender, &hint, named) {
-        (Sender::Proven, Some(hint), _) => provider.directory.client(&hint.client_id, now).await?,
-        (Sender::Named, _, Some(named)) => provider.directory.client(named, now).await?,
-        _ => None,
+    let client = match client_id {
+        Some(client_id) => provider.directory.client(&client_id, now).await?,
+        None => None,
     };
-    let leave = client.as_ref().and_then(|client| LeaveAddress::of(client, params));
+    let leave = client.as_ref().and_then(|client| LeaveAddress::of(client, &params));
     let asked_to_leave = params.get("post_logout_redirect_uri").is_some();
     let doubt = doubt_about(sender, client.is_some(), asked_to_leave && leave.is_none());
     Ok(Goodbye { sender, client, hint, leave, doubt, signed_in, named_a_session: browser.session.is_some() })
@@ -112,22 +156,14 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     }
     let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
     params.refuse_duplicates().map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    match params.get("logout") {
+    let params = match params.get("logout") {
         Some(id) if id.len() < 100 => {
-            let id = InteractionId::received(id);
-            let Some(farewell) = farewells::find(&provider.ephemeral, &id, now).await? else {
-                return answer(&provider, &browser, &Params::default(), None, now).await;
-            };
-            let is_ours = match (&farewell.browser, &browser.id) {
-                (None, _) => true,
-                (Some(bound), Some(this)) => bound.matches(&this.digest()),
-                (Some(_), None) => false,
-            };
-            let params = if is_ours { farewell.params.clone() } else { Params::default() };
-            answer(&provider, &browser, &params, is_ours.then_some((id, farewell)), now).await
+            let waiting = logout_requests::find(&provider.ephemeral, &InteractionId::received(id), now).await?;
+            waiting.map(|request| request.params).unwrap_or_default()
         }
-        _ => answer(&provider, &browser, &params, None, now).await,
-    }
+        _ => params,
+    };
+    answer(&provider, &browser, Asked::of(&provider, params), now).await
 }
 
 /// A service's request by POST, which brings no cookies from another site, or the person's word on our own page.
@@ -139,34 +175,69 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let posted = request::posted(request, &provider.config).await;
     let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let browser = Browser::of(&request.headers, &provider.config);
-    let Some(id) = params.get("logout").filter(|id| id.len() < 100) else {
-        let id = start(&provider, params, None, now).await?;
-        return Ok(see_other(&format!("{}?logout={}", provider.url(path::LOGOUT), id.expose()))?);
-    };
-    let id = InteractionId::received(id);
-    flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
-    let farewell = match farewells::take(&provider.ephemeral, &id).await? {
-        Taken::Fresh(farewell) => farewell,
-        Taken::Spent | Taken::Missing => {
-            return answer(&provider, &browser, &Params::default(), None, now).await;
-        }
-    };
-    let goodbye = read(&provider, &browser, &farewell.params, now).await?;
+    if params.get("logout").is_none() {
+        return wait_for_the_cookies(&provider, params.only(PARAMETERS), request.network, now).await;
+    }
+    let sent = params.get("request").unwrap_or_default();
+    flow::check_form(&provider, &browser, &request.headers, &name_of(sent), params.get("csrf"))?;
+    let asked = Asked::of_text(sent).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let goodbye = read(&provider, &browser, asked, now).await?;
     if params.get("action") == Some("stay") {
         return Ok(stay(&provider, &goodbye));
     }
     end(&provider, goodbye, now).await
 }
 
+/// The longest request that may go on in an address, in bytes: proxies read so much.
+const MAX_QUERY_BYTES: usize = 6000;
+
+/// Sends the browser on by GET, which brings the cookies along: the request waits meanwhile in the store, or where nothing
+/// can be kept any more, in the address. A sign-out works when nothing else does.
+async fn wait_for_the_cookies(
+    provider: &Provider,
+    params: Params,
+    network: Network,
+    now: NumericDate,
+) -> Result<Response, PageError> {
+    let encoded = bounded(params.encoded())?;
+    let id = InteractionId::from_random(&random::<16>());
+    let request = LogoutRequest { params, expires_at: now.plus(logout_requests::LIFETIME) };
+    let budget = throttle::started_budget(network);
+    let kept = logout_requests::start(&provider.ephemeral, &id, &request, &network.to_string(), budget).await;
+    let query = match kept {
+        Ok(()) => format!("logout={}", id.expose()),
+        Err(error) if encoded.len() <= MAX_QUERY_BYTES => {
+            tracing::warn!(%error, "a request to sign out cannot be kept; it goes on in the address");
+            encoded
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(see_other(&format!("{}?{query}", provider.url(path::LOGOUT)))?)
+}
+
+/// A request as text, if it is not too long to be carried on.
+fn bounded(encoded: String) -> Result<String, PageError> {
+    if encoded.len() <= MAX_KEPT_BYTES {
+        return Ok(encoded);
+    }
+    let refusal = Refusal::new(ErrorCode::InvalidRequest, "the request has more than 12288 bytes");
+    Err(PageError::bad_request(&refusal, None))
+}
+
+/// What the form of a request is bound to: the request itself, so that nothing need be remembered of it.
+fn name_of(request: &str) -> InteractionId {
+    InteractionId::received(Digest::of(&["sign-out", request]).as_str())
+}
+
 /// Ends the session, asks, or says that there is nothing to end.
 async fn answer(
     provider: &Arc<Provider>,
     browser: &Browser,
-    params: &Params,
-    waiting: Option<(InteractionId, Farewell)>,
+    asked: Asked,
     now: NumericDate,
 ) -> Result<Response, PageError> {
-    let goodbye = read(provider, browser, params, now).await?;
+    let request = bounded(asked.to_text())?;
+    let goodbye = read(provider, browser, asked, now).await?;
     if goodbye.signed_in.is_none() || goodbye.is_about_this_session(provider) {
         return end(provider, goodbye, now).await;
     }
@@ -174,42 +245,11 @@ async fn answer(
         Some(id) => (id.clone(), false),
         None => (BrowserId::from_random(&random::<32>()), true),
     };
-    let bound = Some(browser_id.digest());
-    let id = match waiting {
-        Some((id, farewell)) if farewell.browser == bound => id,
-        Some((id, farewell)) => {
-            let mine = Farewell { browser: bound, ..farewell.clone() };
-            if farewells::bind(&provider.ephemeral, &id, &farewell, &mine).await? {
-                id
-            } else {
-                start(provider, Params::default(), Some(&browser_id), now).await?
-            }
-        }
-        None => start(provider, params.clone(), Some(&browser_id), now).await?,
-    };
-    let mut response = ask(provider, &goodbye, &browser_id, &id, now).await?;
+    let mut response = ask(provider, &goodbye, &browser_id, request, now).await?;
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, cookies::set_browser(&provider.config, &browser_id));
     }
     Ok(response)
-}
-
-async fn start(
-    provider: &Provider,
-    params: Params,
-    browser: Option<&BrowserId>,
-    now: NumericDate,
-) -> Result<InteractionId, PageError> {
-    let params = params.only(PARAMETERS);
-    if params.weight() > MAX_KEPT_BYTES {
-        let refusal = Refusal::new(ErrorCode::InvalidRequest, "the request has more than 12288 bytes");
-        return Err(PageError::bad_request(&refusal, None));
-    }
-    let id = InteractionId::from_random(&random::<16>());
-    let farewell =
-        Farewell { params, browser: browser.map(BrowserId::digest), expires_at: now.plus(farewells::LIFETIME) };
-    farewells::start(&provider.ephemeral, &id, &farewell).await?;
-    Ok(id)
 }
 
 /// The page that asks.
@@ -217,7 +257,7 @@ async fn ask(
     provider: &Provider,
     goodbye: &Goodbye,
     browser_id: &BrowserId,
-    id: &InteractionId,
+    request: String,
     now: NumericDate,
 ) -> Result<Response, PageError> {
     let mut services = Vec::new();
@@ -236,8 +276,8 @@ async fn ask(
         doubt: goodbye.doubt.map(str::to_owned),
         goes_back_to: goodbye.leave.as_ref().and(goodbye.client.as_ref()).map(|it| it.display_name().to_owned()),
         services,
-        logout: id.expose().to_owned(),
-        csrf: browser_id.form_token(id),
+        csrf: browser_id.form_token(&name_of(&request)),
+        request,
     };
     Ok(pages::render(StatusCode::OK, &page, false))
 }

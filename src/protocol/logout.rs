@@ -3,7 +3,6 @@
 
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
-use crate::protocol::secret::Digest;
 use crate::protocol::time::NumericDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -56,6 +55,26 @@ pub enum Sender {
 }
 
 impl Sender {
+    const ALL: [(Self, &str); 5] = [
+        (Self::Proven, "proven"),
+        (Self::Named, "named"),
+        (Self::Silent, "silent"),
+        (Self::BadHint, "bad_hint"),
+        (Self::OthersHint, "others_hint"),
+    ];
+
+    /// As our own form carries it on.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(sender, _)| *sender == self).map_or("silent", |(_, word)| word)
+    }
+
+    /// Reads what `as_str` wrote.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == word).map(|(sender, _)| *sender)
+    }
+
     /// Of a request with or without a hint, with what that says if it is good, and with `client_id`.
     #[must_use]
     pub fn of(sent_a_hint: bool, good: Option<&Hint>, client_id: Option<&str>) -> Self {
@@ -169,14 +188,12 @@ impl LeaveAddress {
     }
 }
 
-/// A sign-out that waits for a person's word, or for a GET that brings the cookies along.
+/// A sign-out that a service asked for by POST and that waits for a GET, which brings the cookies along.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Farewell {
+pub struct LogoutRequest {
     /// The request as it came.
     pub params: Params,
-    /// The digest of the browser's cookie that may answer it; `None`: the first that asks.
-    pub browser: Option<Digest>,
-    /// Until when.
+    /// Until when it can be continued.
     pub expires_at: NumericDate,
 }
 

@@ -236,20 +236,7 @@ impl Ephemeral {
         Ok(found.filter(|text| !text.is_empty()).map(|text| serde_json::from_str(&text)).transpose()?)
     }
 
-    /// Takes what is there, once: whoever is first gets it, a tombstone stays until the key's own expiry.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Taken<T>, StoreError> {
-        let (key, _under_way) = self.key(key);
-        let found = match &self.backend {
-            Backend::Memory(memory) => memory.take(&key),
-            Backend::Redis(redis) => redis.take(&key).await?,
-        };
-        taken(found)
-    }
-
-    /// Takes what is there, once, as `take` does; the tombstone stays for `ttl` seconds from now on, however long the
+    /// Takes what is there, once: the first gets it, and a tombstone stays for `ttl` seconds from now on, however long the
     /// record had been meant to live.
     ///
     /// # Errors

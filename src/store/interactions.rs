@@ -10,6 +10,8 @@ use crate::store::ephemeral::{Ephemeral, STARTED_SHARE, Start, Taken};
 pub const LIFETIME: i64 = 1800;
 /// How long it is remembered beyond that, so that a late page can say what happened.
 const AFTERLIFE: i64 = 3600;
+/// How long it is kept altogether.
+pub(super) const KEPT: i64 = LIFETIME + AFTERLIFE;
 
 /// Remembers a new interaction, on the budget of a network.
 ///
@@ -22,8 +24,8 @@ pub async fn start(
     network: &str,
     network_budget: i64,
 ) -> Result<(), StoreError> {
-    let (digest, ttl) = (id.digest(), LIFETIME + AFTERLIFE);
-    let start = Start { id: digest.as_str(), network, network_budget, share: STARTED_SHARE, ttl };
+    let digest = id.digest();
+    let start = Start { id: digest.as_str(), network, network_budget, share: STARTED_SHARE, ttl: KEPT };
     ephemeral.start(&start, interaction).await
 }
 

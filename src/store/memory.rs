@@ -84,15 +84,6 @@ impl Memory {
         state.live(key, now).map(|entry| entry.value.clone())
     }
 
-    pub(super) fn take(&self, key: &str) -> Option<String> {
-        let (mut state, now) = self.state();
-        state.live(key, now)?;
-        let entry = state.entries.get_mut(key)?;
-        let value = std::mem::take(&mut entry.value);
-        state.bytes -= value.len();
-        Some(value)
-    }
-
     pub(super) fn spend(&self, key: &str, ttl: i64) -> Result<Option<String>, StoreError> {
         let (mut state, now) = self.state();
         let Some(value) = state.live(key, now).map(|entry| entry.value.clone()) else { return Ok(None) };

@@ -212,10 +212,6 @@ impl Redis {
         Ok(self.run(cmd("GET").arg(key)).await?)
     }
 
-    pub(super) async fn take(&self, key: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.run(cmd("SET").arg(key).arg("").arg("XX").arg("KEEPTTL").arg("GET")).await?)
-    }
-
     pub(super) async fn spend(&self, key: &str, ttl: i64) -> Result<Option<String>, StoreError> {
         Ok(self.run(cmd("SET").arg(key).arg("").arg("XX").arg("EX").arg(ttl).arg("GET")).await?)
     }

@@ -158,8 +158,8 @@ pub struct LogoutPage {
     pub goes_back_to: Option<String>,
     /// Where the session was used.
     pub services: Vec<String>,
-    /// The waiting sign-out's id.
-    pub logout: String,
+    /// The service's request, which the form sends along.
+    pub request: String,
     /// The form's token.
     pub csrf: String,
 }

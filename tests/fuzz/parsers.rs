@@ -13,7 +13,7 @@ use hallpass::protocol::authorization::{self, AuthorizationRequest, ReturnAddres
 use hallpass::protocol::claims_request::{self, ClaimsRequest};
 use hallpass::protocol::client::{Client, redirect_uri_fault};
 use hallpass::protocol::error::{ErrorCode, Refusal};
-use hallpass::protocol::logout::{LeaveAddress, frame_origin};
+use hallpass::protocol::logout::{LeaveAddress, Sender, frame_origin};
 use hallpass::protocol::params::Params;
 use hallpass::protocol::pkce::{self, CodeChallenge};
 use hallpass::protocol::response::{ApplicationType, PromptSet};
@@ -91,7 +91,7 @@ fn parameters(text: &str) {
         assert!(address.url().starts_with(LEAVING), "nobody leaves to an address that is not registered");
     }
     let kept = params.clone().only(authorization::PARAMETERS);
-    assert!(kept.weight() <= params.weight() && kept.get("state") == params.get("state"));
+    assert!(kept.encoded().len() <= params.encoded().len() && kept.get("state") == params.get("state"));
     if let Ok(request) = AuthorizationRequest::parse(&client, &params) {
         assert!(request.scope.is_within(&client.scope) && !request.scope.is_empty());
         assert!(request.code_challenge.is_some(), "this client must use PKCE");
@@ -188,6 +188,9 @@ fn files_and_hashes(text: &str) {
     }
     if let Some(handle) = Handle::parse(text) {
         assert_eq!(handle.text(), text, "the encoding is canonical");
+    }
+    if let Some(sender) = Sender::parse(text) {
+        assert_eq!(sender.as_str(), text);
     }
     if let Some(origin) = frame_origin(text) {
         assert!(origin.starts_with("http") && !origin.contains([';', ',', ' ', '\'']), "{origin:?}");

@@ -317,7 +317,7 @@ async fn a_frame_that_does_not_load_holds_nobody_up() {
     out.query_pairs_mut()
         .append_pair("id_token_hint", &id_token)
         .append_pair("post_logout_redirect_uri", &left.redirect_uri);
-    tokio::time::timeout(Duration::from_secs(60), browser.goto(out.as_str())).await.expect("it goes on");
+    tokio::time::timeout(Duration::from_mins(1), browser.goto(out.as_str())).await.expect("it goes on");
     let _ = left.next().await;
     browser.wait_for_url_containing("/callback").await;
     tokio::time::sleep(Duration::from_millis(3500)).await;

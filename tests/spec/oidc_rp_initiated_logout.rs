@@ -196,6 +196,8 @@ async fn a_forged_form_signs_nobody_out() {
     for (agent, fields) in [
         (&browser, vec![("logout", logout), ("csrf", "x"), ("action", "sign_out")]),
         (&browser, vec![("logout", logout), ("action", "sign_out")]),
+        // The form is bound to the request that the person was asked about.
+        (&browser, vec![("logout", logout), ("csrf", csrf), ("request", "client_id=other"), ("action", "sign_out")]),
         (&stranger, vec![("logout", logout), ("csrf", csrf), ("action", "sign_out")]),
     ] {
         let refused = agent.post_form(&provider.url("/logout"), &fields).await;

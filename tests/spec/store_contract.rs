@@ -176,7 +176,7 @@ async fn what_is_put_is_read_until_it_is_replaced_or_deleted() {
         assert_eq!(store.get::<String>("a").await.unwrap().as_deref(), Some("another"), "{name}");
         store.delete("a").await.unwrap();
         assert_eq!(store.get::<String>("a").await.unwrap(), None, "{name}");
-        assert_eq!(store.take::<String>("a").await.unwrap(), Taken::Missing, "{name}");
+        assert_eq!(store.spend::<String>("a", 100).await.unwrap(), Taken::Missing, "{name}");
         // To delete what is not there is no fault.
         store.delete("a").await.unwrap();
     }
@@ -195,7 +195,7 @@ async fn what_is_put_is_gone_when_its_time_is_over() {
     for here in &stores {
         let store = &here.store;
         here.until(2, "it is gone", async || store.get::<i64>("short").await.unwrap().is_none()).await;
-        assert_eq!(store.take::<i64>("short").await.unwrap(), Taken::Missing, "{}", here.name);
+        assert_eq!(store.spend::<i64>("short", 100).await.unwrap(), Taken::Missing, "{}", here.name);
         assert_eq!(store.get::<i64>("long").await.unwrap(), Some(2), "{}", here.name);
         assert_eq!(store.get::<i64>("renewed").await.unwrap(), Some(4), "{}", here.name);
     }
@@ -217,30 +217,6 @@ async fn put_if_absent_leaves_alone_what_is_there() {
     }
 }
 
-/// RFC 6749 section 10.5.
-#[tokio::test]
-async fn what_is_taken_is_spent_until_its_own_time_is_over() {
-    let stores = short_lived().await;
-    for ShortLived { name, store, .. } in &stores {
-        assert_eq!(store.take::<i64>("a").await.unwrap(), Taken::Missing, "{name}");
-        store.put("a", &1, 2).await.unwrap();
-        assert_eq!(store.take::<i64>("a").await.unwrap(), Taken::Fresh(1), "{name}");
-        assert_eq!(store.take::<i64>("a").await.unwrap(), Taken::Spent, "{name}");
-        // Nobody takes a tombstone for a record, or puts anything in its place.
-        assert_eq!(store.get::<i64>("a").await.unwrap(), None, "{name}");
-        assert!(!store.put_if_absent("a", &2, 100).await.unwrap(), "{name}");
-        assert!(!store.replace("a", &1, &2, 100).await.unwrap(), "{name}");
-        assert!(!store.replace("a", &"", &"x", 100).await.unwrap(), "{name}");
-    }
-    for here in &stores {
-        // To be looked at does not prolong it.
-        let store = &here.store;
-        let forgotten = async || store.take::<i64>("a").await.unwrap() == Taken::Missing;
-        here.until(2, "the tombstone is gone", forgotten).await;
-        assert!(store.put_if_absent("a", &3, 100).await.unwrap(), "{}", here.name);
-    }
-}
-
 /// A record is short, the memory of its end is long: what nobody takes does not fill the store.
 #[tokio::test]
 async fn what_is_spent_is_remembered_for_a_time_of_its_own() {
@@ -252,17 +228,20 @@ async fn what_is_spent_is_remembered_for_a_time_of_its_own() {
         }
         assert_eq!(store.spend::<i64>("a", 100).await.unwrap(), Taken::Fresh(1), "{name}");
         assert_eq!(store.spend::<i64>("a", 100).await.unwrap(), Taken::Spent, "{name}");
-        assert_eq!(store.take::<i64>("a").await.unwrap(), Taken::Spent, "{name}");
+        // Nobody takes a tombstone for a record, or puts anything in its place.
         assert_eq!(store.get::<i64>("a").await.unwrap(), None, "{name}");
-        assert_eq!(store.take::<i64>("c").await.unwrap(), Taken::Fresh(1), "{name}");
+        assert!(!store.put_if_absent("a", &2, 100).await.unwrap(), "{name}");
+        assert!(!store.replace("a", &1, &2, 100).await.unwrap(), "{name}");
+        assert!(!store.replace("a", &"", &"x", 100).await.unwrap(), "{name}");
+        assert_eq!(store.spend::<i64>("c", 100).await.unwrap(), Taken::Fresh(1), "{name}");
         assert_eq!(store.spend::<i64>("c", 100).await.unwrap(), Taken::Spent, "{name}");
     }
     for here in &stores {
         let store = &here.store;
-        let gone = async || store.take::<i64>("b").await.unwrap() == Taken::Missing;
+        let gone = async || store.get::<i64>("b").await.unwrap().is_none();
         here.until(2, "what nobody took is gone", gone).await;
         for key in ["a", "c"] {
-            assert_eq!(store.take::<i64>(key).await.unwrap(), Taken::Spent, "{}: {key}", here.name);
+            assert_eq!(store.spend::<i64>(key, 100).await.unwrap(), Taken::Spent, "{}: {key}", here.name);
         }
     }
 }
@@ -294,8 +273,8 @@ async fn two_issuers_share_a_redis_without_seeing_each_other() {
         let other = ShortLived::open("other", &url, &an_issuer()).await.store;
         one.put("a", &1, 100).await.unwrap();
         assert_eq!(other.get::<i64>("a").await.unwrap(), None, "{url}");
-        assert_eq!(other.take::<i64>("a").await.unwrap(), Taken::Missing, "{url}");
-        assert_eq!(one.take::<i64>("a").await.unwrap(), Taken::Fresh(1), "{url}");
+        assert_eq!(other.spend::<i64>("a", 100).await.unwrap(), Taken::Missing, "{url}");
+        assert_eq!(one.spend::<i64>("a", 100).await.unwrap(), Taken::Fresh(1), "{url}");
     }
 }
 
@@ -403,8 +382,8 @@ async fn a_master_that_dies_is_replaced_by_the_sentinel() {
     sentinel.wait_for_the_replica();
     sentinel.lose_master();
     until("the new master is found", async || here.store.put("after", &2, 100).await.is_ok()).await;
-    assert_eq!(here.store.take::<i64>("before").await.unwrap(), Taken::Fresh(1));
-    assert_eq!(here.store.take::<i64>("before").await.unwrap(), Taken::Spent);
+    assert_eq!(here.store.spend::<i64>("before", 100).await.unwrap(), Taken::Fresh(1));
+    assert_eq!(here.store.spend::<i64>("before", 100).await.unwrap(), Taken::Spent);
     assert_eq!(here.store.get::<i64>("after").await.unwrap(), Some(2));
 }
 
