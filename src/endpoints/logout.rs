@@ -129,6 +129,11 @@ impl Goodbye {
         }
     }
 
+    /// What became of the browser's session where nothing was ended now.
+    const fn without_ending(&self) -> Ending {
+        if self.named_a_session { Ending::Before } else { Ending::NoSession }
+    }
+
     /// A way back to the service for those who stay on our page.
     fn way_back(&self) -> Option<Link> {
         let client = self.client.as_ref()?;
@@ -282,10 +287,14 @@ async fn ask(
     Ok(pages::render(StatusCode::OK, &page, false))
 }
 
-/// The page for a person who changed their mind.
+/// The page for a person who changed their mind; while they thought about it, the session may have ended.
 fn stay(provider: &Provider, goodbye: &Goodbye) -> Response {
-    let heading = "You are still signed in";
-    let page = SignedOutPage { leave: goodbye.way_back(), ..SignedOutPage::saying(&provider.config, heading) };
+    let ending = goodbye.without_ending();
+    let (heading, text) = match goodbye.signed_in {
+        Some(_) => ("You are still signed in", None),
+        None => (ending.heading(), ending.text()),
+    };
+    let page = SignedOutPage { text, leave: goodbye.way_back(), ..SignedOutPage::saying(&provider.config, heading) };
     pages::render(StatusCode::OK, &page, false)
 }
 
@@ -293,7 +302,7 @@ fn stay(provider: &Provider, goodbye: &Goodbye) -> Response {
 async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Result<Response, PageError> {
     let mut told: Vec<Told> = Vec::new();
     let (mut frames, mut origins) = (Vec::new(), Vec::new());
-    let mut ending = if goodbye.named_a_session { Ending::Before } else { Ending::NoSession };
+    let mut ending = goodbye.without_ending();
     if let Some((id, session, _)) = &goodbye.signed_in
         && let Some(ended) = logout::end_session(provider, id, session, now).await?
     {

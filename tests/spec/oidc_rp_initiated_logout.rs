@@ -702,6 +702,21 @@ async fn a_session_that_had_ended_before_is_not_claimed_to_be_ended_now() {
     }
 }
 
+/// A person who wants to stay is told so only while they are signed in.
+#[tokio::test]
+async fn a_person_who_wants_to_stay_is_told_when_the_session_has_ended_meanwhile() {
+    let (provider, client, browser, hint) = ready().await;
+    let url = url(&provider, &[("client_id", "reports"), ("post_logout_redirect_uri", OUT)]);
+    let (first, second) = (browser.cross_site_get(&url).await, browser.cross_site_get(&url).await);
+    let stays = browser.submit(first.form("form"), Some(("action", "stay"))).await;
+    assert_eq!(stays.title(), "You are still signed in");
+    assert!(is_signed_in(&provider, &client, &browser).await);
+    let _ = browser.get(&format!("{}?id_token_hint={hint}", provider.url("/logout"))).await;
+    let stays = browser.submit(second.form("form"), Some(("action", "stay"))).await;
+    assert!(!stays.text().contains("still signed in"), "{stays}");
+    assert_claims_nothing(&stays);
+}
+
 /// Many tabs answer at once: one of them ends the session and says so, the others claim nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_tabs_that_sign_out_at_once_one_says_so() {
