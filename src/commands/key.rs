@@ -129,7 +129,9 @@ fn new(folder: &Path, algorithm: SigningAlgorithm, signs_from: Option<NumericDat
     println!("{}", path.display());
     eprintln!("{algorithm}: published from now on, signs from {}", keys::instant_text(signs_from));
     if !is_first && signs_from < now.plus(JWKS_MAX_AGE) {
-        eprintln!("hallpass: services may keep the old key list for an hour and refuse this key's tokens until then");
+        eprintln!(
+            "hallpass: services may keep the old key list for an hour, some for longer, and refuse this key's tokens until then"
+        );
     }
     Ok(())
 }
@@ -335,16 +337,19 @@ fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, yes: bool, 
         eprintln!("  - No outage: another {algorithm} key signs, which services have known for a while.");
     } else {
         eprintln!(
-            "  - A key that not every service knows signs at once. A service that keeps the key list (up to {JWKS_MAX_AGE} seconds) and does\n    \
-             not fetch it again for a kid it does not know refuses sign-ins until then. Restart it, and it does not."
+            "  - A key that not every service knows signs at once. A service that keeps the key list (we say for\n    \
+             {JWKS_MAX_AGE} seconds, some keep it longer) and does not fetch it again for a kid it does not know refuses sign-ins\n    \
+             until then. Restart it, and it does not."
         );
     }
     eprintln!(
         "  - What the leaked key signed fails from now on: id_tokens, also as id_token_hint (settings: {} seconds), and\n    \
          JWT access tokens (settings: {} seconds). Clients get new ones; opaque access tokens, refresh tokens and\n    \
          sign-ins here were not signed with it and go on.\n  \
-         - Whoever has it can sign tokens that a service believes until it fetches the key list again, up to {JWKS_MAX_AGE}\n    \
-         seconds from now. Restart what matters most, and end the sessions that services themselves keep.",
+         - Whoever has it can sign tokens that a service believes until it fetches the key list again. We say that it\n    \
+         should after {JWKS_MAX_AGE} seconds; services that cache longer must be restarted: ASP.NET Core keeps it for 12 hours\n    \
+         or until it meets a kid it does not know, mod_oauth2 for 24 hours, some until they are restarted\n    \
+         (docs/rotating-keys.md has a list). Then end the sessions that services themselves keep.",
         config.id_token_lifetime, config.access_token_lifetime
     );
     let alive: Vec<&str> = rest

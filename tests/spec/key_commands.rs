@@ -368,13 +368,16 @@ fn a_leaked_key_is_dead_at_once_and_another_one_signs() {
     insta::assert_snapshot!(said.replace(&made, "made keys/NEW, which"), @r"
     RS256 AAAAAAAAAAAA (rs256.2025-01-01T000000Z.pem) is taken out at once. What that costs:
 
-      - A key that not every service knows signs at once. A service that keeps the key list (up to 3600 seconds) and does
-        not fetch it again for a kid it does not know refuses sign-ins until then. Restart it, and it does not.
+      - A key that not every service knows signs at once. A service that keeps the key list (we say for
+        3600 seconds, some keep it longer) and does not fetch it again for a kid it does not know refuses sign-ins
+        until then. Restart it, and it does not.
       - What the leaked key signed fails from now on: id_tokens, also as id_token_hint (settings: 600 seconds), and
         JWT access tokens (settings: 600 seconds). Clients get new ones; opaque access tokens, refresh tokens and
         sign-ins here were not signed with it and go on.
-      - Whoever has it can sign tokens that a service believes until it fetches the key list again, up to 3600
-        seconds from now. Restart what matters most, and end the sessions that services themselves keep.
+      - Whoever has it can sign tokens that a service believes until it fetches the key list again. We say that it
+        should after 3600 seconds; services that cache longer must be restarted: ASP.NET Core keeps it for 12 hours
+        or until it meets a kid it does not know, mod_oauth2 for 24 hours, some until they are restarted
+        (docs/rotating-keys.md has a list). Then end the sessions that services themselves keep.
       - If the whole folder leaked, do the same with BBBBBBBBBBBB.
 
     made keys/NEW, which signs at once
