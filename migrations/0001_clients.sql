@@ -21,8 +21,9 @@ CREATE TABLE clients (
     -- skip: the organisation's own service, nobody is asked.
     consent                      TEXT NOT NULL DEFAULT 'ask' CHECK (consent IN ('ask', 'skip')),
     access_token_format          TEXT NOT NULL DEFAULT 'opaque' CHECK (access_token_format IN ('opaque', 'jwt')),
-    -- yes: for libraries that read name and e-mail from the id_token and never call userinfo.
-    claims_in_id_token           TEXT NOT NULL DEFAULT 'no' CHECK (claims_in_id_token IN ('no', 'yes')),
+    -- yes: name and e-mail stand in the id_token too, as the many libraries expect that never call userinfo.
+    -- no: OpenID Connect Core 5.4 to the letter, for small tokens and for certification.
+    claims_in_id_token           TEXT NOT NULL DEFAULT 'yes' CHECK (claims_in_id_token IN ('no', 'yes')),
     subject_type                 TEXT NOT NULL DEFAULT 'public' CHECK (subject_type IN ('public', 'pairwise')),
     sector_identifier            TEXT,
     default_max_age              BIGINT CHECK (default_max_age >= 0),

@@ -119,7 +119,7 @@ impl Client {
             pkce: PkcePolicy::Required,
             consent: ConsentPolicy::Ask,
             access_token_format: AccessTokenFormat::Opaque,
-            claims_in_id_token: false,
+            claims_in_id_token: true,
             subject_type: SubjectType::Public,
             sector_identifier: None,
             default_max_age: None,

@@ -694,7 +694,7 @@ id_token_signed_response_alg  RS256
 pkce                          required
 consent                       skip
 access_token_format           opaque
-claims_in_id_token            no
+claims_in_id_token            yes
 subject_type                  public
 client_id_issued_at           2023-11-14T22:13:20Z
 refresh_token_rotation        always

@@ -58,7 +58,9 @@ fn is_signed_by(token: &str, jwk: &Value) -> bool {
 #[tokio::test]
 async fn it_carries_the_required_claims() {
     let provider = TestProvider::start().await;
-    let client = provider.client("reports").await;
+    // The required claims and no other: a row of Core 5.4 to the letter.
+    let client = NewClient::new("reports").with("consent", "skip").with("claims_in_id_token", "no");
+    let client = provider.add(client).await;
     provider.alice().await;
     let before = provider.now();
     let tokens = provider.tokens(&UserAgent::new(), &client).await;
@@ -111,16 +113,35 @@ async fn each_algorithm_signs_and_at_hash_fits() {
     }
 }
 
-/// For libraries that never call userinfo, by the client's row.
+/// For the many libraries that never call userinfo, unless the client's row says otherwise.
 #[tokio::test]
-async fn a_row_can_put_the_claims_into_the_id_token() {
+async fn the_claims_of_the_scopes_stand_in_the_id_token_by_default() {
     let provider = TestProvider::start().await;
     provider.alice().await;
-    let client = NewClient::new("old").with("consent", "skip").with("claims_in_id_token", "yes");
-    let client = provider.add(client).await;
+    // A row with nothing but its name, as somebody writes it by hand.
+    let client = provider.client("plain").await;
     let claims = claims_of(&provider.tokens(&UserAgent::new(), &client).await.text("id_token"));
     assert_eq!((claims["name"].as_str(), claims["email"].as_str()), (Some("Alice Example"), Some("alice@example.com")));
     assert_eq!(claims["email_verified"], true);
+    // Of the scopes that were granted, and of no other.
+    let narrow = provider.add(NewClient::new("narrow").with("consent", "skip").with("scope", "openid email")).await;
+    let claims = claims_of(&provider.tokens(&UserAgent::new(), &narrow).await.text("id_token"));
+    assert!(claims.get("name").is_none() && claims["email"] == "alice@example.com", "{claims}");
+}
+
+/// 5.4 to the letter: with an access token beside it, the claims are for userinfo.
+#[tokio::test]
+async fn a_row_can_keep_the_claims_out_of_the_id_token() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let client = NewClient::new("strict").with("consent", "skip").with("claims_in_id_token", "no");
+    let client = provider.add(client).await;
+    let tokens = provider.tokens(&UserAgent::new(), &client).await;
+    let claims = claims_of(&tokens.text("id_token"));
+    for claim in ["name", "given_name", "preferred_username", "updated_at", "email", "email_verified"] {
+        assert!(claims.get(claim).is_none(), "{claim}: {claims}");
+    }
+    assert_eq!(provider.userinfo(&tokens.text("access_token")).await.ok().text("name"), "Alice Example");
 }
 
 /// Section 8.1.

@@ -200,11 +200,11 @@ async fn oidc_client_ts_renews_in_a_frame_on_the_providers_own_site() {
 
 /// By default it asks no userinfo and sends no `nonce`: what is not in the `id_token` it does not know.
 #[tokio::test]
-async fn oidc_client_ts_as_it_comes_needs_claims_in_id_token_in_its_row() {
+async fn oidc_client_ts_as_it_comes_finds_name_and_email_unless_its_row_keeps_claims_out_of_the_id_token() {
     let provider = ready().await;
-    let full = NewClient::new("full").with("claims_in_id_token", "yes");
-    let full = Page::start(&provider, "full", "full.localhost", full, json!({})).await;
-    let bare = Page::start(&provider, "bare", "bare.localhost", NewClient::new("bare"), json!({})).await;
+    let full = Page::start(&provider, "full", "full.localhost", NewClient::new("full"), json!({})).await;
+    let bare = NewClient::new("bare").with("claims_in_id_token", "no");
+    let bare = Page::start(&provider, "bare", "bare.localhost", bare, json!({})).await;
     let browser = Browser::open(Options::default()).await;
     full.open(&browser).await;
     let _ = browser.visited().await;
@@ -254,8 +254,7 @@ async fn mod_auth_openidc_is_told_by_a_frame() {
 #[tokio::test]
 async fn oidc_client_ts_signs_in_and_out_in_a_popup() {
     let provider = ready().await;
-    let client = NewClient::new("popup").with("claims_in_id_token", "yes");
-    let page = Page::start(&provider, "popup", "spa.localhost", client, json!({})).await;
+    let page = Page::start(&provider, "popup", "spa.localhost", NewClient::new("popup"), json!({})).await;
     let browser = Browser::open(Options::default()).await;
     page.open(&browser).await;
     Page::click(&browser, "#popup").await;

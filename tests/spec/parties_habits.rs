@@ -119,7 +119,7 @@ async fn redeem(provider: &TestProvider, client: &TestClient, content_type: &str
 /// As ASP.NET Core's handler does by default: `form_post`, PKCE and nonce, parameters of its own, and all that it knows
 /// of somebody is in the `id_token`.
 #[tokio::test]
-async fn a_library_that_reads_the_id_token_only_needs_claims_in_id_token_in_its_row() {
+async fn a_library_that_reads_the_id_token_only_finds_name_and_email_there() {
     let provider = ready().await;
     let browser = UserAgent::new();
     for (id, setting) in [("bare", "no"), ("full", "yes")] {
@@ -150,7 +150,7 @@ async fn a_library_that_wants_a_verified_address_is_told_whether_it_is() {
     let provider = ready().await;
     provider.add_user(NewUser::named("carol")).await;
     provider.sql("UPDATE users SET email_verified_at = NULL WHERE username = 'carol'").await;
-    let client = provider.add(skipping("proxy").with("pkce", "optional").with("claims_in_id_token", "yes")).await;
+    let client = provider.add(skipping("proxy").with("pkce", "optional")).await;
     for (username, is_verified) in [("alice", true), ("carol", false)] {
         let browser = UserAgent::new();
         let request = Authorization::of(&client).without("code_challenge").without("code_challenge_method");

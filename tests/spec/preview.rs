@@ -117,6 +117,8 @@ async fn a_preview_reads_well_and_holds_no_token() {
 
     id_token, signed with RS256
     {
+      "email": "alice@example.com",
+      "email_verified": true,
       "iss": "ISSUER",
       "sub": "alice-sub",
       "aud": "reports",
@@ -202,7 +204,7 @@ async fn who_would_get_nothing_is_told_why() {
 async fn a_difference_to_a_saved_preview_is_shown_member_by_member() {
     let provider = TestProvider::start().await;
     provider.alice().await;
-    provider.client("reports").await;
+    provider.add(NewClient::new("reports").with("consent", "skip").with("claims_in_id_token", "no")).await;
     let saved = provider.folder.path().join("saved.json");
     std::fs::write(&saved, done(preview(&provider, &["reports", "alice", "--json"])).stdout).unwrap();
     let diff = ["reports", "alice", "--diff", "saved.json"];

@@ -1,6 +1,7 @@
 -- Registers the client monolith (Monolith).
 --
 -- consent skip: one of our own services, nobody is asked.
+-- claims_in_id_token yes: name and e-mail stand in the id_token; this app asks userinfo as well.
 -- pkce required: every sign-in must prove with S256 that it was not intercepted.
 --
 -- The addresses are those of Properties/launchSettings.json and SignIn/ProviderOptions.cs.
@@ -15,6 +16,7 @@ INSERT INTO clients (
     access_token_format,
     pkce,
     consent,
+    claims_in_id_token,
     client_id_issued_at,
     backchannel_logout_uri
 ) VALUES (
@@ -27,6 +29,7 @@ INSERT INTO clients (
     'opaque',
     'required',
     'skip',
+    'yes',
     1795574400,
     'https://localhost:7200/signout-backchannel'
 );
