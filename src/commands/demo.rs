@@ -179,6 +179,7 @@ async fn provider(
     let user = NewUser {
         sub: "demo-alice",
         username: USERNAME,
+        email_verified: true,
         email: "alice@example.com",
         name: Some("Alice Example"),
         password_hash: &passwords::hash(&password).map_err(|error| error.to_string())?,

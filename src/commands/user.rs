@@ -8,8 +8,9 @@ use crate::protocol::claims::User;
 use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, random};
+use crate::store::StoreError;
 use crate::store::db::Db;
-use crate::store::users::{self, NewUser};
+use crate::store::users::{self, Holder, NewUser};
 use crate::{logging, passwords, startup};
 use serde_json::json;
 
@@ -19,24 +20,8 @@ const MIN_PASSWORD_CHARACTERS: usize = 8;
 #[derive(clap::Subcommand)]
 pub(super) enum UserCommand {
     /// Add a person; the password is asked for
-    #[command(
-        after_help = "Examples:\n  hallpass user add alice --email alice@example.com --name \"Alice Example\"\n  \
-            hallpass user add alice --email alice@example.com --password-stdin < password.txt\n\n\
-            The person's sub goes to standard output."
-    )]
-    Add {
-        /// What the person types at sign-in
-        username: String,
-        /// E-mail address
-        #[arg(long)]
-        email: String,
-        /// Full name
-        #[arg(long)]
-        name: Option<String>,
-        /// Read the password from standard input
-        #[arg(long)]
-        password_stdin: bool,
-    },
+    #[command(after_help = ADD_HELP)]
+    Add(Add),
     /// List the people
     #[command(after_help = "Examples:\n  hallpass user list\n  hallpass user list --json | jq -r '.[].email'")]
     List {
@@ -74,12 +59,43 @@ pub(super) enum UserCommand {
     Import(import::Import),
 }
 
+const ADD_HELP: &str =
+    "Your word is proof: services are told that the address is verified, unless --email-unverified says \
+otherwise. An address that another person has is refused: while two people have it, neither can sign in by it, and \
+services, which link accounts by verified addresses, are told that it is not verified.
+
+Examples:
+  hallpass user add alice --email alice@example.com --name \"Alice Example\"
+  hallpass user add alice --email alice@example.com --password-stdin < password.txt
+  hallpass user add desk --email office@example.com --shared-email
+
+The person's sub goes to standard output.";
+
+#[derive(clap::Args)]
+pub(super) struct Add {
+    /// What the person types at sign-in
+    username: String,
+    /// E-mail address
+    #[arg(long)]
+    email: String,
+    /// Nobody has verified that the address is the person's
+    #[arg(long)]
+    email_unverified: bool,
+    /// Take an address that another person has, too
+    #[arg(long)]
+    shared_email: bool,
+    /// Full name
+    #[arg(long)]
+    name: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
 pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
     logging::start("warn");
     match command {
-        UserCommand::Add { username, email, name, password_stdin } => {
-            add(config, &username, &email, name.as_deref(), password_stdin).await
-        }
+        UserCommand::Add(person) => add(config, &person).await,
         UserCommand::List { json } => list(config, json).await,
         UserCommand::SetPassword { username, password_stdin } => set_password(config, &username, password_stdin).await,
         UserCommand::Disable { username, yes } => disable(config, &username, yes).await,
@@ -120,17 +136,32 @@ fn new_password(command: &str, password_stdin: bool) -> Result<String, String> {
     passwords::hash(&password).map_err(|error| error.to_string())
 }
 
-async fn add(config: Config, username: &str, email: &str, name: Option<&str>, password_stdin: bool) -> Outcome {
+async fn add(config: Config, person: &Add) -> Outcome {
+    let Add { username, email, .. } = person;
     if let Some(why) = username_fault(username, email) {
         return Err(why.into());
     }
     if !is_email(email) {
         return Err("--email: that is not an e-mail address".into());
     }
-    let password_hash = new_password("add", password_stdin)?;
+    // Before a password is typed in vain; where there is no database yet, nobody can have the address.
+    if let Ok(db) = terminal::open_database(&config).await {
+        others_with_address(&db, person).await?;
+        db.close().await;
+    }
+    let password_hash = new_password("add", person.password_stdin)?;
     let db = startup::open_database(&config).await.map_err(|error| error.to_string())?;
+    let others = others_with_address(&db, person).await?;
     let sub = Handle(random()).text();
-    let user = NewUser { sub: &sub, username, email, name, password_hash: &password_hash, now: Clock::System.now() };
+    let user = NewUser {
+        sub: &sub,
+        username,
+        email,
+        email_verified: !person.email_unverified,
+        name: person.name.as_deref(),
+        password_hash: &password_hash,
+        now: Clock::System.now(),
+    };
     let added = users::add(&db, &user).await.map_err(|error| error.to_string())?;
     db.close().await;
     if !added {
@@ -138,7 +169,43 @@ async fn add(config: Config, username: &str, email: &str, name: Option<&str>, pa
     }
     println!("{sub}");
     eprintln!("added {username}");
+    if !others.is_empty() {
+        eprintln!(
+            "hallpass: {email} is the address of {} too: nobody can be found by it alone, and services are told that it is not verified",
+            names_of(&others)
+        );
+    }
     Ok(())
+}
+
+/// Who has the address of a person about to be added already.
+///
+/// # Errors
+/// The user name is taken, or the address is and nobody said that it may be shared.
+async fn others_with_address(db: &Db, person: &Add) -> Result<Vec<Holder>, String> {
+    let Add { username, email, shared_email, .. } = person;
+    let others = users::with_address(db, email).await.map_err(|error| error.to_string())?;
+    if others.iter().any(|other| is_same(other.username.as_deref(), username)) {
+        return Err(format!("there is a user {username:?} already"));
+    }
+    if others.is_empty() || *shared_email {
+        return Ok(others);
+    }
+    Err(format!(
+        "{email} is the address of {} already: neither could sign in by it, and services would be told that it is not verified\n  \
+         Mend: give each person an address of their own, or say --shared-email",
+        names_of(&others)
+    ))
+}
+
+/// Whether a user name is that one, whatever its case.
+fn is_same(known: Option<&str>, username: &str) -> bool {
+    known.is_some_and(|known| known.to_lowercase() == username.to_lowercase())
+}
+
+/// Those who have an address, as a message has them.
+fn names_of(holders: &[Holder]) -> String {
+    terminal::one_line(&holders.iter().map(Holder::name).collect::<Vec<_>>().join(", "))
 }
 
 async fn list(config: Config, json: bool) -> Outcome {
@@ -151,7 +218,8 @@ async fn list(config: Config, json: bool) -> Outcome {
                 "sub": user.sub,
                 "username": user.username,
                 "email": user.email,
-                "email_verified": user.email_verified_at.is_some(),
+                "email_verified": user.email_verified_at.is_some() && user.shares_address == 0,
+                "email_shared": user.shares_address != 0,
                 "name": user.name,
                 "has_password": user.has_password != 0,
                 "created_at": user.created_at.map(NumericDate).map(terminal::instant),
@@ -181,12 +249,17 @@ async fn list(config: Config, json: bool) -> Outcome {
 
 /// Finds whom a user name or an e-mail address means.
 async fn find(db: &Db, username: &str) -> Result<User, String> {
-    let found = users::find_by_login(db, username).await.map_err(|error| error.to_string())?;
-    found.ok_or_else(|| {
-        format!(
-            "no single person has the user name or the e-mail address {username:?}.\n  Mend: `hallpass user list` names them"
-        )
-    })
+    let fault = |error: StoreError| error.to_string();
+    if let Some(found) = users::find_by_login(db, username).await.map_err(fault)? {
+        return Ok(found);
+    }
+    let several = users::with_address(db, username).await.map_err(fault)?;
+    let (whose, mend) = if several.is_empty() {
+        (String::new(), "`hallpass user list` names them".to_owned())
+    } else {
+        (format!(", but {}", names_of(&several)), "say the user name of the one that you mean".to_owned())
+    };
+    Err(format!("no single person has the user name or the e-mail address {username:?}{whose}.\n  Mend: {mend}"))
 }
 
 /// A person as a question names them.

@@ -8,6 +8,15 @@ use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
 use serde_json::{Map, Value, json};
 
+/// 1 where another person has the address of `users` too, as theirs or as a user name: compared as a sign-in compares it.
+macro_rules! shares_address {
+    () => {
+        "CASE WHEN EXISTS (SELECT 1 FROM users AS others WHERE LOWER(others.email) = LOWER(users.email) \
+         AND others.sub <> users.sub) OR EXISTS (SELECT 1 FROM users AS others \
+         WHERE LOWER(others.username) = LOWER(users.email) AND others.sub <> users.sub) THEN 1 ELSE 0 END AS shares_address"
+    };
+}
+
 macro_rules! select {
     ($condition:literal) => {
         concat!(
@@ -15,7 +24,9 @@ macro_rules! select {
             "preferred_username, profile, picture, website, gender, birthdate, zoneinfo, locale, phone_number, ",
             "phone_number_verified_at, address_formatted, address_street_address, address_locality, address_region, ",
             "address_postal_code, address_country, password_hash, updated_at, tokens_valid_after, disabled_at, ",
-            "(SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name FROM users WHERE ",
+            "(SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name, ",
+            shares_address!(),
+            " FROM users WHERE ",
             $condition
         )
     };
@@ -27,9 +38,17 @@ const FIND_BY_LOGIN: &str = select!(
     "LOWER(username) = LOWER($1) OR LOWER(email) = LOWER($1) \
      ORDER BY CASE WHEN LOWER(username) = LOWER($1) THEN 0 ELSE 1 END LIMIT 3"
 );
-const INSERT: &str = "INSERT INTO users (sub, username, email, name, password_hash, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)";
-const LIST: &str = "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, \
-     CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password FROM users ORDER BY LOWER(COALESCE(username, sub)), sub";
+const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, password_hash, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+const LIST: &str = concat!(
+    "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, ",
+    "CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, ",
+    shares_address!(),
+    " FROM users ORDER BY LOWER(COALESCE(username, sub)), sub"
+);
+// A handful of names is enough to know what to do.
+const WITH_ADDRESS: &str = "SELECT sub, username, disabled_at FROM users WHERE LOWER(email) = LOWER($1) OR LOWER(username) = LOWER($1) \
+     ORDER BY LOWER(COALESCE(username, sub)), sub LIMIT 5";
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE sub = $1";
 const END_FAMILIES: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE sub = $1 AND revoked_at IS NULL";
@@ -69,6 +88,7 @@ row! {
         tokens_valid_after: Option<i64>,
         disabled_at: Option<i64>,
         clients_of_that_name: i64,
+        shares_address: i64,
     }
 }
 
@@ -102,7 +122,9 @@ impl From<Row> for User {
             claims.insert("preferred_username".into(), json!(username));
         }
         if row.email.is_some() {
-            claims.insert("email_verified".into(), json!(row.email_verified_at.is_some()));
+            // Services link accounts by a verified address, so one that two people have is nobody's proof.
+            let is_verified = row.email_verified_at.is_some() && row.shares_address == 0;
+            claims.insert("email_verified".into(), json!(is_verified));
         }
         if row.phone_number.is_some() {
             claims.insert("phone_number_verified".into(), json!(row.phone_number_verified_at.is_some()));
@@ -175,6 +197,8 @@ pub struct NewUser<'a> {
     pub username: &'a str,
     /// `email`.
     pub email: &'a str,
+    /// Whether somebody has verified it.
+    pub email_verified: bool,
     /// `name`.
     pub name: Option<&'a str>,
     /// argon2id in PHC form.
@@ -193,6 +217,7 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
         .bind(user.sub)
         .bind(user.username)
         .bind(user.email)
+        .bind(user.email_verified.then_some(user.now.0))
         .bind(user.name)
         .bind(user.password_hash)
         .bind(user.now.0)
@@ -229,7 +254,38 @@ row! {
         pub disabled_at: Option<i64>,
         /// 0: this person cannot sign in with a password.
         pub has_password: i64,
+        /// 1: another person has the address too, so that it is told as unverified and nobody can sign in by it.
+        pub shares_address: i64,
     }
+}
+
+row! {
+    /// A person who has an address, as theirs or as a user name.
+    pub struct Holder {
+        /// `sub`.
+        pub sub: String,
+        /// `username`.
+        pub username: Option<String>,
+        /// `disabled_at`.
+        pub disabled_at: Option<i64>,
+    }
+}
+
+impl Holder {
+    /// How a message calls the person.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.username.as_deref().unwrap_or(&self.sub);
+        if self.disabled_at.is_some() { format!("{name} (disabled)") } else { name.to_owned() }
+    }
+}
+
+/// Who has that address, disabled people among them, compared as a sign-in compares it; five at most.
+///
+/// # Errors
+/// The database failed.
+pub async fn with_address(db: &Db, email: &str) -> Result<Vec<Holder>, StoreError> {
+    Ok(sqlx::query_as(WITH_ADDRESS).bind(email).fetch_all(db.statement()).await?)
 }
 
 /// Everybody, disabled or not.

@@ -466,6 +466,7 @@ async fn a_user_name_is_given_once_whatever_its_case() {
             sub,
             username,
             email: "a@example.com",
+            email_verified: false,
             name: None,
             password_hash: "$argon2id$",
             now: NOW,

@@ -1,11 +1,11 @@
 //! `hallpass user …` as a person at a terminal and as a script uses it. Issue "What an operator holds in the hand",
 //! "Interfaces that fit habits"; design, section 7, "Refresh families" (a changed password ends them all).
 //!
-//! `commands.rs` has `user add`.
+//! `commands.rs` has the rest of `user add`.
 
 use crate::support::program::{Outcome, done, run, run_at_terminal};
 use crate::support::provider::{PASSWORD, hash_of};
-use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent};
+use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of};
 use serde_json::{Value, json};
 use std::fs;
 use tempfile::TempDir;
@@ -222,4 +222,153 @@ fn an_import_of_nothing_readable_is_refused() {
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();
     refused(&run(folder.path(), &["user", "import", "nowhere.jsonl"]), &["nowhere.jsonl"]);
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
+// ---- The e-mail address: whose it is, and whether that is known (OIDC Core 5.1, `email_verified`). Services link
+// accounts by a verified address, so a wrong `true` lets one person into another's account.
+
+/// What everybody is told of a person's address: `id_token`, userinfo, preview and list, which must say the same.
+async fn email_verified(provider: &TestProvider, client: &TestClient, username: &str) -> bool {
+    let browser = UserAgent::new();
+    let page = Authorization::of(client).open(provider, &browser).await;
+    let page = provider.type_in(&browser, &page, username, PASSWORD).await;
+    let code = page.query_parameter("code").unwrap_or_else(|| panic!("{page}"));
+    let tokens = provider.redeem(client, &code).await.ok();
+    let told = claims_of(&tokens.text("id_token"))["email_verified"].clone();
+    assert_eq!(provider.userinfo(&tokens.text("access_token")).await.ok().json()["email_verified"], told);
+    let preview = done(with_input(provider, &["preview", &client.client_id, username, "--json"], ""));
+    let preview: Value = serde_json::from_str(&preview.stdout).unwrap();
+    assert_eq!(preview["userinfo"]["email_verified"], told);
+    assert_eq!(preview["id_token"]["claims"]["email_verified"], told);
+    let people: Value =
+        serde_json::from_str(&done(with_input(provider, &["user", "list", "--json"], "")).stdout).unwrap();
+    let listed = people.as_array().unwrap().iter().find(|person| person["username"] == username).unwrap();
+    assert_eq!(listed["email_verified"], told);
+    told.as_bool().unwrap()
+}
+
+fn add(provider: &TestProvider, username: &str, email: &str, more: &[&str]) -> Outcome {
+    let arguments = ["user", "add", username, "--email", email, "--password-stdin"];
+    let arguments: Vec<&str> = arguments.iter().chain(more).copied().collect();
+    with_input(provider, &arguments, PASSWORD)
+}
+
+#[tokio::test]
+async fn an_address_that_an_operator_types_is_verified_unless_the_operator_says_otherwise() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    done(add(&provider, "alice", "alice@example.com", &[]));
+    done(add(&provider, "bob", "bob@example.com", &["--email-unverified"]));
+    assert!(email_verified(&provider, &client, "alice").await);
+    assert!(!email_verified(&provider, &client, "bob").await);
+}
+
+#[tokio::test]
+async fn an_address_that_another_person_has_is_refused_by_user_add_with_the_name_and_the_fix() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    provider.add_user(NewUser::named("bob").with("disabled_at", "1")).await;
+    // Her address is another one by now; the user name is what is typed at sign-in all the same.
+    provider
+        .add_user(NewUser::named("carol").with("username", "carol@example.com").with("email", "c@example.org"))
+        .await;
+    for (address, holder) in [
+        ("alice@example.com", "the address of alice already"),
+        ("ALICE@Example.COM", "the address of alice already"),
+        ("bob@example.com", "bob (disabled)"),
+        ("carol@example.com", "carol@example.com already"),
+    ] {
+        let outcome = add(&provider, "new", address, &[]);
+        refused(&outcome, &[holder, "--shared-email", "Mend: "]);
+        assert_eq!(outcome.stdout, "");
+    }
+    // Nobody types a password in vain.
+    let at_terminal = at_terminal(&provider, &["user", "add", "new", "--email", "alice@example.com"], "");
+    refused(&at_terminal, &["the address of alice already"]);
+    assert!(!at_terminal.stdout.contains("Password"), "{at_terminal:?}");
+    assert_eq!(provider.rows("SELECT sub FROM users").await.len(), 3);
+
+    let shared = done(add(&provider, "new", "Alice@example.com", &["--shared-email"]));
+    assert!(shared.stderr.contains("alice") && shared.stderr.contains("not verified"), "{shared:?}");
+    refused(
+        &with_input(&provider, &["user", "set-password", "alice@example.com", "--password-stdin"], PASSWORD),
+        &["no single person", "alice, new"],
+    );
+}
+
+#[tokio::test]
+async fn while_two_people_have_an_address_it_is_told_as_unverified_of_either() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    assert!(email_verified(&provider, &client, "alice").await);
+    // Each is another way to have it: as theirs, disabled, in other letters, as a user name.
+    for other in [
+        NewUser::named("other").with("email", "alice@example.com"),
+        NewUser::named("other").with("email", "alice@example.com").with("disabled_at", "1"),
+        NewUser::named("other").with("email", "ALICE@EXAMPLE.COM"),
+        NewUser::named("other").with("username", "Alice@example.com").with("email", "o@example.com"),
+    ] {
+        provider.add_user(other).await;
+        provider.travel(10);
+        assert!(!email_verified(&provider, &client, "alice").await);
+        provider.sql("DELETE FROM users WHERE sub = 'other-sub'").await;
+        provider.travel(10);
+        assert!(email_verified(&provider, &client, "alice").await, "it is hers alone again");
+    }
+    provider.add_user(NewUser::named("other").with("email", "alice@example.com")).await;
+    assert!(!email_verified(&provider, &client, "other").await, "the other one's as well");
+    provider.add_user(NewUser::named("third").with("email", "alice@example.com.example")).await;
+    assert!(email_verified(&provider, &client, "third").await, "a longer address is another one");
+}
+
+/// Somebody who is signed in already, on a node that knows the person.
+#[tokio::test]
+async fn a_running_node_tells_within_ten_seconds_that_an_address_is_shared() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    let token = provider.tokens(&UserAgent::new(), &client).await.text("access_token");
+    let told = async || provider.userinfo(&token).await.ok().json()["email_verified"].clone();
+    assert_eq!(told().await, true);
+    done(add(&provider, "other", "alice@example.com", &["--shared-email"]));
+    provider.travel(10);
+    assert_eq!(told().await, false);
+}
+
+#[tokio::test]
+async fn an_import_takes_a_shared_address_and_names_both() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    let hash = hash_of(PASSWORD);
+    let person = |username: &str, email: &str| {
+        json!({"username": username, "email": email, "email_verified": true, "password_hash": hash}).to_string()
+    };
+    let lines = [
+        person("erin", "Alice@Example.com"),
+        person("frank", "office@example.com"),
+        person("grace", "grace@example.com"),
+        person("heidi", "OFFICE@example.com"),
+    ];
+    for (arguments, end) in [
+        (&["user", "import", "-"][..], "Nothing was added yet: --apply does it.\n"),
+        (&["user", "import", "-", "--apply"], "added 4 people\n"),
+    ] {
+        let report = done(with_input(&provider, arguments, &lines.join("\n")));
+        assert!(report.stderr.ends_with(end), "{report:?}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(report.stdout, @r"
+            -:1: the address Alice@Example.com of erin is that of alice (in the database) too: nobody can be found by it alone, and services are told that it is not verified
+            -:2: the address office@example.com of frank is that of heidi (line 4) too: nobody can be found by it alone, and services are told that it is not verified
+            -:4: the address OFFICE@example.com of heidi is that of frank (line 2) too: nobody can be found by it alone, and services are told that it is not verified
+            ");
+        }
+        let is_counted = report.stderr.contains("3 with an address that another person has too");
+        assert_eq!(is_counted, arguments.len() == 3, "{report:?}");
+    }
+    provider.travel(10);
+    for (username, is_verified) in [("alice", false), ("erin", false), ("frank", false), ("grace", true)] {
+        assert_eq!(email_verified(&provider, &client, username).await, is_verified, "{username}");
+    }
 }

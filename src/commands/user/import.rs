@@ -7,8 +7,9 @@ use crate::passwords;
 use crate::protocol::secret::Handle;
 use crate::provider::{Clock, random};
 use crate::startup;
-use crate::store::users::{self, Imported};
-use std::collections::BTreeSet;
+use crate::store::users::{self, Imported, Listed};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -16,6 +17,9 @@ pub(super) const HELP: &str =
     "A line is a JSON object with username and email, and at will sub, name, given_name, family_name, email_verified \
 (true or false) and password_hash (argon2id in PHC form). Who has no hash cannot sign in until `hallpass user \
 set-password`.
+
+An address that several people have is taken and reported: nobody can sign in by it, and services, which link accounts by
+verified addresses, are told that it is not verified.
 
 Without --apply it only reports what would be added and what is wrong; with it, the whole file is added or nothing.
 
@@ -85,6 +89,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
         names.extend(user.username.as_ref().map(|name| name.to_lowercase()));
         subs.insert(user.sub.clone());
     }
+    let mut addresses = Addresses::of(&existing);
     let mut people = Vec::new();
     let mut faults = 0_usize;
     let mut without_password = 0_usize;
@@ -106,6 +111,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
         match found {
             Ok(line) => {
                 without_password += usize::from(line.password_hash.is_none());
+                addresses.add(&line, number + 1);
                 people.push(line);
             }
             Err(why) => {
@@ -114,8 +120,12 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
             }
         }
     }
-    let summary =
+    let shared = addresses.report(&import.file.display().to_string());
+    let mut summary =
         format!("{} to add, {without_password} of them without a password; {faults} with faults", people.len());
+    if shared > 0 {
+        let _ = write!(summary, "; {shared} with an address that another person has too");
+    }
     if faults > 0 {
         return Err(format!("{summary}.\n  Mend: correct the lines above; nothing was added"));
     }
@@ -141,6 +151,72 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
     db.close().await;
     eprintln!("added {} people", people.len());
     Ok(())
+}
+
+/// How many others a line of the report names.
+const MOST_NAMES: usize = 5;
+
+/// Who has which address, compared as a sign-in compares it: whatever its case, and user names among them.
+struct Addresses {
+    holders: BTreeMap<String, Vec<Holder>>,
+    /// The lines of the file: their number, the address, the user name.
+    lines: Vec<(usize, String, String)>,
+}
+
+/// Who has an address: a line of the file, or a person in the database.
+struct Holder {
+    line: Option<usize>,
+    name: String,
+}
+
+impl Addresses {
+    fn of(existing: &[Listed]) -> Self {
+        let mut holders: BTreeMap<String, Vec<Holder>> = BTreeMap::new();
+        for user in existing {
+            let name = user.username.as_ref().unwrap_or(&user.sub);
+            let state = if user.disabled_at.is_some() { "disabled, in the database" } else { "in the database" };
+            let words: BTreeSet<String> =
+                user.email.iter().chain(&user.username).map(|text| text.to_lowercase()).collect();
+            for word in words {
+                holders.entry(word).or_default().push(Holder { line: None, name: format!("{name} ({state})") });
+            }
+        }
+        Self { holders, lines: Vec::new() }
+    }
+
+    fn add(&mut self, line: &Line, number: usize) {
+        // A user name with @ is the address itself.
+        let holder = Holder { line: Some(number), name: format!("{} (line {number})", line.username) };
+        self.holders.entry(line.email.to_lowercase()).or_default().push(holder);
+        self.lines.push((number, line.email.clone(), line.username.clone()));
+    }
+
+    /// Names both, for each line whose address is not its person's alone; gives how many there are.
+    fn report(&self, file: &str) -> usize {
+        let mut shared = 0;
+        for (number, email, username) in &self.lines {
+            let holders = self.holders.get(&email.to_lowercase()).map(Vec::as_slice).unwrap_or_default();
+            let others: Vec<&str> = holders
+                .iter()
+                .filter(|holder| holder.line != Some(*number))
+                .map(|holder| holder.name.as_str())
+                .collect();
+            if others.is_empty() {
+                continue;
+            }
+            shared += 1;
+            let further = others.len().saturating_sub(MOST_NAMES);
+            let mut names = others[..others.len() - further].join(", ");
+            if further > 0 {
+                let _ = write!(names, " and {further} more");
+            }
+            let text = format!(
+                "the address {email} of {username} is that of {names} too: nobody can be found by it alone, and services are told that it is not verified"
+            );
+            println!("{file}:{number}: {}", terminal::one_line(&text));
+        }
+        shared
+    }
 }
 
 fn kind_of(error: &serde_json::Error) -> &'static str {
