@@ -1,5 +1,6 @@
 //! `hallpass client …`: services as migrations that are written, reviewed, linted, looked at and ended.
 
+mod acceptance;
 mod disable;
 mod draft;
 mod lint;

@@ -4,6 +4,7 @@
 //! `ReturnAddress` (client and address are proven), `AuthorizationRequest` (the request is sound), `Step`
 //! (what this browser has to do next). `next_step` is asked again whenever the browser comes back.
 
+use crate::protocol::address::risk_of;
 use crate::protocol::claims::ACR;
 use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::{Client, redirect_uri_fault};
@@ -12,7 +13,7 @@ use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
 use crate::protocol::params::Params;
 use crate::protocol::pkce::CodeChallenge;
-use crate::protocol::response::{ConsentPolicy, Display, Prompt, PromptSet, ResponseMode, ResponseType};
+use crate::protocol::response::{ConsentPolicy, Display, PkcePolicy, Prompt, PromptSet, ResponseMode, ResponseType};
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{AuthorizationCode, Digest, Handle};
 use crate::protocol::time::NumericDate;
@@ -175,6 +176,10 @@ fn unregistered(client: &Client, sent: &str) -> Refusal {
             sent.replace('\'', "''"),
             or_the_registered.unwrap_or_default()
         ),
+        Some(why) if risk_of(sent, client.application_type).is_some() => format!(
+            "What the service sends can be registered only with a reason (`hallpass client new --accept`): {why}.{}",
+            or_the_registered.unwrap_or_default()
+        ),
         Some(why) => format!(
             "What the service sends cannot be registered: {why}.{}",
             or_the_registered.unwrap_or_default().replace(" Otherwise let", " Let")
@@ -254,7 +259,7 @@ impl AuthorizationRequest {
         let code_challenge = CodeChallenge::of(params)?;
         if code_challenge.is_none() && client.must_use_pkce() {
             return Err(Refusal::new(InvalidRequest, "code_challenge is missing; this client must use PKCE with S256")
-                .with_detail("clients.pkce is 'required', or the client is public (RFC 9700 section 2.1.1)")
+                .with_detail("clients.pkce is 'required', the client is public (RFC 9700 section 2.1.1), or it has an address by plain http")
                 .expecting("no code_challenge", ["code_challenge with code_challenge_method=S256"])
                 .mend(no_pkce(client)));
         }
@@ -304,6 +309,11 @@ fn no_pkce(client: &Client) -> String {
     let turn_on = "Turn PKCE with S256 on in the service's library";
     if client.is_public() {
         return format!("{turn_on}; a public client cannot do without.");
+    }
+    if client.pkce == PkcePolicy::Optional {
+        return format!(
+            "{turn_on}; a client with an address by plain http, where a code can be read, cannot do without."
+        );
     }
     format!(
         "{turn_on}. If it cannot do PKCE, in a new migration file: UPDATE clients SET pkce = 'optional' WHERE client_id = '{}'; \

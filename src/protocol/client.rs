@@ -3,6 +3,7 @@
 //! Field names are the registered metadata names (RFC 7591, OIDC Registration 2); the row they come from is
 //! read in `store/clients.rs`.
 
+use crate::protocol::address;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
@@ -194,10 +195,13 @@ impl Client {
     }
 
     /// Whether an authorization request must bring a `code_challenge`: the row's word, and always for
-    /// public clients (RFC 9700 section 2.1.1).
+    /// public clients (RFC 9700 section 2.1.1) and for those that have an address by plain http, where others can read
+    /// the code.
     #[must_use]
     pub fn must_use_pkce(&self) -> bool {
-        self.is_public() || self.pkce == PkcePolicy::Required
+        self.is_public()
+            || self.pkce == PkcePolicy::Required
+            || self.redirect_uris.iter().any(|uri| address::is_plain_http(uri))
     }
 
     /// Whether `redirect_uri` is one of the registered, compared byte by byte. For a native client on loopback the port is

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, throws dice, opens a connection or knows HTTP, so every rule can be
 //! tested as a table. The direction is kept by `tests/spec/architecture.rs`.
 
+pub mod address;
 pub mod audit;
 pub mod authorization;
 pub mod claims;

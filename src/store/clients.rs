@@ -30,7 +30,7 @@ const POST_LOGOUT_REDIRECT_URIS: &str = "SELECT post_logout_redirect_uri FROM cl
      WHERE client_id = $1 ORDER BY post_logout_redirect_uri";
 // The one place that takes every column there is: whoever looks at a row wants to see what a newer version put there.
 const COLUMNS: &str = "SELECT * FROM clients WHERE client_id = $1";
-const LIST: &str = "SELECT client_id, client_name, token_endpoint_auth_method, grant_types, consent, disabled_at, \
+const LIST: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, consent, disabled_at, \
      (SELECT COUNT(*) FROM client_secrets WHERE client_secrets.client_id = clients.client_id \
      AND (client_secret_expires_at = 0 OR client_secret_expires_at > $1)) AS secrets FROM clients ORDER BY client_id";
 const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at FROM client_secrets WHERE client_id = $1 \
@@ -155,6 +155,8 @@ row! {
         pub client_id: String,
         /// `client_name`.
         pub client_name: String,
+        /// `application_type`, whatever word stands there.
+        pub application_type: String,
         /// `token_endpoint_auth_method`, whatever word stands there.
         pub token_endpoint_auth_method: String,
         /// `grant_types`.
@@ -165,6 +167,14 @@ row! {
         pub disabled_at: Option<i64>,
         /// How many of its secrets are good.
         pub secrets: i64,
+    }
+}
+
+impl Listed {
+    /// Whether `consent = skip` is without effect: `Client::always_asks`, for a row that may not be readable as one.
+    #[must_use]
+    pub fn is_skip_ignored(&self) -> bool {
+        self.consent == "skip" && self.application_type == "native" && self.token_endpoint_auth_method == "none"
     }
 }
 

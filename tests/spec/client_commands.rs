@@ -76,14 +76,14 @@ fn without_chance(text: &str) -> String {
 #[test]
 fn at_a_terminal_client_new_asks_for_what_is_missing_with_the_defaults_shown() {
     let folder = folder();
-    let typed = "Reports\n\nmaybe\nyes\nhttp://reports.example.com/\nhttps://reports.example.com/signin-oidc\n\nhttps://reports.example.com/\n\n\n\n";
+    let typed = "Reports\n\nmaybe\nyes\nhttp://reports.example.com/\nhttps://reports.example.com/signin-oidc\n\nhttps://reports.example.com/\n\n\n\n\n";
     let outcome = done(run_at_terminal(folder.path(), &["client", "new", "reports"], &[], typed));
     insta::assert_snapshot!(without_chance(&outcome.stdout), @r##"
 Registering the client reports. Enter takes what stands in brackets; Ctrl-C leaves nothing behind.
 
 Name, as people read it [reports]: Where it runs: server, browser (no server behind it), native (on the person's own machine), machine (without people) [server]: One of your own services, so that nobody is asked for consent (yes, no) [no]:   answer yes or no
 One of your own services, so that nobody is asked for consent (yes, no) [no]: Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc:   it is plain http to another machine, where a code can be read on the way; use https
-Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc: Another redirect URI [none]: Post-logout redirect URI, where the browser may go after a sign-out [none]: Back-channel logout URI, where it is told that somebody signed out elsewhere [none]: Its library can do PKCE (S256), as nearly all can (yes, no) [yes]: Settings to print (env, aspnetcore, fastapi, spring, oauth2-proxy, all) [env]: 
+Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc: Another redirect URI [none]: Post-logout redirect URI, where the browser may go after a sign-out [none]: Back-channel logout URI, where it is told that somebody signed out elsewhere [none]: Its library can do PKCE (S256), as nearly all can (yes, no) [yes]: Name and e-mail in the id_token too, where most libraries look for them (yes, no) [yes]: Settings to print (env, aspnetcore, fastapi, spring, oauth2-proxy, all) [env]: 
 Wrote migrations/20…_add_client_reports.sql. Review it, commit it, and apply it with `hallpass migrate`; no restart is needed.
 The secret is shown this once; it is not in the file.
 OIDC_DISCOVERY_URL=http://localhost:8080/.well-known/openid-configuration
@@ -107,11 +107,18 @@ OIDC_CLIENT_SECRET=hp_cs_…
 #[test]
 fn at_a_terminal_the_kind_of_a_client_decides_what_is_asked() {
     let folder = folder();
-    let native =
-        done(run_at_terminal(folder.path(), &["client", "new", "app"], &[], "\nnative\n\ncom.example.app:/cb\n\n\n\n"));
-    assert!(!native.stdout.contains("PKCE") && !native.stdout.contains("OIDC_CLIENT_SECRET"), "{native:?}");
+    let native = done(run_at_terminal(
+        folder.path(),
+        &["client", "new", "app"],
+        &[],
+        "\nnative\ncom.example.app:/cb\n\n\nno\n\n",
+    ));
+    for absent in ["PKCE", "OIDC_CLIENT_SECRET", "consent"] {
+        assert!(!native.stdout.contains(absent), "{absent}: {native:?}");
+    }
     let sql = newest(folder.path());
     assert!(sql.contains("'native'") && sql.contains("'none'") && !sql.contains("client_secrets"), "{sql}");
+    assert!(sql.contains("'no',") && sql.contains("-- claims_in_id_token: "), "{sql}");
 
     let machine = done(run_at_terminal(
         folder.path(),
@@ -272,6 +279,7 @@ INSERT INTO clients (
     access_token_format,
     pkce,
     consent,
+    claims_in_id_token,
     client_id_issued_at
 ) VALUES (
     'reports',                             -- client_id: what it calls itself; never changes
@@ -283,6 +291,7 @@ INSERT INTO clients (
     'opaque',                              -- access_token_format: a random text; an API asks /introspect what it is worth
     'required',                            -- pkce: every sign-in must prove with S256 that it was not intercepted
     'skip',                                -- consent: one of our own services, nobody is asked
+    'yes',                                 -- claims_in_id_token: name and e-mail stand in the id_token, where most libraries look for them
     17…                             -- client_id_issued_at: 20…
 );
 
@@ -922,7 +931,7 @@ async fn a_person_signs_in_to_a_service_whose_client_was_made_by_answers() {
     provider.alice().await;
     let variables = provider.variables();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let typed = format!("Reports\nserver\nyes\n{URI}\nnone\nnone\nnone\nyes\nenv\n");
+    let typed = format!("Reports\nserver\nyes\n{URI}\nnone\nnone\nnone\nyes\nyes\nenv\n");
     let outcome = done(run_at_terminal(provider.folder.path(), &["client", "new", "reports"], &variables, &typed));
     done(beside(&provider)(&["migrate"]));
     let client =
@@ -931,4 +940,190 @@ async fn a_person_signs_in_to_a_service_whose_client_was_made_by_answers() {
     let page = Authorization::of(&client).open(&provider, &browser).await;
     let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
     assert!(page.query_parameter("code").is_some(), "one's own service asks nobody for consent: {page}");
+}
+
+/// What stands in the row, and what the command says of it.
+fn registered(folder: &Path, arguments: &[&str]) -> (String, Outcome) {
+    let arguments: Vec<&str> = ["client", "new"].iter().chain(arguments).copied().collect();
+    let outcome = done(run(folder, &arguments));
+    (newest(folder), outcome)
+}
+
+#[test]
+fn client_new_has_a_flag_for_the_claims_in_the_id_token() {
+    let folder = folder();
+    for (id, word) in [("a", "yes"), ("b", "no")] {
+        let (sql, _) = registered(folder.path(), &[id, "--redirect-uri", URI, "--claims-in-id-token", word]);
+        assert!(
+            sql.lines().any(|line| line.contains(&format!("'{word}'")) && line.contains("claims_in_id_token")),
+            "{sql}"
+        );
+    }
+    let wrong = run(folder.path(), &["client", "new", "c", "--redirect-uri", URI, "--claims-in-id-token", "true"]);
+    assert_eq!(wrong.status, 2, "{wrong:?}");
+    assert!(wrong.stderr.contains("yes, no"), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn client_new_has_flags_for_the_pages_that_people_are_shown_and_checks_them_like_the_other_addresses() {
+    let provider = TestProvider::start().await;
+    let pages = [
+        ("--client-uri", "client_uri", "https://reports.example.com/"),
+        ("--policy-uri", "policy_uri", "https://reports.example.com/privacy"),
+        ("--tos-uri", "tos_uri", "https://reports.example.com/terms"),
+    ];
+    let mut new = vec!["client", "new", "reports", "--redirect-uri", URI];
+    new.extend(pages.iter().flat_map(|(flag, _, uri)| [*flag, *uri]));
+    done(provider.command(&new, ""));
+    done(provider.command(&["migrate"], ""));
+    let row = provider.rows("SELECT client_uri, policy_uri, tos_uri FROM clients").await;
+    assert_eq!(row, [pages.map(|(_, _, uri)| Some(uri.to_owned()))]);
+    for (flag, _, _) in pages {
+        for bad in ["http://reports.example.com/", "reports.example.com", "javascript:alert(1)", "myapp:/page"] {
+            let refused = provider.command(&["client", "new", "other", "--redirect-uri", URI, flag, bad], "");
+            assert_eq!(refused.status, 1, "{refused:?}");
+            assert!(refused.stderr.contains(&format!("{flag} {bad}: ")), "{refused:?}");
+        }
+    }
+}
+
+/// RFC 8252 section 8.6. The file says what will happen, and the command why.
+#[tokio::test]
+async fn a_consent_that_will_be_ignored_is_told_by_the_generator_and_by_show_and_list() {
+    let provider = TestProvider::start().await;
+    let native = ["--public", "--application-type", "native", "--redirect-uri", "http://127.0.0.1/cb"];
+    let new: Vec<&str> = ["client", "new", "app", "--consent", "skip"].iter().chain(&native).copied().collect();
+    let outcome = done(provider.command(&new, ""));
+    assert!(
+        outcome.stderr.contains("--consent skip would be ignored") && outcome.stderr.contains("8252"),
+        "{outcome:?}"
+    );
+    let sql = newest(provider.folder.path());
+    assert!(sql.contains("'ask'") && !sql.contains("'skip'"), "{sql}");
+    // One that can prove who it is, and one on the web, may skip.
+    for more in [
+        &["--application-type", "native", "--redirect-uri", "http://127.0.0.1/cb"][..],
+        &["--public", "--redirect-uri", "https://app.example/cb"],
+    ] {
+        let id = format!("other-{}", more.len());
+        let new: Vec<&str> = ["client", "new", &id, "--consent", "skip"].iter().chain(more).copied().collect();
+        let outcome = done(provider.command(&new, ""));
+        assert!(!outcome.stderr.contains("ignored"), "{outcome:?}");
+        assert!(newest(provider.folder.path()).contains("'skip'"));
+    }
+    done(provider.command(&["migrate"], ""));
+    provider.sql("UPDATE clients SET consent = 'skip' WHERE client_id = 'app'").await;
+    let show = |id: &str| done(provider.command(&["client", "show", id], "")).stdout;
+    let shown = show("app");
+    let consent = shown.lines().find(|line| line.starts_with("consent")).unwrap();
+    assert!(consent.contains("skip (ignored: ") && consent.contains("RFC 8252"), "{shown}");
+    assert!(!show("other-4").contains("ignored") && !show("other-3").contains("ignored"));
+    let list = done(provider.command(&["client", "list"], "")).stdout;
+    assert_eq!(list.matches("skip (ignored)").count(), 1, "{list}");
+    let listed = json_of(&provider.command(&["client", "list", "--json"], ""));
+    assert_eq!((&listed[0]["consent"], &listed[0]["consent_ignored"]), (&json!("skip"), &json!(true)));
+    let shown = json_of(&provider.command(&["client", "show", "app", "--json"], ""));
+    assert_eq!((&shown["consent"], &shown["always_asks"]), (&json!("skip"), &json!(true)));
+}
+
+// ---- What is refused at first and may be accepted with a reason.
+
+const NATIVE: &[&str] = &["--public", "--application-type", "native"];
+
+/// The code, how the command line has it, and the statement that the comment stands before.
+fn acceptable() -> Vec<(&'static str, Vec<&'static str>, &'static str)> {
+    let native = |uri: &'static str| NATIVE.iter().copied().chain(["--redirect-uri", uri]).collect::<Vec<_>>();
+    let web = |more: &[&'static str]| ["x", "--redirect-uri", URI].iter().chain(more).copied().collect::<Vec<_>>();
+    let of = |id: &'static str, more: Vec<&'static str>| std::iter::once(id).chain(more).collect::<Vec<_>>();
+    vec![
+        ("plain-http", vec!["x", "--redirect-uri", "http://printer.lan/cb"], "INSERT INTO client_redirect_uris"),
+        ("plain-http", vec!["x", "--redirect-uri", "http://192.168.1.20:8080/cb"], "INSERT INTO client_redirect_uris"),
+        ("plain-http", of("x", native("http://[fd00::1]/cb")), "INSERT INTO client_redirect_uris"),
+        (
+            "plain-http",
+            web(&["--post-logout-redirect-uri", "http://printer/out"]),
+            "INSERT INTO client_post_logout_redirect_uris",
+        ),
+        ("plain-http", web(&["--backchannel-logout-uri", "http://nas.home.arpa/out"]), "INSERT INTO clients"),
+        ("plain-http", web(&["--tos-uri", "http://nas.internal/terms"]), "INSERT INTO clients"),
+        ("private-scheme", of("x", native("myapp:/callback")), "INSERT INTO client_redirect_uris"),
+        ("client-id", vec!["urn:example:app", "--redirect-uri", URI], "INSERT INTO clients"),
+        ("client-id", vec!["https://app.example/", "--redirect-uri", URI], "INSERT INTO clients"),
+        ("audience", web(&["--audience", "rabbitmq"]), "INSERT INTO client_audiences"),
+        ("audience", web(&["--resource", "rabbitmq"]), "INSERT INTO clients"),
+    ]
+}
+
+#[tokio::test]
+async fn what_the_runtime_can_do_is_registered_with_a_reason_and_refused_without() {
+    for (code, arguments, before) in acceptable() {
+        let provider = TestProvider::start().await;
+        let new: Vec<&str> = ["client", "new"].iter().chain(&arguments).copied().collect();
+        let refused = provider.command(&new, "");
+        assert_eq!(refused.status, 1, "{refused:?}");
+        assert!(refused.stderr.contains(&format!("--accept '{code}: REASON'")), "{refused:?}");
+        assert!(migrations(provider.folder.path()).is_empty());
+        let accept = format!("{code}: the device's firmware -- cannot; do otherwise");
+        let accepted: Vec<&str> = new.iter().copied().chain(["--accept", &accept]).collect();
+        done(provider.command(&accepted, ""));
+        let sql = newest(provider.folder.path());
+        let comment = format!("-- hallpass: accept {accept}\n{before} (");
+        assert_eq!(sql.matches(&comment).count(), 1, "{comment} is not in {sql}");
+        assert_eq!(sql.matches("hallpass: accept").count(), 1, "{sql}");
+        let lint = provider.command(&["client", "lint"], "");
+        assert!(!lint.stdout.contains(code) && !lint.stdout.contains("acceptance"), "{lint:?}");
+        assert_eq!(lint.status, 0, "{lint:?}");
+        assert!(lint.stderr.ends_with(", 1 accepted\n"), "{lint:?}");
+        done(provider.command(&["migrate"], ""));
+        // Other commands take the client as it is.
+        done(provider.command(&["client", "show", arguments[0]], ""));
+        done(provider.command(&["client", "disable", arguments[0], "--migration"], ""));
+    }
+}
+
+#[test]
+fn an_acceptance_needs_a_reason_a_known_code_and_something_that_it_fits() {
+    let folder = folder();
+    let with = |accept: &str| {
+        run(folder.path(), &["client", "new", "x", "--redirect-uri", "http://printer.lan/cb", "--accept", accept])
+    };
+    for (accept, status, part) in [
+        ("plain-http", 2, "REASON"),
+        ("plain-http:  ", 2, "REASON"),
+        ("no-secret: it has none", 2, "plain-http, private-scheme, client-id, audience"),
+        ("private-scheme: wrong one", 1, "plain-http"),
+    ] {
+        let outcome = with(accept);
+        assert_eq!(outcome.status, status, "{outcome:?}");
+        assert!(outcome.stderr.contains(part), "{outcome:?}");
+    }
+    let idle = run(folder.path(), &["client", "new", "x", "--redirect-uri", URI, "--accept", "plain-http: why not"]);
+    assert_eq!(idle.status, 1, "{idle:?}");
+    assert!(idle.stderr.contains("nothing that is registered here needs it"), "{idle:?}");
+    assert!(migrations(folder.path()).is_empty());
+}
+
+#[test]
+fn what_would_not_work_or_not_be_safe_is_refused_whatever_is_accepted() {
+    let folder = folder();
+    let all = ["plain-http: x", "private-scheme: x", "client-id: x", "audience: x"];
+    for arguments in [
+        &["x", "--redirect-uri", "http://printer.example.com/cb"][..],
+        &["x", "--redirect-uri", "http://8.8.8.8/cb"],
+        &["x", "--redirect-uri", "http://printer.lan/cb#part"],
+        &["x", "--redirect-uri", "http://printer.lan/cb", "--pkce", "optional"],
+        &["x", "--redirect-uri", "myapp:/cb"],
+        &["x", "--public", "--application-type", "native", "--redirect-uri", "javascript:alert(1)"],
+        &["a b", "--redirect-uri", URI],
+        &["x", "--redirect-uri", URI, "--audience", "a\nb"],
+        &["x", "--redirect-uri", URI, "--audience", "a:b c"],
+    ] {
+        for accept in all {
+            let new: Vec<&str> =
+                ["client", "new"].iter().chain(arguments).copied().chain(["--accept", accept]).collect();
+            let refused = run(folder.path(), &new);
+            assert_eq!(refused.status, 1, "{refused:?}");
+        }
+    }
+    assert!(migrations(folder.path()).is_empty());
 }

@@ -604,6 +604,230 @@ fn no_text_makes_it_fall_over() {
     }
 }
 
+// ---- Findings that a comment accepts, with the reason.
+
+/// The statement that something is found in: its code, its level, and the SQL before, in and behind it.
+fn acceptable() -> Vec<(&'static str, bool, String, String, String)> {
+    let parts = |sql: String, table: &str| -> (String, String, String) {
+        let at = sql.find(&format!("INSERT INTO {table} ")).unwrap();
+        let end = at + sql[at..].find('\n').unwrap();
+        (sql[..at].to_owned(), sql[at..end].to_owned(), sql[end + 1..].to_owned())
+    };
+    let native = |uri: &str| {
+        without_lines(
+            &client("app", ", application_type, token_endpoint_auth_method", ", 'native', 'none'")
+                .replace("https://app.example/cb", uri),
+            "client_secrets",
+        )
+    };
+    let api = |audience: &str| {
+        client("a", "", "")
+            + &format!("INSERT INTO client_audiences (client_id, audience) VALUES ('a', '{audience}');\n")
+    };
+    let skipping = without_lines(
+        &client("app", ", application_type, token_endpoint_auth_method, consent", ", 'native', 'none', 'skip'"),
+        "client_secrets",
+    );
+    [
+        (
+            "plain-http",
+            true,
+            client("a", "", "").replace("https://a.example/cb", "http://printer.lan/cb"),
+            "client_redirect_uris",
+        ),
+        ("plain-http", true, native("http://10.0.0.7/cb"), "client_redirect_uris"),
+        (
+            "plain-http",
+            true,
+            client("a", "", "").replace("https://a.example/'", "http://printer/'"),
+            "client_post_logout_redirect_uris",
+        ),
+        (
+            "plain-http",
+            true,
+            client("a", "", "").replace("https://a.example/logout", "http://nas.internal/out"),
+            "clients",
+        ),
+        ("private-scheme", true, native("myapp:/callback"), "client_redirect_uris"),
+        ("client-id", false, client("urn:a", "", "").replace("https://urn:a.example", "https://a.example"), "clients"),
+        ("audience", false, api("rabbitmq"), "client_audiences"),
+        ("audience", false, client("a", ", resource", ", 'rabbitmq'"), "clients"),
+        ("consent-ignored", false, skipping, "clients"),
+        ("no-secret", false, without_lines(&client("a", "", ""), "client_secrets"), "clients"),
+    ]
+    .into_iter()
+    .map(|(code, is_error, sql, table)| {
+        let (before, statement, behind) = parts(sql, table);
+        (code, is_error, before, statement, behind)
+    })
+    .collect()
+}
+
+#[test]
+fn a_finding_is_accepted_by_a_comment_of_its_statement_with_the_reason() {
+    for (code, is_error, before, statement, behind) in acceptable() {
+        let line = before.lines().count() + 1;
+        let plain = format!("{before}{statement}\n{behind}");
+        if is_error {
+            error(&plain, line, code, &["-- hallpass: accept"]);
+        } else {
+            warning(&plain, line, code, &[]);
+        }
+        let comment = format!("-- hallpass: accept {code}: it's the device; -- nothing can be done");
+        let in_the_middle = statement.replacen(" VALUES", &format!(" {comment}\nVALUES"), 1);
+        for sql in [
+            format!("{before}{comment}\n{statement}\n{behind}"),
+            format!("{before}{comment}\n-- Further words.\n\n{statement}\n{behind}"),
+            format!("{before}{statement} {comment}\n{behind}"),
+            format!("{before}{in_the_middle}\n{behind}"),
+            format!("{before}/* hallpass: accept {code}: a block */ {statement}\n{behind}"),
+        ] {
+            clean(&sql);
+        }
+        let folder = Folder::with(&[(FILE, &format!("{before}{comment}\n{statement}\n{behind}"))]);
+        let outcome = folder.lint(&["--strict"]);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, "1 file: 0 errors, 0 warnings, 1 accepted\n"));
+        let document: Value = serde_json::from_str(&folder.lint(&["--json"]).stdout).unwrap();
+        assert_eq!(document["accepted"][0]["code"], code);
+        assert_eq!(document["accepted"][0]["reason"], "it's the device; -- nothing can be done");
+    }
+}
+
+#[test]
+fn an_acceptance_covers_its_own_statement_and_code_and_nothing_else() {
+    let uri =
+        |uri: &str| format!("INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('a', '{uri}');\n");
+    let good = client("a", "", "");
+    let comment = "-- hallpass: accept plain-http: the printer cannot do TLS\n";
+    // The next statement is another one, also on the same line.
+    let two = format!("{good}{comment}{}{}", uri("http://printer.lan/"), uri("http://scanner.lan/"));
+    error(&two, 7, "plain-http", &["scanner.lan"]);
+    error(
+        &two.replace(
+            ";\nINSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('a', 'http://scanner",
+            "; INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('a', 'http://scanner",
+        ),
+        6,
+        "plain-http",
+        &["scanner.lan"],
+    );
+    // Another code fits nothing.
+    let (status, found) = findings_in(&format!(
+        "{good}{}{}",
+        comment.replace("plain-http", "private-scheme"),
+        uri("http://printer.lan/")
+    ));
+    assert_eq!((status, found.lines().count()), (1, 2), "{found}");
+    assert!(found.contains("5: acceptance (warning): ") && found.contains("6: plain-http: "), "{found}");
+}
+
+#[test]
+fn an_acceptance_that_fits_nothing_is_a_warning_and_one_without_a_reason_an_error() {
+    let good = client("a", "", "");
+    warning(
+        &format!("-- hallpass: accept plain-http: once there was a printer\n{good}"),
+        1,
+        "acceptance",
+        &["plain-http"],
+    );
+    warning(&format!("{good}-- hallpass: accept plain-http: at the end of everything\n"), 5, "acceptance", &[]);
+    warning(&format!("-- hallpass: accept no-such-code: really\n{good}"), 1, "acceptance", &["no-such-code"]);
+    for bad in ["accept plain-http", "accept plain-http:", "accept", "accept : why", "acept plain-http: why"] {
+        error(&format!("-- hallpass: {bad}\n{good}"), 1, "acceptance", &["CODE: REASON"]);
+    }
+    // It accepts nothing then.
+    let http = good.replace("https://a.example/cb", "http://printer.lan/cb");
+    let (_, found) = findings_in(&http.replace(
+        "INSERT INTO client_redirect_uris",
+        "-- hallpass: accept plain-http:\nINSERT INTO client_redirect_uris",
+    ));
+    assert!(found.contains("acceptance: ") && found.contains("plain-http: "), "{found}");
+    // What people write to each other is none of it.
+    clean(&format!("-- Hallpass: accept what it says.\n-- see hallpass: accept\n{good}"));
+}
+
+#[test]
+fn what_would_not_work_or_not_be_safe_cannot_be_accepted() {
+    let with = |uri: &str| client("a", "", "").replace("https://a.example/cb", uri);
+    for (sql, code) in [
+        (with("http://printer.example.com/cb"), "redirect-uri"),
+        (with("http://8.8.8.8/cb"), "redirect-uri"),
+        (with("https://*.lan/cb"), "redirect-uri"),
+        (with("javascript:alert(1)"), "redirect-uri"),
+        (client("a", "", "").replace(HASH, "plain"), "secret-plain"),
+        (client("a", ", jwks_uri", ", 'http://nas.lan/jwks'"), "other-uri"),
+        (client("a", ", pkce", ", 'sometimes'"), "unknown-word"),
+        (client("a b", "", "").replace("https://a b.example", "https://a.example"), "client-id"),
+        (client("a", ", resource", ", ' '"), "audience"),
+    ] {
+        let accepted: String = sql
+            .lines()
+            .flat_map(|line| [format!("-- hallpass: accept {code}: please\n"), format!("{line}\n")])
+            .collect();
+        let (status, found) = findings_in(&accepted);
+        assert_eq!(status, 1, "{found}");
+        assert!(found.contains(&format!("acceptance (warning): this {code} cannot be accepted")), "{found}");
+        assert!(found.contains(&format!(": {code}: ")), "{found}");
+    }
+}
+
+/// RFC 9700 section 2.6: a code that others can read is worth nothing without its verifier.
+#[test]
+fn plain_http_demands_pkce_whatever_is_accepted() {
+    let comment = "-- hallpass: accept plain-http: the printer cannot do TLS\n";
+    let with = |columns: &str, values: &str| {
+        let sql = client("a", columns, values).replace("https://a.example/cb", "http://printer.lan/cb");
+        sql.lines()
+            .map(|line| if line.contains("printer") { format!("{comment}{line}\n") } else { format!("{line}\n") })
+            .collect::<String>()
+    };
+    clean(&with("", ""));
+    error(&with(", pkce", ", 'optional'"), 1, "plain-http", &["PKCE"]);
+    let later = with("", "") + comment + "UPDATE clients SET pkce = 'optional' WHERE client_id = 'a';";
+    let (status, found) = findings_in(&later);
+    assert_eq!(status, 1, "{found}");
+    assert!(found.contains("7: plain-http: ") && found.contains("cannot be accepted"), "{found}");
+}
+
+/// Files that were applied are not edited: what a later file takes away does not make a fault of them.
+#[test]
+fn an_acceptance_of_what_a_later_statement_changed_is_left_alone() {
+    let http = client("a", "", "").replace("https://a.example/cb", "http://printer.lan/cb").replace(
+        "INSERT INTO client_redirect_uris",
+        "-- hallpass: accept plain-http: the printer cannot do TLS\nINSERT INTO client_redirect_uris",
+    );
+    for later in [
+        "UPDATE client_redirect_uris SET redirect_uri = 'https://printer.lan/cb' WHERE client_id = 'a';",
+        "DELETE FROM client_redirect_uris WHERE redirect_uri = 'http://printer.lan/cb';\n\
+         INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('a', 'https://printer.lan/cb');",
+        "DELETE FROM clients WHERE client_id = 'a';",
+    ] {
+        let folder = Folder::with(&[(FILE, &http), ("20261202090000_later.sql", later)]);
+        let outcome = folder.lint(&["--strict"]);
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{later}: {outcome:?}");
+    }
+    // What the later statement brings in is accepted there, by itself.
+    let again = "UPDATE client_redirect_uris SET redirect_uri = 'http://scanner.lan/cb' WHERE client_id = 'a';";
+    let outcome = Folder::with(&[(FILE, &http), ("20261202090000_later.sql", again)]).lint(&[]);
+    assert!(outcome.stdout.contains("_later.sql:1: plain-http: "), "{outcome:?}");
+}
+
+#[test]
+fn a_consent_that_will_be_ignored_is_found() {
+    let native = |columns: &str, values: &str| {
+        let sql =
+            client("app", &format!(", application_type, consent{columns}"), &format!(", 'native', 'skip'{values}"));
+        if columns.is_empty() { sql } else { without_lines(&sql, "client_secrets") }
+    };
+    warning(&native(", token_endpoint_auth_method", ", 'none'"), 1, "consent-ignored", &["8252", "ask"]);
+    // One that proves who it is may skip.
+    clean(&native("", ""));
+    let later = native("", "")
+        + "UPDATE clients SET token_endpoint_auth_method = 'none' WHERE client_id = 'app';\n\
+        DELETE FROM client_secrets WHERE client_id = 'app';";
+    warning(&later, 1, "consent-ignored", &[]);
+}
+
 #[test]
 fn the_help_lists_the_codes_and_every_one_of_them_has_a_case_here() {
     let help = Folder::new().lint(&["--help"]).stdout;

@@ -598,6 +598,25 @@ async fn a_front_channel_on_another_site_is_named_where_there_is_no_back_channel
     }
 }
 
+/// RFC 8252 section 7.3: there is a port and somebody who listens only while the application signs in.
+#[tokio::test]
+async fn a_loopback_address_of_a_native_client_is_the_persons_own_and_no_fault() {
+    let provider = TestProvider::start().await;
+    let app = NewClient::new("app").public().with("application_type", "native").with("consent", "skip");
+    let app = app
+        .at(&["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost:1/callback"])
+        .leaving_to("http://127.0.0.1/signed-out");
+    provider.add(app).await;
+    let found = doctor(&provider, &["--client", "app"]).await;
+    found.has_no("fault").has("ok", "redirect_uri", "on the person's own machine");
+    found.has("ok", "post_logout_redirect_uri", "on the person's own machine");
+    // The row promises something else.
+    found.has("warning", "consent", "RFC 8252");
+    // A service on the web that is developed on this machine should answer here.
+    provider.add(NewClient::new("web").at(&["http://127.0.0.1:1/callback"])).await;
+    doctor(&provider, &["--client", "web"]).await.has("fault", "redirect_uri", "127.0.0.1:1");
+}
+
 /// Checks a token at a provider; nothing of it may be printed.
 async fn checked(provider: &TestProvider, token: &str, more: &[&str]) -> Findings {
     let arguments: Vec<&str> =

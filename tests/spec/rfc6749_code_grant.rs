@@ -1,7 +1,7 @@
 //! RFC 6749 section 4.1.3 and 5, OIDC Core 3.1.3: redeeming a code at the token endpoint.
 
 use crate::support::verbs::{Auth, http, send};
-use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent, VERIFIER};
+use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent, VERIFIER, claims_of};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::HashSet;
@@ -231,6 +231,45 @@ async fn basic_is_read_as_the_rfc_says_and_raw_too() {
             .header("authorization", format!("basic {}", STANDARD.encode(&pair)))
             .header("content-type", "application/x-www-form-urlencoded; charset=UTF-8");
         let _ = send(request.body(form.finish())).await.ok();
+    }
+}
+
+/// RFC 6749 section 2.3.1: raw, the first colon would end the `client_id`.
+#[tokio::test]
+async fn a_client_id_with_a_colon_comes_encoded_by_basic_or_in_the_body() {
+    let (provider, _, browser) = ready().await;
+    let id = "urn:example:app";
+    let client = NewClient::new(id).with("consent", "skip").at(&["https://app.example/callback"]);
+    let client = provider.add(client).await;
+    let secret = client.secret.as_deref().unwrap();
+    let encoded: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    assert_eq!(encoded, "urn%3Aexample%3Aapp");
+    let redeem = async |basic: Option<String>, in_body: &[(&str, &str)]| {
+        let answer = provider.sign_in(&browser, &client).await;
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "authorization_code").append_pair("code", answer.code());
+        form.append_pair("redirect_uri", &client.redirect_uri).append_pair("code_verifier", VERIFIER);
+        form.extend_pairs(in_body);
+        let mut request = http().post(provider.url("/token"));
+        if let Some(pair) = basic {
+            request = request.header("authorization", format!("Basic {}", STANDARD.encode(pair)));
+        }
+        send(request.header("content-type", "application/x-www-form-urlencoded").body(form.finish())).await
+    };
+    let by_basic = redeem(Some(format!("{encoded}:{secret}")), &[]).await.ok();
+    assert_eq!(claims_of(&by_basic.text("id_token"))["aud"], id);
+    let _ = redeem(Some(format!("{encoded}:{secret}")), &[("client_id", id)]).await.ok();
+    let by_post = redeem(None, &[("client_id", id), ("client_secret", secret)]).await.ok();
+    assert_eq!(claims_of(&by_post.text("id_token"))["aud"], id);
+    let raw = redeem(Some(format!("{id}:{secret}")), &[]).await;
+    assert_eq!(raw.error(), (401, "invalid_client".into()));
+    // The other machine doors read it alike.
+    let token = by_post.text("access_token");
+    for path in ["/introspect", "/revoke"] {
+        let request = http().post(provider.url(path)).form(&[("token", token.as_str())]);
+        let request =
+            request.header("authorization", format!("Basic {}", STANDARD.encode(format!("{encoded}:{secret}"))));
+        let _ = send(request).await.ok();
     }
 }
 

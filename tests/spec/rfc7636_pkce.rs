@@ -94,3 +94,30 @@ async fn a_verifier_without_a_challenge_is_refused() {
     let answer = plain.complete(&provider, &browser).await;
     assert_eq!(redeem_with(&provider, &old, answer.code(), Some(VERIFIER)).await, (400, "invalid_grant".into()));
 }
+
+/// RFC 9700 section 2.6: a code that can be read on the way is worth nothing without its verifier.
+#[tokio::test]
+async fn an_address_by_plain_http_demands_pkce_whatever_the_row_says() {
+    let (provider, _, browser) = ready().await;
+    let optional = |id: &str, uri: &str| NewClient::new(id).with("consent", "skip").with("pkce", "optional").at(&[uri]);
+    for (id, uri, is_demanded) in [
+        ("printer", "http://printer.lan/cb", true),
+        ("nas", "http://192.168.1.20:8080/cb", true),
+        ("loopback", "http://127.0.0.1:8080/cb", false),
+        ("https", "https://printer.lan/cb", false),
+    ] {
+        let client = provider.add(optional(id, uri)).await;
+        let request = Authorization::of(&client);
+        let with = request.clone().complete(&provider, &browser).await;
+        assert_eq!(redeem_with(&provider, &client, with.code(), Some(VERIFIER)).await.0, 200, "{id}");
+        let page = request.without("code_challenge").without("code_challenge_method").open(&provider, &browser).await;
+        let answer = Answer::of(&page, uri);
+        assert_eq!(answer.get("error"), is_demanded.then_some("invalid_request"), "{id}");
+    }
+    // One such address among others is enough: which one is taken is the requester's choice.
+    let both =
+        provider.add(optional("both", "https://a.example/cb").at(&["https://a.example/cb", "http://a.lan/cb"])).await;
+    let request = Authorization::of(&both).without("code_challenge").without("code_challenge_method");
+    let page = request.open(&provider, &browser).await;
+    assert_eq!(Answer::of(&page, "https://a.example/cb").error(), "invalid_request");
+}

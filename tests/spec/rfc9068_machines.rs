@@ -222,3 +222,28 @@ async fn its_key_is_published() {
     let jwks = provider.get("/jwks", &[]).await.ok().json();
     assert!(jwks["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header_of(&token)["kid"]));
 }
+
+/// As `RabbitMQ` wants it. RFC 8707 section 2: `resource` in a request is an absolute URI.
+#[tokio::test]
+async fn an_audience_that_is_no_uri_is_told_and_cannot_be_asked_for() {
+    let (provider, _) = ready().await;
+    let row = NewClient::new("producer").with("grant_types", "client_credentials").with("access_token_format", "jwt");
+    let producer = provider.add(row.with("scope", "queue:write")).await;
+    provider.sql("INSERT INTO client_audiences VALUES ('producer', 'rabbitmq')").await;
+    let token = own(&provider, &producer, &[]).await.ok().text("access_token");
+    assert_eq!(claims_of(&token)["aud"], "rabbitmq");
+    for asked in ["rabbitmq", "RABBITMQ", "rabbitmq:", ""] {
+        let answer = own(&provider, &producer, &[("resource", asked)]).await;
+        if asked.is_empty() {
+            // RFC 6749 section 3.2: without a value it was not sent.
+            assert_eq!(claims_of(&answer.ok().text("access_token"))["aud"], "rabbitmq");
+        } else {
+            assert_eq!(answer.error(), (400, "invalid_target".into()), "{asked}");
+        }
+    }
+    // The API itself may ask about it, under the name that it has.
+    let api = NewClient::new("broker").with("resource", "rabbitmq");
+    let api = provider.add(api).await;
+    let told = provider.post("/introspect", api.auth(), &[("token", &token)]).await.ok().json();
+    assert_eq!((&told["active"], &told["aud"]), (&json!(true), &json!("rabbitmq")));
+}

@@ -1,6 +1,7 @@
 //! `hallpass client disable`: acts through the database, on every running node within ten seconds; or writes a migration.
 
-use super::{id_fault, is_standard_output, quoted, write_migration};
+use super::acceptance::client_id_fault;
+use super::{is_standard_output, quoted, write_migration};
 use crate::commands::terminal::{self, instant, one_line};
 use crate::commands::{Outcome, with_runtime};
 use crate::config::Config;
@@ -34,8 +35,9 @@ pub(in crate::commands) struct Disable {
 }
 
 pub(super) fn run(config: Config, disable: Disable) -> Outcome {
-    if let Some(why) = id_fault(&disable.id) {
-        return Err(why.into());
+    // One that was accepted with a reason when it was registered is as good as any other here.
+    if let Some(fault) = client_id_fault(&disable.id).filter(|fault| fault.code.is_none()) {
+        return Err(fault.why.into());
     }
     if disable.migration || disable.output.is_some() {
         let now = Clock::System.now();

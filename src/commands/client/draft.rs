@@ -1,9 +1,9 @@
 //! A client about to be registered: what was asked for, checked, and written as SQL that is pleasant to review.
 
+use super::acceptance::{Acceptance, PLAIN_HTTP, ValueFault, address_fault, audience_fault, client_id_fault};
 use super::new::New;
-use super::{Secret, id_fault, quoted};
+use super::{Secret, quoted};
 use crate::commands::terminal::{instant, one_line};
-use crate::protocol::client::redirect_uri_fault;
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
 };
@@ -20,6 +20,9 @@ pub(super) struct Draft {
     pub(super) post_logout_redirect_uris: Vec<String>,
     backchannel_logout_uri: Option<String>,
     frontchannel_logout_uri: Option<String>,
+    client_uri: Option<String>,
+    policy_uri: Option<String>,
+    tos_uri: Option<String>,
     application_type: ApplicationType,
     pub(super) auth_method: ClientAuthMethod,
     pub(super) scope: String,
@@ -29,6 +32,23 @@ pub(super) struct Draft {
     resource: Option<String>,
     pkce: PkcePolicy,
     consent: ConsentPolicy,
+    claims_in_id_token: bool,
+    accepted: Vec<Acceptance>,
+    /// What was decided otherwise than it was asked for, and why.
+    pub(super) notes: Vec<&'static str>,
+}
+
+/// What native public clients are told whose `consent = skip` would be ignored.
+pub(super) const ALWAYS_ASKS: &str = "a native client without a secret always asks for consent, since any application may take its place (RFC 8252 section 8.6)";
+
+/// A value that the migration will have.
+struct Item<'a> {
+    /// As the command line says it.
+    flag: &'static str,
+    value: &'a str,
+    /// The table whose row has it.
+    table: &'static str,
+    fault: Option<ValueFault>,
 }
 
 impl Draft {
@@ -39,6 +59,17 @@ impl Draft {
             method => method.unwrap_or(ClientAuthMethod::ClientSecretBasic),
         };
         let scope = scope(new.scope.as_deref(), &new.grant)?.to_string();
+        let application_type = new.application_type.unwrap_or(ApplicationType::Web);
+        let always_asks = application_type == ApplicationType::Native && auth_method == ClientAuthMethod::None;
+        let mut notes = Vec::new();
+        let consent = match new.consent {
+            Some(ConsentPolicy::Skip) if always_asks => {
+                notes.push("--consent skip would be ignored, and the file says ask");
+                notes.push(ALWAYS_ASKS);
+                ConsentPolicy::Ask
+            }
+            said => said.unwrap_or(ConsentPolicy::Ask),
+        };
         let draft = Self {
             name: one_line(new.name.as_deref().unwrap_or(&new.id)),
             id: new.id,
@@ -46,7 +77,10 @@ impl Draft {
             post_logout_redirect_uris: new.post_logout_redirect_uri,
             backchannel_logout_uri: new.backchannel_logout_uri,
             frontchannel_logout_uri: new.frontchannel_logout_uri,
-            application_type: new.application_type.unwrap_or(ApplicationType::Web),
+            client_uri: new.client_uri,
+            policy_uri: new.policy_uri,
+            tos_uri: new.tos_uri,
+            application_type,
             auth_method,
             scope,
             grants: if new.grant.is_empty() { vec![GrantType::AuthorizationCode] } else { new.grant },
@@ -54,7 +88,10 @@ impl Draft {
             audiences: new.audience,
             resource: new.resource,
             pkce: new.pkce.unwrap_or(PkcePolicy::Required),
-            consent: new.consent.unwrap_or(ConsentPolicy::Ask),
+            consent,
+            claims_in_id_token: new.claims_in_id_token.unwrap_or(true),
+            accepted: new.accept,
+            notes,
         };
         draft.check()?;
         Ok(draft)
@@ -70,33 +107,48 @@ impl Draft {
         FrontChannel::doubt(uri, issuer)
     }
 
-    fn check(&self) -> Result<(), String> {
-        if let Some(why) = id_fault(&self.id) {
-            return Err(why.into());
-        }
-        for uri in &self.redirect_uris {
-            if let Some(why) = redirect_uri_fault(uri, self.application_type) {
-                return Err(format!("--redirect-uri {uri}: {why}"));
-            }
-        }
-        for uri in &self.post_logout_redirect_uris {
-            if let Some(why) = redirect_uri_fault(uri, self.application_type) {
-                return Err(format!("--post-logout-redirect-uri {uri}: {why}"));
-            }
-        }
-        let logout = [
-            ("--backchannel-logout-uri", &self.backchannel_logout_uri),
-            ("--frontchannel-logout-uri", &self.frontchannel_logout_uri),
+    /// Every value that a rule judges.
+    fn items(&self) -> Vec<Item<'_>> {
+        let own = self.application_type;
+        // Nothing but what the browser is sent back to may be an application on the person's own machine.
+        let web = ApplicationType::Web;
+        let lists = [
+            ("--redirect-uri", "client_redirect_uris", self.redirect_uris.as_slice(), own),
+            ("--post-logout-redirect-uri", "client_post_logout_redirect_uris", &self.post_logout_redirect_uris, own),
+            ("--backchannel-logout-uri", "clients", self.backchannel_logout_uri.as_slice(), web),
+            ("--frontchannel-logout-uri", "clients", self.frontchannel_logout_uri.as_slice(), web),
+            ("--client-uri", "clients", self.client_uri.as_slice(), web),
+            ("--policy-uri", "clients", self.policy_uri.as_slice(), web),
+            ("--tos-uri", "clients", self.tos_uri.as_slice(), web),
         ];
-        for (flag, uri) in logout.into_iter().filter_map(|(flag, uri)| Some((flag, uri.as_ref()?))) {
-            if let Some(why) = redirect_uri_fault(uri, ApplicationType::Web) {
-                return Err(format!("{flag} {uri}: {why}"));
+        let addresses = lists.into_iter().flat_map(|(flag, table, uris, kind)| {
+            uris.iter().map(move |value| Item { flag, value, table, fault: address_fault(value, kind) })
+        });
+        let audiences = self.audiences.iter().map(|value| ("--audience", "client_audiences", value));
+        let apis = audiences.chain(self.resource.iter().map(|value| ("--resource", "clients", value)));
+        let apis = apis.map(|(flag, table, value)| Item { flag, value, table, fault: audience_fault(value) });
+        let id = Item { flag: "client_id", value: &self.id, table: "clients", fault: client_id_fault(&self.id) };
+        std::iter::once(id).chain(addresses).chain(apis).collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let items = self.items();
+        for Item { flag, value, fault, .. } in &items {
+            if let Some(fault) = fault.as_ref().filter(|fault| !fault.is_accepted_by(&self.accepted)) {
+                return Err(format!("{flag} {}: {}", one_line(value), fault.message()));
             }
         }
-        for uri in self.audiences.iter().chain(&self.resource) {
-            if let Some(why) = resource_fault(uri) {
-                return Err(format!("{uri}: {why}"));
+        let needs =
+            |code: &str| items.iter().any(|item| item.fault.as_ref().is_some_and(|fault| fault.code == Some(code)));
+        for Acceptance { code, .. } in &self.accepted {
+            if !needs(code) {
+                return Err(format!(
+                    "--accept {code}: nothing that is registered here needs it.\n  Mend: leave it out"
+                ));
             }
+        }
+        if needs(PLAIN_HTTP) && self.pkce == PkcePolicy::Optional {
+            return Err("--pkce optional: with an address by plain http a code can be read on the way, and PKCE is what protects it".into());
         }
         let machine = self.grants.contains(&GrantType::ClientCredentials);
         let signs_people_in = self.grants.contains(&GrantType::AuthorizationCode);
@@ -119,6 +171,7 @@ impl Draft {
         let now = Clock::System.now();
         let id = quoted(&self.id);
         let mut sql = format!("-- Registers the client {} ({}).\n\n", self.id, self.name);
+        sql.push_str(&self.acceptances("clients", None));
         let columns = self.columns(&now.to_string());
         let names: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
         let _ = writeln!(sql, "INSERT INTO clients (\n    {}\n) VALUES (", names.join(",\n    "));
@@ -158,10 +211,21 @@ impl Draft {
         for (uris, table, column, meaning) in tables.into_iter().filter(|(uris, ..)| !uris.is_empty()) {
             let _ = writeln!(sql, "\n-- {meaning}");
             for uri in uris {
+                sql.push_str(&self.acceptances(table, Some(uri)));
                 let _ = writeln!(sql, "INSERT INTO {table} (client_id, {column}) VALUES ({id}, {});", quoted(uri));
             }
         }
         sql
+    }
+
+    /// The comments that belong before the statement of a table, or of one of its rows.
+    fn acceptances(&self, table: &str, value: Option<&str>) -> String {
+        let items = self.items();
+        let is_here = |item: &&Item<'_>| item.table == table && value.is_none_or(|value| item.value == value);
+        let codes: Vec<&str> =
+            items.iter().filter(is_here).filter_map(|item| item.fault.as_ref().and_then(|fault| fault.code)).collect();
+        let accepted = self.accepted.iter().filter(|acceptance| codes.contains(&acceptance.code.as_str()));
+        accepted.map(Acceptance::comment).collect()
     }
 
     /// Name, value and meaning of every column that is written.
@@ -188,6 +252,11 @@ impl Draft {
             ConsentPolicy::Ask => "people are asked once what it may know",
             ConsentPolicy::Skip => "one of our own services, nobody is asked",
         };
+        let (claims_in_id_token, meaning_of_claims) = if self.claims_in_id_token {
+            ("yes", "name and e-mail stand in the id_token, where most libraries look for them")
+        } else {
+            ("no", "name and e-mail are for those who ask userinfo (OpenID Connect Core 5.4)")
+        };
         let mut columns = vec![
             ("client_id", quoted(&self.id), "what it calls itself; never changes".to_owned()),
             ("client_name", quoted(&self.name), "what people read on the pages".to_owned()),
@@ -198,6 +267,7 @@ impl Draft {
             ("access_token_format", quoted(self.access_token_format.as_str()), access_token_format.to_owned()),
             ("pkce", quoted(self.pkce.as_str()), pkce.to_owned()),
             ("consent", quoted(self.consent.as_str()), consent.to_owned()),
+            ("claims_in_id_token", quoted(claims_in_id_token), meaning_of_claims.to_owned()),
             ("client_id_issued_at", now.to_owned(), instant(Clock::System.now())),
         ];
         let optional = [
@@ -208,6 +278,9 @@ impl Draft {
                 &self.frontchannel_logout_uri,
                 "the browser loads this when somebody signs out",
             ),
+            ("client_uri", &self.client_uri, "its home page"),
+            ("policy_uri", &self.policy_uri, "what it does with people's data; linked where they are asked"),
+            ("tos_uri", &self.tos_uri, "its terms; linked where people are asked"),
         ];
         for (name, uri, meaning) in optional {
             if let Some(uri) = uri {
@@ -250,11 +323,4 @@ fn scope(asked: Option<&str>, grants: &[GrantType]) -> Result<Scope, String> {
 pub(super) fn scopes_left_out(new: &New) -> Scope {
     let asked = Scope::parse(new.scope.as_deref().unwrap_or_default()).unwrap_or_default();
     if is_machine(&new.grant) { asked.for_people() } else { Scope::default() }
-}
-
-/// Why a text cannot name an API ([RFC 8707 section 2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
-pub(super) fn resource_fault(uri: &str) -> Option<&'static str> {
-    // The parser passes over line breaks and blanks, which compare as they stand.
-    let is_sound = uri.bytes().all(|b| (0x21..0x7f).contains(&b)) && url::Url::parse(uri).is_ok() && !uri.contains('#');
-    (!is_sound).then_some("an API is named by an absolute URI without a fragment (RFC 8707 section 2)")
 }

@@ -3,6 +3,7 @@
 //! The files are read in the order in which `hallpass migrate` applies them, their rows are kept as a database would keep
 //! them, and what they come to in the end is judged. What cannot be read is said, never passed over.
 
+mod accepted;
 mod files;
 mod lexer;
 mod rows;
@@ -14,6 +15,7 @@ mod statements;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use serde_json::json;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 pub(super) const HELP: &str =
@@ -26,13 +28,18 @@ Examples:
   hallpass client lint deploy/migrations --strict
   hallpass client lint --json | jq -r '.findings[].code'
 
+A comment accepts a finding of a statement, before the statement or at its end, and says why:
+  -- hallpass: accept plain-http: the printer cannot do TLS
+What can be accepted are warnings, and of the errors plain-http and private-scheme.
+
 Codes:
   file-name, file-date, number-is-ours, number-twice        how files are named
-  syntax, not-understood, transaction, unknown-table, unknown-column, wrong-type, missing-value
+  syntax, not-understood, acceptance, transaction, unknown-table, unknown-column, wrong-type, missing-value
   unknown-word, out-of-range, every-row, duplicate-client, duplicate-row, unknown-client, client-later
   secret-plain, secret-weak, secret-in-comment, secret-in-file, no-secret, public-with-secret
   redirect-uri, logout-uri, other-uri, no-redirect-uri, no-logout-uri
-  public-without-pkce, public-machine, scope, refresh-token";
+  plain-http, private-scheme, client-id, audience
+  public-without-pkce, public-machine, scope, refresh-token, consent-ignored";
 
 #[derive(clap::Args)]
 pub(in crate::commands) struct Lint {
@@ -61,15 +68,19 @@ enum Level {
 struct Finding {
     file: String,
     line: usize,
+    /// The statement that it is about, counted through all files; 0: none of them.
+    statement: usize,
     level: Level,
     code: &'static str,
     why: String,
     mend: String,
+    /// Whether a comment may accept it.
+    is_acceptable: bool,
 }
 
 pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
     let place = lint.place.clone().unwrap_or_else(|| config.migrations_or_default());
-    let (files, findings) = review(&place, sites::known_issuer(config))?;
+    let Review { files, findings, accepted } = review(&place, sites::known_issuer(config))?;
     let is_error = |finding: &Finding| finding.level == Level::Error || lint.strict;
     let errors = findings.iter().filter(|finding| is_error(finding)).count();
     let warnings = findings.len() - errors;
@@ -85,9 +96,19 @@ pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
             })
         });
         let documents: serde_json::Value = documents.collect();
-        terminal::print_json(
-            &json!({ "files": files, "errors": errors, "warnings": warnings, "findings": documents }),
-        )?;
+        let accepted = accepted.iter().map(|(finding, reason)| {
+            json!({
+                "file": finding.file,
+                "line": finding.line,
+                "code": finding.code,
+                "why": finding.why,
+                "reason": reason,
+            })
+        });
+        let accepted: serde_json::Value = accepted.collect();
+        terminal::print_json(&json!({
+            "files": files, "errors": errors, "warnings": warnings, "findings": documents, "accepted": accepted,
+        }))?;
     } else {
         for finding in &findings {
             let Finding { file, line, code, why, mend, .. } = finding;
@@ -96,7 +117,10 @@ pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
         }
     }
     let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-    let summary = format!("{}: {}, {}", count(files, "file"), count(errors, "error"), count(warnings, "warning"));
+    let mut summary = format!("{}: {}, {}", count(files, "file"), count(errors, "error"), count(warnings, "warning"));
+    if !accepted.is_empty() {
+        let _ = write!(summary, ", {} accepted", accepted.len());
+    }
     if errors > 0 {
         return Err(summary);
     }
@@ -104,15 +128,26 @@ pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
     Ok(())
 }
 
-/// Reads and judges; gives the number of files, and the findings in the order of files and lines.
-fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<(usize, Vec<Finding>), String> {
+/// What a review comes to.
+struct Review {
+    /// How many there were.
+    files: usize,
+    /// In the order of files and lines.
+    findings: Vec<Finding>,
+    /// What a comment accepts, with its reason.
+    accepted: Vec<(Finding, String)>,
+}
+
+/// Reads and judges.
+fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<Review, String> {
     let (files, mut findings) = files::read(place)?;
     let mut reviewed = rows::Rows::new(schema::tables());
     for file in &files {
         reviewed.take(file);
     }
     findings.extend(issuer.map(|issuer| of_sites(&reviewed, issuer)).unwrap_or_default());
-    findings.extend(reviewed.judge());
+    let (judged, orders) = reviewed.judge();
+    findings.extend(judged);
     // Each text is told of once, by the rule that knows it best.
     let plain: Vec<(String, usize)> = findings
         .iter()
@@ -123,16 +158,19 @@ fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<(usize, Vec<F
         finding.code != "secret-in-file"
             || !plain.iter().any(|(file, line)| *file == finding.file && *line == finding.line)
     });
+    let (mut findings, accepted) = accepted::sort_out(findings, &orders);
     findings.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
-    Ok((files.len(), findings))
+    Ok(Review { files: files.len(), findings, accepted })
 }
 
 /// What front-channel addresses come to at that issuer.
 fn of_sites(reviewed: &rows::Rows, issuer: &str) -> Vec<Finding> {
     let found = sites::faults(reviewed, issuer).into_iter().map(|(place, fault)| Finding {
+        statement: place.statement,
         file: place.file,
         line: place.line,
         level: fault.level,
+        is_acceptable: fault.is_acceptable,
         code: fault.code,
         why: fault.why,
         mend: fault.mend,

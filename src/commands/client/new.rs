@@ -1,5 +1,6 @@
 //! `hallpass client new`: asks for what is missing, writes the migration, prints the secret once.
 
+use super::acceptance::Acceptance;
 use super::draft::{Draft, scopes_left_out};
 use super::settings::{Registration, Stack};
 use super::{SecretArguments, is_standard_output, lint, questions, write_migration};
@@ -26,6 +27,9 @@ Examples:
   A secret that is kept elsewhere (GitOps); only its hash is written:
     hallpass client new reports --redirect-uri https://reports.example.com/cb \\
         --secret-stdin < secret.txt
+  What is refused at first and may be accepted, with the reason, which stands in the file for the lint and the reviewer:
+    hallpass client new printer --redirect-uri http://printer.lan/callback \\
+        --accept 'plain-http: the printer cannot do TLS'
   Straight into a database, without a file:
     hallpass client new reports --redirect-uri https://reports.example.com/cb \\
         --output - | psql hallpass
@@ -34,7 +38,7 @@ Then: hallpass client lint && hallpass migrate";
 
 #[derive(clap::Args)]
 pub(in crate::commands) struct New {
-    /// `client_id`: letters, digits and - . _ ~
+    /// `client_id`: letters, digits and - . _ ~; others, such as a colon, with --accept
     pub(super) id: String,
     /// What people read on the pages [default: the ID]
     #[arg(long)]
@@ -51,6 +55,15 @@ pub(in crate::commands) struct New {
     /// What the browser loads there when somebody signs out (Front-Channel Logout); works on the issuer's own site only
     #[arg(long, value_name = "URI")]
     pub(super) frontchannel_logout_uri: Option<String>,
+    /// Its home page
+    #[arg(long, value_name = "URI")]
+    pub(super) client_uri: Option<String>,
+    /// What it does with people's data, linked where they are asked for consent
+    #[arg(long, value_name = "URI")]
+    pub(super) policy_uri: Option<String>,
+    /// Its terms of service, linked where people are asked for consent
+    #[arg(long, value_name = "URI")]
+    pub(super) tos_uri: Option<String>,
     /// A client that cannot keep a secret, such as one in a browser
     #[arg(long, conflicts_with_all = ["secret_stdin", "secret_hash", "auth_method"])]
     pub(super) public: bool,
@@ -71,6 +84,9 @@ pub(in crate::commands) struct New {
     /// opaque, or jwt for APIs that check access tokens by themselves
     #[arg(long, value_name = "FORMAT", default_value = "opaque", value_parser = word(AccessTokenFormat::parse, "opaque, jwt"))]
     pub(super) access_token_format: AccessTokenFormat,
+    /// yes: name and e-mail stand in the `id_token` too; no: only userinfo tells them [default: yes]
+    #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "yes", value_parser = word(yes_or_no, "yes, no"))]
+    pub(super) claims_in_id_token: Option<bool>,
     /// An API that its access tokens are for (aud); may be repeated
     #[arg(long, value_name = "URI")]
     pub(super) audience: Vec<String>,
@@ -83,6 +99,9 @@ pub(in crate::commands) struct New {
     /// ask, or skip for one of the organization's own services [default: ask]
     #[arg(long, value_name = "POLICY", value_parser = word(ConsentPolicy::parse, "ask, skip"))]
     pub(super) consent: Option<ConsentPolicy>,
+    /// Accept what is refused at first (plain-http, private-scheme, client-id, audience), with the reason; may be repeated
+    #[arg(long, value_name = "CODE: REASON", value_parser = Acceptance::flag)]
+    pub(super) accept: Vec<Acceptance>,
     #[command(flatten)]
     pub(super) secret: SecretArguments,
     /// The file to write, or - for standard output [default: a dated one in the migrations folder]
@@ -104,6 +123,14 @@ fn word<T: Clone + Send + Sync + 'static>(
     choices: &'static str,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
     move |text| parse(text).ok_or_else(|| format!("use one of: {choices}"))
+}
+
+fn yes_or_no(text: &str) -> Option<bool> {
+    match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
 }
 
 const PATH: &[&str] = &["client", "new"];
@@ -149,6 +176,9 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     let file = write_migration(config, output.as_deref(), &format!("add_client_{}", draft.id), &draft.sql(&secret))?;
     if to_standard_output {
         eprintln!("Wrote standard output. Apply it to the database; no restart is needed.");
+    }
+    for note in &draft.notes {
+        eprintln!("hallpass: {note}");
     }
     if secret.shown().is_some() {
         eprintln!("The secret is shown this once; it is not in the file.");

@@ -1,10 +1,9 @@
 //! What `hallpass client new` asks a person for: only what no flag has said, each with its default.
 
-use super::draft::resource_fault;
+use super::acceptance::{Acceptance, address_fault, audience_fault, client_id_fault};
 use super::new::New;
 use super::settings::Stack;
 use crate::commands::terminal::{self, ask_until, yes_or_no};
-use crate::protocol::client::redirect_uri_fault;
 use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy};
 use clap::ValueEnum as _;
 
@@ -22,8 +21,8 @@ pub(super) fn ask(new: &mut New) -> Result<(), String> {
     if !new.redirect_uri.is_empty() && new.name.is_some() && new.consent.is_some() {
         return Ok(());
     }
-    if let Some(why) = super::id_fault(&new.id) {
-        return Err(why.into());
+    if let Some(fault) = client_id_fault(&new.id).filter(|fault| !fault.is_accepted_by(&new.accept)) {
+        return Err(fault.message());
     }
     eprintln!(
         "Registering the client {}. Enter takes what stands in brackets; Ctrl-C leaves nothing behind.\n",
@@ -37,13 +36,18 @@ pub(super) fn ask(new: &mut New) -> Result<(), String> {
         if new.audience.is_empty() {
             let api = ask_until("The API that it calls, its URI", Some("none"), |text| match text {
                 "none" => Ok(None),
-                uri => resource_fault(uri).map_or_else(|| Ok(Some(uri.to_owned())), |why| Err(why.to_owned())),
+                uri => match audience_fault(uri).filter(|fault| !fault.is_accepted_by(&new.accept)) {
+                    Some(fault) => Err(fault.message()),
+                    None => Ok(Some(uri.to_owned())),
+                },
             })?;
             new.audience.extend(api);
         }
         return settings(new);
     }
-    if new.consent.is_none() {
+    // The answer would be ignored (RFC 8252 section 8.6).
+    let always_asks = kind == Kind::Native && is_public(new);
+    if new.consent.is_none() && !always_asks {
         let question = "One of your own services, so that nobody is asked for consent (yes, no)";
         let own = ask_until(question, Some("no"), yes_or_no)?;
         new.consent = Some(if own { ConsentPolicy::Skip } else { ConsentPolicy::Ask });
@@ -54,22 +58,30 @@ pub(super) fn ask(new: &mut New) -> Result<(), String> {
     }
     if new.post_logout_redirect_uri.is_empty() {
         let question = "Post-logout redirect URI, where the browser may go after a sign-out";
-        new.post_logout_redirect_uri.extend(optional_uri(question, application_type)?);
+        new.post_logout_redirect_uri.extend(optional_uri(question, application_type, &new.accept)?);
     }
     if kind == Kind::Server && new.backchannel_logout_uri.is_none() && new.frontchannel_logout_uri.is_none() {
         let question = "Back-channel logout URI, where it is told that somebody signed out elsewhere";
-        new.backchannel_logout_uri = optional_uri(question, ApplicationType::Web)?;
+        new.backchannel_logout_uri = optional_uri(question, ApplicationType::Web, &new.accept)?;
     }
     if kind == Kind::Server && new.pkce.is_none() {
         let can = ask_until("Its library can do PKCE (S256), as nearly all can (yes, no)", Some("yes"), yes_or_no)?;
         new.pkce = Some(if can { PkcePolicy::Required } else { PkcePolicy::Optional });
     }
+    if new.claims_in_id_token.is_none() {
+        let question = "Name and e-mail in the id_token too, where most libraries look for them (yes, no)";
+        new.claims_in_id_token = Some(ask_until(question, Some("yes"), yes_or_no)?);
+    }
     settings(new)
+}
+
+fn is_public(new: &New) -> bool {
+    new.public || new.auth_method == Some(ClientAuthMethod::None)
 }
 
 /// What the flags say it is, or the answer, written where the flags would be.
 fn kind(new: &mut New) -> Result<Kind, String> {
-    let is_public = new.public || new.auth_method == Some(ClientAuthMethod::None);
+    let is_public = is_public(new);
     let said = match new.application_type {
         _ if !new.redirect_uri.is_empty() && !is_public => Some(Kind::Server),
         _ if new.grant == [GrantType::ClientCredentials] => Some(Kind::Machine),
@@ -107,25 +119,31 @@ fn redirect_uris(new: &mut New, application_type: ApplicationType) -> Result<(),
         ApplicationType::Native => "http://127.0.0.1/callback".to_owned(),
     };
     let question = format!("Redirect URI, where answers are sent; compared exactly, such as {example}");
-    let first = ask_until(&question, None, |text| checked(text, application_type))?;
+    let first = ask_until(&question, None, |text| checked(text, application_type, &new.accept))?;
     new.redirect_uri.push(first);
-    while let Some(another) = optional_uri("Another redirect URI", application_type)? {
+    while let Some(another) = optional_uri("Another redirect URI", application_type, &new.accept)? {
         new.redirect_uri.push(another);
     }
     Ok(())
 }
 
-fn optional_uri(question: &str, application_type: ApplicationType) -> Result<Option<String>, String> {
+fn optional_uri(
+    question: &str,
+    application_type: ApplicationType,
+    accepted: &[Acceptance],
+) -> Result<Option<String>, String> {
     ask_until(question, Some("none"), |text| match text {
         "none" => Ok(None),
-        uri => checked(uri, application_type).map(Some),
+        uri => checked(uri, application_type, accepted).map(Some),
     })
 }
 
-fn checked(uri: &str, application_type: ApplicationType) -> Result<String, String> {
-    match redirect_uri_fault(uri, application_type) {
-        _ if uri.is_empty() => Err("this one is needed: people could not come back from signing in".into()),
-        Some(why) => Err(why.into()),
+fn checked(uri: &str, application_type: ApplicationType, accepted: &[Acceptance]) -> Result<String, String> {
+    if uri.is_empty() {
+        return Err("this one is needed: people could not come back from signing in".into());
+    }
+    match address_fault(uri, application_type).filter(|fault| !fault.is_accepted_by(accepted)) {
+        Some(fault) => Err(fault.message()),
         None => Ok(uri.to_owned()),
     }
 }

@@ -1,7 +1,8 @@
 //! `hallpass client rotate-secret`: a second secret, and an end for the first, so that nothing stands still meanwhile.
 
+use super::acceptance::client_id_fault;
 use super::settings::{Registration, Stack};
-use super::{SecretArguments, id_fault, is_standard_output, lint, quoted, write_migration};
+use super::{SecretArguments, is_standard_output, lint, quoted, write_migration};
 use crate::commands::Outcome;
 use crate::commands::terminal::{self, instant};
 use crate::config::Config;
@@ -75,8 +76,9 @@ pub(super) fn run(config: &Config, rotate: &Rotate) -> Outcome {
     if rotate.json && to_standard_output {
         terminal::wrong_usage(&["client", "rotate-secret"], "--json and --output -: standard output cannot hold both");
     }
-    if let Some(why) = id_fault(&rotate.id) {
-        return Err(why.into());
+    // One that was accepted with a reason when it was registered is as good as any other here.
+    if let Some(fault) = client_id_fault(&rotate.id).filter(|fault| fault.code.is_none()) {
+        return Err(fault.why.into());
     }
     let now = Clock::System.now();
     let ends_at = rotate.ends_at.unwrap_or(now.plus(rotate.ends_in));

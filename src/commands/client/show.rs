@@ -1,11 +1,13 @@
 //! `hallpass client list` and `show`: what is registered, never a hash and never a secret.
 
+use super::draft::ALWAYS_ASKS;
 use super::settings::{Registration, Stack};
 use crate::commands::Outcome;
 use crate::commands::terminal::{self, instant, one_line};
 use crate::config::Config;
 use crate::logging;
 use crate::protocol::client::Client;
+use crate::protocol::response::ConsentPolicy;
 use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
 use crate::store::clients::{self, SecretDates};
@@ -45,6 +47,7 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
                 "token_endpoint_auth_method": client.token_endpoint_auth_method,
                 "grant_types": client.grant_types,
                 "consent": client.consent,
+                "consent_ignored": client.is_skip_ignored(),
                 "secrets": client.secrets,
                 "disabled_at": client.disabled_at.map(NumericDate).map(instant),
             })
@@ -64,7 +67,7 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
                 one_line(&client.client_name),
                 client.token_endpoint_auth_method.clone(),
                 client.secrets.to_string(),
-                client.consent.clone(),
+                if client.is_skip_ignored() { "skip (ignored)".to_owned() } else { client.consent.clone() },
                 state,
             ]
         })
@@ -123,6 +126,11 @@ fn is_instant(column: &str) -> bool {
     column.ends_with("_at") || column.ends_with("_after")
 }
 
+/// Whether `consent = skip` of its row is without effect.
+fn is_ignored(client: &Client) -> bool {
+    client.consent == ConsentPolicy::Skip && client.always_asks()
+}
+
 fn end_of(secret: &SecretDates) -> Option<NumericDate> {
     (secret.client_secret_expires_at != 0).then_some(NumericDate(secret.client_secret_expires_at))
 }
@@ -135,6 +143,7 @@ fn document(columns: Vec<(String, Value)>, client: &Client, secrets: &[SecretDat
             _ => (name, value),
         })
         .collect();
+    document.insert("always_asks".into(), json!(client.always_asks()));
     document.insert("redirect_uris".into(), json!(client.redirect_uris));
     document.insert("post_logout_redirect_uris".into(), json!(client.post_logout_redirect_uris));
     document.insert("audiences".into(), json!(client.audiences));
@@ -156,6 +165,9 @@ fn text(columns: &[(String, Value)], client: &Client, secrets: &[SecretDates], n
         .map(|(name, value)| {
             let value = match value {
                 Value::Number(number) if is_instant(name) => instant(NumericDate(number.as_i64().unwrap_or_default())),
+                Value::String(_) if name == "consent" && is_ignored(client) => {
+                    format!("skip (ignored: {ALWAYS_ASKS})")
+                }
                 Value::String(text) => one_line(text),
                 other => other.to_string(),
             };

@@ -5,7 +5,9 @@
 use super::{Report, is_open_on_the_way};
 use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl};
+use crate::protocol::address::is_private_host;
 use crate::protocol::client::{Client, is_loopback_host};
+use crate::protocol::response::{ApplicationType, ConsentPolicy};
 use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::store::clients;
@@ -22,7 +24,12 @@ const MOST_HOPS: usize = 5;
 /// An address that people's browsers are sent to.
 pub(super) async fn check_address(report: &mut Report, outbound: &Outbound, name: &str, url: &Url) {
     if is_open_on_the_way(url) {
-        report.fault(name, format!("{url} is plain http: what is sent there can be read on the way"), "use https");
+        let what = format!("{url} is plain http: what is sent there can be read on the way");
+        if is_private_host(url) {
+            report.warning(name, what, "use https, unless it is a network of your own and the service cannot do it");
+        } else {
+            report.fault(name, what, "use https");
+        }
     }
     let mut here = url.clone();
     for hop in 0..=MOST_HOPS {
@@ -185,6 +192,14 @@ pub(super) async fn check_client(
     } else {
         report.ok("client", format!("{client_id} is registered"));
     }
+    let is_native = client.application_type == ApplicationType::Native;
+    if client.consent == ConsentPolicy::Skip && client.always_asks() {
+        report.warning(
+            "consent",
+            "'skip' is ignored: a native client without a secret always asks (RFC 8252 section 8.6)",
+            "write 'ask' by a migration, or give it a secret if it can keep one",
+        );
+    }
     let by_browser = [
         ("redirect_uri", client.redirect_uris.as_slice()),
         ("post_logout_redirect_uri", client.post_logout_redirect_uris.as_slice()),
@@ -194,6 +209,10 @@ pub(super) async fn check_client(
     for (name, uris) in by_browser {
         for uri in uris {
             match Url::parse(uri) {
+                // What runs on the person's machine, when it runs, is not on this one.
+                Ok(url) if is_native && is_loopback_host(&url) => {
+                    report.ok(name, format!("{uri} is on the person's own machine; it cannot be looked at from here"));
+                }
                 Ok(url) if matches!(url.scheme(), "http" | "https") => {
                     check_address(report, outbound, name, &url).await;
                 }

@@ -52,10 +52,12 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
             findings.push(Finding {
                 file: shown.clone(),
                 line: 1,
+                statement: 0,
                 level: Level::Error,
                 code: "number-twice",
                 why: format!("{other} has the number {number} too, and a number is applied once"),
                 mend: "give one of them another second".to_owned(),
+                is_acceptable: false,
             });
         }
         files.insert((number, name), File { name: shown, text });
@@ -80,10 +82,12 @@ fn number_of(name: &str, text: &str, shown: &str, findings: &mut Vec<Finding>) -
         findings.push(Finding {
             file: shown.to_owned(),
             line: 1,
+            statement: 0,
             level,
             code,
             why: why.to_owned(),
             mend: mend.to_owned(),
+            is_acceptable: false,
         });
     };
     let Some((number, words)) = name.split_once('_') else {

@@ -22,11 +22,12 @@ pub(super) struct Placed {
     pub(super) line: usize,
 }
 
-/// A comment, with the line that it begins on.
+/// A comment, with the line that it begins on and how many tokens stand before it.
 #[derive(Debug)]
 pub(super) struct Comment {
     pub(super) text: String,
     pub(super) line: usize,
+    pub(super) before: usize,
 }
 
 /// A file, read.
@@ -44,6 +45,7 @@ pub(super) fn read(text: &str) -> Lexed {
     let mut rest = Rest { text, line: 1 };
     while let Some(c) = rest.peek() {
         let line = rest.line;
+        let before = lexed.tokens.len();
         let token = match c {
             c if c.is_whitespace() => {
                 rest.take();
@@ -51,14 +53,14 @@ pub(super) fn read(text: &str) -> Lexed {
             }
             '-' if rest.text.starts_with("--") => {
                 let text = rest.take_while(|c| c != '\n');
-                lexed.comments.push(Comment { text, line });
+                lexed.comments.push(Comment { text, line, before });
                 continue;
             }
             '/' if rest.text.starts_with("/*") => {
                 match rest.block_comment() {
-                    Ok(text) => lexed.comments.push(Comment { text, line }),
+                    Ok(text) => lexed.comments.push(Comment { text, line, before }),
                     Err(text) => {
-                        lexed.comments.push(Comment { text, line });
+                        lexed.comments.push(Comment { text, line, before });
                         lexed.fault = Some((line, "a comment that begins with /* never ends"));
                     }
                 }

@@ -1,8 +1,10 @@
 //! What the files come to: a small table store without a database, in which every row remembers where it was written.
 
+use super::super::acceptance::Acceptance;
+use super::accepted::Order;
 use super::files::File;
 use super::lexer::{self, Token};
-use super::rules;
+use super::rules::{self, Fault};
 use super::schema::Table;
 use super::statements::{self, Filter, Literal, Name, Statement, Value, split};
 use super::{Finding, Level};
@@ -13,6 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Place {
     pub(super) file: String,
     pub(super) line: usize,
+    /// The statement, counted through all files; 0: outside of them.
+    pub(super) statement: usize,
+}
+
+impl Place {
+    /// Another line of the same statement.
+    fn at_line(&self, line: usize) -> Self {
+        Self { line, ..self.clone() }
+    }
 }
 
 /// A value of a row, and where it was written; a default stands where its row does.
@@ -55,6 +66,13 @@ pub(super) struct Rows {
     /// The same for all of them.
     pub(super) all_uncertain: bool,
     findings: Vec<Finding>,
+    /// How many statements were read.
+    statements: usize,
+    /// The clients that each statement is about.
+    clients_of_statements: BTreeMap<usize, BTreeSet<String>>,
+    /// The last statement that changed what there is of a client.
+    last_changes: BTreeMap<String, usize>,
+    orders: Vec<Order>,
 }
 
 impl Rows {
@@ -68,6 +86,10 @@ impl Rows {
             uncertain: BTreeSet::new(),
             all_uncertain: false,
             findings: Vec::new(),
+            statements: 0,
+            clients_of_statements: BTreeMap::new(),
+            last_changes: BTreeMap::new(),
+            orders: Vec::new(),
         }
     }
 
@@ -84,20 +106,27 @@ impl Rows {
         why: impl Into<String>,
         mend: impl Into<String>,
     ) {
+        let is_acceptable = level == Level::Warning;
+        self.find_fault(place, Fault { level, code, why: why.into(), mend: mend.into(), is_acceptable });
+    }
+
+    fn find_fault(&mut self, place: &Place, fault: Fault) {
         self.findings.push(Finding {
             file: place.file.clone(),
             line: place.line,
-            level,
-            code,
-            why: why.into(),
-            mend: mend.into(),
+            statement: place.statement,
+            level: fault.level,
+            code: fault.code,
+            why: fault.why,
+            mend: fault.mend,
+            is_acceptable: fault.is_acceptable,
         });
     }
 
     /// Reads a file as if it were applied.
     pub(super) fn take(&mut self, file: &File) {
         let lexed = lexer::read(&file.text);
-        let at = |line: usize| Place { file: file.name.clone(), line };
+        let at = |line: usize| Place { file: file.name.clone(), line, statement: 0 };
         // The one comment that is an order.
         if file.text.starts_with("-- no-transaction") {
             self.find(
@@ -109,6 +138,11 @@ impl Rows {
             );
         }
         for comment in &lexed.comments {
+            let statement =
+                statements::statement_of(&lexed.tokens, comment).map_or(0, |number| self.statements + number + 1);
+            for (offset, line) in comment.text.lines().enumerate() {
+                self.order(Place { statement, ..at(comment.line + offset) }, line);
+            }
             for (offset, why) in rules::secrets_in_comment(&comment.text) {
                 self.find(
                     &at(comment.line + offset),
@@ -137,12 +171,14 @@ impl Rows {
             self.all_uncertain = true;
         }
         let mut statements = split(&lexed.tokens);
+        let first = self.statements + 1;
+        self.statements += statements.len();
         if lexed.fault.is_some() && lexed.tokens.last().is_some_and(|placed| placed.token != Token::Sign(';')) {
             // What is said of the place that never ends is enough for its statement.
             statements.pop();
         }
-        for tokens in statements {
-            let place = at(tokens[0].line);
+        for (number, tokens) in statements.into_iter().enumerate() {
+            let place = Place { statement: first + number, ..at(tokens[0].line) };
             match statements::read(tokens) {
                 Statement::Insert { table, columns, rows, may_be_there } => {
                     self.insert(&place, &table, columns.as_deref(), &rows, may_be_there);
@@ -168,6 +204,18 @@ impl Rows {
         }
     }
 
+    /// Reads a line of a comment, which may be meant for us.
+    fn order(&mut self, place: Place, line: &str) {
+        match Acceptance::read(line) {
+            None => {}
+            Some(Ok(acceptance)) => self.orders.push(Order { place, acceptance, is_past: false }),
+            Some(Err(why)) => {
+                let mend = "write -- hallpass: accept CODE: REASON before the statement or at its end";
+                self.find_fault(&Place { statement: 0, ..place }, Fault::error("acceptance", why, mend));
+            }
+        }
+    }
+
     fn not_understood(&mut self, place: &Place, why: &str) {
         let mend =
             "a person must review it; migrations of clients need INSERT, UPDATE and DELETE with plain values only";
@@ -187,13 +235,13 @@ impl Rows {
     }
 
     /// Whether a table has that column; says so where it has not.
-    fn has(&mut self, file: &str, table: &str, column: &Name) -> bool {
+    fn has(&mut self, place: &Place, table: &str, column: &Name) -> bool {
         let Some(known) = self.tables.get(table) else { return false };
         if known.column(&column.text).is_some() {
             return true;
         }
         let near = nearest(&column.text, known.columns.iter().map(|column| &column.name));
-        let place = Place { file: file.to_owned(), line: column.line };
+        let place = place.at_line(column.line);
         self.find(&place, Level::Error, "unknown-column", format!("{table} has no column {}", column.text), near);
         false
     }
@@ -218,11 +266,11 @@ impl Rows {
                 .collect(),
         };
         for column in &columns {
-            self.has(&place.file, &table.text, column);
+            self.has(place, &table.text, column);
         }
         for values in rows {
             let line = values.first().map_or(place.line, |value| value.line);
-            let place = Place { file: place.file.clone(), line };
+            let place = place.at_line(line);
             if values.len() != columns.len() {
                 let why = format!("{} columns and {} values", columns.len(), values.len());
                 self.find(&place, Level::Error, "syntax", why, "give each column its value");
@@ -241,7 +289,7 @@ impl Rows {
             let given = columns.iter().position(|name| name.text == column.name).map(|at| &values[at]);
             let cell = match given {
                 Some(value) if value.literal != Literal::Default => {
-                    Cell { literal: value.literal.clone(), place: Place { file: place.file.clone(), line: value.line } }
+                    Cell { literal: value.literal.clone(), place: place.at_line(value.line) }
                 }
                 _ => Cell { literal: column.default.clone(), place: place.clone() },
             };
@@ -260,6 +308,7 @@ impl Rows {
         }
         if let Some(client_id) = row.text("client_id").map(str::to_owned) {
             if table == "clients" {
+                self.is_about(place, &client_id);
                 self.registered.insert(client_id);
             } else if table.starts_with("client_") {
                 self.mention(&client_id, place);
@@ -270,7 +319,18 @@ impl Rows {
         self.all.push(row);
     }
 
+    fn is_about(&mut self, place: &Place, client_id: &str) {
+        self.clients_of_statements.entry(place.statement).or_default().insert(client_id.to_owned());
+    }
+
+    /// Notes that a statement changes what there is of a client.
+    fn changes(&mut self, place: &Place, client_id: &str) {
+        self.is_about(place, client_id);
+        self.last_changes.insert(client_id.to_owned(), place.statement);
+    }
+
     fn mention(&mut self, client_id: &str, place: &Place) {
+        self.is_about(place, client_id);
         self.mentioned.push((client_id.to_owned(), place.clone(), self.registered.contains(client_id)));
     }
 
@@ -283,7 +343,7 @@ impl Rows {
             found.extend(rules::cell_fault(&row.table, column, &cell.literal).map(|fault| (fault, cell.place.clone())));
         }
         for (fault, place) in found {
-            self.find(&place, fault.level, fault.code, fault.why, fault.mend);
+            self.find_fault(&place, fault);
         }
     }
 
@@ -321,7 +381,7 @@ impl Rows {
     /// Columns and clients that a `WHERE` names.
     fn check_filter(&mut self, place: &Place, table: &str, filter: &Filter, verb: &str) {
         for column in filter.terms.iter().map(|(column, _)| column).chain(&filter.further) {
-            self.has(&place.file, table, column);
+            self.has(place, table, column);
         }
         if !filter.is_there {
             let why = format!("without WHERE it {verb} every row of {table}");
@@ -330,6 +390,7 @@ impl Rows {
         if table == "clients" || table.starts_with("client_") {
             for client_id in clients_of(filter) {
                 self.mention(&client_id, place);
+                self.changes(place, &client_id);
             }
         }
     }
@@ -342,8 +403,8 @@ impl Rows {
         // The values are looked at also where no row of the files is meant.
         let mut written = Row { table: table.text.clone(), cells: BTreeMap::new(), place: place.clone() };
         for (column, value) in changes {
-            if self.has(&place.file, &table.text, column) {
-                let place = Place { file: place.file.clone(), line: value.line };
+            if self.has(place, &table.text, column) {
+                let place = place.at_line(value.line);
                 written.cells.insert(column.text.clone(), Cell { literal: value.literal.clone(), place });
             }
         }
@@ -354,13 +415,16 @@ impl Rows {
             row.cells.extend(written.cells.iter().map(|(name, cell)| (name.clone(), cell.clone())));
             matched.push(row.clone());
         }
+        for client_id in matched.iter().filter_map(|row| row.text("client_id")) {
+            self.changes(place, client_id);
+        }
         if matched.is_empty() {
             let application_type = clients_of(filter).first().and_then(|id| self.application_type(id));
-            for fault in rules::address_faults(&written, application_type) {
-                self.find(&fault.0, fault.1.level, fault.1.code, fault.1.why, fault.1.mend);
+            for (place, fault) in rules::address_faults(&written, application_type) {
+                self.find_fault(&place, fault);
             }
-            for fault in rules::secret_faults(&written) {
-                self.find(&fault.0, fault.1.level, fault.1.code, fault.1.why, fault.1.mend);
+            for (place, fault) in rules::secret_faults(&written) {
+                self.find_fault(&place, fault);
             }
         }
     }
@@ -383,6 +447,15 @@ impl Rows {
             .filter(|row| table.text == "clients" && row.table == "clients" && matches(row, filter))
             .filter_map(|row| row.text("client_id").map(str::to_owned))
             .collect();
+        let touched: Vec<String> = self
+            .all
+            .iter()
+            .filter(|row| row.table == table.text && matches(row, filter))
+            .filter_map(|row| row.text("client_id").map(str::to_owned))
+            .collect();
+        for client_id in &touched {
+            self.changes(place, client_id);
+        }
         // What belongs to a client goes with it (ON DELETE CASCADE).
         self.all.retain(|row| {
             let goes = row.table == table.text && matches(row, filter);
@@ -397,8 +470,8 @@ impl Rows {
         self.all.iter().find(is_it)?.text("application_type")
     }
 
-    /// Everything that was found, with what the rows come to in the end.
-    pub(super) fn judge(mut self) -> Vec<Finding> {
+    /// Everything that was found, with what the rows come to in the end, and the comments that accept something.
+    pub(super) fn judge(mut self) -> (Vec<Finding>, Vec<Order>) {
         for (client_id, place, was_there) in std::mem::take(&mut self.mentioned) {
             if !self.registered.contains(&client_id) {
                 self.find(
@@ -419,9 +492,14 @@ impl Rows {
             }
         }
         for (place, fault) in rules::judge(&self) {
-            self.find(&place, fault.level, fault.code, fault.why, fault.mend);
+            self.find_fault(&place, fault);
         }
-        self.findings
+        for order in &mut self.orders {
+            let number = order.place.statement;
+            let clients = self.clients_of_statements.get(&number).into_iter().flatten();
+            order.is_past = clients.filter_map(|client_id| self.last_changes.get(client_id)).any(|last| *last > number);
+        }
+        (self.findings, self.orders)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The rules: what a value must be, and what the rows of a client must come to.
 
+use super::super::acceptance::{self, ValueFault, address_fault, audience_fault, client_id_fault};
+use super::super::draft::ALWAYS_ASKS;
 use super::Level;
 use super::rows::{Place, Row, Rows};
 use super::schema::Column;
 use super::statements::Literal;
 use crate::passwords;
-use crate::protocol::client::redirect_uri_fault;
+use crate::protocol::address::is_plain_http;
 use crate::protocol::response::{ApplicationType, GrantType, ResponseType};
 use crate::protocol::scope::Scope;
 
@@ -15,10 +17,24 @@ pub(super) struct Fault {
     pub(super) code: &'static str,
     pub(super) why: String,
     pub(super) mend: String,
+    /// Whether a comment may accept it: warnings, and the errors that are an operator's own risk.
+    pub(super) is_acceptable: bool,
+}
+
+impl Fault {
+    pub(super) fn error(code: &'static str, why: impl Into<String>, mend: impl Into<String>) -> Self {
+        fault(Level::Error, code, why, mend)
+    }
+
+    /// What may be accepted, whatever its level.
+    fn at_own_risk(level: Level, code: &'static str, why: impl Into<String>, mend: &str) -> Self {
+        let mend = format!("{mend}, or write -- hallpass: accept {code}: REASON before the statement");
+        Self { is_acceptable: true, ..fault(level, code, why, mend) }
+    }
 }
 
 fn fault(level: Level, code: &'static str, why: impl Into<String>, mend: impl Into<String>) -> Fault {
-    Fault { level, code, why: why.into(), mend: mend.into() }
+    Fault { level, code, why: why.into(), mend: mend.into(), is_acceptable: level == Level::Warning }
 }
 
 /// The beginnings of our own secrets and tokens, which secret scanners know too.
@@ -130,12 +146,23 @@ fn text_fault(table: &str, column: &Column, text: &str) -> Option<Fault> {
                 "separate the scopes by spaces, such as openid profile email",
             ))
         }
-        ("clients", "client_id") if super::super::id_fault(text).is_some() => Some(fault(
-            Level::Warning,
-            "unknown-word",
-            "a client_id with other characters than letters, digits and - . _ ~ makes trouble in headers and addresses",
-            "choose another before it is in use",
-        )),
+        ("clients", "client_id") => {
+            let found = client_id_fault(text)?;
+            let why = "a client_id with other characters than letters, digits and - . _ ~ must be encoded in headers and addresses (RFC 6749 section 2.3.1)";
+            let mend = "choose another before it is in use";
+            Some(match found.code {
+                Some(code) => Fault::at_own_risk(Level::Warning, code, why, mend),
+                None => fault(Level::Error, acceptance::CLIENT_ID, found.why, mend),
+            })
+        }
+        ("client_audiences", "audience") | ("clients", "resource") => {
+            let found = audience_fault(text)?;
+            let why = format!("{text}: {}", found.why);
+            Some(match found.code {
+                Some(code) => Fault::at_own_risk(Level::Warning, code, why, "name it by its URI"),
+                None => fault(Level::Error, acceptance::AUDIENCE, why, "name it by its URI"),
+            })
+        }
         _ => None,
     }
 }
@@ -166,10 +193,20 @@ pub(super) fn address_faults(row: &Row, application_type: Option<&str>) -> Vec<P
             Some(kind) if row.table != "clients" => kind,
             _ => ApplicationType::Web,
         };
-        if let Some(why) = redirect_uri_fault(uri, application_type) {
-            let mend = "write the https address exactly as the service sends it (http only on a loopback address)";
-            found.push((cell.place.clone(), fault(Level::Error, code, format!("{uri}: {why}"), mend)));
-        }
+        let Some(ValueFault { why, code: accepted_as }) = address_fault(uri, application_type) else { continue };
+        let why = format!("{uri}: {why}");
+        let found_here = match accepted_as {
+            // Keys that arrive in the clear could be anybody's.
+            Some(code) if *column != "jwks_uri" => {
+                let mend = if code == acceptance::PLAIN_HTTP { "use https" } else { "use a reversed domain name" };
+                Fault::at_own_risk(Level::Error, code, why, mend)
+            }
+            _ => {
+                let mend = "write the https address exactly as the service sends it (http only on a loopback address)";
+                fault(Level::Error, code, why, mend)
+            }
+        };
+        found.push((cell.place.clone(), found_here));
     }
     found
 }
@@ -231,6 +268,21 @@ fn client_faults(rows: &Rows, client: &Row, client_id: &str) -> Vec<Placed> {
             "{client_id} is public and may leave PKCE out, so that a code can be stolen on the way (RFC 9700 section 2.1.1)"
         );
         find("pkce", fault(Level::Error, "public-without-pkce", why, "leave pkce at required"));
+    }
+    let is_by_plain_http = |row: &&Row| {
+        row.table == "client_redirect_uris"
+            && row.text("client_id") == Some(client_id)
+            && row.text("redirect_uri").is_some_and(is_plain_http)
+    };
+    if !is_public && client.text("pkce") == Some("optional") && rows.all.iter().any(|row| is_by_plain_http(&row)) {
+        let why = format!(
+            "{client_id} has an address by plain http, where a code can be read on the way, and PKCE is what protects it"
+        );
+        find("pkce", fault(Level::Error, acceptance::PLAIN_HTTP, why, "leave pkce at required"));
+    }
+    if is_public && client.text("application_type") == Some("native") && client.text("consent") == Some("skip") {
+        let why = format!("{client_id} has consent 'skip', which is ignored: {ALWAYS_ASKS}");
+        find("consent", fault(Level::Warning, "consent-ignored", why, "write consent 'ask', or give it a secret"));
     }
     if is_public && grants.contains(&"client_credentials") {
         let why = format!(

@@ -29,6 +29,7 @@ pub(super) fn faults(rows: &Rows, issuer: &str) -> Vec<(Place, Fault)> {
             code: "logout-uri",
             why: format!("{}: frontchannel_logout_uri {doubt}", client.text("client_id").unwrap_or_default()),
             mend: "register a backchannel_logout_uri, which needs no cookie".to_owned(),
+            is_acceptable: true,
         };
         Some((place, fault))
     });

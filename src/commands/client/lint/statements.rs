@@ -1,6 +1,6 @@
 //! The statements that migrations of clients are made of, read from tokens. What is not read here says so.
 
-use super::lexer::{Placed, Token};
+use super::lexer::{Comment, Placed, Token};
 
 /// A name, and where it stands.
 #[derive(Clone, Debug)]
@@ -71,6 +71,21 @@ pub(super) enum Statement {
 /// Splits tokens at the semicolons between statements.
 pub(super) fn split(tokens: &[Placed]) -> Vec<&[Placed]> {
     tokens.split(|placed| placed.token == Token::Sign(';')).filter(|statement| !statement.is_empty()).collect()
+}
+
+/// The statement that a comment belongs to, by its place in what `split` gives: the one that it stands in or behind, on the
+/// line of its end, else the one that follows.
+pub(super) fn statement_of(tokens: &[Placed], comment: &Comment) -> Option<usize> {
+    let is_end = |placed: &Placed| placed.token == Token::Sign(';');
+    // Statements are never empty: of several semicolons one counts.
+    let begins = |at: usize| !is_end(&tokens[at]) && at.checked_sub(1).is_none_or(|at| is_end(&tokens[at]));
+    let begun = (0..comment.before.min(tokens.len())).filter(|at| begins(*at)).count();
+    let is_inside = match comment.before.checked_sub(1).and_then(|at| tokens.get(at)) {
+        Some(last) => !is_end(last) || last.line == comment.line,
+        None => false,
+    };
+    let found = if is_inside && begun > 0 { begun - 1 } else { begun };
+    (found < split(tokens).len()).then_some(found)
 }
 
 /// Reads one statement.
@@ -436,6 +451,22 @@ mod tests {
         assert_eq!(filter_of("a = 'x' AND b BETWEEN 1 AND 2"), (1, 1));
         assert_eq!(filter_of("a IN (SELECT x FROM y)"), (0, 0));
         assert!(matches!(one("DELETE FROM t WHERE"), Statement::Other(_)));
+    }
+
+    #[test]
+    fn a_comment_belongs_to_the_statement_that_it_stands_in_or_before() {
+        let text = "-- 0\n\n-- 0\nINSERT -- 0\n INTO t VALUES (1); -- 0\n-- 1\nDELETE FROM t; /* 1 */ DELETE FROM u;;\n-- 3\n\
+                    UPDATE t SET a = 1 -- 3\n-- 3\n";
+        let lexed = lexer::read(text);
+        for comment in &lexed.comments {
+            let number = comment.text.trim_matches(['-', '/', '*', ' ']).parse().unwrap();
+            assert_eq!(statement_of(&lexed.tokens, comment), Some(number), "line {}", comment.line);
+        }
+        assert_eq!(lexed.comments.len(), 9);
+        let after = lexer::read("DELETE FROM t;\n-- nothing follows");
+        assert_eq!(statement_of(&after.tokens, &after.comments[0]), None);
+        let alone = lexer::read("-- alone");
+        assert_eq!(statement_of(&alone.tokens, &alone.comments[0]), None);
     }
 
     #[test]
