@@ -1,7 +1,8 @@
 //! `hallpass client …` and the habits of all commands, as a person at a terminal and as a script uses them. Issue "What an
 //! operator holds in the hand", "Clients as migrations" and "Interfaces that fit habits".
 //!
-//! `commands.rs` has the rest of `client new`; `client_lint.rs` has the lint.
+//! `commands.rs` has the rest of `client new`; `client_lint.rs` has the lint, `client_settings.rs` the settings as programs
+//! take them.
 
 use crate::support::program::{Outcome, command, done, run, run_at_terminal, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, hash_of};
@@ -397,23 +398,6 @@ fn the_settings_fit_each_framework_and_hold_the_secret_where_it_belongs() {
         let sql = fs::read_to_string(folder.path().join("migrations").join(&name)).unwrap();
         assert!(!sql.contains("hp_cs_"), "{name}: {sql}");
     }
-}
-
-/// The Python among them is Python, and Authlib takes it for a client.
-#[test]
-fn the_settings_for_fastapi_are_python_that_runs_with_authlib() {
-    let folder = folder();
-    let text =
-        done(run(folder.path(), &["client", "new", "reports", "--redirect-uri", URI, "--settings", "fastapi"])).stdout;
-    let (env, main) = text.split_once("# main.py").unwrap();
-    let main = format!("#{main}\nassert oauth.hallpass.client_id == 'reports', oauth.hallpass.client_id\n");
-    let mut python = std::process::Command::new(crate::support::python::python());
-    for line in env.lines().filter(|line| line.contains('=')) {
-        let (name, value) = line.split_once('=').unwrap();
-        python.env(name, value);
-    }
-    let output = python.arg("-c").arg(&main).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

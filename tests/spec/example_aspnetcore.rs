@@ -1,10 +1,13 @@
 //! The ASP.NET Core example: its client, registered from its own migration, and the wire behavior of its handler
-//! (`OpenIdConnectHandler` of ASP.NET Core 8), replayed as its documentation and its source state it.
+//! (`OpenIdConnectHandler`), replayed as its documentation and its source state it.
 //!
 //! .NET is not needed for this: what the handler sends is written here word by word, with what the example's own files
-//! say, and what it checks is checked here.
+//! say, and what it checks is checked here. Where it is found, the example itself is built and driven in Chromium, too.
 
-use crate::support::documents::{blocks, read, shell};
+use crate::support::chromium::{Browser, Options};
+use crate::support::documents::{blocks, read, root, shell};
+use crate::support::dotnet::{self, Project};
+use crate::support::postgres::free_port;
 use crate::support::program::{Outcome, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, hash_of};
 use crate::support::verbs::{http, send};
@@ -19,6 +22,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use url::form_urlencoded;
@@ -369,7 +373,7 @@ async fn discovery_names_what_the_handler_needs() {
     for scope in ready.settings.scope.split(' ') {
         assert!(ready.configuration["scopes_supported"].as_array().unwrap().contains(&json!(scope)), "{scope}");
     }
-    assert_ne!(ready.configuration["require_pushed_authorization_requests"], true, ".NET 8 cannot push");
+    assert_ne!(ready.configuration["require_pushed_authorization_requests"], true, "a handler may be told not to push");
 }
 
 /// Challenge, answer by `form_post`, code for tokens, `id_token`, userinfo.
@@ -642,4 +646,97 @@ async fn the_migration_is_what_the_command_of_the_readme_writes() {
     let written = by_command.rows("SELECT backchannel_logout_uri FROM clients").await;
     let expected = Settings::read();
     assert_eq!(written, [[Some(expected.at(&expected.backchannel_path))]]);
+}
+
+// ---- The example itself, where .NET is found.
+
+/// A copy of the example's sources, to be built in.
+fn copy_of_the_example(to: &Path) {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            match (path.is_dir(), name.to_str().unwrap()) {
+                (true, "bin" | "obj") => {}
+                (true, _) => copy(&path, &to.join(name)),
+                (false, _) => drop(fs::copy(&path, to.join(name)).unwrap()),
+            }
+        }
+    }
+    copy(&root().join("examples/aspnetcore"), to);
+}
+
+async fn type_in_at(browser: &Browser) {
+    browser.fill("#username", "alice").await;
+    browser.fill("#password", PASSWORD).await;
+    browser.click("button[value=sign_in]").await;
+}
+
+/// Sign-in, single sign-on, refresh, sign-out, and a sign-out elsewhere, by the back channel.
+#[tokio::test]
+async fn the_example_builds_and_does_in_chromium_what_its_readme_says() {
+    let Some(dotnet) = dotnet::found("example_aspnetcore::the_example_builds_and_does_in_chromium") else { return };
+    let folder = tempfile::TempDir::with_prefix("hallpass-test-").unwrap();
+    let (certificate, key) = dotnet::certificate(folder.path());
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    // As step 2 of the README: logout tokens are delivered by https, to a certificate of this machine's own. The access
+    // token ends within the example's minute, so that the second page is a refresh.
+    let provider = TestProvider::with(&[("outbound_ca", certificate), ("access_token_lifetime", "45")]).await;
+    provider.alice().await;
+    let settings = Settings::read();
+    let base_url = format!("https://localhost:{}", free_port());
+    let sql = file(&format!("migrations/{MIGRATION}")).replace(PLACEHOLDER, &hash_of(CLIENT_SECRET));
+    migrate(&provider, &sql.replace(&settings.base_url, &base_url)).succeeded();
+
+    let project = folder.path().join("monolith");
+    copy_of_the_example(&project);
+    dotnet::run(&dotnet, &project, &["build", "-warnaserror"]);
+    let app = Project::start(
+        &dotnet,
+        &project,
+        &base_url,
+        &[
+            ("ASPNETCORE_ENVIRONMENT", "Development"),
+            ("Provider__Authority", &provider.issuer),
+            ("Provider__ClientSecret", CLIENT_SECRET),
+            ("Kestrel__Certificates__Default__Path", certificate),
+            ("Kestrel__Certificates__Default__KeyPath", key),
+        ],
+    );
+    let at = |path: &str| format!("{base_url}{path}");
+    let browser = Browser::open(Options::default()).await;
+    browser.goto(&at("/profile")).await;
+    type_in_at(&browser).await;
+    assert_eq!(browser.text("h1").await, "Your profile", "{}", app.log());
+    let profile = browser.text("dl").await;
+    assert!(profile.contains("alice-sub") && profile.contains("alice@example.com"), "{profile}");
+
+    // The next page brings the next access token; the family's row says that it was used.
+    let uses = async || provider.rows("SELECT previous_digest FROM refresh_families").await;
+    browser.goto(&at("/profile")).await;
+    assert_eq!(browser.text("h1").await, "Your profile", "{}", app.log());
+    assert!(uses().await.iter().any(|row| row[0].is_some()), "{:?}", uses().await);
+
+    // Sign-out at both ends, and back.
+    browser.goto(&at("/")).await;
+    browser.click("button[type=submit]").await;
+    browser.wait_for_url_containing(&base_url).await;
+    assert!(browser.text("main").await.contains("You are not signed in."), "{}", app.log());
+    browser.goto(&at("/profile")).await;
+    browser.wait_for_url_containing("/login").await;
+
+    // Single sign-on: signed in at the provider by now, nobody is asked; then a sign-out elsewhere ends it here.
+    type_in_at(&browser).await;
+    browser.goto(&at("/account/login")).await;
+    assert_eq!(browser.text("h1").await, "Hello, Alice Example", "{}", app.log());
+    browser.goto(&provider.url("/logout")).await;
+    browser.click("button[value=sign_out]").await;
+    crate::support::remote::until("the back channel ended the session", async || {
+        app.log().contains("the provider ended 1 sessions")
+    })
+    .await;
+    browser.goto(&at("/")).await;
+    assert!(browser.text("main").await.contains("You are not signed in."), "{}", app.log());
+    browser.close().await;
 }

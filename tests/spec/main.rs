@@ -14,6 +14,7 @@ mod browser;
 mod budgets;
 mod client_commands;
 mod client_lint;
+mod client_settings;
 mod commands;
 mod docs_adding_a_service;
 mod docs_finding_out_why;

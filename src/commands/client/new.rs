@@ -202,7 +202,7 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
             "file": file.map(|file| file.display().to_string()),
         }));
     }
-    let settings = registration.settings(stack);
+    let settings = registration.settings(stack)?;
     if is_plain && std::io::stdout().is_terminal() {
         eprintln!(
             "As a framework takes them: `hallpass client show {} --settings all`, once it is applied.\n",

@@ -135,7 +135,7 @@ pub(super) fn run(config: &Config, rotate: &Rotate) -> Outcome {
             "file": file.map(|file| file.display().to_string()),
         }));
     }
-    let settings = registration.settings(Stack::Env);
+    let settings = registration.settings(Stack::Env)?;
     if to_standard_output {
         eprint!("{settings}");
     } else {

@@ -1,7 +1,14 @@
-//! What a service is configured with, ready to paste, for the frameworks that are asked for most.
+//! What a service is configured with, ready to paste, for the frameworks that are asked for most: it works as it is
+//! printed. The texts are in `templates/settings/`; `quote` writes values as literals of each language.
+
+mod quote;
 
 use crate::endpoints::path;
 use crate::protocol::response::ClientAuthMethod;
+use crate::protocol::secret::Handle;
+use crate::provider::random;
+use askama::Template;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use std::fmt::Write as _;
 
 /// The framework of a service.
@@ -9,9 +16,9 @@ use std::fmt::Write as _;
 pub(super) enum Stack {
     /// Environment variables, a line each
     Env,
-    /// ASP.NET Core: appsettings.json and `AddOpenIdConnect`
+    /// ASP.NET Core: appsettings.json, and Program.cs with `AddOpenIdConnect`
     Aspnetcore,
-    /// FastAPI or Starlette with Authlib
+    /// FastAPI or Starlette with Authlib: .env and main.py
     Fastapi,
     /// Spring Boot: application.yml
     Spring,
@@ -55,9 +62,9 @@ impl Registration<'_> {
     }
 
     /// The settings as text.
-    pub(super) fn settings(&self, stack: Stack) -> String {
+    pub(super) fn settings(&self, stack: Stack) -> Result<String, String> {
         match stack {
-            Stack::Env => self.env(),
+            Stack::Env => Ok(self.env()),
             Stack::Aspnetcore => self.aspnetcore(),
             Stack::Fastapi => self.fastapi(),
             Stack::Spring => self.spring(),
@@ -65,13 +72,13 @@ impl Registration<'_> {
             Stack::All => {
                 let parts = [
                     ("Environment variables", self.env()),
-                    ("ASP.NET Core", self.aspnetcore()),
-                    ("FastAPI or Starlette with Authlib", self.fastapi()),
-                    ("Spring Boot", self.spring()),
-                    ("oauth2-proxy", self.oauth2_proxy()),
+                    ("ASP.NET Core", self.aspnetcore()?),
+                    ("FastAPI or Starlette with Authlib", self.fastapi()?),
+                    ("Spring Boot", self.spring()?),
+                    ("oauth2-proxy", self.oauth2_proxy()?),
                 ];
                 let parts = parts.iter().map(|(name, text)| format!("## {name}\n\n{text}"));
-                parts.collect::<Vec<_>>().join("\n")
+                Ok(parts.collect::<Vec<_>>().join("\n"))
             }
         }
     }
@@ -82,139 +89,176 @@ impl Registration<'_> {
     }
 
     fn redirect_uri(&self, example: &str) -> String {
-        self.redirect_uris
-            .first()
-            .cloned()
-            .unwrap_or_else(|| format!("https://{}.example.com{example}", self.client_id))
+        self.redirect_uris.first().cloned().unwrap_or_else(|| {
+            let host: String =
+                self.client_id.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            format!("https://{host}.example.com{example}")
+        })
     }
 
     fn env(&self) -> String {
-        let mut text = format!("OIDC_DISCOVERY_URL={}\nOIDC_CLIENT_ID={}\n", self.discovery_url(), self.client_id);
+        let (discovery_url, client_id) = (quote::shell(&self.discovery_url()), quote::shell(self.client_id));
+        let mut text = format!("OIDC_DISCOVERY_URL={discovery_url}\nOIDC_CLIENT_ID={client_id}\n");
         // Scripts read these lines, so a secret that is not known has none.
         if let Some(secret) = self.client_secret {
-            let _ = writeln!(text, "OIDC_CLIENT_SECRET={secret}");
+            let _ = writeln!(text, "OIDC_CLIENT_SECRET={}", quote::shell(secret));
         }
         text
     }
 
-    fn aspnetcore(&self) -> String {
-        let mut settings = vec![("Authority", self.issuer), ("ClientId", self.client_id)];
-        settings.extend(self.secret().map(|secret| ("ClientSecret", secret)));
-        let lines: Vec<String> = settings.iter().map(|(name, value)| format!("    \"{name}\": {value:?}")).collect();
-        let callback = path_of(&self.redirect_uri("/signin-oidc"));
-        let mut text = format!("// appsettings.json\n{{\n  \"Oidc\": {{\n{}\n  }}\n}}\n", lines.join(",\n"));
-        let _ = write!(
-            text,
-            "\n// Program.cs, with the package Microsoft.AspNetCore.Authentication.OpenIdConnect\n\
-             builder.Services\n    \
-             .AddAuthentication(options =>\n    {{\n        \
-             options.DefaultScheme = CookieAuthenticationDefaults.AuthenticationScheme;\n        \
-             options.DefaultChallengeScheme = OpenIdConnectDefaults.AuthenticationScheme;\n    }})\n    \
-             .AddCookie()\n    \
-             .AddOpenIdConnect(options =>\n    {{\n        \
-             builder.Configuration.GetSection(\"Oidc\").Bind(options);\n        \
-             options.ResponseType = OpenIdConnectResponseType.Code;\n        \
-             options.UsePkce = true;\n        \
-             options.CallbackPath = {callback:?};\n"
-        );
+    fn aspnetcore(&self) -> Result<String, String> {
+        let redirect_uri = self.redirect_uri("/signin-oidc");
+        let callback_path = path_of(&redirect_uri);
         // A handler at the root would take the home page away.
         let signed_out = self.post_logout_redirect_uris.iter().map(|uri| path_of(uri)).find(|path| path != "/");
-        if let Some(path) = signed_out {
-            let _ = writeln!(text, "        options.SignedOutCallbackPath = {path:?};");
-        }
-        if self.issuer.starts_with("http://") {
-            text.push_str(
-                "        options.RequireHttpsMetadata = false; // the issuer is http: for development only\n",
-            );
-        }
-        text.push_str("        options.Scope.Clear();\n");
-        for scope in self.scope.split(' ') {
-            let _ = writeln!(text, "        options.Scope.Add({scope:?});");
-        }
-        text.push_str(
-            "        options.GetClaimsFromUserInfoEndpoint = true;\n        options.MapInboundClaims = false;\n        \
-             options.TokenValidationParameters.NameClaimType = \"name\";\n        options.SaveTokens = true;\n    });\n",
-        );
-        text
+        rendered(&AspNetCore {
+            authority: quote::double(self.issuer),
+            client_id: quote::double(self.client_id),
+            client_secret: self.secret().map(quote::double),
+            home_path: quote::double(other_than(&callback_path, ["/", "/home"])),
+            callback_path: quote::double(&callback_path),
+            signed_out_callback_path: signed_out.map(|path| quote::double(&path)),
+            is_issuer_http: self.issuer.starts_with("http://"),
+            is_callback_http: redirect_uri.starts_with("http://"),
+            scopes: self.scope.split(' ').map(quote::double).collect(),
+        })
     }
 
-    fn fastapi(&self) -> String {
-        let secret = if self.is_public { "" } else { "    client_secret=os.environ[\"OIDC_CLIENT_SECRET\"],\n" };
-        let mut text = format!("# .env\n{}", self.env());
-        if let (None, Some(placeholder)) = (self.client_secret, self.secret()) {
-            let _ = writeln!(text, "OIDC_CLIENT_SECRET=\"{placeholder}\"");
-        }
-        let method = if self.is_public { ", \"token_endpoint_auth_method\": \"none\"" } else { "" };
-        let _ = write!(
-            text,
-            "\n# main.py, with authlib, httpx and itsdangerous\n\
-             import os\n\n\
-             from authlib.integrations.starlette_client import OAuth\n\n\
-             oauth = OAuth()\n\
-             oauth.register(\n    \"hallpass\",\n    \
-             server_metadata_url=os.environ[\"OIDC_DISCOVERY_URL\"],\n    \
-             client_id=os.environ[\"OIDC_CLIENT_ID\"],\n{secret}    \
-             client_kwargs={{\"scope\": {:?}, \"code_challenge_method\": \"S256\"{method}}},\n)\n\
-             # The redirect URI that it passes to authorize_redirect: {}\n",
-            self.scope,
-            self.redirect_uri("/auth/callback"),
-        );
-        text
-    }
-
-    fn spring(&self) -> String {
-        let secret = self.secret().map(|secret| format!("            client-secret: {secret:?}\n")).unwrap_or_default();
-        let method = match self.auth_method {
-            ClientAuthMethod::ClientSecretBasic => "client_secret_basic",
-            ClientAuthMethod::ClientSecretPost => "client_secret_post",
-            ClientAuthMethod::None => "none",
-        };
-        let redirect_uri = self.redirect_uri("/login/oauth2/code/hallpass");
-        // What is not where the framework listens by itself has to be told to it.
-        let elsewhere = if path_of(&redirect_uri) == "/login/oauth2/code/hallpass" {
-            String::new()
+    fn fastapi(&self) -> Result<String, String> {
+        let redirect_uri = self.redirect_uri("/auth/callback");
+        let callback_path = path_of(&redirect_uri);
+        let auth_method = if self.is_public {
+            Some("none")
         } else {
-            format!(
-                "# It must listen there: oauth2Login(o -> o.redirectionEndpoint(r -> r.baseUri({:?})))\n",
-                path_of(&redirect_uri)
-            )
+            // Authlib does not encode what it sends in the header (RFC 6749 section 2.3.1).
+            super::id_fault(self.client_id).map(|_| "client_secret_post")
         };
-        format!(
-            "# application.yml, with spring-boot-starter-oauth2-client\n\
-             # Spring Security 7 and newer send PKCE by themselves. With 6, set an authorization request resolver with\n\
-             # OAuth2AuthorizationRequestCustomizers.withPkce(), or register the client with --pkce optional.\n\
-             {elsewhere}spring:\n  security:\n    oauth2:\n      client:\n        registration:\n          hallpass:\n            \
-             client-id: {:?}\n{secret}            client-authentication-method: {method}\n            \
-             authorization-grant-type: authorization_code\n            redirect-uri: {:?}\n            \
-             scope: {}\n        provider:\n          hallpass:\n            issuer-uri: {:?}\n",
-            self.client_id,
-            redirect_uri,
-            self.scope.replace(' ', ","),
-            self.issuer,
-        )
+        rendered(&FastApi {
+            discovery_url: quote::dotenv(&self.discovery_url()),
+            client_id: quote::dotenv(self.client_id),
+            client_secret: self.secret().map(quote::dotenv),
+            session_secret: Handle(random()).text(),
+            scope: quote::double(self.scope),
+            auth_method: auth_method.map(quote::double),
+            https_only: if redirect_uri.starts_with("http://") { "False" } else { "True" },
+            home_path: quote::double(other_than(&callback_path, ["/", "/home"])),
+            login_path: quote::double(other_than(&callback_path, ["/login", "/sign-in"])),
+            callback_path: quote::double(&callback_path),
+            redirect_uri: quote::double(&redirect_uri),
+        })
     }
 
-    fn oauth2_proxy(&self) -> String {
-        let secret = self.secret().map(|secret| format!("client_secret = {secret:?}\n")).unwrap_or_default();
-        let redirect_uri = self.redirect_uri("/oauth2/callback");
-        let prefix = path_of(&redirect_uri);
-        let elsewhere = match prefix.strip_suffix("/callback") {
-            Some("/oauth2") => String::new(),
-            Some(prefix) => format!("proxy_prefix = {prefix:?}\n"),
-            None => "# It listens at /oauth2/callback: register that address\n".to_owned(),
+    fn spring(&self) -> Result<String, String> {
+        let redirect_uri = self.redirect_uri("/login/oauth2/code/hallpass");
+        let path = path_of(&redirect_uri);
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:/ ".contains(&b);
+        let scope = if self.scope.bytes().all(is_plain) && self.scope.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            self.scope.replace(' ', ",")
+        } else {
+            // A list, since a scope may hold a comma.
+            format!("[{}]", self.scope.split(' ').map(quote::spring).collect::<Vec<_>>().join(", "))
         };
-        format!(
-            "# oauth2-proxy.cfg\nprovider = \"oidc\"\noidc_issuer_url = {:?}\nclient_id = {:?}\n{secret}\
-             redirect_url = {:?}\n{elsewhere}scope = {:?}\ncode_challenge_method = \"S256\"\n\
-             # Its own, from: openssl rand -base64 32 | tr -- '+/' '-_'\ncookie_secret = \"PUT 32 RANDOM BYTES HERE\"\n\
-             # Whoever Hallpass lets in; people need a verified e-mail address (users.email_verified_at).\n\
-             email_domains = [\"*\"]\n",
-            self.issuer, self.client_id, redirect_uri, self.scope,
-        )
+        rendered(&Spring {
+            client_id: quote::spring(self.client_id),
+            client_secret: self.secret().map(quote::spring),
+            auth_method: self.auth_method.as_str(),
+            redirect_uri: quote::spring(&redirect_uri),
+            // What is not where the framework listens by itself has to be told to it.
+            elsewhere: (path != "/login/oauth2/code/hallpass").then(|| quote::double(&path)),
+            scope,
+            issuer: quote::spring(self.issuer),
+        })
+    }
+
+    fn oauth2_proxy(&self) -> Result<String, String> {
+        let redirect_uri = self.redirect_uri("/oauth2/callback");
+        let path = path_of(&redirect_uri);
+        let prefix = path.strip_suffix("/callback").filter(|prefix| !prefix.is_empty());
+        rendered(&Oauth2Proxy {
+            issuer: quote::double(self.issuer),
+            client_id: quote::double(self.client_id),
+            client_secret: self.secret().map(quote::double),
+            proxy_prefix: prefix.filter(|prefix| *prefix != "/oauth2").map(quote::double),
+            is_elsewhere: prefix.is_none(),
+            is_plain_http: redirect_uri.starts_with("http://"),
+            redirect_uri: quote::double(&redirect_uri),
+            scope: quote::double(self.scope),
+            // 32 bytes, which it decodes.
+            cookie_secret: quote::double(&URL_SAFE.encode(random::<32>())),
+        })
     }
 }
 
-/// The path of an address.
+/// The path of an address, decoded, as a framework compares it.
 fn path_of(uri: &str) -> String {
-    url::Url::parse(uri).map_or_else(|_| "/".to_owned(), |url| url.path().to_owned())
+    let path = url::Url::parse(uri).map_or_else(|_| "/".to_owned(), |url| url.path().to_owned());
+    let decoded = percent_encoding::percent_decode_str(&path).decode_utf8().map(String::from);
+    // An encoded slash would be another path.
+    decoded.ok().filter(|decoded| decoded.matches('/').count() == path.matches('/').count()).unwrap_or(path)
+}
+
+/// The first of two paths, unless the other use has it.
+fn other_than(taken: &str, [first, second]: [&'static str; 2]) -> &'static str {
+    if taken == first { second } else { first }
+}
+
+fn rendered(template: &impl Template) -> Result<String, String> {
+    template.render().map_err(|error| format!("the settings cannot be written: {error}"))
+}
+
+/// Values are literals of the language that they stand in.
+#[derive(Template)]
+#[template(path = "settings/aspnetcore.txt")]
+struct AspNetCore {
+    authority: String,
+    client_id: String,
+    client_secret: Option<String>,
+    callback_path: String,
+    signed_out_callback_path: Option<String>,
+    home_path: String,
+    is_issuer_http: bool,
+    is_callback_http: bool,
+    scopes: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "settings/fastapi.txt")]
+struct FastApi {
+    discovery_url: String,
+    client_id: String,
+    client_secret: Option<String>,
+    session_secret: String,
+    scope: String,
+    auth_method: Option<String>,
+    https_only: &'static str,
+    home_path: String,
+    login_path: String,
+    callback_path: String,
+    redirect_uri: String,
+}
+
+#[derive(Template)]
+#[template(path = "settings/spring.txt")]
+struct Spring {
+    client_id: String,
+    client_secret: Option<String>,
+    auth_method: &'static str,
+    redirect_uri: String,
+    elsewhere: Option<String>,
+    scope: String,
+    issuer: String,
+}
+
+#[derive(Template)]
+#[template(path = "settings/oauth2-proxy.txt")]
+struct Oauth2Proxy {
+    issuer: String,
+    client_id: String,
+    client_secret: Option<String>,
+    redirect_uri: String,
+    proxy_prefix: Option<String>,
+    is_elsewhere: bool,
+    is_plain_http: bool,
+    scope: String,
+    cookie_secret: String,
 }

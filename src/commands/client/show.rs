@@ -111,7 +111,7 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
             post_logout_redirect_uris: &client.post_logout_redirect_uris,
             auth_method: client.token_endpoint_auth_method,
         };
-        print!("{}", registration.settings(stack));
+        print!("{}", registration.settings(stack)?);
         return Ok(());
     }
     if show.json {

@@ -248,7 +248,8 @@ fn capabilities(options: Options) -> Value {
             "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2, "touch": javascript, "mobile": true },
         });
     }
-    json!({ "goog:chromeOptions": chromium, "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" } })
+    // A service on this machine may have made its own certificate.
+    json!({ "acceptInsecureCerts": true, "goog:chromeOptions": chromium, "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" } })
 }
 
 /// chromedriver, shared by every test of this process.
@@ -283,7 +284,7 @@ fn driver() -> &'static Driver {
     })
 }
 
-fn on_path(names: &[&str]) -> Option<PathBuf> {
+pub fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
     names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file()))

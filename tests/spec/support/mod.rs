@@ -3,6 +3,7 @@
 pub mod apache;
 pub mod chromium;
 pub mod documents;
+pub mod dotnet;
 pub mod installation;
 pub mod leaks;
 pub mod listener;

@@ -26,21 +26,28 @@ impl FastApi {
 
     /// Starts it as its README says, with the client's `settings` as `hallpass client new` printed them.
     pub fn start(base_url: &str, settings: &str) -> Self {
+        let mut variables: Vec<OsString> = settings.lines().map(OsString::from).collect();
+        variables.extend(
+            [&format!("BASE_URL={base_url}"), "SESSION_SECRET=a secret that is for tests and nothing else"]
+                .map(OsString::from),
+        );
+        Self::run(base_url, variables, &example())
+    }
+
+    /// Starts the `main.py` of another folder, which is its working directory, as a reader of `--settings` has it.
+    pub fn of(base_url: &str, app: &Path) -> Self {
+        Self::run(base_url, vec!["-C".into(), app.into()], app)
+    }
+
+    fn run(base_url: &str, more: Vec<OsString>, app: &Path) -> Self {
         let folder = temporary_folder("hallpass-fastapi-", None).keep();
         let port = base_url.rsplit(':').next().unwrap();
         let mut server: Vec<OsString> = vec!["env".into()];
-        server.extend(settings.lines().map(OsString::from));
-        server.extend(
-            [
-                &format!("BASE_URL={base_url}"),
-                "SESSION_SECRET=a secret that is for tests and nothing else",
-                "PYTHONDONTWRITEBYTECODE=1",
-            ]
-            .map(OsString::from),
-        );
+        server.extend(more);
+        server.push("PYTHONDONTWRITEBYTECODE=1".into());
         server.push(python().into());
         server.extend(["-m", "uvicorn", "main:app", "--port", port, "--app-dir"].map(OsString::from));
-        server.push(example().into());
+        server.push(app.into());
         let watchdog = Watchdog::start(&folder, None, "TERM", &server);
         let port: u16 = port.parse().unwrap();
         wait_until("uvicorn takes connections", &folder, || TcpStream::connect(("127.0.0.1", port)).is_ok());
