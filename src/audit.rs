@@ -26,6 +26,8 @@ const QUEUE: usize = 8192;
 const BATCH: usize = 1024;
 /// How long the first of a batch waits for others, while there are few.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long a batch that could not be written waits at most until it is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the end of a run waits for the last batch.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -253,29 +255,41 @@ async fn write(db: Db, clock: Clock, mut receiver: mpsc::Receiver<Item>, lost: A
             tracing::warn!(missed, "more happened than the audit can keep; so many events are not in it");
             events.push(Event::new(EventKind::EventsLost, now).with("count", missed));
         }
-        keep(&db, &mut chain, events, &refused, now).await;
+        let happened = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        if !keep(&db, &mut chain, events, &refused, now).await {
+            // The event that counts those before is lost itself, and its count with it.
+            let counted = happened - u64::from(missed > 0) + missed;
+            lost.fetch_add(counted, Ordering::Relaxed);
+        }
         // Whoever waits for it waits no longer, whatever became of it.
         drop(flushed);
     }
 }
 
-/// Writes a batch, again and again while the database is away: meanwhile the queue fills, and what is too much is lost.
-async fn keep(db: &Db, chain: &mut Option<Chain>, events: Vec<Event>, refused: &[RefusalRecord], now: NumericDate) {
+/// Writes a batch, again and again while the database is away, busy or full: meanwhile the queue fills, and what is too
+/// much is lost. `false`: it cannot be written, now or later.
+async fn keep(
+    db: &Db,
+    chain: &mut Option<Chain>,
+    events: Vec<Event>,
+    refused: &[RefusalRecord],
+    now: NumericDate,
+) -> bool {
     if events.is_empty() && refused.is_empty() {
-        return;
+        return true;
     }
     let mut pause = Duration::from_secs(1);
     loop {
         match write_batch(db, chain, events.clone(), refused, now).await {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(error) if error.may_pass() => {
                 tracing::warn!(%error, "the audit waits for the database");
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(30));
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
             Err(error) => {
                 tracing::error!(%error, events = events.len(), "events could not be written to the audit and are lost");
-                return;
+                return false;
             }
         }
     }

@@ -5,10 +5,10 @@ use crate::protocol::audit::{Chain, Event, Record};
 use crate::protocol::time::NumericDate;
 use crate::provider::random;
 use crate::store::StoreError;
-use crate::store::db::Db;
+use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use sqlx::{Any, AssertSqlSafe, Transaction};
+use sqlx::AssertSqlSafe;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -89,7 +89,7 @@ impl From<Row> for Record {
 /// # Errors
 /// The database failed.
 pub async fn append(
-    transaction: &mut Transaction<'static, Any>,
+    transaction: &mut Transaction,
     chain: &mut Option<Chain>,
     events: Vec<Event>,
     now: NumericDate,
@@ -135,11 +135,7 @@ pub async fn append(
 ///
 /// # Errors
 /// The database failed.
-pub async fn note_change(
-    transaction: &mut Transaction<'static, Any>,
-    event: Event,
-    now: NumericDate,
-) -> Result<(), StoreError> {
+pub async fn note_change(transaction: &mut Transaction, event: Event, now: NumericDate) -> Result<(), StoreError> {
     append(transaction, &mut None, vec![event], now).await
 }
 

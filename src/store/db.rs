@@ -1,19 +1,32 @@
 //! The lasting store: one pool over SQLite or PostgreSQL, and the few places where the two differ.
 //!
-//! All SQL is portable text (`$n`, TEXT, BIGINT, INTEGER) beside the function that uses it.
+//! All SQL is portable text (`$n`, TEXT, BIGINT, INTEGER) beside the function that uses it. Transactions are our own: what
+//! sqlx believes of a transaction is wrong for good once SQLite has ended it by itself, as it does on a full disk.
 
 use crate::config::DatabaseUrl;
 use crate::store::StoreError;
 use secrecy::ExposeSecret;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, ConnectOptions as _, Executor as _, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgDatabaseError;
+use sqlx::sqlite::SqliteError;
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Executor as _};
 use std::fs::File;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a command waits for a connection, and for another process that writes to the SQLite file.
+const PATIENCE_OF_COMMANDS: Duration = Duration::from_secs(5);
+/// How long a request does: a little less than it waits for all of an answer, so that the cause is known.
+const PATIENCE_OF_REQUESTS: Duration = Duration::from_millis(1300);
+/// How soon a SQLite file that another process writes to is tried again, where SQLite does not wait by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Which of the two databases it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +43,72 @@ pub struct Db {
     pool: AnyPool,
     options: AnyConnectOptions,
     kind: Kind,
+    patience: Duration,
     statements: Arc<AtomicU64>,
+}
+
+/// A transaction. Unless it is committed or rolled back without a fault, its connection is closed: which state it was left
+/// in (a full disk, a server that broke off, a request that nobody waits for any more) cannot be known.
+pub struct Transaction {
+    connection: PoolConnection<Any>,
+    has_ended: bool,
+}
+
+impl Transaction {
+    async fn begin(pool: &AnyPool, statement: &'static str, patience: Duration) -> Result<Self, StoreError> {
+        let give_up = Instant::now() + patience;
+        // Before the statement is sent: whoever goes away while it is on its way leaves nothing begun behind.
+        let mut transaction = Self { connection: pool.acquire().await?, has_ended: false };
+        while let Err(error) = transaction.execute(statement).await {
+            if !is_busy(&error) || Instant::now() >= give_up {
+                return Err(error.into());
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+        }
+        Ok(transaction)
+    }
+
+    /// Makes it last.
+    ///
+    /// # Errors
+    /// The database failed. Whether it was carried out is unknown only where the connection broke.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.execute("COMMIT").await?;
+        self.has_ended = true;
+        Ok(())
+    }
+
+    /// Undoes it; to drop it does so as well.
+    ///
+    /// # Errors
+    /// The database failed, and then it is undone all the same.
+    pub async fn rollback(mut self) -> Result<(), StoreError> {
+        self.execute("ROLLBACK").await?;
+        self.has_ended = true;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 /// A lock that ends with this value: one `serve` at a time on a SQLite file.
@@ -44,6 +122,18 @@ impl Db {
     /// # Errors
     /// The file cannot be made, or the server does not answer within five seconds.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        Self::open_with(url, PATIENCE_OF_COMMANDS).await
+    }
+
+    /// Opens it for a node, whose requests wait for it for a second and a half.
+    ///
+    /// # Errors
+    /// As `open`, but sooner.
+    pub async fn open_for_requests(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        Self::open_with(url, PATIENCE_OF_REQUESTS).await
+    }
+
+    async fn open_with(url: &DatabaseUrl, patience: Duration) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let (options, kind, connections) = match url {
             DatabaseUrl::Sqlite(path) => {
@@ -60,10 +150,12 @@ impl Db {
         let is_sqlite = matches!(kind, Kind::Sqlite(_));
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(patience)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     if is_sqlite {
+                        let busy_timeout = format!("PRAGMA busy_timeout = {}", patience.as_millis());
+                        connection.execute(AssertSqlSafe(busy_timeout)).await?;
                         // Readers do not wait for the writer, and what was acknowledged survives a power cut.
                         connection.execute("PRAGMA journal_mode = WAL").await?;
                         connection.execute("PRAGMA synchronous = FULL").await?;
@@ -73,7 +165,7 @@ impl Db {
             })
             .connect_with(options.clone())
             .await?;
-        Ok(Self { pool, options, kind, statements: Arc::new(AtomicU64::new(0)) })
+        Ok(Self { pool, options, kind, patience, statements: Arc::new(AtomicU64::new(0)) })
     }
 
     /// Which database it is.
@@ -94,24 +186,31 @@ impl Db {
         self.statements.load(Ordering::Relaxed)
     }
 
+    /// The pool, for a statement of a task in the background, which is on nobody's budget.
+    pub(in crate::store) const fn statement_in_background(&self) -> &AnyPool {
+        &self.pool
+    }
+
     /// A transaction of a task in the background, which is on nobody's budget.
-    pub(crate) async fn begin_in_background(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        Ok(match self.kind {
-            Kind::Sqlite(_) => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Kind::Postgres => self.pool.begin().await?,
-        })
+    pub(crate) async fn begin_in_background(&self) -> Result<Transaction, StoreError> {
+        let statement = match self.kind {
+            Kind::Sqlite(_) => "BEGIN IMMEDIATE",
+            Kind::Postgres => "BEGIN",
+        };
+        Transaction::begin(&self.pool, statement, self.patience).await
     }
 
     /// A transaction that may write. SQLite must take its lock at the beginning, or two that read first
     /// and write later refuse each other.
-    pub(in crate::store) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
+    pub(in crate::store) async fn begin(&self) -> Result<Transaction, StoreError> {
         self.statements.fetch_add(1, Ordering::Relaxed);
         self.begin_in_background().await
     }
 
     /// A connection of its own, outside the pool: what it holds ends with it.
-    pub(in crate::store) async fn connect(&self) -> Result<sqlx::AnyConnection, StoreError> {
-        Ok(self.options.connect().await?)
+    pub(in crate::store) async fn connect(&self) -> Result<AnyConnection, StoreError> {
+        let connected = tokio::time::timeout(PATIENCE_OF_COMMANDS, self.options.connect()).await;
+        Ok(connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
     }
 
     /// Whether the database answers.
@@ -178,6 +277,42 @@ pub(in crate::store) fn lock_file(database: &Path, name: &str) -> Result<File, S
         .map_err(|error| StoreError::File(format!("{}: {error}", Path::new(&path).display())))
 }
 
+/// The primary result code of SQLite, <https://sqlite.org/rescode.html>; the extended ones have it in their low byte.
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let sqlx::Error::Database(error) = error else { return None };
+    let error: &SqliteError = error.try_downcast_ref()?;
+    let code: u32 = sqlx::error::DatabaseError::code(error)?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+/// Whether another process writes to the SQLite file: `SQLITE_BUSY`, `SQLITE_LOCKED`.
+fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(sqlite_code(error), Some(5 | 6))
+}
+
+/// Whether the same may work later, without anybody changing what was asked.
+pub(in crate::store) fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => may_pass_at_postgres(error.code()),
+            // SQLITE_BUSY, LOCKED, IOERR, FULL, and PROTOCOL: the locks of the write-ahead log were taken for too long.
+            None => matches!(sqlite_code(error), Some(5 | 6 | 10 | 13 | 15)),
+        },
+        _ => false,
+    }
+}
+
+/// By [the error codes of PostgreSQL](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+fn may_pass_at_postgres(code: &str) -> bool {
+    // Serialization failure, deadlock, lock timeout; read-only: a standby that is not promoted yet; shut down by an operator,
+    // after a crash, or still starting.
+    const CODES: [&str; 7] = ["40001", "40P01", "55P03", "25006", "57P01", "57P02", "57P03"];
+    // Connections; resources, a full disk among them; the system below.
+    const CLASSES: [&str; 3] = ["08", "53", "58"];
+    CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class))
+}
+
 fn create_private(path: &Path) -> Result<PathBuf, StoreError> {
     let fault = |error: std::io::Error| StoreError::File(format!("{}: {error}", path.display()));
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -186,4 +321,22 @@ fn create_private(path: &Path) -> Result<PathBuf, StoreError> {
         Err(error) => return Err(fault(error)),
     }
     path.canonicalize().map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_at_postgresql_is_told_from_what_does_not() {
+        for passing in
+            ["53100", "53200", "53300", "57P01", "57P02", "57P03", "08000", "08006", "40001", "40P01", "25006"]
+        {
+            assert!(may_pass_at_postgres(passing), "{passing}");
+        }
+        // A row that is there already, a table that is not, no right to it, no SQL, a transaction that failed before.
+        for lasting in ["23505", "42P01", "42501", "42601", "25P02", "3D000", "28P01"] {
+            assert!(!may_pass_at_postgres(lasting), "{lasting}");
+        }
+    }
 }

@@ -25,6 +25,8 @@ mod row;
 pub mod sessions;
 pub mod users;
 
+use sqlx::migrate::MigrateError;
+
 /// How long a request waits for the lasting store.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1500);
 
@@ -47,7 +49,7 @@ pub enum StoreError {
     Redis(#[from] ::redis::RedisError),
     /// A migration could not be applied.
     #[error("migration: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[from] MigrateError),
     /// A row says something the provider cannot act on.
     #[error("table {table}, {key:?}: {why}")]
     Inconsistent {
@@ -70,6 +72,9 @@ pub enum StoreError {
     /// A file or folder of the store.
     #[error("{0}")]
     File(String),
+    /// Another process applies migrations, and has for as long as we wait for it.
+    #[error("another process has held the lock of the migrations for 5 seconds")]
+    MigrationsLocked,
 }
 
 impl StoreError {
@@ -80,18 +85,21 @@ impl StoreError {
         matches!(self, Self::Redis(_) | Self::Full | Self::Late) || self.may_pass()
     }
 
-    /// Whether the fault may pass by itself: nobody listens yet, or the server is still starting.
+    /// Whether the fault may pass by itself, so that the same is worth another try: nobody listens, the server is still
+    /// starting or has just failed over, a disk is full, another process writes.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) | Self::Late => true,
-            // 57P03: cannot connect now.
-            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == "57P03"),
+            Self::Late => true,
+            Self::Database(error)
+            | Self::Migration(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                db::may_pass(error)
+            }
             Self::Redis(error) => {
                 error.is_io_error()
                     || error.is_connection_refusal()
                     || error.is_timeout()
-                    || error.code() == Some("LOADING")
+                    || matches!(error.code(), Some("LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN"))
             }
             _ => false,
         }

@@ -3,9 +3,8 @@
 use crate::protocol::audit::RefusalRecord;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
-use crate::store::db::Db;
+use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
-use sqlx::{Any, Transaction};
 
 const INSERT: &str = "INSERT INTO refusals (reference, at, status, code, method, path, client_id, description, detail, explanation) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (reference) DO NOTHING";
@@ -56,7 +55,7 @@ impl From<Row> for RefusalRecord {
 ///
 /// # Errors
 /// The database failed.
-pub async fn add(transaction: &mut Transaction<'static, Any>, refusals: &[RefusalRecord]) -> Result<(), StoreError> {
+pub async fn add(transaction: &mut Transaction, refusals: &[RefusalRecord]) -> Result<(), StoreError> {
     for refusal in refusals {
         sqlx::query(INSERT)
             .bind(&refusal.reference)

@@ -230,7 +230,10 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
             transaction.commit().await?;
             Ok(true)
         }
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            transaction.rollback().await?;
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -255,6 +255,8 @@ async fn a_database_that_is_away_holds_nobody_up_and_what_waited_is_written_when
     let events = events(&provider).await;
     // The batch that could not be written is lost, as the table was gone for good; the next begins a chain of its own.
     assert_eq!(of_kind(&events, "tokens_issued").len(), 3);
+    // But it is not lost in silence: her sign-in and her tokens are counted.
+    assert_eq!(detail(only(&events, "events_lost"))["count"], 2);
     assert_eq!(provider.command(&["audit", "verify"], "").status, 0);
 }
 

@@ -23,6 +23,7 @@ mod doctor;
 mod example_aspnetcore;
 mod example_fastapi_api;
 mod explain;
+mod failures;
 mod floods;
 mod form_post;
 mod key_commands;

@@ -79,6 +79,11 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
     }
 
+    /// The folder it works in, which belongs to the user it runs as.
+    pub fn folder(&self) -> &Path {
+        &self.programs.work_in
+    }
+
     /// Takes the databases away: open connections are cut and new ones are refused.
     pub fn stop(&self) {
         // PostgreSQL's "fast" shutdown, which writes everything out, so that the databases come back as they were.

@@ -1,0 +1,316 @@
+//! Real faults, on servers and file systems of their own: a full disk, a file that another process writes to, a failover, a
+//! crash. What was acknowledged is there afterwards, and all is well again without a restart. `docs/failures.md` is the
+//! table; what is said while a store is away is in `outages.rs`.
+//!
+//! Both lasting stores, whatever `TEST_STORES` says.
+
+use crate::support::postgres::Server;
+use crate::support::program::{Serve, done, run_with};
+use crate::support::provider::{PASSWORD, copy_keys, number_of, run_sql};
+use crate::support::remote::{Remote, until};
+use crate::support::verbs::{http, send};
+use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, UserAgent};
+use sqlx::{AnyConnection, Connection as _, Executor as _};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A file system of a few megabytes, gone when dropped.
+struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    /// `None`, and said so, where this process may not mount.
+    fn mount(options: &str) -> Option<Self> {
+        let folder = TempDir::with_prefix("hallpass-disk-").unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).output();
+        match mount {
+            Ok(output) if output.status.success() => Some(Self { folder }),
+            Ok(output) => {
+                println!("skipped: a small disk cannot be mounted: {}", String::from_utf8_lossy(&output.stderr).trim());
+                None
+            }
+            Err(error) => {
+                println!("skipped: a small disk cannot be mounted: mount: {error}");
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+
+    /// Takes the last byte there is.
+    fn fill(&self) {
+        let mut file = File::options().create(true).append(true).open(self.filler()).unwrap();
+        for size in [64 * 1024, 1] {
+            while file.write_all(&vec![b'x'; size]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+/// A node on a lasting store, with sign-ins in its own process, a service that asks for consent, and alice.
+struct Node {
+    folder: TempDir,
+    serve: Serve,
+    database_url: String,
+    client: TestClient,
+    remote: Remote,
+}
+
+impl Node {
+    async fn start(database_url: &str, redis_url: &str) -> Self {
+        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        copy_keys(&folder.path().join("keys"));
+        let serve = Serve::start(folder.path(), database_url, redis_url);
+        let (sql, client) = NewClient::new("reports")
+            .with("grant_types", "authorization_code refresh_token")
+            .with("scope", "openid profile offline_access")
+            .sql();
+        run_sql(database_url, &(sql + &NewUser::alice().sql())).await.unwrap();
+        let remote = Remote::new(&serve.issuer);
+        Self { folder, serve, database_url: database_url.to_owned(), client, remote }
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        number_of(&self.database_url, sql).await
+    }
+
+    /// Alice types her password; the consent page.
+    async fn to_consent(&self, browser: &UserAgent) -> Page {
+        let request = Authorization::of(&self.client).with("scope", "openid offline_access").with("prompt", "consent");
+        let page = self.remote.open(&request, browser).await;
+        let page = self.remote.type_in(browser, &page, "alice", PASSWORD).await;
+        assert!(page.url.path().ends_with("/consent"), "{page}");
+        page
+    }
+
+    async fn say_yes(&self, browser: &UserAgent, page: &Page) -> Page {
+        browser.submit(page.form("form"), Some(("decision", "allow"))).await
+    }
+
+    /// A whole sign-in with consent, which must work; the tokens.
+    async fn tokens(&self) -> Api {
+        let browser = UserAgent::new();
+        let page = self.to_consent(&browser).await;
+        let mut page = self.say_yes(&browser, &page).await;
+        while page.location().is_some_and(|location| location.as_str().starts_with(&self.serve.issuer)) {
+            page = browser.follow(page).await;
+        }
+        let code = page.query_parameter("code").unwrap_or_else(|| panic!("no code: {page}"));
+        self.remote.redeem(&self.client, &code).await.ok()
+    }
+
+    async fn refresh(&self, token: &str) -> Api {
+        self.post("/token", &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Api {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = http().post(format!("{}{path}", self.serve.issuer));
+        let request = request.basic_auth(&self.client.client_id, self.client.secret.as_deref());
+        send(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
+    }
+
+    fn add_user(&self, name: &str) -> bool {
+        let email = format!("{name}@example.com");
+        let arguments = ["user", "add", name, "--email", &email, "--password-stdin"];
+        run_with(self.folder.path(), &arguments, &self.serve.variables(), "a good password\n").status == 0
+    }
+
+    async fn ready(&self) -> (u16, serde_json::Value) {
+        let answer = send(http().get(format!("http://{}/health/ready", self.serve.management))).await;
+        (answer.status.as_u16(), answer.json())
+    }
+
+    /// Every sign-in is in the audit, none of it is lost, and its chains hold.
+    async fn audit_has_sign_ins(&self, count: i64) {
+        let written = "SELECT COUNT(*) FROM audit_events WHERE event = 'sign_in'";
+        until("the audit has every sign-in", async || self.number(written).await == count).await;
+        assert_eq!(self.number("SELECT COUNT(*) FROM audit_events WHERE event = 'events_lost'").await, 0);
+        done(run_with(self.folder.path(), &["audit", "verify"], &self.serve.variables(), ""));
+    }
+}
+
+/// Writes to each table until the database takes no more, so that what it kept in reserve is used up.
+async fn use_reserve_up(database_url: &str) {
+    let nothing = "ON CONFLICT DO NOTHING";
+    for number in 0..100_000 {
+        let mut rows = vec![
+            format!("INSERT INTO users (sub) VALUES ('filler-{number}') {nothing}"),
+            format!("INSERT INTO consents VALUES ('filler-{number}', 'reports', 'openid', 1) {nothing}"),
+            format!(
+                "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at) VALUES ('{number}', 'reports', 1, 1, 1)"
+            ),
+            format!(
+                "INSERT INTO audit_events VALUES ('filler', {number}, 1, 'filler', NULL, NULL, NULL, NULL, NULL, '', '')"
+            ),
+        ];
+        if database_url.starts_with("sqlite:") {
+            // One page, for which there is room where none is for more.
+            rows.push("UPDATE consents SET granted_at = granted_at + 1".to_owned());
+        }
+        let mut is_full = true;
+        for row in rows {
+            is_full &= run_sql(database_url, &row).await.is_err();
+        }
+        if is_full {
+            return;
+        }
+    }
+    panic!("the disk does not fill up");
+}
+
+/// More tries than there are connections, so that none is left that has not failed.
+const TRIES: usize = 12;
+
+async fn a_full_disk_comes_back(disk: &SmallDisk, database_url: &str) {
+    let node = Node::start(database_url, "").await;
+    let token = node.tokens().await.text("refresh_token");
+    assert!(node.add_user("before"));
+    let families = node.number("SELECT COUNT(*) FROM refresh_families WHERE sub IS NOT NULL").await;
+    // The last connection to a SQLite file tidies up when it is closed, which would make room again.
+    let mut shell = AnyConnection::connect(database_url).await.unwrap();
+    shell.execute("SELECT COUNT(*) FROM users").await.unwrap();
+    disk.fill();
+    use_reserve_up(database_url).await;
+
+    let mut sign_ins = 1;
+    let mut answered = Vec::new();
+    for _ in 0..TRIES {
+        let browser = UserAgent::new();
+        let page = node.to_consent(&browser).await;
+        sign_ins += 1;
+        let refused = node.say_yes(&browser, &page).await;
+        assert!(refused.status.is_server_error(), "nothing is acknowledged: {refused}");
+        answered.push((browser, page));
+        let refused = node.refresh(&token).await;
+        assert!(refused.status.is_server_error(), "the token is not refused, it is good: {}", refused.body);
+    }
+    assert!(!node.add_user("meanwhile"));
+    // What only reads goes on.
+    assert_eq!(node.ready().await.0, 200);
+
+    disk.free();
+    run_sql(database_url, "DELETE FROM audit_events WHERE chain = 'filler'").await.unwrap();
+    // Without a restart: as many consents as there were connections, in the pages that were open already.
+    for (browser, page) in &answered {
+        let page = node.say_yes(browser, page).await;
+        assert!(page.status.is_redirection(), "{page}");
+    }
+    for _ in 0..TRIES {
+        node.tokens().await;
+        sign_ins += 1;
+    }
+    let refreshed = node.refresh(&token).await.ok();
+    let _ = node.remote.userinfo(&refreshed.text("access_token")).await.ok();
+    assert!(node.add_user("meanwhile") && !node.add_user("before"), "what was acknowledged is there, and nothing else");
+    let now = node.number("SELECT COUNT(*) FROM refresh_families WHERE sub IS NOT NULL").await;
+    assert_eq!(now, families + i64::try_from(TRIES).unwrap());
+    node.audit_has_sign_ins(sign_ins).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_under_sqlite_costs_what_is_refused_meanwhile_and_comes_back_without_a_restart() {
+    let Some(disk) = SmallDisk::mount("size=8m") else { return };
+    let database_url = format!("sqlite:{}", disk.path().join("hallpass.db").display());
+    a_full_disk_comes_back(&disk, &database_url).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_under_postgresql_costs_what_is_refused_meanwhile_and_comes_back_without_a_restart() {
+    let Some(disk) = SmallDisk::mount("size=64m,mode=0700") else { return };
+    let server = Server::start();
+    let owned = Command::new("chown").arg("--reference").arg(server.folder()).arg(disk.path()).status().unwrap();
+    assert!(owned.success());
+    let elsewhere = server.create_database();
+    let tables = format!("CREATE TABLESPACE small LOCATION '{}'", disk.path().display());
+    run_sql(&elsewhere, &tables).await.unwrap();
+    run_sql(&elsewhere, "CREATE DATABASE small TABLESPACE small").await.unwrap();
+    let database_url = format!("{}/small", elsewhere.rsplit_once('/').unwrap().0);
+    a_full_disk_comes_back(&disk, &database_url).await;
+}
+
+/// A backup, or a forgotten transaction in a shell.
+#[tokio::test]
+async fn a_sqlite_file_that_another_process_writes_to_is_waited_for_and_nothing_of_the_audit_is_lost() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
+    let node = Node::start(&database_url, "").await;
+    let token = node.tokens().await.text("refresh_token");
+    let mut shell = AnyConnection::connect(&database_url).await.unwrap();
+    shell.execute("BEGIN IMMEDIATE").await.unwrap();
+
+    let browser = UserAgent::new();
+    let page = node.to_consent(&browser).await;
+    let began = Instant::now();
+    let refused = node.say_yes(&browser, &page).await;
+    assert!(refused.status.is_server_error(), "{refused}");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    let refused = node.refresh(&token).await;
+    assert!(refused.status.is_server_error(), "{}", refused.body);
+    shell.execute("ROLLBACK").await.unwrap();
+
+    assert!(node.say_yes(&browser, &page).await.status.is_redirection());
+    let _ = node.refresh(&token).await.ok();
+    node.audit_has_sign_ins(2).await;
+
+    // Shorter than a request waits, and nobody notices.
+    let browser = UserAgent::new();
+    shell.execute("BEGIN IMMEDIATE").await.unwrap();
+    let page = node.to_consent(&browser).await;
+    let (answered, ()) = tokio::join!(node.say_yes(&browser, &page), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        shell.execute("ROLLBACK").await.unwrap();
+    });
+    assert!(answered.status.is_redirection(), "{answered}");
+}
+
+/// A standby that is not promoted yet, and a server whose operator ends its connections.
+#[tokio::test]
+async fn a_postgresql_that_fails_over_is_read_only_for_a_while_and_nothing_of_the_audit_is_lost() {
+    let server = Server::start();
+    let database_url = server.create_database();
+    let node = Node::start(&database_url, "").await;
+    let token = node.tokens().await.text("refresh_token");
+    let name = database_url.rsplit_once('/').unwrap().1;
+    let fail_over = async |is_read_only: &str| {
+        let sql = format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = {is_read_only};
+             SELECT CAST(COUNT(pg_terminate_backend(pid)) AS TEXT) FROM pg_stat_activity
+             WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+        );
+        let elsewhere = format!("{}/postgres", database_url.rsplit_once('/').unwrap().0);
+        run_sql(&elsewhere, &sql).await.unwrap();
+    };
+    fail_over("on").await;
+    let browser = UserAgent::new();
+    let page = node.to_consent(&browser).await;
+    assert!(node.say_yes(&browser, &page).await.status.is_server_error());
+    assert!(node.refresh(&token).await.status.is_server_error());
+    assert!(!node.add_user("meanwhile"));
+    fail_over("off").await;
+    until("consent is taken", async || node.say_yes(&browser, &page).await.status.is_redirection()).await;
+    let _ = node.refresh(&token).await.ok();
+    assert!(node.add_user("meanwhile"));
+    node.audit_has_sign_ins(2).await;
+}
