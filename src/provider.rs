@@ -11,11 +11,13 @@ use crate::protocol::time::NumericDate;
 use crate::store::cache::Directory;
 use crate::store::db::Db;
 use crate::store::ephemeral::Ephemeral;
+use crate::store::migrations::Watch;
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Where the time comes from.
 #[derive(Clone, Debug)]
@@ -109,6 +111,35 @@ impl SharedValues {
     }
 }
 
+/// What is not as it should be although requests are answered: a sentence under a short name each, for the readiness.
+#[derive(Debug, Default)]
+pub struct Degraded(Mutex<BTreeMap<&'static str, String>>);
+
+impl Degraded {
+    /// Says what there is to say under a name, or with `None` that there is nothing any more. Gives whether that is news.
+    pub fn set(&self, name: &'static str, sentence: Option<String>) -> bool {
+        let mut members = self.lock();
+        if members.get(name) == sentence.as_ref() {
+            return false;
+        }
+        match sentence {
+            Some(sentence) => members.insert(name, sentence),
+            None => members.remove(name),
+        };
+        true
+    }
+
+    /// Everything that is said now.
+    #[must_use]
+    pub fn members(&self) -> BTreeMap<&'static str, String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The server's state.
 pub struct Provider {
     /// The settings.
@@ -133,6 +164,10 @@ pub struct Provider {
     pub audit: Audit,
     /// What all nodes share.
     pub shared: SharedValues,
+    /// What is not as it should be.
+    pub degraded: Degraded,
+    /// The migration files, of which some may be left undone.
+    pub migrations: Watch,
 }
 
 impl Provider {

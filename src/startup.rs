@@ -6,12 +6,12 @@ use crate::keys::{KeyError, Keys};
 use crate::passwords::Passwords;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::secret::Password;
-use crate::provider::{Clock, Provider, SharedValues, random};
+use crate::provider::{Clock, Degraded, Provider, SharedValues, random};
 use crate::store::StoreError;
 use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
-use crate::store::migrations::Migrations;
+use crate::store::migrations::{Applied, Fault, Migrations, Watch};
 use crate::store::{logout_outbox, refresh_families, refusals};
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
@@ -23,6 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often the keys folder is looked at.
 const KEYS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the migration files are looked at.
+const MIGRATIONS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The lasting store, as an operator knows it.
+const DATABASE: &str = "the database (HALLPASS_DATABASE_URL)";
 
 /// How often what has ended is forgotten.
 const HOUSE_INTERVAL: Duration = Duration::from_mins(1);
@@ -49,25 +55,90 @@ pub enum StartError {
     Other(String),
 }
 
-/// Opens the lasting store and applies what is pending.
+/// Opens the lasting store and applies what is pending. A file of the admin's that fails is told in the log and stops nothing
+/// here.
 ///
 /// # Errors
-/// It cannot be reached, or a migration fails or was edited.
+/// It cannot be reached, or a built-in migration is not applied and cannot be.
 pub async fn open_database(config: &Config) -> Result<Db, StartError> {
-    let db = patiently("the database (HALLPASS_DATABASE_URL)", || Db::open(&config.database_url)).await?;
+    let db = patiently(DATABASE, || Db::open(&config.database_url)).await?;
+    let watch = migrate(config, &db).await?;
+    tell(&watch.look(&db).await?);
+    Ok(db)
+}
+
+/// Applies what is pending; gives what is to be looked at again.
+async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
     let migrations = Migrations::read(config.migrations.as_deref()).await?;
-    let plan = migrations.plan(&db).await?;
-    for version in &plan.missing {
+    let plan = patiently(DATABASE, || migrations.plan(db)).await?;
+    if let Some(why) = plan.unreleased() {
+        return Err(StartError::Other(why));
+    }
+    for file in &plan.missing {
         tracing::warn!(
-            version,
+            version = file.version,
+            file = file.name,
             "a migration that the database has is not among this node's files; another node or a newer version may have it"
         );
     }
-    if !plan.pending.is_empty() || !plan.edited.is_empty() {
-        let applied = migrations.apply(&db).await?;
-        audit::note_migrations(&db, &applied, Clock::System.now()).await?;
+    let applied = if plan.pending.is_empty() {
+        Some(Applied::default())
+    } else {
+        match patiently(DATABASE, || migrations.apply(db)).await {
+            Ok(applied) => Some(applied),
+            Err(StartError::Store(StoreError::MigrationsLocked)) if !plan.lacks_built_in() => None,
+            Err(StartError::Store(StoreError::MigrationsLocked)) => {
+                return Err(StartError::Other(format!("{}.\n  Mend: {LOCKED_MEND}", StoreError::MigrationsLocked)));
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    if let Some(applied) = &applied {
+        patiently(DATABASE, || audit::note_migrations(db, &applied.files, Clock::System.now())).await?;
     }
-    Ok(db)
+    Ok(Watch::new(config.migrations.clone(), applied, &plan))
+}
+
+/// What to do about a lock that somebody else holds.
+pub const LOCKED_MEND: &str = "wait until the other `hallpass` is done, or end it, and try again";
+
+/// Tells in the log what is wrong with the admin's migration files.
+fn tell(faults: &[Fault]) {
+    for fault in faults {
+        tracing::error!(
+            file = fault.file,
+            line = fault.line,
+            why = fault.why,
+            mend = fault.mend,
+            "something is wrong with a migration file; everything else goes on without it"
+        );
+    }
+}
+
+/// Looks at the migration files every few seconds, so that the readiness tells of one that was edited, and is well again once
+/// one that failed has been put right and applied.
+pub async fn watch_migrations(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(MIGRATIONS_INTERVAL);
+    loop {
+        interval.tick().await;
+        match provider.migrations.look(&provider.db).await {
+            Ok(faults) => note_faults(&provider.degraded, &faults),
+            // Whether it answers is the readiness's own question.
+            Err(error) => tracing::debug!(%error, "the migrations could not be looked at"),
+        }
+    }
+}
+
+/// Tells what is new about the migration files, in the log and for the readiness.
+fn note_faults(degraded: &Degraded, faults: &[Fault]) {
+    let sentences: Vec<String> = faults.iter().map(Fault::sentence).collect();
+    let sentence = (!sentences.is_empty()).then(|| sentences.join("; "));
+    if degraded.set("migrations", sentence) {
+        tell(faults);
+        if faults.is_empty() {
+            tracing::info!("nothing is wrong with the migration files any more");
+        }
+    }
 }
 
 /// Opens everything.
@@ -76,16 +147,19 @@ pub async fn open_database(config: &Config) -> Result<Db, StartError> {
 /// Whatever keeps the provider from serving, with the mend where we know one.
 pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartError> {
     let now = clock.now();
-    let db = open_database(&config).await?;
+    let db = patiently(DATABASE, || Db::open_for_requests(&config.database_url)).await?;
+    let migrations = migrate(&config, &db).await?;
+    let degraded = Degraded::default();
+    note_faults(&degraded, &migrations.look(&db).await?);
     let ephemeral =
         patiently("Redis (HALLPASS_REDIS_URL)", || Ephemeral::open(&config.redis_url, &config.issuer, clock.clone()))
             .await?;
     // Several nodes that each made keys of their own would refuse one another's tokens.
     let is_embedded = matches!(db.kind(), Kind::Sqlite(_)) && matches!(config.redis_url, EphemeralUrl::Memory);
     let keys = Keys::open(&config.keys, is_embedded, now)?;
-    let candidate = || Password::from_random(&random::<32>());
-    let pairwise_salt = db.shared_value("pairwise_salt", candidate().expose()).await?;
-    let mask_secret = db.shared_value("mask_key", candidate().expose()).await?;
+    let (salt, secret) = (Password::from_random(&random::<32>()), Password::from_random(&random::<32>()));
+    let pairwise_salt = patiently(DATABASE, || db.shared_value("pairwise_salt", salt.expose())).await?;
+    let mask_secret = patiently(DATABASE, || db.shared_value("mask_key", secret.expose())).await?;
     let shared = SharedValues::new(pairwise_salt, &mask_secret);
     let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
     let outbound = Outbound::new(config.outbound_ca.as_deref()).map_err(StartError::Other)?;
@@ -103,6 +177,8 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         throttle: Throttle::default(),
         audit,
         shared,
+        degraded,
+        migrations,
     }))
 }
 

@@ -1,11 +1,12 @@
 //! `hallpass doctor`: our own set-up, any provider, any service, or a token, checked; one line for each check.
 //!
-//! `ours` looks at settings, files, stores and at ourselves from outside; `provider` at a provider, `party` at a
+//! `ours` looks at settings, files and at ourselves from outside, `stores` at database and Redis; `provider` at a provider, `party` at a
 //! service, `token` at what somebody pasted. Nothing is followed blindly, and nothing lasting is changed.
 
 mod ours;
 mod party;
 mod provider;
+mod stores;
 mod token;
 
 use crate::commands::Outcome;

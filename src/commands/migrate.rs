@@ -5,13 +5,18 @@ use crate::commands::{Outcome, terminal};
 use crate::config::{Config, DatabaseUrl};
 use crate::logging;
 use crate::provider::Clock;
+use crate::startup::LOCKED_MEND;
+use crate::store::StoreError;
 use crate::store::db::Db;
-use crate::store::migrations::{File, Migrations, Plan};
+use crate::store::migrations::{self, Applied, Fault, File, Migrations, Plan};
 use serde_json::{Value, json};
 
 pub(super) const HELP: &str = "Each file is applied once, in the order of the numbers, each in a transaction of its own. Lines on standard output \
-say what is done with a file: apply, or with --check pending; edited: it was applied and is different now; missing: it \
-was applied and is not among the files.
+say what is done with a file: apply, failed, or pending: it waits, or would run; edited: it was applied and is different \
+now; missing: it was applied and is not among the files.
+
+A file that fails is undone, and those after it wait. --check tries what is pending in a transaction that is never committed, \
+for ten seconds at most, and names the first file that would fail.
 
 Examples:
   hallpass migrate
@@ -20,7 +25,8 @@ Examples:
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Only say what would run; status 1 if anything would, or if a file was edited or is missing
+    /// Only say what would run and whether it would fail; status 1 if anything would run, or if a file was edited, is missing
+    /// or is no migration
     #[arg(long)]
     check: bool,
     /// Print one JSON object instead of lines
@@ -30,7 +36,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     logging::start("warn");
-    let migrations = Migrations::read(config.migrations.as_deref()).await.map_err(|error| error.to_string())?;
+    let text = |error: StoreError| error.to_string();
+    let migrations = Migrations::read(config.migrations.as_deref()).await.map_err(text)?;
     if let (true, DatabaseUrl::Sqlite(path)) = (arguments.check, &config.database_url)
         && !path.exists()
     {
@@ -39,33 +46,77 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
             path.display()
         ));
     }
-    let db = Db::open(&config.database_url).await.map_err(|error| error.to_string())?;
-    let plan = migrations.plan(&db).await.map_err(|error| error.to_string())?;
-    if arguments.json {
-        terminal::print_json(&document(&plan))?;
+    let db = Db::open(&config.database_url).await.map_err(text)?;
+    let plan = migrations.plan(&db).await.map_err(text)?;
+    if let Some(why) = plan.unreleased() {
+        return Err(why);
+    }
+    let outcome = if !plan.edited.is_empty() {
+        print(&arguments, &plan, None, &lines(&plan, "pending", &plan.pending))?;
+        Err(refused(&plan))
+    } else if arguments.check {
+        let trial = migrations::trial(&migrations, &db).await.map_err(text)?;
+        print(&arguments, &plan, trial.as_ref(), &lines(&plan, "pending", &plan.pending))?;
+        checked(&plan, trial.as_ref(), &config)
     } else {
-        print!("{}", lines(&plan, if arguments.check { "pending" } else { "apply" }));
-    }
-    if !plan.edited.is_empty() {
-        let names: Vec<String> = plan.edited.iter().map(file_name).collect();
-        return Err(format!(
-            "{}: an applied file was edited since, so nothing is applied.\n  Mend: restore it, and put the change into a new file",
-            names.join(", ")
-        ));
-    }
-    if arguments.check {
-        db.close().await;
-        return checked(&plan, &config);
-    }
-    let applied = migrations.apply(&db).await.map_err(|error| error.to_string())?;
-    audit::note_migrations(&db, &applied, Clock::System.now()).await.map_err(|error| error.to_string())?;
-    eprintln!("{} applied, {} were before", applied.len(), plan.applied.len());
+        apply(&migrations, &db, &plan, &arguments).await
+    };
     db.close().await;
+    outcome
+}
+
+fn print(arguments: &Arguments, plan: &Plan, fault: Option<&Fault>, lines: &str) -> Outcome {
+    if arguments.json {
+        return terminal::print_json(&document(plan, fault));
+    }
+    print!("{lines}");
     Ok(())
 }
 
+/// Applies what is pending, and says what became of it.
+async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Arguments) -> Outcome {
+    let applied = match migrations.apply(db).await {
+        Ok(applied) => applied,
+        Err(error @ StoreError::MigrationsLocked) => return Err(format!("{error}.\n  Mend: {LOCKED_MEND}")),
+        Err(error) => return Err(error.to_string()),
+    };
+    let Applied { files, failed, waiting } = applied;
+    audit::note_migrations(db, &files, Clock::System.now()).await.map_err(|error| error.to_string())?;
+    let fault = failed.as_ref().map(|failed| &failed.fault);
+    let failed: Vec<File> = failed.iter().map(|failed| failed.file.clone()).collect();
+    let became = [("apply", &files), ("failed", &failed), ("pending", &waiting)];
+    let rest: String = became.iter().map(|(word, files)| lines(&Plan::default(), word, files)).collect();
+    print(arguments, plan, fault, &(lines(plan, "", &[]) + &rest))?;
+    eprintln!("{} applied, {} were before", files.len(), plan.applied.len());
+    let mut message: Vec<String> = plan.doubts().iter().chain(fault).map(told).collect();
+    if message.is_empty() {
+        return Ok(());
+    }
+    if !waiting.is_empty() {
+        let names: Vec<&str> = waiting.iter().map(|file| file.name.as_str()).collect();
+        message.push(format!("  Not applied until then: {}", names.join(", ")));
+    }
+    Err(message.join("\n"))
+}
+
+/// What is wrong with a file, and the mend.
+fn told(fault: &Fault) -> String {
+    format!("{}.\n  Mend: {}", fault.sentence(), fault.mend)
+}
+
+/// Somebody is there who can put it right first.
+fn refused(plan: &Plan) -> String {
+    let names: Vec<&str> = plan.edited.iter().map(|file| file.name.as_str()).collect();
+    let edited = format!(
+        "{}: an applied file was edited since, so nothing is applied.\n  Mend: restore it, and put the change into a new file",
+        names.join(", ")
+    );
+    std::iter::once(edited).chain(plan.faults.iter().map(told)).collect::<Vec<_>>().join("\n")
+}
+
 /// What `--check` comes to.
-fn checked(plan: &Plan, config: &Config) -> Outcome {
+fn checked(plan: &Plan, trial: Option<&Fault>, config: &Config) -> Outcome {
+    let mut told: Vec<String> = plan.faults.iter().chain(trial).map(told).collect();
     let mut found = Vec::new();
     let mut mends = Vec::new();
     if !plan.pending.is_empty() {
@@ -73,40 +124,42 @@ fn checked(plan: &Plan, config: &Config) -> Outcome {
         mends.push("`hallpass migrate` applies what is pending".to_owned());
     }
     if !plan.missing.is_empty() {
-        found.push(format!("{} missing among the files", plan.missing.len()));
+        let names: Vec<&str> = plan.missing.iter().map(|file| file.name.as_str()).collect();
+        found.push(format!("{} missing among the files ({})", names.len(), names.join(", ")));
         let folder = config
             .migrations
             .as_ref()
             .map_or_else(|| "the migrations folder".to_owned(), |folder| folder.display().to_string());
         mends.push(format!("put what is missing back into {folder}, or use the version of Hallpass that has it"));
     }
-    if found.is_empty() {
+    if !found.is_empty() {
+        told.push(format!("{}.\n  Mend: {}", found.join(", "), mends.join("; ")));
+    }
+    if told.is_empty() {
         eprintln!("{} applied, nothing pending", plan.applied.len());
         return Ok(());
     }
-    Err(format!("{}.\n  Mend: {}", found.join(", "), mends.join("; ")))
+    Err(told.join("\n"))
 }
 
-/// A file's name, as it probably is.
-fn file_name(file: &File) -> String {
-    format!("{:04}_{}.sql", file.version, file.description.replace(' ', "_"))
-}
-
-fn lines(plan: &Plan, word: &str) -> String {
+/// What is edited or missing, and files under a word.
+fn lines(plan: &Plan, word: &str, files: &[File]) -> String {
     let edited = plan.edited.iter().map(|file| format!("edited   {} {}\n", file.version, file.description));
-    let missing = plan.missing.iter().map(|version| format!("missing  {version}\n"));
-    let pending = plan.pending.iter().map(|file| format!("{word:<8} {} {}\n", file.version, file.description));
-    edited.chain(missing).chain(pending).collect()
+    let missing = plan.missing.iter().map(|file| format!("missing  {}\n", file.version));
+    let files = files.iter().map(|file| format!("{word:<8} {} {}\n", file.version, file.description));
+    edited.chain(missing).chain(files).collect()
 }
 
-fn document(plan: &Plan) -> Value {
+fn document(plan: &Plan, trial: Option<&Fault>) -> Value {
     let files = |files: &[File]| -> Value {
         files.iter().map(|file| json!({ "version": file.version, "description": file.description })).collect()
     };
+    let fault = |fault: &Fault| json!({ "file": fault.file, "line": fault.line, "why": fault.why, "mend": fault.mend });
     json!({
         "pending": files(&plan.pending),
         "edited": files(&plan.edited),
-        "missing": plan.missing.iter().map(|version| json!({ "version": version })).collect::<Vec<_>>(),
+        "missing": plan.missing.iter().map(|file| json!({ "version": file.version })).collect::<Vec<_>>(),
         "applied": plan.applied.len(),
+        "faults": plan.faults.iter().chain(trial).map(fault).collect::<Vec<_>>(),
     })
 }

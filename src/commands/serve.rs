@@ -32,6 +32,7 @@ pub(super) async fn run(config: Config) -> Outcome {
 
     let (stopper, stop) = server::stop_sign();
     let watching = tokio::spawn(startup::watch_keys(provider.clone()));
+    let looking = tokio::spawn(startup::watch_migrations(provider.clone()));
     let delivering = tokio::spawn(logout::keep_delivering(provider.clone()));
     let keeping = tokio::spawn(startup::keep_house(provider.clone()));
     let places = Places::public(descriptors, &provider.config.trusted_proxies);
@@ -43,6 +44,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     stopper.stop();
     let _ = tokio::join!(serving, managing);
     watching.abort();
+    looking.abort();
     keeping.abort();
     delivering.abort();
     provider.audit.flush().await;

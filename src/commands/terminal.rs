@@ -141,6 +141,9 @@ pub(super) async fn open_database(config: &Config) -> Result<Db, String> {
     // Only the tables of this version are asked for; the files of the admin may wait for their own time.
     let built_in = Migrations::read(None).await.map_err(|error| error.to_string())?;
     let plan = built_in.plan(&db).await.map_err(|error| error.to_string())?;
+    if let Some(why) = plan.unreleased() {
+        return Err(why);
+    }
     if plan.pending.is_empty() {
         return Ok(db);
     }

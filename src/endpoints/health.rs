@@ -31,6 +31,9 @@ pub async fn ready(State(provider): State<Arc<Provider>>) -> Response {
         tokio::time::timeout(PATIENCE, provider.ephemeral.fill_of_started(STARTED_SHARE)),
     );
     let (mut degraded, mut missing) = (Map::new(), Vec::new());
+    for (name, sentence) in provider.degraded.members() {
+        degraded.insert(name.into(), sentence.into());
+    }
     let database_answers = matches!(database, Ok(Ok(())));
     if !provider.directory.can_serve(database_answers, provider.now()) {
         missing.push("database");

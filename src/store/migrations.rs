@@ -1,12 +1,29 @@
 //! Migrations: ours, carried in the binary and numbered below a million, and the admin's, read from a folder
-//! at run time and dated. Both go through one `Migrator`; a file that is in both counts once.
+//! at run time and dated.
+//!
+//! Ours run first, by a `Migrator` of their own, and nothing works without them. The admin's follow one by one: a file that
+//! fails stops those after it and nothing else. `folder` reads the admin's files, `cause` says why one failed, `trial` tries
+//! them without lasting effect, `watch` remembers what a node left undone.
+
+mod cause;
+mod folder;
+mod trial;
+mod watch;
+
+pub use trial::trial;
+pub use watch::Watch;
 
 use crate::store::StoreError;
 use crate::store::db::{Db, Kind, lock_file};
-use sqlx::SqlSafeStr as _;
-use sqlx::migrate::{Migrate as _, Migration, MigrationType, Migrator};
+use crate::store::row::row;
+use folder::Folder;
+use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, Executor as _, SqlSafeStr as _};
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Below this, numbers are Hallpass's own.
 pub const FIRST_ADMIN_VERSION: i64 = 1_000_000;
@@ -27,9 +44,16 @@ pub fn built_in() -> impl Iterator<Item = (i64, &'static str, &'static str)> {
 }
 
 const TABLE: &str = "_sqlx_migrations";
+const LIST: &str = "SELECT version, description, checksum FROM _sqlx_migrations ORDER BY version";
 
-/// Held until its connection ends. Beside the migrator's own lock, so that what is pending is known for sure.
-const LOCK: &str = "SELECT CAST(pg_advisory_lock(4711001) AS TEXT)";
+/// How long another process that applies migrations is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Held until its connection ends.
+const LOCK: &str = "SELECT CAST(pg_try_advisory_lock(4711001) AS TEXT)";
+/// A table that a transaction of somebody else holds must not hold up a start for ever.
+const WAIT_FOR_TABLES: &str = "SET lock_timeout = '5s'";
 
 /// One file, as an operator knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +62,49 @@ pub struct File {
     pub version: i64,
     /// Its words.
     pub description: String,
+    /// Its name; of one that is not there, the name that it probably has.
+    pub name: String,
+}
+
+impl File {
+    fn named_by(version: i64, description: &str) -> Self {
+        let name = format!("{version:04}_{}.sql", description.replace(' ', "_"));
+        Self { version, description: description.to_owned(), name }
+    }
+
+    /// Whether it comes with the binary.
+    #[must_use]
+    pub const fn is_built_in(&self) -> bool {
+        self.version < FIRST_ADMIN_VERSION
+    }
+}
+
+/// What is wrong with one of the admin's files, or with their folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The file's name, or the folder.
+    pub file: String,
+    /// The line that the database complains of, where it says one.
+    pub line: Option<usize>,
+    /// What is wrong, in plain words. It holds nothing of what the file says but names of tables and columns.
+    pub why: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+impl Fault {
+    fn new(file: impl Into<String>, why: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { file: file.into(), line: None, why: why.into(), mend: mend.into() }
+    }
+
+    /// File, line and what is wrong, in one sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self.line {
+            Some(line) => format!("{}, line {line}: {}", self.file, self.why),
+            None => format!("{}: {}", self.file, self.why),
+        }
+    }
 }
 
 /// What a database has and what the files would change.
@@ -45,57 +112,102 @@ pub struct File {
 pub struct Plan {
     /// Files that are applied.
     pub applied: Vec<File>,
-    /// Files that would run.
+    /// Files that would run, or would if none before them kept them waiting.
     pub pending: Vec<File>,
     /// Applied, but different now.
     pub edited: Vec<File>,
     /// Applied, but not among the files: another node or a newer version may have them.
-    pub missing: Vec<i64>,
+    pub missing: Vec<File>,
+    /// Files that cannot be taken for a migration, and what is wrong with their folder.
+    pub faults: Vec<Fault>,
+    /// The first number that cannot be applied as its file is; what comes after it waits.
+    blocked_at: Option<i64>,
+}
+
+impl Plan {
+    /// Whether a table of ours may be missing.
+    #[must_use]
+    pub fn lacks_built_in(&self) -> bool {
+        self.pending.iter().any(File::is_built_in)
+    }
+
+    /// Why this version cannot work on that database at all, with the mend: it was made by one that was never released.
+    #[must_use]
+    pub fn unreleased(&self) -> Option<String> {
+        let file = self.edited.iter().find(|file| file.is_built_in())?;
+        Some(format!(
+            "the database was made by an unreleased version of Hallpass, whose {} was another one.\n  Mend: name a new database in HALLPASS_DATABASE_URL and let `hallpass migrate` make its tables, or run the version that made this one",
+            file.name
+        ))
+    }
+
+    /// What the admin should know: files that were edited, and whatever cannot be taken for a migration.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<Fault> {
+        let edited = self.edited.iter().filter(|file| !file.is_built_in()).map(|file| {
+            Fault::new(
+                &file.name,
+                "it was edited since it was applied",
+                "restore it, and put the change into a new file",
+            )
+        });
+        edited.chain(self.faults.iter().cloned()).collect()
+    }
+}
+
+/// What applying came to.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// The files that were applied, in their order.
+    pub files: Vec<File>,
+    /// The file of the admin's that failed; its statements are undone.
+    pub failed: Option<Failed>,
+    /// The files that wait for it.
+    pub waiting: Vec<File>,
+}
+
+/// A file of the admin's that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Which.
+    pub file: File,
+    /// Why.
+    pub fault: Fault,
+    checksum: Vec<u8>,
+}
+
+row! {
+    struct AppliedRow {
+        version: i64,
+        description: String,
+        checksum: Vec<u8>,
+    }
 }
 
 /// All files, ours and the folder's.
-pub struct Migrations(Vec<Migration>);
+pub struct Migrations {
+    built_in: Vec<Migration>,
+    folder: Folder,
+}
 
 impl Migrations {
-    /// Reads the admin's folder, if there is one, beside the built-in files.
+    /// Reads the admin's folder, if there is one, beside the built-in files. What is wrong with it is told by the plan.
     ///
     /// # Errors
-    /// A file of the folder that is not readable, has no number, or takes a number of ours.
+    /// The process is ending.
     pub async fn read(folder: Option<&Path>) -> Result<Self, StoreError> {
-        let mut all: BTreeMap<i64, Migration> = BUILT_IN
+        let built_in: Vec<Migration> = BUILT_IN
             .iter()
             .map(|&(version, description, sql)| {
-                (version, Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false))
+                Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
             })
             .collect();
-        if let Some(folder) = folder {
-            for migration in Migrator::new(folder).await?.iter() {
-                match all.get(&migration.version) {
-                    Some(known) if known.checksum == migration.checksum => {}
-                    Some(known) => {
-                        return Err(StoreError::File(format!(
-                            "{}: the number {} is used twice, by {:?} and {:?}, with different content.\n  Mend: give yours another date",
-                            folder.display(),
-                            migration.version,
-                            known.description,
-                            migration.description
-                        )));
-                    }
-                    None if migration.version < FIRST_ADMIN_VERSION => {
-                        return Err(StoreError::File(format!(
-                            "{}: {}_{}.sql: numbers below a million are Hallpass's own.\n  Mend: begin its name with a date, such as 20261201090000_add_client_reports.sql",
-                            folder.display(),
-                            migration.version,
-                            migration.description.replace(' ', "_")
-                        )));
-                    }
-                    None => {
-                        all.insert(migration.version, migration.clone());
-                    }
-                }
-            }
-        }
-        Ok(Self(all.into_values().collect()))
+        let Some(folder) = folder.map(Path::to_owned) else { return Ok(Self { built_in, folder: Folder::default() }) };
+        let ours: BTreeMap<i64, Vec<u8>> = built_in.iter().map(|own| (own.version, own.checksum.to_vec())).collect();
+        let folder = tokio::task::spawn_blocking(move || Folder::read(&folder, &ours))
+            .await
+            .map_err(|error| StoreError::File(error.to_string()))?;
+        Ok(Self { built_in, folder })
     }
 
     /// Compares the files with what the database says was applied; changes nothing.
@@ -103,60 +215,128 @@ impl Migrations {
     /// # Errors
     /// The database failed.
     pub async fn plan(&self, db: &Db) -> Result<Plan, StoreError> {
-        let mut connection = db.connect().await?;
-        let applied: BTreeMap<i64, _> = if has_table(db).await? {
-            connection
-                .list_applied_migrations(TABLE)
-                .await?
-                .into_iter()
-                .map(|done| (done.version, done.checksum))
-                .collect()
+        let rows: Vec<AppliedRow> = if has_table(db).await? {
+            sqlx::query_as(LIST).fetch_all(db.statement_in_background()).await?
         } else {
-            BTreeMap::new()
+            Vec::new()
         };
-        let mut plan = Plan::default();
-        for migration in &self.0 {
-            let file = File { version: migration.version, description: migration.description.clone().into_owned() };
-            match applied.get(&migration.version) {
+        let applied: BTreeMap<i64, &AppliedRow> = rows.iter().map(|row| (row.version, row)).collect();
+        let mut plan = Plan { faults: self.folder.faults.clone(), ..Plan::default() };
+        for own in &self.built_in {
+            let file = File::named_by(own.version, &own.description);
+            match applied.get(&own.version) {
                 None => plan.pending.push(file),
-                Some(checksum) if *checksum == migration.checksum => plan.applied.push(file),
+                Some(row) if row.checksum == *own.checksum => plan.applied.push(file),
                 Some(_) => plan.edited.push(file),
             }
         }
-        plan.missing =
-            applied.keys().copied().filter(|version| !self.0.iter().any(|m| m.version == *version)).collect();
+        for (version, candidates) in &self.folder.files {
+            candidates.plan(applied.get(version).map(|row| row.checksum.as_slice()), &mut plan);
+        }
+        let is_here = |version: i64| {
+            self.built_in.iter().any(|own| own.version == version) || self.folder.files.contains_key(&version)
+        };
+        plan.missing = rows
+            .iter()
+            .filter(|row| !is_here(row.version))
+            .map(|row| File::named_by(row.version, &row.description))
+            .collect();
         Ok(plan)
     }
 
-    /// Applies what is pending and says what that was, under a lock that several nodes respect: a file beside SQLite, an advisory
-    /// lock of PostgreSQL on a connection of its own, so that it ends with the connection whatever happens.
+    /// Applies what is pending, under a lock that several nodes respect and that is waited for for five seconds: a file beside
+    /// SQLite, an advisory lock of PostgreSQL on a connection of its own, so that it ends with the connection whatever happens.
     ///
-    /// Files that were applied elsewhere and are missing here do not stop it.
+    /// Files that were applied elsewhere and are missing here do not stop it, nor do files of the admin's that were edited.
     ///
     /// # Errors
-    /// An applied file was edited; a statement failed, and then its whole file is rolled back.
-    pub async fn apply(&self, db: &Db) -> Result<Vec<File>, StoreError> {
+    /// The lock is held; a built-in file failed, or was another one when it was applied.
+    pub async fn apply(&self, db: &Db) -> Result<Applied, StoreError> {
         let mut connection = db.connect().await?;
-        let _lock = match db.kind() {
-            Kind::Sqlite(path) => {
-                let file = lock_file(path, "migrating")?;
-                let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
-                Some(
-                    locked
-                        .map_err(|error| StoreError::File(error.to_string()))?
-                        .map_err(|error| StoreError::File(error.to_string()))?,
-                )
+        let _lock = lock(db, &mut connection).await?;
+        let plan = self.plan(db).await?;
+        if let Some(why) = plan.unreleased() {
+            return Err(StoreError::File(why));
+        }
+        if db.kind() == &Kind::Postgres {
+            connection.execute(WAIT_FOR_TABLES).await?;
+        }
+        if plan.lacks_built_in() {
+            self.apply_built_in(&mut connection).await?;
+        }
+        let mut applied = Applied::default();
+        let mut pending = plan.pending.into_iter();
+        for file in pending.by_ref() {
+            if file.is_built_in() {
+                applied.files.push(file);
+                continue;
             }
-            Kind::Postgres => {
-                sqlx::query(LOCK).execute(&mut connection).await?;
-                None
+            if plan.blocked_at.is_some_and(|blocked| blocked <= file.version) {
+                applied.waiting.push(file);
+                break;
             }
+            let Some(migration) = self.folder.migration(file.version) else { continue };
+            match connection.apply(TABLE, migration).await {
+                Ok(_) => applied.files.push(file),
+                Err(error) => {
+                    let fault = cause::of(&file.name, migration.sql.as_str(), &error);
+                    applied.failed = Some(Failed { file, fault, checksum: migration.checksum.to_vec() });
+                    break;
+                }
+            }
+        }
+        applied.waiting.extend(pending);
+        Ok(applied)
+    }
+
+    /// Applies ours. The lock is held, so the migrator needs none of its own.
+    async fn apply_built_in(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        let mut migrator = Migrator::with_migrations(self.built_in.clone());
+        migrator.set_ignore_missing(true).set_locking(false);
+        let Err(error) = migrator.run_direct(None, connection, false).await else { return Ok(()) };
+        let version = match &error {
+            MigrateError::ExecuteMigration(_, version) => *version,
+            _ => return Err(error.into()),
         };
-        let pending = self.plan(db).await?.pending;
-        let mut migrator = Migrator::with_migrations(self.0.clone());
-        migrator.set_ignore_missing(true);
-        migrator.run_direct(None, &mut connection, false).await?;
-        Ok(pending)
+        let error = StoreError::from(error);
+        if error.may_pass() {
+            return Err(error);
+        }
+        let own = self.built_in.iter().find(|own| own.version == version);
+        let (StoreError::Migration(error), Some(own)) = (&error, own) else { return Err(error) };
+        let file = File::named_by(own.version, &own.description);
+        let fault = cause::of(&file.name, own.sql.as_str(), error);
+        Err(StoreError::File(format!(
+            "{}, which comes with Hallpass and nothing works without.\n  Mend: {}",
+            fault.sentence(),
+            cause::MEND_OF_BUILT_IN
+        )))
+    }
+}
+
+/// Holds the lock of SQLite for as long as it is kept; PostgreSQL's is held by the connection.
+async fn lock(db: &Db, connection: &mut AnyConnection) -> Result<Option<std::fs::File>, StoreError> {
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    let file = match db.kind() {
+        Kind::Sqlite(path) => Some(lock_file(path, "migrating")?),
+        Kind::Postgres => None,
+    };
+    loop {
+        let is_held = match &file {
+            Some(file) => match file.try_lock() {
+                Ok(()) => true,
+                Err(TryLockError::WouldBlock) => false,
+                Err(TryLockError::Error(error)) => return Err(StoreError::File(error.to_string())),
+            },
+            None => sqlx::query_scalar::<_, String>(LOCK).fetch_one(&mut *connection).await? == "true",
+        };
+        if is_held {
+            return Ok(file);
+        }
+        if Instant::now() >= give_up {
+            return Err(StoreError::MigrationsLocked);
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
     }
 }
 
@@ -167,6 +347,7 @@ async fn has_table(db: &Db) -> Result<bool, StoreError> {
             "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1"
         }
     };
-    let found: Option<String> = sqlx::query_scalar(sql).bind(TABLE).fetch_optional(db.statement()).await?;
+    let found: Option<String> =
+        sqlx::query_scalar(sql).bind(TABLE).fetch_optional(db.statement_in_background()).await?;
     Ok(found.is_some())
 }

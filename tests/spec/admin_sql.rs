@@ -2,14 +2,19 @@
 //! be right is refused by the database or by `hallpass migrate`. Design, section 3; issue "One command to a real
 //! single sign-on", "Stores".
 
-use crate::support::program::{Outcome, Running, run_with};
+use crate::support::program::{Outcome, Running, Serve, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, copy_keys, fresh_stores, hash_of, number_of, run_sql};
-use crate::support::verbs::Auth;
+use crate::support::remote::until;
+use crate::support::verbs::{Auth, http, send};
 use crate::support::{Authorization, NewClient, Stores, TestClient, TestProvider, UserAgent, stores};
 use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// How many migrations the binary carries.
 const BUILT_IN: i64 = 7;
@@ -61,6 +66,10 @@ impl Place {
 
     fn run(&self, arguments: &[&str]) -> Outcome {
         run_with(self.folder.path(), arguments, &[("HALLPASS_DATABASE_URL", &self.database_url)], "")
+    }
+
+    async fn sql(&self, sql: &str) {
+        run_sql(&self.database_url, sql).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
     }
 
     async fn number(&self, sql: &str) -> i64 {
@@ -353,11 +362,48 @@ async fn migrate_check_says_what_is_pending_edited_or_missing_and_changes_nothin
     assert_eq!(place.run(&["migrate"]).status, 0);
 }
 
-#[tokio::test]
-async fn an_applied_file_that_was_edited_is_refused_by_migrate_and_at_the_start() {
-    let place = Place::new();
+/// The node of a place, which must have come up; its readiness.
+struct Node(Serve);
+
+impl Node {
+    fn start(place: &Place) -> Self {
+        copy_keys(&place.folder.path().join("keys"));
+        let (_, redis_url) = fresh_stores(place.folder.path());
+        Self(Serve::start(place.folder.path(), &place.database_url, &redis_url))
+    }
+
+    async fn ready(&self) -> (u16, Value) {
+        let answer = send(http().get(format!("http://{}/health/ready", self.0.management))).await;
+        (answer.status.as_u16(), answer.json())
+    }
+
+    /// What the readiness says of the migrations, which never takes the node out of service.
+    async fn degraded(&self) -> String {
+        let (status, body) = self.ready().await;
+        assert_eq!((status, &body["status"]), (200, &json!("ready")), "{body}");
+        body["degraded"]["migrations"].as_str().unwrap_or_default().to_owned()
+    }
+
+    async fn becomes_well(&self) {
+        until("nothing is degraded", async || self.ready().await == (200, json!({"status": "ready"}))).await;
+    }
+
+    fn log(&self) -> String {
+        self.0.running.output().1
+    }
+}
+
+/// A `serve` that must end by itself.
+fn refused_serve(place: &Place) -> Outcome {
     copy_keys(&place.folder.path().join("keys"));
-    place.write(FILE, "INSERT INTO clients (client_id) VALUES ('reports');");
+    place.run(&["serve", "--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0"])
+}
+
+#[tokio::test]
+async fn an_applied_file_that_was_edited_is_refused_by_migrate_and_stops_nothing_at_serve() {
+    let place = Place::new();
+    let good = "INSERT INTO clients (client_id) VALUES ('reports');";
+    place.write(FILE, good);
     assert_eq!(place.run(&["migrate"]).status, 0);
     place.write(FILE, "INSERT INTO clients (client_id) VALUES ('another');");
     place.write("20261202090000_more.sql", "INSERT INTO clients (client_id) VALUES ('more');");
@@ -365,12 +411,320 @@ async fn an_applied_file_that_was_edited_is_refused_by_migrate_and_at_the_start(
     let refused = place.run(&["migrate"]);
     assert_eq!(refused.status, 1, "{refused:?}");
     assert!(refused.stdout.contains("edited   20261201090000"), "{refused:?}");
-    assert!(refused.stderr.contains("Mend: "), "{refused:?}");
+    assert!(refused.stderr.contains(FILE) && refused.stderr.contains("Mend: "), "{refused:?}");
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1, "somebody is there who can put it right first");
 
-    let refused = place.run(&["serve", "--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0"]);
-    assert_eq!(refused.status, 1, "{refused:?}");
-    assert!(refused.stderr.contains("20261201090000"), "{refused:?}");
+    let node = Node::start(&place);
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients WHERE client_id = 'more'").await, 1);
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients WHERE client_id = 'another'").await, 0);
+    let told = node.degraded().await;
+    assert!(told.contains(FILE) && told.contains("edited"), "{told}");
+    assert!(node.log().contains(FILE), "{}", node.log());
+    let doctor = place.run(&["doctor"]);
+    assert!(doctor.stdout.contains(&format!("{FILE}: it was edited since it was applied")), "{doctor:?}");
+
+    place.write(FILE, good);
+    node.becomes_well().await;
+    assert_eq!(place.run(&["migrate", "--check"]).status, 0);
+}
+
+#[tokio::test]
+async fn a_file_that_is_edited_beside_a_running_node_is_told_of_while_it_is() {
+    let place = Place::new();
+    let good = "INSERT INTO clients (client_id) VALUES ('reports');";
+    place.write(FILE, good);
+    let node = Node::start(&place);
+    node.becomes_well().await;
+    place.write(FILE, "INSERT INTO clients (client_id) VALUES ('another one');");
+    until("it is told of", async || node.degraded().await.contains(FILE)).await;
+    place.write(FILE, good);
+    node.becomes_well().await;
+}
+
+/// One service's file must not stop everybody.
+#[tokio::test]
+async fn a_pending_file_that_fails_stops_those_after_it_and_not_serve_and_is_well_again_without_a_restart() {
+    for (sql, line, cause) in [
+        (
+            "INSERT INTO clients (client_id)\nVALUES ('x');\nINSERT INTO clientz (client_id) VALUES ('y');",
+            Some(3),
+            "table that is not there",
+        ),
+        ("\nSELEC 1;", Some(2), "no SQL"),
+        ("UPDATE clients SET colour = 'red';", Some(1), "column that is not there"),
+        ("INSERT INTO clients (client_id) VALUES ('before');", None, "there already"),
+        (
+            "INSERT INTO client_redirect_uris VALUES ('nobody', 'https://a.example/');",
+            None,
+            "names a row that is not there",
+        ),
+        ("UPDATE clients SET consent = 'maybe';", None, "does not allow"),
+        ("INSERT INTO clients (client_id, client_name) VALUES ('z', NULL);", None, "gets none"),
+        ("CREATE TABLE clients (x TEXT);", None, "makes what is there already"),
+    ] {
+        let place = Place::new();
+        place.write("20261201080000_before.sql", "INSERT INTO clients (client_id) VALUES ('before');");
+        place.write(FILE, sql);
+        place.write("20261202090000_after.sql", "INSERT INTO clients (client_id) VALUES ('after');");
+        let node = Node::start(&place);
+        let clients = async || place.number("SELECT COUNT(*) FROM clients").await;
+        assert_eq!(clients().await, 1, "{sql}");
+
+        let told = node.degraded().await;
+        assert!(told.starts_with(FILE) && told.contains(cause) && told.contains("1 more wait"), "{sql}: {told}");
+        let is_told_a_line = told.contains(&format!("{FILE}, line "));
+        match line.filter(|_| stores() == Stores::Servers) {
+            Some(line) => assert!(told.starts_with(&format!("{FILE}, line {line}: ")), "{sql}: {told}"),
+            None => assert!(!is_told_a_line || line.is_none(), "{sql}: {told}"),
+        }
+        assert!(node.log().contains(FILE) && node.log().contains(cause), "{}", node.log());
+        for command in [&["migrate", "--check"][..], &["migrate"]] {
+            let refused = place.run(command);
+            assert_eq!(refused.status, 1, "{sql}: {refused:?}");
+            assert!(refused.stderr.contains(FILE) && refused.stderr.contains(cause), "{sql}: {refused:?}");
+        }
+        let doctor = run_with(place.folder.path(), &["doctor"], &node.0.variables(), "");
+        assert_eq!(doctor.status, 1, "{doctor:?}");
+        assert!(doctor.stdout.contains(FILE) && doctor.stdout.contains(cause), "{sql}: {doctor:?}");
+        assert!(doctor.stdout.contains("the node is degraded, migrations"), "{doctor:?}");
+        assert_eq!(clients().await, 1, "nothing of it is left: {sql}");
+
+        place.write(FILE, "INSERT INTO clients (client_id) VALUES ('mended');");
+        until("the change is seen", async || node.degraded().await.contains("was changed since")).await;
+        let mended = place.run(&["migrate"]);
+        assert_eq!(mended.status, 0, "{mended:?}");
+        node.becomes_well().await;
+        assert_eq!(clients().await, 3, "{sql}");
+    }
+}
+
+/// Neither hashes nor what should have been one.
+#[tokio::test]
+async fn what_is_told_of_a_file_that_fails_quotes_nothing_secret() {
+    let secret = "hp_cs_0123456789abcdefghijklmnopqrstuvwxyz0123456";
+    for sql in [
+        format!("INSERT INTO client_secrets (client_id, secret_hash) VALUES ('before', '{secret}');"),
+        format!("INSERT INTO client_secrets (client_id, secret_hash) VALUES ('before', {secret});"),
+        format!("INSERT INTO client_secrets (client_id, secret_hash) VALUES ('before', \"{secret}\");"),
+        format!("INSERT INTO client_secrets (client_id, secret_hash) VALUES ('before', '{secret});"),
+        format!(
+            "INSERT INTO client_secrets (client_id, secret_hash) VALUES ('before', '{0}'), ('before', '{0}');",
+            hash_of(CLIENT_SECRET)
+        ),
+        format!("UPDATE clients SET code_lifetime = '{secret}';"),
+        format!("{secret};"),
+    ] {
+        let place = Place::new();
+        place.write("20261201080000_before.sql", "INSERT INTO clients (client_id) VALUES ('before');");
+        assert_eq!(place.run(&["migrate"]).status, 0);
+        place.write(FILE, &sql);
+        let told = [&["migrate", "--check"][..], &["migrate"], &["doctor"]].map(|command| place.run(command));
+        for outcome in told {
+            assert_eq!(outcome.status, 1, "{sql}: {outcome:?}");
+            let text = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(text.contains(FILE), "{sql}: {text}");
+            assert!(!text.contains("hp_cs_") && !text.contains("$argon2"), "{sql}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_migration_is_told_of_and_stops_nobody() {
+    let place = Place::new();
+    place.write(FILE, "INSERT INTO clients (client_id) VALUES ('reports');");
+    place.write("README.md", "Clients of our organization.");
+    for (name, text) in [
+        ("draft.sql", "INSERT INTO clients (client_id) VALUES ('draft');"),
+        ("0042_low.sql", "INSERT INTO clients (client_id) VALUES ('low');"),
+        ("0001_clients.sql", "CREATE TABLE mine (x TEXT);"),
+        ("99999999999999999999_high.sql", "INSERT INTO clients (client_id) VALUES ('high');"),
+        ("20261130090000.sql", "INSERT INTO clients (client_id) VALUES ('without words');"),
+    ] {
+        place.write(name, text);
+        let told = place.run(&["migrate"]);
+        assert_eq!(told.status, 1, "{name}: {told:?}");
+        assert!(told.stderr.contains(name) && told.stderr.contains("Mend: "), "{name}: {told:?}");
+        let check = place.run(&["migrate", "--check"]);
+        assert!(check.status == 1 && check.stderr.contains(name), "{name}: {check:?}");
+        let doctor = place.run(&["doctor"]);
+        assert!(doctor.status == 1 && doctor.stdout.contains(name), "{name}: {doctor:?}");
+        let node = Node::start(&place);
+        assert!(node.degraded().await.contains(name), "{name}");
+        assert!(node.log().contains(name), "{name}");
+        place.remove(name);
+        node.becomes_well().await;
+        assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_files_of_one_number_none_is_applied_and_those_after_them_wait() {
+    let place = Place::new();
+    place.write("20261201080000_before.sql", "INSERT INTO clients (client_id) VALUES ('before');");
+    place.write("20261201090000_one.sql", "INSERT INTO clients (client_id) VALUES ('one');");
+    place.write("20261201090000_two.sql", "INSERT INTO clients (client_id) VALUES ('two');");
+    place.write("20261202090000_after.sql", "INSERT INTO clients (client_id) VALUES ('after');");
+    let node = Node::start(&place);
+    let told = node.degraded().await;
+    assert!(told.contains("20261201090000_one.sql and 20261201090000_two.sql"), "{told}");
     assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1);
+    let refused = place.run(&["migrate"]);
+    assert!(refused.status == 1 && refused.stderr.contains("Not applied until then"), "{refused:?}");
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1);
+
+    place.remove("20261201090000_two.sql");
+    assert_eq!(place.run(&["migrate"]).status, 0);
+    node.becomes_well().await;
+    // The one that comes later is the one that must go elsewhere.
+    place.write("20261201090000_two.sql", "INSERT INTO clients (client_id) VALUES ('two');");
+    let refused = place.run(&["migrate"]);
+    assert!(refused.status == 1 && refused.stderr.contains("20261201090000_two.sql: another file"), "{refused:?}");
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 3);
+    // A copy of the same file under another name is the same file.
+    place.write("20261201090000_two.sql", "INSERT INTO clients (client_id) VALUES ('one');");
+    assert_eq!(place.run(&["migrate", "--check"]).status, 0);
+}
+
+#[tokio::test]
+async fn a_folder_that_goes_away_is_told_of_and_stops_nothing() {
+    let place = Place::new();
+    place.write(FILE, "INSERT INTO clients (client_id) VALUES ('reports');");
+    let node = Node::start(&place);
+    node.becomes_well().await;
+    let (folder, away) = (place.folder.path().join("migrations"), place.folder.path().join("away"));
+    fs::rename(&folder, &away).unwrap();
+    until("it is told of", async || node.degraded().await.contains("cannot be read")).await;
+    fs::rename(&away, &folder).unwrap();
+    node.becomes_well().await;
+}
+
+#[tokio::test]
+async fn a_database_of_an_unreleased_version_is_told_so_with_what_to_do() {
+    let place = Place::new();
+    assert_eq!(place.run(&["migrate"]).status, 0);
+    place.sql("UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 1) WHERE version = 4").await;
+    for refused in [
+        refused_serve(&place),
+        place.run(&["migrate"]),
+        place.run(&["migrate", "--check"]),
+        place.run(&["user", "list"]),
+    ] {
+        assert_eq!((refused.status, refused.stdout.as_str()), (1, ""), "{refused:?}");
+        for words in ["0004_refresh_families.sql", "unreleased version", "Mend: name a new database"] {
+            assert!(refused.stderr.contains(words), "{words}: {refused:?}");
+        }
+    }
+    let doctor = place.run(&["doctor"]);
+    assert!(doctor.status == 1 && doctor.stdout.contains("unreleased version"), "{doctor:?}");
+}
+
+/// Nothing works without ours, so they run first and do stop it.
+#[tokio::test]
+async fn a_built_in_file_that_fails_stops_serve_and_is_named() {
+    let place = Place::new();
+    if let Some(path) = place.database_url.strip_prefix("sqlite:") {
+        fs::write(path, "").unwrap();
+    }
+    place.sql("CREATE TABLE users (mine TEXT)").await;
+    for refused in [refused_serve(&place), place.run(&["migrate"])] {
+        assert_eq!(refused.status, 1, "{refused:?}");
+        for words in ["0002_users.sql", "makes what is there already", "Mend: "] {
+            assert!(refused.stderr.contains(words), "{words}: {refused:?}");
+        }
+    }
+}
+
+/// Holds the lock that `migrate` and `serve` take, as another process does.
+async fn hold_lock(place: &Place) -> Box<dyn std::any::Any> {
+    if let Some(path) = place.database_url.strip_prefix("sqlite:") {
+        let file =
+            fs::File::options().create(true).truncate(false).write(true).open(format!("{path}.migrating")).unwrap();
+        file.lock().unwrap();
+        return Box::new(file);
+    }
+    let mut connection = sqlx::AnyConnection::connect(&place.database_url).await.unwrap();
+    sqlx::query("SELECT CAST(pg_advisory_lock(4711001) AS TEXT)").execute(&mut connection).await.unwrap();
+    Box::new(connection)
+}
+
+#[tokio::test]
+async fn a_lock_that_another_process_holds_is_waited_for_for_five_seconds() {
+    let place = Place::new();
+    sqlx::any::install_default_drivers();
+    let held = hold_lock(&place).await;
+    for refused in [refused_serve(&place), place.run(&["migrate"])] {
+        assert_eq!(refused.status, 1, "{refused:?}");
+        assert!(refused.stderr.contains("lock of the migrations") && refused.stderr.contains("Mend: "), "{refused:?}");
+    }
+    drop(held);
+    assert_eq!(place.run(&["migrate"]).status, 0);
+
+    // With ours applied it goes on, and says what it has not done.
+    place.write(FILE, "INSERT INTO clients (client_id) VALUES ('reports');");
+    let held = hold_lock(&place).await;
+    let began = Instant::now();
+    let node = Node::start(&place);
+    assert!(began.elapsed() > Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(node.degraded().await.contains(FILE));
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 0);
+    drop(held);
+    assert_eq!(place.run(&["migrate"]).status, 0);
+    node.becomes_well().await;
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1);
+}
+
+/// Somebody forgot a transaction in a shell.
+#[tokio::test]
+async fn a_file_that_waits_for_somebody_elses_transaction_does_not_hold_up_serve() {
+    let place = Place::new();
+    assert_eq!(place.run(&["migrate"]).status, 0);
+    let is_postgres = stores() == Stores::Servers;
+    place.write(
+        FILE,
+        if is_postgres { "ALTER TABLE clients ADD COLUMN mine TEXT;" } else { "CREATE TABLE mine (x TEXT);" },
+    );
+    sqlx::any::install_default_drivers();
+    let mut shell = sqlx::AnyConnection::connect(&place.database_url).await.unwrap();
+    let begin = if is_postgres { "BEGIN; LOCK TABLE clients IN ACCESS SHARE MODE" } else { "BEGIN IMMEDIATE" };
+    shell.execute(begin).await.unwrap();
+    if is_postgres {
+        let node = Node::start(&place);
+        let told = node.degraded().await;
+        assert!(told.contains(FILE) && told.contains("could not take it now"), "{told}");
+        drop(shell);
+        assert_eq!(place.run(&["migrate"]).status, 0);
+        node.becomes_well().await;
+    } else {
+        // There one transaction holds up everything that writes; the command says so.
+        let refused = place.run(&["migrate"]);
+        assert!(refused.status == 1 && refused.stderr.contains("could not take it now"), "{refused:?}");
+        drop(shell);
+        assert_eq!(place.run(&["migrate"]).status, 0);
+    }
+}
+
+/// What is tried must not last, whatever is in the file.
+#[tokio::test]
+async fn migrate_check_and_doctor_try_what_is_pending_and_leave_nothing_of_it() {
+    let place = Place::new();
+    assert_eq!(place.run(&["migrate"]).status, 0);
+    for (sql, ends_well) in [
+        ("INSERT INTO clients (client_id) VALUES ('a'); CREATE TABLE mine (x TEXT);", true),
+        ("INSERT INTO clients (client_id) VALUES ('a'); COMMIT; SELECT nothing FROM nowhere;", true),
+        ("INSERT INTO clients (client_id) VALUES ('a'); /* now */ commit;", true),
+        ("-- no-transaction\nINSERT INTO clients (client_id) VALUES ('a');", true),
+        ("INSERT INTO clients (client_id) VALUES ('a'); INSERT INTO clients (client_id) VALUES ('a');", false),
+    ] {
+        place.write(FILE, sql);
+        for command in [&["migrate", "--check"][..], &["doctor"]] {
+            let outcome = place.run(command);
+            assert_eq!(outcome.status, 1, "it is pending, and no node answers: {outcome:?}");
+            let text = outcome.stdout + &outcome.stderr;
+            assert_eq!(text.contains("there already"), !ends_well, "{sql}: {text}");
+        }
+        assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 0, "{sql}");
+    }
+    place.sql("CREATE TABLE mine (x TEXT)").await;
 }
 
 /// In a checkout the folder of the built-in files is found as the admin's.
@@ -415,7 +769,15 @@ async fn a_file_that_fails_is_rolled_back_whole_and_named() {
     place.write("20261202090000_after.sql", "INSERT INTO clients (client_id) VALUES ('after');");
     let failed = place.run(&["migrate"]);
     assert_eq!(failed.status, 1, "{failed:?}");
-    assert!(failed.stderr.contains("20261201090000"), "{failed:?}");
+    assert!(failed.stderr.contains(FILE) && failed.stderr.contains("does not allow"), "{failed:?}");
+    assert_eq!(
+        failed.stdout.lines().filter(|line| line.contains(" 2026")).collect::<Vec<_>>(),
+        [
+            "apply    20261201080000 before",
+            "failed   20261201090000 add client reports",
+            "pending  20261202090000 after"
+        ]
+    );
     // What came before it stays; of it nothing does, and nothing after it was tried.
     assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1);
     assert_eq!(place.number("SELECT COUNT(*) FROM clients WHERE client_id = 'before'").await, 1);

@@ -1,31 +1,23 @@
-//! Our own set-up: settings, files, keys, stores, and ourselves as others see us through the proxy.
+//! Our own set-up: settings, files, keys, and ourselves as others see us through the proxy.
 
-use super::{Report, check_certificate, check_date, check_skew, party};
+use super::{Report, check_certificate, check_date, stores};
 use crate::commands::{key, serve};
-use crate::config::{Config, DatabaseUrl, EphemeralUrl};
+use crate::config::{Config, DatabaseUrl};
 use crate::endpoints::path;
 use crate::keys::KeySet;
 use crate::protocol::client::Client;
 use crate::protocol::response::GrantType;
 use crate::protocol::secret::{BrowserId, Handle, InteractionId};
-use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, SharedValues, random};
-use crate::store::checkup;
 use crate::store::db::Db;
-use crate::store::ephemeral::{Ephemeral, Taken, Tally};
-use crate::store::migrations::Migrations;
 use crate::web::cookies;
 use crate::web::outbound::{Fetched, Outbound};
 use crate::web::probe::{self, Arrived};
-use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-
-/// The oldest PostgreSQL that is still kept by its makers and that we are tested with.
-const LEAST_POSTGRES: i64 = 14;
 
 pub(super) async fn check(
     report: &mut Report,
@@ -37,12 +29,12 @@ pub(super) async fn check(
     settings(report, config);
     files(report, config, file);
     keys(report, config, now).await;
-    let db = database(report, config).await;
+    let db = stores::database(report, config).await;
     let clients = match &db {
-        Some(db) => clients(report, config, db, now).await,
+        Some(db) => stores::clients(report, config, db, now).await,
         None => Vec::new(),
     };
-    redis(report, config).await;
+    stores::redis(report, config).await;
     let mask_key = match &db {
         Some(db) => mask_key(db).await,
         None => None,
@@ -61,10 +53,14 @@ fn settings(report: &mut Report, config: &Config) {
         report.ok("settings", "fit for production");
     }
     for doubt in doubts {
-        // Each doubt is what it is, and what to do about it.
-        let (what, mend) = doubt.split_once(". ").unwrap_or((&doubt, "see README.md"));
-        report.warning("settings", what, mend);
+        doubted(report, "settings", &doubt);
     }
+}
+
+/// A doubt is what it is, and what to do about it.
+fn doubted(report: &mut Report, name: &str, doubt: &str) {
+    let (what, mend) = doubt.split_once(". ").unwrap_or((doubt, "see README.md"));
+    report.warning(name, what, mend);
 }
 
 fn mode_of(path: &Path) -> Option<u32> {
@@ -120,198 +116,6 @@ async fn keys(report: &mut Report, config: &Config, now: NumericDate) {
         let words: Vec<&str> = set.algorithms(now).iter().map(|algorithm| algorithm.as_str()).collect();
         report.ok("keys", format!("{} sign, and every successor is known in time", words.join(", ")));
     }
-}
-
-async fn database(report: &mut Report, config: &Config) -> Option<Db> {
-    if let DatabaseUrl::Sqlite(path) = &config.database_url
-        && !path.exists()
-    {
-        report.warning("database", format!("{}: not made yet", path.display()), "hallpass migrate, or hallpass serve");
-        return None;
-    }
-    let db = match Db::open(&config.database_url).await {
-        Ok(db) => db,
-        Err(error) => {
-            report.error("database", &error.to_string(), "start it, or mend HALLPASS_DATABASE_URL");
-            return None;
-        }
-    };
-    let facts = match checkup::facts(&db).await {
-        Ok(facts) => facts,
-        Err(error) => {
-            report.error("database", &error.to_string(), "start it, or mend HALLPASS_DATABASE_URL");
-            return None;
-        }
-    };
-    if matches!(config.database_url, DatabaseUrl::Postgres(_)) {
-        if facts.major < LEAST_POSTGRES {
-            report.warning(
-                "database",
-                format!("PostgreSQL {} is not kept by its makers any more", facts.version),
-                format!("move to {LEAST_POSTGRES} or newer"),
-            );
-        } else {
-            report.ok("database", format!("PostgreSQL {}", facts.version));
-        }
-    } else {
-        report.ok("database", format!("SQLite {}", facts.version));
-    }
-    if let Some(clock) = facts.clock {
-        check_skew(report, "database", "its clock", clock.since(Clock::System.now()));
-    }
-    let rights = "make the user of HALLPASS_DATABASE_URL the owner of the database";
-    match checkup::may_migrate(&db).await {
-        Ok(()) => report.ok("database", "migrations may make tables"),
-        Err(error) => report.error("database", &format!("migrations cannot make tables: {error}"), rights),
-    }
-    if migrations(report, config, &db).await {
-        match checkup::may_write(&db).await {
-            Ok(()) => report.ok("database", "the tables may be written"),
-            Err(error) => report.error("database", &format!("a node cannot write its tables: {error}"), rights),
-        }
-    }
-    Some(db)
-}
-
-/// Whether every table is there.
-async fn migrations(report: &mut Report, config: &Config, db: &Db) -> bool {
-    let plan = match Migrations::read(config.migrations.as_deref()).await {
-        Ok(migrations) => migrations.plan(db).await,
-        Err(error) => Err(error),
-    };
-    let plan = match plan {
-        Ok(plan) => plan,
-        Err(error) => {
-            report.error("migrations", &error.to_string(), "hallpass migrate --check");
-            return false;
-        }
-    };
-    for file in &plan.edited {
-        report.fault(
-            "migrations",
-            format!("{} {}: edited since it was applied", file.version, file.description),
-            "restore it, and put the change into a new file",
-        );
-    }
-    if !plan.pending.is_empty() {
-        report.warning(
-            "migrations",
-            format!("{} not applied, the first is {}", plan.pending.len(), plan.pending[0].version),
-            "hallpass migrate; `serve` does it at its start",
-        );
-    }
-    if !plan.missing.is_empty() {
-        report.warning(
-            "migrations",
-            format!(
-                "{} applied that are not among the files here, the first is {}",
-                plan.missing.len(),
-                plan.missing[0]
-            ),
-            "bring the same files to every node",
-        );
-    }
-    if plan.edited.is_empty() && plan.pending.is_empty() && plan.missing.is_empty() {
-        report.ok("migrations", format!("{} applied, nothing pending", plan.applied.len()));
-    }
-    plan.pending.is_empty()
-}
-
-/// Rows that cannot be read, and algorithms without a key; gives the clients that can.
-async fn clients(report: &mut Report, config: &Config, db: &Db, now: NumericDate) -> Vec<Client> {
-    // Where the tables are missing, the migrations said so.
-    let Ok(found) = checkup::clients(db).await else { return Vec::new() };
-    let mut sound = Vec::new();
-    let mut faults = 0;
-    let set = KeySet::load(&config.keys).unwrap_or_default();
-    for client in found {
-        match client {
-            Err(error) => {
-                faults += 1;
-                report.error("clients", &error.to_string(), "correct the row by a migration");
-            }
-            Ok(client) => {
-                let algorithm = client.id_token_signed_response_alg;
-                if set.signing(algorithm, now).is_none() {
-                    faults += 1;
-                    report.fault(
-                        "clients",
-                        format!("{}: no key signs with {algorithm}, which its row asks for", client.client_id),
-                        format!("hallpass key new --alg {algorithm}"),
-                    );
-                }
-                front_channel(report, config, &client);
-                sound.push(client);
-            }
-        }
-    }
-    if faults == 0 && sound.is_empty() {
-        report.ok("clients", "there is none yet");
-    } else if faults == 0 {
-        report.ok("clients", format!("{} can be read, and have keys for their algorithms", sound.len()));
-    }
-    sound
-}
-
-/// Whether a client is told of a sign-out by a frame alone, which cannot work.
-fn front_channel(report: &mut Report, config: &Config, client: &Client) {
-    let uri = client.frontchannel_logout_uri.as_deref().filter(|_| client.backchannel_logout_uri.is_none());
-    if let Some(doubt) = uri.and_then(|uri| FrontChannel::doubt(uri, &config.issuer)) {
-        report.warning(
-            "clients",
-            format!("{}: frontchannel_logout_uri {doubt}", client.client_id),
-            party::BACK_CHANNEL,
-        );
-    }
-}
-
-async fn redis(report: &mut Report, config: &Config) {
-    let EphemeralUrl::Redis(url) = &config.redis_url else { return };
-    let place = url.expose_secret().split(',').map(serve::place).collect::<Vec<_>>().join(", ");
-    let ephemeral = match Ephemeral::open(&config.redis_url, &config.issuer, Clock::System).await {
-        Ok(ephemeral) => ephemeral,
-        Err(error) => return report.error("redis", &error.to_string(), "start it, or mend HALLPASS_REDIS_URL"),
-    };
-    if let Some(facts) = ephemeral.facts().await {
-        report
-            .ok("redis", format!("{} at {place}", facts.version.as_deref().unwrap_or("of a version it does not tell")));
-        if facts.tells_policy {
-            report.ok("redis", "maxmemory-policy is noeviction");
-        } else {
-            report.warning(
-                "redis",
-                "it does not tell its maxmemory-policy",
-                "make sure that it is noeviction: anything else loses sign-ins and forgets used codes",
-            );
-        }
-        match facts.clock {
-            Some(clock) => check_skew(report, "redis", "its clock", clock.since(Clock::System.now())),
-            None => {
-                report.warning("redis", "it does not tell its time", "allow TIME to the user of HALLPASS_REDIS_URL");
-            }
-        }
-    }
-    match try_verbs(&ephemeral).await {
-        Ok(()) => report.ok("redis", "records may be written, taken and counted"),
-        Err(error) => report.error(
-            "redis",
-            &format!("a record cannot be written, taken or counted: {error}"),
-            "allow SET, GET, DEL, EVAL on keys that begin with hallpass: to the user of HALLPASS_REDIS_URL",
-        ),
-    }
-}
-
-/// Each kind of command once, on a key of its own that is gone afterwards.
-async fn try_verbs(ephemeral: &Ephemeral) -> Result<(), String> {
-    let key = format!("doctor:{}", Handle(random()).text());
-    let text = |error: crate::store::StoreError| error.to_string();
-    ephemeral.put(&key, &1_u8, 60).await.map_err(text)?;
-    let taken = ephemeral.spend::<u8>(&key, 60).await.map_err(text)?;
-    ephemeral.delete(&key).await.map_err(text)?;
-    let tally = Tally { field: "doctor", window: 60, most: 1, amount: 1 };
-    ephemeral.tally(&key, &[tally]).await.map_err(text)?;
-    ephemeral.delete(&key).await.map_err(text)?;
-    if taken == Taken::Fresh(1) { Ok(()) } else { Err("what was written was not found again".to_owned()) }
 }
 
 /// The secret that proves to a node that its operator asks.
@@ -537,10 +341,20 @@ async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clie
     }
 }
 
+/// A node that answers, and what it says is not as it should be.
+fn ready(report: &mut Report, url: &str, answer: &Fetched) {
+    report.ok("management", format!("{url}: ready"));
+    let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    for (name, sentence) in body["degraded"].as_object().into_iter().flatten() {
+        let sentence = sentence.as_str().unwrap_or_default();
+        report.warning("management", format!("the node is degraded, {name}: {sentence}"), "mend what it names");
+    }
+}
+
 async fn management(report: &mut Report, outbound: &Outbound, config: &Config) {
     let url = format!("http://{}/health/ready", reachable(config.management_listen));
     match outbound.get(&url, &[]).await {
-        Ok(answer) if answer.status == 200 => report.ok("management", format!("{url}: ready")),
+        Ok(answer) if answer.status == 200 => ready(report, &url, &answer),
         Ok(answer) => {
             report.fault(
                 "management",

@@ -1,0 +1,212 @@
+//! The stores of our own set-up: whether they answer and let us do what we must, whether every migration is applied, and
+//! rows that cannot work.
+
+use super::{Report, check_skew, party};
+use crate::commands::serve;
+use crate::config::{Config, DatabaseUrl, EphemeralUrl};
+use crate::keys::KeySet;
+use crate::protocol::client::Client;
+use crate::protocol::secret::Handle;
+use crate::protocol::site::FrontChannel;
+use crate::protocol::time::NumericDate;
+use crate::provider::{Clock, random};
+use crate::store::StoreError;
+use crate::store::checkup;
+use crate::store::db::Db;
+use crate::store::ephemeral::{Ephemeral, Taken, Tally};
+use crate::store::migrations::{self, Fault, Migrations};
+use secrecy::ExposeSecret as _;
+
+/// The oldest PostgreSQL that is still kept by its makers and that we are tested with.
+const LEAST_POSTGRES: i64 = 14;
+
+pub(super) async fn database(report: &mut Report, config: &Config) -> Option<Db> {
+    if let DatabaseUrl::Sqlite(path) = &config.database_url
+        && !path.exists()
+    {
+        report.warning("database", format!("{}: not made yet", path.display()), "hallpass migrate, or hallpass serve");
+        return None;
+    }
+    let db = match Db::open(&config.database_url).await {
+        Ok(db) => db,
+        Err(error) => {
+            report.error("database", &error.to_string(), "start it, or mend HALLPASS_DATABASE_URL");
+            return None;
+        }
+    };
+    let facts = match checkup::facts(&db).await {
+        Ok(facts) => facts,
+        Err(error) => {
+            report.error("database", &error.to_string(), "start it, or mend HALLPASS_DATABASE_URL");
+            return None;
+        }
+    };
+    if matches!(config.database_url, DatabaseUrl::Postgres(_)) {
+        if facts.major < LEAST_POSTGRES {
+            report.warning(
+                "database",
+                format!("PostgreSQL {} is not kept by its makers any more", facts.version),
+                format!("move to {LEAST_POSTGRES} or newer"),
+            );
+        } else {
+            report.ok("database", format!("PostgreSQL {}", facts.version));
+        }
+    } else {
+        report.ok("database", format!("SQLite {}", facts.version));
+    }
+    if let Some(clock) = facts.clock {
+        check_skew(report, "database", "its clock", clock.since(Clock::System.now()));
+    }
+    let rights = "make the user of HALLPASS_DATABASE_URL the owner of the database";
+    match checkup::may_migrate(&db).await {
+        Ok(()) => report.ok("database", "migrations may make tables"),
+        Err(error) => report.error("database", &format!("migrations cannot make tables: {error}"), rights),
+    }
+    if migrations(report, config, &db).await {
+        match checkup::may_write(&db).await {
+            Ok(()) => report.ok("database", "the tables may be written"),
+            Err(error) => report.error("database", &format!("a node cannot write its tables: {error}"), rights),
+        }
+    }
+    Some(db)
+}
+
+/// Whether every table of ours is there, and what is wrong with the admin's files. What is pending is tried and undone.
+async fn migrations(report: &mut Report, config: &Config, db: &Db) -> bool {
+    let looked_at = async {
+        let migrations = Migrations::read(config.migrations.as_deref()).await?;
+        let plan = migrations.plan(db).await?;
+        let trial = migrations::trial(&migrations, db).await?;
+        Ok::<_, StoreError>((plan, trial))
+    };
+    let (plan, trial) = match looked_at.await {
+        Ok(found) => found,
+        Err(error) => {
+            report.error("migrations", &error.to_string(), "hallpass migrate --check");
+            return false;
+        }
+    };
+    if let Some(why) = plan.unreleased() {
+        report.error("migrations", &why, "name a new database");
+        return false;
+    }
+    let faults: Vec<Fault> = plan.doubts().into_iter().chain(trial).collect();
+    for fault in &faults {
+        report.fault("migrations", fault.sentence(), &fault.mend);
+    }
+    if let Some(first) = plan.pending.first() {
+        report.warning(
+            "migrations",
+            format!("{} not applied, the first is {}", plan.pending.len(), first.name),
+            "hallpass migrate; `serve` does it at its start",
+        );
+    }
+    if let Some(first) = plan.missing.first() {
+        report.warning(
+            "migrations",
+            format!("{} applied that are not among the files here, the first is {}", plan.missing.len(), first.name),
+            "bring the same files to every node",
+        );
+    }
+    if faults.is_empty() && plan.pending.is_empty() && plan.missing.is_empty() {
+        report.ok("migrations", format!("{} applied, nothing pending", plan.applied.len()));
+    }
+    !plan.lacks_built_in()
+}
+
+/// Rows that cannot be read, and algorithms without a key; gives the clients that can.
+pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: NumericDate) -> Vec<Client> {
+    // Where the tables are missing, the migrations said so.
+    let Ok(found) = checkup::clients(db).await else { return Vec::new() };
+    let mut sound = Vec::new();
+    let mut faults = 0;
+    let set = KeySet::load(&config.keys).unwrap_or_default();
+    for client in found {
+        match client {
+            Err(error) => {
+                faults += 1;
+                report.error("clients", &error.to_string(), "correct the row by a migration");
+            }
+            Ok(client) => {
+                let algorithm = client.id_token_signed_response_alg;
+                if set.signing(algorithm, now).is_none() {
+                    faults += 1;
+                    report.fault(
+                        "clients",
+                        format!("{}: no key signs with {algorithm}, which its row asks for", client.client_id),
+                        format!("hallpass key new --alg {algorithm}"),
+                    );
+                }
+                front_channel(report, config, &client);
+                sound.push(client);
+            }
+        }
+    }
+    if faults == 0 && sound.is_empty() {
+        report.ok("clients", "there is none yet");
+    } else if faults == 0 {
+        report.ok("clients", format!("{} can be read, and have keys for their algorithms", sound.len()));
+    }
+    sound
+}
+
+/// Whether a client is told of a sign-out by a frame alone, which cannot work.
+fn front_channel(report: &mut Report, config: &Config, client: &Client) {
+    let uri = client.frontchannel_logout_uri.as_deref().filter(|_| client.backchannel_logout_uri.is_none());
+    if let Some(doubt) = uri.and_then(|uri| FrontChannel::doubt(uri, &config.issuer)) {
+        report.warning(
+            "clients",
+            format!("{}: frontchannel_logout_uri {doubt}", client.client_id),
+            party::BACK_CHANNEL,
+        );
+    }
+}
+
+pub(super) async fn redis(report: &mut Report, config: &Config) {
+    let EphemeralUrl::Redis(url) = &config.redis_url else { return };
+    let place = url.expose_secret().split(',').map(serve::place).collect::<Vec<_>>().join(", ");
+    let ephemeral = match Ephemeral::open(&config.redis_url, &config.issuer, Clock::System).await {
+        Ok(ephemeral) => ephemeral,
+        Err(error) => return report.error("redis", &error.to_string(), "start it, or mend HALLPASS_REDIS_URL"),
+    };
+    if let Some(facts) = ephemeral.facts().await {
+        report
+            .ok("redis", format!("{} at {place}", facts.version.as_deref().unwrap_or("of a version it does not tell")));
+        if facts.tells_policy {
+            report.ok("redis", "maxmemory-policy is noeviction");
+        } else {
+            report.warning(
+                "redis",
+                "it does not tell its maxmemory-policy",
+                "make sure that it is noeviction: anything else loses sign-ins and forgets used codes",
+            );
+        }
+        match facts.clock {
+            Some(clock) => check_skew(report, "redis", "its clock", clock.since(Clock::System.now())),
+            None => {
+                report.warning("redis", "it does not tell its time", "allow TIME to the user of HALLPASS_REDIS_URL");
+            }
+        }
+    }
+    match try_verbs(&ephemeral).await {
+        Ok(()) => report.ok("redis", "records may be written, taken and counted"),
+        Err(error) => report.error(
+            "redis",
+            &format!("a record cannot be written, taken or counted: {error}"),
+            "allow SET, GET, DEL, EVAL on keys that begin with hallpass: to the user of HALLPASS_REDIS_URL",
+        ),
+    }
+}
+
+/// Each kind of command once, on a key of its own that is gone afterwards.
+async fn try_verbs(ephemeral: &Ephemeral) -> Result<(), String> {
+    let key = format!("doctor:{}", Handle(random()).text());
+    let text = |error: crate::store::StoreError| error.to_string();
+    ephemeral.put(&key, &1_u8, 60).await.map_err(text)?;
+    let taken = ephemeral.spend::<u8>(&key, 60).await.map_err(text)?;
+    ephemeral.delete(&key).await.map_err(text)?;
+    let tally = Tally { field: "doctor", window: 60, most: 1, amount: 1 };
+    ephemeral.tally(&key, &[tally]).await.map_err(text)?;
+    ephemeral.delete(&key).await.map_err(text)?;
+    if taken == Taken::Fresh(1) { Ok(()) } else { Err("what was written was not found again".to_owned()) }
+}
