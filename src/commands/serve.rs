@@ -26,7 +26,10 @@ pub(super) async fn run(config: Config) -> Outcome {
         }
     };
     let lock = provider.db.lock_for_serving().map_err(|error| error.to_string())?;
-    announce(&provider);
+    let facts = provider.ephemeral.facts().await;
+    let doubts: Vec<String> =
+        doubts(&provider.config).into_iter().chain(facts.into_iter().flat_map(|facts| facts.doubts)).collect();
+    announce(&provider, &doubts);
     let started = Event::new(EventKind::NodeStarted, provider.now()).with("issuer", provider.config.issuer.as_str());
     provider.audit.record(started.with("keys", provider.keys.current().kids()));
 
@@ -55,7 +58,7 @@ pub(super) async fn run(config: Config) -> Outcome {
 }
 
 /// Says what it runs on, where to go next, and what is not fit for production.
-fn announce(provider: &Provider) {
+fn announce(provider: &Provider, doubts: &[String]) {
     let config = &provider.config;
     let algorithms: Vec<&str> = provider.keys.current().algorithms(provider.now()).iter().map(|a| a.as_str()).collect();
     let database = match &config.database_url {
@@ -69,7 +72,6 @@ fn announce(provider: &Provider) {
         }
     };
     let discovery = provider.url(path::OPENID_CONFIGURATION);
-    let doubts = doubts(config);
     if std::io::stderr().is_terminal() {
         eprintln!("\n  Hallpass {}", env!("CARGO_PKG_VERSION"));
         eprintln!("  Issuer       {}", config.issuer);
@@ -79,7 +81,7 @@ fn announce(provider: &Provider) {
         eprintln!("  Sign-ins     {ephemeral}");
         eprintln!("  Keys         {} in {}", algorithms.join(", "), config.keys.display());
         eprintln!("\n  Next: hallpass user add NAME --email ADDRESS, and hallpass client new ID --redirect-uri URI");
-        for doubt in &doubts {
+        for doubt in doubts {
             eprintln!("  Not for production: {doubt}");
         }
         eprintln!();
@@ -95,7 +97,7 @@ fn announce(provider: &Provider) {
             algorithms = algorithms.join(" "),
             "serving"
         );
-        for doubt in &doubts {
+        for doubt in doubts {
             tracing::warn!(doubt, "not for production");
         }
     }
@@ -108,7 +110,7 @@ pub(super) fn place(url: &str) -> String {
     rest.rsplit_once('@').map_or(rest, |(_, host)| host).to_owned()
 }
 
-/// What is not fit for production; `doctor` says it too.
+/// What of the settings is not fit for production; `doctor` says it too. Of Redis, its own facts say it.
 pub(super) fn doubts(config: &Config) -> Vec<String> {
     let mut doubts = Vec::new();
     if !config.is_https() {

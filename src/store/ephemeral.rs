@@ -124,6 +124,10 @@ pub struct Facts {
     pub tells_policy: bool,
     /// Its clock.
     pub clock: Option<NumericDate>,
+    /// What there is to doubt about how it keeps what it holds: a sentence on what is wrong, and one on what to do.
+    pub doubts: Vec<String>,
+    /// What a crash costs, where there is nothing to doubt.
+    pub cost_of_a_crash: &'static str,
 }
 
 enum Backend {

@@ -3,6 +3,7 @@
 //! Every verb is one command or one script over one key, so the answer is atomic wherever the key lives (`started` has
 //! several keys, in one slot). A command whose answer was lost is not repeated: a code taken twice would look like a replay.
 
+mod persistence;
 mod started;
 
 use crate::protocol::time::NumericDate;
@@ -15,6 +16,7 @@ use ::redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use ::redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use ::redis::{Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, RedisResult, cmd};
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, RwLock};
@@ -136,7 +138,7 @@ impl Redis {
         Ok(())
     }
 
-    /// Version, policy and clock, each if the server tells.
+    /// Version, policy, clock, and what a crash brings back, each if the server tells.
     pub(super) async fn facts(&self) -> Facts {
         let mut info_command = cmd("INFO");
         info_command.arg("server");
@@ -149,10 +151,49 @@ impl Redis {
         policy_command.arg("GET").arg("maxmemory-policy");
         let policies = self.ask_every_node(&policy_command).await.unwrap_or_default();
         let time: Option<(i64, i64)> = self.run(&cmd("TIME")).await.ok();
+        let persistence = self.persistence().await;
         Facts {
             version,
             tells_policy: policies.contains("noeviction"),
             clock: time.map(|(seconds, _)| NumericDate(seconds)),
+            doubts: persistence.doubts,
+            cost_of_a_crash: persistence.cost,
+        }
+    }
+
+    /// What every node says of how it keeps what it holds. Behind a Sentinel that is the master of the moment.
+    async fn persistence(&self) -> persistence::Told {
+        let config = |name: &str| {
+            let mut command = cmd("CONFIG");
+            command.arg("GET").arg(name);
+            command
+        };
+        let mut info = cmd("INFO");
+        info.arg("persistence");
+        let commands = [config("appendonly"), config("appendfsync"), config("save"), info];
+        let mut answers: [BTreeMap<String, ::redis::Value>; 4] = Default::default();
+        for (answer, command) in answers.iter_mut().zip(&commands) {
+            // One that forbids it says nothing.
+            *answer = self.answers_of_every_node(command).await.unwrap_or_default();
+        }
+        persistence::judge(&answers)
+    }
+
+    /// The answer of each node of a cluster by its address, or that of the one server by an empty one.
+    async fn answers_of_every_node(&self, command: &Cmd) -> RedisResult<BTreeMap<String, ::redis::Value>> {
+        match &self.link {
+            Link::Cluster(cluster) => {
+                let every_node = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllNodes, None));
+                let answer = cluster.clone().route_command(command.clone(), every_node).await?;
+                let answers = answer.into_map_iter().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+                Ok(answers
+                    .into_iter()
+                    .filter_map(|(node, answer)| Some((String::from_redis_value(node).ok()?, answer)))
+                    .collect())
+            }
+            Link::Server(_) | Link::Sentinel(_) => {
+                Ok(BTreeMap::from([(String::new(), self.run::<::redis::Value>(command).await?)]))
+            }
         }
     }
 

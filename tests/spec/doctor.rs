@@ -5,7 +5,7 @@ use crate::support::listener::LogoutListener;
 use crate::support::postgres::free_port;
 use crate::support::program::{Outcome, Serve, run, run_with};
 use crate::support::provider::{copy_keys, fresh_stores};
-use crate::support::{NewClient, Stores, TestProvider, UserAgent, claims_of, stores};
+use crate::support::{NewClient, Stores, TestProvider, UserAgent, claims_of, redis, stores};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -133,6 +133,7 @@ async fn a_healthy_node_is_found_healthy() {
                 .has("ok", "database", "its clock agrees")
                 .has("ok", "redis", "maxmemory-policy is noeviction")
                 .has("ok", "redis", "its clock agrees")
+                .has("ok", "redis", "keeps nothing on disk")
                 .has("ok", "redis", "written, taken and counted");
         }
     }
@@ -223,6 +224,46 @@ async fn stores_that_do_not_answer_or_do_not_let_us_write_are_named() {
             "a node cannot write its tables",
         );
     }
+}
+
+/// What `doctor` says beside a provider whose Redis is another one.
+async fn doctor_at_redis(provider: &TestProvider, redis_url: &str) -> Findings {
+    Findings::of(&doctor_with(provider, &["--json"], &[("HALLPASS_REDIS_URL", redis_url)], "").await)
+}
+
+#[tokio::test]
+async fn a_redis_that_brings_back_what_was_ended_is_named_and_one_that_does_not_tell_is_no_fault() {
+    let provider = TestProvider::start().await;
+    for (settings, verdict, words) in [
+        (&["--save", "3600 1 300 100"][..], "warning", "snapshots only (save \"3600 1 300 100\")"),
+        (&["--save", "3600 1", "--appendonly", "yes"], "ok", "a crash costs the last second at most"),
+        (&["--save", "", "--appendonly", "yes", "--appendfsync", "no"], "warning", "Set appendfsync everysec"),
+        (&["--save", ""], "ok", "keeps nothing on disk"),
+    ] {
+        let own = redis::Server::persisting(settings);
+        doctor_at_redis(&provider, &own.url()).await.has(verdict, "redis", words);
+        // A managed one, which forbids CONFIG.
+        assert!(own.ask("ACL SETUSER managed on >word ~* &* +@all -config").starts_with("+OK"));
+        let managed = format!("redis://managed:word@{}/0", own.address());
+        let found = doctor_at_redis(&provider, &managed).await;
+        if words.contains("last second") || words.contains("appendfsync") {
+            found.has("ok", "redis", "a crash costs the last second at most");
+        } else {
+            found.has("warning", "redis", "Make sure that it has appendonly yes, or keeps nothing at all");
+        }
+        found.has("ok", "redis", "written, taken and counted");
+    }
+}
+
+#[tokio::test]
+async fn each_node_of_a_redis_cluster_is_asked_and_named() {
+    let provider = TestProvider::start().await;
+    let cluster = redis::Cluster::start();
+    doctor_at_redis(&provider, &cluster.urls()).await.has("ok", "redis", "keeps nothing on disk");
+    let node = &cluster.nodes()[1];
+    assert!(node.ask("CONFIG SET save \"3600 1\"").starts_with("+OK"));
+    let named = format!("the Redis node {} keeps snapshots only", node.address());
+    doctor_at_redis(&provider, &cluster.urls()).await.has("warning", "redis", &named);
 }
 
 /// What a proxy does to requests and answers.

@@ -9,7 +9,8 @@ use crate::support::program::{Serve, done, run_with};
 use crate::support::provider::{PASSWORD, copy_keys, number_of, run_sql};
 use crate::support::remote::{Remote, until};
 use crate::support::verbs::{http, send};
-use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, UserAgent};
+use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, UserAgent, redis};
+use serde_json::json;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -313,4 +314,36 @@ async fn a_postgresql_that_fails_over_is_read_only_for_a_while_and_nothing_of_th
     let _ = node.refresh(&token).await.ok();
     assert!(node.add_user("meanwhile"));
     node.audit_has_sign_ins(2).await;
+}
+
+/// How a Redis keeps what it holds, and what a crash brings back with it.
+#[tokio::test]
+async fn a_redis_with_snapshots_brings_revoked_tokens_back_after_a_crash_and_the_start_says_so() {
+    for (settings, is_doubted, is_kept, is_back) in [
+        (&["--save", "3600 1"][..], true, true, true),
+        (&["--save", "3600 1", "--appendonly", "yes", "--appendfsync", "always"], false, true, false),
+        (&["--save", "", "--appendonly", "yes", "--appendfsync", "always"], false, true, false),
+        (&["--save", ""], false, false, false),
+    ] {
+        let own = redis::Server::persisting(settings);
+        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
+        let node = Node::start(&database_url, &own.url()).await;
+        node.serve.running.wait_for("one SQLite file serves one node");
+        let (stays, revoked) = (node.tokens().await.text("access_token"), node.tokens().await.text("access_token"));
+        if is_doubted {
+            node.serve.running.wait_for("snapshots only");
+            // As it does by itself from time to time.
+            assert!(own.ask("SAVE").starts_with("+OK"));
+        }
+        assert_eq!(node.post("/revoke", &[("token", &revoked)]).await.status, 200);
+        assert_eq!(node.remote.userinfo(&revoked).await.status, 401);
+        own.stop();
+        own.start_again();
+        until("the node has its Redis again", async || node.ready().await == (200, json!({"status": "ready"}))).await;
+        let status = async |token: &str| node.remote.userinfo(token).await.status.as_u16();
+        assert_eq!(status(&stays).await, if is_kept { 200 } else { 401 }, "{settings:?}");
+        assert_eq!(status(&revoked).await, if is_back { 200 } else { 401 }, "{settings:?}");
+        assert_eq!(node.serve.running.output().1.contains("live again"), is_doubted, "{settings:?}");
+    }
 }

@@ -58,7 +58,7 @@ fn settings(report: &mut Report, config: &Config) {
 }
 
 /// A doubt is what it is, and what to do about it.
-fn doubted(report: &mut Report, name: &str, doubt: &str) {
+pub(super) fn doubted(report: &mut Report, name: &str, doubt: &str) {
     let (what, mend) = doubt.split_once(". ").unwrap_or((doubt, "see README.md"));
     report.warning(name, what, mend);
 }

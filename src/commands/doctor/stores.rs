@@ -1,6 +1,7 @@
 //! The stores of our own set-up: whether they answer and let us do what we must, whether every migration is applied, and
 //! rows that cannot work.
 
+use super::ours::doubted;
 use super::{Report, check_skew, party};
 use crate::commands::serve;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
@@ -180,6 +181,12 @@ pub(super) async fn redis(report: &mut Report, config: &Config) {
                 "it does not tell its maxmemory-policy",
                 "make sure that it is noeviction: anything else loses sign-ins and forgets used codes",
             );
+        }
+        for doubt in &facts.doubts {
+            doubted(report, "redis", doubt);
+        }
+        if facts.doubts.is_empty() {
+            report.ok("redis", facts.cost_of_a_crash);
         }
         match facts.clock {
             Some(clock) => check_skew(report, "redis", "its clock", clock.since(Clock::System.now())),

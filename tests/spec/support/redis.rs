@@ -48,6 +48,12 @@ impl Server {
         Self::start_with(&[])
     }
 
+    /// Starts one that keeps what it holds as these settings say, beside its defaults: what is on disk is read again by
+    /// [`Server::start_again`].
+    pub fn persisting(settings: &[&str]) -> Self {
+        Self::run(free_port(), None, &[&["--maxmemory-policy", "noeviction"], settings].concat())
+    }
+
     fn start_with(settings: &[&str]) -> Self {
         let mut arguments = vec!["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"];
         arguments.extend(settings);
@@ -91,13 +97,13 @@ impl Server {
         self.watchdog.lock().expect("no test panics while it holds the watchdog").stop("KILL");
     }
 
-    /// Brings the server back after [`Server::stop`], empty, on the same port.
+    /// Brings the server back after [`Server::stop`] on the same port, empty unless it is [`Server::persisting`].
     pub fn start_again(&self) {
         self.watchdog.lock().expect("no test panics while it holds the watchdog").start_again();
         self.wait_until_ready();
     }
 
-    /// Sends one command, of which no argument may contain a space, and gives the answer as Redis wrote it, in
+    /// Sends one command, of which an argument with a space stands in double quotes, and gives the answer as Redis wrote it, in
     /// [RESP](https://redis.io/docs/latest/develop/reference/protocol-spec/); empty when there is no server.
     pub fn ask(&self, command: &str) -> String {
         let ask = || {
