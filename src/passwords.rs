@@ -11,6 +11,7 @@ use argon2::password_hash::{PasswordHash, PasswordHasher, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
@@ -18,6 +19,17 @@ use zeroize::Zeroizing;
 /// argon2id with 19 MiB, two passes, one lane: the first choice of the OWASP password storage cheat sheet.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
+
+/// The most a stored hash may cost, wherever it came from: at a sign-in it takes memory and time of everybody. 128 MiB, 16
+/// passes and lanes, and about half a second: as much as 1 GiB once. More than libraries and cheat sheets recommend.
+const MOST_MEMORY_KIB: u32 = 128 * 1024;
+const MOST_PASSES: u32 = 16;
+const MOST_LANES: u32 = 16;
+const MOST_WORK: u64 = 1024 * 1024;
+
+/// How often the log names a row whose hash cannot be checked, and how many rows it knows of.
+const TOLD_AGAIN: Duration = Duration::from_hours(1);
+const TOLD: u64 = 1024;
 
 /// How many may wait at a gate before newcomers are turned away.
 const QUEUE: usize = 128;
@@ -105,6 +117,8 @@ pub struct Passwords {
     nobody: Arc<str>,
     /// Hashes computed so far; budgets are asserted on it.
     computed: Arc<AtomicU64>,
+    /// Rows with a hash that cannot be checked, of which the log told a while ago.
+    told: moka::sync::Cache<String, ()>,
 }
 
 impl Passwords {
@@ -122,6 +136,7 @@ impl Passwords {
             nobody: hash(&proof_key)?.into(),
             proof_key,
             computed: Arc::new(AtomicU64::new(0)),
+            told: moka::sync::Cache::builder().max_capacity(TOLD).time_to_live(TOLD_AGAIN).build(),
         })
     }
 
@@ -141,12 +156,13 @@ impl Passwords {
         self.clients.enter().await
     }
 
-    /// Whether `password` is the one behind `stored`. Without a stored hash (unknown user, or one without a
-    /// password) a hash is computed all the same, so that the answer takes the same time.
+    /// Whether `password` is the one behind `stored`. Without a stored hash (unknown user, or one without a password) or
+    /// with one that cannot be checked, a hash is computed all the same, so that the answer takes the same time.
     ///
     /// # Errors
     /// `Busy` when the process is ending.
     pub async fn verify_person(&self, turn: Turn, password: Password, stored: Option<&str>) -> Result<bool, Busy> {
+        let stored = stored.filter(|stored| unusable(stored).is_none());
         let is_somebody = stored.is_some();
         let stored = stored.map_or_else(|| self.nobody.clone(), Arc::from);
         let counter = self.computed.clone();
@@ -186,7 +202,10 @@ impl Passwords {
         if self.is_proven(client, secret, now) {
             return Ok(true);
         }
-        let valid = unexpired(client, now);
+        let mut valid = unexpired(client, now);
+        for hash in valid.extract_if(.., |hash| unusable(hash).is_some()) {
+            self.tell_of("client_secrets", &client.client_id, &hash);
+        }
         let candidates = if valid.is_empty() { vec![self.nobody.clone()] } else { valid.clone() };
         let text = Zeroizing::new(secret.expose().to_owned());
         let counter = self.computed.clone();
@@ -213,6 +232,21 @@ impl Passwords {
     /// `Busy` when the process is ending.
     pub async fn verify_nobody(&self, turn: Turn) -> Result<(), Busy> {
         self.verify_person(turn, Password::received(""), None).await.map(drop)
+    }
+
+    /// Tells the log, once an hour, of a row whose hash cannot be checked: nothing proves it, and its owner cannot know why.
+    pub fn tell_of(&self, table: &'static str, owner: &str, stored: &str) {
+        let Some(why) = unusable(stored) else { return };
+        let row = format!("{table} {owner}");
+        if self.told.get(&row).is_none() {
+            self.told.insert(row, ());
+            tracing::warn!(
+                table,
+                owner,
+                why,
+                "a hash cannot be checked, so nothing proves it; a new password or secret does"
+            );
+        }
     }
 
     /// The most hashes that were ever computed at once at one of the two gates.
@@ -251,24 +285,42 @@ pub fn hash(text: &str) -> Result<String, argon2::password_hash::Error> {
     Ok(argon2id()?.hash_password(text.as_bytes(), &salt)?.to_string())
 }
 
+/// A stored hash, taken apart: its parameters and itself. Nothing is allocated by its word before it was bounded here.
+fn bounded(text: &str) -> Result<(PasswordHash<'_>, Params), &'static str> {
+    let parsed =
+        PasswordHash::new(text).map_err(|_| "it is not a PHC string ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")?;
+    Algorithm::try_from(parsed.algorithm).map_err(|_| "it is not argon2id")?;
+    if parsed.salt.is_none() || parsed.hash.is_none() {
+        return Err("its salt or its hash is missing");
+    }
+    let params = Params::try_from(&parsed).map_err(|_| "its parameters are not those of argon2")?;
+    let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
+    let is_bounded = params.m_cost() <= MOST_MEMORY_KIB
+        && params.t_cost() <= MOST_PASSES
+        && params.p_cost() <= MOST_LANES
+        && work <= MOST_WORK;
+    if is_bounded {
+        Ok((parsed, params))
+    } else {
+        Err(
+            "its cost is so high that checking it would stop the server; at most m=131072 (128 MiB), t=16, p=16, and m times t 1048576",
+        )
+    }
+}
+
+/// Why a stored hash cannot be checked, so that nothing ever proves it; `None` when it can.
+#[must_use]
+pub fn unusable(text: &str) -> Option<&'static str> {
+    bounded(text).err()
+}
+
 /// Why a text is not a hash that can be registered; `None` when it is.
 #[must_use]
 pub fn hash_fault(text: &str) -> Option<&'static str> {
-    let Ok(parsed) = PasswordHash::new(text) else {
-        return Some("it is not a PHC string ($argon2id$v=19$m=…,t=…,p=…$salt$hash)");
-    };
-    if parsed.algorithm.as_str() != "argon2id" {
-        return Some("it is not argon2id");
-    }
-    if parsed.salt.is_none() || parsed.hash.is_none() {
-        return Some("its salt or its hash is missing");
-    }
-    match Params::try_from(&parsed) {
-        Ok(params) if params.m_cost() > 1024 * 1024 || params.t_cost() > 16 => {
-            Some("its cost is so high that checking it would stop the server")
-        }
+    match bounded(text) {
+        Ok((parsed, _)) if parsed.algorithm.as_str() != "argon2id" => Some("it is not argon2id"),
         Ok(_) => None,
-        Err(_) => Some("its parameters are not those of argon2"),
+        Err(why) => Some(why),
     }
 }
 
@@ -313,16 +365,16 @@ fn with_memory<T>(blocks: usize, compute: impl FnOnce(&mut [Block]) -> T) -> T {
     outcome
 }
 
-/// Whether `stored` was made of `text`. The cost is the stored hash's own, so hashes from elsewhere keep working.
+/// Whether `stored` was made of `text`. The cost is the stored hash's own within the bounds, so hashes from elsewhere keep
+/// working.
 fn verify(text: &str, stored: &str) -> bool {
     let matches = || {
-        let parsed = PasswordHash::new(stored).ok()?;
+        let (parsed, params) = bounded(stored).ok()?;
         let algorithm = Algorithm::try_from(parsed.algorithm).ok()?;
         let version = match parsed.version {
             Some(version) => Version::try_from(version).ok()?,
             None => Version::default(),
         };
-        let params = Params::try_from(&parsed).ok()?;
         let expected = parsed.hash?;
         let mut salt = [0; 64];
         let salt = parsed.salt?.decode_b64(&mut salt).ok()?;
@@ -386,10 +438,61 @@ mod tests {
         }
     }
 
+    fn with(parameters: &str) -> String {
+        format!("$argon2id$v=19${parameters}$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g")
+    }
+
+    /// Such a hash comes with a row or an import, and everybody would wait for it, or the process would end.
+    #[test]
+    fn a_hash_that_costs_more_than_the_most_is_never_computed() {
+        for good in ["m=19456,t=2,p=1", "m=65536,t=4,p=1", "m=102400,t=2,p=8", "m=131072,t=8,p=16", "m=65536,t=16,p=4"]
+        {
+            assert_eq!((hash_fault(&with(good)), unusable(&with(good))), (None, None), "{good}");
+        }
+        for costly in [
+            "m=4294967295,t=1,p=1",
+            "m=1048576,t=16,p=1",
+            "m=131073,t=1,p=1",
+            "m=131072,t=9,p=1",
+            "m=19456,t=17,p=1",
+            "m=8192,t=4294967295,p=1",
+            "m=19456,t=2,p=17",
+            "m=131072,t=1,p=16777215",
+        ] {
+            for kind in ["argon2id", "argon2i", "argon2d"] {
+                let hash = with(costly).replace("argon2id", kind);
+                assert!(hash_fault(&hash).is_some() && unusable(&hash).is_some(), "{hash}");
+                assert!(!verify("x", &hash), "{hash}");
+            }
+        }
+    }
+
+    /// The answer takes the same time and the same work as for anybody else.
+    #[tokio::test]
+    async fn a_hash_that_cannot_be_checked_is_wrong_after_a_hash_of_the_usual_cost() {
+        let passwords = Passwords::new().unwrap();
+        for stored in [with("m=4294967295,t=1,p=1"), with("m=1048576,t=16,p=1"), "no hash".to_owned(), String::new()] {
+            let before = passwords.computed();
+            let turn = passwords.turn_for_person().await.unwrap();
+            assert!(!passwords.verify_person(turn, Password::received("x"), Some(&stored)).await.unwrap());
+            assert_eq!(passwords.computed(), before + 1, "{stored}");
+
+            let mut client = crate::protocol::client::tests::client(&[]);
+            let hashed = |secret_hash| crate::protocol::client::HashedSecret { secret_hash, expires_at: None };
+            client.secrets = vec![hashed(stored.clone())];
+            let secret = ClientSecret::received("s3cret");
+            let turn = passwords.turn_for_client().await.unwrap();
+            assert!(!passwords.verify_client(turn, &client, &secret, NumericDate(1)).await.unwrap());
+            assert_eq!(passwords.computed(), before + 2, "{stored}");
+            // A good one beside it is good.
+            client.secrets.push(hashed(hash("s3cret").unwrap()));
+            let turn = passwords.turn_for_client().await.unwrap();
+            assert!(passwords.verify_client(turn, &client, &secret, NumericDate(1)).await.unwrap());
+        }
+    }
+
     #[test]
     fn a_hash_that_costs_less_than_the_least_is_weak() {
-        let with =
-            |parameters: &str| format!("$argon2id$v=19${parameters}$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g");
         assert_eq!(hash_weakness(&hash("x").unwrap()), None);
         for good in ["m=19456,t=2,p=1", "m=47104,t=1,p=1", "m=7168,t=5,p=1", "m=65536,t=3,p=4"] {
             assert_eq!(hash_weakness(&with(good)), None, "{good}");

@@ -210,6 +210,9 @@ async fn prove(
     let user = found.filter(User::may_sign_in);
     let password = if password.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { password };
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
+    if let (Some(user), Some(stored)) = (&user, stored) {
+        provider.passwords.tell_of("users", &user.sub, stored);
+    }
     let is_right = provider.passwords.verify_person(turn, password, stored).await.map_err(|_| PageError::busy())?;
     Ok(match user {
         Some(user) if is_right => {

@@ -6,6 +6,7 @@
 use crate::protocol::client::Client;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Kind};
+use crate::store::row::row;
 use crate::store::{StoreError, clients};
 
 /// What a database says of itself.
@@ -109,4 +110,37 @@ pub async fn last_end_of_families(db: &Db, begun_by: NumericDate) -> Result<Opti
     const LAST: &str = "SELECT MAX(expires_at) FROM refresh_families WHERE issued_at <= $1 AND revoked_at IS NULL";
     let end: Option<i64> = sqlx::query_scalar(LAST).bind(begun_by.0).fetch_one(db.statement()).await?;
     Ok(end.map(NumericDate))
+}
+
+row! {
+    /// A hash and whose it is, for a look at its cost.
+    pub struct OwnedHash {
+        /// `sub` or `client_id`.
+        pub owner: String,
+        /// `username`, or the `client_id` again.
+        pub name: String,
+        /// argon2id in PHC form, or what should have been.
+        pub hash: String,
+    }
+}
+
+/// The hashes of people who are not disabled, after that of an owner: a thousand at most, by their owners.
+///
+/// # Errors
+/// The database failed.
+pub async fn password_hashes(db: &Db, after: &str) -> Result<Vec<OwnedHash>, StoreError> {
+    const PAGE: &str = "SELECT sub AS owner, COALESCE(username, sub) AS name, password_hash AS hash FROM users \
+         WHERE sub > $1 AND password_hash IS NOT NULL AND disabled_at IS NULL ORDER BY sub LIMIT 1000";
+    Ok(sqlx::query_as(PAGE).bind(after).fetch_all(db.statement()).await?)
+}
+
+/// The hashes of the secrets of clients that are not disabled.
+///
+/// # Errors
+/// The database failed.
+pub async fn secret_hashes(db: &Db) -> Result<Vec<OwnedHash>, StoreError> {
+    const ALL: &str = "SELECT client_secrets.client_id AS owner, client_secrets.client_id AS name, secret_hash AS hash \
+         FROM client_secrets JOIN clients ON clients.client_id = client_secrets.client_id \
+         WHERE clients.disabled_at IS NULL ORDER BY client_secrets.client_id, secret_hash";
+    Ok(sqlx::query_as(ALL).fetch_all(db.statement()).await?)
 }

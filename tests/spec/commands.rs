@@ -301,7 +301,9 @@ async fn client_new_takes_a_secret_that_is_there_already_and_prints_it_nowhere()
         assert_eq!(provider.redeem(&client, "hp_ac_x").await.text("error"), "invalid_grant", "{id}");
     }
 
-    for bad in ["secret", "$argon2i$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", "$argon2id$v=19"] {
+    let costly = "$argon2id$v=19$m=1048576,t=16,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g";
+    for bad in ["secret", "$argon2i$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", "$argon2id$v=19", costly]
+    {
         let arguments = ["client", "new", "c", "--redirect-uri", uri, "--secret-hash", bad];
         refused(&provider.command(&arguments, ""), &["--secret-hash", "Mend: "]);
     }

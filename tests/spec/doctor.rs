@@ -114,6 +114,7 @@ async fn a_healthy_node_is_found_healthy() {
         ("database", "migrations may make tables"),
         ("database", "the tables may be written"),
         ("migrations", "nothing pending"),
+        ("hashes", "can be checked"),
         ("issuer", "answers with its own name"),
         ("clock", "agrees with this machine's"),
         ("proxy", "Host and X-Forwarded headers arrive as the issuer has them"),
@@ -264,6 +265,27 @@ async fn each_node_of_a_redis_cluster_is_asked_and_named() {
     assert!(node.ask("CONFIG SET save \"3600 1\"").starts_with("+OK"));
     let named = format!("the Redis node {} keeps snapshots only", node.address());
     doctor_at_redis(&provider, &cluster.urls()).await.has("warning", "redis", &named);
+}
+
+#[tokio::test]
+async fn rows_whose_hash_costs_too_much_or_is_none_are_named() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let _ = provider.client("reports").await;
+    doctor(&provider, &[]).await.has("ok", "hashes", "1 of people and 1 of clients");
+    let with = |parameters: &str| format!("$argon2id$v=19${parameters}$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g");
+    for hash in [with("m=4294967295,t=1,p=1"), with("m=1048576,t=16,p=1"), "a password".to_owned()] {
+        provider.sql(&format!("UPDATE users SET password_hash = '{hash}' WHERE sub = 'alice-sub'")).await;
+        let found = doctor(&provider, &[]).await;
+        found.has("fault", "hashes", "users: nothing proves the hash of \"alice\"").has(
+            "fault",
+            "hashes",
+            "hallpass user set-password",
+        );
+    }
+    let hash = with("m=131073,t=1,p=1");
+    provider.sql(&format!("UPDATE client_secrets SET secret_hash = '{hash}'")).await;
+    doctor(&provider, &[]).await.has("fault", "hashes", "client_secrets: nothing proves the hash of \"reports\"");
 }
 
 /// What a proxy does to requests and answers.

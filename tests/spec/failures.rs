@@ -16,8 +16,9 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// A file system of a few megabytes, gone when dropped.
 struct SmallDisk {
@@ -345,5 +346,57 @@ async fn a_redis_with_snapshots_brings_revoked_tokens_back_after_a_crash_and_the
         assert_eq!(status(&stays).await, if is_kept { 200 } else { 401 }, "{settings:?}");
         assert_eq!(status(&revoked).await, if is_back { 200 } else { 401 }, "{settings:?}");
         assert_eq!(node.serve.running.output().1.contains("live again"), is_doubted, "{settings:?}");
+    }
+}
+
+/// Such a hash comes with a row by hand or from elsewhere; it ended the process, or held everybody up for half a minute.
+#[tokio::test]
+async fn a_hash_that_costs_too_much_is_wrong_and_named_in_the_log_and_everybody_else_goes_on() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
+    let mut node = Node::start(&database_url, "").await;
+    let mut add = String::new();
+    let costly = ["m=4294967295,t=1,p=1", "m=1048576,t=16,p=1", "m=131072,t=1,p=16777215"];
+    for (at, parameters) in costly.iter().enumerate() {
+        for kind in ["argon2id", "argon2i"] {
+            let hash = format!("${kind}$v=19${parameters}$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g");
+            let name = format!("{}-{at}", kind.trim_start_matches("argon"));
+            let user =
+                format!("INSERT INTO users (sub, username, password_hash) VALUES ('{name}-sub', '{name}', '{hash}');");
+            add.push_str(&user);
+            if kind == "argon2id" {
+                let client = format!(
+                    "INSERT INTO clients (client_id) VALUES ('{name}');
+                     INSERT INTO client_secrets (client_id, secret_hash) VALUES ('{name}', '{hash}');"
+                );
+                add.push_str(&client);
+            }
+        }
+    }
+    run_sql(&database_url, &add).await.unwrap();
+    for at in 0..costly.len() {
+        for kind in ["2id", "2i"] {
+            let browser = UserAgent::new();
+            let page = node.remote.open(&Authorization::of(&node.client), &browser).await;
+            let page = node.remote.type_in(&browser, &page, &format!("{kind}-{at}"), PASSWORD).await;
+            let told = page.text().contains("That user name and password do not match");
+            assert!(told && page.url.path() == "/login", "as with any wrong password: {page}");
+        }
+        let client = TestClient { client_id: format!("2id-{at}"), ..node.client.clone() };
+        for _ in 0..2 {
+            assert_eq!(node.remote.redeem(&client, "hp_ac_x").await.error(), (401, "invalid_client".to_owned()));
+        }
+    }
+    let _ = node.tokens().await;
+    assert!(node.serve.running.is_running());
+    let log = node.serve.running.output().1;
+    for at in 0..costly.len() {
+        for row in [
+            format!("\"table\":\"users\",\"owner\":\"2id-{at}-sub\""),
+            format!("\"table\":\"users\",\"owner\":\"2i-{at}-sub\""),
+            format!("\"table\":\"client_secrets\",\"owner\":\"2id-{at}\""),
+        ] {
+            assert_eq!(log.matches(&row).count(), 1, "{row}: {log}");
+        }
     }
 }

@@ -207,11 +207,12 @@ async fn people_are_imported_with_their_hashes_after_a_report() {
         json!({"username": "d", "email": "d@example.com", "sub": "42"}).to_string(),
         json!({"username": "good", "email": "good@example.com"}).to_string(),
         json!({"username": "good", "email": "good2@example.com"}).to_string(),
+        json!({"username": "e", "email": "e@example.com", "password_hash": "$argon2id$v=19$m=1048576,t=16,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g"}).to_string(),
     ];
     let outcome = with_input(&provider, &["user", "import", "-", "--apply"], &wrong.join("\n"));
     refused(
         &outcome,
-        &["-:1: ", "-:2: ", "-:3: ", "-:4: ", "-:5: ", "-:6: ", "-:8: ", "7 with faults", "nothing was added"],
+        &["-:1: ", "-:2: ", "-:3: ", "-:4: ", "-:5: ", "-:6: ", "-:8: ", "-:9: ", "8 with faults", "nothing was added"],
     );
     assert!(!outcome.stdout.contains("-:7: ") && !outcome.stdout.contains("plain-marked-password"), "{outcome:?}");
     assert_eq!(provider.rows("SELECT sub FROM users").await.len(), 2);

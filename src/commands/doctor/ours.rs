@@ -31,7 +31,10 @@ pub(super) async fn check(
     keys(report, config, now).await;
     let db = stores::database(report, config).await;
     let clients = match &db {
-        Some(db) => stores::clients(report, config, db, now).await,
+        Some(db) => {
+            stores::hashes(report, db).await;
+            stores::clients(report, config, db, now).await
+        }
         None => Vec::new(),
     };
     stores::redis(report, config).await;

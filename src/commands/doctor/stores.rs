@@ -6,13 +6,14 @@ use super::{Report, check_skew, party};
 use crate::commands::serve;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::keys::KeySet;
+use crate::passwords;
 use crate::protocol::client::Client;
 use crate::protocol::secret::Handle;
 use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, random};
 use crate::store::StoreError;
-use crate::store::checkup;
+use crate::store::checkup::{self, OwnedHash};
 use crate::store::db::Db;
 use crate::store::ephemeral::{Ephemeral, Taken, Tally};
 use crate::store::migrations::{self, Fault, Migrations};
@@ -161,6 +162,38 @@ fn front_channel(report: &mut Report, config: &Config, client: &Client) {
             party::BACK_CHANNEL,
         );
     }
+}
+
+/// Rows whose hash nothing proves, since it is none or costs more than a node computes.
+pub(super) async fn hashes(report: &mut Report, db: &Db) {
+    // Where the tables are missing, the migrations said so.
+    let Ok(mut secrets) = checkup::secret_hashes(db).await else { return };
+    let looked_at = secrets.len();
+    secrets.retain(|secret| passwords::unusable(&secret.hash).is_some());
+    name_owners(report, "client_secrets", &secrets, "hallpass client rotate-secret, and delete the row");
+    let (mut people, mut unusable, mut after) = (0, Vec::new(), String::new());
+    while let Ok(page) = checkup::password_hashes(db, &after).await
+        && let Some(last) = page.last()
+    {
+        after.clone_from(&last.owner);
+        people += page.len();
+        unusable.extend(page.into_iter().filter(|person| passwords::unusable(&person.hash).is_some()));
+    }
+    name_owners(report, "users", &unusable, "hallpass user set-password");
+    if secrets.is_empty() && unusable.is_empty() {
+        report.ok("hashes", format!("{people} of people and {looked_at} of clients can be checked at no great cost"));
+    }
+}
+
+/// Names whose rows of a table they are: the first few, and how many there are.
+fn name_owners(report: &mut Report, table: &str, rows: &[OwnedHash], mend: &str) {
+    const NAMED: usize = 10;
+    let Some(why) = rows.first().and_then(|first| passwords::unusable(&first.hash)) else { return };
+    let mut names: Vec<String> = rows.iter().take(NAMED).map(|row| format!("{:?}", row.name)).collect();
+    if rows.len() > NAMED {
+        names.push(format!("{} more", rows.len() - NAMED));
+    }
+    report.fault("hashes", format!("{table}: nothing proves the hash of {}: {why}", names.join(", ")), mend);
 }
 
 pub(super) async fn redis(report: &mut Report, config: &Config) {
