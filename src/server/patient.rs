@@ -180,7 +180,7 @@ mod tests {
         // Where nothing is on its way, nobody waits.
         let (near, _far) = duplex(1024);
         let mut near = patient(near, Duration::from_secs(1), true);
-        near.linger = Duration::from_secs(3600);
+        near.linger = Duration::from_hours(1);
         near.shutdown().await.unwrap();
     }
 }
