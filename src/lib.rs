@@ -13,6 +13,8 @@
 //! | `/jwks` | [`endpoints::jwks`] | RFC 7517 |
 //! | `/health/…` (management) | [`endpoints::health`] | |
 //!
+//! What is seen and what is lost when a store, a node or a file fails is in `docs/failures.md`, with the tests that show it.
+//!
 //! Imports go downward only: `main → commands → endpoints → { allowance, caller, logout, throttle, tokens } → { web, store, keys, passwords } →
 //! protocol → nothing`; `provider` and `config` stand beside the stair. `tests/spec/architecture.rs` keeps it so.
 

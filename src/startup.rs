@@ -198,6 +198,7 @@ pub async fn watch_keys(provider: Arc<Provider>) {
         {
             Ok(Ok(changed)) => {
                 last_fault.clear();
+                watched.degraded.set("keys", None);
                 if changed {
                     tracing::info!("the signing keys were read again");
                     let kids = watched.keys.current().kids();
@@ -207,6 +208,8 @@ pub async fn watch_keys(provider: Arc<Provider>) {
             Ok(Err(error)) => {
                 let fault = error.to_string();
                 if fault != last_fault {
+                    let sentence = fault.lines().next().unwrap_or_default();
+                    watched.degraded.set("keys", Some(format!("{sentence}; the keys from before go on")));
                     tracing::error!(fault, "the signing keys could not be read again; the ones from before go on");
                     last_fault = fault;
                 }

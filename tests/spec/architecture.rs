@@ -322,6 +322,13 @@ fn every_test_of_the_conformance_page_exists() {
     assert!(named > 80, "{named}");
 }
 
+/// So does the page of what fails.
+#[test]
+fn every_test_of_the_page_of_failures_exists() {
+    let named = tests_named_in(&fs::read_to_string(root().join("docs/failures.md")).unwrap());
+    assert!(named > 30, "{named}");
+}
+
 /// So does the table of what went wrong at peers.
 #[test]
 fn every_test_that_a_table_names_exists() {

@@ -9,11 +9,12 @@ use crate::support::program::{Serve, done, run_with};
 use crate::support::provider::{PASSWORD, copy_keys, number_of, run_sql};
 use crate::support::remote::{Remote, until};
 use crate::support::verbs::{http, send};
-use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, UserAgent, redis};
+use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, redis};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -193,6 +194,8 @@ async fn a_full_disk_comes_back(disk: &SmallDisk, database_url: &str) {
     // The last connection to a SQLite file tidies up when it is closed, which would make room again.
     let mut shell = AnyConnection::connect(database_url).await.unwrap();
     shell.execute("SELECT COUNT(*) FROM users").await.unwrap();
+    // A consent of the same second would change nothing, and needs no room.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     disk.fill();
     use_reserve_up(database_url).await;
 
@@ -315,6 +318,80 @@ async fn a_postgresql_that_fails_over_is_read_only_for_a_while_and_nothing_of_th
     let _ = node.refresh(&token).await.ok();
     assert!(node.add_user("meanwhile"));
     node.audit_has_sign_ins(2).await;
+}
+
+/// By the kernel, for want of memory, or with its machine.
+#[tokio::test]
+async fn a_node_that_is_killed_loses_nothing_that_rests_in_the_database() {
+    let server = Server::start();
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let sqlite = format!("sqlite:{}", folder.path().join("hallpass.db").display());
+    for database_url in [sqlite, server.create_database()] {
+        let mut node = Node::start(&database_url, "").await;
+        let token = node.tokens().await.text("refresh_token");
+        let token = node.refresh(&token).await.ok().text("refresh_token");
+        assert!(node.add_user("before"));
+        node.audit_has_sign_ins(1).await;
+        node.serve.running.signal("KILL");
+        node.serve.running.wait();
+        node.serve = Serve::again(node.folder.path(), node.serve.variables.clone());
+
+        assert!(!node.add_user("before"));
+        // What was consented to is not asked again, and the family of the token goes on.
+        let browser = UserAgent::new();
+        let request = Authorization::of(&node.client).with("scope", "openid offline_access");
+        let page = node.remote.open(&request, &browser).await;
+        let page = node.remote.type_in(&browser, &page, "alice", PASSWORD).await;
+        assert!(page.query_parameter("code").is_some(), "{page}");
+        let _ = node.refresh(&token).await.ok();
+        node.audit_has_sign_ins(2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_bad_key_file_beside_a_running_node_is_told_of_and_the_keys_from_before_go_on() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
+    let node = Node::start(&database_url, "").await;
+    let file = node.folder.path().join("keys/rs256.2031-01-01T000000Z.pem");
+    fs::write(&file, "no key").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let told = async || node.ready().await.1["degraded"]["keys"].as_str().unwrap_or_default().to_owned();
+    until("it is told of", async || told().await.contains("rs256.2031-01-01T000000Z.pem")).await;
+    assert_eq!(node.ready().await.0, 200);
+    assert!(node.serve.running.output().1.contains("the ones from before go on"));
+    let _ = node.tokens().await;
+    fs::remove_file(&file).unwrap();
+    until("all is well", async || node.ready().await == (200, json!({"status": "ready"}))).await;
+}
+
+/// An hour forward, as after a machine woke up, and back again, as when its clock is put right.
+#[tokio::test]
+async fn a_clock_that_jumps_ends_what_is_over_by_it_and_nothing_works_wrongly_afterwards() {
+    let provider = TestProvider::start().await;
+    let client = NewClient::new("reports").with("consent", "skip").with("scope", "openid offline_access");
+    let client = provider.add(client.with("grant_types", "authorization_code refresh_token")).await;
+    provider.alice().await;
+    let refresh = async |token: &str| {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        provider.post("/token", client.auth(), &fields).await.ok()
+    };
+    let browser = UserAgent::new();
+    let request = Authorization::of(&client).with("scope", "openid offline_access");
+    let first = provider.redeem(&client, request.complete(&provider, &browser).await.code()).await.ok();
+    provider.travel(3600);
+    assert_eq!(provider.userinfo(&first.text("access_token")).await.status, 401, "it is over by this clock");
+    let second = refresh(&first.text("refresh_token")).await;
+    let _ = provider.userinfo(&second.text("access_token")).await.ok();
+
+    provider.travel(-3600);
+    let third = refresh(&second.text("refresh_token")).await;
+    let _ = provider.userinfo(&third.text("access_token")).await.ok();
+    // The sign-in stands, and new ones work.
+    for browser in [browser, UserAgent::new()] {
+        let tokens = provider.tokens(&browser, &client).await;
+        let _ = provider.userinfo(&tokens.text("access_token")).await.ok();
+    }
 }
 
 /// How a Redis keeps what it holds, and what a crash brings back with it.

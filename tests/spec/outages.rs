@@ -251,7 +251,7 @@ async fn a_sign_in_that_ends_after_a_sign_out_begins_anew() {
 #[tokio::test]
 async fn a_database_that_does_not_answer_is_told_in_time() {
     if stores() == Stores::Embedded {
-        return; // SQLite has no server that could be silent; a full disk is in `disk_full.rs`.
+        return; // SQLite has no server that could be silent; a full disk is in `failures.rs`.
     }
     let provider = TestProvider::start().await;
     let client = NewClient::new("reports").with("consent", "skip").with("scope", "openid profile email offline_access");
