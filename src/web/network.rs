@@ -64,7 +64,13 @@ impl Network {
 /// such a header as well, but then it is anybody's.
 #[must_use]
 pub fn speaks_for_others(peer: IpAddr, headers: &HeaderMap) -> bool {
-    is_private(peer) && ["x-forwarded-for", "forwarded", "via"].iter().any(|name| headers.contains_key(*name))
+    is_private(peer) && is_forwarded(headers)
+}
+
+/// Whether a request has a header by which proxies say that they ask for somebody else.
+#[must_use]
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
+    ["x-forwarded-for", "forwarded", "via"].iter().any(|name| headers.contains_key(*name))
 }
 
 /// Whether an address is of a network that the internet does not reach (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291).

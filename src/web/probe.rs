@@ -6,6 +6,7 @@
 
 use crate::config::Config;
 use crate::protocol::secret::Digest;
+use crate::web::network::is_forwarded;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderValue};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -24,6 +25,9 @@ pub struct Arrived {
     pub is_trusted: bool,
     /// `Host`.
     pub host: Option<String>,
+    /// Whether it came with a header by which proxies say that they ask for somebody else.
+    #[serde(default)]
+    pub is_forwarded: bool,
     /// `X-Forwarded-For`.
     pub forwarded_for: Option<String>,
     /// `X-Forwarded-Host`.
@@ -55,6 +59,7 @@ pub fn answer(request: &Request, config: &Config, mask_key: &[u8; 32]) -> Option
         peer,
         is_trusted: peer.is_some_and(|peer| config.trusted_proxies.iter().any(|network| network.contains(&peer))),
         host: text(request.headers(), "host"),
+        is_forwarded: is_forwarded(request.headers()),
         forwarded_for: text(request.headers(), "x-forwarded-for"),
         forwarded_host: text(request.headers(), "x-forwarded-host"),
         forwarded_proto: text(request.headers(), "x-forwarded-proto"),

@@ -398,6 +398,7 @@ fn no_stack_prints_a_value_that_everybody_knows() {
         for more in [&["--redirect-uri", URI][..], &["--public", "--redirect-uri", URI]] {
             let text = settings("reports", stack, more);
             assert!(!text.contains("PUT "), "{text}");
+            assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{text:?}");
         }
     }
 }

@@ -358,6 +358,11 @@ async fn what_a_proxy_sends_is_compared_with_the_issuer() {
         .has("warning", "proxy", "HALLPASS_TRUSTED_PROXIES=127.0.0.1")
         .has("ok", "cookies", "arrives as it is set");
 
+    // Whatever header a proxy says it by.
+    for (name, value) in [("forwarded", "for=203.0.113.9"), ("via", "1.1 proxy")] {
+        let other = Proxy { request_headers: vec![(name, value)], ..Proxy::default() };
+        doctor(&behind(other, &[]).await, &[]).await.has("warning", "proxy", "HALLPASS_TRUSTED_PROXIES");
+    }
     let provider = behind(Proxy { keeps_host: true, ..forwarded }, &[("trusted_proxies", "127.0.0.0/8")]).await;
     doctor(&provider, &[]).await.has("ok", "proxy", "127.0.0.1 is trusted and says who asks").has(
         "ok",

@@ -5,7 +5,6 @@ mod quote;
 
 use crate::endpoints::path;
 use crate::protocol::response::ClientAuthMethod;
-use crate::protocol::secret::Handle;
 use crate::provider::random;
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
@@ -137,7 +136,7 @@ impl Registration<'_> {
             discovery_url: quote::dotenv(&self.discovery_url()),
             client_id: quote::dotenv(self.client_id),
             client_secret: self.secret().map(quote::dotenv),
-            session_secret: Handle(random()).text(),
+            session_secret: URL_SAFE.encode(random::<32>()),
             scope: quote::double(self.scope),
             auth_method: auth_method.map(quote::double),
             https_only: if redirect_uri.starts_with("http://") { "False" } else { "True" },
@@ -203,7 +202,9 @@ fn other_than(taken: &str, [first, second]: [&'static str; 2]) -> &'static str {
 }
 
 fn rendered(template: &impl Template) -> Result<String, String> {
-    template.render().map_err(|error| format!("the settings cannot be written: {error}"))
+    // A template ends without the line break of its file.
+    let text = template.render().map_err(|error| format!("the settings cannot be written: {error}"))?;
+    Ok(format!("{}\n", text.trim_end_matches('\n')))
 }
 
 /// Values are literals of the language that they stand in.

@@ -12,6 +12,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, SharedValues, random};
 use crate::store::db::Db;
 use crate::web::cookies;
+use crate::web::network::is_private;
 use crate::web::outbound::{Fetched, Outbound};
 use crate::web::probe::{self, Arrived};
 use serde_json::Value;
@@ -267,7 +268,16 @@ fn proxy(report: &mut Report, config: &Config, answer: &Fetched, was_asked: bool
             ),
         );
     }
-    match (arrived.forwarded_for.is_some() || config.is_https(), arrived.is_trusted) {
+    let is_public = arrived.peer.is_some_and(|peer| !is_private(peer));
+    match (arrived.is_forwarded || config.is_https(), arrived.is_trusted) {
+        (true, false) if is_public => report.warning(
+            "proxy",
+            format!(
+                "requests come through {peer}, a public address that is no trusted proxy, so what it forwards is not believed: it counts \
+                 as one network, and everybody behind it shares the limits of one"
+            ),
+            format!("if it is your proxy, HALLPASS_TRUSTED_PROXIES={peer}"),
+        ),
         (true, false) => report.warning(
             "proxy",
             format!("requests come through {peer}, whose X-Forwarded-For is not believed: everybody shares the limits for failed sign-ins"),
