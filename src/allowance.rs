@@ -1,9 +1,10 @@
 //! Allowances: how much one person can have us keep. Whoever is signed in can ask for codes and tokens without end, and a
 //! store that one person fills is full for everybody.
 //!
-//! What is kept is weighed as it is stored, by what it is and by how long it rests; sessions, codes and tokens of one
-//! person have a limit each, far above what people and their services need.
+//! What is kept is weighed as it is stored, by what it is and by how long it stays; sessions, codes and tokens of one
+//! person have a limit each, far above what people and their services need. Machines have one in process.
 
+use crate::protocol::grant::Session;
 use crate::protocol::secret::Digest;
 use crate::provider::Provider;
 use crate::store::StoreError;
@@ -17,7 +18,20 @@ pub const PER_PERSON: i64 = 16 * 1024 * 1024;
 pub const FAMILIES_PER_DAY: i64 = 5000;
 const DAY: i64 = 86_400;
 
-/// Something that is kept for a person, or not any more.
+/// The most bytes of tokens that one machine has in this process: its operator registered it, so it may have much, and not all.
+const PER_MACHINE: i64 = 96 * 1024 * 1024;
+
+/// Who has it kept.
+#[derive(Clone, Copy)]
+pub enum Owner<'a> {
+    /// A person, by their `sub`.
+    Person(&'a str),
+    /// A client that acts for itself.
+    Machine(&'a str),
+}
+
+/// Something that is kept, or not any more.
+#[derive(Clone)]
 pub struct Kept {
     field: String,
     window: i64,
@@ -26,34 +40,45 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// A code, which rests so many seconds.
+    fn of(field: String, window: i64, amount: i64) -> Self {
+        Self { field, window, most: PER_PERSON, amount }
+    }
+
+    /// A code, which stays so many seconds.
     #[must_use]
     pub fn code(grant: &impl Serialize, seconds: i64) -> Self {
-        Self { field: "codes".to_owned(), window: seconds, most: PER_PERSON, amount: weight(grant) }
+        Self::of("codes".to_owned(), seconds, weight(grant))
     }
 
-    /// A code that was redeemed: what is left of it is a tombstone.
+    /// What is left of a code that was shown, for so many seconds.
     #[must_use]
-    pub fn spent_code(grant: &impl Serialize, seconds: i64) -> Self {
-        Self { amount: Start::weight("") - weight(grant), ..Self::code(grant, seconds) }
+    pub fn tombstone(seconds: i64) -> Self {
+        Self::of(format!("tombstones {seconds}"), seconds, Start::weight(""))
     }
 
-    /// An access token, which rests so many seconds.
+    /// An access token, which stays so many seconds.
     #[must_use]
     pub fn token(record: &impl Serialize, seconds: i64) -> Self {
-        Self { field: format!("tokens {seconds}"), window: seconds, most: PER_PERSON, amount: weight(record) }
+        Self::of(format!("tokens {seconds}"), seconds, weight(record))
     }
 
-    /// A sign-in, which rests so many seconds.
+    /// A sign-in, which stays so many seconds; the services that it was used for are not counted, as they come later.
     #[must_use]
-    pub fn session(session: &impl Serialize, seconds: i64) -> Self {
-        Self { field: "sessions".to_owned(), window: seconds, most: PER_PERSON, amount: weight(session) }
+    pub fn session(session: &Session, seconds: i64) -> Self {
+        let begun = Session { clients: Vec::new(), ..session.clone() };
+        Self::of("sessions".to_owned(), seconds, weight(&begun))
     }
 
     /// A family of refresh tokens.
     #[must_use]
     pub fn family() -> Self {
-        Self { field: "families".to_owned(), window: DAY, most: FAMILIES_PER_DAY, amount: 1 }
+        Self { most: FAMILIES_PER_DAY, ..Self::of("families".to_owned(), DAY, 1) }
+    }
+
+    /// The same, not kept any more.
+    #[must_use]
+    pub fn given_back(self) -> Self {
+        Self { amount: -self.amount, ..self }
     }
 }
 
@@ -61,15 +86,22 @@ fn weight(value: &impl Serialize) -> i64 {
     Start::weight(&serde_json::to_string(value).unwrap_or_default())
 }
 
-/// Notes what is kept for a person: all of it or, where one is too much, nothing.
+/// Notes what is kept for somebody: all of it or, where one is too much, nothing.
 ///
 /// # Errors
 /// `Later`: it is too much; the store failed.
-pub async fn keep(provider: &Provider, sub: &str, kept: &[Kept]) -> Result<(), Stopped> {
-    let key = format!("kept:{}", &Digest::of(&["kept", sub]).as_str()[..22]);
+pub async fn keep(provider: &Provider, owner: Owner<'_>, kept: &[Kept]) -> Result<(), Stopped> {
+    let (kind, name) = match owner {
+        Owner::Person(sub) => ("kept", sub),
+        // A Redis has the room that its operator gives it.
+        Owner::Machine(_) if provider.ephemeral.is_shared() => return Ok(()),
+        Owner::Machine(client_id) => ("kept-for-client", client_id),
+    };
+    let most = |kept: &Kept| if matches!(owner, Owner::Machine(_)) { PER_MACHINE } else { kept.most };
+    let key = format!("{kind}:{}", &Digest::of(&[kind, name]).as_str()[..22]);
     let tallies: Vec<Tally<'_>> = kept
         .iter()
-        .map(|kept| Tally { field: &kept.field, window: kept.window, most: kept.most, amount: kept.amount })
+        .map(|kept| Tally { field: &kept.field, window: kept.window, most: most(kept), amount: kept.amount })
         .collect();
     match provider.ephemeral.tally(&key, &tallies).await {
         // Counters that strangers have filled up stop nobody who is signed in.
@@ -77,8 +109,16 @@ pub async fn keep(provider: &Provider, sub: &str, kept: &[Kept]) -> Result<(), S
         Err(error) => Err(error.into()),
         Ok(Tallied::Over { index, ends_in }) => {
             let what = kept.get(index).map_or("", |kept| kept.field.as_str());
-            tracing::warn!(sub, what, "one person has more kept for them than anybody needs; further ones are refused");
+            tracing::warn!(kind, name, what, "one has more kept than anybody needs; further ones are refused");
             Err(Stopped::Later(Later { seconds: ends_in }))
         }
+    }
+}
+
+/// Notes that something is not kept any more. What cannot be noted is counted until its window ends.
+pub async fn give_back(provider: &Provider, owner: Owner<'_>, kept: Vec<Kept>) {
+    let back: Vec<Kept> = kept.into_iter().map(Kept::given_back).collect();
+    if let Err(Stopped::Fault(error)) = keep(provider, owner, &back).await {
+        tracing::warn!(%error, "what is not kept any more could not be counted");
     }
 }

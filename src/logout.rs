@@ -3,6 +3,7 @@
 //! Back-Channel Logout 1.0: a message for each service is written before anybody is told that it is over, tried at
 //! once, and then again in the background, also after a restart, until it arrives or a day has passed.
 
+use crate::allowance::{self, Kept, Owner};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{session_for, subject_for};
 use crate::protocol::client::Client;
@@ -13,7 +14,7 @@ use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::logout_outbox::{self, Message};
-use crate::store::{StoreError, sessions};
+use crate::store::{StoreError, sessions, timely};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
 use futures_util::StreamExt as _;
 use std::sync::Arc;
@@ -79,6 +80,8 @@ pub async fn end_session(
     sessions::end(&provider.ephemeral, session.handle, LONGEST_ACCESS_TOKEN).await?;
     // The request that takes it tells the services, and no other does.
     let Some(current) = sessions::take(&provider.ephemeral, id).await? else { return Ok(None) };
+    let kept = Kept::session(&current, provider.config.session_lifetime);
+    allowance::give_back(provider, Owner::Person(&current.sub), vec![kept]).await;
     provider
         .audit
         .record(Event::new(EventKind::SignOut, now).of(&session.sub).with("clients", current.clients.join(" ")));
@@ -97,7 +100,8 @@ pub async fn end_session(
         let otherwise = Outcome::without_back_channel(&client, &provider.config.issuer);
         let outcome = if client.backchannel_logout_uri.is_some() {
             let message = Handle(random());
-            let added = logout_outbox::add(&provider.db, message, client_id, &current.sub, current.handle, now).await;
+            let added = logout_outbox::add(&provider.db, message, client_id, &current.sub, current.handle, now);
+            let added = timely(added).await;
             if let Err(error) = added {
                 tracing::error!(%error, client_id, "a service is not told of a sign-out: the message cannot be kept");
                 otherwise

@@ -16,8 +16,9 @@ use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// Where the time comes from.
 #[derive(Clone, Debug)]
@@ -58,19 +59,38 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// How long a request waits for the lasting store, in milliseconds.
+pub const DATABASE_PATIENCE: u64 = 1500;
+
 /// What becomes known of a request while it is answered, for its log record and for the audit; nothing is decided by it.
 #[derive(Debug)]
 pub struct Context {
     /// The request's reference.
     pub reference: String,
     client_id: OnceLock<String>,
+    /// How long it may still wait for the lasting store, in milliseconds: all its statements together.
+    database_patience: AtomicU64,
 }
 
 impl Context {
     /// Of a request with that reference.
     #[must_use]
     pub const fn new(reference: String) -> Self {
-        Self { reference, client_id: OnceLock::new() }
+        Self { reference, client_id: OnceLock::new(), database_patience: AtomicU64::new(DATABASE_PATIENCE) }
+    }
+
+    /// How long it may still wait for the lasting store.
+    #[must_use]
+    pub fn database_patience(&self) -> Duration {
+        Duration::from_millis(self.database_patience.load(Ordering::Relaxed))
+    }
+
+    /// Notes that it has waited so long.
+    pub fn has_waited(&self, waited: Duration) {
+        let waited = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        let _ = self
+            .database_patience
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(waited)));
     }
 
     /// Notes which client it is about; the first word holds.

@@ -207,11 +207,14 @@ pub async fn sign_in(
         let fields = vec![("browser".to_owned(), SIGN_IN_WINDOW, PER_ACCOUNT_AND_NETWORK)];
         return Ok(attempt(or_nothing(Count::one(ephemeral, key, fields).await)?, None));
     }
-    let fields = vec![
-        ("all".to_owned(), WIDE_WINDOW, PER_WIDE_NETWORK),
+    let mut fields = vec![
         (network.to_string(), SIGN_IN_WINDOW, PER_NETWORK),
         (format!("{network} {account}"), SIGN_IN_WINDOW, PER_ACCOUNT_AND_NETWORK),
     ];
+    // What stands for everybody belongs to no customer.
+    if !network.is_everybody() {
+        fields.push(("all".to_owned(), WIDE_WINDOW, PER_WIDE_NETWORK));
+    }
     let over_all = over_all_networks(account);
     let (counted, failures) = tokio::join!(
         Count::one(ephemeral, format!("fail:{}", network.wide()), fields),
@@ -255,10 +258,10 @@ pub struct ClientAttempt(Option<Count>);
 /// `Later` at the limit.
 pub async fn client(provider: &Provider, client_id: &str, network: Network) -> Result<ClientAttempt, Stopped> {
     let name = Digest::of(&["client", client_id]);
-    let fields = vec![
-        ("all".to_owned(), CLIENT_WINDOW, CLIENTS_PER_NETWORK),
-        (name.as_str()[..22].to_owned(), CLIENT_WINDOW, PER_CLIENT_AND_NETWORK),
-    ];
+    let mut fields = vec![(name.as_str()[..22].to_owned(), CLIENT_WINDOW, PER_CLIENT_AND_NETWORK)];
+    if !network.is_everybody() {
+        fields.push(("all".to_owned(), CLIENT_WINDOW, CLIENTS_PER_NETWORK));
+    }
     Ok(ClientAttempt(or_nothing(Count::one(&provider.ephemeral, format!("client:{network}"), fields).await)?))
 }
 

@@ -1,6 +1,6 @@
 //! What a grant is turned into: access token, `id_token`, refresh token.
 
-use crate::allowance::{self, Kept};
+use crate::allowance::{self, Kept, Owner};
 use crate::config::Config;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{ACR, IdTokenContent, User, session_for, subject_for};
@@ -57,6 +57,16 @@ pub struct Order<'a> {
     pub session: Handle,
 }
 
+impl Order<'_> {
+    /// Whose allowance it takes from.
+    fn owner(&self) -> Owner<'_> {
+        match &self.person {
+            Some(person) => Owner::Person(&person.user.sub),
+            None => Owner::Machine(&self.client.client_id),
+        }
+    }
+}
+
 /// What claims are made of beside an order: the settings and the secrets that all nodes share. It needs neither stores
 /// nor keys, so `hallpass preview` makes the same claims as `mint`.
 #[derive(Clone, Copy)]
@@ -80,6 +90,7 @@ impl<'a> Terms<'a> {
 pub struct Minted {
     response: Value,
     digest: Digest,
+    kept: Kept,
 }
 
 impl Minted {
@@ -109,7 +120,8 @@ impl Minted {
     }
 
     /// Forgets it: it is handed out to nobody. What cannot be forgotten now ends by itself, and nobody knows its name.
-    pub async fn discard(self, provider: &Provider) {
+    pub async fn discard(self, provider: &Provider, order: &Order<'_>) {
+        allowance::give_back(provider, order.owner(), vec![self.kept]).await;
         if let Err(error) = access_tokens::revoke(&provider.ephemeral, &self.digest).await {
             tracing::warn!(%error, "a token that was not handed out could not be forgotten; it ends by itself");
         }
@@ -146,19 +158,22 @@ pub async fn mint(
         response["id_token"] = provider.keys.sign(algorithm, ID_TOKEN_TYPE, &claims, now)?.into();
     }
     let lifetime = record.expires_at.since(now);
-    let is_kept = async {
-        let Some(person) = &order.person else { return Ok(()) };
-        let mut kept = kept;
-        kept.push(Kept::token(&record, lifetime));
-        allowance::keep(provider, &person.user.sub, &kept).await
-    };
-    let (is_stored, is_kept) =
-        tokio::join!(access_tokens::issue(&provider.ephemeral, &digest, &record, lifetime), is_kept);
-    is_stored?;
-    let minted = Minted { response, digest };
+    let token = Kept::token(&record, lifetime);
+    let mut kept = kept;
+    kept.push(token.clone());
+    let (is_stored, is_kept) = tokio::join!(
+        access_tokens::issue(&provider.ephemeral, &digest, &record, lifetime),
+        allowance::keep(provider, order.owner(), &kept)
+    );
     if let Err(stopped) = is_kept {
-        minted.discard(provider).await;
+        // Nothing was counted, so nothing is given back.
+        let _ = access_tokens::revoke(&provider.ephemeral, &digest).await;
         return Err(stopped.into());
+    }
+    let minted = Minted { response, digest, kept: token };
+    if let Err(error) = is_stored {
+        minted.discard(provider, order).await;
+        return Err(error.into());
     }
     Ok(minted)
 }

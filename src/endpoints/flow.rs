@@ -3,7 +3,7 @@
 //! The pages never link to one another: each sends the browser back to `/authorize?interaction=…`, which asks
 //! `next_step` again.
 
-use crate::allowance::{self, Kept};
+use crate::allowance::{self, Kept, Owner};
 use crate::endpoints::path;
 use crate::protocol::authorization::{
     AuthorizationRequest, Interaction, MAX_KEPT_BYTES, PARAMETERS, ReturnAddress, Situation, Step, next_step,
@@ -280,7 +280,7 @@ impl Flow {
             codes::issue(ephemeral, &code, &grant, lifetime),
             sessions::used(ephemeral, session_id, session, &self.client.client_id, idle_lifetime, self.now),
             sessions::has_ended(ephemeral, session.handle),
-            allowance::keep(provider, &session.sub, &kept),
+            allowance::keep(provider, Owner::Person(&session.sub), &kept),
         );
         is_issued?;
         let withdraw = async || codes::withdraw(ephemeral, &code, &self.client.client_id).await;
@@ -288,6 +288,9 @@ impl Flow {
             // A sign-out in another tab overtook the sign-in: its name is dead, and so would be all that it issues.
             withdraw().await?;
             sessions::forget(ephemeral, session_id).await?;
+            if is_kept.is_ok() {
+                allowance::give_back(provider, Owner::Person(&session.sub), kept.to_vec()).await;
+            }
             (self.signed_in, self.interaction) = (None, None);
             return Box::pin(self.advance(provider, browser)).await;
         }
@@ -343,7 +346,7 @@ pub struct Started<'a> {
 /// how a POST from another site has to begin.
 ///
 /// # Errors
-/// `invalid_request`: more than can be kept for everybody; a page: all that is kept is in use; the store failed.
+/// `invalid_request`: more than can be kept for everybody; the store failed.
 pub async fn start(
     provider: &Provider,
     request: Started<'_>,
@@ -365,14 +368,8 @@ pub async fn start(
         return Err(redirect(provider, client, address, too_large()));
     }
     let budget = throttle::started_budget(network);
-    match interactions::start(&provider.ephemeral, &id, &interaction, &network.to_string(), budget).await {
-        Ok(()) => Ok(id),
-        Err(StoreError::Full) => {
-            tracing::warn!(%network, "there is no room for a further sign-in of this network: people are typing in all of them");
-            Err(PageError::busy())
-        }
-        Err(error) => Err(error.into()),
-    }
+    interactions::start(&provider.ephemeral, &id, &interaction, &network.to_string(), budget).await?;
+    Ok(id)
 }
 
 fn too_large() -> Refusal {

@@ -1,6 +1,6 @@
 //! `/login`: user name and password. OIDC Core 3.1.2.3.
 
-use crate::allowance::{self, Kept};
+use crate::allowance::{self, Kept, Owner};
 use crate::endpoints::flow::{self, Flow};
 use crate::logout;
 use crate::protocol::audit::{Event, EventKind};
@@ -257,26 +257,34 @@ async fn sign_in(
     let name = browser.kept.as_ref().or(browser.id.as_ref());
     let known = name.map(|id| known_tag(provider, id, &user)).unwrap_or_default();
     provider.directory.know_user(user, now);
-    let kept = [Kept::session(&session, provider.config.session_lifetime)];
-    let is_kept = tokio::try_join!(
+    let lifetime = provider.config.session_lifetime;
+    let mut kept = vec![Kept::session(&session, lifetime)];
+    kept.extend(same_person.map(|before| Kept::session(before, lifetime).given_back()));
+    let signed_in = tokio::try_join!(
         async { Ok(sessions::start(&provider.ephemeral, &session_id, &session, now).await?) },
         record(provider, flow, interaction, here),
         async { Ok(attempt.succeeded(&provider.ephemeral).await?) },
-        async { Ok::<_, PageError>(allowance::keep(provider, &session.sub, &kept).await) },
+        async { Ok::<_, PageError>(allowance::keep(provider, Owner::Person(&session.sub), &kept).await) },
         async {
             match &browser.session {
                 Some(old) => Ok(sessions::forget(&provider.ephemeral, old).await?),
                 None => Ok(()),
             }
         },
-    )?;
-    match is_kept.3 {
-        Ok(()) => {}
-        Err(Stopped::Later(_)) => {
-            sessions::forget(&provider.ephemeral, &session_id).await?;
-            return Err(PageError::busy());
+    );
+    let refused = match signed_in {
+        Ok((.., Ok(()), ())) => None,
+        Ok((.., Err(Stopped::Later(_)), ())) => Some(PageError::busy()),
+        Ok((.., Err(Stopped::Fault(error)), ())) => Some(error.into()),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = refused {
+        // Nothing came of it: the session from before is what it was, should it be gone already.
+        let _ = sessions::forget(&provider.ephemeral, &session_id).await;
+        if let (Some(id), Some(before)) = (&browser.session, same_person) {
+            let _ = sessions::start(&provider.ephemeral, id, before, now).await;
         }
-        Err(Stopped::Fault(error)) => return Err(error.into()),
+        return Err(error);
     }
     let mut response = flow.go_on(provider)?;
     response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id));

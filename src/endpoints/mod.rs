@@ -105,6 +105,11 @@ pub fn management(provider: Arc<Provider>) -> Router {
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        // Few connections are kept back for it; none is to be held between two questions.
+        .layer(axum::middleware::map_response(async |mut response: Response| {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        }))
         .with_state(provider)
 }
 

@@ -36,8 +36,9 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
             }
             // The family stays in SQL for good; the marker ends the access tokens that are out. Asked again after a fault
             // between the two, both are done again.
-            is_revoked = timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
-            access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
+            let is_new = timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
+            is_revoked =
+                access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await? || is_new;
         }
     } else if let Some(presented) = caller::read_access_token(&provider, &AccessToken::received(token)) {
         let found = access_tokens::find(&provider.ephemeral, &presented.digest, &presented.parts, now).await?;

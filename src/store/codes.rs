@@ -2,6 +2,7 @@
 
 use crate::protocol::grant::Grant;
 use crate::protocol::secret::{AuthorizationCode, Digest, Handle};
+use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Ephemeral, Taken};
 
@@ -23,6 +24,20 @@ pub async fn issue(
     lifetime: i64,
 ) -> Result<(), StoreError> {
     ephemeral.put(&key(&code.digest_for(&grant.client_id)), grant, lifetime + AFTERLIFE).await
+}
+
+/// Puts a code back that was spent and for which nothing was handed out: a fault of ours is no replay of the client's.
+///
+/// # Errors
+/// The store failed.
+pub async fn put_back(
+    ephemeral: &Ephemeral,
+    code: &AuthorizationCode,
+    grant: &Grant,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    let ttl = grant.expires_at.since(now).max(1) + AFTERLIFE;
+    ephemeral.put_back(&key(&code.digest_for(&grant.client_id)), grant, ttl).await
 }
 
 /// Takes a code back that was not handed out.

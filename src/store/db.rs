@@ -159,6 +159,11 @@ impl Db {
                         // Readers do not wait for the writer, and what was acknowledged survives a power cut.
                         connection.execute("PRAGMA journal_mode = WAL").await?;
                         connection.execute("PRAGMA synchronous = FULL").await?;
+                    } else {
+                        // A statement that nobody waits for any more must not be carried out later: the client was told that it
+                        // was not.
+                        let lock_timeout = format!("SET lock_timeout = {}", patience.as_millis());
+                        connection.execute(AssertSqlSafe(lock_timeout)).await?;
                     }
                     Ok(())
                 })

@@ -18,8 +18,9 @@
 //! No command spans slots, so a cluster needs nothing special; what belongs to one trip is sent at once.
 //!
 //! What strangers had us keep (`start` and its like) is weighed as it is stored: each network has a budget, all of them
-//! together a share, and when one of the two is full, the oldest that nobody has typed into give way. It is the one exception to
-//! the rule that what is live is never evicted.
+//! together a share, and when one of the two is full, the oldest that nobody has typed into give way, and where there are none
+//! the oldest of the others: nobody can shut everybody out by typing. It is the one exception to the rule that what is live is never
+//! evicted.
 
 use crate::config::EphemeralUrl;
 use crate::protocol::secret::Digest;
@@ -254,6 +255,20 @@ impl Ephemeral {
         taken(found)
     }
 
+    /// Puts back what was spent and handed out to nobody, for `ttl` seconds, where its tombstone still is.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn put_back<T: Serialize + Sync>(&self, key: &str, value: &T, ttl: i64) -> Result<(), StoreError> {
+        let value = serde_json::to_string(value)?;
+        let (key, _under_way) = self.key(key);
+        match &self.backend {
+            Backend::Memory(memory) => memory.replace(&key, "", value, ttl),
+            Backend::Redis(redis) => redis.replace(&key, "", &value, ttl).await?,
+        };
+        Ok(())
+    }
+
     /// Replaces `expected` by `value` for `ttl` seconds. `false`: something else is there by now, or nothing.
     ///
     /// # Errors
@@ -316,7 +331,7 @@ impl Ephemeral {
     /// Keeps what a stranger began, within the budgets it names.
     ///
     /// # Errors
-    /// `Full`: all that is kept was typed into; the store failed.
+    /// `Full`: it is larger than a budget; the store failed.
     pub async fn start<T: Serialize + Sync>(&self, start: &Start<'_>, value: &T) -> Result<(), StoreError> {
         let value = serde_json::to_string(value)?;
         let (prefix, _under_way) = self.key("");
@@ -339,8 +354,8 @@ impl Ephemeral {
         Ok(found.filter(|text| !text.is_empty()).map(|text| serde_json::from_str(&text)).transpose()?)
     }
 
-    /// Replaces `expected` by `value`; with `is_typed_into` it does not give way any more. `false`: something else is
-    /// there by now, or nothing.
+    /// Replaces `expected` by `value`; with `is_typed_into` it gives way after all others. `false`: something else is there by
+    /// now, or nothing.
     ///
     /// # Errors
     /// The store failed.

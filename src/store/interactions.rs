@@ -16,7 +16,7 @@ pub(super) const KEPT: i64 = LIFETIME + AFTERLIFE;
 /// Remembers a new interaction, on the budget of a network.
 ///
 /// # Errors
-/// `Full`: what is kept was typed into; the store failed.
+/// The store failed.
 pub async fn start(
     ephemeral: &Ephemeral,
     id: &InteractionId,
@@ -37,8 +37,8 @@ pub async fn find(ephemeral: &Ephemeral, id: &InteractionId) -> Result<Option<In
     ephemeral.started(id.digest().as_str()).await
 }
 
-/// Records what happened in it, unless it has changed or ended since it was read. Once a person has typed into it, it does
-/// not give way to others any more.
+/// Records what happened in it, unless it has changed or ended since it was read. Once a person has typed into it, it
+/// gives way after all others.
 ///
 /// # Errors
 /// The store failed.

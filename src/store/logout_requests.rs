@@ -14,7 +14,7 @@ pub const LIFETIME: i64 = 1800;
 /// Remembers one, on the budget of a network.
 ///
 /// # Errors
-/// `Full`: what is kept was typed into; the store failed.
+/// The store failed.
 pub async fn start(
     ephemeral: &Ephemeral,
     id: &InteractionId,

@@ -27,15 +27,20 @@ pub mod users;
 
 use sqlx::migrate::MigrateError;
 
-/// How long a request waits for the lasting store.
-const PATIENCE: std::time::Duration = std::time::Duration::from_millis(1500);
+use crate::provider::{Context, DATABASE_PATIENCE, context};
+use std::time::Duration;
 
-/// The answer of the lasting store, if it comes in time: somebody waits for it.
+/// The answer of the lasting store, if it comes in time: somebody waits for it. All statements of one request share what it may
+/// wait altogether.
 ///
 /// # Errors
 /// `Late`, or what the store says.
 pub async fn timely<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(StoreError::Late))
+    let begun = tokio::time::Instant::now();
+    let patience = context(Context::database_patience).unwrap_or(Duration::from_millis(DATABASE_PATIENCE));
+    let answer = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Late));
+    context(|context| context.has_waited(begun.elapsed()));
+    answer
 }
 
 /// Why a store could not answer. Nobody outside is told; it is logged once at the edge.
@@ -46,7 +51,7 @@ pub enum StoreError {
     Database(#[from] sqlx::Error),
     /// The short-lived store failed.
     #[error("redis: {0}")]
-    Redis(#[from] ::redis::RedisError),
+    Redis(::redis::RedisError),
     /// A migration could not be applied.
     #[error("migration: {0}")]
     Migration(#[from] MigrateError),
@@ -63,8 +68,8 @@ pub enum StoreError {
     /// A record cannot be read back.
     #[error("a record in the short-lived store is not readable: {0}")]
     Record(#[from] serde_json::Error),
-    /// The in-process store is full; what is live is never evicted.
-    #[error("the in-process store is full")]
+    /// The short-lived store is full; what is live is never evicted.
+    #[error("the store of what is short-lived is full")]
     Full,
     /// The lasting store did not answer in time.
     #[error("the database did not answer in time")]
@@ -75,6 +80,13 @@ pub enum StoreError {
     /// Another process applies migrations, and has for as long as we wait for it.
     #[error("another process has held the lock of the migrations for 5 seconds")]
     MigrationsLocked,
+}
+
+impl From<::redis::RedisError> for StoreError {
+    fn from(error: ::redis::RedisError) -> Self {
+        // With noeviction it refuses what would need more memory.
+        if error.code() == Some("OOM") { Self::Full } else { Self::Redis(error) }
+    }
 }
 
 impl StoreError {

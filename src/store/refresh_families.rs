@@ -27,6 +27,9 @@ const BEGIN: &str = concat!(
     ", current_digest, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $11) \
      ON CONFLICT (family_id) DO NOTHING"
 );
+// Of a family for which nothing was handed out: its code was put back after a fault, and the first row may be there.
+const BEGIN_AGAIN: &str = "UPDATE refresh_families SET current_digest = $2 \
+     WHERE family_id = $1 AND revoked_at IS NULL AND previous_digest IS NULL";
 const BURY: &str = "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
      VALUES ($1, $2, $3, $3, $4, $3) ON CONFLICT (family_id) DO UPDATE SET revoked_at = excluded.revoked_at, salt = NULL \
      WHERE refresh_families.revoked_at IS NULL";
@@ -84,7 +87,7 @@ pub enum Shown {
     Repeated(RefreshTokenParts),
     /// It stays the current one, as this client's tokens do not rotate.
     Kept,
-    /// It was replaced before; its family is revoked now.
+    /// It was replaced before: its family is to be revoked.
     Reused,
     /// Unknown, ended, revoked, or of another client.
     Dead,
@@ -168,7 +171,12 @@ pub async fn begin(db: &Db, family: &Family, digest: &Digest) -> Result<bool, St
         .bind(digest.as_str())
         .execute(db.statement())
         .await?;
-    Ok(begun.rows_affected() == 1)
+    if begun.rows_affected() == 1 {
+        return Ok(true);
+    }
+    let again =
+        sqlx::query(BEGIN_AGAIN).bind(family.family.text()).bind(digest.as_str()).execute(db.statement()).await?;
+    Ok(again.rows_affected() == 1)
 }
 
 /// Revokes the family of a code that was replayed, also one that is not written yet.
@@ -247,8 +255,15 @@ pub async fn show(db: &Db, shown: &RefreshTokenParts, terms: &Terms<'_>) -> Resu
             return Ok(Shown::Repeated(successor));
         }
     }
-    revoke(db, shown.family, now).await?;
     Ok(Shown::Reused)
+}
+
+/// Whether there is a family of that name, live or not.
+///
+/// # Errors
+/// The database failed.
+pub async fn exists(db: &Db, family: Handle) -> Result<bool, StoreError> {
+    Ok(find_row(db, family).await?.is_some())
 }
 
 /// What a family grants, live or not.

@@ -115,7 +115,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
             detail: note.detail.clone(),
             explanation: note.explanation.clone(),
         };
-        let network = (!network.is_everybody()).then(|| network.to_string());
+        let network = (!network.is_everybody()).then(|| network.wide().to_string());
         provider.audit.refused(record, network.as_deref());
     }
     response

@@ -390,6 +390,13 @@ impl Look<'_> {
         self.at("select-account", "BODY").await;
         browser.goto(&request.with("client_id", "nobody").url(provider)).await;
         self.at("error", "BODY").await;
+        let sign_out = format!("{}?client_id={}", provider.url("/logout"), client.client_id);
+        browser.goto(&sign_out).await;
+        self.at("sign-out", "BODY").await;
+        browser.click("button[value='sign_out']").await;
+        self.at("signed-out", "BODY").await;
+        browser.goto(&sign_out).await;
+        self.at("nobody-signed-in", "BODY").await;
     }
 
     async fn at_endless_names(&self, provider: &TestProvider, client: &TestClient) {

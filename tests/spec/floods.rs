@@ -194,14 +194,18 @@ async fn a_spent_code_is_remembered_as_long_as_what_it_issued() {
     let request = Authorization::of(&client).with("scope", "openid offline_access");
     let code = request.complete(&provider, &browser).await.code().to_owned();
     let refresh_token = provider.redeem(&client, &code).await.ok().text("refresh_token");
-    let without = Authorization::of(&client).with("scope", "openid").complete(&provider, &browser).await;
-    let _ = provider.redeem(&client, without.code()).await.ok();
+    let mut without = Vec::new();
+    for _ in 0..2 {
+        let answer = Authorization::of(&client).with("scope", "openid").complete(&provider, &browser).await;
+        let _ = provider.redeem(&client, answer.code()).await.ok();
+        without.push(answer.code().to_owned());
+    }
     let description = async |code: &str| provider.redeem(&client, code).await.text("error_description");
-    assert!(description(without.code()).await.contains("used before"));
+    assert!(description(&without[0]).await.contains("used before"));
     provider.travel(3600);
     if crate::support::stores() == crate::support::Stores::Embedded {
         // Redis forgets by its own clock.
-        assert!(description(without.code()).await.contains("unknown"));
+        assert!(description(&without[1]).await.contains("unknown"));
     }
     assert!(description(&code).await.contains("used before"));
     let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.as_str())];

@@ -144,6 +144,30 @@ async fn a_refresh_that_failed_for_want_of_redis_works_again_afterwards() {
     let _ = refresh(&provider, &client, &next).await.ok();
 }
 
+/// A fault of ours after a code was spent is no replay of the client's: it comes again, as it was told, and finds its code.
+#[tokio::test]
+async fn a_code_that_met_a_fault_of_ours_can_be_redeemed_afterwards() {
+    if stores() == Stores::Embedded {
+        return; // It takes a database that can be locked by a table.
+    }
+    let provider = TestProvider::start().await;
+    let client = NewClient::new("reports").with("consent", "skip").with("scope", "openid offline_access");
+    let client = provider.add(client.with("grant_types", "authorization_code refresh_token")).await;
+    provider.alice().await;
+    let request = Authorization::of(&client).with("scope", "openid offline_access");
+    let code = request.complete(&provider, &UserAgent::new()).await.code().to_owned();
+    let mut holder = AnyConnection::connect(&provider.database_url).await.unwrap();
+    holder.execute("BEGIN").await.unwrap();
+    holder.execute("LOCK TABLE refresh_families IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    is_unavailable("/token", &timed("/token", provider.redeem(&client, &code)).await);
+    holder.execute("ROLLBACK").await.unwrap();
+    let tokens = provider.redeem(&client, &code).await.ok();
+    let _ = provider.userinfo(&tokens.text("access_token")).await.ok();
+    let _ = refresh(&provider, &client, &tokens.text("refresh_token")).await.ok();
+    // Once it was answered, it is spent for good.
+    assert_eq!(provider.redeem(&client, &code).await.error(), (400, "invalid_grant".into()));
+}
+
 /// What a token endpoint stores before it decides is forgotten where it decides against it.
 #[tokio::test]
 async fn what_was_stored_for_a_refused_refresh_is_forgotten() {

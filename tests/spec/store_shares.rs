@@ -85,14 +85,21 @@ async fn the_oldest_of_a_network_give_way_to_its_own_and_to_no_other() {
             "{name}: its tombstone is still there"
         );
         assert_eq!(are_there(&here, &["other", "b", "f"]).await, [true, true, true], "{name}");
-        // Where everything was typed into, nothing gives way.
+        // Where everything was typed into, the oldest of it gives way: typing shuts nobody out.
         assert!(store.change_started("f", &text, &text, true).await.unwrap(), "{name}");
         store.start(&of("g", "one"), &text).await.unwrap();
         assert!(store.change_started("g", &text, &text, true).await.unwrap(), "{name}");
-        let refused = store.start(&of("h", "one"), &text).await;
-        assert!(matches!(refused, Err(StoreError::Full)), "{name}");
+        store.start(&of("h", "one"), &text).await.unwrap();
         store.start(&of("more", "other"), &text).await.unwrap();
-        assert_eq!(are_there(&here, &["b", "f", "g", "more"]).await, [true; 4], "{name}");
+        let found = are_there(&here, &["b", "f", "g", "h", "more", "other"]).await;
+        assert_eq!(found, [false, true, true, true, true, true], "{name}");
+        // And whatever network it is of, where the share is full of such.
+        for id in ["h", "more", "other"] {
+            assert!(store.change_started(id, &text, &text, true).await.unwrap(), "{name}");
+        }
+        let tight = Start { share: 5 * weight, ..start("last", "third") };
+        store.start(&tight, &text).await.unwrap();
+        assert_eq!(are_there(&here, &["other", "last"]).await, [false, true], "{name}");
     }
 }
 

@@ -336,7 +336,12 @@ async fn an_unknown_client_is_checked_and_counted_like_a_known_one() {
         assert_eq!(answer.error(), (401, "invalid_client".into()), "{auth:?}");
         computed.push(provider.provider.passwords.computed() - before);
     }
-    assert_eq!(computed, [1; 5]);
+    // A secret that is longer than any is no quicker.
+    let before = provider.provider.passwords.computed();
+    let long = provider.post("/token", Auth::Basic("reports", &"x".repeat(2000)), &fields).await;
+    assert_eq!(long.error(), (401, "invalid_client".into()));
+    computed.push(provider.provider.passwords.computed() - before);
+    assert_eq!(computed, [1; 6]);
     for id in ["reports", "invented"] {
         let mut status = 0;
         for _ in 0..=PER_CLIENT_AND_NETWORK {
@@ -344,12 +349,18 @@ async fn an_unknown_client_is_checked_and_counted_like_a_known_one() {
         }
         assert_eq!(status, 429, "{id}");
     }
-    // Whoever invents a name for each try is stopped as one network.
+    // Who invents a name for each try is stopped as one network; this machine is none, it stands for everybody.
     let tally = Tally { field: "all", window: CLIENT_WINDOW, most: i64::MAX, amount: CLIENTS_PER_NETWORK };
-    provider.provider.ephemeral.tally("client:127.0.0.1", &[tally]).await.unwrap();
+    for network in ["203.0.113.7", "127.0.0.1"] {
+        provider.provider.ephemeral.tally(&format!("client:{network}"), &[tally]).await.unwrap();
+    }
     let before = provider.provider.passwords.computed();
-    assert_eq!(provider.post("/token", Auth::Basic("another", "guess"), &fields).await.error().0, 429);
+    let request = http().post(provider.url("/token")).header("x-forwarded-for", "203.0.113.7");
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let stopped = send(request.body("grant_type=x&client_id=another&client_secret=guess")).await;
+    assert_eq!(stopped.error(), (429, "temporarily_unavailable".into()));
     assert_eq!(provider.provider.passwords.computed(), before);
+    assert_eq!(provider.post("/token", Auth::Basic("another", "guess"), &fields).await.error().0, 401);
 }
 
 /// Parameters that nobody reads are not kept, and the others have a bound together.

@@ -1,6 +1,6 @@
 //! The grant `authorization_code`: a code for tokens. RFC 6749 section 4.1.3, RFC 7636 section 4.5-6, OIDC Core 3.1.3.
 
-use crate::allowance::Kept;
+use crate::allowance::{self, Kept, Owner};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::{Client, REFRESH_FAMILY_LIFETIME};
 use crate::protocol::difference;
@@ -46,7 +46,7 @@ pub(super) async fn redeem(
         Taken::Spent => return Err(replayed(provider, client, handle, now).await?.into()),
         Taken::Missing => {
             // A family outlives the memory of its code, and only the code's own family has this name.
-            if client.may_refresh() && timely(refresh_families::revoke(&provider.db, handle, now)).await? {
+            if client.may_refresh() && timely(refresh_families::exists(&provider.db, handle)).await? {
                 return Err(replayed(provider, client, handle, now).await?.into());
             }
             return Err(invalid("the code is unknown, expired or was issued to another client")
@@ -57,8 +57,41 @@ pub(super) async fn redeem(
                 .into());
         }
     };
-    check(&grant, client, params, now)?;
-    let resources = narrowed(client, &grant, params)?;
+    let redeemed = issue(provider, client, params, &grant, handle, lifetime + MARGIN, now).await;
+    match &redeemed {
+        // Nothing was handed out, and the client is told to come again: it must find its code.
+        Err(ApiError::Fault(_) | ApiError::Busy | ApiError::TooMany(_)) => {
+            if let Err(error) = codes::put_back(&provider.ephemeral, &code, &grant, now).await {
+                tracing::warn!(%error, "a code for which nothing was issued could not be put back");
+            }
+        }
+        Err(_) => {
+            let kept = [kept_code(&grant).given_back(), Kept::tombstone(lifetime + MARGIN)];
+            // What is left of the code is counted as well as it can be; it is refused in any case.
+            let _ = allowance::keep(provider, Owner::Person(&grant.sub), &kept).await;
+        }
+        Ok(_) => {}
+    }
+    redeemed
+}
+
+/// The code, as it was counted when it was issued.
+fn kept_code(grant: &Grant) -> Kept {
+    Kept::code(grant, grant.expires_at.since(grant.issued_at) + codes::AFTERLIFE)
+}
+
+/// Issues what a code stands for that was just spent; its tombstone stays for `tombstone` seconds.
+async fn issue(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    grant: &Grant,
+    handle: Handle,
+    tombstone: i64,
+    now: NumericDate,
+) -> Result<Value, ApiError> {
+    check(grant, client, params, now)?;
+    let resources = narrowed(client, grant, params)?;
     let user = provider.directory.user(&grant.sub, now).await?;
     let user = user
         .filter(|user| user.stands(grant.auth_time, &grant.credential))
@@ -79,7 +112,7 @@ pub(super) async fn redeem(
         session: grant.session,
     };
     let refreshes = client.may_refresh() && grant.scope.has("offline_access");
-    let mut kept = vec![Kept::spent_code(&grant, grant.expires_at.since(grant.issued_at) + codes::AFTERLIFE)];
+    let mut kept = vec![kept_code(grant).given_back(), Kept::tombstone(tombstone)];
     kept.extend(refreshes.then(Kept::family));
     // In the trip of the record itself: whoever signs out before the code is redeemed is not signed in by it.
     let (minted, has_ended) = tokio::join!(
@@ -89,14 +122,14 @@ pub(super) async fn redeem(
     let minted = minted?;
     let begun = match has_ended {
         Ok(true) => Err(invalid("the person has signed out since the code was issued").into()),
-        Ok(false) if refreshes => begin_family(provider, client, &grant, handle, now).await.map(Some),
+        Ok(false) if refreshes => begin_family(provider, client, grant, handle, now).await.map(Some),
         Ok(false) => Ok(None),
         Err(error) => Err(error.into()),
     };
     match begun {
         Ok(first) => Ok(minted.issue(provider, GrantType::AuthorizationCode, &order, first.as_ref(), now)),
         Err(error) => {
-            minted.discard(provider).await;
+            minted.discard(provider, &order).await;
             Err(error)
         }
     }
@@ -108,11 +141,12 @@ const MARGIN: i64 = 60;
 /// A code that is shown again: what it issued ends. That is an event the first time only, as whoever has a code can show it
 /// for ever.
 async fn replayed(provider: &Provider, client: &Client, handle: Handle, now: NumericDate) -> Result<Refusal, ApiError> {
-    let is_new = access_tokens::revoke_grant(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
+    // The marker last: where it fails, all of it is done again at the next try, and noted then.
     if client.may_refresh() {
         // The winner may not have written its family yet; it finds this row then.
         timely(refresh_families::bury(&provider.db, handle, &client.client_id, now)).await?;
     }
+    let is_new = access_tokens::revoke_grant(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
     if is_new {
         provider.audit.record(Event::new(EventKind::CodeReplayed, now).by(&client.client_id));
     }

@@ -70,7 +70,7 @@ pub(super) async fn refresh(
     match show(provider, client, &parts, now).await {
         Ok(successor) => Ok(minted.issue(provider, GrantType::RefreshToken, &order, successor.as_ref(), now)),
         Err(error) => {
-            minted.discard(provider).await;
+            minted.discard(provider, &order).await;
             Err(error)
         }
     }
@@ -99,7 +99,9 @@ async fn show(
         Shown::Kept => Ok(None),
         Shown::Dead => Err(const { dead() }.into()),
         Shown::Reused => {
+            // The marker first: once the family is revoked, its tokens are not looked at any more.
             access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
+            timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
             provider.audit.record(Event::new(EventKind::RefreshTokenReused, now).by(&client.client_id));
             Err(Refusal::new(
                 ErrorCode::InvalidGrant,

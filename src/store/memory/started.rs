@@ -22,6 +22,8 @@ struct Network {
     weight: i64,
     /// The places of those that may give way.
     yielding: BTreeSet<u64>,
+    /// The places of those that give way only when no other does.
+    staying: BTreeSet<u64>,
 }
 
 /// The share.
@@ -41,17 +43,20 @@ impl Started {
     pub(super) fn start(&mut self, start: &Start<'_>, value: String, now: NumericDate) -> Result<(), StoreError> {
         self.expire(now);
         let weight = Start::weight(&value);
+        if weight > start.network_budget || weight > start.share {
+            return Err(StoreError::Full);
+        }
         loop {
             let own = self.networks.get(start.network);
             if own.map_or(0, |own| own.weight) + weight <= start.network_budget {
                 break;
             }
-            let oldest = own.and_then(|own| own.yielding.first().copied()).ok_or(StoreError::Full)?;
-            self.remove(oldest);
+            let oldest = own.and_then(|own| own.yielding.first().or_else(|| own.staying.first()).copied());
+            self.remove(oldest.ok_or(StoreError::Full)?);
         }
         while self.total + weight > start.share {
-            let oldest = self.yielding.first().copied().ok_or(StoreError::Full)?;
-            self.remove(oldest);
+            let oldest = self.yielding.first().or_else(|| self.order.keys().next()).copied();
+            self.remove(oldest.ok_or(StoreError::Full)?);
         }
         let place = self.next_place;
         self.next_place += 1;
@@ -121,19 +126,26 @@ impl Started {
 
     fn remove(&mut self, place: u64) {
         let Some(record) = self.order.remove(&place).and_then(|id| self.records.remove(&id)) else { return };
-        self.stays(&record.network, place);
+        self.yielding.remove(&place);
+        if let Some(own) = self.networks.get_mut(&record.network) {
+            own.yielding.remove(&place);
+            own.staying.remove(&place);
+        }
         self.weigh(&record.network, -record.weight);
     }
 
     fn may_yield(&mut self, network: &str, place: u64) {
         self.yielding.insert(place);
-        self.networks.entry(network.to_owned()).or_default().yielding.insert(place);
+        let own = self.networks.entry(network.to_owned()).or_default();
+        own.staying.remove(&place);
+        own.yielding.insert(place);
     }
 
     fn stays(&mut self, network: &str, place: u64) {
         self.yielding.remove(&place);
         if let Some(own) = self.networks.get_mut(network) {
             own.yielding.remove(&place);
+            own.staying.insert(place);
         }
     }
 
