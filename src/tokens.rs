@@ -25,6 +25,15 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// The `typ` of an `id_token`.
 pub const ID_TOKEN_TYPE: &str = "JWT";
 
+/// The claims of an `id_token` that comes back as an `id_token_hint`, if it is ours; it may have expired
+/// ([OIDC Core 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
+#[must_use]
+pub fn read_id_token(provider: &Provider, token: &str) -> Option<Map<String, Value>> {
+    let claims = provider.keys.current().verify(token, ID_TOKEN_TYPE)?;
+    let is_ours = claims.get("iss").and_then(Value::as_str) == Some(&provider.config.issuer);
+    is_ours.then_some(claims)
+}
+
 /// The person that tokens are about.
 pub struct Person<'a> {
     /// Their record as it is now.

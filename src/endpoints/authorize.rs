@@ -4,9 +4,6 @@ use crate::endpoints::flow::{self, Asked, Flow, Started};
 use crate::endpoints::path;
 use crate::protocol::authorization::{AuthorizationRequest, ReturnAddress};
 use crate::protocol::error::{ErrorCode, Refusal};
-use crate::protocol::grant::Session;
-use crate::protocol::params::Params;
-use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::web::answer::{PageError, see_other};
 use crate::web::cookies::Browser;
@@ -35,28 +32,9 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
         Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, now).await?
     } else {
         let session = flow::session_of(&provider, &browser).await;
-        open(&provider, params, session, network, now).await?
+        Flow::open(&provider, Asked { params, interaction: None, session, network }, now).await?
     };
     Box::pin(flow.advance(&provider, &browser)).await
-}
-
-/// Opens a request whose session could perhaps not be read: the client is told that at its address, once that is proven.
-async fn open(
-    provider: &Provider,
-    params: Params,
-    session: Result<Option<Session>, PageError>,
-    network: Network,
-    now: NumericDate,
-) -> Result<Flow, PageError> {
-    match session {
-        Ok(session) => Flow::open(provider, Asked { params, interaction: None, session, network }, now).await,
-        Err(fault) => {
-            let client = flow::client_of(provider, &params, now).await?;
-            let address =
-                ReturnAddress::of(&client, &params).map_err(|refusal| PageError::bad_request(&refusal, None))?;
-            Err(fault.or_at(|refusal| flow::redirect(provider, &client, &address, refusal)))
-        }
-    }
 }
 
 /// An authorization request by POST. From another site it brings no cookies (`SameSite=Lax`), so nothing about

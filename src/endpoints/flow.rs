@@ -21,6 +21,7 @@ use crate::provider::{Provider, context, random};
 use crate::store::ephemeral::Taken;
 use crate::store::{StoreError, codes, interactions, sessions};
 use crate::throttle::{self, Stopped};
+use crate::tokens;
 use crate::web::answer::{PageError, authorization_response, see_other};
 use crate::web::cookies::{self, Browser};
 use crate::web::network::Network;
@@ -55,8 +56,8 @@ pub struct Asked {
     pub params: Params,
     /// What happened in it so far, if a page was needed.
     pub interaction: Option<(InteractionId, Interaction)>,
-    /// The session that the cookie names, live or not.
-    pub session: Option<Session>,
+    /// The session that the cookie names, live or not. A store that failed is told to the client, at its address.
+    pub session: Result<Option<Session>, PageError>,
     /// Where it comes from.
     pub network: Network,
 }
@@ -143,6 +144,7 @@ impl Flow {
         now: NumericDate,
     ) -> Result<Self, PageError> {
         let Asked { params, interaction, session, network } = asked;
+        let session = session?;
         let refuse = |refusal| redirect(provider, &client, &address, refusal);
         let request = AuthorizationRequest::parse(&client, &params).map_err(refuse)?;
         let hinted_subject = match &request.id_token_hint {
@@ -172,7 +174,8 @@ impl Flow {
     ) -> Result<Self, PageError> {
         let Continued { id, interaction, session } = continued(provider, browser, id, now).await?;
         let params = interaction.params.clone();
-        Self::open(provider, Asked { params, interaction: Some((id, interaction)), session, network }, now).await
+        let asked = Asked { params, interaction: Some((id, interaction)), session: Ok(session), network };
+        Self::open(provider, asked, now).await
     }
 
     /// Sends the browser back to `/authorize`, where the next step is decided.
@@ -396,9 +399,7 @@ pub fn redirect(provider: &Provider, client: &Client, address: &ReturnAddress, r
 
 /// Whom an `id_token_hint` names, as the client sees them. It must be ours and this client's; it may have expired.
 fn hinted_subject(provider: &Provider, client: &Client, hint: &str) -> Result<String, Refusal> {
-    let claims = provider.keys.current().verify(hint, "JWT");
-    claims
-        .filter(|claims| claims.get("iss").and_then(serde_json::Value::as_str) == Some(&provider.config.issuer))
+    tokens::read_id_token(provider, hint)
         .filter(|claims| claims.get("aud").and_then(serde_json::Value::as_str) == Some(&client.client_id))
         .and_then(|claims| claims.get("sub").and_then(serde_json::Value::as_str).map(str::to_owned))
         .ok_or(

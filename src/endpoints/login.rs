@@ -105,7 +105,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
                 Proof::Wrong { sub, attempt } => {
                     provider.audit.record(Event { sub, ..by(EventKind::SignInFailed) });
                     if let Some(attempt) = attempt {
-                        // Once somebody has tried, it does not give way to others any more.
+                        // Once somebody has tried, it gives way only when no other can.
                         tokio::try_join!(
                             attempt.failed(&provider.ephemeral),
                             interactions::update(&provider.ephemeral, &id, &interaction, &interaction, true)

@@ -19,7 +19,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::logout_requests;
 use crate::throttle;
-use crate::tokens::ID_TOKEN_TYPE;
+use crate::tokens;
 use crate::web::answer::{PageError, see_other};
 use crate::web::cookies::{self, Browser};
 use crate::web::network::Network;
@@ -63,11 +63,7 @@ impl Asked {
     /// ([section 4](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#ValidationFailure)).
     fn of(provider: &Provider, params: Params) -> Self {
         let (sent, named) = (params.get("id_token_hint"), params.get("client_id"));
-        let hint = sent.and_then(|hint| {
-            let claims = provider.keys.current().verify(hint, ID_TOKEN_TYPE)?;
-            let issued_here = claims.get("iss").and_then(serde_json::Value::as_str) == Some(&provider.config.issuer);
-            Hint::of(&claims).filter(|_| issued_here)
-        });
+        let hint = sent.and_then(|hint| Hint::of(&tokens::read_id_token(provider, hint)?));
         let sender = Sender::of(sent.is_some(), hint.as_ref(), named);
         let hint = hint.filter(|_| sender == Sender::Proven);
         let client_id = match (sender, &hint) {

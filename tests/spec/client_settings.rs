@@ -73,7 +73,17 @@ fn env_is_sourced_by_a_shell() {
     assert!(!settings("reports", "env", &["--redirect-uri", HARD_URI]).contains(['\'', '"']));
 }
 
-/// As its two files, with Authlib as it comes.
+/// The service of the two files that `client new` prints, with Authlib as it comes.
+fn fastapi(provider: &TestProvider, base_url: &str, new: &[&str]) -> (TempDir, FastApi) {
+    let text = done(provider.command(new, "")).stdout;
+    done(provider.command(&["migrate"], ""));
+    let app = folder();
+    fs::write(app.path().join(".env"), part(&text, "# .env", "\n# main.py")).unwrap();
+    fs::write(app.path().join("main.py"), part(&text, "# main.py", "")).unwrap();
+    let service = FastApi::of(base_url, app.path());
+    (app, service)
+}
+
 async fn fastapi_signs_in(id: &str, path: &str, more: &[&str]) {
     let provider = TestProvider::start().await;
     provider.alice().await;
@@ -81,12 +91,7 @@ async fn fastapi_signs_in(id: &str, path: &str, more: &[&str]) {
     let redirect_uri = format!("{base_url}{path}");
     let new = ["client", "new", id, "--consent", "skip", "--settings", "fastapi", "--redirect-uri", &redirect_uri];
     let arguments: Vec<&str> = new.iter().chain(more).copied().collect();
-    let text = done(provider.command(&arguments, "")).stdout;
-    done(provider.command(&["migrate"], ""));
-    let app = folder();
-    fs::write(app.path().join(".env"), part(&text, "# .env", "\n# main.py")).unwrap();
-    fs::write(app.path().join("main.py"), part(&text, "# main.py", "")).unwrap();
-    let service = FastApi::of(&base_url, app.path());
+    let (_app, service) = fastapi(&provider, &base_url, &arguments);
     let browser = UserAgent::new();
     let login = arrive(&browser, browser.get(&format!("{base_url}/")).await).await;
     assert!(login.url.path().ends_with("/login") && login.url.as_str().starts_with(&provider.issuer), "{login}");
@@ -120,14 +125,9 @@ async fn fastapi_signs_a_person_in_as_a_public_client_that_listens_at_the_root()
     provider.alice().await;
     let base_url = FastApi::base_url();
     let redirect_uri = format!("{base_url}{provider_path}");
-    let new = ["client", "new", "app", "--public", "--consent", "skip", "--settings", "fastapi", "--redirect-uri"];
-    let arguments: Vec<&str> = new.iter().copied().chain([redirect_uri.as_str()]).collect();
-    let text = done(provider.command(&arguments, "")).stdout;
-    done(provider.command(&["migrate"], ""));
-    let app = folder();
-    fs::write(app.path().join(".env"), part(&text, "# .env", "\n# main.py")).unwrap();
-    fs::write(app.path().join("main.py"), part(&text, "# main.py", "")).unwrap();
-    let service = FastApi::of(&base_url, app.path());
+    let client = ["client", "new", "app", "--public", "--consent", "skip"];
+    let new = [&client[..], &["--settings", "fastapi", "--redirect-uri", &redirect_uri]].concat();
+    let (_app, service) = fastapi(&provider, &base_url, &new);
     let browser = UserAgent::new();
     let login = arrive(&browser, browser.get(&format!("{base_url}/home")).await).await;
     let home = arrive(&browser, provider.type_in(&browser, &login, "alice", PASSWORD).await).await;

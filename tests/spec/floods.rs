@@ -3,7 +3,8 @@
 
 use crate::support::provider::run_sql;
 use crate::support::verbs::Auth;
-use crate::support::{Answer, Authorization, NewClient, TestClient, TestProvider, UserAgent};
+use crate::support::{Answer, Authorization, NewClient, TestProvider, UserAgent};
+use crate::throttling::{from, ready};
 use hallpass::allowance::PER_PERSON;
 use hallpass::endpoints;
 use hallpass::protocol::secret::{Digest, Handle};
@@ -16,17 +17,6 @@ use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-
-async fn ready() -> (TestProvider, TestClient) {
-    let provider = TestProvider::with(&[("trusted_proxies", "127.0.0.1")]).await;
-    let client = provider.client("reports").await;
-    provider.alice().await;
-    (provider, client)
-}
-
-fn from(network: &str) -> UserAgent {
-    UserAgent::new().with_header("x-forwarded-for", network)
-}
 
 /// Takes so many bytes of the share as a network would that begins sign-ins.
 async fn begin(provider: &TestProvider, network: &str, bytes: i64, budget: i64) {

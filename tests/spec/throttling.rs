@@ -11,14 +11,15 @@ use hallpass::throttle::{
 use std::net::IpAddr;
 
 /// A provider behind a proxy on this machine, so that a test can come from any network.
-async fn ready() -> (TestProvider, TestClient) {
+pub async fn ready() -> (TestProvider, TestClient) {
     let provider = TestProvider::with(&[("trusted_proxies", "127.0.0.1")]).await;
     let client = provider.client("reports").await;
     provider.alice().await;
     (provider, client)
 }
 
-fn from(network: &str) -> UserAgent {
+/// A browser in a network.
+pub fn from(network: &str) -> UserAgent {
     UserAgent::new().with_header("x-forwarded-for", network)
 }
 

@@ -20,7 +20,7 @@ struct Record {
 #[derive(Default)]
 struct Network {
     weight: i64,
-    /// The places of those that may give way.
+    /// The places of those that give way first.
     yielding: BTreeSet<u64>,
     /// The places of those that give way only when no other does.
     staying: BTreeSet<u64>,
@@ -32,7 +32,7 @@ pub(super) struct Started {
     records: HashMap<String, Record>,
     /// Every record by its place.
     order: BTreeMap<u64, String>,
-    /// The places of those that may give way.
+    /// The places of those that give way first.
     yielding: BTreeSet<u64>,
     networks: HashMap<String, Network>,
     total: i64,
