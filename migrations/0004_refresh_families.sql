@@ -5,17 +5,12 @@ CREATE TABLE refresh_families (
     -- The name of the grant, base64url.
     family_id       TEXT PRIMARY KEY,
     client_id       TEXT NOT NULL REFERENCES clients (client_id) ON DELETE CASCADE,
-    -- NULL only in the row of a code that was replayed before its family was written: such a family is dead.
+    -- NULL, as is authorized, only in the row of a code that was replayed before its family was written: such a
+    -- family is dead.
     sub             TEXT,
-    scope           TEXT NOT NULL DEFAULT '',
-    resources       TEXT NOT NULL DEFAULT '',
-    session         TEXT NOT NULL DEFAULT '',
-    auth_time       BIGINT NOT NULL DEFAULT 0,
-    amr             TEXT NOT NULL DEFAULT '',
-    -- Marks the password that was proven; another password ends the family.
-    credential      TEXT NOT NULL DEFAULT '',
-    -- The single claims that were asked for, JSON.
-    claims          TEXT NOT NULL DEFAULT '{}',
+    -- What was authorized and how the person signed in, a JSON object: scope, resources, claims, sign-in. A member that
+    -- a version does not know stays as it is.
+    authorized      TEXT,
     current_digest  TEXT NOT NULL DEFAULT '',
     -- The digest before, and the salt that leads from it to the current one, while a lost answer may be repeated.
     previous_digest TEXT,

@@ -1,8 +1,9 @@
-//! Who is asking: the client at the machine doors, the token at userinfo. The extractors that look things up.
+//! Who is asking: the client at the API endpoints, the token at userinfo. The extractors that look things up.
 
+use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
-use crate::protocol::grant::AccessGrant;
+use crate::protocol::grant::{AccessGrant, Authorization};
 use crate::protocol::params::Params;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::{AccessToken, AccessTokenParts, ClientSecret, Digest};
@@ -182,7 +183,36 @@ pub fn read_access_token(provider: &Provider, token: &AccessToken) -> Option<Pre
     Some(Presented { digest: tokens::digest_of_jti(jti), parts })
 }
 
-/// Finds what a live access token allows. `None`: unknown, expired, revoked, or its session, user or
+/// Who an authorization is about, as they are now.
+pub struct Parties {
+    /// Who it was issued to.
+    pub client: Arc<Client>,
+    /// Whose it is; `None`: the client's own.
+    pub user: Option<Arc<User>>,
+}
+
+/// Client and user of an authorization, if it still holds: the one place that asks, for codes, refresh tokens and access
+/// tokens alike.
+///
+/// # Errors
+/// A store failed.
+pub async fn parties(
+    provider: &Provider,
+    authorization: &Authorization,
+    now: NumericDate,
+) -> Result<Option<Parties>, StoreError> {
+    let client = async { provider.directory.client(&authorization.client_id, now).await };
+    let user = async {
+        match authorization.sub() {
+            Some(sub) => provider.directory.user(sub, now).await,
+            None => Ok(None),
+        }
+    };
+    let (Some(client), user) = tokio::try_join!(client, user)? else { return Ok(None) };
+    Ok(authorization.holds(&client, user.as_deref()).then_some(Parties { client, user }))
+}
+
+/// Finds what a live access token allows, and to whom. `None`: unknown, expired, revoked, or its session, user or
 /// client has ended.
 ///
 /// # Errors
@@ -191,19 +221,10 @@ pub async fn access_grant(
     provider: &Provider,
     token: &AccessToken,
     now: NumericDate,
-) -> Result<Option<AccessGrant>, StoreError> {
+) -> Result<Option<(AccessGrant, Parties)>, StoreError> {
     let Some(presented) = read_access_token(provider, token) else { return Ok(None) };
     let found = access_tokens::find(&provider.ephemeral, &presented.digest, &presented.parts, now).await?;
     let Some(grant) = found else { return Ok(None) };
-    let client = provider.directory.client(&grant.client_id, now).await?;
-    let client_stands =
-        client.is_some_and(|client| client.tokens_valid_after.is_none_or(|after| grant.issued_at >= after));
-    let bearer_stands = match &grant.bearer {
-        None => true,
-        Some(bearer) => {
-            let user = provider.directory.user(&bearer.sub, now).await?;
-            user.is_some_and(|user| user.stands(bearer.auth_time, &bearer.credential))
-        }
-    };
-    Ok((client_stands && bearer_stands).then_some(grant))
+    let parties = parties(provider, &grant.authorization, now).await?;
+    Ok(parties.map(|parties| (grant, parties)))
 }

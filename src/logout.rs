@@ -77,14 +77,14 @@ pub async fn end_session(
     now: NumericDate,
 ) -> Result<Option<Vec<Told>>, StoreError> {
     // The marker first: if the store fails between the two, the session is still there and can be ended again.
-    sessions::end(&provider.ephemeral, session.handle, LONGEST_ACCESS_TOKEN).await?;
+    sessions::end(&provider.ephemeral, session.sign_in.session, LONGEST_ACCESS_TOKEN).await?;
     // The request that takes it tells the services, and no other does.
     let Some(current) = sessions::take(&provider.ephemeral, id).await? else { return Ok(None) };
     let kept = Kept::session(&current, provider.config.session_lifetime);
-    allowance::give_back(provider, Owner::Person(&current.sub), vec![kept]).await;
-    provider
-        .audit
-        .record(Event::new(EventKind::SignOut, now).of(&session.sub).with("clients", current.clients.join(" ")));
+    allowance::give_back(provider, Owner::Person(&current.sign_in.sub), vec![kept]).await;
+    provider.audit.record(
+        Event::new(EventKind::SignOut, now).of(&session.sign_in.sub).with("clients", current.clients.join(" ")),
+    );
     let mut told = Vec::new();
     let mut messages = Vec::new();
     for client_id in &current.clients {
@@ -100,7 +100,14 @@ pub async fn end_session(
         let otherwise = Outcome::without_back_channel(&client, &provider.config.issuer);
         let outcome = if client.backchannel_logout_uri.is_some() {
             let message = Handle(random());
-            let added = logout_outbox::add(&provider.db, message, client_id, &current.sub, current.handle, now);
+            let added = logout_outbox::add(
+                &provider.db,
+                message,
+                client_id,
+                &current.sign_in.sub,
+                current.sign_in.session,
+                now,
+            );
             let added = timely(added).await;
             if let Err(error) = added {
                 tracing::error!(%error, client_id, "a service is not told of a sign-out: the message cannot be kept");

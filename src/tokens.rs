@@ -3,12 +3,11 @@
 use crate::allowance::{self, Kept, Owner};
 use crate::config::Config;
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::claims::{ACR, IdTokenContent, User, session_for, subject_for};
-use crate::protocol::claims_request::{self, ClaimsRequest};
+use crate::protocol::claims::{IdTokenContent, User, session_for, subject_for};
+use crate::protocol::claims_request;
 use crate::protocol::client::Client;
-use crate::protocol::grant::{AccessGrant, Bearer};
+use crate::protocol::grant::{AccessGrant, Authorization};
 use crate::protocol::response::{AccessTokenFormat, GrantType};
-use crate::protocol::scope::Scope;
 use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, Handle, RefreshToken};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
@@ -34,43 +33,27 @@ pub fn read_id_token(provider: &Provider, token: &str) -> Option<Map<String, Val
     is_ours.then_some(claims)
 }
 
-/// The person that tokens are about.
-pub struct Person<'a> {
-    /// Their record as it is now.
-    pub user: &'a User,
-    /// When they signed in.
-    pub auth_time: NumericDate,
-    /// How (RFC 8176).
-    pub amr: &'a [String],
-    /// The session they signed in to: `sid`.
-    pub session: Handle,
-    /// The single claims that were asked for.
-    pub claims: &'a ClaimsRequest,
-    /// `nonce` of the request; a refreshed `id_token` has none (OIDC Core 12.2).
-    pub nonce: Option<&'a str>,
-}
-
 /// What is to be issued.
 pub struct Order<'a> {
     /// To whom.
     pub client: &'a Client,
-    /// About whom; `None`: the client itself.
-    pub person: Option<Person<'a>>,
-    /// What it allows.
-    pub scope: &'a Scope,
-    /// The APIs that were asked for; none: all of the client's.
-    pub resources: &'a [String],
+    /// About whom, as their record is now; `None`: the client itself.
+    pub user: Option<&'a User>,
+    /// What was authorized, or as much of it as is asked for now.
+    pub authorization: &'a Authorization,
     /// The grant that ends it.
     pub grant: Handle,
     /// The session that ends it.
     pub session: Handle,
+    /// `nonce` of the request; a refreshed `id_token` has none (OIDC Core 12.2).
+    pub nonce: Option<&'a str>,
 }
 
 impl Order<'_> {
     /// Whose allowance it takes from.
     fn owner(&self) -> Owner<'_> {
-        match &self.person {
-            Some(person) => Owner::Person(&person.user.sub),
+        match self.authorization.sub() {
+            Some(sub) => Owner::Person(sub),
             None => Owner::Machine(&self.client.client_id),
         }
     }
@@ -120,9 +103,9 @@ impl Minted {
         let mut event = Event::new(EventKind::TokensIssued, now)
             .by(&order.client.client_id)
             .with("grant_type", grant_type.as_str())
-            .with("scope", order.scope.to_string());
-        if let Some(person) = &order.person {
-            event = event.of(&person.user.sub);
+            .with("scope", order.authorization.scope.to_string());
+        if let Some(sub) = order.authorization.sub() {
+            event = event.of(sub);
         }
         provider.audit.record(event);
         response
@@ -196,18 +179,14 @@ pub fn seal(order: &Order<'_>, mask_key: &[u8; 32]) -> AccessToken {
 /// What an access token allows, as it rests.
 #[must_use]
 pub fn access_grant(terms: Terms<'_>, order: &Order<'_>, now: NumericDate) -> AccessGrant {
-    let Order { client, person, .. } = order;
+    let Order { client, authorization, .. } = order;
     let lifetime = client.lifetimes.access_token.unwrap_or(terms.config.access_token_lifetime);
     AccessGrant {
-        client_id: client.client_id.clone(),
-        bearer: person.as_ref().map(|person| Bearer {
-            sub: person.user.sub.clone(),
-            auth_time: person.auth_time,
-            credential: person.user.credential(),
-        }),
-        scope: order.scope.clone(),
-        audience: if order.resources.is_empty() { client.audiences.clone() } else { order.resources.to_vec() },
-        claims: person.as_ref().map(|person| person.claims.userinfo.clone()).unwrap_or_default(),
+        authorization: (*authorization).clone(),
+        audience: match authorization.resources.as_slice() {
+            [] => client.audiences.clone(),
+            asked => asked.to_vec(),
+        },
         issued_at: now,
         expires_at: now.plus(lifetime),
     }
@@ -217,8 +196,9 @@ pub fn access_grant(terms: Terms<'_>, order: &Order<'_>, now: NumericDate) -> Ac
 #[must_use]
 pub fn response(order: &Order<'_>, record: &AccessGrant) -> Value {
     let mut response = json!({ "token_type": "Bearer", "expires_in": record.expires_at.since(record.issued_at) });
-    if !order.scope.is_empty() {
-        response["scope"] = order.scope.to_string().into();
+    let scope = &order.authorization.scope;
+    if !scope.is_empty() {
+        response["scope"] = scope.to_string().into();
     }
     response
 }
@@ -231,19 +211,22 @@ pub fn id_token_claims(
     access_token: &str,
     now: NumericDate,
 ) -> Option<Map<String, Value>> {
-    let Order { client, scope, .. } = order;
-    let person = order.person.as_ref().filter(|_| scope.has("openid"))?;
-    let mut further = if client.claims_in_id_token { person.user.claims_for(scope) } else { Map::new() };
-    further.extend(claims_request::select(&person.claims.id_token, &person.user.claims));
+    let Order { client, user: Some(user), authorization, .. } = order else { return None };
+    let Authorization { scope, claims, sign_in: Some(sign_in), .. } = authorization else { return None };
+    if !scope.has("openid") {
+        return None;
+    }
+    let mut further = if client.claims_in_id_token { user.claims_for(scope) } else { Map::new() };
+    further.extend(claims_request::select(&claims.id_token, &user.claims));
     let content = IdTokenContent {
         issuer: &terms.config.issuer,
         client,
-        subject: &subject_for(client, &person.user.sub, terms.pairwise_salt),
-        sid: Some(&session_for(client, person.session, terms.pairwise_salt)),
-        auth_time: person.auth_time,
-        amr: person.amr,
-        acr: person.claims.of_id_token("acr").map(|_| ACR),
-        nonce: person.nonce,
+        subject: &subject_for(client, &user.sub, terms.pairwise_salt),
+        sid: Some(&session_for(client, sign_in.session, terms.pairwise_salt)),
+        auth_time: sign_in.auth_time,
+        amr: &sign_in.amr,
+        acr: claims.of_id_token("acr").map(|_| sign_in.acr.as_str()),
+        nonce: order.nonce,
         access_token: Some(access_token),
         further,
         issued_at: now,
@@ -264,12 +247,13 @@ pub fn access_token_claims(terms: Terms<'_>, order: &Order<'_>, record: &AccessG
     claims.insert("jti".into(), json!(jti));
     claims.insert("client_id".into(), json!(client.client_id));
     claims.insert("sub".into(), json!(subject_of(terms, client, record)));
-    if !order.scope.is_empty() {
-        claims.insert("scope".into(), json!(order.scope.to_string()));
+    let Authorization { scope, sign_in, .. } = &record.authorization;
+    if !scope.is_empty() {
+        claims.insert("scope".into(), json!(scope.to_string()));
     }
-    if let Some(person) = &order.person {
-        claims.insert("auth_time".into(), json!(person.auth_time));
-        claims.insert("amr".into(), json!(person.amr));
+    if let Some(sign_in) = sign_in {
+        claims.insert("auth_time".into(), json!(sign_in.auth_time));
+        claims.insert("amr".into(), json!(sign_in.amr));
     }
     claims
 }
@@ -280,18 +264,19 @@ pub fn introspection(terms: Terms<'_>, client: &Client, grant: &AccessGrant) -> 
     let mut answer = json!({
         "active": true,
         "token_type": "Bearer",
-        "client_id": grant.client_id,
+        "client_id": grant.authorization.client_id,
         "sub": subject_of(terms, client, grant),
         "aud": audience(&grant.audience, &terms.config.issuer),
         "iss": terms.config.issuer,
         "iat": grant.issued_at,
         "exp": grant.expires_at,
     });
-    if !grant.scope.is_empty() {
-        answer["scope"] = grant.scope.to_string().into();
+    let Authorization { scope, sign_in, .. } = &grant.authorization;
+    if !scope.is_empty() {
+        answer["scope"] = scope.to_string().into();
     }
-    if let Some(bearer) = &grant.bearer {
-        answer["auth_time"] = json!(bearer.auth_time);
+    if let Some(sign_in) = sign_in {
+        answer["auth_time"] = json!(sign_in.auth_time);
     }
     answer
 }
@@ -299,8 +284,9 @@ pub fn introspection(terms: Terms<'_>, client: &Client, grant: &AccessGrant) -> 
 /// What userinfo says for an access token, [OIDC Core 5.3.2](https://openid.net/specs/openid-connect-core-1_0.html#UserInfoResponse).
 #[must_use]
 pub fn userinfo(terms: Terms<'_>, client: &Client, user: &User, grant: &AccessGrant) -> Map<String, Value> {
-    let mut claims = user.claims_for(&grant.scope);
-    claims.extend(claims_request::select(&grant.claims, &user.claims));
+    let Authorization { scope, claims: asked, .. } = &grant.authorization;
+    let mut claims = user.claims_for(scope);
+    claims.extend(claims_request::select(&asked.userinfo, &user.claims));
     claims.insert("sub".into(), subject_for(client, &user.sub, terms.pairwise_salt).into());
     claims
 }
@@ -318,8 +304,8 @@ pub fn audience(audience: &[String], issuer: &str) -> Value {
 /// `sub` of an access token as its client sees it: the person, or the client itself.
 #[must_use]
 pub fn subject_of(terms: Terms<'_>, client: &Client, record: &AccessGrant) -> String {
-    match &record.bearer {
-        Some(bearer) => subject_for(client, &bearer.sub, terms.pairwise_salt),
+    match record.authorization.sub() {
+        Some(sub) => subject_for(client, sub, terms.pairwise_salt),
         None => client.client_id.clone(),
     }
 }

@@ -7,9 +7,10 @@ use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl};
 use crate::keys::KeySet;
 use crate::logging;
-use crate::protocol::claims::{AMR_PASSWORD, User};
+use crate::protocol::claims::User;
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
+use crate::protocol::grant::{Authorization, SignIn};
 use crate::protocol::response::{AccessTokenFormat, GrantType, SubjectType};
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
@@ -17,7 +18,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, random};
 use crate::store::db::Db;
 use crate::store::{clients, users};
-use crate::tokens::{self, ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, Order, Person, Terms};
+use crate::tokens::{self, ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, Order, Terms};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -140,22 +141,22 @@ fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) 
 /// Everything that this pair would get, without a token.
 fn built(terms: Terms<'_>, client: &Client, user: &User, scope: &Scope, now: NumericDate) -> Value {
     let session = Handle(random());
-    let amr = [AMR_PASSWORD.to_owned()];
-    let nothing_further = ClaimsRequest::default();
+    let authorization = Authorization {
+        client_id: client.client_id.clone(),
+        scope: scope.clone(),
+        resources: Vec::new(),
+        claims: ClaimsRequest::default(),
+        sign_in: Some(SignIn::by_password(user, session, now)),
+        authorized_at: now,
+        confirmation: None,
+    };
     let order = Order {
         client,
-        person: Some(Person {
-            user,
-            auth_time: now,
-            amr: &amr,
-            session,
-            claims: &nothing_further,
-            nonce: Some("the nonce of the request, unchanged"),
-        }),
-        scope,
-        resources: &[],
+        user: Some(user),
+        authorization: &authorization,
         grant: Handle(random()),
         session,
+        nonce: Some("the nonce of the request, unchanged"),
     };
     let record = tokens::access_grant(terms, &order, now);
     // A key of its own: what is made here is good nowhere.

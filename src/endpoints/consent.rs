@@ -74,7 +74,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let decided = |kind| {
         let event =
             Event::new(kind, now).by(&flow.client.client_id).with("scope", flow.request.scope_to_consent().to_string());
-        let sub = flow.signed_in.as_ref().map(|(session, _)| session.sub.clone());
+        let sub = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.sub.clone());
         provider.audit.record(Event { sub, ..event });
     };
     if params.get("decision") == Some("deny") {
@@ -87,12 +87,15 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     else {
         return flow.go_on(&provider);
     };
-    let consented = Consented { sub: session.sub.clone(), scope: flow.request.scope_to_consent() };
+    let consented = Consented { sub: session.sign_in.sub.clone(), scope: flow.request.scope_to_consent() };
     if flow.client.consent == ConsentPolicy::Ask && !flow.client.always_asks() {
-        provider.directory.remember_consent(&session.sub, &flow.client.client_id, &consented.scope, now).await?;
+        provider
+            .directory
+            .remember_consent(&session.sign_in.sub, &flow.client.client_id, &consented.scope, now)
+            .await?;
     }
     decided(EventKind::ConsentGiven);
-    let after = Interaction { consented: Some(consented), ..interaction.clone() };
+    let after = Interaction { consented: Some(consented), ..Interaction::clone(&interaction) };
     if !interactions::update(&provider.ephemeral, &id, &interaction, &after, true).await? {
         return Err(flow::already_answered(Some(&flow.client)));
     }

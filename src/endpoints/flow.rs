@@ -11,7 +11,7 @@ use crate::protocol::authorization::{
 use crate::protocol::claims::{User, subject_for};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
-use crate::protocol::grant::{Grant, Session};
+use crate::protocol::grant::{Authorization, Grant, Session};
 use crate::protocol::params::Params;
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::Scope;
@@ -19,6 +19,7 @@ use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId, Sessi
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, context, random};
 use crate::store::ephemeral::Taken;
+use crate::store::stored::Stored;
 use crate::store::{StoreError, codes, interactions, sessions};
 use crate::throttle::{self, Stopped};
 use crate::tokens;
@@ -41,11 +42,11 @@ pub struct Flow {
     /// What is asked.
     pub request: AuthorizationRequest,
     /// The live session, with its user.
-    pub signed_in: Option<(Session, Arc<User>)>,
+    pub signed_in: Option<(Stored<Session>, Arc<User>)>,
     hinted_subject: Option<String>,
     remembered: Option<Arc<Scope>>,
     /// What happened so far, if a page was needed.
-    pub interaction: Option<(InteractionId, Interaction)>,
+    pub interaction: Option<(InteractionId, Stored<Interaction>)>,
     network: Network,
     now: NumericDate,
 }
@@ -55,9 +56,9 @@ pub struct Asked {
     /// The request.
     pub params: Params,
     /// What happened in it so far, if a page was needed.
-    pub interaction: Option<(InteractionId, Interaction)>,
+    pub interaction: Option<(InteractionId, Stored<Interaction>)>,
     /// The session that the cookie names, live or not. A store that failed is told to the client, at its address.
-    pub session: Result<Option<Session>, PageError>,
+    pub session: Result<Option<Stored<Session>>, PageError>,
     /// Where it comes from.
     pub network: Network,
 }
@@ -102,21 +103,21 @@ pub async fn client_of(provider: &Provider, params: &Params, now: NumericDate) -
 /// A store failed.
 pub async fn signed_in(
     provider: &Provider,
-    session: Option<Session>,
+    session: Option<Stored<Session>>,
     now: NumericDate,
-) -> Result<Option<(Session, Arc<User>)>, PageError> {
+) -> Result<Option<(Stored<Session>, Arc<User>)>, PageError> {
     let Some(session) = session.filter(|session| session.is_live(now, provider.config.session_idle_lifetime)) else {
         return Ok(None);
     };
-    let user = provider.directory.user(&session.sub, now).await?;
-    Ok(user.filter(|user| user.stands(session.auth_time, &session.credential)).map(|user| (session, user)))
+    let user = provider.directory.user(&session.sign_in.sub, now).await?;
+    Ok(user.filter(|user| session.sign_in.holds(user)).map(|user| (session, user)))
 }
 
 /// The session that a browser's cookie names, live or not.
 ///
 /// # Errors
 /// The store failed.
-pub async fn session_of(provider: &Provider, browser: &Browser) -> Result<Option<Session>, PageError> {
+pub async fn session_of(provider: &Provider, browser: &Browser) -> Result<Option<Stored<Session>>, PageError> {
     match &browser.session {
         Some(id) => Ok(sessions::find(&provider.ephemeral, id).await?),
         None => Ok(None),
@@ -154,7 +155,7 @@ impl Flow {
         let signed_in = signed_in(provider, session, now).await?;
         let remembered = match &signed_in {
             Some((session, _)) if client.consent == ConsentPolicy::Ask && !client.always_asks() => {
-                provider.directory.consent(&session.sub, &client.client_id, now).await?
+                provider.directory.consent(&session.sign_in.sub, &client.client_id, now).await?
             }
             _ => None,
         };
@@ -193,14 +194,14 @@ impl Flow {
         let subject = self
             .signed_in
             .as_ref()
-            .map(|(session, _)| subject_for(&self.client, &session.sub, &provider.shared.pairwise_salt));
+            .map(|(session, _)| subject_for(&self.client, &session.sign_in.sub, &provider.shared.pairwise_salt));
         next_step(Situation {
             client: &self.client,
             request: &self.request,
-            session: self.signed_in.as_ref().map(|(session, _)| session),
+            session: self.signed_in.as_ref().map(|(session, _)| &**session),
             subject: subject.as_deref(),
             hinted_subject: self.hinted_subject.as_deref(),
-            interaction: self.interaction.as_ref().map(|(_, interaction)| interaction),
+            interaction: self.interaction.as_ref().map(|(_, interaction)| &**interaction),
             remembered: self.remembered.as_deref(),
             now: self.now,
         })
@@ -227,7 +228,7 @@ impl Flow {
         let (id, binds) = match self.interaction {
             Some((id, interaction)) if interaction.browser.is_some() => (id, false),
             Some((id, interaction)) => {
-                let bound = Interaction { browser: Some(browser_id.digest()), ..interaction.clone() };
+                let bound = Interaction { browser: Some(browser_id.digest()), ..Interaction::clone(&interaction) };
                 if !interactions::update(&provider.ephemeral, &id, &interaction, &bound, false).await? {
                     return Err(another_browser());
                 }
@@ -282,8 +283,8 @@ impl Flow {
         let (is_issued, is_noted, has_ended, is_kept) = tokio::join!(
             codes::issue(ephemeral, &code, &grant, lifetime),
             sessions::used(ephemeral, session_id, session, &self.client.client_id, idle_lifetime, self.now),
-            sessions::has_ended(ephemeral, session.handle),
-            allowance::keep(provider, Owner::Person(&session.sub), &kept),
+            sessions::has_ended(ephemeral, session.sign_in.session),
+            allowance::keep(provider, Owner::Person(&session.sign_in.sub), &kept),
         );
         is_issued?;
         let withdraw = async || codes::withdraw(ephemeral, &code, &self.client.client_id).await;
@@ -292,7 +293,7 @@ impl Flow {
             withdraw().await?;
             sessions::forget(ephemeral, session_id).await?;
             if is_kept.is_ok() {
-                allowance::give_back(provider, Owner::Person(&session.sub), kept.to_vec()).await;
+                allowance::give_back(provider, Owner::Person(&session.sign_in.sub), kept.to_vec()).await;
             }
             (self.signed_in, self.interaction) = (None, None);
             return Box::pin(self.advance(provider, browser)).await;
@@ -315,19 +316,18 @@ impl Flow {
     /// What a code of this request stands for.
     fn grant(&self, session: &Session, lifetime: i64) -> Grant {
         Grant {
-            client_id: self.client.client_id.clone(),
-            sub: session.sub.clone(),
-            scope: self.request.scope.clone(),
+            authorization: Authorization {
+                client_id: self.client.client_id.clone(),
+                scope: self.request.scope.clone(),
+                resources: self.request.resources.clone(),
+                claims: self.request.claims.clone(),
+                sign_in: Some(session.sign_in.clone()),
+                authorized_at: self.now,
+                confirmation: None,
+            },
             redirect_uri: self.address.sent_redirect_uri(),
             nonce: self.request.nonce.clone(),
             code_challenge: self.request.code_challenge.clone(),
-            auth_time: session.auth_time,
-            amr: session.amr.clone(),
-            credential: session.credential.clone(),
-            resources: self.request.resources.clone(),
-            claims: self.request.claims.clone(),
-            session: session.handle,
-            issued_at: self.now,
             expires_at: self.now.plus(lifetime),
         }
     }
@@ -415,8 +415,8 @@ fn hinted_subject(provider: &Provider, client: &Client, hint: &str) -> Result<St
 /// An interaction that this browser may continue, with the session read in the same trip.
 struct Continued {
     id: InteractionId,
-    interaction: Interaction,
-    session: Option<Session>,
+    interaction: Stored<Interaction>,
+    session: Option<Stored<Session>>,
 }
 
 /// Finds the interaction of a page.

@@ -48,14 +48,13 @@ async fn access_token(
     token: &AccessToken,
     now: NumericDate,
 ) -> Result<Option<Value>, ApiError> {
-    let Some(grant) = caller::access_grant(provider, token, now).await? else { return Ok(None) };
+    let Some((grant, parties)) = caller::access_grant(provider, token, now).await? else { return Ok(None) };
     let is_for_caller =
         caller.resource.as_ref().is_some_and(|resource| grant.audience.iter().any(|audience| audience == resource));
-    if grant.client_id != caller.client_id && !is_for_caller {
+    if parties.client.client_id != caller.client_id && !is_for_caller {
         return Ok(None);
     }
-    let Some(client) = provider.directory.client(&grant.client_id, now).await? else { return Ok(None) };
-    Ok(Some(tokens::introspection(Terms::of(provider), &client, &grant)))
+    Ok(Some(tokens::introspection(Terms::of(provider), &parties.client, &grant)))
 }
 
 async fn refresh_token(
@@ -68,21 +67,20 @@ async fn refresh_token(
     let Some((family, stands)) = timely(refresh_families::find(&provider.db, &parts)).await? else { return Ok(None) };
     let idle_lifetime = caller.lifetimes.refresh_token_idle.unwrap_or(provider.config.refresh_token_idle_lifetime);
     let ends_at = family.expires_at.min(family.used_at.plus(idle_lifetime));
-    let user = provider.directory.user(&family.sub, now).await?;
-    let is_good = stands
-        && family.client_id == caller.client_id
-        && !ends_at.is_past(now)
-        && caller.tokens_valid_after.is_none_or(|after| family.auth_time >= after)
-        && user.is_some_and(|user| user.stands(family.auth_time, &family.credential));
-    Ok(is_good.then(|| {
+    let authorization = &family.authorization;
+    let is_due = stands && authorization.client_id == caller.client_id && !ends_at.is_past(now);
+    if !is_due || caller::parties(provider, authorization, now).await?.is_none() {
+        return Ok(None);
+    }
+    Ok(authorization.sign_in.as_ref().map(|sign_in| {
         json!({
             "active": true,
-            "client_id": family.client_id,
-            "scope": family.scope.to_string(),
-            "sub": subject_for(caller, &family.sub, &provider.shared.pairwise_salt),
+            "client_id": authorization.client_id,
+            "scope": authorization.scope.to_string(),
+            "sub": subject_for(caller, &sign_in.sub, &provider.shared.pairwise_salt),
             "iss": provider.config.issuer,
             "exp": ends_at,
-            "auth_time": family.auth_time,
+            "auth_time": sign_in.auth_time,
         })
     }))
 }

@@ -5,13 +5,14 @@ use crate::endpoints::flow::{self, Flow};
 use crate::logout;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{Interaction, SignedIn, Step};
-use crate::protocol::claims::{AMR_PASSWORD, User};
+use crate::protocol::claims::User;
 use crate::protocol::error::{ErrorCode, Refusal};
-use crate::protocol::grant::Session;
+use crate::protocol::grant::{Session, SignIn};
 use crate::protocol::response::Prompt;
 use crate::protocol::secret::{BrowserId, Handle, Password};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
+use crate::store::stored::Stored;
 use crate::store::{interactions, sessions, timely, users};
 use crate::throttle::{self, Attempt, Later, Stopped};
 use crate::web::answer::{Note, PageError};
@@ -87,7 +88,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
         Some("cancel") => flow.refuse(&provider, canceled()).await,
         Some("continue") if flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(&flow) => {
             let Some((session, _)) = &flow.signed_in else { return page(&provider, &browser, &flow, None, None) };
-            let here = SignedIn { sub: session.sub.clone(), session: session.handle };
+            let here = SignedIn { sub: session.sign_in.sub.clone(), session: session.sign_in.session };
             record(&provider, &flow, &interaction, here).await?;
             flow.go_on(&provider)
         }
@@ -186,7 +187,7 @@ async fn prove(
     let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, name, user)));
     let has_ended = async {
         match &flow.signed_in {
-            Some((session, _)) => sessions::has_ended(&provider.ephemeral, session.handle).await,
+            Some((session, _)) => sessions::has_ended(&provider.ephemeral, session.sign_in.session).await,
             None => Ok(false),
         }
     };
@@ -228,26 +229,22 @@ async fn sign_in(
     provider: &Arc<Provider>,
     browser: &Browser,
     flow: &Flow,
-    interaction: &Interaction,
+    interaction: &Stored<Interaction>,
     proven: Proven,
     now: NumericDate,
 ) -> Result<Response, PageError> {
     let Proven { user, attempt, session_has_ended } = proven;
     // Somebody else's session ends here, for every service that holds it.
     if let (Some((old, _)), Some(id)) = (&flow.signed_in, &browser.session)
-        && old.sub != user.sub
+        && old.sign_in.sub != user.sub
     {
         logout::end_session(provider, id, old, now).await?;
     }
     let before = flow.signed_in.as_ref().map(|(session, _)| session).filter(|_| !session_has_ended);
-    let same_person = before.filter(|session| session.sub == user.sub);
-    let handle = same_person.map_or_else(|| Handle(random()), |session| session.handle);
+    let same_person = before.filter(|session| session.sign_in.sub == user.sub);
+    let handle = same_person.map_or_else(|| Handle(random()), |session| session.sign_in.session);
     let session = Session {
-        sub: user.sub.clone(),
-        handle,
-        auth_time: now,
-        amr: vec![AMR_PASSWORD.into()],
-        credential: user.credential(),
+        sign_in: SignIn::by_password(&user, handle, now),
         clients: same_person.map(|session| session.clients.clone()).unwrap_or_default(),
         seen_at: now,
         expires_at: now.plus(provider.config.session_lifetime),
@@ -264,7 +261,7 @@ async fn sign_in(
         async { Ok(sessions::start(&provider.ephemeral, &session_id, &session, now).await?) },
         record(provider, flow, interaction, here),
         async { Ok(attempt.succeeded(&provider.ephemeral).await?) },
-        async { Ok::<_, PageError>(allowance::keep(provider, Owner::Person(&session.sub), &kept).await) },
+        async { Ok::<_, PageError>(allowance::keep(provider, Owner::Person(&session.sign_in.sub), &kept).await) },
         async {
             match &browser.session {
                 Some(old) => Ok(sessions::forget(&provider.ephemeral, old).await?),
@@ -282,7 +279,7 @@ async fn sign_in(
         // Nothing came of it: the session from before is what it was, should it be gone already.
         let _ = sessions::forget(&provider.ephemeral, &session_id).await;
         if let (Some(id), Some(before)) = (&browser.session, same_person) {
-            let _ = sessions::start(&provider.ephemeral, id, before, now).await;
+            let _ = sessions::restore(&provider.ephemeral, id, before, now).await;
         }
         return Err(error);
     }
@@ -300,9 +297,14 @@ async fn sign_in(
     Ok(response)
 }
 
-async fn record(provider: &Provider, flow: &Flow, before: &Interaction, here: SignedIn) -> Result<(), PageError> {
+async fn record(
+    provider: &Provider,
+    flow: &Flow,
+    before: &Stored<Interaction>,
+    here: SignedIn,
+) -> Result<(), PageError> {
     let Some((id, _)) = &flow.interaction else { return Ok(()) };
-    let after = Interaction { signed_in: Some(here), ..before.clone() };
+    let after = Interaction { signed_in: Some(here), ..Interaction::clone(before) };
     if interactions::update(&provider.ephemeral, id, before, &after, true).await? {
         Ok(())
     } else {

@@ -18,6 +18,7 @@ use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::logout_requests;
+use crate::store::stored::Stored;
 use crate::throttle;
 use crate::tokens;
 use crate::web::answer::{PageError, see_other};
@@ -43,7 +44,7 @@ struct Goodbye {
     /// What the page says about a request that was not quite in order.
     doubt: Option<&'static str>,
     /// The browser's session.
-    signed_in: Option<(SessionId, Session, Arc<User>)>,
+    signed_in: Option<(SessionId, Stored<Session>, Arc<User>)>,
     /// Whether the browser named a session, live or not.
     named_a_session: bool,
 }
@@ -120,8 +121,8 @@ impl Goodbye {
         };
         let salt = &provider.shared.pairwise_salt;
         match &hint.sid {
-            Some(sid) => *sid == session_for(client, session.handle, salt),
-            None => hint.subject == subject_for(client, &session.sub, salt),
+            Some(sid) => *sid == session_for(client, session.sign_in.session, salt),
+            None => hint.subject == subject_for(client, &session.sign_in.sub, salt),
         }
     }
 
@@ -311,7 +312,7 @@ async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Re
                     warn_of_another_site(provider, client, &origin);
                 }
                 origins.push(origin);
-                let sid = session_for(client, session.handle, &provider.shared.pairwise_salt);
+                let sid = session_for(client, session.sign_in.session, &provider.shared.pairwise_salt);
                 let url = frontchannel_url(uri, &provider.config.issuer, &sid);
                 frames.push(Frame { url, title: format!("Signing out of {}", client.display_name()) });
             }

@@ -43,7 +43,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     } else if let Some(presented) = caller::read_access_token(&provider, &AccessToken::received(token)) {
         let found = access_tokens::find(&provider.ephemeral, &presented.digest, &presented.parts, now).await?;
         if let Some(grant) = found {
-            if grant.client_id != client.client_id {
+            if grant.authorization.client_id != client.client_id {
                 return Err(foreign().into());
             }
             access_tokens::revoke(&provider.ephemeral, &presented.digest).await?;

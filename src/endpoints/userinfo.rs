@@ -53,23 +53,18 @@ async fn answer(
 ) -> Result<Response, ApiError> {
     let now = provider.now();
     let token = request::bearer_token(headers, form, query).map_err(bearer)?.ok_or(ApiError::NoToken)?;
-    let grant = caller::access_grant(provider, &token, now)
-        .await?
-        .ok_or(const { Refusal::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked") })
-        .map_err(bearer)?;
-    if !grant.scope.has("openid") {
+    let unknown = const { Refusal::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked") };
+    let (grant, parties) = caller::access_grant(provider, &token, now).await?.ok_or(unknown).map_err(bearer)?;
+    if !grant.authorization.scope.has("openid") {
         return Err(bearer(Refusal::new(
             ErrorCode::InsufficientScope,
             "the access token does not have the scope openid",
         )));
     }
-    let sub = grant.bearer.as_ref().map_or("", |bearer| bearer.sub.as_str());
-    let (user, client) =
-        tokio::try_join!(provider.directory.user(sub, now), provider.directory.client(&grant.client_id, now),)?;
-    let (Some(user), Some(client)) = (user, client) else {
-        return Err(bearer(Refusal::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked")));
+    let Some(user) = &parties.user else {
+        return Err(bearer(Refusal::new(ErrorCode::InsufficientScope, "the access token is not about a person")));
     };
-    let claims = tokens::userinfo(Terms::of(provider), &client, &user, &grant);
+    let claims = tokens::userinfo(Terms::of(provider), &parties.client, user, &grant);
     let mut response = json_body(StatusCode::OK, &Value::Object(claims));
     headers::no_store(response.headers_mut());
     Ok(response)

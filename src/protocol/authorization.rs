@@ -428,7 +428,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     let signed_in_here = session.is_some_and(|session| {
         interaction
             .and_then(|interaction| interaction.signed_in.as_ref())
-            .is_some_and(|here| here.sub == session.sub && here.session == session.handle)
+            .is_some_and(|here| here.sub == session.sign_in.sub && here.session == session.sign_in.session)
     });
 
     let Some(session) = session else {
@@ -438,7 +438,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
             Step::SignIn
         };
     };
-    let too_old = request.max_age.is_some_and(|max_age| now.since(session.auth_time) > max_age || max_age == 0);
+    let too_old = request.max_age.is_some_and(|max_age| now.since(session.sign_in.auth_time) > max_age || max_age == 0);
     let must_sign_in = too_old || request.prompt.has(Prompt::Login) || request.prompt.has(Prompt::SelectAccount);
     if must_sign_in && !signed_in_here {
         return if silent {
@@ -459,7 +459,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     let scope = request.scope_to_consent();
     let consented_here = interaction
         .and_then(|interaction| interaction.consented.as_ref())
-        .is_some_and(|here| here.sub == session.sub && scope.is_within(&here.scope));
+        .is_some_and(|here| here.sub == session.sign_in.sub && scope.is_within(&here.scope));
     if consented_here {
         return Step::Issue;
     }
@@ -481,6 +481,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
 mod tests {
     use super::*;
     use crate::protocol::client::tests::client;
+    use crate::protocol::grant::SignIn;
     use crate::protocol::response::{ApplicationType, ClientAuthMethod};
 
     const CHALLENGE: &str = "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
@@ -550,11 +551,14 @@ mod tests {
 
     fn session(auth_time: i64) -> Session {
         Session {
-            sub: "u".into(),
-            handle: Handle([1; 16]),
-            auth_time: NumericDate(auth_time),
-            amr: vec!["pwd".into()],
-            credential: String::new(),
+            sign_in: SignIn {
+                sub: "u".into(),
+                session: Handle([1; 16]),
+                auth_time: NumericDate(auth_time),
+                amr: vec!["pwd".into()],
+                acr: ACR.into(),
+                credential: String::new(),
+            },
             clients: Vec::new(),
             seen_at: NOW,
             expires_at: NOW.plus(1000),

@@ -95,14 +95,6 @@ impl User {
         mark
     }
 
-    /// Whether a sign-in at `auth_time` with the password of that mark still stands.
-    #[must_use]
-    pub fn stands(&self, auth_time: NumericDate, credential: &str) -> bool {
-        self.may_sign_in()
-            && self.tokens_valid_after.is_none_or(|after| auth_time >= after)
-            && self.credential() == credential
-    }
-
     /// The claims that `scope` opens, without `sub`.
     #[must_use]
     pub fn claims_for(&self, scope: &Scope) -> Map<String, Value> {
@@ -252,24 +244,5 @@ mod tests {
         assert_ne!(subject_for(&one, "u", "salt"), subject_for(&other, "u", "salt"));
         assert_ne!(subject_for(&one, "u", "salt"), "u");
         assert_ne!(session_for(&one, Handle([1; 16]), "salt"), session_for(&other, Handle([1; 16]), "salt"));
-    }
-
-    #[test]
-    fn what_ended_before_the_sign_in_does_not_end_it() {
-        let mut user = User { tokens_valid_after: Some(NumericDate(100)), ..User::default() };
-        let mark = user.credential();
-        assert!(!user.stands(NumericDate(99), &mark));
-        assert!(user.stands(NumericDate(100), &mark));
-        user.disabled_at = Some(NumericDate(1));
-        assert!(!user.stands(NumericDate(100), &mark));
-    }
-
-    #[test]
-    fn a_changed_password_ends_what_the_old_one_began() {
-        let mut user = User { password_hash: Some("one".into()), ..User::default() };
-        let mark = user.credential();
-        assert!(user.stands(NumericDate(1), &mark));
-        user.password_hash = Some("two".into());
-        assert!(!user.stands(NumericDate(1), &mark));
     }
 }

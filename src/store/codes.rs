@@ -5,6 +5,7 @@ use crate::protocol::secret::{AuthorizationCode, Digest, Handle};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Ephemeral, Taken};
+use crate::store::stored::Stored;
 
 fn key(digest: &Digest) -> String {
     format!("code:{}", digest.as_str())
@@ -23,7 +24,7 @@ pub async fn issue(
     grant: &Grant,
     lifetime: i64,
 ) -> Result<(), StoreError> {
-    ephemeral.put(&key(&code.digest_for(&grant.client_id)), grant, lifetime + AFTERLIFE).await
+    ephemeral.put(&key(&code.digest_for(&grant.authorization.client_id)), grant, lifetime + AFTERLIFE).await
 }
 
 /// Puts a code back that was spent and for which nothing was handed out: a fault of ours is no replay of the client's.
@@ -33,11 +34,11 @@ pub async fn issue(
 pub async fn put_back(
     ephemeral: &Ephemeral,
     code: &AuthorizationCode,
-    grant: &Grant,
+    grant: &Stored<Grant>,
     now: NumericDate,
 ) -> Result<(), StoreError> {
     let ttl = grant.expires_at.since(now).max(1) + AFTERLIFE;
-    ephemeral.put_back(&key(&code.digest_for(&grant.client_id)), grant, ttl).await
+    ephemeral.put_back(&key(&code.digest_for(&grant.authorization.client_id)), grant, ttl).await
 }
 
 /// Takes a code back that was not handed out.
@@ -60,7 +61,7 @@ pub async fn redeem(
     code: &AuthorizationCode,
     client_id: &str,
     tombstone: i64,
-) -> Result<(Handle, Taken<Grant>), StoreError> {
+) -> Result<(Handle, Taken<Stored<Grant>>), StoreError> {
     let digest = code.digest_for(client_id);
     Ok((Handle::of_digest(&digest), ephemeral.spend(&key(&digest), tombstone).await?))
 }

@@ -15,6 +15,7 @@
 //!
 //! Keys hold digests or handles, never a secret, behind a prefix made of the issuer. Every record carries its own
 //! `expires_at`, which the reader checks against the provider's clock; the store's own expiry is housekeeping.
+//! A record is changed only where its text is the one that was read (`stored.rs`): nodes of two versions share them.
 //! No command spans slots, so a cluster needs nothing special; what belongs to one trip is sent at once.
 //!
 //! What strangers had us keep (`start` and its like) is weighed as it is stored: each network has a budget, all of them
@@ -29,6 +30,7 @@ use crate::provider::Clock;
 use crate::store::StoreError;
 use crate::store::memory::Memory;
 use crate::store::redis::Redis;
+use crate::store::stored::Stored;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,6 +146,7 @@ pub struct Ephemeral {
     commands: AtomicU64,
     trips: AtomicU64,
     under_way: AtomicU64,
+    unsettled: AtomicU64,
 }
 
 /// A command under way.
@@ -173,6 +176,7 @@ impl Ephemeral {
             commands: AtomicU64::new(0),
             trips: AtomicU64::new(0),
             under_way: AtomicU64::new(0),
+            unsettled: AtomicU64::new(0),
         })
     }
 
@@ -269,23 +273,35 @@ impl Ephemeral {
         Ok(())
     }
 
-    /// Replaces `expected` by `value` for `ttl` seconds. `false`: something else is there by now, or nothing.
+    /// Replaces what was `read` by `value` for `ttl` seconds; members that this version does not know stay. `false`: something
+    /// else is there by now, or nothing.
     ///
     /// # Errors
     /// The store failed.
     pub async fn replace<T: Serialize + Sync>(
         &self,
         key: &str,
-        expected: &T,
+        read: &Stored<T>,
         value: &T,
         ttl: i64,
     ) -> Result<bool, StoreError> {
-        let (expected, value) = (serde_json::to_string(expected)?, serde_json::to_string(value)?);
+        let value = read.changed_to(value)?;
         let (key, _under_way) = self.key(key);
         match &self.backend {
-            Backend::Memory(memory) => Ok(memory.replace(&key, &expected, value, ttl)),
-            Backend::Redis(redis) => redis.replace(&key, &expected, &value, ttl).await,
+            Backend::Memory(memory) => Ok(memory.replace(&key, read.text(), value, ttl)),
+            Backend::Redis(redis) => redis.replace(&key, read.text(), &value, ttl).await,
         }
+    }
+
+    /// Counts a record that others changed at every one of our tries, so that what was to be noted in it is not.
+    pub fn note_unsettled(&self) {
+        self.unsettled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many records could not be changed because others changed them at every try.
+    #[must_use]
+    pub fn unsettled(&self) -> u64 {
+        self.unsettled.load(Ordering::Relaxed)
     }
 
     /// Forgets what is there.
@@ -354,23 +370,23 @@ impl Ephemeral {
         Ok(found.filter(|text| !text.is_empty()).map(|text| serde_json::from_str(&text)).transpose()?)
     }
 
-    /// Replaces `expected` by `value`; with `is_typed_into` it gives way after all others. `false`: something else is there by
-    /// now, or nothing.
+    /// Replaces what was `read` by `value`, as `replace` does; with `is_typed_into` it gives way after all others. `false`:
+    /// something else is there by now, or nothing.
     ///
     /// # Errors
     /// The store failed.
     pub async fn change_started<T: Serialize + Sync>(
         &self,
         id: &str,
-        expected: &T,
+        read: &Stored<T>,
         value: &T,
         is_typed_into: bool,
     ) -> Result<bool, StoreError> {
-        let (expected, value) = (serde_json::to_string(expected)?, serde_json::to_string(value)?);
+        let value = read.changed_to(value)?;
         let (prefix, _under_way) = self.key("");
         match &self.backend {
-            Backend::Memory(memory) => Ok(memory.change_started(id, &expected, value, is_typed_into)),
-            Backend::Redis(redis) => redis.change_started(&prefix, id, &expected, &value, is_typed_into).await,
+            Backend::Memory(memory) => Ok(memory.change_started(id, read.text(), value, is_typed_into)),
+            Backend::Redis(redis) => redis.change_started(&prefix, id, read.text(), &value, is_typed_into).await,
         }
     }
 

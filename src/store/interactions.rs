@@ -5,6 +5,7 @@ use crate::protocol::authorization::Interaction;
 use crate::protocol::secret::InteractionId;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Ephemeral, STARTED_SHARE, Start, Taken};
+use crate::store::stored::Stored;
 
 /// How long a person may take for one sign-in, in seconds.
 pub const LIFETIME: i64 = 1800;
@@ -33,7 +34,7 @@ pub async fn start(
 ///
 /// # Errors
 /// The store failed.
-pub async fn find(ephemeral: &Ephemeral, id: &InteractionId) -> Result<Option<Interaction>, StoreError> {
+pub async fn find(ephemeral: &Ephemeral, id: &InteractionId) -> Result<Option<Stored<Interaction>>, StoreError> {
     ephemeral.started(id.digest().as_str()).await
 }
 
@@ -45,7 +46,7 @@ pub async fn find(ephemeral: &Ephemeral, id: &InteractionId) -> Result<Option<In
 pub async fn update(
     ephemeral: &Ephemeral,
     id: &InteractionId,
-    before: &Interaction,
+    before: &Stored<Interaction>,
     after: &Interaction,
     is_typed_into: bool,
 ) -> Result<bool, StoreError> {

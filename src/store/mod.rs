@@ -23,6 +23,7 @@ pub mod refresh_families;
 pub mod refusals;
 mod row;
 pub mod sessions;
+pub mod stored;
 pub mod users;
 
 use sqlx::migrate::MigrateError;

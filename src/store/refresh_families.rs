@@ -4,29 +4,16 @@
 //! others find the salt and derive the very same successor from what they hold. What must never happen twice rests
 //! here and not in the short-lived store. RFC 6749 section 6, RFC 9700 section 4.14.
 
-use crate::protocol::claims_request::ClaimsRequest;
-use crate::protocol::scope::Scope;
+use crate::protocol::grant::Authorization;
 use crate::protocol::secret::{Digest, Handle, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::row::row;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use sqlx::any::AnyRow;
-use sqlx::{FromRow, Row as _};
 
-macro_rules! columns {
-    () => {
-        "family_id, client_id, sub, scope, resources, session, auth_time, amr, credential, claims, used_at, expires_at"
-    };
-}
-
-const BEGIN: &str = concat!(
-    "INSERT INTO refresh_families (",
-    columns!(),
-    ", current_digest, issued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $11) \
-     ON CONFLICT (family_id) DO NOTHING"
-);
+const BEGIN: &str = "INSERT INTO refresh_families (family_id, client_id, sub, authorized, used_at, expires_at, current_digest, issued_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $5) ON CONFLICT (family_id) DO NOTHING";
 // Of a family for which nothing was handed out: its code was put back after a fault, and the first row may be there.
 const BEGIN_AGAIN: &str = "UPDATE refresh_families SET current_digest = $2 \
      WHERE family_id = $1 AND revoked_at IS NULL AND previous_digest IS NULL";
@@ -37,11 +24,8 @@ const ROTATE: &str = "UPDATE refresh_families SET previous_digest = current_dige
      WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $6 AND used_at > $7";
 const USE: &str = "UPDATE refresh_families SET used_at = $4 \
      WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $4 AND used_at > $5";
-const FIND: &str = concat!(
-    "SELECT ",
-    columns!(),
-    ", current_digest, previous_digest, salt, revoked_at FROM refresh_families WHERE family_id = $1"
-);
+const FIND: &str = "SELECT family_id, client_id, sub, authorized, used_at, expires_at, current_digest, previous_digest, salt, revoked_at \
+     FROM refresh_families WHERE family_id = $1";
 const REVOKE: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE family_id = $1 AND revoked_at IS NULL";
 const FORGET_SALTS: &str = "UPDATE refresh_families SET salt = NULL WHERE used_at <= $1 AND salt IS NOT NULL";
@@ -50,29 +34,13 @@ const SWEEP: &str = "DELETE FROM refresh_families WHERE expires_at <= $1";
 /// How long a family that ended is remembered, in seconds: a token of it that is shown is known for what it is.
 const AFTERLIFE: i64 = 30 * 86_400;
 
-/// What a family grants.
+/// A family, and what it grants.
 #[derive(Clone, Debug)]
 pub struct Family {
     /// Its name, which is the grant's.
     pub family: Handle,
-    /// Who it was issued to.
-    pub client_id: String,
-    /// Whose it is: the local `sub`.
-    pub sub: String,
-    /// What was granted; a refresh can narrow it for its access token only.
-    pub scope: Scope,
-    /// The APIs it is for (RFC 8707); none: all of the client's.
-    pub resources: Vec<String>,
-    /// The session it came from.
-    pub session: Handle,
-    /// When the person signed in.
-    pub auth_time: NumericDate,
-    /// How (RFC 8176).
-    pub amr: Vec<String>,
-    /// The password that was proven, as `User::credential` marks it.
-    pub credential: String,
-    /// The single claims that were asked for.
-    pub claims: ClaimsRequest,
+    /// What was authorized; a refresh can narrow it for its access token only.
+    pub authorization: Authorization,
     /// When it was last used.
     pub used_at: NumericDate,
     /// Its absolute end.
@@ -98,55 +66,30 @@ row! {
         family_id: String,
         client_id: String,
         sub: Option<String>,
-        scope: String,
-        resources: String,
-        session: String,
-        auth_time: i64,
-        amr: String,
-        credential: String,
-        claims: String,
+        authorized: Option<String>,
         used_at: i64,
         expires_at: i64,
-    }
-}
-
-struct FullRow {
-    row: Row,
-    current_digest: String,
-    previous_digest: Option<String>,
-    salt: Option<String>,
-    revoked_at: Option<i64>,
-}
-
-impl FromRow<'_, AnyRow> for FullRow {
-    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            row: Row::from_row(row)?,
-            current_digest: row.try_get("current_digest")?,
-            previous_digest: row.try_get("previous_digest")?,
-            salt: row.try_get("salt")?,
-            revoked_at: row.try_get("revoked_at")?,
-        })
+        current_digest: String,
+        previous_digest: Option<String>,
+        salt: Option<String>,
+        revoked_at: Option<i64>,
     }
 }
 
 impl Row {
-    fn family(self) -> Option<Family> {
-        let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        Some(Family {
-            family: Handle::parse(&self.family_id)?,
-            client_id: self.client_id,
-            sub: self.sub?,
-            scope: Scope::from(self.scope),
-            resources: words(&self.resources),
-            session: Handle::parse(&self.session)?,
-            auth_time: NumericDate(self.auth_time),
-            amr: words(&self.amr),
-            credential: self.credential,
-            claims: serde_json::from_str(&self.claims).ok()?,
-            used_at: NumericDate(self.used_at),
-            expires_at: NumericDate(self.expires_at),
-        })
+    /// What the row grants; `None`: nothing, as its code was replayed before the family was written.
+    fn family(&self) -> Result<Option<Family>, StoreError> {
+        let (Some(sub), Some(text)) = (&self.sub, &self.authorized) else { return Ok(None) };
+        let inconsistent =
+            |why: String| StoreError::Inconsistent { table: "refresh_families", key: self.family_id.clone(), why };
+        let authorization: Authorization =
+            serde_json::from_str(text).map_err(|error| inconsistent(format!("authorized cannot be read: {error}")))?;
+        if authorization.client_id != self.client_id || authorization.sub() != Some(sub) {
+            return Err(inconsistent("authorized is another client's or person's than the row".to_owned()));
+        }
+        let family = Handle::parse(&self.family_id).ok_or_else(|| inconsistent("family_id is no name".to_owned()))?;
+        let (used_at, expires_at) = (NumericDate(self.used_at), NumericDate(self.expires_at));
+        Ok(Some(Family { family, authorization, used_at, expires_at }))
     }
 }
 
@@ -157,15 +100,9 @@ impl Row {
 pub async fn begin(db: &Db, family: &Family, digest: &Digest) -> Result<bool, StoreError> {
     let begun = sqlx::query(BEGIN)
         .bind(family.family.text())
-        .bind(&family.client_id)
-        .bind(&family.sub)
-        .bind(family.scope.to_string())
-        .bind(family.resources.join(" "))
-        .bind(family.session.text())
-        .bind(family.auth_time.0)
-        .bind(family.amr.join(" "))
-        .bind(&family.credential)
-        .bind(serde_json::to_string(&family.claims)?)
+        .bind(&family.authorization.client_id)
+        .bind(family.authorization.sub())
+        .bind(serde_json::to_string(&family.authorization)?)
         .bind(family.used_at.0)
         .bind(family.expires_at.0)
         .bind(digest.as_str())
@@ -236,22 +173,22 @@ pub async fn show(db: &Db, shown: &RefreshTokenParts, terms: &Terms<'_>) -> Resu
     if update.execute(db.statement()).await?.rows_affected() == 1 {
         return Ok(if terms.rotates { Shown::Rotated(successor) } else { Shown::Kept });
     }
-    let Some(full) = find_row(db, shown.family).await? else { return Ok(Shown::Dead) };
-    let is_live = full.revoked_at.is_none() && full.row.expires_at > now.0 && full.row.used_at > least_used_at;
-    if full.row.client_id != client_id || !is_live {
+    let Some(row) = find_row(db, shown.family).await? else { return Ok(Shown::Dead) };
+    let is_live = row.revoked_at.is_none() && row.expires_at > now.0 && row.used_at > least_used_at;
+    if row.client_id != client_id || !is_live {
         return Ok(Shown::Dead);
     }
-    if full.current_digest == digest.as_str() {
+    if row.current_digest == digest.as_str() {
         // It became the current one between the two statements: only a client that ends rotation sees this.
         return Ok(Shown::Dead);
     }
-    let is_previous = full.previous_digest.as_deref() == Some(digest.as_str());
-    let salt = full.salt.as_deref().and_then(|salt| URL_SAFE_NO_PAD.decode(salt).ok());
+    let is_previous = row.previous_digest.as_deref() == Some(digest.as_str());
+    let salt = row.salt.as_deref().and_then(|salt| URL_SAFE_NO_PAD.decode(salt).ok());
     if let (true, Some(salt)) =
-        (is_previous && terms.asked_at.since(NumericDate(full.row.used_at)) < terms.reuse_window, salt)
+        (is_previous && terms.asked_at.since(NumericDate(row.used_at)) < terms.reuse_window, salt)
     {
         let successor = shown.successor(&salt);
-        if successor.digest().as_str() == full.current_digest {
+        if successor.digest().as_str() == row.current_digest {
             return Ok(Shown::Repeated(successor));
         }
     }
@@ -271,10 +208,10 @@ pub async fn exists(db: &Db, family: Handle) -> Result<bool, StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn grant_of(db: &Db, family: Handle) -> Result<Option<Family>, StoreError> {
-    Ok(find_row(db, family).await?.and_then(|full| full.row.family()))
+    find_row(db, family).await?.map_or(Ok(None), |row| row.family())
 }
 
-async fn find_row(db: &Db, family: Handle) -> Result<Option<FullRow>, StoreError> {
+async fn find_row(db: &Db, family: Handle) -> Result<Option<Row>, StoreError> {
     Ok(sqlx::query_as(FIND).bind(family.text()).fetch_optional(db.statement()).await?)
 }
 
@@ -283,11 +220,9 @@ async fn find_row(db: &Db, family: Handle) -> Result<Option<FullRow>, StoreError
 /// # Errors
 /// The database failed.
 pub async fn find(db: &Db, shown: &RefreshTokenParts) -> Result<Option<(Family, bool)>, StoreError> {
-    let found = find_row(db, shown.family).await?.filter(|full| full.current_digest == shown.digest().as_str());
-    Ok(found.and_then(|full| {
-        let stands = full.revoked_at.is_none();
-        Some((full.row.family()?, stands))
-    }))
+    let found = find_row(db, shown.family).await?.filter(|row| row.current_digest == shown.digest().as_str());
+    let Some(row) = found else { return Ok(None) };
+    Ok(row.family()?.map(|family| (family, row.revoked_at.is_none())))
 }
 
 /// Whether a token is or was one of this client's, for revocation: any generation that is still known.
@@ -296,10 +231,10 @@ pub async fn find(db: &Db, shown: &RefreshTokenParts) -> Result<Option<(Family, 
 /// The database failed.
 pub async fn owner(db: &Db, shown: &RefreshTokenParts) -> Result<Option<String>, StoreError> {
     let digest = shown.digest();
-    let found = find_row(db, shown.family).await?.filter(|full| {
-        full.current_digest == digest.as_str() || full.previous_digest.as_deref() == Some(digest.as_str())
-    });
-    Ok(found.map(|full| full.row.client_id))
+    let found = find_row(db, shown.family)
+        .await?
+        .filter(|row| row.current_digest == digest.as_str() || row.previous_digest.as_deref() == Some(digest.as_str()));
+    Ok(found.map(|row| row.client_id))
 }
 
 /// Ends a family. `false`: there is none, or it had ended before.

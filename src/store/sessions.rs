@@ -6,6 +6,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::access_tokens::ended_key;
 use crate::store::ephemeral::Ephemeral;
+use crate::store::stored::Stored;
 
 fn key(id: &SessionId) -> String {
     format!("session:{}", id.digest().as_str())
@@ -28,12 +29,28 @@ pub async fn start(
 ///
 /// # Errors
 /// The store failed.
-pub async fn find(ephemeral: &Ephemeral, id: &SessionId) -> Result<Option<Session>, StoreError> {
+pub async fn find(ephemeral: &Ephemeral, id: &SessionId) -> Result<Option<Stored<Session>>, StoreError> {
     ephemeral.get(&key(id)).await
+}
+
+/// Puts a session back as it was read.
+///
+/// # Errors
+/// The store failed.
+pub async fn restore(
+    ephemeral: &Ephemeral,
+    id: &SessionId,
+    session: &Stored<Session>,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    ephemeral.put(&key(id), session, session.expires_at.since(now).max(1)).await
 }
 
 /// The most clients that one session remembers.
 const MOST_CLIENTS: usize = 256;
+
+/// How often a change is tried that others overtake.
+const TRIES: usize = 16;
 
 /// Notes that a session was used for a client: the client if it is new to it, the time if 5 % of its idle lifetime
 /// went by since the last note. A session that ended meanwhile is not brought back.
@@ -43,19 +60,19 @@ const MOST_CLIENTS: usize = 256;
 pub async fn used(
     ephemeral: &Ephemeral,
     id: &SessionId,
-    session: &Session,
+    session: &Stored<Session>,
     client_id: &str,
     idle_lifetime: i64,
     now: NumericDate,
 ) -> Result<(), StoreError> {
     let mut before = session.clone();
     // Another tab may note something at the same moment; after a few tries it is not that any more.
-    for _ in 0..16 {
+    for _ in 0..TRIES {
         let is_known = before.clients.iter().any(|known| known == client_id) || before.clients.len() >= MOST_CLIENTS;
         if is_known && now.since(before.seen_at) * 20 < idle_lifetime {
             return Ok(());
         }
-        let mut after = Session { seen_at: now.max(before.seen_at), ..before.clone() };
+        let mut after = Session { seen_at: now.max(before.seen_at), ..Session::clone(&before) };
         if !is_known {
             after.clients.push(client_id.to_owned());
         }
@@ -67,6 +84,9 @@ pub async fn used(
             None => return Ok(()),
         }
     }
+    // The person goes on; what is lost is that this service is told when the session ends.
+    ephemeral.note_unsettled();
+    tracing::error!(client_id, "others changed a session at each of {TRIES} tries; this client is not noted in it");
     Ok(())
 }
 

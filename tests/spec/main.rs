@@ -55,6 +55,7 @@ mod rfc7636_pkce;
 mod rfc7662_introspection;
 mod rfc9068_machines;
 mod rfc9207_issuer;
+mod rolling_upgrade;
 mod store_contract;
 mod store_shares;
 mod throttling;

@@ -5,7 +5,7 @@ use crate::support::verbs::{http, send};
 use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
 use hallpass::protocol::claims::{session_for, subject_for};
 use hallpass::protocol::client::Client;
-use hallpass::protocol::grant::Session;
+use hallpass::protocol::grant::{Session, SignIn};
 use hallpass::protocol::response::SigningAlgorithm;
 use hallpass::protocol::secret::{Handle, SessionId};
 use hallpass::provider::random;
@@ -364,11 +364,7 @@ impl Table {
         let sub = if signed == Signed::AsAnother { "bob-sub" } else { "alice-sub" };
         let user = provider.directory.user(sub, now).await.unwrap().unwrap();
         let session = Session {
-            sub: sub.to_owned(),
-            handle,
-            auth_time: now,
-            amr: vec!["pwd".into()],
-            credential: user.credential(),
+            sign_in: SignIn::by_password(&user, handle, now),
             clients: vec!["reports".into(), "other".into()],
             seen_at: now,
             expires_at: now.plus(3600),

@@ -241,7 +241,7 @@ async fn a_sign_out_during_a_sign_in_leaves_no_dead_session() {
     assert_ne!(session_of(&browser), old);
     let id = hallpass::protocol::secret::SessionId::received(session_of(&browser));
     let session = hallpass::store::sessions::find(&provider.provider.ephemeral, &id).await.unwrap().unwrap();
-    hallpass::store::sessions::end(&provider.provider.ephemeral, session.handle, 1000).await.unwrap();
+    hallpass::store::sessions::end(&provider.provider.ephemeral, session.sign_in.session, 1000).await.unwrap();
     drop((form, tokens));
     // The name of the session is dead, so nothing is issued in it: the person signs in again, and then everything works.
     let silent = Authorization::of(&client).with("prompt", "none").open(&provider, &browser).await;
@@ -263,7 +263,7 @@ async fn a_sign_in_that_ends_after_a_sign_out_begins_anew() {
         browser.cookies().into_iter().find(|cookie| cookie.name.contains("session")).unwrap().value,
     );
     let session = hallpass::store::sessions::find(&provider.provider.ephemeral, &id).await.unwrap().unwrap();
-    hallpass::store::sessions::end(&provider.provider.ephemeral, session.handle, 1000).await.unwrap();
+    hallpass::store::sessions::end(&provider.provider.ephemeral, session.sign_in.session, 1000).await.unwrap();
     let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
     let code = Answer::of(&page, &client.redirect_uri).code().to_owned();
     let again = provider.redeem(&client, &code).await.ok();

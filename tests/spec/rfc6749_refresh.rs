@@ -1,7 +1,7 @@
 //! RFC 6749 section 6, OIDC Core 11 and 12, RFC 9700 section 4.14: refresh tokens.
 
 use crate::support::verbs::Auth;
-use crate::support::{Api, Authorization, NewClient, TestClient, TestProvider, UserAgent, claims_of};
+use crate::support::{Answer, Api, Authorization, NewClient, TestClient, TestProvider, UserAgent, claims_of};
 use std::collections::HashSet;
 
 const SCOPE: &str = "openid profile email offline_access";
@@ -290,6 +290,46 @@ async fn a_change_to_the_person_or_the_client_ends_it() {
     provider.sql("UPDATE clients SET disabled_at = NULL").await;
     provider.travel(10);
     let _ = refresh(&provider, &client, &tokens.text("refresh_token")).await.ok();
+}
+
+/// `clients.tokens_valid_after` ends what was authorized before it, and nothing that is authorized later, also where the
+/// person signed in before it; the same at every endpoint.
+#[tokio::test]
+async fn what_is_authorized_after_the_instant_of_the_client_holds_whenever_the_person_signed_in() {
+    let (provider, client, browser) = ready().await;
+    let request = Authorization::of(&client).with("scope", "openid profile email offline_access");
+    let before = begin(&provider, &browser, &client).await;
+    provider.travel(100);
+    let late_code = request.complete(&provider, &browser).await;
+    provider.travel(5);
+    provider.sql(&format!("UPDATE clients SET tokens_valid_after = {}", provider.now())).await;
+    provider.travel(10);
+    let is_active = async |token: &str| {
+        let answer = provider.post("/introspect", client.auth(), &[("token", token)]).await.ok();
+        answer.json()["active"].as_bool().unwrap()
+    };
+    for token in ["refresh_token", "access_token"] {
+        assert!(!is_active(&before.text(token)).await, "{token}");
+    }
+    assert_eq!(provider.userinfo(&before.text("access_token")).await.error().0, 401);
+    assert_eq!(provider.redeem(&client, late_code.code()).await.error(), invalid_grant());
+    assert_eq!(refresh(&provider, &client, &before.text("refresh_token")).await.error(), invalid_grant());
+    // By single sign-on, without a form: the sign-in is older than the instant, what it authorizes is not.
+    let page = request.open(&provider, &browser).await;
+    let between = provider.redeem(&client, Answer::of(&page, &client.redirect_uri).code()).await.ok();
+    for round in 0..2 {
+        for token in ["refresh_token", "access_token"] {
+            assert!(is_active(&between.text(token)).await, "{token} {round}");
+        }
+        let _ = provider.userinfo(&between.text("access_token")).await.ok();
+    }
+    let next = refresh(&provider, &client, &between.text("refresh_token")).await.ok();
+    provider.travel(20);
+    let _ = refresh(&provider, &client, &next.text("refresh_token")).await.ok();
+    // A new instant ends these too.
+    provider.sql(&format!("UPDATE clients SET tokens_valid_after = {}", provider.now())).await;
+    provider.travel(10);
+    assert!(!is_active(&next.text("refresh_token")).await);
 }
 
 /// RFC 9700 section 4.14.2: a public client's tokens rotate, whatever its row says.

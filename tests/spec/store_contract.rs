@@ -10,7 +10,7 @@ use crate::support::remote::until;
 use crate::support::{NewClient, NewUser, postgres, redis};
 use hallpass::config::{DatabaseUrl, EphemeralUrl};
 use hallpass::protocol::claims_request::ClaimsRequest;
-use hallpass::protocol::grant::Grant;
+use hallpass::protocol::grant::{Authorization, Grant, SignIn};
 use hallpass::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
     SigningAlgorithm, SubjectType,
@@ -23,6 +23,7 @@ use hallpass::store::cache::Directory;
 use hallpass::store::db::Db;
 use hallpass::store::ephemeral::{Ephemeral, Taken, Tallied};
 use hallpass::store::migrations::Migrations;
+use hallpass::store::stored::Stored;
 use hallpass::store::{clients, codes, consents, users};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -88,6 +89,11 @@ pub async fn short_lived() -> Vec<ShortLived> {
     stores
 }
 
+/// What a store gives where `value` is what it has.
+pub fn as_read<T: serde::Serialize>(value: T) -> Stored<T> {
+    Stored::of(value).unwrap()
+}
+
 /// A lasting store with its tables.
 struct Lasting {
     name: &'static str,
@@ -146,19 +152,25 @@ where
 
 fn a_grant() -> Grant {
     Grant {
-        client_id: "reports".into(),
-        sub: "alice-sub".into(),
-        scope: Scope::parse("openid email").unwrap(),
+        authorization: Authorization {
+            client_id: "reports".into(),
+            scope: Scope::parse("openid email").unwrap(),
+            resources: vec!["https://api.example/".into()],
+            claims: ClaimsRequest::default(),
+            sign_in: Some(SignIn {
+                sub: "alice-sub".into(),
+                session: Handle([7; 16]),
+                auth_time: NOW,
+                amr: vec!["pwd".into()],
+                acr: "1".into(),
+                credential: "mark".into(),
+            }),
+            authorized_at: NOW,
+            confirmation: None,
+        },
         redirect_uri: Some("https://reports.example/callback".into()),
         nonce: Some("a \"nonce\"\nwith ünusual letters".into()),
         code_challenge: None,
-        auth_time: NOW,
-        amr: vec!["pwd".into()],
-        credential: "mark".into(),
-        session: Handle([7; 16]),
-        resources: vec!["https://api.example/".into()],
-        claims: ClaimsRequest::default(),
-        issued_at: NOW,
         expires_at: NOW.plus(60),
     }
 }
@@ -231,8 +243,8 @@ async fn what_is_spent_is_remembered_for_a_time_of_its_own() {
         // Nobody takes a tombstone for a record, or puts anything in its place.
         assert_eq!(store.get::<i64>("a").await.unwrap(), None, "{name}");
         assert!(!store.put_if_absent("a", &2, 100).await.unwrap(), "{name}");
-        assert!(!store.replace("a", &1, &2, 100).await.unwrap(), "{name}");
-        assert!(!store.replace("a", &"", &"x", 100).await.unwrap(), "{name}");
+        assert!(!store.replace("a", &as_read(1), &2, 100).await.unwrap(), "{name}");
+        assert!(!store.replace("a", &as_read(""), &"x", 100).await.unwrap(), "{name}");
         assert_eq!(store.spend::<i64>("c", 100).await.unwrap(), Taken::Fresh(1), "{name}");
         assert_eq!(store.spend::<i64>("c", 100).await.unwrap(), Taken::Spent, "{name}");
     }
@@ -250,14 +262,14 @@ async fn what_is_spent_is_remembered_for_a_time_of_its_own() {
 async fn replace_changes_only_what_was_read() {
     let stores = short_lived().await;
     for ShortLived { name, store, .. } in &stores {
-        assert!(!store.replace("a", &"one", &"two", 100).await.unwrap(), "{name}");
+        assert!(!store.replace("a", &as_read("one"), &"two", 100).await.unwrap(), "{name}");
         assert_eq!(store.get::<String>("a").await.unwrap(), None, "{name}");
         store.put("a", &"one", 2).await.unwrap();
-        assert!(!store.replace("a", &"three", &"two", 100).await.unwrap(), "{name}");
+        assert!(!store.replace("a", &as_read("three"), &"two", 100).await.unwrap(), "{name}");
         assert_eq!(store.get::<String>("a").await.unwrap().as_deref(), Some("one"), "{name}");
-        assert!(store.replace("a", &"one", &"two", 100).await.unwrap(), "{name}");
+        assert!(store.replace("a", &as_read("one"), &"two", 100).await.unwrap(), "{name}");
         store.put("b", &"one", 100).await.unwrap();
-        assert!(store.replace("b", &"one", &"two", 2).await.unwrap(), "{name}");
+        assert!(store.replace("b", &as_read("one"), &"two", 2).await.unwrap(), "{name}");
     }
     for here in &stores {
         let store = &here.store;
@@ -306,7 +318,7 @@ async fn a_code_that_another_client_shows_is_neither_found_nor_burned() {
         let (_, taken) = codes::redeem(&store, &code, "stranger", 100).await.unwrap();
         assert!(matches!(taken, Taken::Missing), "{name}");
         let (_, taken) = codes::redeem(&store, &code, "reports", 100).await.unwrap();
-        assert!(matches!(taken, Taken::Fresh(grant) if grant.sub == "alice-sub"), "{name}");
+        assert!(matches!(taken, Taken::Fresh(grant) if grant.authorization.sub() == Some("alice-sub")), "{name}");
     }
 }
 
@@ -324,7 +336,9 @@ async fn every_verb_that_decides_decides_for_one_of_sixty_four() {
         store.put("state", &"before", 100).await.unwrap();
         let replaced = race(RACERS, |racer| {
             let store = store.clone();
-            async move { store.replace("state", &"before".to_owned(), &format!("after {racer}"), 100).await.unwrap() }
+            async move {
+                store.replace("state", &as_read("before".to_owned()), &format!("after {racer}"), 100).await.unwrap()
+            }
         });
         assert_eq!(winners(replaced.await), 1, "replace, {name}");
 

@@ -1,7 +1,7 @@
 //! What the short-lived store keeps for whom: the share of what strangers began, counters, and what ends something, on every
 //! form of the store.
 
-use crate::store_contract::{ShortLived, an_issuer, short_lived};
+use crate::store_contract::{ShortLived, an_issuer, as_read, short_lived};
 use crate::support::redis;
 use hallpass::store::StoreError;
 use hallpass::store::ephemeral::{Counted, Start, Taken, Tallied, Tally};
@@ -40,15 +40,15 @@ async fn what_a_stranger_began_is_read_changed_and_taken_once() {
         let (name, store) = (here.name, &here.store);
         assert_eq!(store.started::<String>("a").await.unwrap(), None, "{name}");
         assert_eq!(store.take_started::<String>("a").await.unwrap(), Taken::Missing, "{name}");
-        assert!(!store.change_started("a", &"x", &"y", false).await.unwrap(), "{name}");
+        assert!(!store.change_started("a", &as_read("x"), &"y", false).await.unwrap(), "{name}");
         store.start(&start("a", "one"), &"first").await.unwrap();
         assert_eq!(store.started::<String>("a").await.unwrap().as_deref(), Some("first"), "{name}");
-        assert!(!store.change_started("a", &"other", &"second", true).await.unwrap(), "{name}");
-        assert!(store.change_started("a", &"first", &"second", true).await.unwrap(), "{name}");
+        assert!(!store.change_started("a", &as_read("other"), &"second", true).await.unwrap(), "{name}");
+        assert!(store.change_started("a", &as_read("first"), &"second", true).await.unwrap(), "{name}");
         assert_eq!(store.take_started::<String>("a").await.unwrap(), Taken::Fresh("second".into()), "{name}");
         assert_eq!(store.take_started::<String>("a").await.unwrap(), Taken::Spent, "{name}");
         assert_eq!(store.started::<String>("a").await.unwrap(), None, "{name}");
-        assert!(!store.change_started("a", &"second", &"third", false).await.unwrap(), "{name}");
+        assert!(!store.change_started("a", &as_read("second"), &"third", false).await.unwrap(), "{name}");
         // When its time is over it is forgotten, and so is the memory of it.
         here.moved.fetch_add(100, Ordering::SeqCst);
         store.start(&start("b", "one"), &"later").await.unwrap();
@@ -71,7 +71,7 @@ async fn the_oldest_of_a_network_give_way_to_its_own_and_to_no_other() {
         }
         assert_eq!(are_there(&here, &["other", "a", "b", "c", "d"]).await, [true, false, true, true, true], "{name}");
         // Somebody has typed into b, so c is the oldest that may give way.
-        assert!(store.change_started("b", &text, &text, true).await.unwrap(), "{name}");
+        assert!(store.change_started("b", &as_read(text.clone()), &text, true).await.unwrap(), "{name}");
         store.start(&of("e", "one"), &text).await.unwrap();
         assert_eq!(are_there(&here, &["other", "b", "c", "d", "e"]).await, [true, true, false, true, true], "{name}");
         // What is completed is light: two of its kind make room for one more.
@@ -86,16 +86,16 @@ async fn the_oldest_of_a_network_give_way_to_its_own_and_to_no_other() {
         );
         assert_eq!(are_there(&here, &["other", "b", "f"]).await, [true, true, true], "{name}");
         // Where everything was typed into, the oldest of it gives way: typing shuts nobody out.
-        assert!(store.change_started("f", &text, &text, true).await.unwrap(), "{name}");
+        assert!(store.change_started("f", &as_read(text.clone()), &text, true).await.unwrap(), "{name}");
         store.start(&of("g", "one"), &text).await.unwrap();
-        assert!(store.change_started("g", &text, &text, true).await.unwrap(), "{name}");
+        assert!(store.change_started("g", &as_read(text.clone()), &text, true).await.unwrap(), "{name}");
         store.start(&of("h", "one"), &text).await.unwrap();
         store.start(&of("more", "other"), &text).await.unwrap();
         let found = are_there(&here, &["b", "f", "g", "h", "more", "other"]).await;
         assert_eq!(found, [false, true, true, true, true, true], "{name}");
         // And whatever network it is of, where the share is full of such.
         for id in ["h", "more", "other"] {
-            assert!(store.change_started(id, &text, &text, true).await.unwrap(), "{name}");
+            assert!(store.change_started(id, &as_read(text.clone()), &text, true).await.unwrap(), "{name}");
         }
         let tight = Start { share: 5 * weight, ..start("last", "third") };
         store.start(&tight, &text).await.unwrap();
@@ -113,7 +113,7 @@ async fn when_the_share_is_full_the_oldest_of_all_give_way() {
             store.start(&share_of(id, network, weight), &text).await.unwrap();
         }
         assert_eq!(store.fill_of_started(4 * weight).await.unwrap().stored, 4 * weight, "{name}");
-        assert!(store.change_started("a", &text, &text, true).await.unwrap(), "{name}");
+        assert!(store.change_started("a", &as_read(text.clone()), &text, true).await.unwrap(), "{name}");
         store.start(&share_of("e", "four", weight), &text).await.unwrap();
         assert_eq!(are_there(&here, &["a", "b", "c", "d", "e"]).await, [true, false, true, true, true], "{name}");
         // A flood ends when it ends: the next one finds room at once.

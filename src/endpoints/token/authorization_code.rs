@@ -1,6 +1,7 @@
 //! The grant `authorization_code`: a code for tokens. RFC 6749 section 4.1.3, RFC 7636 section 4.5-6, OIDC Core 3.1.3.
 
 use crate::allowance::{self, Kept, Owner};
+use crate::caller;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::{Client, REFRESH_FAMILY_LIFETIME};
 use crate::protocol::difference;
@@ -15,7 +16,7 @@ use crate::provider::{Provider, random};
 use crate::store::ephemeral::Taken;
 use crate::store::refresh_families::{self, Family};
 use crate::store::{access_tokens, codes, sessions, timely};
-use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order, Person};
+use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order};
 use crate::web::answer::ApiError;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -68,7 +69,8 @@ pub(super) async fn redeem(
         Err(_) => {
             let kept = [kept_code(&grant).given_back(), Kept::tombstone(lifetime + MARGIN)];
             // What is left of the code is counted as well as it can be; it is refused in any case.
-            let _ = allowance::keep(provider, Owner::Person(&grant.sub), &kept).await;
+            let owner = Owner::Person(grant.authorization.sub().unwrap_or_default());
+            let _ = allowance::keep(provider, owner, &kept).await;
         }
         Ok(_) => {}
     }
@@ -77,7 +79,7 @@ pub(super) async fn redeem(
 
 /// The code, as it was counted when it was issued.
 fn kept_code(grant: &Grant) -> Kept {
-    Kept::code(grant, grant.expires_at.since(grant.issued_at) + codes::AFTERLIFE)
+    Kept::code(grant, grant.expires_at.since(grant.authorization.authorized_at) + codes::AFTERLIFE)
 }
 
 /// Issues what a code stands for that was just spent; its tombstone stays for `tombstone` seconds.
@@ -92,32 +94,26 @@ async fn issue(
 ) -> Result<Value, ApiError> {
     check(grant, client, params, now)?;
     let resources = narrowed(client, grant, params)?;
-    let user = provider.directory.user(&grant.sub, now).await?;
-    let user = user
-        .filter(|user| user.stands(grant.auth_time, &grant.credential))
-        .ok_or_else(|| invalid("the account has ended or its sign-ins were revoked"))?;
+    let parties = caller::parties(provider, &grant.authorization, now).await?;
+    let (Some(parties), Some(sign_in)) = (parties, &grant.authorization.sign_in) else {
+        return Err(invalid("the account has ended, or what was agreed to was revoked").into());
+    };
+    let authorization = grant.authorization.narrowed_to(grant.authorization.scope.clone(), resources);
     let order = Order {
         client,
-        person: Some(Person {
-            user: &user,
-            auth_time: grant.auth_time,
-            amr: &grant.amr,
-            session: grant.session,
-            claims: &grant.claims,
-            nonce: grant.nonce.as_deref(),
-        }),
-        scope: &grant.scope,
-        resources: &resources,
+        user: parties.user.as_deref(),
+        authorization: &authorization,
         grant: handle,
-        session: grant.session,
+        session: sign_in.session,
+        nonce: grant.nonce.as_deref(),
     };
-    let refreshes = client.may_refresh() && grant.scope.has("offline_access");
+    let refreshes = client.may_refresh() && authorization.scope.has("offline_access");
     let mut kept = vec![kept_code(grant).given_back(), Kept::tombstone(tombstone)];
     kept.extend(refreshes.then(Kept::family));
     // In the trip of the record itself: whoever signs out before the code is redeemed is not signed in by it.
     let (minted, has_ended) = tokio::join!(
         tokens::mint(provider, &order, kept, now),
-        sessions::has_ended(&provider.ephemeral, grant.session)
+        sessions::has_ended(&provider.ephemeral, sign_in.session)
     );
     let minted = minted?;
     let begun = match has_ended {
@@ -158,12 +154,13 @@ async fn replayed(provider: &Provider, client: &Client, handle: Handle, now: Num
 
 /// Everything the code is bound to.
 fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> Result<(), Refusal> {
+    let issued_at = grant.authorization.authorized_at;
     if grant.expires_at.is_past(now) {
         return Err(invalid("the code is unknown, expired or was issued to another client")
             .with_detail(format!("it expired {} seconds ago", now.since(grant.expires_at)))
             .expecting(
-                &format!("a code that is {} seconds old", now.since(grant.issued_at)),
-                [format!("one that is younger than {} seconds", grant.expires_at.since(grant.issued_at))],
+                &format!("a code that is {} seconds old", now.since(issued_at)),
+                [format!("one that is younger than {} seconds", grant.expires_at.since(issued_at))],
             )
             .mend(
                 "Redeem the code as soon as it arrives. If the service is slow, lengthen clients.code_lifetime (at most 600); if the nodes' \
@@ -190,11 +187,11 @@ fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> R
 /// The APIs of this token: those of the request among those that were agreed to
 /// ([RFC 8707 section 2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)).
 fn narrowed(client: &Client, grant: &Grant, params: &Params) -> Result<Vec<String>, Refusal> {
-    let asked = client.targets(params.all("resource"))?;
+    let (granted, asked) = (&grant.authorization.resources, client.targets(params.all("resource"))?);
     if asked.is_empty() {
-        return Ok(grant.resources.clone());
+        return Ok(granted.clone());
     }
-    if grant.resources.is_empty() || asked.iter().all(|target| grant.resources.contains(target)) {
+    if granted.is_empty() || asked.iter().all(|target| granted.contains(target)) {
         return Ok(asked);
     }
     Err(Refusal::new(ErrorCode::InvalidTarget, "resource is not among those of the authorization request"))
@@ -211,15 +208,7 @@ async fn begin_family(
     let first = RefreshTokenParts { family: handle, secret: Zeroizing::new(random()) };
     let family = Family {
         family: handle,
-        client_id: grant.client_id.clone(),
-        sub: grant.sub.clone(),
-        scope: grant.scope.clone(),
-        resources: grant.resources.clone(),
-        session: grant.session,
-        auth_time: grant.auth_time,
-        amr: grant.amr.clone(),
-        credential: grant.credential.clone(),
-        claims: grant.claims.clone(),
+        authorization: grant.authorization.clone(),
         used_at: now,
         expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(REFRESH_FAMILY_LIFETIME)),
     };

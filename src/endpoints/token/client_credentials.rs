@@ -1,7 +1,9 @@
 //! The grant `client_credentials`: a machine's own token. RFC 6749 section 4.4, RFC 8707, RFC 9068.
 
+use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::grant::Authorization;
 use crate::protocol::params::Params;
 use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
@@ -50,7 +52,16 @@ pub(super) async fn issue(
     };
     let resources = client.targets(params.all("resource"))?;
     let grant = Handle(random());
-    let order = Order { client, person: None, scope: &scope, resources: &resources, grant, session: grant };
+    let authorization = Authorization {
+        client_id: client.client_id.clone(),
+        scope,
+        resources,
+        claims: ClaimsRequest::default(),
+        sign_in: None,
+        authorized_at: now,
+        confirmation: None,
+    };
+    let order = Order { client, user: None, authorization: &authorization, grant, session: grant, nonce: None };
     let minted = tokens::mint(provider, &order, Vec::new(), now).await?;
     Ok(minted.issue(provider, GrantType::ClientCredentials, &order, None, now))
 }

@@ -1,17 +1,19 @@
 //! The grant `refresh_token`: new tokens for old ones. RFC 6749 section 6, OIDC Core 12, RFC 9700 section 4.14.
 
+use crate::caller;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::grant::Authorization;
 use crate::protocol::params::Params;
 use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
-use crate::store::refresh_families::{self, Family, Shown, Terms};
+use crate::store::refresh_families::{self, Shown, Terms};
 use crate::store::{access_tokens, timely};
-use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order, Person};
+use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order};
 use crate::web::answer::ApiError;
 use serde_json::Value;
 
@@ -41,30 +43,22 @@ pub(super) async fn refresh(
         .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "refresh_token is missing") })?;
     let parts = RefreshTokenParts::open(&RefreshToken::received(token)).ok_or(const { dead() })?;
     let family = provider.directory.family(parts.family).await?;
-    let family = family.filter(|family| family.client_id == client.client_id).ok_or(const { dead() })?;
-    let (scope, resources) = narrowed(client, &family, params)?;
-    let user = provider.directory.user(&family.sub, now).await?;
-    let ended = client.tokens_valid_after.is_some_and(|after| family.auth_time < after)
-        || !user.as_ref().is_some_and(|user| user.stands(family.auth_time, &family.credential));
-    let (false, Some(user)) = (ended, user) else {
+    let family = family.filter(|family| family.authorization.client_id == client.client_id).ok_or(const { dead() })?;
+    let authorization = narrowed(client, &family.authorization, params)?;
+    let Some(parties) = caller::parties(provider, &family.authorization, now).await? else {
         timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
-        return Err(Refusal::new(ErrorCode::InvalidGrant, "the account has ended or its sign-ins were revoked").into());
+        return Err(
+            Refusal::new(ErrorCode::InvalidGrant, "the account has ended, or what was agreed to was revoked").into()
+        );
     };
     let order = Order {
         client,
-        person: Some(Person {
-            user: &user,
-            auth_time: family.auth_time,
-            amr: &family.amr,
-            session: family.session,
-            claims: &family.claims,
-            nonce: None,
-        }),
-        scope: &scope,
-        resources: &resources,
+        user: parties.user.as_deref(),
+        authorization: &authorization,
         grant: family.family,
         // What is refreshed outlives the session it came from.
         session: family.family,
+        nonce: None,
     };
     let minted = tokens::mint(provider, &order, Vec::new(), now).await?;
     match show(provider, client, &parts, now).await {
@@ -118,9 +112,9 @@ async fn show(
 }
 
 /// The scope and the APIs of this refresh: as granted, or fewer ([RFC 6749 section 6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
-fn narrowed(client: &Client, family: &Family, params: &Params) -> Result<(Scope, Vec<String>), Refusal> {
+fn narrowed(client: &Client, authorization: &Authorization, params: &Params) -> Result<Authorization, Refusal> {
     // What the client's row no longer allows is not handed out again either.
-    let granted = family.scope.within(&client.scope.union(&Scope::from("offline_access".to_owned())));
+    let granted = authorization.scope.within(&client.scope.union(&Scope::from("offline_access".to_owned())));
     let scope = match params.get("scope") {
         None => granted,
         Some(text) => {
@@ -133,10 +127,11 @@ fn narrowed(client: &Client, family: &Family, params: &Params) -> Result<(Scope,
         }
     };
     let asked = client.targets(params.all("resource"))?;
-    let fits = family.resources.is_empty() || asked.iter().all(|target| family.resources.contains(target));
+    let fits =
+        authorization.resources.is_empty() || asked.iter().all(|target| authorization.resources.contains(target));
     if !fits {
         return Err(Refusal::new(ErrorCode::InvalidTarget, "resource is not among those that were granted"));
     }
-    let resources = if asked.is_empty() { family.resources.clone() } else { asked };
-    Ok((scope, resources))
+    let resources = if asked.is_empty() { authorization.resources.clone() } else { asked };
+    Ok(authorization.narrowed_to(scope, resources))
 }
