@@ -169,9 +169,8 @@ pub struct Presented {
 /// Reads an access token, opaque or JWT. `None`: not one of ours.
 #[must_use]
 pub fn read_access_token(provider: &Provider, token: &AccessToken) -> Option<Presented> {
-    let mask_key = &provider.shared.mask_key;
     if token.expose().starts_with(AccessToken::PREFIX) {
-        return Some(Presented { digest: token.digest(), parts: AccessTokenParts::open(token, mask_key)? });
+        return Some(Presented { digest: token.digest(), parts: provider.secrets.open(token)? });
     }
     let claims = provider.keys.current().verify(token.expose(), ACCESS_TOKEN_TYPE)?;
     let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
@@ -179,7 +178,7 @@ pub fn read_access_token(provider: &Provider, token: &AccessToken) -> Option<Pre
         return None;
     }
     let jti = text("jti")?;
-    let parts = AccessTokenParts::open(&AccessToken::received(format!("{}{jti}", AccessToken::PREFIX)), mask_key)?;
+    let parts = provider.secrets.open(&AccessToken::received(format!("{}{jti}", AccessToken::PREFIX)))?;
     Some(Presented { digest: tokens::digest_of_jti(jti), parts })
 }
 

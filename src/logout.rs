@@ -5,7 +5,6 @@
 
 use crate::allowance::{self, Kept, Owner};
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::claims::{session_for, subject_for};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
 use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, logout_token};
@@ -173,12 +172,11 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
         provider.audit.record(of_message(EventKind::LogoutGivenUp, message, why, now));
         return Ok(false);
     };
-    let salt = &provider.shared.pairwise_salt;
     let claims = logout_token(
         &provider.config.issuer,
         &client,
-        &subject_for(&client, &message.sub, salt),
-        &session_for(&client, message.session, salt),
+        &provider.secrets.subject_for(&client, &message.sub),
+        &provider.secrets.session_for(&client, message.session),
         &Handle(random()).text(),
         now,
     );

@@ -7,6 +7,7 @@ use crate::audit::Audit;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::passwords::Passwords;
+use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::time::NumericDate;
 use crate::store::cache::Directory;
 use crate::store::db::Db;
@@ -14,7 +15,6 @@ use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::Watch;
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -115,22 +115,6 @@ pub fn context<T>(ask: impl FnOnce(&Context) -> T) -> Option<T> {
     CONTEXT.try_with(|context| ask(context)).ok()
 }
 
-/// The secrets that every node of a provider shares and never changes; they rest in `provider_values`.
-pub struct SharedValues {
-    /// The salt of pairwise subjects.
-    pub pairwise_salt: String,
-    /// The key that masks session handles in access tokens.
-    pub mask_key: [u8; 32],
-}
-
-impl SharedValues {
-    /// The values of the two rows.
-    #[must_use]
-    pub fn new(pairwise_salt: String, mask_secret: &str) -> Self {
-        Self { pairwise_salt, mask_key: Sha256::digest(mask_secret).into() }
-    }
-}
-
 /// What is not as it should be although requests are answered: a sentence under a short name each, for the readiness.
 #[derive(Debug, Default)]
 pub struct Degraded(Mutex<BTreeMap<&'static str, String>>);
@@ -182,8 +166,8 @@ pub struct Provider {
     pub throttle: Throttle,
     /// What happened, on its way to the database.
     pub audit: Audit,
-    /// What all nodes share.
-    pub shared: SharedValues,
+    /// What all nodes share and nobody else knows.
+    pub secrets: NodeSecrets,
     /// What is not as it should be.
     pub degraded: Degraded,
     /// The migration files, of which some may be left undone.

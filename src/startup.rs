@@ -5,8 +5,9 @@ use crate::config::{Config, EphemeralUrl};
 use crate::keys::{KeyError, Keys};
 use crate::passwords::Passwords;
 use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::secret::Password;
-use crate::provider::{Clock, Degraded, Provider, SharedValues, random};
+use crate::provider::{Clock, Degraded, Provider, random};
 use crate::store::StoreError;
 use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
@@ -159,8 +160,8 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let keys = Keys::open(&config.keys, is_embedded, now)?;
     let (salt, secret) = (Password::from_random(&random::<32>()), Password::from_random(&random::<32>()));
     let pairwise_salt = patiently(DATABASE, || db.shared_value("pairwise_salt", salt.expose())).await?;
-    let mask_secret = patiently(DATABASE, || db.shared_value("mask_key", secret.expose())).await?;
-    let shared = SharedValues::new(pairwise_salt, &mask_secret);
+    let root = patiently(DATABASE, || db.shared_value("root_secret", secret.expose())).await?;
+    let secrets = NodeSecrets::new(&root, &pairwise_salt);
     let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
     let outbound = Outbound::new(config.outbound_ca.as_deref()).map_err(StartError::Other)?;
     let directory = Directory::new(db.clone());
@@ -176,7 +177,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         outbound,
         throttle: Throttle::default(),
         audit,
-        shared,
+        secrets,
         degraded,
         migrations,
     }))

@@ -165,18 +165,6 @@ pub struct Attempt {
     delay: Option<Duration>,
 }
 
-/// The account an attempt is counted on: the one that was found, or the name that was typed, under a digest that only we can
-/// make.
-#[must_use]
-pub fn account(secret: &[u8; 32], found: Option<&str>, typed: &str) -> String {
-    let secret = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, secret);
-    let digest = match found {
-        Some(sub) => Digest::of(&["account", &secret, "sub", sub]),
-        None => Digest::of(&["account", &secret, "name", &typed.trim().to_lowercase()]),
-    };
-    digest.as_str()[..22].to_owned()
-}
-
 /// The record of failures at an account over all networks.
 fn over_all_networks(account: &str) -> String {
     format!("fail:{account}")
@@ -320,18 +308,6 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_that_nobody_has_is_counted_by_itself_whatever_its_spelling() {
-        let account = |found: Option<&str>, typed: &str| account(&[7; 32], found, typed);
-        assert_eq!(account(None, "Nobody"), account(None, " nOBODY "));
-        let names: std::collections::HashSet<String> = (0..20_000).map(|i| account(None, &i.to_string())).collect();
-        assert_eq!(names.len(), 20_000);
-        assert_eq!(account(Some("u"), "alice"), account(Some("u"), "ALICE@example.com"));
-        assert_ne!(account(Some("u"), ""), account(None, "u"));
-        // Nobody else can tell which counter is whose.
-        assert_ne!(account(None, "nobody"), super::account(&[8; 32], None, "nobody"));
-    }
 
     #[test]
     fn the_delay_doubles_up_to_a_minute() {

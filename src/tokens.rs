@@ -3,10 +3,11 @@
 use crate::allowance::{self, Kept, Owner};
 use crate::config::Config;
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::claims::{IdTokenContent, User, session_for, subject_for};
+use crate::protocol::claims::{IdTokenContent, User};
 use crate::protocol::claims_request;
 use crate::protocol::client::Client;
 use crate::protocol::grant::{AccessGrant, Authorization};
+use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::response::{AccessTokenFormat, GrantType};
 use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, Handle, RefreshToken};
 use crate::protocol::time::NumericDate;
@@ -65,15 +66,15 @@ impl Order<'_> {
 pub struct Terms<'a> {
     /// The settings.
     pub config: &'a Config,
-    /// The salt of pairwise subjects.
-    pub pairwise_salt: &'a str,
+    /// The secrets.
+    pub secrets: &'a NodeSecrets,
 }
 
 impl<'a> Terms<'a> {
     /// Those of a running provider.
     #[must_use]
     pub fn of(provider: &'a Provider) -> Self {
-        Self { config: &provider.config, pairwise_salt: &provider.shared.pairwise_salt }
+        Self { config: &provider.config, secrets: &provider.secrets }
     }
 }
 
@@ -135,7 +136,7 @@ pub async fn mint(
     let terms = Terms::of(provider);
     let record = access_grant(terms, order, now);
     let algorithm = order.client.id_token_signed_response_alg;
-    let opaque = seal(order, &provider.shared.mask_key);
+    let opaque = seal(order, &provider.secrets);
     let (access_token, digest) = match order.client.access_token_format {
         AccessTokenFormat::Opaque => (opaque.expose().to_owned(), opaque.digest()),
         AccessTokenFormat::Jwt => {
@@ -172,8 +173,8 @@ pub async fn mint(
 
 /// A fresh opaque access token; a JWT has what follows its prefix as `jti`.
 #[must_use]
-pub fn seal(order: &Order<'_>, mask_key: &[u8; 32]) -> AccessToken {
-    AccessTokenParts { grant: order.grant, session: order.session }.seal(&random(), mask_key)
+pub fn seal(order: &Order<'_>, secrets: &NodeSecrets) -> AccessToken {
+    secrets.seal(AccessTokenParts { grant: order.grant, session: order.session }, &random())
 }
 
 /// What an access token allows, as it rests.
@@ -221,8 +222,8 @@ pub fn id_token_claims(
     let content = IdTokenContent {
         issuer: &terms.config.issuer,
         client,
-        subject: &subject_for(client, &user.sub, terms.pairwise_salt),
-        sid: Some(&session_for(client, sign_in.session, terms.pairwise_salt)),
+        subject: &terms.secrets.subject_for(client, &user.sub),
+        sid: Some(&terms.secrets.session_for(client, sign_in.session)),
         auth_time: sign_in.auth_time,
         amr: &sign_in.amr,
         acr: claims.of_id_token("acr").map(|_| sign_in.acr.as_str()),
@@ -287,7 +288,7 @@ pub fn userinfo(terms: Terms<'_>, client: &Client, user: &User, grant: &AccessGr
     let Authorization { scope, claims: asked, .. } = &grant.authorization;
     let mut claims = user.claims_for(scope);
     claims.extend(claims_request::select(&asked.userinfo, &user.claims));
-    claims.insert("sub".into(), subject_for(client, &user.sub, terms.pairwise_salt).into());
+    claims.insert("sub".into(), terms.secrets.subject_for(client, &user.sub).into());
     claims
 }
 
@@ -305,7 +306,7 @@ pub fn audience(audience: &[String], issuer: &str) -> Value {
 #[must_use]
 pub fn subject_of(terms: Terms<'_>, client: &Client, record: &AccessGrant) -> String {
     match record.authorization.sub() {
-        Some(sub) => subject_for(client, sub, terms.pairwise_salt),
+        Some(sub) => terms.secrets.subject_for(client, sub),
         None => client.client_id.clone(),
     }
 }

@@ -11,9 +11,10 @@ use crate::protocol::claims::User;
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
 use crate::protocol::grant::{Authorization, SignIn};
+use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::response::{AccessTokenFormat, GrantType, SubjectType};
 use crate::protocol::scope::Scope;
-use crate::protocol::secret::Handle;
+use crate::protocol::secret::{Handle, Password};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, random};
 use crate::store::db::Db;
@@ -103,7 +104,9 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
         // It decides nothing that is not random anyway.
         None => String::new(),
     };
-    Ok(built(Terms { config, pairwise_salt: &pairwise_salt }, &client, &user, &scope, now))
+    // The root of the other secrets decides nothing that is not random here.
+    let secrets = NodeSecrets::new(Password::from_random(&random::<32>()).expose(), &pairwise_salt);
+    Ok(built(Terms { config, secrets: &secrets }, &client, &user, &scope, now))
 }
 
 /// What would be granted, or why nothing is.
@@ -160,7 +163,7 @@ fn built(terms: Terms<'_>, client: &Client, user: &User, scope: &Scope, now: Num
     };
     let record = tokens::access_grant(terms, &order, now);
     // A key of its own: what is made here is good nowhere.
-    let sample = tokens::seal(&order, &random());
+    let sample = tokens::seal(&order, terms.secrets);
     let algorithm = client.id_token_signed_response_alg;
     let keys = KeySet::load(&terms.config.keys).ok();
     let kid = keys.as_ref().and_then(|keys| keys.signing(algorithm, now)).map(|key| key.kid.clone());

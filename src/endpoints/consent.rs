@@ -50,7 +50,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
         tos_uri: web(&flow.client.tos_uri),
         user_name: user.display_name().to_owned(),
         interaction: id.expose().to_owned(),
-        csrf: browser_id.form_token(id),
+        csrf: provider.secrets.form_token(browser_id, id),
         scopes: scopes.collect(),
         return_host: flow.address.host(),
     };

@@ -73,7 +73,7 @@ fn words<T: Copy>(values: &[T], word: impl Fn(T) -> &'static str) -> Vec<&'stati
 /// The metadata document.
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Response {
     let mut response = json_body(StatusCode::OK, &metadata(&provider));
-    if let Some(arrived) = probe::answer(&request, &provider.config, &provider.shared.mask_key) {
+    if let Some(arrived) = probe::answer(&request, &provider.config, &provider.secrets.probe) {
         response.headers_mut().insert(probe::HEADER, arrived);
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));

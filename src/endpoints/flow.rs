@@ -8,7 +8,7 @@ use crate::endpoints::path;
 use crate::protocol::authorization::{
     AuthorizationRequest, Interaction, MAX_KEPT_BYTES, PARAMETERS, ReturnAddress, Situation, Step, next_step,
 };
-use crate::protocol::claims::{User, subject_for};
+use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::{Authorization, Grant, Session};
@@ -194,7 +194,7 @@ impl Flow {
         let subject = self
             .signed_in
             .as_ref()
-            .map(|(session, _)| subject_for(&self.client, &session.sign_in.sub, &provider.shared.pairwise_salt));
+            .map(|(session, _)| provider.secrets.subject_for(&self.client, &session.sign_in.sub));
         next_step(Situation {
             client: &self.client,
             request: &self.request,
@@ -465,7 +465,7 @@ pub fn check_form(
         .get(header::ORIGIN)
         .is_none_or(|origin| origin.as_bytes() == provider.config.origin().as_bytes() || origin.as_bytes() == b"null");
     let token_fits = match (&browser.id, token) {
-        (Some(browser_id), Some(token)) => same_text(&browser_id.form_token(id), token),
+        (Some(browser_id), Some(token)) => same_text(&provider.secrets.form_token(browser_id, id), token),
         _ => false,
     };
     if origin_fits && token_fits {

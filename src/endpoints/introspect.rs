@@ -1,7 +1,6 @@
 //! `/introspect`: whether a token is good, and what it allows. RFC 7662.
 
 use crate::caller;
-use crate::protocol::claims::subject_for;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
@@ -77,7 +76,7 @@ async fn refresh_token(
             "active": true,
             "client_id": authorization.client_id,
             "scope": authorization.scope.to_string(),
-            "sub": subject_for(caller, &sign_in.sub, &provider.shared.pairwise_salt),
+            "sub": provider.secrets.subject_for(caller, &sign_in.sub),
             "iss": provider.config.issuer,
             "exp": ends_at,
             "auth_time": sign_in.auth_time,

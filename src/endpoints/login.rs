@@ -135,7 +135,7 @@ fn must_prove(flow: &Flow) -> bool {
 
 /// What shows that this browser is known to that person.
 fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String {
-    browser_id.known_to(&user.sub, &user.credential(), &provider.shared.pairwise_salt)
+    provider.secrets.known_browser(browser_id, &user.sub, &user.credential())
 }
 
 /// What typing a name and a password came to.
@@ -180,7 +180,7 @@ async fn prove(
     let is_plausible = !typed.is_empty() && typed.len() <= MAX_USERNAME_BYTES;
     let found = if is_plausible { timely(users::find_by_login(&provider.db, typed)).await? } else { None };
     let sub = found.as_ref().map(|user| user.sub.clone());
-    let account = throttle::account(&provider.shared.mask_key, sub.as_deref(), typed);
+    let account = provider.secrets.account(sub.as_deref(), typed);
     let mut turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
     // It is counted on the very browser that is known: another name of the same browser would be a new counter.
     let name = browser.kept.as_ref().unwrap_or(browser_id);
@@ -329,7 +329,7 @@ fn page(
         page: Chrome::new(&provider.config, format!("Sign in to continue to {}", flow.client.display_name())),
         client_name: flow.client.display_name().to_owned(),
         interaction: id.expose().to_owned(),
-        csrf: browser_id.form_token(id),
+        csrf: provider.secrets.form_token(browser_id, id),
         username: typed
             .or_else(|| flow.request.login_hint.clone())
             .or_else(|| somebody.filter(|_| !chooses).and_then(|user| user.username.clone()))

@@ -6,7 +6,7 @@
 use crate::endpoints::{flow, path};
 use crate::logout::{self, Outcome, Told};
 use crate::protocol::authorization::MAX_KEPT_BYTES;
-use crate::protocol::claims::{User, session_for, subject_for};
+use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
@@ -119,10 +119,10 @@ impl Goodbye {
         let (Some(hint), Some(client), Some((_, session, _))) = (&self.hint, &self.client, &self.signed_in) else {
             return false;
         };
-        let salt = &provider.shared.pairwise_salt;
+        let secrets = &provider.secrets;
         match &hint.sid {
-            Some(sid) => *sid == session_for(client, session.sign_in.session, salt),
-            None => hint.subject == subject_for(client, &session.sign_in.sub, salt),
+            Some(sid) => secrets.session_of(client, sid) == Some(session.sign_in.session),
+            None => hint.subject == secrets.subject_for(client, &session.sign_in.sub),
         }
     }
 
@@ -279,7 +279,7 @@ async fn ask(
         doubt: goodbye.doubt.map(str::to_owned),
         goes_back_to: goodbye.leave.as_ref().and(goodbye.client.as_ref()).map(|it| it.display_name().to_owned()),
         services,
-        csrf: browser_id.form_token(&name_of(&request)),
+        csrf: provider.secrets.form_token(browser_id, &name_of(&request)),
         request,
     };
     Ok(pages::render(StatusCode::OK, &page, false))
@@ -312,7 +312,7 @@ async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Re
                     warn_of_another_site(provider, client, &origin);
                 }
                 origins.push(origin);
-                let sid = session_for(client, session.sign_in.session, &provider.shared.pairwise_salt);
+                let sid = provider.secrets.session_for(client, session.sign_in.session);
                 let url = frontchannel_url(uri, &provider.config.issuer, &sid);
                 frames.push(Frame { url, title: format!("Signing out of {}", client.display_name()) });
             }

@@ -1,11 +1,11 @@
 //! Claims: which scope opens which, what a person's record says, and what an `id_token` carries.
 //!
-//! OIDC Core 5.1 (standard claims), 5.4 (scopes), 2 (`id_token`), 3.1.3.6 (`at_hash`), 8.1 (pairwise subjects).
+//! OIDC Core 5.1 (standard claims), 5.4 (scopes), 2 (`id_token`), 3.1.3.6 (`at_hash`).
 
 use crate::protocol::client::Client;
-use crate::protocol::response::{SigningAlgorithm, SubjectType};
+use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::scope::Scope;
-use crate::protocol::secret::{Digest, Handle};
+use crate::protocol::secret::Digest;
 use crate::protocol::time::NumericDate;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
@@ -111,28 +111,6 @@ impl User {
     }
 }
 
-/// The `sub` that `client` sees: the local one, or one of its sector's own.
-///
-/// Pairwise: base64url of SHA-256 over salt, sector and local `sub` (43 characters).
-#[must_use]
-pub fn subject_for(client: &Client, sub: &str, pairwise_salt: &str) -> String {
-    match client.subject_type {
-        SubjectType::Public => sub.to_owned(),
-        SubjectType::Pairwise => Digest::of(&["sub", pairwise_salt, &client.sector(), sub]).as_str().to_owned(),
-    }
-}
-
-/// The `sid` that `client` sees; clients of one sector see the same, others cannot compare it.
-#[must_use]
-pub fn session_for(client: &Client, session: Handle, pairwise_salt: &str) -> String {
-    match client.subject_type {
-        SubjectType::Public => Digest::of(&["sid", pairwise_salt, "", &session.text()]).as_str().to_owned(),
-        SubjectType::Pairwise => {
-            Digest::of(&["sid", pairwise_salt, &client.sector(), &session.text()]).as_str().to_owned()
-        }
-    }
-}
-
 /// `at_hash`: the left half of the access token's hash, [OIDC Core 3.1.3.6](https://openid.net/specs/openid-connect-core-1_0.html#CodeIDToken).
 ///
 /// Ed25519 hashes with SHA-512 inside, and so does its `at_hash`.
@@ -206,7 +184,6 @@ impl IdTokenContent<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::client::tests::client;
 
     #[test]
     fn a_scope_opens_its_claims_and_no_others() {
@@ -230,19 +207,5 @@ mod tests {
             at_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", SigningAlgorithm::Rs256),
             "77QmUPtjPfzWtF2AnpK9RQ"
         );
-    }
-
-    #[test]
-    fn pairwise_subjects_differ_between_sectors_and_stay_the_same_within_one() {
-        let mut one = client(&["https://a.example/cb"]);
-        one.subject_type = SubjectType::Pairwise;
-        let mut same_sector = client(&["https://a.example/other"]);
-        same_sector.subject_type = SubjectType::Pairwise;
-        let mut other = client(&["https://b.example/cb"]);
-        other.subject_type = SubjectType::Pairwise;
-        assert_eq!(subject_for(&one, "u", "salt"), subject_for(&same_sector, "u", "salt"));
-        assert_ne!(subject_for(&one, "u", "salt"), subject_for(&other, "u", "salt"));
-        assert_ne!(subject_for(&one, "u", "salt"), "u");
-        assert_ne!(session_for(&one, Handle([1; 16]), "salt"), session_for(&other, Handle([1; 16]), "salt"));
     }
 }

@@ -13,6 +13,7 @@ pub mod difference;
 pub mod error;
 pub mod grant;
 pub mod logout;
+pub mod node_secrets;
 pub mod params;
 pub mod pkce;
 pub mod response;

@@ -153,23 +153,6 @@ impl AuthorizationCode {
     }
 }
 
-impl BrowserId {
-    /// The token a form must bring: bound to this browser and to one interaction.
-    #[must_use]
-    pub fn form_token(&self, interaction: &InteractionId) -> String {
-        Digest::of(&["form", self.expose(), interaction.expose()]).0
-    }
-
-    /// What proves to us that somebody signed in to this account with this browser: bound to both and to the password
-    /// as it was (`credential`), made with a secret of ours, and saying nothing to anybody else.
-    #[must_use]
-    pub fn known_to(&self, sub: &str, credential: &str, secret: &str) -> String {
-        let mut tag = Digest::of(&["known", secret, self.expose(), sub, credential]).0;
-        tag.truncate(22);
-        tag
-    }
-}
-
 /// A random handle of 128 bits that names a grant or a session inside the stores; not a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handle(pub [u8; 16]);
@@ -215,8 +198,7 @@ impl<'de> Deserialize<'de> for Handle {
 
 /// What an opaque access token is made of: grant, masked session, secret.
 ///
-/// The session's handle is masked with a key of ours, because two clients that compare their tokens
-/// must not learn that one session stands behind both (pairwise subjects, OIDC Core 8.1).
+/// `NodeSecrets::seal` makes the token, `NodeSecrets::open` reads it.
 #[derive(Clone, Copy)]
 pub struct AccessTokenParts {
     /// The grant that the token was issued under.
@@ -275,48 +257,6 @@ impl RefreshTokenParts {
     }
 }
 
-const ACCESS_TOKEN_BYTES: usize = 64;
-
-impl AccessTokenParts {
-    /// The token for these parts from 32 random bytes, masked with `mask_key`.
-    #[must_use]
-    pub fn seal(&self, secret: &[u8; 32], mask_key: &[u8; 32]) -> AccessToken {
-        let mut bytes = Zeroizing::new([0_u8; ACCESS_TOKEN_BYTES]);
-        bytes[..16].copy_from_slice(&self.grant.0);
-        bytes[16..32].copy_from_slice(&masked(self.session.0, secret, mask_key));
-        bytes[32..].copy_from_slice(secret);
-        AccessToken::from_random(bytes.as_slice())
-    }
-
-    /// Reads the handles out of a token somebody shows. `None` for anything that is not one of ours
-    /// to the last bit: the encoding must be canonical.
-    #[must_use]
-    pub fn open(token: &AccessToken, mask_key: &[u8; 32]) -> Option<Self> {
-        let text = token.expose().strip_prefix(AccessToken::PREFIX)?;
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
-        if bytes.len() != ACCESS_TOKEN_BYTES {
-            return None;
-        }
-        let grant = Handle(bytes[..16].try_into().ok()?);
-        let session: [u8; 16] = bytes[16..32].try_into().ok()?;
-        let secret: [u8; 32] = bytes[32..].try_into().ok()?;
-        Some(Self { grant, session: Handle(masked(session, &secret, mask_key)) })
-    }
-}
-
-fn masked(session: [u8; 16], secret: &[u8; 32], mask_key: &[u8; 32]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    hash.update(b"hallpass access token mask");
-    hash.update(mask_key);
-    hash.update(secret);
-    let mask = hash.finalize();
-    let mut result = session;
-    for (byte, cover) in result.iter_mut().zip(mask.iter()) {
-        *byte ^= cover;
-    }
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,14 +280,6 @@ mod tests {
     }
 
     #[test]
-    fn an_access_token_opens_to_the_parts_it_was_sealed_with() {
-        let parts = AccessTokenParts { grant: Handle([1; 16]), session: Handle([2; 16]) };
-        let token = parts.seal(&[3; 32], &[4; 32]);
-        let opened = AccessTokenParts::open(&token, &[4; 32]).unwrap();
-        assert_eq!((opened.grant, opened.session), (parts.grant, parts.session));
-    }
-
-    #[test]
     fn the_same_predecessor_and_salt_give_the_same_successor() {
         let parts = |secret| RefreshTokenParts { family: Handle([1; 16]), secret: Zeroizing::new([secret; 32]) };
         let token = |parts: &RefreshTokenParts| parts.seal().expose().to_owned();
@@ -361,22 +293,5 @@ mod tests {
         let text = token(&one);
         assert!(RefreshTokenParts::open(&RefreshToken::received(&text[..text.len() - 1])).is_none());
         assert!(RefreshTokenParts::open(&RefreshToken::received(format!("{text}A"))).is_none());
-    }
-
-    #[test]
-    fn a_truncated_or_padded_access_token_does_not_open() {
-        let parts = AccessTokenParts { grant: Handle([1; 16]), session: Handle([2; 16]) };
-        let token = parts.seal(&[3; 32], &[4; 32]);
-        let text = token.expose();
-        for bad in [&text[..text.len() - 1], &format!("{text}A"), &format!("{text}="), "hp_at_", ""] {
-            assert!(AccessTokenParts::open(&AccessToken::received(bad), &[4; 32]).is_none(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_session_cannot_be_read_without_the_key() {
-        let one = AccessTokenParts { grant: Handle([1; 16]), session: Handle([2; 16]) }.seal(&[3; 32], &[4; 32]);
-        let wrong = AccessTokenParts::open(&one, &[5; 32]).unwrap();
-        assert_ne!(wrong.session, Handle([2; 16]));
     }
 }

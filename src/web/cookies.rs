@@ -21,7 +21,7 @@ pub struct Browser {
     begun: Vec<(String, BrowserId)>,
     /// The session.
     pub session: Option<SessionId>,
-    /// Proofs that somebody signed in with this browser before, `BrowserId::known_to`.
+    /// Proofs that somebody signed in with this browser before, `NodeSecrets::known_browser`.
     pub known: Vec<String>,
 }
 

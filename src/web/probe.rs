@@ -5,11 +5,10 @@
 //! answer is a header of the same response: nothing is remembered, and any node can give it.
 
 use crate::config::Config;
-use crate::protocol::secret::Digest;
+use crate::protocol::node_secrets::MacKey;
 use crate::web::network::is_forwarded;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, HeaderValue};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
@@ -38,20 +37,16 @@ pub struct Arrived {
 
 /// The header's value for a question; `nonce` is base64url.
 #[must_use]
-pub fn question(mask_key: &[u8; 32], nonce: &str) -> String {
-    format!("{nonce}.{}", proof(mask_key, nonce).as_str())
-}
-
-fn proof(mask_key: &[u8; 32], nonce: &str) -> Digest {
-    Digest::of(&["doctor", &URL_SAFE_NO_PAD.encode(mask_key), nonce])
+pub fn question(key: &MacKey, nonce: &str) -> String {
+    format!("{nonce}.{}", key.text(&[nonce.as_bytes()]))
 }
 
 /// The header's value for the answer; `None`: nobody asks who may.
 #[must_use]
-pub fn answer(request: &Request, config: &Config, mask_key: &[u8; 32]) -> Option<HeaderValue> {
+pub fn answer(request: &Request, config: &Config, key: &MacKey) -> Option<HeaderValue> {
     let question = request.headers().get(HEADER)?.to_str().ok()?;
     let (nonce, _) = question.split_once('.')?;
-    if !crate::protocol::secret::same_text(&self::question(mask_key, nonce), question) {
+    if !crate::protocol::secret::same_text(&self::question(key, nonce), question) {
         return None;
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());

@@ -14,13 +14,13 @@ use hallpass::protocol::claims_request::{self, ClaimsRequest};
 use hallpass::protocol::client::{Client, redirect_uri_fault};
 use hallpass::protocol::error::{ErrorCode, Refusal};
 use hallpass::protocol::logout::{LeaveAddress, Sender, frame_origin};
+use hallpass::protocol::node_secrets::NodeSecrets;
 use hallpass::protocol::params::Params;
 use hallpass::protocol::pkce::{self, CodeChallenge};
 use hallpass::protocol::response::{ApplicationType, PromptSet};
 use hallpass::protocol::scope::Scope;
-use hallpass::protocol::secret::{AccessToken, AccessTokenParts, Handle, RefreshToken, RefreshTokenParts};
+use hallpass::protocol::secret::{AccessToken, Handle, RefreshToken, RefreshTokenParts};
 use hallpass::protocol::site::FrontChannel;
-use hallpass::throttle::account;
 use hallpass::web::accept::asks_for;
 use hallpass::web::cookies::Browser;
 use hallpass::web::network::Network;
@@ -125,7 +125,7 @@ fn words(text: &str) {
 
 fn tokens(text: &str) {
     let token = AccessToken::received(text);
-    if let Some(parts) = AccessTokenParts::open(&token, &[7; 32]) {
+    if let Some(parts) = NodeSecrets::new("root", "salt").open(&token) {
         // Only one text opens to these parts with that secret, so a truncated or altered one cannot.
         assert_eq!(text.len(), AccessToken::PREFIX.len() + 86);
         let _ = parts.grant;
@@ -195,7 +195,7 @@ fn files_and_hashes(text: &str) {
     if let Some(origin) = frame_origin(text) {
         assert!(origin.starts_with("http") && !origin.contains([';', ',', ' ', '\'']), "{origin:?}");
     }
-    assert_eq!(account(&[7; 32], None, text).len(), 22);
+    assert_eq!(NodeSecrets::new("root", "salt").account(None, text).len(), 22);
 }
 
 fn headers(data: &[u8], text: &str) {

@@ -3,7 +3,6 @@
 use crate::support::provider::PASSWORD;
 use crate::support::verbs::{http, send};
 use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
-use hallpass::protocol::claims::{session_for, subject_for};
 use hallpass::protocol::client::Client;
 use hallpass::protocol::grant::{Session, SignIn};
 use hallpass::protocol::response::SigningAlgorithm;
@@ -383,7 +382,6 @@ impl Table {
     /// An `id_token` of alice's for `reports`, of the session of that name.
     fn hint(&self, kind: &str, session: Handle) -> Option<String> {
         let provider = &self.provider.provider;
-        let salt = &provider.shared.pairwise_salt;
         let now = provider.now();
         let (issued_at, issuer) = match kind {
             "expired" => (now.plus(-30 * 86_400), provider.config.issuer.as_str()),
@@ -392,9 +390,9 @@ impl Table {
         };
         let claims = json!({
             "iss": issuer,
-            "sub": subject_for(&self.reports, "alice-sub", salt),
+            "sub": provider.secrets.subject_for(&self.reports, "alice-sub"),
             "aud": "reports",
-            "sid": session_for(&self.reports, session, salt),
+            "sid": provider.secrets.session_for(&self.reports, session),
             "iat": issued_at,
             "exp": issued_at.plus(600),
         });

@@ -48,7 +48,7 @@ async fn fail(provider: &TestProvider, key: &str, field: &str, times: i64) {
 }
 
 fn account(provider: &TestProvider, sub: &str) -> String {
-    hallpass::throttle::account(&provider.provider.shared.mask_key, Some(sub), "")
+    provider.provider.secrets.account(Some(sub), "")
 }
 
 /// A hard limit for account and network together, before any hash is computed, with `Retry-After`.
@@ -101,7 +101,7 @@ async fn an_unknown_name_is_throttled_like_a_known_one() {
     let mut counters = std::collections::HashSet::new();
     for number in 0..10_000 {
         let name = format!("invented-{number}");
-        counters.insert(hallpass::throttle::account(&provider.provider.shared.mask_key, None, &name));
+        counters.insert(provider.provider.secrets.account(None, &name));
     }
     assert_eq!(counters.len(), 10_000, "names share counters");
     for other in ["alice", "somebody"] {
@@ -118,7 +118,7 @@ async fn an_unknown_name_is_throttled_like_a_known_one() {
 }
 
 fn unknown(provider: &TestProvider, name: &str) -> String {
-    hallpass::throttle::account(&provider.provider.shared.mask_key, None, name)
+    provider.provider.secrets.account(None, name)
 }
 
 /// Nobody locks an owner out: from another network the owner signs in, from a browser that is known also in the

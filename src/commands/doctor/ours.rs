@@ -6,10 +6,11 @@ use crate::config::{Config, DatabaseUrl};
 use crate::endpoints::path;
 use crate::keys::KeySet;
 use crate::protocol::client::Client;
+use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::response::GrantType;
 use crate::protocol::secret::{BrowserId, Handle, InteractionId};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Clock, SharedValues, random};
+use crate::provider::{Clock, random};
 use crate::store::db::Db;
 use crate::web::cookies;
 use crate::web::network::is_private;
@@ -39,11 +40,11 @@ pub(super) async fn check(
         None => Vec::new(),
     };
     stores::redis(report, config).await;
-    let mask_key = match &db {
-        Some(db) => mask_key(db).await,
+    let secrets = match &db {
+        Some(db) => secrets(db).await,
         None => None,
     };
-    public(report, outbound, config, mask_key, &clients).await;
+    public(report, outbound, config, secrets.as_ref(), &clients).await;
     management(report, outbound, config).await;
     if let Some(db) = db {
         db.close().await;
@@ -122,10 +123,10 @@ async fn keys(report: &mut Report, config: &Config, now: NumericDate) {
     }
 }
 
-/// The secret that proves to a node that its operator asks.
-async fn mask_key(db: &Db) -> Option<[u8; 32]> {
-    let secret = db.known_value("mask_key").await.ok()??;
-    Some(SharedValues::new(String::new(), &secret).mask_key)
+/// The secrets that prove to a node that its operator asks.
+async fn secrets(db: &Db) -> Option<NodeSecrets> {
+    let root = db.known_value("root_secret").await.ok()??;
+    Some(NodeSecrets::new(&root, ""))
 }
 
 /// Ourselves, as services see us.
@@ -133,11 +134,11 @@ async fn public(
     report: &mut Report,
     outbound: &Outbound,
     config: &Config,
-    mask_key: Option<[u8; 32]>,
+    secrets: Option<&NodeSecrets>,
     clients: &[Client],
 ) {
     let url = format!("{}{}", config.issuer, path::OPENID_CONFIGURATION);
-    let question = mask_key.map(|key| probe::question(&key, &Handle(random()).text()));
+    let question = secrets.map(|secrets| probe::question(&secrets.probe, &Handle(random()).text()));
     let headers: Vec<(&str, &str)> = question.iter().map(|question| (probe::HEADER, question.as_str())).collect();
     let answer = match outbound.get(&url, &headers).await {
         Ok(answer) => answer,
