@@ -31,6 +31,7 @@ pub mod passwords;
 pub mod protocol;
 pub mod provider;
 pub mod server;
+pub mod sign_ins;
 pub mod startup;
 pub mod store;
 pub mod throttle;

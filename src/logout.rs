@@ -8,10 +8,11 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
 use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, logout_token};
-use crate::protocol::secret::{Handle, SessionId};
+use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
+use crate::sign_ins;
 use crate::store::logout_outbox::{self, Message};
 use crate::store::{StoreError, sessions, timely};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
@@ -65,25 +66,104 @@ impl Outcome {
     }
 }
 
+/// Why a session ends, as the audit has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The person signed out.
+    Person,
+    /// Another person signed in with the browser.
+    AnotherPerson,
+    /// A service asked for it from its own server.
+    Service,
+    /// Its row was ended, or the account was.
+    Row,
+}
+
+impl Cause {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::AnotherPerson => "another person",
+            Self::Service => "service",
+            Self::Row => "row or account",
+        }
+    }
+}
+
+/// A session that was ended: the services that held it, and the messages that are on their way to them.
+pub struct Ended {
+    told: Vec<Told>,
+    messages: Vec<(usize, String)>,
+}
+
+impl Ended {
+    /// Sends the messages once and waits for a while; gives what became of each service.
+    pub async fn told(self, provider: &Arc<Provider>) -> Vec<Told> {
+        let Self { mut told, messages } = self;
+        if messages.is_empty() {
+            return told;
+        }
+        let mut receiver = deliver_all(provider, messages);
+        let _ = tokio::time::timeout(PATIENCE, async {
+            while let Some(at) = receiver.recv().await {
+                if let Some(told) = told.get_mut(at) {
+                    told.outcome = Outcome::Reached;
+                }
+            }
+        })
+        .await;
+        told
+    }
+
+    /// Sends the messages; nobody waits for them.
+    pub fn in_background(self, provider: &Arc<Provider>) {
+        drop(deliver_all(provider, self.messages));
+    }
+}
+
+/// Tries messages once each, also when nobody waits for them any more; gives the places of those that arrived.
+fn deliver_all(
+    provider: &Arc<Provider>,
+    messages: Vec<(usize, String)>,
+) -> tokio::sync::mpsc::UnboundedReceiver<usize> {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let provider = provider.clone();
+    tokio::spawn(async move {
+        futures_util::stream::iter(messages)
+            .for_each_concurrent(AT_ONCE, |(at, message)| {
+                let (provider, sender) = (provider.clone(), sender.clone());
+                async move {
+                    if deliver(&provider, &message).await {
+                        let _ = sender.send(at);
+                    }
+                }
+            })
+            .await;
+    });
+    receiver
+}
+
 /// Ends a session: its cookie, its tokens, and what services remember. `None`: it had ended before.
 ///
 /// # Errors
 /// A store failed.
 pub async fn end_session(
     provider: &Arc<Provider>,
-    id: &SessionId,
+    record: &Digest,
     session: &Session,
+    cause: Cause,
     now: NumericDate,
-) -> Result<Option<Vec<Told>>, StoreError> {
+) -> Result<Option<Ended>, StoreError> {
+    let handle = session.sign_in.session;
     // The marker first: if the store fails between the two, the session is still there and can be ended again.
-    sessions::end(&provider.ephemeral, session.sign_in.session, LONGEST_ACCESS_TOKEN).await?;
+    sessions::end(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
     // The request that takes it tells the services, and no other does.
-    let Some(current) = sessions::take(&provider.ephemeral, id).await? else { return Ok(None) };
+    let Some(current) = sessions::take(&provider.ephemeral, record).await? else { return Ok(None) };
     let kept = Kept::session(&current, provider.config.session_lifetime);
-    allowance::give_back(provider, Owner::Person(&current.sign_in.sub), vec![kept]).await;
-    provider.audit.record(
-        Event::new(EventKind::SignOut, now).of(&session.sign_in.sub).with("clients", current.clients.join(" ")),
-    );
+    let sub = &current.sign_in.sub;
+    allowance::give_back(provider, Owner::Person(sub), vec![kept]).await;
+    let event = Event::new(EventKind::SignOut, now).of(sub).with("by", cause.as_str());
+    provider.audit.record(event.with("clients", current.clients.join(" ")));
     let mut told = Vec::new();
     let mut messages = Vec::new();
     for client_id in &current.clients {
@@ -99,15 +179,7 @@ pub async fn end_session(
         let otherwise = Outcome::without_back_channel(&client, &provider.config.issuer);
         let outcome = if client.backchannel_logout_uri.is_some() {
             let message = Handle(random());
-            let added = logout_outbox::add(
-                &provider.db,
-                message,
-                client_id,
-                &current.sign_in.sub,
-                current.sign_in.session,
-                now,
-            );
-            let added = timely(added).await;
+            let added = timely(logout_outbox::add(&provider.db, message, client_id, sub, handle, now)).await;
             if let Err(error) = added {
                 tracing::error!(%error, client_id, "a service is not told of a sign-out: the message cannot be kept");
                 otherwise
@@ -120,32 +192,8 @@ pub async fn end_session(
         };
         told.push(Told { client, outcome });
     }
-    if !messages.is_empty() {
-        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-        let everything = provider.clone();
-        // It goes on when the person does not wait for it.
-        tokio::spawn(async move {
-            futures_util::stream::iter(messages)
-                .for_each_concurrent(AT_ONCE, |(at, message)| {
-                    let (provider, sender) = (everything.clone(), sender.clone());
-                    async move {
-                        if deliver(&provider, &message).await {
-                            let _ = sender.send(at);
-                        }
-                    }
-                })
-                .await;
-        });
-        let _ = tokio::time::timeout(PATIENCE, async {
-            while let Some(at) = receiver.recv().await {
-                if let Some(told) = told.get_mut(at) {
-                    told.outcome = Outcome::Reached;
-                }
-            }
-        })
-        .await;
-    }
-    Ok(Some(told))
+    sign_ins::settle_row(provider, handle, now).await;
+    Ok(Some(Ended { told, messages }))
 }
 
 /// Tries a message once, if no other node does. Says whether it arrived.

@@ -9,6 +9,7 @@ use crate::keys::Keys;
 use crate::passwords::Passwords;
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::time::NumericDate;
+use crate::sign_ins::Seen;
 use crate::store::cache::Directory;
 use crate::store::db::Db;
 use crate::store::ephemeral::Ephemeral;
@@ -162,6 +163,8 @@ pub struct Provider {
     pub passwords: Passwords,
     /// Requests of our own to services.
     pub outbound: Outbound,
+    /// When sign-ins were used, on its way to their rows.
+    pub seen: Seen,
     /// How often somebody may be wrong.
     pub throttle: Throttle,
     /// What happened, on its way to the database.

@@ -8,12 +8,13 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::secret::Password;
 use crate::provider::{Clock, Degraded, Provider, random};
+use crate::sign_ins::Seen;
 use crate::store::StoreError;
 use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::{Applied, Fault, Migrations, Watch};
-use crate::store::{logout_outbox, refresh_families, refusals};
+use crate::store::{logout_outbox, refresh_families, refusals, user_sessions};
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
 use std::sync::Arc;
@@ -175,6 +176,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         keys,
         passwords,
         outbound,
+        seen: Seen::default(),
         throttle: Throttle::default(),
         audit,
         secrets,
@@ -227,7 +229,11 @@ pub async fn keep_house(provider: Arc<Provider>) {
         interval.tick().await;
         let (db, now) = (&provider.db, provider.now());
         let families = refresh_families::sweep(db, provider.config.refresh_reuse_window, now).await;
-        let swept = families.and(logout_outbox::sweep(db, now).await).and(refusals::sweep(db, now).await);
+        let swept = families
+            .and(logout_outbox::sweep(db, now).await)
+            .and(refusals::sweep(db, now).await)
+            .and(user_sessions::sweep(db, now).await);
+        provider.seen.write(db).await;
         if let Err(error) = swept {
             tracing::warn!(%error, "what has ended could not be forgotten; it is tried again");
         }

@@ -6,7 +6,7 @@ use crate::endpoints::{self, path};
 use crate::protocol::audit::{Event, EventKind};
 use crate::provider::{Clock, Provider};
 use crate::server::Places;
-use crate::{logging, logout, server, startup};
+use crate::{logging, logout, server, sign_ins, startup};
 use secrecy::ExposeSecret as _;
 use std::io::IsTerminal as _;
 use std::pin::pin;
@@ -36,6 +36,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     let (stopper, stop) = server::stop_sign();
     let watching = tokio::spawn(startup::watch_keys(provider.clone()));
     let looking = tokio::spawn(startup::watch_migrations(provider.clone()));
+    let settling = tokio::spawn(sign_ins::keep_settling(provider.clone()));
     let delivering = tokio::spawn(logout::keep_delivering(provider.clone()));
     let keeping = tokio::spawn(startup::keep_house(provider.clone()));
     let places = Places::public(descriptors, &provider.config.trusted_proxies);
@@ -50,6 +51,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     looking.abort();
     keeping.abort();
     delivering.abort();
+    settling.abort();
     provider.audit.flush().await;
     provider.db.close().await;
     drop(lock);

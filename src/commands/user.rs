@@ -1,6 +1,7 @@
 //! `hallpass user …`: people who can sign in.
 
 mod import;
+mod sessions;
 
 use crate::commands::{Outcome, read_secret, terminal};
 use crate::config::Config;
@@ -54,6 +55,9 @@ pub(super) enum UserCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// List where a person is signed in, and end it
+    #[command(subcommand)]
+    Sessions(sessions::SessionsCommand),
     /// Add people from a file of JSON lines, with the hashes of their passwords
     #[command(after_help = import::HELP)]
     Import(import::Import),
@@ -99,6 +103,7 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
         UserCommand::List { json } => list(config, json).await,
         UserCommand::SetPassword { username, password_stdin } => set_password(config, &username, password_stdin).await,
         UserCommand::Disable { username, yes } => disable(config, &username, yes).await,
+        UserCommand::Sessions(command) => sessions::run(config, command).await,
         UserCommand::Import(import) => import::run(config, import).await,
     }
 }

@@ -179,6 +179,12 @@ impl Flow {
         Self::open(provider, asked, now).await
     }
 
+    /// Where the request comes from.
+    #[must_use]
+    pub const fn network(&self) -> Network {
+        self.network
+    }
+
     /// Sends the browser back to `/authorize`, where the next step is decided.
     ///
     /// # Errors
@@ -308,7 +314,9 @@ impl Flow {
             }
             Err(Stopped::Fault(error)) => return Err(error.into()),
         }
-        is_noted?;
+        if is_noted? {
+            provider.seen.note(session.sign_in.session, self.now);
+        }
         let response = self.address.issue(&code, &provider.config.issuer);
         Ok(authorization_response(response, chrome_for(provider, &self.client), self.client.display_name().to_owned()))
     }

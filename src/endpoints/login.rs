@@ -2,18 +2,18 @@
 
 use crate::allowance::{self, Kept, Owner};
 use crate::endpoints::flow::{self, Flow};
-use crate::logout;
+use crate::logout::{self, Cause};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{Interaction, SignedIn, Step};
 use crate::protocol::claims::User;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::{Session, SignIn};
 use crate::protocol::response::Prompt;
-use crate::protocol::secret::{BrowserId, Handle, Password};
+use crate::protocol::secret::{BrowserId, Handle, Password, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::stored::Stored;
-use crate::store::{interactions, sessions, timely, users};
+use crate::store::{interactions, sessions, timely, user_sessions, users};
 use crate::throttle::{self, Attempt, Later, Stopped};
 use crate::web::answer::{Note, PageError};
 use crate::web::cookies::{self, Browser};
@@ -237,8 +237,9 @@ async fn sign_in(
     // Somebody else's session ends here, for every service that holds it.
     if let (Some((old, _)), Some(id)) = (&flow.signed_in, &browser.session)
         && old.sign_in.sub != user.sub
+        && let Some(ended) = logout::end_session(provider, &id.digest(), old, Cause::AnotherPerson, now).await?
     {
-        logout::end_session(provider, id, old, now).await?;
+        ended.told(provider).await;
     }
     let before = flow.signed_in.as_ref().map(|(session, _)| session).filter(|_| !session_has_ended);
     let same_person = before.filter(|session| session.sign_in.sub == user.sub);
@@ -270,7 +271,8 @@ async fn sign_in(
         },
     );
     let refused = match signed_in {
-        Ok((.., Ok(()), ())) => None,
+        // The row last: whoever lists sign-ins finds none that came to nothing.
+        Ok((.., Ok(()), ())) => write_row(provider, browser, flow, &session_id, &session, now).await.err(),
         Ok((.., Err(Stopped::Later(_)), ())) => Some(PageError::busy()),
         Ok((.., Err(Stopped::Fault(error)), ())) => Some(error.into()),
         Err(error) => Some(error),
@@ -295,6 +297,32 @@ async fn sign_in(
         response.headers_mut().append(header::SET_COOKIE, known);
     }
     Ok(response)
+}
+
+/// Writes the row by which the sign-in is listed and ended.
+async fn write_row(
+    provider: &Provider,
+    browser: &Browser,
+    flow: &Flow,
+    id: &SessionId,
+    session: &Session,
+    now: NumericDate,
+) -> Result<(), PageError> {
+    let network = flow.network().to_string();
+    let start = user_sessions::Start {
+        session: session.sign_in.session,
+        sub: &session.sign_in.sub,
+        record: &id.digest(),
+        browser: &browser.agent,
+        network: &network,
+        now,
+        expires_at: session.expires_at,
+    };
+    if timely(user_sessions::start(&provider.db, &start)).await? {
+        return Ok(());
+    }
+    // Ended by somebody else this very moment; the next try begins anew.
+    Err(PageError::busy())
 }
 
 async fn record(

@@ -2,9 +2,13 @@
 //!
 //! A service's request with a token of this very session ends it at once. Anything else asks the person first, and
 //! nobody is sent to an address that is not registered. What is said afterwards is what happened.
+//!
+//! `service` is for services that ask from their own servers.
+
+mod service;
 
 use crate::endpoints::{flow, path};
-use crate::logout::{self, Outcome, Told};
+use crate::logout::{self, Cause, Outcome, Told};
 use crate::protocol::authorization::MAX_KEPT_BYTES;
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
@@ -178,6 +182,9 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
     let browser = Browser::of(&request.headers, &provider.config);
     if params.get("logout").is_none() {
+        if service::is_asking(&request.headers, &browser, &params) {
+            return service::end(&provider, params.only(PARAMETERS), request.network, now).await;
+        }
         return wait_for_the_cookies(&provider, params.only(PARAMETERS), request.network, now).await;
     }
     let sent = params.get("request").unwrap_or_default();
@@ -302,9 +309,9 @@ async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Re
     let (mut frames, mut origins) = (Vec::new(), Vec::new());
     let mut ending = goodbye.without_ending();
     if let Some((id, session, _)) = &goodbye.signed_in
-        && let Some(ended) = logout::end_session(provider, id, session, now).await?
+        && let Some(ended) = logout::end_session(provider, &id.digest(), session, Cause::Person, now).await?
     {
-        (ending, told) = (Ending::Now, ended);
+        (ending, told) = (Ending::Now, ended.told(provider).await);
         for Told { client, outcome } in &told {
             let shown = client.frontchannel_logout_uri.as_deref().and_then(|uri| Some((uri, frame_origin(uri)?)));
             if let Some((uri, origin)) = shown {

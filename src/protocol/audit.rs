@@ -57,6 +57,8 @@ pub enum EventKind {
     UserPasswordSet,
     /// A person was disabled.
     UserDisabled,
+    /// Sign-ins of a person were ended by an operator.
+    UserSessionsEnded,
     /// A client was disabled.
     ClientDisabled,
 }
@@ -87,6 +89,7 @@ impl EventKind {
             Self::UserAdded => "user_added",
             Self::UserPasswordSet => "user_password_set",
             Self::UserDisabled => "user_disabled",
+            Self::UserSessionsEnded => "user_sessions_ended",
             Self::ClientDisabled => "client_disabled",
         }
     }

@@ -29,6 +29,12 @@ impl Digest {
         Self(URL_SAFE_NO_PAD.encode(hash.finalize()))
     }
 
+    /// One that a store gives back.
+    #[must_use]
+    pub const fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The base64url text.
     #[must_use]
     pub fn as_str(&self) -> &str {

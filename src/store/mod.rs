@@ -24,6 +24,7 @@ pub mod refusals;
 mod row;
 pub mod sessions;
 pub mod stored;
+pub mod user_sessions;
 pub mod users;
 
 use sqlx::migrate::MigrateError;

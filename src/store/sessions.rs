@@ -1,15 +1,15 @@
 //! Sign-ins: one session a browser, found by the digest of its cookie.
 
 use crate::protocol::grant::Session;
-use crate::protocol::secret::{Handle, SessionId};
+use crate::protocol::secret::{Digest, Handle, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::access_tokens::ended_key;
 use crate::store::ephemeral::Ephemeral;
 use crate::store::stored::Stored;
 
-fn key(id: &SessionId) -> String {
-    format!("session:{}", id.digest().as_str())
+fn key(record: &Digest) -> String {
+    format!("session:{}", record.as_str())
 }
 
 /// Remembers a new session until its absolute end.
@@ -22,7 +22,7 @@ pub async fn start(
     session: &Session,
     now: NumericDate,
 ) -> Result<(), StoreError> {
-    ephemeral.put(&key(id), session, session.expires_at.since(now).max(1)).await
+    ephemeral.put(&key(&id.digest()), session, session.expires_at.since(now).max(1)).await
 }
 
 /// Reads a session, live or not.
@@ -30,7 +30,7 @@ pub async fn start(
 /// # Errors
 /// The store failed.
 pub async fn find(ephemeral: &Ephemeral, id: &SessionId) -> Result<Option<Stored<Session>>, StoreError> {
-    ephemeral.get(&key(id)).await
+    ephemeral.get(&key(&id.digest())).await
 }
 
 /// Puts a session back as it was read.
@@ -43,7 +43,15 @@ pub async fn restore(
     session: &Stored<Session>,
     now: NumericDate,
 ) -> Result<(), StoreError> {
-    ephemeral.put(&key(id), session, session.expires_at.since(now).max(1)).await
+    ephemeral.put(&key(&id.digest()), session, session.expires_at.since(now).max(1)).await
+}
+
+/// Reads the session of a row.
+///
+/// # Errors
+/// The store failed.
+pub async fn find_record(ephemeral: &Ephemeral, record: &Digest) -> Result<Option<Stored<Session>>, StoreError> {
+    ephemeral.get(&key(record)).await
 }
 
 /// The most clients that one session remembers.
@@ -52,8 +60,11 @@ const MOST_CLIENTS: usize = 256;
 /// How often a change is tried that others overtake.
 const TRIES: usize = 16;
 
-/// Notes that a session was used for a client: the client if it is new to it, the time if 5 % of its idle lifetime
-/// went by since the last note. A session that ended meanwhile is not brought back.
+/// Seconds after which the time is noted at the latest: rows tell it to within an hour.
+const NOTED_WITHIN: i64 = 1800;
+
+/// Notes that a session was used for a client: the client if it is new to it, the time if 5 % of its idle lifetime or half
+/// an hour went by since the last note. A session that ended meanwhile is not brought back. Says whether the time was noted.
 ///
 /// # Errors
 /// The store failed.
@@ -64,38 +75,40 @@ pub async fn used(
     client_id: &str,
     idle_lifetime: i64,
     now: NumericDate,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut before = session.clone();
     // Another tab may note something at the same moment; after a few tries it is not that any more.
     for _ in 0..TRIES {
         let is_known = before.clients.iter().any(|known| known == client_id) || before.clients.len() >= MOST_CLIENTS;
-        if is_known && now.since(before.seen_at) * 20 < idle_lifetime {
-            return Ok(());
+        let unseen = now.since(before.seen_at);
+        let is_due = unseen * 20 >= idle_lifetime || unseen >= NOTED_WITHIN;
+        if is_known && !is_due {
+            return Ok(false);
         }
         let mut after = Session { seen_at: now.max(before.seen_at), ..Session::clone(&before) };
         if !is_known {
             after.clients.push(client_id.to_owned());
         }
-        if ephemeral.replace(&key(id), &before, &after, before.expires_at.since(now).max(1)).await? {
-            return Ok(());
+        if ephemeral.replace(&key(&id.digest()), &before, &after, before.expires_at.since(now).max(1)).await? {
+            return Ok(is_due);
         }
         match find(ephemeral, id).await? {
             Some(current) => before = current,
-            None => return Ok(()),
+            None => return Ok(false),
         }
     }
     // The person goes on; what is lost is that this service is told when the session ends.
     ephemeral.note_unsettled();
     tracing::error!(client_id, "others changed a session at each of {TRIES} tries; this client is not noted in it");
-    Ok(())
+    Ok(false)
 }
 
 /// Takes a session, once: the request that gets it tells its clients. It works where nothing can be put any more.
 ///
 /// # Errors
 /// The store failed.
-pub async fn take(ephemeral: &Ephemeral, id: &SessionId) -> Result<Option<Session>, StoreError> {
-    ephemeral.remove(&key(id)).await
+pub async fn take(ephemeral: &Ephemeral, record: &Digest) -> Result<Option<Session>, StoreError> {
+    ephemeral.remove(&key(record)).await
 }
 
 /// Forgets a cookie whose session goes on under another, as it does at a sign-in.
@@ -103,7 +116,7 @@ pub async fn take(ephemeral: &Ephemeral, id: &SessionId) -> Result<Option<Sessio
 /// # Errors
 /// The store failed.
 pub async fn forget(ephemeral: &Ephemeral, id: &SessionId) -> Result<(), StoreError> {
-    ephemeral.delete(&key(id)).await
+    ephemeral.delete(&key(&id.digest())).await
 }
 
 /// Whether a session of that name was ended, by a sign-out or by another person's sign-in.

@@ -5,7 +5,7 @@ use crate::protocol::claims::User;
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::row::row;
-use crate::store::{StoreError, audit_events};
+use crate::store::{StoreError, audit_events, user_sessions};
 use serde_json::{Map, Value, json};
 
 /// 1 where another person has the address of `users` too, as theirs or as a user name: compared as a sign-in compares it.
@@ -307,6 +307,7 @@ pub async fn list(db: &Db) -> Result<Vec<Listed>, StoreError> {
 pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericDate) -> Result<u64, StoreError> {
     let mut transaction = db.begin().await?;
     sqlx::query(SET_PASSWORD).bind(sub).bind(password_hash).execute(&mut *transaction).await?;
+    user_sessions::end_all(&mut transaction, sub, now).await?;
     let ended = sqlx::query(END_FAMILIES).bind(sub).bind(now.0).execute(&mut *transaction).await?.rows_affected();
     audit_events::note_change(&mut transaction, Event::new(EventKind::UserPasswordSet, now).of(sub), now).await?;
     transaction.commit().await?;

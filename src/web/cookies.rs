@@ -5,6 +5,7 @@
 
 use crate::config::Config;
 use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
+use crate::web::user_agent;
 use axum::http::{HeaderMap, HeaderValue, header};
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
@@ -23,6 +24,8 @@ pub struct Browser {
     pub session: Option<SessionId>,
     /// Proofs that somebody signed in with this browser before, `NodeSecrets::known_browser`.
     pub known: Vec<String>,
+    /// What it is, as people are shown it.
+    pub agent: String,
 }
 
 /// The longest value that is read, in bytes.
@@ -85,7 +88,14 @@ impl Browser {
             begun,
             session: value(Name::Session, SessionId::PREFIX).map(SessionId::received),
             known: value(Name::Known, "").map(|tags| tags.split('.').map(str::to_owned).collect()).unwrap_or_default(),
+            agent: user_agent::described(headers),
         }
+    }
+
+    /// Whether it brought no cookie of ours.
+    #[must_use]
+    pub const fn is_bare(&self) -> bool {
+        self.kept.is_none() && self.begun.is_empty() && self.session.is_none() && self.known.is_empty()
     }
 
     /// Whether a sign-in that begins here needs a cookie of its own.

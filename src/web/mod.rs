@@ -10,3 +10,4 @@ pub mod outbound;
 pub mod pages;
 pub mod probe;
 pub mod request;
+pub mod user_agent;

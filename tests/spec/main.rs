@@ -60,3 +60,4 @@ mod store_contract;
 mod store_shares;
 mod throttling;
 mod user_commands;
+mod user_sessions;

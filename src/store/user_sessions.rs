@@ -1,0 +1,200 @@
+//! Sign-ins as rows: listed and ended by commands and by the people themselves, whichever process has the live record.
+//!
+//! Whoever ends one writes `ended_at`. A node then takes the live record, tells the services, and writes `settled_at`; the
+//! same for the sign-ins of people who are disabled or deleted, or whose sign-ins were declared invalid.
+
+use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::secret::{Digest, Handle};
+use crate::protocol::time::NumericDate;
+use crate::store::db::Db;
+use crate::store::row::row;
+use crate::store::{StoreError, audit_events};
+
+// A sign-in goes on under its name when the same person types the password again, unless it has been ended meanwhile.
+const START: &str = "INSERT INTO user_sessions (session, sub, record, browser, network, started_at, auth_time, seen_at, expires_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $6, $6, $7) ON CONFLICT (session) DO UPDATE SET record = excluded.record, \
+     browser = excluded.browser, network = excluded.network, auth_time = excluded.auth_time, seen_at = excluded.seen_at, \
+     expires_at = excluded.expires_at \
+     WHERE user_sessions.ended_at IS NULL AND user_sessions.settled_at IS NULL AND user_sessions.sub = excluded.sub";
+const END: &str = "UPDATE user_sessions SET ended_at = COALESCE(ended_at, $2), settled_at = $2 \
+     WHERE session = $1 AND settled_at IS NULL";
+const RECORD: &str = "SELECT record FROM user_sessions WHERE session = $1 AND settled_at IS NULL";
+// What ended, the sign-ins of people who may not sign in any more, those declared invalid, those of nobody.
+const TO_SETTLE: &str = "SELECT session, record FROM user_sessions WHERE settled_at IS NULL AND ended_at IS NOT NULL \
+     UNION SELECT session, record FROM users JOIN user_sessions ON user_sessions.sub = users.sub \
+     WHERE users.disabled_at IS NOT NULL AND settled_at IS NULL \
+     UNION SELECT session, record FROM users JOIN user_sessions ON user_sessions.sub = users.sub \
+     WHERE users.tokens_valid_after IS NOT NULL AND users.tokens_valid_after > user_sessions.auth_time AND settled_at IS NULL \
+     UNION SELECT session, record FROM user_sessions WHERE sub IS NULL AND settled_at IS NULL LIMIT 256";
+const LIST: &str = "SELECT session, browser, network, started_at, seen_at, expires_at FROM user_sessions \
+     WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL AND expires_at > $2 ORDER BY seen_at DESC, session LIMIT 1000";
+const SEEN: &str = "UPDATE user_sessions SET seen_at = $2 WHERE session = $1 AND seen_at < $2";
+const END_ONE: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL";
+const END_ALL: &str =
+    "UPDATE user_sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL";
+// A shell without foreign keys leaves the names of people behind who are not there any more.
+const ORPHANS: &str = "UPDATE user_sessions SET sub = NULL WHERE settled_at IS NULL AND sub IS NOT NULL \
+     AND NOT EXISTS (SELECT 1 FROM users WHERE users.sub = user_sessions.sub)";
+const SWEEP: &str = "DELETE FROM user_sessions WHERE expires_at <= $1 OR settled_at <= $1";
+
+/// How long a sign-in that is over stays, in seconds.
+const KEPT: i64 = 86_400;
+
+/// A sign-in that starts, or goes on with the password typed again.
+pub struct Start<'a> {
+    /// Its name.
+    pub session: Handle,
+    /// Whose it is.
+    pub sub: &'a str,
+    /// The key of its live record.
+    pub record: &'a Digest,
+    /// The browser, as people are shown it.
+    pub browser: &'a str,
+    /// The network, as people are shown it.
+    pub network: &'a str,
+    /// The clock.
+    pub now: NumericDate,
+    /// Its absolute end.
+    pub expires_at: NumericDate,
+}
+
+/// Writes a sign-in. `false`: it has been ended meanwhile, and its name cannot be used again.
+///
+/// # Errors
+/// The database failed.
+pub async fn start(db: &Db, start: &Start<'_>) -> Result<bool, StoreError> {
+    let written = sqlx::query(START)
+        .bind(start.session.text())
+        .bind(start.sub)
+        .bind(start.record.as_str())
+        .bind(start.browser)
+        .bind(start.network)
+        .bind(start.now.0)
+        .bind(start.expires_at.0)
+        .execute(db.statement())
+        .await?;
+    Ok(written.rows_affected() == 1)
+}
+
+/// Notes that a sign-in is over: its live record is taken, and its services are told.
+///
+/// # Errors
+/// The database failed.
+pub async fn settled(db: &Db, session: Handle, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(END).bind(session.text()).bind(now.0).execute(db.statement()).await?;
+    Ok(())
+}
+
+/// The key of the live record of a sign-in that is not over.
+///
+/// # Errors
+/// The database failed.
+pub async fn record_of(db: &Db, session: Handle) -> Result<Option<Digest>, StoreError> {
+    let record: Option<String> = sqlx::query_scalar(RECORD).bind(session.text()).fetch_optional(db.statement()).await?;
+    Ok(record.map(Digest::stored))
+}
+
+/// A sign-in that is to end.
+pub struct ToSettle {
+    /// Its name.
+    pub session: Handle,
+    /// The key of its live record.
+    pub record: Digest,
+}
+
+/// The sign-ins that are to end and have not been settled; 256 at most.
+///
+/// # Errors
+/// The database failed.
+pub async fn to_settle(db: &Db) -> Result<Vec<ToSettle>, StoreError> {
+    let rows: Vec<(String, String)> = sqlx::query_as(TO_SETTLE).fetch_all(db.statement()).await?;
+    let read = |(session, record): (String, String)| {
+        Some(ToSettle { session: Handle::parse(&session)?, record: Digest::stored(record) })
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+row! {
+    /// A sign-in as a person or an operator is shown it.
+    pub struct Listed {
+        /// Its name.
+        pub session: String,
+        /// `browser`.
+        pub browser: String,
+        /// `network`.
+        pub network: String,
+        /// `started_at`.
+        pub started_at: i64,
+        /// `seen_at`, to within an hour.
+        pub seen_at: i64,
+        /// `expires_at`.
+        pub expires_at: i64,
+    }
+}
+
+/// The sign-ins of a person that have neither ended nor been idle for `idle_lifetime` seconds, the one used last first; a
+/// thousand at most.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(db: &Db, sub: &str, idle_lifetime: i64, now: NumericDate) -> Result<Vec<Listed>, StoreError> {
+    let mut found: Vec<Listed> = sqlx::query_as(LIST).bind(sub).bind(now.0).fetch_all(db.statement()).await?;
+    // It may have been used since, for as long as that is not written.
+    found.retain(|row| NumericDate(row.seen_at).plus(idle_lifetime + SEEN_WITHIN) > now);
+    Ok(found)
+}
+
+/// How far `seen_at` may be behind, in seconds.
+pub const SEEN_WITHIN: i64 = 3600;
+
+/// Notes when a sign-in was used.
+///
+/// # Errors
+/// The database failed.
+pub async fn seen(db: &Db, session: Handle, at: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(SEEN).bind(session.text()).bind(at.0).execute(db.statement()).await?;
+    Ok(())
+}
+
+/// Ends the sign-ins of a person, or the one of that name. Every node sees it within ten seconds. Gives how many there were.
+///
+/// # Errors
+/// The database failed.
+pub async fn end(db: &Db, sub: &str, session: Option<&str>, now: NumericDate) -> Result<u64, StoreError> {
+    let mut transaction = db.begin().await?;
+    let ended = match session {
+        Some(session) => {
+            let statement = sqlx::query(END_ONE).bind(sub).bind(session).bind(now.0);
+            statement.execute(&mut *transaction).await?.rows_affected()
+        }
+        None => end_all(&mut transaction, sub, now).await?,
+    };
+    if ended > 0 {
+        let event = Event::new(EventKind::UserSessionsEnded, now).of(sub).with("count", ended);
+        audit_events::note_change(&mut transaction, event, now).await?;
+    }
+    transaction.commit().await?;
+    Ok(ended)
+}
+
+/// Ends every sign-in of a person, in the transaction of what ends them. Gives how many there were.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn end_all(
+    connection: &mut sqlx::AnyConnection,
+    sub: &str,
+    now: NumericDate,
+) -> Result<u64, StoreError> {
+    Ok(sqlx::query(END_ALL).bind(sub).bind(now.0).execute(connection).await?.rows_affected())
+}
+
+/// Forgets sign-ins that are long over, and finds those whose person is not there any more.
+///
+/// # Errors
+/// The database failed.
+pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(ORPHANS).execute(db.statement()).await?;
+    sqlx::query(SWEEP).bind(now.plus(-KEPT).0).execute(db.statement()).await?;
+    Ok(())
+}
