@@ -1,30 +1,40 @@
 -- Clients: the services that may ask this provider who somebody is.
 --
 -- Column names are the registered metadata names of RFC 7591 and OpenID Connect Registration. Only
--- client_id must be given; every default is the safe choice. Times are Unix seconds, lists are
--- separated by spaces, and a word outside the registered ones is refused by the database itself.
+-- client_id must be given; every default is the safe choice. Times are Unix seconds. Lists are separated
+-- by spaces; response_types, whose items have spaces in them, is separated by commas.
+--
+-- Columns of words have no CHECK: SQLite could never change it, and a later version knows more words. A row with
+-- a word that the running version does not know is not served; `hallpass client lint`, `hallpass doctor` and the log
+-- name the column and the word.
 
 CREATE TABLE clients (
     client_id                    TEXT PRIMARY KEY CHECK (LENGTH(client_id) BETWEEN 1 AND 255),
     client_name                  TEXT NOT NULL DEFAULT '',
-    application_type             TEXT NOT NULL DEFAULT 'web'
-        CHECK (application_type IN ('web', 'native')),
-    token_endpoint_auth_method   TEXT NOT NULL DEFAULT 'client_secret_basic'
-        CHECK (token_endpoint_auth_method IN ('client_secret_basic', 'client_secret_post', 'none')),
+    -- web, native.
+    application_type             TEXT NOT NULL DEFAULT 'web',
+    -- client_secret_basic, client_secret_post, none.
+    token_endpoint_auth_method   TEXT NOT NULL DEFAULT 'client_secret_basic',
+    -- authorization_code, refresh_token, client_credentials.
     grant_types                  TEXT NOT NULL DEFAULT 'authorization_code',
+    -- code.
     response_types               TEXT NOT NULL DEFAULT 'code',
     scope                        TEXT NOT NULL DEFAULT 'openid profile email',
-    id_token_signed_response_alg TEXT NOT NULL DEFAULT 'RS256'
-        CHECK (id_token_signed_response_alg IN ('RS256', 'PS256', 'ES256', 'EdDSA')),
-    -- required: every authorization request must bring a code_challenge. Public clients always must.
-    pkce                         TEXT NOT NULL DEFAULT 'required' CHECK (pkce IN ('required', 'optional')),
-    -- skip: the organisation's own service, nobody is asked.
-    consent                      TEXT NOT NULL DEFAULT 'ask' CHECK (consent IN ('ask', 'skip')),
-    access_token_format          TEXT NOT NULL DEFAULT 'opaque' CHECK (access_token_format IN ('opaque', 'jwt')),
+    -- RS256, PS256, ES256, EdDSA.
+    id_token_signed_response_alg TEXT NOT NULL DEFAULT 'RS256',
+    -- required: every authorization request must bring a code_challenge; optional. Public clients always must.
+    pkce                         TEXT NOT NULL DEFAULT 'required',
+    -- ask; skip: the organisation's own service, nobody is asked.
+    consent                      TEXT NOT NULL DEFAULT 'ask',
+    -- opaque, jwt.
+    access_token_format          TEXT NOT NULL DEFAULT 'opaque',
     -- yes: name and e-mail stand in the id_token too, as the many libraries expect that never call userinfo.
     -- no: OpenID Connect Core 5.4 to the letter, for small tokens and for certification.
-    claims_in_id_token           TEXT NOT NULL DEFAULT 'yes' CHECK (claims_in_id_token IN ('no', 'yes')),
-    subject_type                 TEXT NOT NULL DEFAULT 'public' CHECK (subject_type IN ('public', 'pairwise')),
+    claims_in_id_token           TEXT NOT NULL DEFAULT 'yes',
+    -- public; pairwise: a sub of its own for each sector (OpenID Connect Core 8.1).
+    subject_type                 TEXT NOT NULL DEFAULT 'public',
+    -- The host whose pairwise subjects the client shares. Every pairwise client should have it: without it the host of
+    -- its redirect URIs counts, and one with several hosts is not served.
     sector_identifier            TEXT,
     default_max_age              BIGINT CHECK (default_max_age >= 0),
     -- Seconds; NULL: as the settings say.
@@ -33,6 +43,8 @@ CREATE TABLE clients (
     id_token_lifetime            BIGINT CHECK (id_token_lifetime BETWEEN 30 AND 86400),
     refresh_token_idle_lifetime  BIGINT CHECK (refresh_token_idle_lifetime >= 60),
     refresh_token_lifetime       BIGINT CHECK (refresh_token_lifetime >= 60),
+    -- always; never: one refresh token lasts as long as its family. Public clients always rotate.
+    refresh_token_rotation       TEXT NOT NULL DEFAULT 'always',
     jwks                         TEXT,
     jwks_uri                     TEXT,
     -- The API that this client itself is, when access tokens of others are meant for it.
@@ -46,6 +58,8 @@ CREATE TABLE clients (
     policy_uri                   TEXT,
     tos_uri                      TEXT,
     contacts                     TEXT,
+    -- Where the row came from: migration.
+    origin                       TEXT NOT NULL DEFAULT 'migration',
     client_id_issued_at          BIGINT,
     -- Tokens issued before this instant are dead.
     tokens_valid_after           BIGINT,

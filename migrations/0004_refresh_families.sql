@@ -24,7 +24,3 @@ CREATE TABLE refresh_families (
 CREATE INDEX refresh_families_used_at ON refresh_families (used_at);
 CREATE INDEX refresh_families_sub ON refresh_families (sub);
 CREATE INDEX refresh_families_client_id ON refresh_families (client_id);
-
--- never: one refresh token lasts as long as its family. Public clients always rotate.
-ALTER TABLE clients ADD COLUMN refresh_token_rotation TEXT NOT NULL DEFAULT 'always'
-    CHECK (refresh_token_rotation IN ('always', 'never'));

@@ -7,6 +7,7 @@ use crate::logging;
 use crate::provider::Clock;
 use crate::startup::LOCKED_MEND;
 use crate::store::StoreError;
+use crate::store::clients;
 use crate::store::db::Db;
 use crate::store::migrations::{self, Applied, Fault, File, Migrations, Plan};
 use serde_json::{Value, json};
@@ -88,6 +89,12 @@ async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Argume
     let rest: String = became.iter().map(|(word, files)| lines(&Plan::default(), word, files)).collect();
     print(arguments, plan, fault, &(lines(plan, "", &[]) + &rest))?;
     eprintln!("{} applied, {} were before", files.len(), plan.applied.len());
+    // The schema takes any word, so nothing before this has looked at the rows.
+    if !files.is_empty() {
+        for (client_id, fault) in clients::faults(db).await.map_err(|error| error.to_string())? {
+            eprintln!("{} is not served: {}; {}", terminal::one_line(&client_id), fault.why, fault.fix);
+        }
+    }
     let mut message: Vec<String> = plan.doubts().iter().chain(fault).map(told).collect();
     if message.is_empty() {
         return Ok(());

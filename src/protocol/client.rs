@@ -4,6 +4,7 @@
 //! read in `store/clients.rs`.
 
 use crate::protocol::address;
+use crate::protocol::columns::RowFault;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
@@ -11,6 +12,7 @@ use crate::protocol::response::{
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
+use std::collections::BTreeSet;
 
 /// A hashed client secret; several may be valid at once, so that a change needs no outage.
 #[derive(Clone)]
@@ -50,7 +52,7 @@ pub struct Client {
     pub application_type: ApplicationType,
     /// `token_endpoint_auth_method`.
     pub token_endpoint_auth_method: ClientAuthMethod,
-    /// `grant_types`; words we do not serve are left out.
+    /// `grant_types`.
     pub grant_types: Vec<GrantType>,
     /// `response_types`.
     pub response_types: Vec<ResponseType>,
@@ -68,7 +70,7 @@ pub struct Client {
     pub claims_in_id_token: bool,
     /// `subject_type`.
     pub subject_type: SubjectType,
-    /// `sector_identifier`: whose pairwise subjects this client shares; the host of its address by default.
+    /// `sector_identifier`: the host whose pairwise subjects this client shares.
     pub sector_identifier: Option<String>,
     /// `default_max_age`, seconds.
     pub default_max_age: Option<i64>,
@@ -248,16 +250,70 @@ impl Client {
         if self.client_name.is_empty() { &self.client_id } else { &self.client_name }
     }
 
-    /// Whose pairwise subjects this client shares ([OIDC Core 8.1](https://openid.net/specs/openid-connect-core-1_0.html#PairwiseAlg)).
+    /// Whose pairwise subjects this client shares ([OIDC Core 8.1](https://openid.net/specs/openid-connect-core-1_0.html#PairwiseAlg)):
+    /// the row's `sector_identifier`, or the host of its redirect URIs, or its id where these have none.
     #[must_use]
     pub fn sector(&self) -> String {
-        self.sector_identifier
-            .clone()
-            .or_else(|| {
-                self.redirect_uris.first().and_then(|uri| url::Url::parse(uri).ok()?.host_str().map(str::to_owned))
-            })
-            .unwrap_or_else(|| self.client_id.clone())
+        self.sector_identifier.clone().unwrap_or_else(|| self.sector_to_write())
     }
+
+    /// The `sector_identifier` that keeps the subjects of a pairwise client as they are; `None`: its row has one already, or
+    /// its subjects are not pairwise.
+    #[must_use]
+    pub fn missing_sector(&self) -> Option<String> {
+        let is_missing = self.subject_type == SubjectType::Pairwise && self.sector_identifier.is_none();
+        is_missing.then(|| self.sector_to_write())
+    }
+
+    fn sector_to_write(&self) -> String {
+        let uris = self.redirect_uris.iter().map(String::as_str);
+        hosts_of(uris).into_iter().next().unwrap_or_else(|| self.client_id.clone())
+    }
+
+    /// Why the sector of a pairwise client cannot be told, if so.
+    #[must_use]
+    pub fn sector_fault(&self) -> Option<RowFault> {
+        let uris = self.redirect_uris.iter().map(String::as_str);
+        (self.subject_type == SubjectType::Pairwise)
+            .then(|| sector_fault(self.sector_identifier.as_deref(), uris))
+            .flatten()
+    }
+}
+
+/// The hosts of addresses in alphabetical order, each once. What has none, such as an app's own scheme, is passed over.
+#[must_use]
+pub fn hosts_of<'a>(uris: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    uris.filter_map(|uri| url::Url::parse(uri).ok()?.host_str().map(str::to_owned)).collect()
+}
+
+/// Why a pairwise client with that `sector_identifier` and those redirect URIs has no sector, if so: several hosts need one
+/// that is registered ([OIDC Core 8.1](https://openid.net/specs/openid-connect-core-1_0.html#PairwiseAlg)).
+#[must_use]
+pub fn sector_fault<'a>(
+    sector_identifier: Option<&str>,
+    redirect_uris: impl Iterator<Item = &'a str>,
+) -> Option<RowFault> {
+    /// How many hosts are named.
+    const NAMED: usize = 5;
+    if let Some(sector) = sector_identifier {
+        let is_sound = !sector.is_empty() && sector.bytes().all(|b| b.is_ascii_graphic());
+        return (!is_sound || sector.contains("//")).then(|| RowFault {
+            why: format!("sector_identifier {sector:?} is no host"),
+            fix: "write the host alone, such as reports.example.com".to_owned(),
+        });
+    }
+    let hosts = hosts_of(redirect_uris);
+    let first = hosts.first().filter(|_| hosts.len() > 1)?;
+    let named: Vec<&str> = hosts.iter().take(NAMED).map(String::as_str).collect();
+    let more = if hosts.len() > NAMED { " and more" } else { "" };
+    Some(RowFault {
+        why: format!(
+            "subject_type is pairwise, the redirect URIs have several hosts ({}{more}), and sector_identifier does not say which \
+             one the subjects belong to (OpenID Connect Core 8.1)",
+            named.join(", ")
+        ),
+        fix: format!("write the host that every sub is to belong to from now on, such as sector_identifier '{first}'"),
+    })
 }
 
 /// Scheme and host, and everything behind the port, of an `http` address on loopback: an IP literal or `localhost`.
@@ -430,6 +486,34 @@ pub(crate) mod tests {
             assert_eq!(home_page(uri), None, "{uri}");
         }
         assert_eq!(Client::new("a").home_page(), None);
+    }
+
+    #[test]
+    fn a_sector_is_the_rows_or_the_one_host_and_never_one_of_several() {
+        let pairwise = |uris: &[&str], sector: Option<&str>| Client {
+            subject_type: SubjectType::Pairwise,
+            sector_identifier: sector.map(str::to_owned),
+            ..client(uris)
+        };
+        for (uris, sector, expected) in [
+            (&["https://a.example/cb", "https://a.example:8443/2"][..], None, "a.example"),
+            (&["https://a.example/cb", "com.example.app:/cb"], None, "a.example"),
+            (&["com.example.app:/cb"], None, "reports"),
+            (&[], None, "reports"),
+            (&["https://a.example/cb", "https://b.example/cb"], Some("b.example"), "b.example"),
+        ] {
+            let client = pairwise(uris, sector);
+            assert_eq!((client.sector_fault(), client.sector().as_str()), (None, expected), "{uris:?}");
+            assert_eq!(client.missing_sector().as_deref(), Some(expected).filter(|_| sector.is_none()), "{uris:?}");
+        }
+        let two = &["https://b.example/cb", "https://a.example/cb"];
+        let fault = pairwise(two, None).sector_fault().unwrap();
+        assert!(fault.why.contains("(a.example, b.example)") && fault.fix.contains("'a.example'"), "{fault:?}");
+        for bad in ["", " ", "a b", "https://a.example/cb"] {
+            assert!(pairwise(two, Some(bad)).sector_fault().is_some(), "{bad:?}");
+        }
+        let public = Client { subject_type: SubjectType::Public, ..pairwise(two, None) };
+        assert_eq!((public.sector_fault(), public.missing_sector()), (None, None));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod authorization;
 pub mod claims;
 pub mod claims_request;
 pub mod client;
+pub mod columns;
 pub mod difference;
 pub mod error;
 pub mod grant;

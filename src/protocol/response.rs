@@ -4,6 +4,15 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// A closed list of words, as a column of a row names one of them.
+pub trait Word: Copy + 'static {
+    /// The registered words, in the order they are published.
+    const WORDS: &'static [&'static str];
+
+    /// Reads a registered word, to the letter.
+    fn of_word(word: &str) -> Option<Self>;
+}
+
 macro_rules! words {
     (
         $(#[$documentation:meta])*
@@ -31,6 +40,14 @@ macro_rules! words {
             #[must_use]
             pub fn parse(word: &str) -> Option<Self> {
                 Self::SUPPORTED.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+
+        impl Word for $name {
+            const WORDS: &'static [&'static str] = &[$($word),+];
+
+            fn of_word(word: &str) -> Option<Self> {
+                Self::parse(word)
             }
         }
 
@@ -173,6 +190,22 @@ words! {
         Opaque = "opaque",
         /// [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068).
         Jwt = "jwt",
+    }
+}
+words! {
+    /// A column that is a plain yes or no.
+    YesNo {
+        /// No.
+        No = "no",
+        /// Yes.
+        Yes = "yes",
+    }
+}
+words! {
+    /// Where a client's row came from.
+    Origin {
+        /// A migration, or SQL by hand; the default.
+        Migration = "migration",
     }
 }
 

@@ -187,6 +187,11 @@ impl Directory {
                 entries.invalidate(&key);
                 Ok(None)
             }
+            // The database did answer: what the row was before is not what it says now.
+            (Err(error @ StoreError::Inconsistent { .. }), _) => {
+                entries.invalidate(&key);
+                Err(error)
+            }
             (Err(error), Some(entry)) if now.since(entry.read_at) < GRACE => {
                 tracing::warn!(%error, "the database does not answer; serving what is known");
                 Ok(Some(entry.value.clone()))

@@ -2,26 +2,26 @@
 
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::{Client, HashedSecret, Lifetimes};
-use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
-    RotationPolicy, SigningAlgorithm, SubjectType,
-};
-use crate::protocol::scope::Scope;
+use crate::protocol::columns::{self, RowFault};
+use crate::protocol::response::YesNo;
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
 use serde_json::{Value, json};
 use sqlx::{Column as _, Row as _};
+use std::collections::BTreeMap;
 
 const FIND: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, response_types, scope, \
      id_token_signed_response_alg, pkce, consent, access_token_format, claims_in_id_token, subject_type, sector_identifier, \
      default_max_age, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, \
      tokens_valid_after, disabled_at, \
      refresh_token_idle_lifetime, refresh_token_lifetime, refresh_token_rotation, resource, \
-     backchannel_logout_uri, frontchannel_logout_uri \
+     backchannel_logout_uri, frontchannel_logout_uri, origin \
      FROM clients WHERE client_id = $1";
 const IDS: &str = "SELECT client_id FROM clients ORDER BY client_id LIMIT 1000";
+const ALL_IDS: &str = "SELECT client_id FROM clients ORDER BY client_id";
+const NAME_AND_END: &str = "SELECT client_name, disabled_at FROM clients WHERE client_id = $1";
 const SECRETS: &str =
     "SELECT secret_hash, client_secret_expires_at FROM client_secrets WHERE client_id = $1 ORDER BY secret_hash";
 const REDIRECT_URIS: &str = "SELECT redirect_uri FROM client_redirect_uris WHERE client_id = $1 ORDER BY redirect_uri";
@@ -30,7 +30,7 @@ const POST_LOGOUT_REDIRECT_URIS: &str = "SELECT post_logout_redirect_uri FROM cl
      WHERE client_id = $1 ORDER BY post_logout_redirect_uri";
 // The one place that takes every column there is: whoever looks at a row wants to see what a newer version put there.
 const COLUMNS: &str = "SELECT * FROM clients WHERE client_id = $1";
-const LIST: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, consent, disabled_at, \
+const LIST: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, consent, origin, disabled_at, \
      (SELECT COUNT(*) FROM client_secrets WHERE client_secrets.client_id = clients.client_id \
      AND (client_secret_expires_at = 0 OR client_secret_expires_at > $1)) AS secrets FROM clients ORDER BY client_id";
 const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at FROM client_secrets WHERE client_id = $1 \
@@ -69,7 +69,32 @@ row! {
         resource: Option<String>,
         backchannel_logout_uri: Option<String>,
         frontchannel_logout_uri: Option<String>,
+        origin: String,
     }
+}
+
+/// What other tables have of a client.
+#[derive(Clone, Debug, Default)]
+pub struct Lists {
+    /// `client_redirect_uris`.
+    pub redirect_uris: Vec<String>,
+    /// `client_post_logout_redirect_uris`.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// `client_audiences`.
+    pub audiences: Vec<String>,
+}
+
+/// The addresses and APIs of a client, whatever words its row has.
+///
+/// # Errors
+/// The database failed.
+pub async fn lists(db: &Db, client_id: &str) -> Result<Lists, StoreError> {
+    let list = async |statement| sqlx::query_scalar(statement).bind(client_id).fetch_all(db.statement()).await;
+    Ok(Lists {
+        redirect_uris: list(REDIRECT_URIS).await?,
+        post_logout_redirect_uris: list(POST_LOGOUT_REDIRECT_URIS).await?,
+        audiences: list(AUDIENCES).await?,
+    })
 }
 
 /// The ids of all clients, a thousand at most.
@@ -83,36 +108,38 @@ pub async fn ids(db: &Db) -> Result<Vec<String>, StoreError> {
 /// Finds a client, disabled or not.
 ///
 /// # Errors
-/// The database failed, or a column holds a word that is not registered.
+/// The database failed; `Inconsistent`: a column holds a word that this version does not know, or the sector of a pairwise
+/// client cannot be told.
 pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError> {
     let Some(row) = sqlx::query_as::<_, Row>(FIND).bind(client_id).fetch_optional(db.statement()).await? else {
         return Ok(None);
     };
     let secrets: Vec<(String, i64)> = sqlx::query_as(SECRETS).bind(client_id).fetch_all(db.statement()).await?;
-    let redirect_uris = sqlx::query_scalar(REDIRECT_URIS).bind(client_id).fetch_all(db.statement()).await?;
-    let post_logout = sqlx::query_scalar(POST_LOGOUT_REDIRECT_URIS).bind(client_id).fetch_all(db.statement()).await?;
-    let audiences = sqlx::query_scalar(AUDIENCES).bind(client_id).fetch_all(db.statement()).await?;
-    let word = |column: &str, text: &str| StoreError::Inconsistent {
+    let lists = lists(db, client_id).await?;
+    let client = client_of(row, secrets, lists).map_err(|fault| StoreError::Inconsistent {
         table: "clients",
-        key: row.client_id.clone(),
-        why: format!("{column} has the unknown word {text:?}"),
-    };
-    Ok(Some(Client {
-        application_type: ApplicationType::parse(&row.application_type)
-            .ok_or_else(|| word("application_type", &row.application_type))?,
-        token_endpoint_auth_method: ClientAuthMethod::parse(&row.token_endpoint_auth_method)
-            .ok_or_else(|| word("token_endpoint_auth_method", &row.token_endpoint_auth_method))?,
-        grant_types: row.grant_types.split_whitespace().filter_map(GrantType::parse).collect(),
-        response_types: row.response_types.split_whitespace().filter_map(ResponseType::parse).collect(),
-        scope: Scope::from(row.scope.clone()),
-        id_token_signed_response_alg: SigningAlgorithm::parse(&row.id_token_signed_response_alg)
-            .ok_or_else(|| word("id_token_signed_response_alg", &row.id_token_signed_response_alg))?,
-        pkce: PkcePolicy::parse(&row.pkce).ok_or_else(|| word("pkce", &row.pkce))?,
-        consent: ConsentPolicy::parse(&row.consent).ok_or_else(|| word("consent", &row.consent))?,
-        access_token_format: AccessTokenFormat::parse(&row.access_token_format)
-            .ok_or_else(|| word("access_token_format", &row.access_token_format))?,
-        claims_in_id_token: row.claims_in_id_token == "yes",
-        subject_type: SubjectType::parse(&row.subject_type).ok_or_else(|| word("subject_type", &row.subject_type))?,
+        key: client_id.to_owned(),
+        why: fault.why,
+        fix: fault.fix,
+    });
+    client.map(Some)
+}
+
+fn client_of(row: Row, secrets: Vec<(String, i64)>, lists: Lists) -> Result<Client, RowFault> {
+    // Rows of another origin may stand under rules that this version does not have.
+    columns::ORIGIN.read(&row.origin)?;
+    let client = Client {
+        application_type: columns::APPLICATION_TYPE.read(&row.application_type)?,
+        token_endpoint_auth_method: columns::TOKEN_ENDPOINT_AUTH_METHOD.read(&row.token_endpoint_auth_method)?,
+        grant_types: columns::GRANT_TYPES.read_list(&row.grant_types)?,
+        response_types: columns::RESPONSE_TYPES.read_list(&row.response_types)?,
+        scope: columns::scope(&row.scope)?,
+        id_token_signed_response_alg: columns::ID_TOKEN_SIGNED_RESPONSE_ALG.read(&row.id_token_signed_response_alg)?,
+        pkce: columns::PKCE.read(&row.pkce)?,
+        consent: columns::CONSENT.read(&row.consent)?,
+        access_token_format: columns::ACCESS_TOKEN_FORMAT.read(&row.access_token_format)?,
+        claims_in_id_token: columns::CLAIMS_IN_ID_TOKEN.read(&row.claims_in_id_token)? == YesNo::Yes,
+        subject_type: columns::SUBJECT_TYPE.read(&row.subject_type)?,
         sector_identifier: row.sector_identifier,
         default_max_age: row.default_max_age,
         lifetimes: Lifetimes {
@@ -128,12 +155,11 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
         backchannel_logout_uri: row.backchannel_logout_uri,
         frontchannel_logout_uri: row.frontchannel_logout_uri,
         initiate_login_uri: row.initiate_login_uri,
-        refresh_token_rotation: RotationPolicy::parse(&row.refresh_token_rotation)
-            .ok_or_else(|| word("refresh_token_rotation", &row.refresh_token_rotation))?,
-        audiences,
+        refresh_token_rotation: columns::REFRESH_TOKEN_ROTATION.read(&row.refresh_token_rotation)?,
+        audiences: lists.audiences,
         resource: row.resource,
-        redirect_uris,
-        post_logout_redirect_uris: post_logout,
+        redirect_uris: lists.redirect_uris,
+        post_logout_redirect_uris: lists.post_logout_redirect_uris,
         secrets: secrets
             .into_iter()
             .map(|(secret_hash, expires_at)| HashedSecret {
@@ -145,7 +171,8 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
         disabled_at: row.disabled_at.map(NumericDate),
         client_id: row.client_id,
         client_name: row.client_name,
-    }))
+    };
+    client.sector_fault().map_or(Ok(client), Err)
 }
 
 row! {
@@ -163,6 +190,8 @@ row! {
         pub grant_types: String,
         /// `consent`.
         pub consent: String,
+        /// `origin`, whatever word stands there.
+        pub origin: String,
         /// `disabled_at`.
         pub disabled_at: Option<i64>,
         /// How many of its secrets are good.
@@ -204,6 +233,34 @@ row! {
 /// The database failed.
 pub async fn secret_dates(db: &Db, client_id: &str) -> Result<Vec<SecretDates>, StoreError> {
     Ok(sqlx::query_as(SECRET_DATES).bind(client_id).fetch_all(db.statement()).await?)
+}
+
+/// Why the row of a client cannot be served, by its id: of every client, disabled or not.
+///
+/// # Errors
+/// The database failed.
+pub async fn faults(db: &Db) -> Result<BTreeMap<String, RowFault>, StoreError> {
+    let mut found = BTreeMap::new();
+    for id in sqlx::query_scalar::<_, String>(ALL_IDS).fetch_all(db.statement()).await? {
+        match find(db, &id).await {
+            Ok(_) => {}
+            Err(StoreError::Inconsistent { why, fix, .. }) => {
+                found.insert(id, RowFault { why, fix });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Name and `disabled_at` of a client, whatever words its row has.
+///
+/// # Errors
+/// The database failed.
+pub async fn name_and_end(db: &Db, client_id: &str) -> Result<Option<(String, Option<NumericDate>)>, StoreError> {
+    let row: Option<(String, Option<i64>)> =
+        sqlx::query_as(NAME_AND_END).bind(client_id).fetch_optional(db.statement()).await?;
+    Ok(row.map(|(name, at)| (name, at.map(NumericDate))))
 }
 
 /// Every column of a client by its name, as text or number.

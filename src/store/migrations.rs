@@ -35,8 +35,7 @@ const BUILT_IN: &[(i64, &str, &str)] = &[
     (4, "refresh families", include_str!("../../migrations/0004_refresh_families.sql")),
     (5, "logout outbox", include_str!("../../migrations/0005_logout_outbox.sql")),
     (6, "audit", include_str!("../../migrations/0006_audit.sql")),
-    (7, "logout sessions", include_str!("../../migrations/0007_logout_sessions.sql")),
-    (8, "user sessions", include_str!("../../migrations/0008_user_sessions.sql")),
+    (7, "user sessions", include_str!("../../migrations/0007_user_sessions.sql")),
 ];
 
 /// The built-in files: number, words and text.

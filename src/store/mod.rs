@@ -58,7 +58,7 @@ pub enum StoreError {
     #[error("migration: {0}")]
     Migration(#[from] MigrateError),
     /// A row says something the provider cannot act on.
-    #[error("table {table}, {key:?}: {why}")]
+    #[error("table {table}, {key:?}: {why}; {fix}")]
     Inconsistent {
         /// The table.
         table: &'static str,
@@ -66,6 +66,8 @@ pub enum StoreError {
         key: String,
         /// What is wrong with it.
         why: String,
+        /// What to write instead.
+        fix: String,
     },
     /// A record cannot be read back.
     #[error("a record in the short-lived store is not readable: {0}")]

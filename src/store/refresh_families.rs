@@ -80,8 +80,12 @@ impl Row {
     /// What the row grants; `None`: nothing, as its code was replayed before the family was written.
     fn family(&self) -> Result<Option<Family>, StoreError> {
         let (Some(sub), Some(text)) = (&self.sub, &self.authorized) else { return Ok(None) };
-        let inconsistent =
-            |why: String| StoreError::Inconsistent { table: "refresh_families", key: self.family_id.clone(), why };
+        let inconsistent = |why: String| StoreError::Inconsistent {
+            table: "refresh_families",
+            key: self.family_id.clone(),
+            why,
+            fix: "delete the row; the person signs in again".to_owned(),
+        };
         let authorization: Authorization =
             serde_json::from_str(text).map_err(|error| inconsistent(format!("authorized cannot be read: {error}")))?;
         if authorization.client_id != self.client_id || authorization.sub() != Some(sub) {

@@ -50,7 +50,11 @@ impl Note {
 
     /// A fault of ours, with its cause.
     fn of_fault(fault: Fault) -> Self {
-        Self { detail: Some(fault.cause), is_fault: true, ..Self::of(fault.code.as_str(), "fault") }
+        let note = Self { detail: Some(fault.cause), is_fault: true, ..Self::of(fault.code.as_str(), "fault") };
+        match fault.fix {
+            Some(fix) => note.mend(fix),
+            None => note,
+        }
     }
 
     /// Whether it is kept for `hallpass explain`: unknown paths are the noise of the world, and what is expected needs no
@@ -87,6 +91,8 @@ pub struct PageContent {
 #[derive(Debug)]
 pub struct Fault {
     cause: String,
+    /// What the operator can do, where the cause is a row.
+    fix: Option<String>,
     /// `temporarily_unavailable` where a store does not answer or is full, else `server_error`.
     code: ErrorCode,
 }
@@ -109,7 +115,12 @@ impl Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let code = if error.is_outage() { ErrorCode::TemporarilyUnavailable } else { ErrorCode::ServerError };
-        Self { cause: error.to_string(), code }
+        match error {
+            StoreError::Inconsistent { table, key, why, fix } => {
+                Self { cause: format!("table {table}, {key:?}: {why}"), fix: Some(fix), code }
+            }
+            error => Self { cause: error.to_string(), fix: None, code },
+        }
     }
 }
 
@@ -121,7 +132,7 @@ impl From<KeyError> for Fault {
 
 impl From<String> for Fault {
     fn from(cause: String) -> Self {
-        Self { cause, code: ErrorCode::ServerError }
+        Self { cause, fix: None, code: ErrorCode::ServerError }
     }
 }
 

@@ -82,7 +82,8 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     match response.extensions().get::<Note>() {
         Some(note) if note.is_fault => {
             let detail = note.detail.as_deref().unwrap_or_default();
-            tracing::error!(status, milliseconds, code = note.code, client_id, detail, "fault");
+            let fix = note.explanation.fix.as_deref();
+            tracing::error!(status, milliseconds, code = note.code, client_id, detail, fix, "fault");
         }
         Some(note) if note.is_expected => {
             let description = note.description.as_str();

@@ -673,6 +673,7 @@ reports  Reports [31m     client_secret_basic  1        skip     active
     let listed = json_of(&hallpass(&["client", "list", "--json"]));
     assert_eq!(listed[0]["client_id"], "app");
     assert_eq!((&listed[1]["secrets"], &listed[1]["disabled_at"]), (&json!(1), &Value::Null));
+    assert_eq!((&listed[1]["origin"], &listed[1]["fault"]), (&json!("migration"), &Value::Null));
 
     let show = done(hallpass(&["client", "show", "reports"]));
     insta::assert_snapshot!(show.stdout, @r##"
@@ -689,8 +690,9 @@ consent                       skip
 access_token_format           opaque
 claims_in_id_token            yes
 subject_type                  public
-client_id_issued_at           2023-11-14T22:13:20Z
 refresh_token_rotation        always
+origin                        migration
+client_id_issued_at           2023-11-14T22:13:20Z
 redirect_uri                  https://reports.example/callback
 post_logout_redirect_uri      https://reports.example/
 secret                        made 2023-11-14T22:13:20Z, ended 2023-11-15T22:13:20Z (old)

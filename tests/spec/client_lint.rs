@@ -351,14 +351,23 @@ fn tables_columns_and_words_must_be_registered_ones() {
         ("subject_type", "private", "public, pairwise"),
         ("refresh_token_rotation", "sometimes", "always, never"),
         ("claims_in_id_token", "true", "no, yes"),
+        ("token_endpoint_auth_method", "private_key_jwt", "client_secret_basic, client_secret_post, none"),
+        ("response_types", "code id_token", "code, separated by commas"),
+        ("response_types", "code, token", "code, separated by commas"),
+        ("grant_types", "authorization_code,refresh_token", "client_credentials, separated by spaces"),
+        ("origin", "registration", "migration"),
     ] {
         error(
             &client("a", &format!(", {column}"), &format!(", '{word}'")),
             1,
             "unknown-word",
-            &[column, word, choices],
+            &[column, word.split(", ").last().unwrap(), choices],
         );
     }
+    for (column, list) in [("response_types", "code"), ("response_types", " code , code "), ("response_types", "")] {
+        clean(&client("a", &format!(", {column}"), &format!(", '{list}'")));
+    }
+    error(&client("a", ", pkce", ", 'Optonal'"), 1, "unknown-word", &["did you mean optional?"]);
     error(&client("a", ", response_types", ", 'token'"), 1, "unknown-word", &["token"]);
     let implicit = client("a", ", grant_types", ", 'authorization_code implicit'");
     error(&implicit, 1, "unknown-word", &["implicit", "authorization_code, refresh_token, client_credentials"]);
@@ -369,6 +378,37 @@ fn tables_columns_and_words_must_be_registered_ones() {
     error(&client("a", ", pkce", ", NULL"), 1, "missing-value", &["pkce"]);
     error("INSERT INTO clients (client_name) VALUES ('x');", 1, "missing-value", &["client_id"]);
     error(&client("a", ", scope", ", 'openid \"x\"'"), 1, "scope", &[]);
+}
+
+/// The database takes any word, so the file that brought it is applied and can only be put right by another.
+#[test]
+fn an_unknown_word_is_put_right_by_a_later_file() {
+    let bad = client("reports", ", pkce", ", 'of'") + "UPDATE clients SET consent = 'never' WHERE client_id = 'other';";
+    let (status, found) = findings_in(&bad);
+    assert_eq!((status, found.matches("unknown-word: ").count()), (1, 2), "{found}");
+    let good = "UPDATE clients SET pkce = 'required' WHERE client_id = 'reports';";
+    let folder = Folder::with(&[(FILE, &client("reports", ", pkce", ", 'of'")), ("20261202090000_words.sql", good)]);
+    let outcome = folder.lint(&["--strict"]);
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{outcome:?}");
+}
+
+/// OIDC Core 8.1: several hosts need a registered sector; and with one in the row, no other address changes a `sub`.
+#[test]
+fn the_sector_of_a_pairwise_client_rests_in_its_row() {
+    let pairwise = |columns: &str, values: &str| {
+        client("a", &format!(", subject_type{columns}"), &format!(", 'pairwise'{values}"))
+    };
+    error(&pairwise("", ""), 1, "sector", &["no sector_identifier", "8.1", "write sector_identifier 'a.example'"]);
+    clean(&pairwise(", sector_identifier", ", 'a.example'"));
+    let another = "INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('a', 'https://b.example/cb');";
+    let two = pairwise("", "") + another;
+    error(&two, 1, "sector", &["several hosts (a.example, b.example)", "sector_identifier 'a.example'"]);
+    clean(&(pairwise(", sector_identifier", ", 'b.example'") + another));
+    clean(&(two + "\nUPDATE clients SET sector_identifier = 'a.example' WHERE client_id = 'a';"));
+    for none in ["", "https://a.example/cb", "a example"] {
+        error(&pairwise(", sector_identifier", &format!(", '{none}'")), 1, "sector", &["is no host"]);
+    }
+    clean(&(client("a", "", "") + another));
 }
 
 #[test]

@@ -196,6 +196,23 @@ async fn ills_of_files_keys_rows_and_migrations_are_named() {
 }
 
 #[tokio::test]
+async fn rows_that_cannot_be_served_are_named_with_what_to_write() {
+    let provider = TestProvider::start().await;
+    provider.add(NewClient::new("words").with("grant_types", "authorization_code implicit")).await;
+    provider.add(NewClient::new("later").with("origin", "registration")).await;
+    let pairwise = |id: &str| NewClient::new(id).with("subject_type", "pairwise");
+    provider.add(pairwise("several").at(&["https://a.example/cb", "https://b.example/cb"])).await;
+    provider.add(pairwise("single")).await;
+    let found = doctor(&provider, &[]).await;
+    found
+        .has("fault", "clients", "words: grant_types has the unknown word \"implicit\"")
+        .has("fault", "clients", "one of authorization_code, refresh_token, client_credentials, separated by spaces")
+        .has("fault", "clients", "later: origin has the unknown word \"registration\"")
+        .has("fault", "clients", "several: subject_type is pairwise")
+        .has("warning", "clients", "write sector_identifier 'single.example' by a migration");
+}
+
+#[tokio::test]
 async fn stores_that_do_not_answer_or_do_not_let_us_write_are_named() {
     let folder = folder();
     copy_keys(&folder.path().join("keys"));

@@ -15,6 +15,7 @@ mod budgets;
 mod client_commands;
 mod client_lint;
 mod client_settings;
+mod client_words;
 mod commands;
 mod docs_adding_a_service;
 mod docs_finding_out_why;

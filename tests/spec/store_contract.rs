@@ -95,9 +95,9 @@ pub fn as_read<T: serde::Serialize>(value: T) -> Stored<T> {
 }
 
 /// A lasting store with its tables.
-struct Lasting {
-    name: &'static str,
-    db: Db,
+pub struct Lasting {
+    pub name: &'static str,
+    pub db: Db,
     url: String,
     _folder: TempDir,
 }
@@ -118,13 +118,13 @@ impl Lasting {
         Self { name, db, url, _folder: folder }
     }
 
-    async fn sql(&self, sql: &str) {
+    pub async fn sql(&self, sql: &str) {
         run_sql(&self.url, sql).await.unwrap_or_else(|error| panic!("{}: {error}: {sql}", self.name));
     }
 }
 
 /// Both lasting stores, fresh.
-async fn lasting() -> [Lasting; 2] {
+pub async fn lasting() -> [Lasting; 2] {
     [Lasting::open("SQLite", None).await, Lasting::open("PostgreSQL", Some(postgres::server())).await]
 }
 

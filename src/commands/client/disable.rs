@@ -65,18 +65,19 @@ async fn at_once(config: Config, disable: Disable) -> Outcome {
         terminal::confirm(&["client", "disable"], "", false)?;
     }
     let db = terminal::open_database(&config).await?;
-    let found = clients::find(&db, &disable.id).await.map_err(|error| error.to_string())?;
-    let Some(client) = found else {
+    // Also a client whose row cannot be served.
+    let found = clients::name_and_end(&db, &disable.id).await.map_err(|error| error.to_string())?;
+    let Some((name, disabled_at)) = found else {
         return Err(format!("there is no client {}.\n  Mend: `hallpass client list` names them", disable.id));
     };
-    if let Some(since) = client.disabled_at {
-        eprintln!("{} is disabled since {}; nothing was changed", client.client_id, instant(since));
+    if let Some(since) = disabled_at {
+        eprintln!("{} is disabled since {}; nothing was changed", disable.id, instant(since));
         return Ok(());
     }
     let what = format!(
         "Disable {} ({})? Nobody can sign in there any more, and its tokens end.",
-        client.client_id,
-        one_line(client.display_name())
+        disable.id,
+        one_line(if name.is_empty() { &disable.id } else { &name })
     );
     terminal::confirm(&["client", "disable"], &what, disable.yes)?;
     clients::disable(&db, &disable.id, Clock::System.now()).await.map_err(|error| error.to_string())?;

@@ -5,7 +5,7 @@ use super::new::New;
 use super::{Secret, quoted};
 use crate::commands::terminal::{instant, one_line};
 use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
+    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::site::FrontChannel;
@@ -32,7 +32,7 @@ pub(super) struct Draft {
     resource: Option<String>,
     pkce: PkcePolicy,
     consent: ConsentPolicy,
-    claims_in_id_token: bool,
+    claims_in_id_token: YesNo,
     accepted: Vec<Acceptance>,
     /// What was decided otherwise than it was asked for, and why.
     pub(super) notes: Vec<&'static str>,
@@ -89,7 +89,7 @@ impl Draft {
             resource: new.resource,
             pkce: new.pkce.unwrap_or(PkcePolicy::Required),
             consent,
-            claims_in_id_token: new.claims_in_id_token.unwrap_or(true),
+            claims_in_id_token: new.claims_in_id_token.unwrap_or(YesNo::Yes),
             accepted: new.accept,
             notes,
         };
@@ -252,10 +252,9 @@ impl Draft {
             ConsentPolicy::Ask => "people are asked once what it may know",
             ConsentPolicy::Skip => "one of our own services, nobody is asked",
         };
-        let (claims_in_id_token, meaning_of_claims) = if self.claims_in_id_token {
-            ("yes", "name and e-mail stand in the id_token, where most libraries look for them")
-        } else {
-            ("no", "name and e-mail are for those who ask userinfo (OpenID Connect Core 5.4)")
+        let meaning_of_claims = match self.claims_in_id_token {
+            YesNo::Yes => "name and e-mail stand in the id_token, where most libraries look for them",
+            YesNo::No => "name and e-mail are for those who ask userinfo (OpenID Connect Core 5.4)",
         };
         let mut columns = vec![
             ("client_id", quoted(&self.id), "what it calls itself; never changes".to_owned()),
@@ -267,7 +266,7 @@ impl Draft {
             ("access_token_format", quoted(self.access_token_format.as_str()), access_token_format.to_owned()),
             ("pkce", quoted(self.pkce.as_str()), pkce.to_owned()),
             ("consent", quoted(self.consent.as_str()), consent.to_owned()),
-            ("claims_in_id_token", quoted(claims_in_id_token), meaning_of_claims.to_owned()),
+            ("claims_in_id_token", quoted(self.claims_in_id_token.as_str()), meaning_of_claims.to_owned()),
             ("client_id_issued_at", now.to_owned(), instant(Clock::System.now())),
         ];
         let optional = [

@@ -7,7 +7,7 @@ use super::{SecretArguments, is_standard_output, lint, questions, write_migratio
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
+    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
 };
 use crate::protocol::secret::ClientSecret;
 use serde_json::json;
@@ -85,8 +85,8 @@ pub(in crate::commands) struct New {
     #[arg(long, value_name = "FORMAT", default_value = "opaque", value_parser = word(AccessTokenFormat::parse, "opaque, jwt"))]
     pub(super) access_token_format: AccessTokenFormat,
     /// yes: name and e-mail stand in the `id_token` too; no: only userinfo tells them [default: yes]
-    #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "yes", value_parser = word(yes_or_no, "yes, no"))]
-    pub(super) claims_in_id_token: Option<bool>,
+    #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "yes", value_parser = word(YesNo::parse, "yes, no"))]
+    pub(super) claims_in_id_token: Option<YesNo>,
     /// An API that its access tokens are for (aud); may be repeated
     #[arg(long, value_name = "URI")]
     pub(super) audience: Vec<String>,
@@ -123,14 +123,6 @@ fn word<T: Clone + Send + Sync + 'static>(
     choices: &'static str,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
     move |text| parse(text).ok_or_else(|| format!("use one of: {choices}"))
-}
-
-fn yes_or_no(text: &str) -> Option<bool> {
-    match text {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    }
 }
 
 const PATH: &[&str] = &["client", "new"];

@@ -4,7 +4,7 @@ use super::acceptance::{Acceptance, address_fault, audience_fault, client_id_fau
 use super::new::New;
 use super::settings::Stack;
 use crate::commands::terminal::{self, ask_until, yes_or_no};
-use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy};
+use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo};
 use clap::ValueEnum as _;
 
 /// Where a service runs, which decides several columns at once.
@@ -70,7 +70,8 @@ pub(super) fn ask(new: &mut New) -> Result<(), String> {
     }
     if new.claims_in_id_token.is_none() {
         let question = "Name and e-mail in the id_token too, where most libraries look for them (yes, no)";
-        new.claims_in_id_token = Some(ask_until(question, Some("yes"), yes_or_no)?);
+        let is_wanted = ask_until(question, Some("yes"), yes_or_no)?;
+        new.claims_in_id_token = Some(if is_wanted { YesNo::Yes } else { YesNo::No });
     }
     settings(new)
 }

@@ -10,7 +10,7 @@ use crate::protocol::client::Client;
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
-use crate::store::clients::{self, SecretDates};
+use crate::store::clients::{self, Lists, SecretDates};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -38,6 +38,7 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
     let db = terminal::open_database(&config).await?;
     let now = Clock::System.now();
     let found = clients::list(&db, now).await.map_err(|error| error.to_string())?;
+    let faults = clients::faults(&db).await.map_err(|error| error.to_string())?;
     db.close().await;
     if list.json {
         let clients = found.iter().map(|client| {
@@ -48,7 +49,9 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
                 "grant_types": client.grant_types,
                 "consent": client.consent,
                 "consent_ignored": client.is_skip_ignored(),
+                "origin": client.origin,
                 "secrets": client.secrets,
+                "fault": faults.get(&client.client_id).map(|fault| format!("{}; {}", fault.why, fault.fix)),
                 "disabled_at": client.disabled_at.map(NumericDate).map(instant),
             })
         });
@@ -59,20 +62,24 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
         .map(|client| {
             let state = match client.disabled_at.map(NumericDate) {
                 Some(at) if at <= now => format!("disabled {}", instant(at)),
+                _ if faults.contains_key(&client.client_id) => "faulty".to_owned(),
                 Some(at) => format!("ends {}", instant(at)),
                 None => "active".to_owned(),
             };
             vec![
                 one_line(&client.client_id),
                 one_line(&client.client_name),
-                client.token_endpoint_auth_method.clone(),
+                one_line(&client.token_endpoint_auth_method),
                 client.secrets.to_string(),
-                if client.is_skip_ignored() { "skip (ignored)".to_owned() } else { client.consent.clone() },
+                if client.is_skip_ignored() { "skip (ignored)".to_owned() } else { one_line(&client.consent) },
                 state,
             ]
         })
         .collect();
     print!("{}", terminal::table(&["ID", "NAME", "AUTHENTICATION", "SECRETS", "CONSENT", "STATE"], &rows));
+    for (client_id, fault) in &faults {
+        eprintln!("{} is not served: {}; {}", one_line(client_id), fault.why, fault.fix);
+    }
     if rows.is_empty() {
         eprintln!("There is no client yet. `hallpass client new ID` registers one.");
     }
@@ -90,13 +97,15 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
     let secrets = clients::secret_dates(&db, &show.id).await.map_err(fault)?;
     // A row with a word that is not registered can be shown all the same: that is when one wants to see it.
     let client = clients::find(&db, &show.id).await;
+    let lists = clients::lists(&db, &show.id).await.map_err(fault)?;
     db.close().await;
     let client = match client {
         Ok(Some(client)) => client,
         Ok(None) => return Err(format!("there is no client {} any more", show.id)),
         Err(error) => {
             eprintln!("hallpass: {error}");
-            Client::new(&show.id)
+            let Lists { redirect_uris, post_logout_redirect_uris, audiences } = lists;
+            Client { redirect_uris, post_logout_redirect_uris, audiences, ..Client::new(&show.id) }
         }
     };
     if let Some(stack) = show.settings {

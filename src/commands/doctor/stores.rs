@@ -125,11 +125,16 @@ pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: 
     let set = KeySet::load(&config.keys).unwrap_or_default();
     for client in found {
         match client {
+            Err(StoreError::Inconsistent { key, why, fix, .. }) => {
+                faults += 1;
+                report.fault("clients", format!("{key}: {why}"), format!("{fix}; correct the row by a migration"));
+            }
             Err(error) => {
                 faults += 1;
                 report.error("clients", &error.to_string(), "correct the row by a migration");
             }
             Ok(client) => {
+                sector(report, &client);
                 let algorithm = client.id_token_signed_response_alg;
                 if set.signing(algorithm, now).is_none() {
                     faults += 1;
@@ -150,6 +155,20 @@ pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: 
         report.ok("clients", format!("{} can be read, and have keys for their algorithms", sound.len()));
     }
     sound
+}
+
+/// Whether another address would change the subjects of a pairwise client.
+fn sector(report: &mut Report, client: &Client) {
+    if let Some(sector) = client.missing_sector() {
+        report.warning(
+            "clients",
+            format!(
+                "{} has pairwise subjects and no sector_identifier: another host would change them",
+                client.client_id
+            ),
+            format!("write sector_identifier '{sector}' by a migration"),
+        );
+    }
 }
 
 /// Whether a client is told of a sign-out by a frame alone, which cannot work.

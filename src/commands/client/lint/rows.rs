@@ -423,7 +423,7 @@ impl Rows {
             for (place, fault) in rules::address_faults(&written, application_type) {
                 self.find_fault(&place, fault);
             }
-            for (place, fault) in rules::secret_faults(&written) {
+            for (place, fault) in rules::secret_faults(&written).into_iter().chain(rules::word_faults(&written)) {
                 self.find_fault(&place, fault);
             }
         }

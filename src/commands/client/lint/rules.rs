@@ -8,8 +8,9 @@ use super::schema::Column;
 use super::statements::Literal;
 use crate::passwords;
 use crate::protocol::address::is_plain_http;
-use crate::protocol::response::{ApplicationType, GrantType, ResponseType};
-use crate::protocol::scope::Scope;
+use crate::protocol::client::{hosts_of, sector_fault};
+use crate::protocol::columns::{self, RowFault};
+use crate::protocol::response::ApplicationType;
 
 /// What a rule finds wrong.
 pub(super) struct Fault {
@@ -124,28 +125,7 @@ pub(super) fn cell_fault(table: &str, column: &Column, literal: &Literal) -> Opt
 }
 
 fn text_fault(table: &str, column: &Column, text: &str) -> Option<Fault> {
-    let name = &column.name;
-    if !column.words.is_empty() && !column.words.iter().any(|word| word == text) {
-        let why = format!("{name} cannot be {text:?}");
-        return Some(fault(Level::Error, "unknown-word", why, format!("use one of {}", column.words.join(", "))));
-    }
-    let list = |known: Vec<&str>| {
-        let stranger = text.split_whitespace().find(|word| !known.contains(word))?;
-        let why = format!("{name} has the unknown word {stranger:?}");
-        Some(fault(Level::Error, "unknown-word", why, format!("use {}, separated by spaces", known.join(", "))))
-    };
-    match (table, name.as_str()) {
-        ("clients", "grant_types") => list(GrantType::SUPPORTED.iter().map(|grant| grant.as_str()).collect()),
-        ("clients", "response_types") => list(ResponseType::SUPPORTED.iter().map(|kind| kind.as_str()).collect()),
-        ("clients", "scope") => {
-            let why = Scope::parse(text).err()?;
-            Some(fault(
-                Level::Error,
-                "scope",
-                format!("scope: {why}"),
-                "separate the scopes by spaces, such as openid profile email",
-            ))
-        }
+    match (table, column.name.as_str()) {
         ("clients", "client_id") => {
             let found = client_id_fault(text)?;
             let why = "a client_id with other characters than letters, digits and - . _ ~ must be encoded in headers and addresses (RFC 6749 section 2.3.1)";
@@ -231,6 +211,24 @@ pub(super) fn secret_faults(row: &Row) -> Vec<Placed> {
     found.into_iter().map(|found| (cell.place.clone(), found)).collect()
 }
 
+/// The words of a client's row that are not known, and a scope that is none. The database takes them, so a later file may
+/// have put them right: what counts is what the row comes to.
+pub(super) fn word_faults(row: &Row) -> Vec<Placed> {
+    if row.table != "clients" {
+        return Vec::new();
+    }
+    let words = columns::ALL.iter().map(|column| {
+        let found = column.fault(row.text(column.name())?)?;
+        Some((column.name(), "unknown-word", found))
+    });
+    let scope = row.text("scope").and_then(|text| Some(("scope", "scope", columns::scope(text).err()?)));
+    let placed = words.flatten().chain(scope).filter_map(|(column, code, RowFault { why, fix })| {
+        let cell = row.cells.get(column)?;
+        Some((cell.place.clone(), fault(Level::Error, code, why, fix)))
+    });
+    placed.collect()
+}
+
 /// What the rows come to in the end.
 pub(super) fn judge(rows: &Rows) -> Vec<Placed> {
     let mut found = Vec::new();
@@ -238,16 +236,20 @@ pub(super) fn judge(rows: &Rows) -> Vec<Placed> {
         let application_type = row.text("client_id").and_then(|id| rows.application_type(id));
         found.extend(address_faults(row, application_type));
         found.extend(secret_faults(row));
+        found.extend(word_faults(row));
         if row.table == "clients"
             && let Some(client_id) = row.text("client_id")
         {
-            found.extend(client_faults(rows, row, client_id));
+            // Nothing can be said to be missing where something was not understood.
+            let is_certain = !rows.all_uncertain && !rows.uncertain.contains(client_id);
+            found.extend(client_faults(rows, row, client_id, is_certain));
+            found.extend(sector_faults(rows, row, client_id, is_certain));
         }
     }
     found
 }
 
-fn client_faults(rows: &Rows, client: &Row, client_id: &str) -> Vec<Placed> {
+fn client_faults(rows: &Rows, client: &Row, client_id: &str, is_certain: bool) -> Vec<Placed> {
     let mut found = Vec::new();
     let mut find = |column: &str, fault: Fault| {
         let place = client.cells.get(column).map_or(&client.place, |cell| &cell.place);
@@ -255,8 +257,6 @@ fn client_faults(rows: &Rows, client: &Row, client_id: &str) -> Vec<Placed> {
     };
     let has_rows =
         |table: &str| rows.all.iter().any(|row| row.table == table && row.text("client_id") == Some(client_id));
-    // Nothing can be said to be missing where something was not understood.
-    let is_certain = !rows.all_uncertain && !rows.uncertain.contains(client_id);
     let is_public = client.text("token_endpoint_auth_method") == Some("none");
     let words = |column: &str| -> Vec<&str> { client.text(column).unwrap_or_default().split_whitespace().collect() };
     let (grants, scopes) = (words("grant_types"), words("scope"));
@@ -349,4 +349,31 @@ fn client_faults(rows: &Rows, client: &Row, client_id: &str) -> Vec<Placed> {
         find("grant_types", fault(Level::Warning, "refresh-token", why, "add offline_access to scope"));
     }
     found
+}
+
+/// A pairwise client whose subjects would change with its addresses.
+fn sector_faults(rows: &Rows, client: &Row, client_id: &str, is_certain: bool) -> Vec<Placed> {
+    if client.text("subject_type") != Some("pairwise") {
+        return Vec::new();
+    }
+    let is_own = |row: &&Row| row.table == "client_redirect_uris" && row.text("client_id") == Some(client_id);
+    let uris = || rows.all.iter().filter(is_own).filter_map(|row| row.text("redirect_uri"));
+    let sector = client.text("sector_identifier");
+    let found = match sector_fault(sector, uris()) {
+        Some(RowFault { why, fix }) => Some((format!("{client_id}: {why}"), fix)),
+        None if sector.is_none() && is_certain => {
+            let sector = hosts_of(uris()).into_iter().next().unwrap_or_else(|| client_id.to_owned());
+            Some((
+                format!(
+                    "{client_id} has pairwise subjects and no sector_identifier, so that another host among its addresses \
+                     would change every sub (OpenID Connect Core 8.1)"
+                ),
+                format!("write sector_identifier '{sector}'"),
+            ))
+        }
+        None => None,
+    };
+    let column = if sector.is_some() { "sector_identifier" } else { "subject_type" };
+    let place = client.cells.get(column).map_or(&client.place, |cell| &cell.place);
+    found.map(|(why, fix)| (place.clone(), fault(Level::Error, "sector", why, fix))).into_iter().collect()
 }

@@ -1,5 +1,6 @@
 //! Which tables and columns there are and what a column takes, read from the migrations that the binary carries: what
-//! the lint says is what the database will say, in the version that is linted with.
+//! the lint says is what the database will say, in the version that is linted with. Which words a column takes, the
+//! schema does not say: that is `protocol/columns.rs`.
 
 use super::lexer::{self, Placed, Token};
 use super::statements::{Literal, split};
@@ -13,8 +14,6 @@ pub(super) struct Column {
     pub(super) is_number: bool,
     /// Whether a row must say something.
     pub(super) is_required: bool,
-    /// The words that are registered for it; none: any text.
-    pub(super) words: Vec<String>,
     pub(super) least: Option<i64>,
     pub(super) most: Option<i64>,
     pub(super) default: Literal,
@@ -128,21 +127,14 @@ fn column(name: &str, rest: &[&Token]) -> Column {
         name: name.to_owned(),
         is_number: rest.first().is_some_and(|token| is(token, "bigint") || is(token, "integer")),
         is_required,
-        words: Vec::new(),
         least: None,
         most: None,
         default,
     };
-    // CHECK (column IN (…)), CHECK (column BETWEEN a AND b), CHECK (column >= a); a check of LENGTH(column) is none of these.
+    // CHECK (column BETWEEN a AND b), CHECK (column >= a); a check of LENGTH(column) is neither.
     for (at, token) in rest.iter().enumerate().filter(|(_, token)| is(token, name)) {
         let _ = token;
         match rest.get(at + 1) {
-            Some(next) if is(next, "in") => {
-                let words = rest[at + 2..].iter().take_while(|token| ***token != Token::Sign(')'));
-                column.words = words
-                    .filter_map(|token| if let Token::Text(text) = token { Some(text.clone()) } else { None })
-                    .collect();
-            }
             Some(next) if is(next, "between") => {
                 column.least = number_behind(at + 2);
                 column.most = number_behind(at + 4);
@@ -157,6 +149,7 @@ fn column(name: &str, rest: &[&Token]) -> Column {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::columns;
 
     #[test]
     fn the_schema_is_read_from_the_migrations() {
@@ -164,21 +157,48 @@ mod tests {
         let clients = &tables["clients"];
         assert_eq!(clients.key, ["client_id"]);
         let pkce = clients.column("pkce").unwrap();
-        assert_eq!(
-            (pkce.words.as_slice(), &pkce.default),
-            (&["required".to_owned(), "optional".to_owned()][..], &Literal::Text("required".into()))
-        );
+        assert_eq!(pkce.default, Literal::Text("required".into()));
         let lifetime = clients.column("code_lifetime").unwrap();
         assert_eq!((lifetime.least, lifetime.most, lifetime.is_number), (Some(5), Some(600), true));
         assert_eq!(clients.column("default_max_age").unwrap().least, Some(0));
         assert!(clients.column("client_id").unwrap().is_required && !pkce.is_required);
         assert_eq!(clients.column("client_id").unwrap().least, None, "that is the length");
-        // From an ALTER TABLE.
-        assert_eq!(clients.column("refresh_token_rotation").unwrap().words, ["always", "never"]);
         assert_eq!(tables["client_secrets"].key, ["client_id", "secret_hash"]);
         assert!(tables["client_secrets"].column("secret_hash").unwrap().is_required);
         assert_eq!(tables["client_secrets"].column("client_secret_expires_at").unwrap().default, Literal::Number(0));
         assert!(tables.contains_key("users") && tables["users"].column("password_hash").is_some());
         assert!(tables.values().all(|table| !table.columns.is_empty()), "{tables:?}");
+    }
+
+    #[test]
+    fn every_column_of_words_is_there_with_a_default_that_is_one_of_them() {
+        let tables = tables();
+        for column in columns::ALL {
+            let known = tables["clients"].column(column.name()).unwrap_or_else(|| panic!("{}", column.name()));
+            let Literal::Text(default) = &known.default else { panic!("{}: {known:?}", column.name()) };
+            assert_eq!(column.fault(default), None, "{}", column.name());
+        }
+    }
+
+    /// SQLite cannot change a CHECK, and later versions know more words.
+    #[test]
+    fn no_column_has_a_check_on_a_list_of_words() {
+        for (_, name, text) in built_in() {
+            let lexed = lexer::read(text);
+            let tokens: Vec<&Token> = lexed.tokens.iter().map(|placed| &placed.token).collect();
+            let in_list = tokens.windows(2).any(|pair| is(pair[0], "in") && *pair[1] == Token::Sign('('));
+            assert!(!in_list, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_column_that_a_later_migration_adds_is_read() {
+        let mut tables = BTreeMap::from([("clients".to_owned(), Table::default())]);
+        let text = "ALTER TABLE clients ADD COLUMN stale_after BIGINT NOT NULL DEFAULT 600 CHECK (stale_after >= 60);";
+        for statement in split(&lexer::read(text).tokens) {
+            read(statement, &mut tables);
+        }
+        let column = tables["clients"].column("stale_after").unwrap();
+        assert_eq!((column.least, &column.default), (Some(60), &Literal::Number(600)));
     }
 }
