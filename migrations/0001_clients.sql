@@ -45,8 +45,6 @@ CREATE TABLE clients (
     refresh_token_lifetime       BIGINT CHECK (refresh_token_lifetime >= 60),
     -- always; never: one refresh token lasts as long as its family. Public clients always rotate.
     refresh_token_rotation       TEXT NOT NULL DEFAULT 'always',
-    jwks                         TEXT,
-    jwks_uri                     TEXT,
     -- The API that this client itself is, when access tokens of others are meant for it.
     resource                     TEXT,
     backchannel_logout_uri       TEXT,
@@ -54,14 +52,12 @@ CREATE TABLE clients (
     frontchannel_logout_uri      TEXT,
     initiate_login_uri           TEXT,
     client_uri                   TEXT,
-    logo_uri                     TEXT,
     policy_uri                   TEXT,
     tos_uri                      TEXT,
-    contacts                     TEXT,
     -- Where the row came from: migration.
     origin                       TEXT NOT NULL DEFAULT 'migration',
     client_id_issued_at          BIGINT,
-    -- Tokens issued before this instant are dead.
+    -- What was authorized before this instant is dead: codes, refresh tokens, access tokens.
     tokens_valid_after           BIGINT,
     disabled_at                  BIGINT
 );

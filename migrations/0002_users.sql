@@ -40,11 +40,3 @@ CREATE TABLE users (
 CREATE UNIQUE INDEX users_username ON users (LOWER(username));
 -- Not unique: two records may share an address, and then neither can sign in by it.
 CREATE INDEX users_email ON users (LOWER(email));
-
--- Claims beyond the standard ones; value is JSON.
-CREATE TABLE user_claims (
-    sub   TEXT NOT NULL REFERENCES users (sub) ON DELETE CASCADE,
-    name  TEXT NOT NULL,
-    value TEXT NOT NULL,
-    PRIMARY KEY (sub, name)
-);

@@ -62,12 +62,6 @@ settings! {
         "Folder of your own migration files, applied beside the built-in ones; ./migrations if it exists";
     trusted_proxies = "", "10.0.0.0/8,127.0.0.1/32",
         "Networks whose X-Forwarded-For is believed, for rate limits and audit only";
-    registration = "off", "off", "Dynamic client registration: this version offers only off";
-    registration_token_file = "", "/etc/hallpass/registration-tokens", "Initial access tokens for dynamic registration, one a line";
-    unsigned_request_objects = "refuse", "refuse", "Request objects without a signature: this version offers only refuse";
-    response_types = "code", "code", "Response types on offer: this version offers only code";
-    outbound_allow = "", "10.0.0.0/8,receiver.internal",
-        "Networks or hosts that requests named by registered clients may reach although they are private";
     outbound_ca = "", "/etc/hallpass/ca.pem", "PEM file of authorities trusted beside the system's";
     code_lifetime = "60", "60", "Seconds an authorization code can be redeemed (5 to 600)";
     access_token_lifetime = "600", "600", "Seconds an access token lives (30 to 86400)";
@@ -223,26 +217,11 @@ impl RawConfig {
         })
     }
 
-    fn only(&self, name: &'static str, word: &str) -> Result<(), ConfigError> {
-        self.parsed(name, |text| if text == word { Ok(()) } else { Err(format!("this version supports only {word}")) })
-    }
-
-    fn unsupported(&self, name: &'static str) -> Result<(), ConfigError> {
-        self.parsed(name, |text| {
-            if text.is_empty() { Ok(()) } else { Err("this version does not use it yet; leave it out".to_owned()) }
-        })
-    }
-
     /// Checks every value.
     ///
     /// # Errors
     /// The first setting that is wrong, with what is wrong and an example.
     pub fn check(&self) -> Result<Config, ConfigError> {
-        self.only("registration", "off")?;
-        self.unsupported("registration_token_file")?;
-        self.only("unsigned_request_objects", "refuse")?;
-        self.only("response_types", "code")?;
-        self.unsupported("outbound_allow")?;
         let config = Config {
             issuer: self.parsed("issuer", issuer)?,
             listen: self.parsed("listen", address)?,
@@ -443,7 +422,6 @@ mod tests {
             ("HALLPASS_TRUSTED_PROXIES", "everybody"),
             ("HALLPASS_CODE_LIFETIME", "3600"),
             ("HALLPASS_CODE_LIFETIME", "soon"),
-            ("HALLPASS_REGISTRATION", "open"),
         ] {
             let message = config(&[(name, value)]).unwrap_err().to_string();
             assert!(message.starts_with(name) && message.contains("Example: "), "{message}");
@@ -465,6 +443,25 @@ mod tests {
         let file =
             RawConfig::gather(|_| None, std::iter::empty(), Some((Path::new("hallpass.toml"), "colour = 'red'")));
         assert!(file.unwrap_err().to_string().contains("hallpass.toml"));
+    }
+
+    /// A setting that does nothing would be believed.
+    #[test]
+    fn a_setting_of_a_later_version_is_unknown_whatever_its_value() {
+        for (name, value) in [
+            ("HALLPASS_REGISTRATION", "off"),
+            ("HALLPASS_REGISTRATION_TOKEN_FILE", "tokens"),
+            ("HALLPASS_UNSIGNED_REQUEST_OBJECTS", "refuse"),
+            ("HALLPASS_RESPONSE_TYPES", "code"),
+            ("HALLPASS_OUTBOUND_ALLOW", "10.0.0.0/8"),
+        ] {
+            let message = config(&[(name, value)]).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("{name} (from the environment): there is no such setting.")),
+                "{message}"
+            );
+            assert!(message.contains("Example: "), "{message}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod file;
 pub mod plan;
 
 pub use certificate::certificate_ends_at;
-pub use file::{Ending, RSA_BITS, create, end, instant_text, parse_instant};
+pub use file::{Ending, create, end, instant_text, parse_instant};
 
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;

@@ -83,7 +83,7 @@ impl<W: Word> WordColumn<W> {
     /// # Errors
     /// The word is not one that this version knows.
     pub fn read(&self, text: &str) -> Result<W, RowFault> {
-        W::of_word(text).ok_or_else(|| unknown(self.name, self.form, W::WORDS, text))
+        W::of_word(text).ok_or_else(|| unknown(self, self.form, text))
     }
 
     /// Reads the text as a list, which may be empty.
@@ -136,7 +136,8 @@ columns! {
     ORIGIN = "origin", One of Origin;
 }
 
-fn unknown(column: &str, form: Form, words: &[&str], found: &str) -> RowFault {
+fn unknown(column: &impl Column, form: Form, found: &str) -> RowFault {
+    let (name, words) = (column.name(), column.words());
     let shown: String = found.chars().take(SHOWN).collect();
     let more = if shown.len() < found.len() { "…" } else { "" };
     let lower = shown.to_lowercase();
@@ -145,7 +146,7 @@ fn unknown(column: &str, form: Form, words: &[&str], found: &str) -> RowFault {
     let near = near.map(|word| format!("did you mean {word}? ")).unwrap_or_default();
     let one_of = if words.len() > 1 { "one of " } else { "" };
     RowFault {
-        why: format!("{column} has the unknown word {shown:?}{more}"),
+        why: format!("{name} has the unknown word {shown:?}{more}"),
         fix: format!("{near}this version knows {one_of}{}{}", words.join(", "), form.separated()),
     }
 }

@@ -34,8 +34,6 @@ pub enum ErrorCode {
     /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
     ConsentRequired,
     /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
-    AccountSelectionRequired,
-    /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
     RequestNotSupported,
     /// [OIDC Core 3.1.2.6](https://openid.net/specs/openid-connect-core-1_0.html#AuthError).
     RequestUriNotSupported,
@@ -68,7 +66,6 @@ impl ErrorCode {
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
-            Self::AccountSelectionRequired => "account_selection_required",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",

@@ -43,12 +43,6 @@ impl Params {
         Ok(Self(pairs))
     }
 
-    /// From pairs that are decoded already.
-    #[must_use]
-    pub fn from_pairs(pairs: Vec<(String, String)>) -> Self {
-        Self(pairs)
-    }
-
     /// The value of `name`, if it was sent once or more and is not empty; the first when it was doubled,
     /// which `refuse_duplicates` has turned away before anything relies on it.
     #[must_use]
@@ -65,12 +59,6 @@ impl Params {
     #[must_use]
     pub fn is_doubled(&self, name: &str) -> bool {
         self.0.iter().filter(|(n, _)| n == name).nth(1).is_some()
-    }
-
-    /// All pairs in the order they came.
-    #[must_use]
-    pub fn pairs(&self) -> &[(String, String)] {
-        &self.0
     }
 
     /// Those of `names` alone: what is remembered for longer than its request.

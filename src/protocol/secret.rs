@@ -55,15 +55,32 @@ pub fn same_text(left: &str, right: &str) -> bool {
 }
 
 macro_rules! secret {
+    // Those whose digest rests somewhere instead of them, or that are told from others by their beginning, say so.
+    ($(#[$documentation:meta])* $name:ident, $prefix:literal, digest $($more:tt)*) => {
+        secret!($(#[$documentation])* $name, $prefix $($more)*);
+
+        impl $name {
+            /// What rests in a store instead of it.
+            #[must_use]
+            pub fn digest(&self) -> Digest {
+                Digest::of(&[stringify!($name), &self.0])
+            }
+        }
+    };
+    ($(#[$documentation:meta])* $name:ident, $prefix:literal, prefix) => {
+        secret!($(#[$documentation])* $name, $prefix);
+
+        impl $name {
+            /// What each of these begins with.
+            pub const PREFIX: &str = $prefix;
+        }
+    };
     ($(#[$documentation:meta])* $name:ident, $prefix:literal) => {
         $(#[$documentation])*
         #[derive(Clone)]
         pub struct $name(Zeroizing<String>);
 
         impl $name {
-            /// What each of these begins with.
-            pub const PREFIX: &str = $prefix;
-
             /// A new one from random bytes: the prefix and their base64url.
             #[must_use]
             pub fn from_random(bytes: &[u8]) -> Self {
@@ -83,12 +100,6 @@ macro_rules! secret {
             #[must_use]
             pub fn expose(&self) -> &str {
                 &self.0
-            }
-
-            /// What rests in a store instead of it.
-            #[must_use]
-            pub fn digest(&self) -> Digest {
-                Digest::of(&[stringify!($name), &self.0])
             }
         }
 
@@ -113,13 +124,16 @@ secret!(
     /// It carries the handles of its grant and its session in front of 256 random bits (`AccessTokenParts`),
     /// so that the record and both markers that could end it are read in one trip.
     AccessToken,
-    "hp_at_"
+    "hp_at_",
+    digest,
+    prefix
 );
 secret!(
     /// A refresh token, [RFC 6749 section 1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5): the handle of its
     /// family in front of 256 bits (`RefreshTokenParts`).
     RefreshToken,
-    "hp_rt_"
+    "hp_rt_",
+    prefix
 );
 secret!(
     /// A client's secret: 256 random bits when we make it.
@@ -129,19 +143,24 @@ secret!(
 secret!(
     /// The value of the session cookie: 256 random bits.
     SessionId,
-    "hp_si_"
+    "hp_si_",
+    digest,
+    prefix
 );
 secret!(
     /// The value of the cookie that binds interactions to one browser: 256 random bits.
     BrowserId,
-    "hp_br_"
+    "hp_br_",
+    digest,
+    prefix
 );
 secret!(
     /// The id of one authorization request under way, as it stands in the URL of the login page.
     ///
     /// Knowing it opens nothing without the browser's cookie.
     InteractionId,
-    "hp_in_"
+    "hp_in_",
+    digest
 );
 secret!(
     /// A person's password as typed.

@@ -10,7 +10,7 @@
 //! | `fail:{/24 or /48}` | counts by network and account | `throttle.rs` | an hour |
 //! | `fail:{account}`, `fail:{account}:{browser}` | count | `throttle.rs` | the window |
 //! | `client:{network}` | counts by client | `throttle.rs` | the window |
-//! | `kept:{person}` | bytes of codes, of tokens, of sessions | `keeping.rs` | as long as what they count |
+//! | `kept:{person}` | bytes of codes, of tokens, of sessions | `allowance.rs` | as long as what they count |
 //! | `started`: id → `Interaction` or `LogoutRequest`; a tombstone once taken | | `interactions.rs`, `logout_requests.rs` | an hour and a half |
 //!
 //! Keys hold digests or handles, never a secret, behind a prefix made of the issuer. Every record carries its own
@@ -216,19 +216,6 @@ impl Ephemeral {
         match &self.backend {
             Backend::Memory(memory) => memory.put(key, value, ttl),
             Backend::Redis(redis) => redis.put(&key, &value, ttl).await,
-        }
-    }
-
-    /// Stores `value` for `ttl` seconds unless something is there, also a tombstone. `false`: something was.
-    ///
-    /// # Errors
-    /// The store failed or is full.
-    pub async fn put_if_absent<T: Serialize + Sync>(&self, key: &str, value: &T, ttl: i64) -> Result<bool, StoreError> {
-        let value = serde_json::to_string(value)?;
-        let (key, _under_way) = self.key(key);
-        match &self.backend {
-            Backend::Memory(memory) => memory.put_if_absent(key, value, ttl),
-            Backend::Redis(redis) => redis.put_if_absent(&key, &value, ttl).await,
         }
     }
 
@@ -470,17 +457,6 @@ impl Ephemeral {
         match &self.backend {
             Backend::Memory(_) => None,
             Backend::Redis(redis) => Some(redis.facts().await),
-        }
-    }
-
-    /// Whether the store answers.
-    ///
-    /// # Errors
-    /// Why it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        match &self.backend {
-            Backend::Memory(_) => Ok(()),
-            Backend::Redis(redis) => redis.ping().await,
         }
     }
 }

@@ -70,15 +70,6 @@ impl Memory {
         state.insert(key, value, now.plus(ttl), now)
     }
 
-    pub(super) fn put_if_absent(&self, key: String, value: String, ttl: i64) -> Result<bool, StoreError> {
-        let (mut state, now) = self.state();
-        if state.live(&key, now).is_some() {
-            return Ok(false);
-        }
-        state.insert(key, value, now.plus(ttl), now)?;
-        Ok(true)
-    }
-
     pub(super) fn get(&self, key: &str) -> Option<String> {
         let (state, now) = self.state();
         state.live(key, now).map(|entry| entry.value.clone())

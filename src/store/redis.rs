@@ -244,11 +244,6 @@ impl Redis {
         Ok(self.run(cmd("SET").arg(key).arg(value).arg("EX").arg(ttl)).await?)
     }
 
-    pub(super) async fn put_if_absent(&self, key: &str, value: &str, ttl: i64) -> Result<bool, StoreError> {
-        let stored: Option<String> = self.run(cmd("SET").arg(key).arg(value).arg("NX").arg("EX").arg(ttl)).await?;
-        Ok(stored.is_some())
-    }
-
     pub(super) async fn get(&self, key: &str) -> Result<Option<String>, StoreError> {
         Ok(self.run(cmd("GET").arg(key)).await?)
     }
@@ -308,10 +303,6 @@ impl Redis {
         let parts = text.as_deref().and_then(|text| text.split_once(' '));
         let live = parts.filter(|(_, ends_at)| ends_at.parse::<i64>().is_ok_and(|ends_at| ends_at > now.0));
         Ok(live.and_then(|(count, _)| count.parse().ok()).unwrap_or(0))
-    }
-
-    pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.run(&cmd("PING")).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::protocol::params::Params;
 use crate::protocol::secret::{AccessToken, ClientSecret};
 use crate::web::network::Network;
 use axum::extract;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::time::Duration;
 
@@ -42,14 +42,6 @@ pub async fn posted(request: extract::Request, config: &Config) -> Result<(Reque
     Ok((known, params))
 }
 
-/// The parameters of a request: the form of a POST, the query of anything else.
-///
-/// # Errors
-/// `invalid_request`: another content type than a form, a body that is too large or too slow, a broken encoding.
-pub async fn params(request: extract::Request) -> Result<Params, Refusal> {
-    if request.method() == Method::POST { form(request).await } else { query(&request) }
-}
-
 /// The parameters of the query.
 ///
 /// # Errors
@@ -61,7 +53,7 @@ pub fn query(request: &extract::Request) -> Result<Params, Refusal> {
 /// The parameters of an `application/x-www-form-urlencoded` body; a `charset` beside it is ignored.
 ///
 /// # Errors
-/// As `params`.
+/// `invalid_request`: another content type than a form, a body that is too large or too slow, a broken encoding.
 pub async fn form(request: extract::Request) -> Result<Params, Refusal> {
     let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -62,13 +62,8 @@ pub fn all(data: &[u8]) {
 
 fn parameters(text: &str) {
     let Ok(params) = Params::parse(text) else { return };
-    let mut encoded = url::form_urlencoded::Serializer::new(String::new());
-    encoded.extend_pairs(params.pairs());
-    assert_eq!(
-        Params::parse(&encoded.finish()).ok().as_ref(),
-        Some(&params),
-        "what was read is read again as the same"
-    );
+    let again = Params::parse(&params.encoded());
+    assert_eq!(again.ok().as_ref(), Some(&params), "what was read is read again as the same");
     let client = native();
     if let Ok(address) = ReturnAddress::of(&client, &params) {
         let sent = address.sent_redirect_uri();

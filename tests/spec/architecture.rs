@@ -1,5 +1,5 @@
 //! The house rules that a compiler does not keep: the direction of imports, who may name which library, how a file
-//! begins and how long it may be, and that the README tells of every setting and command.
+//! begins and how long it may be, that the README tells of every setting and command, and that each has a use.
 
 use crate::support::program;
 use hallpass::config::SETTINGS;
@@ -279,6 +279,37 @@ fn the_readme_names_every_setting_and_every_command() {
     assert!(commands.contains(&"client new".to_owned()) && commands.contains(&"serve".to_owned()), "{commands:?}");
     for command in commands {
         assert!(readme.contains(&command), "README.md does not name `hallpass {command}`");
+    }
+}
+
+/// A setting or a column that does nothing would be believed.
+#[test]
+fn every_setting_and_every_column_has_a_reader() {
+    let sources = sources();
+    let is_named = |word: &str, is_left_out: fn(&str) -> bool| {
+        sources.iter().filter(|(file, _)| !is_left_out(file)).any(|(_, text)| {
+            let code = code_of(text);
+            code.match_indices(word).any(|(at, _)| {
+                !code[..at].chars().next_back().is_some_and(is_word)
+                    && !code[at + word.len()..].chars().next().is_some_and(is_word)
+            })
+        })
+    };
+    for setting in SETTINGS {
+        let reader = format!("config.{}", setting.name);
+        assert!(is_named(&reader, |file| file == "config.rs"), "nobody reads {}", setting.name);
+    }
+    for (_, name, text) in hallpass::store::migrations::built_in() {
+        let columns = text.lines().filter_map(|line| {
+            let (column, rest) = line.strip_prefix("    ")?.split_once(' ')?;
+            let kind = rest.split_whitespace().next()?.trim_end_matches(',');
+            ["TEXT", "BIGINT", "INTEGER"].contains(&kind).then_some(column)
+        });
+        for column in columns {
+            // What the lint knows of a column is no use of it.
+            let is_read = is_named(column, |file| file.starts_with("commands/client/lint"));
+            assert!(is_read, "nobody reads {column} of {name}");
+        }
     }
 }
 

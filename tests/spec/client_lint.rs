@@ -797,7 +797,6 @@ fn what_would_not_work_or_not_be_safe_cannot_be_accepted() {
         (with("https://*.lan/cb"), "redirect-uri"),
         (with("javascript:alert(1)"), "redirect-uri"),
         (client("a", "", "").replace(HASH, "plain"), "secret-plain"),
-        (client("a", ", jwks_uri", ", 'http://nas.lan/jwks'"), "other-uri"),
         (client("a", ", pkce", ", 'sometimes'"), "unknown-word"),
         (client("a b", "", "").replace("https://a b.example", "https://a.example"), "client-id"),
         (client("a", ", resource", ", ' '"), "audience"),

@@ -157,10 +157,8 @@ const ADDRESSES: &[(&str, &str, &str)] = &[
     ("clients", "frontchannel_logout_uri", "logout-uri"),
     ("clients", "initiate_login_uri", "other-uri"),
     ("clients", "client_uri", "other-uri"),
-    ("clients", "logo_uri", "other-uri"),
     ("clients", "policy_uri", "other-uri"),
     ("clients", "tos_uri", "other-uri"),
-    ("clients", "jwks_uri", "other-uri"),
 ];
 
 /// The addresses of a row that cannot be registered.
@@ -175,16 +173,12 @@ pub(super) fn address_faults(row: &Row, application_type: Option<&str>) -> Vec<P
         };
         let Some(ValueFault { why, code: accepted_as }) = address_fault(uri, application_type) else { continue };
         let why = format!("{uri}: {why}");
-        let found_here = match accepted_as {
-            // Keys that arrive in the clear could be anybody's.
-            Some(code) if *column != "jwks_uri" => {
-                let mend = if code == acceptance::PLAIN_HTTP { "use https" } else { "use a reversed domain name" };
-                Fault::at_own_risk(Level::Error, code, why, mend)
-            }
-            _ => {
-                let mend = "write the https address exactly as the service sends it (http only on a loopback address)";
-                fault(Level::Error, code, why, mend)
-            }
+        let found_here = if let Some(code) = accepted_as {
+            let mend = if code == acceptance::PLAIN_HTTP { "use https" } else { "use a reversed domain name" };
+            Fault::at_own_risk(Level::Error, code, why, mend)
+        } else {
+            let mend = "write the https address exactly as the service sends it (http only on a loopback address)";
+            fault(Level::Error, code, why, mend)
         };
         found.push((cell.place.clone(), found_here));
     }
@@ -303,7 +297,7 @@ fn client_faults(rows: &Rows, client: &Row, client_id: &str, is_certain: bool) -
     if !client.cells.get("disabled_at").is_none_or(|cell| cell.literal == Literal::Null) {
         return found;
     }
-    if is_certain && !is_public && !has_rows("client_secrets") && is_null("jwks") && is_null("jwks_uri") {
+    if is_certain && !is_public && !has_rows("client_secrets") {
         let why = format!("{client_id} has no secret in any file, and cannot redeem a code without one");
         find(
             "",
