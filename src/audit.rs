@@ -8,7 +8,9 @@
 //! that nobody fills the disk and no flood hides anything else: refusals, which are kept for `hallpass explain` and are no
 //! events, have one, and of it each network; each account has one; and so have the names that no account has.
 
-use crate::protocol::audit::{Chain, Event, EventKind, RefusalRecord};
+pub mod pruning;
+
+use crate::protocol::audit::{Chain, Event, EventKind, Impersonal, RefusalRecord};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, context};
 use crate::store::db::Db;
@@ -165,8 +167,7 @@ impl Audit {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let reference = event.reference.clone().or_else(|| context(|context| context.reference.clone()));
-        self.leave(Item::Event(Event { reference, ..event }));
+        self.leave(Item::Event(event.in_request(context(|context| context.reference.clone()))));
     }
 
     /// Leaves a refusal for `hallpass explain`, with the network that was refused; `None`: one that stands for everybody.
@@ -221,7 +222,7 @@ pub async fn note(db: &Db, events: Vec<Event>, now: NumericDate) -> Result<(), S
 pub async fn note_migrations(db: &Db, applied: &[File], now: NumericDate) -> Result<(), StoreError> {
     let events = applied.iter().map(|file| {
         let event = Event::new(EventKind::MigrationApplied, now);
-        event.with("version", file.version).with("description", file.description.as_str())
+        event.with("version", file.version).with("description", Impersonal::configured(&file.description))
     });
     note(db, events.collect(), now).await
 }

@@ -70,6 +70,7 @@ settings! {
     refresh_reuse_window = "10", "10", "Seconds in which a repeated refresh gets the same answer (0 to 60)";
     session_idle_lifetime = "43200", "43200", "Seconds an unused sign-in lasts (60 to 31536000)";
     session_lifetime = "604800", "604800", "Seconds a sign-in lasts at most (60 to 31536000)";
+    audit_retention = "", "365", "Days after which audit events are removed (1 to 36500); unset: they are kept";
 }
 
 /// Where the lasting store is.
@@ -125,6 +126,8 @@ pub struct Config {
     pub session_idle_lifetime: i64,
     /// Seconds.
     pub session_lifetime: i64,
+    /// Days; `None`: for good.
+    pub audit_retention: Option<i64>,
 }
 
 /// Why the start stops: one message for the operator.
@@ -239,6 +242,7 @@ impl RawConfig {
             refresh_reuse_window: self.seconds("refresh_reuse_window", 0, 60)?,
             session_idle_lifetime: self.seconds("session_idle_lifetime", 60, 31_536_000)?,
             session_lifetime: self.seconds("session_lifetime", 60, 31_536_000)?,
+            audit_retention: self.parsed("audit_retention", days)?,
         };
         Ok(config)
     }
@@ -298,6 +302,14 @@ fn issuer(text: &str) -> Result<String, String> {
         return Err("its path may have only letters, digits and - . _ ~ between single slashes".into());
     }
     Ok(text.to_owned())
+}
+
+fn days(text: &str) -> Result<Option<i64>, String> {
+    match text.parse() {
+        _ if text.is_empty() => Ok(None),
+        Ok(days) if (1..=36_500).contains(&days) => Ok(Some(days)),
+        _ => Err("must be a whole number of days from 1 to 36500".into()),
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -422,6 +434,8 @@ mod tests {
             ("HALLPASS_TRUSTED_PROXIES", "everybody"),
             ("HALLPASS_CODE_LIFETIME", "3600"),
             ("HALLPASS_CODE_LIFETIME", "soon"),
+            ("HALLPASS_AUDIT_RETENTION", "0"),
+            ("HALLPASS_AUDIT_RETENTION", "90d"),
         ] {
             let message = config(&[(name, value)]).unwrap_err().to_string();
             assert!(message.starts_with(name) && message.contains("Example: "), "{message}");

@@ -4,7 +4,7 @@
 //! once, and then again in the background, also after a restart, until it arrives or a day has passed.
 
 use crate::allowance::{self, Kept, Owner};
-use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
 use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, logout_token};
@@ -163,7 +163,7 @@ pub async fn end_session(
     let sub = &current.sign_in.sub;
     allowance::give_back(provider, Owner::Person(sub), vec![kept]).await;
     let event = Event::new(EventKind::SignOut, now).of(sub).with("by", cause.as_str());
-    provider.audit.record(event.with("clients", current.clients.join(" ")));
+    provider.audit.record(event.with("clients", Impersonal::configured(&current.clients.join(" "))));
     let mut told = Vec::new();
     let mut messages = Vec::new();
     for client_id in &current.clients {
@@ -259,7 +259,8 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
 /// What became of a message, for the audit.
 fn of_message(kind: EventKind, message: &Message, result: &str, now: NumericDate) -> Event {
     let event = Event::new(kind, now).of(&message.sub).by(&message.client_id);
-    event.with("tries", message.tries).with("result", result)
+    // It may be what another server answered.
+    event.with("tries", message.tries).personal("result", result)
 }
 
 /// Delivers what is due, for as long as the provider runs.

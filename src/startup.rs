@@ -1,10 +1,11 @@
 //! From settings to a running provider: stores opened and waited for, migrations applied, keys loaded.
 
+use crate::audit::pruning::{self, Pruner};
 use crate::audit::{self, Audit};
 use crate::config::{Config, EphemeralUrl};
 use crate::keys::{KeyError, Keys};
 use crate::passwords::Passwords;
-use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::audit::{Event, EventKind, Flaw, Impersonal};
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::secret::Password;
 use crate::provider::{Clock, Degraded, Provider, random};
@@ -34,6 +35,9 @@ const DATABASE: &str = "the database (HALLPASS_DATABASE_URL)";
 
 /// How often what has ended is forgotten.
 const HOUSE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How many batches of old audit events are removed at most each time, so that the first day of a retention stalls nobody.
+const PRUNING_STEPS: usize = 100;
 
 /// Why a start failed: one message for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +209,10 @@ pub async fn watch_keys(provider: Arc<Provider>) {
                 if changed {
                     tracing::info!("the signing keys were read again");
                     let kids = watched.keys.current().kids();
-                    watched.audit.record(Event::new(EventKind::KeysChanged, watched.now()).with("keys", kids));
+                    watched.audit.record(
+                        Event::new(EventKind::KeysChanged, watched.now())
+                            .with("keys", Impersonal::configured_list(&kids)),
+                    );
                 }
             }
             Ok(Err(error)) => {
@@ -222,9 +229,10 @@ pub async fn watch_keys(provider: Arc<Provider>) {
     }
 }
 
-/// Forgets from time to time what has ended: salts whose window is over, families of long ago.
+/// Forgets from time to time what has ended: salts whose window is over, families of long ago, events past their retention.
 pub async fn keep_house(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(HOUSE_INTERVAL);
+    let mut pruner = Pruner::default();
     loop {
         interval.tick().await;
         let (db, now) = (&provider.db, provider.now());
@@ -233,11 +241,30 @@ pub async fn keep_house(provider: Arc<Provider>) {
             .and(logout_outbox::sweep(db, now).await)
             .and(refusals::sweep(db, now).await)
             .and(user_sessions::sweep(db, now).await);
+        let swept = swept.and(prune_audit(&provider, &mut pruner).await);
         provider.seen.write(db).await;
         if let Err(error) = swept {
             tracing::warn!(%error, "what has ended could not be forgotten; it is tried again");
         }
     }
+}
+
+/// Removes audit events that are older than the operator wants them, if the operator said so.
+async fn prune_audit(provider: &Provider, pruner: &mut Pruner) -> Result<(), StoreError> {
+    let Some(days) = provider.config.audit_retention else { return Ok(()) };
+    let now = provider.now();
+    let removed = pruner.go_on(&provider.db, pruning::cut(days, now), PRUNING_STEPS, now).await?;
+    if removed.events > 0 {
+        tracing::info!(
+            events = removed.events,
+            chains = removed.chains,
+            "audit events past their retention were removed"
+        );
+    }
+    for Flaw { chain, sequence, why } in pruner.take_flaws() {
+        tracing::error!(chain, sequence, why, "a chain of the audit is not whole, so nothing of it is removed");
+    }
+    Ok(())
 }
 
 /// Tries until it works, or until waiting is pointless.

@@ -2,7 +2,7 @@
 
 use crate::allowance::{self, Kept, Owner};
 use crate::config::Config;
-use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::claims::{IdTokenContent, User};
 use crate::protocol::claims_request;
 use crate::protocol::client::Client;
@@ -104,7 +104,7 @@ impl Minted {
         let mut event = Event::new(EventKind::TokensIssued, now)
             .by(&order.client.client_id)
             .with("grant_type", grant_type.as_str())
-            .with("scope", order.authorization.scope.to_string());
+            .with("scope", Impersonal::configured(&order.authorization.scope.to_string()));
         if let Some(sub) = order.authorization.sub() {
             event = event.of(sub);
         }

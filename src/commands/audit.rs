@@ -1,13 +1,17 @@
-//! `hallpass audit`: what happened, as a list, as one file, and whether it is whole.
+//! `hallpass audit`: what happened, as a list, as one file, and whether it is whole; and the two ways in which it gets less.
 
+use crate::audit::pruning::{self, Pruner};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::logging;
-use crate::protocol::audit::{Head, Record, verify};
+use crate::protocol::audit::{Flaw, Head, Pruned, Record, verify};
 use crate::protocol::time::NumericDate;
 use crate::provider::Clock;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
+use crate::store::users;
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -26,8 +30,26 @@ pub(super) enum AuditCommand {
     /// Whether no event was changed, taken out or put in; prints the end of each chain
     #[command(after_help = "Examples:\n  hallpass audit verify --json > heads.json     # keep it somewhere else\n  \
         hallpass audit verify --heads heads.json      # later: is all of that still there?\n\n\
-        What is cut off at the end of a chain is seen only by whoever kept a later end of it elsewhere.")]
+        What is cut off at the end of a chain is seen only by whoever kept a later end of it elsewhere. What was pruned or \
+        erased is counted, and no fault.")]
     Verify(Verify),
+    /// Remove the oldest events of each chain, for good
+    #[command(
+        after_help = "A checkpoint replaces the removed events of a chain, so that `audit verify` still says whether the \
+        rest is whole. Nothing is removed from a chain that is not whole. With HALLPASS_AUDIT_RETENTION, running nodes do \
+        this by themselves.\n\n\
+        Examples:\n  hallpass audit prune --older-than 365d        asks first\n  \
+        hallpass audit prune --older-than 365d --yes  in a script"
+    )]
+    Prune(Prune),
+    /// Erase the personal data of a user in every event about that user: sub, network, names
+    #[command(
+        after_help = "The events stay, without the user they were about, and `audit verify` says how many members were erased. \
+        Earlier exports and backups are copies: erase there yourself.\n\n\
+        Examples:\n  hallpass audit erase --sub SUB                       asks first\n  \
+        hallpass audit erase --sub SUB --name alice --yes    in a script"
+    )]
+    Erase(Erase),
 }
 
 #[derive(clap::Args)]
@@ -68,6 +90,46 @@ pub(super) struct Verify {
     json: bool,
 }
 
+#[derive(clap::Args)]
+pub(super) struct Prune {
+    /// Events older than that: 365d, 24h, 15m, 90s; without it, older than the configured retention
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    older_than: Option<i64>,
+    /// Do not ask; a script must say so
+    #[arg(long)]
+    yes: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Erase {
+    /// The user, by `sub`
+    #[arg(long)]
+    sub: String,
+    /// A further name to look for in events without a sub, beside the user name and e-mail address of the user
+    #[arg(long, value_name = "NAME")]
+    name: Vec<String>,
+    /// Do not ask; a script must say so
+    #[arg(long)]
+    yes: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long a name can be that is looked for, in bytes: no member of an event is longer.
+const LONGEST_NAME: usize = 1024;
+
+/// An event as it is printed: with the names of the members that were erased, which its digests tell too.
+#[derive(Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    record: &'a Record,
+    erased: Vec<&'a str>,
+}
+
 /// A span such as `24h`, in seconds.
 fn parse_span(text: &str) -> Result<i64, String> {
     let fault = || "write it as 90s, 15m, 24h or 7d".to_owned();
@@ -88,6 +150,11 @@ pub(super) async fn run(config: Config, command: AuditCommand) -> Outcome {
     if let AuditCommand::Verify(Verify { file: Some(file), heads, json }) = &command {
         return report(&read_export(file)?, heads.as_deref(), *json);
     }
+    let now = Clock::System.now();
+    let cut = match &command {
+        AuditCommand::Prune(prune) => cut(&config, prune, now),
+        _ => now,
+    };
     let db = terminal::open_database(&config).await?;
     let outcome = match command {
         AuditCommand::List(list) => print_list(&db, list).await,
@@ -101,6 +168,8 @@ pub(super) async fn run(config: Config, command: AuditCommand) -> Outcome {
             .await?;
             report(&records, arguments.heads.as_deref(), arguments.json)
         }
+        AuditCommand::Prune(arguments) => prune(&db, &arguments, cut, now).await,
+        AuditCommand::Erase(arguments) => erase(&db, &arguments, now).await,
     };
     db.close().await;
     outcome
@@ -127,20 +196,26 @@ async fn print_list(db: &Db, list: List) -> Outcome {
 }
 
 fn line(record: &Record) -> Result<String, String> {
-    serde_json::to_string(record).map(|text| text + "\n").map_err(|error| error.to_string())
+    let printed = Printed { record, erased: record.erased() };
+    serde_json::to_string(&printed).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
 fn in_columns(record: &Record) -> String {
     let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let erased = record.erased();
+    let personal = |name: &str, text: &Option<String>| {
+        if erased.contains(&name) { "(erased)".to_owned() } else { word(text) }
+    };
     let mut text = format!(
         "{}  {:<20} {:<24} {:<16} {:<15}",
         terminal::instant(NumericDate(record.at)),
         record.event,
-        word(&record.sub),
+        personal("sub", &record.sub),
         word(&record.client_id),
-        word(&record.network)
+        personal("network", &record.network)
     );
-    for part in [&record.reference, &record.detail].into_iter().flatten() {
+    let more = if record.personal.is_empty() { None } else { Some(json!(record.personal).to_string()) };
+    for part in [&record.reference, &record.detail, &more].into_iter().flatten() {
         let _ = write!(text, " {part}");
     }
     text.truncate(text.trim_end().len());
@@ -150,9 +225,12 @@ fn in_columns(record: &Record) -> String {
 
 async fn each_page(db: &Db, mut take: impl FnMut(Vec<Record>) -> Outcome) -> Outcome {
     let mut after: Option<Record> = None;
+    let mut snapshot = audit_events::snapshot(db).await.map_err(|error| error.to_string())?;
     loop {
-        let page = audit_events::page(db, after.as_ref()).await.map_err(|error| error.to_string())?;
-        let Some(last) = page.last().cloned() else { return Ok(()) };
+        let page = audit_events::page(&mut snapshot, after.as_ref()).await.map_err(|error| error.to_string())?;
+        let Some(last) = page.last().cloned() else {
+            return snapshot.rollback().await.map_err(|error| error.to_string());
+        };
         take(page)?;
         after = Some(last);
     }
@@ -201,25 +279,87 @@ fn report(records: &[Record], kept: Option<&Path>, json: bool) -> Outcome {
         }
     };
     match verify(records, &kept) {
-        Ok(heads) => {
+        Ok(verified) => {
             if json {
-                let text = serde_json::to_string_pretty(&heads).map_err(|error| error.to_string())?;
+                let text = serde_json::to_string_pretty(&verified.heads).map_err(|error| error.to_string())?;
                 println!("{text}");
             } else {
-                let lines = heads.iter().map(|head| format!("{}  {:>8}  {}\n", head.chain, head.sequence, head.hash));
+                let lines =
+                    verified.heads.iter().map(|head| format!("{}  {:>8}  {}\n", head.chain, head.sequence, head.hash));
                 print!("{}", lines.collect::<String>());
             }
-            eprintln!("{} events in {} chains: whole", records.len(), heads.len());
+            eprintln!("{} events in {} chains: whole", records.len(), verified.heads.len());
+            if verified.erased > 0 {
+                eprintln!("{} personal members were erased", verified.erased);
+            }
+            if verified.pruned.events > 0 {
+                eprintln!("{}", in_words(&verified.pruned, "were pruned before"));
+            }
+            if verified.kept_and_pruned > 0 {
+                eprintln!("{} of the heads that were kept are among them", verified.kept_and_pruned);
+            }
             Ok(())
         }
-        Err(flaws) => {
-            let lines: Vec<String> = flaws
-                .iter()
-                .map(|flaw| format!("chain {}, event {}: {}", flaw.chain, flaw.sequence, flaw.why))
-                .collect();
-            Err(format!("the audit is not whole:\n  {}", lines.join("\n  ")))
-        }
+        Err(flaws) => Err(format!("the audit is not whole:\n  {}", listed(&flaws))),
     }
+}
+
+fn listed(flaws: &[Flaw]) -> String {
+    let lines = flaws.iter().map(|Flaw { chain, sequence, why }| format!("chain {chain}, event {sequence}: {why}"));
+    lines.map(|line| terminal::one_line(&line)).collect::<Vec<_>>().join("\n  ")
+}
+
+fn in_words(pruned: &Pruned, what: &str) -> String {
+    let until =
+        pruned.until.map_or_else(String::new, |at| format!(", the newest from {}", terminal::instant(NumericDate(at))));
+    format!("{} events of {} chains {what}{until}", pruned.events, pruned.chains)
+}
+
+/// What is kept: everything since then.
+fn cut(config: &Config, arguments: &Prune, now: NumericDate) -> NumericDate {
+    match (arguments.older_than, config.audit_retention) {
+        (Some(span), _) => now.plus(-span),
+        (None, Some(days)) => pruning::cut(days, now),
+        (None, None) => terminal::wrong_usage(
+            &["audit", "prune"],
+            "--older-than TIME is missing, and HALLPASS_AUDIT_RETENTION is not set",
+        ),
+    }
+}
+
+async fn prune(db: &Db, arguments: &Prune, cut: NumericDate, now: NumericDate) -> Outcome {
+    let question = format!("Remove every event from before {}, for good?", terminal::instant(cut));
+    terminal::confirm(&["audit", "prune"], &question, arguments.yes)?;
+    let mut pruner = Pruner::default();
+    let removed = pruner.go_on(db, cut, usize::MAX, now).await.map_err(|error| error.to_string())?;
+    if arguments.json {
+        terminal::print_json(&json!({"events": removed.events, "chains": removed.chains, "until": removed.until}))?;
+    }
+    eprintln!("{}", in_words(&removed, "were removed"));
+    match &pruner.take_flaws()[..] {
+        [] => Ok(()),
+        flaws => Err(format!("chains that are not whole were left as they are:\n  {}", listed(flaws))),
+    }
+}
+
+async fn erase(db: &Db, arguments: &Erase, now: NumericDate) -> Outcome {
+    let Erase { sub, name, yes, json } = arguments;
+    let question = format!("Erase the personal data of {} in the audit, for good?", terminal::one_line(sub));
+    terminal::confirm(&["audit", "erase"], &question, *yes)?;
+    let person = users::find(db, sub).await.map_err(|error| error.to_string())?;
+    let is_name = |name: &&str| (1..=LONGEST_NAME).contains(&name.len());
+    if !name.iter().all(|name| is_name(&name.as_str())) {
+        return Err(format!("a name has 1 to {LONGEST_NAME} bytes; nothing was changed"));
+    }
+    let own =
+        person.iter().flat_map(|user| [user.username.as_deref(), user.claims.get("email").and_then(Value::as_str)]);
+    let names: Vec<&str> = own.flatten().filter(is_name).chain(name.iter().map(String::as_str)).collect();
+    let erased = audit_events::erase(db, sub, &names, now).await.map_err(|error| error.to_string())?;
+    if *json {
+        terminal::print_json(&json!({"events": erased.events, "members": erased.members}))?;
+    }
+    eprintln!("{} personal members of {} events were erased", erased.members, erased.events);
+    Ok(())
 }
 
 #[cfg(test)]

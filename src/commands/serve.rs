@@ -3,7 +3,7 @@
 use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::{self, path};
-use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::provider::{Clock, Provider};
 use crate::server::Places;
 use crate::{logging, logout, server, sign_ins, startup};
@@ -30,8 +30,9 @@ pub(super) async fn run(config: Config) -> Outcome {
     let doubts: Vec<String> =
         doubts(&provider.config).into_iter().chain(facts.into_iter().flat_map(|facts| facts.doubts)).collect();
     announce(&provider, &doubts);
-    let started = Event::new(EventKind::NodeStarted, provider.now()).with("issuer", provider.config.issuer.as_str());
-    provider.audit.record(started.with("keys", provider.keys.current().kids()));
+    let started = Event::new(EventKind::NodeStarted, provider.now())
+        .with("issuer", Impersonal::configured(&provider.config.issuer));
+    provider.audit.record(started.with("keys", Impersonal::configured_list(&provider.keys.current().kids())));
 
     let (stopper, stop) = server::stop_sign();
     let watching = tokio::spawn(startup::watch_keys(provider.clone()));

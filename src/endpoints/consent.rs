@@ -1,7 +1,7 @@
 //! `/consent`: what a client wants to know, in plain words, and the person's answer. OIDC Core 3.1.2.4.
 
 use crate::endpoints::flow::{self, Flow};
-use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::authorization::{Consented, Interaction, Step};
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::ConsentPolicy;
@@ -72,10 +72,11 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     };
     flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
     let decided = |kind| {
-        let event =
-            Event::new(kind, now).by(&flow.client.client_id).with("scope", flow.request.scope_to_consent().to_string());
-        let sub = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.sub.clone());
-        provider.audit.record(Event { sub, ..event });
+        let event = Event::new(kind, now)
+            .by(&flow.client.client_id)
+            .with("scope", Impersonal::configured(&flow.request.scope_to_consent().to_string()));
+        let sub = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.sub.as_str());
+        provider.audit.record(event.of_whoever(sub));
     };
     if params.get("decision") == Some("deny") {
         decided(EventKind::ConsentDenied);

@@ -104,7 +104,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
                     Ok(response)
                 }
                 Proof::Wrong { sub, attempt } => {
-                    provider.audit.record(Event { sub, ..by(EventKind::SignInFailed) });
+                    provider.audit.record(by(EventKind::SignInFailed).of_whoever(sub.as_deref()));
                     if let Some(attempt) = attempt {
                         // Once somebody has tried, it gives way only when no other can.
                         tokio::try_join!(
@@ -115,7 +115,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
                     page(&provider, &browser, &flow, Some(typed), Some(&Complaint::Wrong))
                 }
                 Proof::Later { sub, later } => {
-                    provider.audit.record(Event { sub, ..by(EventKind::SignInThrottled) });
+                    provider.audit.record(by(EventKind::SignInThrottled).of_whoever(sub.as_deref()));
                     page(&provider, &browser, &flow, Some(typed), Some(&Complaint::TooMany(later)))
                 }
             }

@@ -3,6 +3,15 @@
 //! A chain belongs to one run of a node or of a command. Each event names the hash of the one before it, and the first
 //! event of a chain the hash of the newest event that was there when it began, so that nothing can be changed, taken out
 //! or put in between without being seen; what is cut off at the end is seen by whoever kept a later head.
+//!
+//! The hash covers what tells of nobody as it is, and of what tells of a person a salted digest (`personal`), so that the
+//! latter can be erased. `verification` checks all of it, and knows what was pruned by its checkpoints.
+
+mod personal;
+mod verification;
+
+pub use personal::{Impersonal, Salt};
+pub use verification::{Flaw, Head, Pruned, Verified, check_prefix, verify};
 
 use crate::protocol::error::Explanation;
 use crate::protocol::time::NumericDate;
@@ -10,7 +19,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +70,10 @@ pub enum EventKind {
     UserSessionsEnded,
     /// A client was disabled.
     ClientDisabled,
+    /// What tells of a person was erased.
+    PersonalErased,
+    /// The oldest events of a chain were removed: its checkpoint.
+    AuditPruned,
 }
 
 impl EventKind {
@@ -91,9 +104,14 @@ impl EventKind {
             Self::UserDisabled => "user_disabled",
             Self::UserSessionsEnded => "user_sessions_ended",
             Self::ClientDisabled => "client_disabled",
+            Self::PersonalErased => "personal_erased",
+            Self::AuditPruned => "audit_pruned",
         }
     }
 }
+
+/// The names of the two personal members that have columns of their own.
+const COLUMNS: [&str; 2] = ["sub", "network"];
 
 /// Something that happened, before it has its place in a chain.
 #[derive(Clone, Debug)]
@@ -104,27 +122,39 @@ pub struct Event {
     pub kind: EventKind,
     /// To whom: the local `sub`.
     pub sub: Option<String>,
-    /// By way of which client.
-    pub client_id: Option<String>,
-    /// From where.
-    pub network: Option<String>,
-    /// The request it happened in.
-    pub reference: Option<String>,
-    /// Whatever else there is to say, by name.
-    pub detail: Map<String, Value>,
+    client_id: Option<String>,
+    network: Option<String>,
+    reference: Option<String>,
+    detail: Map<String, Value>,
+    personal: BTreeMap<String, String>,
 }
 
 impl Event {
     /// Something that happened at that instant.
     #[must_use]
     pub fn new(kind: EventKind, at: NumericDate) -> Self {
-        Self { at, kind, sub: None, client_id: None, network: None, reference: None, detail: Map::new() }
+        Self {
+            at,
+            kind,
+            sub: None,
+            client_id: None,
+            network: None,
+            reference: None,
+            detail: Map::new(),
+            personal: BTreeMap::new(),
+        }
     }
 
     /// To that person.
     #[must_use]
-    pub fn of(mut self, sub: &str) -> Self {
-        self.sub = Some(sub.to_owned());
+    pub fn of(self, sub: &str) -> Self {
+        self.of_whoever(Some(sub))
+    }
+
+    /// To that person, if it is known who it was.
+    #[must_use]
+    pub fn of_whoever(mut self, sub: Option<&str>) -> Self {
+        self.sub = sub.map(str::to_owned);
         self
     }
 
@@ -142,11 +172,99 @@ impl Event {
         self
     }
 
-    /// With a further member.
+    /// In the request of that reference, unless it has one.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.detail.insert(name.to_owned(), value.into());
+    pub fn in_request(mut self, reference: Option<String>) -> Self {
+        self.reference = self.reference.or(reference);
         self
+    }
+
+    /// With a further member that tells of nobody: it is kept for as long as the event is.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<Impersonal>) -> Self {
+        self.detail.insert(name.to_owned(), value.into().into());
+        self
+    }
+
+    /// With a further member that a person or a stranger typed, chose or is, or that another server answered: it can be
+    /// erased. It is cut at 1024 bytes.
+    #[must_use]
+    pub fn personal(mut self, name: &'static str, value: &str) -> Self {
+        self.personal.insert(name.to_owned(), personal::bounded(value).to_owned());
+        self
+    }
+}
+
+/// Up to where a chain was pruned, as the detail of an `audit_pruned`. Another pruning makes a new one that takes the place of
+/// this; one that is about to be pruned itself is told again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The chain.
+    pub chain: String,
+    /// The last event that was removed.
+    pub sequence: i64,
+    /// Its hash.
+    pub hash: String,
+    /// How many were removed altogether.
+    pub events: i64,
+    /// When the newest of them happened, Unix seconds.
+    pub until: i64,
+    /// How many personal members of them had been erased.
+    pub erased: i64,
+    /// How many erased members the `personal_erased` among them told of.
+    pub erasures: i64,
+}
+
+impl Checkpoint {
+    /// Of a chain that was not pruned before.
+    #[must_use]
+    pub fn nothing(chain: &str) -> Self {
+        Self {
+            chain: chain.to_owned(),
+            sequence: 0,
+            hash: String::new(),
+            events: 0,
+            until: i64::MIN,
+            erased: 0,
+            erasures: 0,
+        }
+    }
+
+    fn read(detail: &str) -> Result<Self, &'static str> {
+        let told: Self = serde_json::from_str(detail).map_err(|_| "no checkpoint")?;
+        // A chain is pruned from its first event on, so place and number are the same.
+        let is_possible = (1..i64::MAX).contains(&told.sequence)
+            && told.events == told.sequence
+            && told.erased >= 0
+            && told.erasures >= 0;
+        if is_possible { Ok(told) } else { Err("a checkpoint that cannot be") }
+    }
+
+    /// After the next event of the chain was removed too.
+    #[must_use]
+    pub fn beyond(self, record: &Record) -> Self {
+        Self {
+            sequence: record.sequence,
+            hash: record.hash.clone(),
+            events: self.events.saturating_add(1),
+            until: self.until.max(record.at),
+            erased: self.erased.saturating_add(record.erased().len().try_into().unwrap_or(i64::MAX)),
+            erasures: self.erasures.saturating_add(record.erasures()),
+            ..self
+        }
+    }
+
+    /// The event that tells of it.
+    #[must_use]
+    pub fn event(&self, at: NumericDate) -> Event {
+        Event::new(EventKind::AuditPruned, at)
+            .with("chain", Impersonal::configured(&self.chain))
+            .with("sequence", self.sequence)
+            .with("hash", Impersonal::configured(&self.hash))
+            .with("events", self.events)
+            .with("until", self.until)
+            .with("erased", self.erased)
+            .with("erasures", self.erasures)
     }
 }
 
@@ -161,24 +279,33 @@ pub struct Record {
     pub at: i64,
     /// What: a word of `EventKind`.
     pub event: String,
-    /// To whom.
+    /// To whom; personal.
     pub sub: Option<String>,
     /// By way of which client.
     pub client_id: Option<String>,
-    /// From where.
+    /// From where; personal.
     pub network: Option<String>,
     /// The request it happened in.
     pub reference: Option<String>,
-    /// Whatever else there is to say: a JSON object, as text, so that it is hashed as it was written.
+    /// Whatever else there is to say that tells of nobody: a JSON object, as text, so that it is hashed as it was written.
     pub detail: Option<String>,
+    /// What else tells of a person.
+    #[serde(default)]
+    pub personal: BTreeMap<String, String>,
+    /// The salt of each personal member that was not erased: 128 random bits, base64url.
+    #[serde(default)]
+    pub salts: BTreeMap<String, String>,
+    /// The digest of each personal member: SHA-256, base64url.
+    #[serde(default)]
+    pub digests: BTreeMap<String, String>,
     /// The hash of the event before.
     pub previous_hash: String,
-    /// Of all of the above: SHA-256, base64url.
+    /// Of all of the above but the personal members and their salts: SHA-256, base64url.
     pub hash: String,
 }
 
 impl Record {
-    /// The hash that this record should have: over the JSON array of its members in their order.
+    /// The hash that this record should have: over the JSON array of the members it covers in their order.
     #[must_use]
     pub fn computed_hash(&self) -> String {
         let members = json!([
@@ -186,14 +313,79 @@ impl Record {
             self.sequence,
             self.at,
             self.event,
-            self.sub,
             self.client_id,
-            self.network,
             self.reference,
             self.detail,
+            self.digests,
             self.previous_hash
         ]);
         URL_SAFE_NO_PAD.encode(Sha256::digest(members.to_string()))
+    }
+
+    /// The value of a personal member.
+    fn value(&self, name: &str) -> Option<&str> {
+        match name {
+            "sub" => self.sub.as_deref(),
+            "network" => self.network.as_deref(),
+            name => self.personal.get(name).map(String::as_str),
+        }
+    }
+
+    /// The names of the personal members that were erased.
+    #[must_use]
+    pub fn erased(&self) -> Vec<&str> {
+        let names = self.digests.keys().map(String::as_str);
+        names.filter(|name| self.value(name).is_none() && !self.salts.contains_key(*name)).collect()
+    }
+
+    /// What is wrong with this event by itself: its hash covers everything but the values of its personal members, and these
+    /// have to fit their digests or be erased with their salts.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        if self.computed_hash() != self.hash {
+            return Some("this event was changed: its hash is another one".to_owned());
+        }
+        if let Some(name) = COLUMNS.into_iter().find(|name| self.personal.contains_key(*name)) {
+            return Some(format!("this event was changed: it has {name} twice"));
+        }
+        let columns = COLUMNS.into_iter().filter(|name| self.value(name).is_some());
+        let of_values = self.personal.keys().map(String::as_str).chain(columns);
+        let names =
+            of_values.chain(self.salts.keys().map(String::as_str)).chain(self.digests.keys().map(String::as_str));
+        names.collect::<std::collections::BTreeSet<_>>().into_iter().find_map(|name| {
+            let why = match (self.value(name), self.salts.get(name), self.digests.get(name)) {
+                (None, None, _) => return None,
+                (Some(value), Some(salt), Some(digest)) if personal::fits(name, value, salt, digest) => return None,
+                (_, _, None) => "is not covered by its hash",
+                (Some(_), Some(_), _) => "or the salt of it is another one",
+                (Some(_), None, _) => "has no salt",
+                (None, Some(_), _) => "was taken out, but not erased",
+            };
+            Some(format!("this event was changed: its member {name:?} {why}"))
+        })
+    }
+
+    /// The checkpoint that it tells of, if it is an `audit_pruned`.
+    ///
+    /// # Errors
+    /// It is one, and tells of none or of one that cannot be.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Result<Checkpoint, &'static str>> {
+        let is_one = self.event == EventKind::AuditPruned.as_str();
+        is_one.then(|| Checkpoint::read(self.detail.as_deref().unwrap_or_default()))
+    }
+
+    /// How many erased members it tells of.
+    fn erasures(&self) -> i64 {
+        if self.event == EventKind::PersonalErased.as_str() {
+            self.detail()["members"].as_i64().unwrap_or_default()
+        } else {
+            0
+        }
+    }
+
+    fn detail(&self) -> Value {
+        self.detail.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 }
 
@@ -212,16 +404,33 @@ impl Chain {
         let mut chain = Self { name, sequence: 0, hash: newest.map(|record| record.hash.clone()).unwrap_or_default() };
         let mut event = Event::new(EventKind::ChainBegun, at).with("version", env!("CARGO_PKG_VERSION"));
         if let Some(newest) = newest {
-            event = event.with("after_chain", newest.chain.as_str()).with("after_sequence", newest.sequence);
+            event = event
+                .with("after_chain", Impersonal::configured(&newest.chain))
+                .with("after_sequence", newest.sequence);
         }
-        let record = chain.add(event);
+        // It has no personal member to salt.
+        let record = chain.add(event, || [0; 16]);
         (chain, record)
     }
 
-    /// Gives an event its place.
+    /// The name of the chain, and the place of its last event.
     #[must_use]
-    pub fn add(&mut self, event: Event) -> Record {
+    pub fn end(&self) -> (&str, i64) {
+        (&self.name, self.sequence)
+    }
+
+    /// Gives an event its place; each of its personal members gets a salt of its own.
+    #[must_use]
+    pub fn add(&mut self, event: Event, salt: impl Fn() -> Salt) -> Record {
         self.sequence += 1;
+        let columns = COLUMNS.into_iter().zip([&event.sub, &event.network]);
+        let columns = columns.filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let (mut salts, mut digests) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in columns.chain(event.personal.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
+            let salt = salt();
+            digests.insert(name.to_owned(), personal::digest(name, value, &salt));
+            salts.insert(name.to_owned(), URL_SAFE_NO_PAD.encode(salt));
+        }
         let mut record = Record {
             chain: self.name.clone(),
             sequence: self.sequence,
@@ -232,108 +441,15 @@ impl Chain {
             network: event.network,
             reference: event.reference,
             detail: (!event.detail.is_empty()).then(|| Value::Object(event.detail).to_string()),
+            personal: event.personal,
+            salts,
+            digests,
             previous_hash: std::mem::take(&mut self.hash),
             hash: String::new(),
         };
         record.hash = record.computed_hash();
         self.hash.clone_from(&record.hash);
         record
-    }
-}
-
-/// The last event of a chain, for whoever keeps it elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    /// The chain.
-    pub chain: String,
-    /// How many events it has.
-    pub sequence: i64,
-    /// The hash of the last.
-    pub hash: String,
-}
-
-/// What is wrong with a set of events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    /// The chain.
-    pub chain: String,
-    /// The place in it.
-    pub sequence: i64,
-    /// What is wrong there.
-    pub why: String,
-}
-
-/// Checks all events of all chains, in any order, and that every head that was kept before is still there. Gives the
-/// heads they have now.
-///
-/// # Errors
-/// Every flaw that was found.
-pub fn verify(records: &[Record], kept: &[Head]) -> Result<Vec<Head>, Vec<Flaw>> {
-    let mut chains: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
-    for record in records {
-        chains.entry(&record.chain).or_default().push(record);
-    }
-    let known: HashMap<(&str, i64), &str> =
-        records.iter().map(|record| ((record.chain.as_str(), record.sequence), record.hash.as_str())).collect();
-    let mut flaws = Vec::new();
-    let mut flaw = |chain: &str, sequence: i64, why: &str| {
-        flaws.push(Flaw { chain: chain.to_owned(), sequence, why: why.to_owned() });
-    };
-    let mut heads = Vec::new();
-    for (name, mut chain) in chains {
-        chain.sort_by_key(|record| record.sequence);
-        let mut before: Option<&Record> = None;
-        for (place, record) in (1..).zip(&chain) {
-            if record.sequence != place {
-                flaw(name, place, "this event is missing, or there are two of it");
-                break;
-            }
-            if record.computed_hash() != record.hash {
-                flaw(name, place, "this event was changed: its hash is another one");
-            }
-            match before {
-                Some(before) if before.hash != record.previous_hash => {
-                    flaw(name, place, "this event does not follow the one before it");
-                }
-                Some(_) => {}
-                None => {
-                    if let Some(why) = first_fault(record, &known) {
-                        flaw(name, place, why);
-                    }
-                }
-            }
-            before = Some(record);
-        }
-        if let Some(last) = chain.last() {
-            heads.push(Head { chain: name.to_owned(), sequence: last.sequence, hash: last.hash.clone() });
-        }
-    }
-    for head in kept {
-        match known.get(&(head.chain.as_str(), head.sequence)) {
-            Some(hash) if *hash == head.hash => {}
-            Some(_) => flaw(&head.chain, head.sequence, "the head that was kept has another hash"),
-            None => {
-                flaw(&head.chain, head.sequence, "the head that was kept is not there any more: the end was cut off");
-            }
-        }
-    }
-    if flaws.is_empty() { Ok(heads) } else { Err(flaws) }
-}
-
-/// What is wrong with the first event of a chain: it must follow the event that it names.
-fn first_fault(record: &Record, known: &HashMap<(&str, i64), &str>) -> Option<&'static str> {
-    if record.event != EventKind::ChainBegun.as_str() {
-        return Some("the beginning of this chain is missing");
-    }
-    let detail: Value = record.detail.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    match (detail["after_chain"].as_str(), detail["after_sequence"].as_i64()) {
-        (None, _) if record.previous_hash.is_empty() => None,
-        (Some(chain), Some(sequence)) => match known.get(&(chain, sequence)) {
-            Some(hash) if *hash == record.previous_hash => None,
-            Some(_) => Some("this chain began after an event that was another one then"),
-            None => Some("the event that was there when this chain began is missing"),
-        },
-        _ => Some("the beginning of this chain does not say what was there before it"),
     }
 }
 
@@ -361,98 +477,4 @@ pub struct RefusalRecord {
     /// What was sent, expected, and the fix.
     #[serde(flatten)]
     pub explanation: Explanation,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: NumericDate = NumericDate(1_790_000_000);
-
-    /// Two chains, the second begun after the third event of the first.
-    fn two_chains() -> Vec<Record> {
-        let (mut one, first) = Chain::begin("one".into(), None, NOW);
-        let mut records = vec![first];
-        records.push(one.add(Event::new(EventKind::SignIn, NOW).of("alice").by("reports").from(&"192.0.2.1")));
-        records.push(one.add(Event::new(EventKind::TokensIssued, NOW.plus(1)).with("scope", "openid")));
-        let (mut other, first) = Chain::begin("other".into(), records.last(), NOW.plus(2));
-        records.push(first);
-        records.push(one.add(Event::new(EventKind::SignOut, NOW.plus(3))));
-        records.push(other.add(Event::new(EventKind::SignIn, NOW.plus(4))));
-        records
-    }
-
-    fn why(records: &[Record]) -> String {
-        let flaws = verify(records, &[]).unwrap_err();
-        let lines: Vec<String> =
-            flaws.iter().map(|flaw| format!("{} {}: {}", flaw.chain, flaw.sequence, flaw.why)).collect();
-        lines.join("\n")
-    }
-
-    #[test]
-    fn what_was_not_touched_is_whole_in_any_order() {
-        let mut records = two_chains();
-        let heads = verify(&records, &[]).unwrap();
-        assert_eq!(
-            heads.iter().map(|head| (head.chain.as_str(), head.sequence)).collect::<Vec<_>>(),
-            [("one", 4), ("other", 2)]
-        );
-        records.reverse();
-        assert_eq!(verify(&records, &heads).unwrap(), heads);
-        assert!(verify(&[], &[]).unwrap().is_empty());
-    }
-
-    #[test]
-    fn every_member_is_under_the_hash() {
-        let records = two_chains();
-        let changes: [fn(&mut Record); 9] = [
-            |record| record.at += 1,
-            |record| record.event = "sign_out".into(),
-            |record| record.sub = None,
-            |record| record.client_id = Some("another".into()),
-            |record| record.network = None,
-            |record| record.reference = Some("X".into()),
-            |record| record.detail = Some("{}".into()),
-            |record| record.previous_hash = "x".into(),
-            |record| record.hash = "x".into(),
-        ];
-        for (number, change) in changes.into_iter().enumerate() {
-            let mut records = records.clone();
-            change(&mut records[1]);
-            assert!(why(&records).contains("one 2"), "{number}");
-        }
-    }
-
-    #[test]
-    fn an_event_that_is_forged_with_its_hash_does_not_fit_the_next() {
-        let mut records = two_chains();
-        records[1].sub = Some("mallory".into());
-        records[1].hash = records[1].computed_hash();
-        assert!(why(&records).contains("one 3: this event does not follow"));
-    }
-
-    #[test]
-    fn what_was_taken_out_is_missed() {
-        let records = two_chains();
-        for at in 0..4 {
-            let mut fewer = records.clone();
-            fewer.remove(at);
-            assert!(verify(&fewer, &[]).is_err(), "{at}");
-        }
-        // The end of a chain is missed only by whoever kept its head.
-        let heads = verify(&records, &[]).unwrap();
-        let mut fewer = records;
-        fewer.pop();
-        assert!(verify(&fewer, &[]).is_ok());
-        assert!(verify(&fewer, &heads).unwrap_err()[0].why.contains("cut off"));
-    }
-
-    #[test]
-    fn a_chain_that_was_put_in_must_follow_what_was_there() {
-        let mut records = two_chains();
-        let forged = Record { hash: "x".into(), ..records[2].clone() };
-        let (_, begun) = Chain::begin("forged".into(), Some(&forged), NOW);
-        records.push(begun);
-        assert!(why(&records).contains("forged 1"));
-    }
 }

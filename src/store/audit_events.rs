@@ -1,7 +1,7 @@
-//! Audit events as rows: appended many at once in the background, or with the change that they tell of, and read back in
-//! their order.
+//! Audit events as rows: appended many at once in the background, or with the change that they tell of, read back in their
+//! order, and what tells of one person erased. `audit_pruning` removes them.
 
-use crate::protocol::audit::{Chain, Event, Record};
+use crate::protocol::audit::{Chain, Event, EventKind, Record};
 use crate::protocol::time::NumericDate;
 use crate::provider::random;
 use crate::store::StoreError;
@@ -9,17 +9,21 @@ use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sqlx::AssertSqlSafe;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 macro_rules! columns {
     () => {
-        "chain, sequence, at, event, sub, client_id, network, reference, detail, previous_hash, hash"
+        "chain, sequence, at, event, sub, client_id, network, reference, detail, personal, salts, digests, \
+         previous_hash, hash"
     };
 }
+pub(super) use columns;
 
 /// How many columns that are.
-const COLUMNS: usize = 11;
+const COLUMNS: usize = 14;
 /// How many rows a statement inserts; of each there is one, so that a connection prepares few.
 const SIZES: [usize; 4] = [128, 32, 8, 1];
 
@@ -37,6 +41,18 @@ const LATEST: &str = concat!(
     " FROM audit_events WHERE at >= $1 AND ($2 IS NULL OR event = $2) AND ($3 IS NULL OR sub = $3) \
      AND ($4 IS NULL OR client_id = $4) AND ($5 IS NULL OR reference = $5) ORDER BY at DESC, chain DESC, sequence DESC LIMIT $6"
 );
+// All personal members of an event at once: what is left of it would tell of the person still. Their digests stay.
+const ERASE_BY_SUB: &str = "UPDATE audit_events SET sub = NULL, network = NULL, personal = NULL, salts = NULL WHERE sub = $1 \
+     AND (chain, sequence) IN (SELECT chain, sequence FROM audit_events WHERE sub = $1 ORDER BY chain, sequence LIMIT 500) \
+     RETURNING digests";
+// An event of nobody that says a name; one of another person is about that person. There is no index of it: the table is read.
+const ERASE_BY_NAME: &str = "UPDATE audit_events SET network = NULL, personal = NULL, salts = NULL WHERE personal IS NOT NULL \
+     AND (chain, sequence) IN (SELECT chain, sequence FROM audit_events WHERE sub IS NULL AND personal IS NOT NULL \
+     AND LOWER(personal) LIKE LOWER($1) ESCAPE '!' ORDER BY chain, sequence LIMIT 500) RETURNING digests";
+
+/// How often a failure that may pass is tried again while a person is erased.
+const MOST_FAILURES: usize = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// `INSERT` of so many rows, for each of `SIZES`.
 static INSERTS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| {
@@ -51,7 +67,7 @@ static INSERTS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| {
 });
 
 row! {
-    struct Row {
+    pub(super) struct Row {
         chain: String,
         sequence: i64,
         at: i64,
@@ -61,9 +77,21 @@ row! {
         network: Option<String>,
         reference: Option<String>,
         detail: Option<String>,
+        personal: Option<String>,
+        salts: Option<String>,
+        digests: Option<String>,
         previous_hash: String,
         hash: String,
     }
+}
+
+/// Members by name. What is none reads as none at all, and is then found by `verify`, as it does not fit the digests or the hash.
+fn members(json: Option<&str>) -> BTreeMap<String, String> {
+    json.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+fn json(members: &BTreeMap<String, String>) -> Result<Option<String>, StoreError> {
+    Ok(if members.is_empty() { None } else { Some(serde_json::to_string(members)?) })
 }
 
 impl From<Row> for Record {
@@ -78,13 +106,16 @@ impl From<Row> for Record {
             network: row.network,
             reference: row.reference,
             detail: row.detail,
+            personal: members(row.personal.as_deref()),
+            salts: members(row.salts.as_deref()),
+            digests: members(row.digests.as_deref()),
             previous_hash: row.previous_hash,
             hash: row.hash,
         }
     }
 }
 
-/// Adds events to a chain, which is begun if there is none yet. On an error the chain is as it was.
+/// Adds events to a chain, which is begun if there is none yet. Gives the place of the last. On an error the chain is as it was.
 ///
 /// # Errors
 /// The database failed.
@@ -93,7 +124,7 @@ pub async fn append(
     chain: &mut Option<Chain>,
     events: Vec<Event>,
     now: NumericDate,
-) -> Result<(), StoreError> {
+) -> Result<(String, i64), StoreError> {
     let mut records = Vec::with_capacity(events.len() + 1);
     let mut goes_on = if let Some(chain) = chain {
         chain.clone()
@@ -103,7 +134,7 @@ pub async fn append(
         records.push(first);
         begun
     };
-    records.extend(events.into_iter().map(|event| goes_on.add(event)));
+    records.extend(events.into_iter().map(|event| goes_on.add(event, random)));
     let mut rest = records.as_slice();
     while !rest.is_empty() {
         let (at, rows) =
@@ -121,14 +152,19 @@ pub async fn append(
                 .bind(record.network.as_ref())
                 .bind(record.reference.as_ref())
                 .bind(record.detail.as_ref())
+                .bind(json(&record.personal)?)
+                .bind(json(&record.salts)?)
+                .bind(json(&record.digests)?)
                 .bind(&record.previous_hash)
                 .bind(&record.hash);
         }
         insert.execute(&mut **transaction).await?;
         rest = later;
     }
+    let (name, sequence) = goes_on.end();
+    let end = (name.to_owned(), sequence);
     *chain = Some(goes_on);
-    Ok(())
+    Ok(end)
 }
 
 /// Writes the event of a change with the change itself, in a chain of its own.
@@ -136,7 +172,8 @@ pub async fn append(
 /// # Errors
 /// The database failed.
 pub async fn note_change(transaction: &mut Transaction, event: Event, now: NumericDate) -> Result<(), StoreError> {
-    append(transaction, &mut None, vec![event], now).await
+    append(transaction, &mut None, vec![event], now).await?;
+    Ok(())
 }
 
 /// The name of a chain: of one run, and of nobody else's.
@@ -174,13 +211,97 @@ pub async fn latest(db: &Db, wanted: &Wanted, since: NumericDate, most: i64) -> 
     Ok(rows.into_iter().map(Record::from).collect())
 }
 
+/// What reads all events as they are at one moment, so that what is written, erased or pruned meanwhile makes no difference.
+///
+/// # Errors
+/// The database failed.
+pub async fn snapshot(db: &Db) -> Result<Transaction, StoreError> {
+    db.begin_snapshot().await
+}
+
 /// The events after one that was read before, oldest first, a thousand at most; from the beginning after none.
 ///
 /// # Errors
 /// The database failed.
-pub async fn page(db: &Db, after: Option<&Record>) -> Result<Vec<Record>, StoreError> {
+pub async fn page(snapshot: &mut Transaction, after: Option<&Record>) -> Result<Vec<Record>, StoreError> {
     let (at, chain, sequence) =
         after.map_or((i64::MIN, "", 0), |record| (record.at, record.chain.as_str(), record.sequence));
-    let rows: Vec<Row> = sqlx::query_as(PAGE).bind(at).bind(chain).bind(sequence).fetch_all(db.statement()).await?;
+    let rows: Vec<Row> = sqlx::query_as(PAGE).bind(at).bind(chain).bind(sequence).fetch_all(&mut **snapshot).await?;
     Ok(rows.into_iter().map(Record::from).collect())
+}
+
+/// What was erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Of how many events.
+    pub events: i64,
+    /// How many members.
+    pub members: i64,
+}
+
+/// Erases what tells of a person: every personal member of the events of that `sub`, and of events of nobody that say one of
+/// the names, upper and lower case alike. What a node has not written yet, a second later, is not among it. Each transaction
+/// erases those of 500 events, and writes an event that says how many members they were, but not whose.
+///
+/// # Errors
+/// The database failed. What was erased until then stays erased; the rest can be erased again.
+pub async fn erase(db: &Db, sub: &str, names: &[&str], now: NumericDate) -> Result<Erased, StoreError> {
+    let mut erased = Erased::default();
+    let (mut chain, mut failures) = (None, 0);
+    let by_name = names.iter().map(|name| (ERASE_BY_NAME, says(name)));
+    for (statement, whose) in std::iter::once((ERASE_BY_SUB, sub.to_owned())).chain(by_name) {
+        loop {
+            match erase_batch(db, statement, &whose, &mut chain, now).await {
+                Ok(Erased { events: 0, .. }) => break,
+                Ok(batch) => {
+                    erased.events += batch.events;
+                    erased.members += batch.members;
+                }
+                // Whoever prunes or erases the same may have locked the same rows in another order.
+                Err(error) if error.may_pass() && failures < MOST_FAILURES => {
+                    failures += 1;
+                    chain = None;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(erased)
+}
+
+async fn erase_batch(
+    db: &Db,
+    statement: &'static str,
+    whose: &str,
+    chain: &mut Option<Chain>,
+    now: NumericDate,
+) -> Result<Erased, StoreError> {
+    let mut transaction = db.begin().await?;
+    let digests: Vec<Option<String>> = sqlx::query_scalar(statement).bind(whose).fetch_all(&mut *transaction).await?;
+    if digests.is_empty() {
+        transaction.rollback().await?;
+        return Ok(Erased::default());
+    }
+    let events = digests.len().try_into().unwrap_or(i64::MAX);
+    let number: usize = digests.iter().map(|digests| members(digests.as_deref()).len()).sum();
+    let erased = Erased { events, members: number.try_into().unwrap_or(i64::MAX) };
+    let event = Event::new(EventKind::PersonalErased, now).with("events", events).with("members", erased.members);
+    append(&mut transaction, chain, vec![event], now).await?;
+    transaction.commit().await?;
+    Ok(erased)
+}
+
+/// The pattern of members of which one is that text: as JSON has it, between the colon after its name and its last quotation
+/// mark. Inside a text, JSON writes no quotation mark without a backslash before it.
+fn says(text: &str) -> String {
+    let mut pattern = String::from("%:");
+    for c in serde_json::Value::from(text).to_string().chars() {
+        if matches!(c, '!' | '%' | '_') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }

@@ -212,6 +212,16 @@ impl Db {
         self.begin_in_background().await
     }
 
+    /// A transaction that only reads, and sees the database as it is at its first statement until it ends.
+    pub(in crate::store) async fn begin_snapshot(&self) -> Result<Transaction, StoreError> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let statement = match self.kind {
+            Kind::Sqlite(_) => "BEGIN",
+            Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        Transaction::begin(&self.pool, statement, self.patience).await
+    }
+
     /// A connection of its own, outside the pool: what it holds ends with it.
     pub(in crate::store) async fn connect(&self) -> Result<AnyConnection, StoreError> {
         let connected = tokio::time::timeout(PATIENCE_OF_COMMANDS, self.options.connect()).await;

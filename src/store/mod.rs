@@ -6,6 +6,7 @@
 
 pub mod access_tokens;
 pub mod audit_events;
+pub mod audit_pruning;
 pub mod cache;
 pub mod checkup;
 pub mod clients;

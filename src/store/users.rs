@@ -226,7 +226,7 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
     match added {
         Ok(_) => {
             let event = Event::new(EventKind::UserAdded, user.now).of(user.sub);
-            audit_events::note_change(&mut transaction, event.with("username", user.username), user.now).await?;
+            audit_events::note_change(&mut transaction, event.personal("username", user.username), user.now).await?;
             transaction.commit().await?;
             Ok(true)
         }
@@ -356,7 +356,7 @@ pub async fn import(db: &Db, people: &[Imported], now: NumericDate) -> Result<()
     let mut transaction = db.begin().await?;
     let events = people.iter().map(|person| {
         let event = Event::new(EventKind::UserAdded, now).of(&person.sub);
-        event.with("username", person.username.as_str()).with("imported", true)
+        event.personal("username", &person.username).with("imported", true)
     });
     audit_events::append(&mut transaction, &mut None, events.collect(), now).await?;
     for person in people {

@@ -224,6 +224,25 @@ fn a_library_is_named_in_its_own_place_only() {
     }
 }
 
+/// What an event says that is no number and no word of the code is either personal, and can be erased, or one of these, which
+/// an operator set or Hallpass made. Any other text does not compile as one that tells of nobody.
+#[test]
+fn what_an_event_says_of_a_person_can_be_erased() {
+    const IMPERSONAL: [&str; 8] = ["after_chain", "chain", "clients", "description", "hash", "issuer", "keys", "scope"];
+    let mut named = BTreeSet::new();
+    for (file, text) in sources().into_iter().filter(|(file, _)| file != "protocol/audit/personal.rs") {
+        let code = code_of(&text);
+        for (at, _) in code.match_indices("Impersonal::") {
+            let name = code[..at].trim_end().strip_suffix("\",").and_then(|before| before.rsplit_once(".with(\""));
+            let (_, name) =
+                name.unwrap_or_else(|| panic!("src/{file}: `Impersonal::` is for `.with(\"NAME\", …)` alone"));
+            assert!(IMPERSONAL.contains(&name), "src/{file}: is {name:?} known to tell of nobody?");
+            named.insert(name.to_owned());
+        }
+    }
+    assert_eq!(named.iter().map(String::as_str).collect::<Vec<_>>(), IMPERSONAL);
+}
+
 #[test]
 fn every_file_opens_with_what_it_owns() {
     for (file, text) in sources() {

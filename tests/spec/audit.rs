@@ -9,25 +9,25 @@ use std::fs;
 use tempfile::TempDir;
 
 /// Every event, as `audit export` gives them.
-async fn events(provider: &TestProvider) -> Vec<Value> {
+pub async fn events(provider: &TestProvider) -> Vec<Value> {
     provider.provider.audit.flush().await;
     let export = provider.command(&["audit", "export"], "");
     assert_eq!(export.status, 0, "{export:?}");
     export.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub fn of_kind<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["event"] == kind).collect()
 }
 
 #[track_caller]
-fn only<'a>(events: &'a [Value], kind: &str) -> &'a Value {
+pub fn only<'a>(events: &'a [Value], kind: &str) -> &'a Value {
     let found = of_kind(events, kind);
     assert_eq!(found.len(), 1, "{kind}: {events:#?}");
     found[0]
 }
 
-fn detail(event: &Value) -> Value {
+pub fn detail(event: &Value) -> Value {
     serde_json::from_str(event["detail"].as_str().unwrap_or("null")).unwrap()
 }
 
@@ -123,7 +123,10 @@ async fn machines_and_commands_are_told_of_too() {
     assert_eq!(only(&events, "client_disabled")["client_id"], "machine");
     let issued = only(&events, "tokens_issued");
     assert_eq!((&issued["client_id"], &issued["sub"]), (&"machine".into(), &Value::Null));
-    assert_eq!(only(&events, "user_added")["sub"], added.stdout.trim());
+    let added_user = only(&events, "user_added");
+    assert_eq!(added_user["sub"], added.stdout.trim());
+    // A name is what can be erased, and the chain holds without it.
+    assert_eq!((&added_user["personal"]["username"], &added_user["detail"]), (&"bob".into(), &Value::Null));
 }
 
 #[tokio::test]
@@ -264,7 +267,7 @@ async fn a_database_that_is_away_holds_nobody_up_and_what_waited_is_written_when
 #[tokio::test]
 async fn a_burst_of_events_is_written_whole() {
     let provider = TestProvider::start().await;
-    for number in 0..5000 {
+    for number in 0..5000_i64 {
         let event = Event::new(EventKind::TokensIssued, provider.provider.now());
         provider.provider.audit.record(event.by("machine").with("number", number));
     }

@@ -22,7 +22,8 @@ async fn finding_out_why_does_what_it_says() {
     assert_eq!(provider.type_in(&browser, &page, "alice", "a typing error").await.status, 422);
     provider.provider.audit.flush().await;
 
-    let variables = [provider.variables(), vec![("REFERENCE", reference.clone())]].concat();
+    let variables =
+        [provider.variables(), vec![("REFERENCE", reference.clone()), ("SUB", "alice-sub".to_owned())]].concat();
     let variables: Vec<(String, String)> =
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let mut scripts = of("sh").into_iter();
@@ -43,6 +44,10 @@ async fn finding_out_why_does_what_it_says() {
     assert!(run().lines().count() >= 2, "the audit, and whether its export is whole");
     let _ = run();
     assert!(provider.folder.path().join("heads.json").exists());
+    let left = "SELECT COUNT(*) FROM audit_events WHERE sub IS NOT NULL";
+    assert_eq!(provider.rows(left).await[0][0].as_deref(), Some("1"), "the failed sign-in");
+    let _ = (run(), run());
+    assert_eq!(provider.rows(left).await[0][0].as_deref(), Some("0"), "pruned in vain, and erased");
 }
 
 /// The codes that the page explains are those that there are.

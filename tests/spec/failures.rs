@@ -165,7 +165,7 @@ async fn use_reserve_up(database_url: &str) {
                 "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at) VALUES ('{number}', 'reports', 1, 1, 1)"
             ),
             format!(
-                "INSERT INTO audit_events VALUES ('filler', {number}, 1, 'filler', NULL, NULL, NULL, NULL, NULL, '', '')"
+                "INSERT INTO audit_events VALUES ('filler', {number}, 1, 'filler', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '', '')"
             ),
         ];
         if database_url.starts_with("sqlite:") {

@@ -9,6 +9,8 @@ mod support;
 mod admin_sql;
 mod architecture;
 mod audit;
+mod audit_erasing;
+mod audit_pruning;
 mod bad_input;
 mod browser;
 mod budgets;
