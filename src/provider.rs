@@ -13,7 +13,7 @@ use crate::sign_ins::Seen;
 use crate::store::cache::Directory;
 use crate::store::db::Db;
 use crate::store::ephemeral::Ephemeral;
-use crate::store::migrations::Watch;
+use crate::store::migrations::{SCHEMA_VERSION, Watch};
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
 use std::collections::BTreeMap;
@@ -145,6 +145,31 @@ impl Degraded {
     }
 }
 
+/// Whether this node may serve on its database: one that is older than a row there would let in whom that row refuses.
+#[derive(Debug, Default)]
+pub struct Outdated(AtomicI64);
+
+impl Outdated {
+    /// Notes the least schema version that may serve.
+    pub fn note(&self, least: i64) {
+        if self.0.swap(least, Ordering::SeqCst) != least && least > SCHEMA_VERSION {
+            tracing::error!(least, ours = SCHEMA_VERSION, fix = Self::FIX, "{}", Self::WHY);
+        }
+    }
+
+    /// Why nobody is let in.
+    pub const WHY: &'static str = "this version of Hallpass is older than rows in the database, and lets nobody in";
+    /// What to do about it.
+    pub const FIX: &'static str =
+        "run the newest version that has run on this database (`hallpass --version` tells which this is)";
+
+    /// Whether it may not.
+    #[must_use]
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > SCHEMA_VERSION
+    }
+}
+
 /// The server's state.
 pub struct Provider {
     /// The settings.
@@ -173,6 +198,8 @@ pub struct Provider {
     pub secrets: NodeSecrets,
     /// What is not as it should be.
     pub degraded: Degraded,
+    /// Whether the database has rows that only a newer version understands.
+    pub outdated: Outdated,
     /// The migration files, of which some may be left undone.
     pub migrations: Watch,
 }

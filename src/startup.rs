@@ -8,13 +8,13 @@ use crate::passwords::Passwords;
 use crate::protocol::audit::{Event, EventKind, Flaw, Impersonal};
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::secret::Password;
-use crate::provider::{Clock, Degraded, Provider, random};
+use crate::provider::{Clock, Degraded, Outdated, Provider, random};
 use crate::sign_ins::Seen;
 use crate::store::StoreError;
 use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
-use crate::store::migrations::{Applied, Fault, Migrations, Watch};
+use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version};
 use crate::store::{logout_outbox, refresh_families, refusals, user_sessions};
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
@@ -122,16 +122,25 @@ fn tell(faults: &[Fault]) {
 }
 
 /// Looks at the migration files every few seconds, so that the readiness tells of one that was edited, and is well again once
-/// one that failed has been put right and applied.
+/// one that failed has been put right and applied; and whether this version may still serve on its database.
 pub async fn watch_migrations(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(MIGRATIONS_INTERVAL);
     loop {
         interval.tick().await;
+        watch_version(&provider).await;
         match provider.migrations.look(&provider.db).await {
             Ok(faults) => note_faults(&provider.degraded, &faults),
             // Whether it answers is the readiness's own question.
             Err(error) => tracing::debug!(%error, "the migrations could not be looked at"),
         }
+    }
+}
+
+/// Looks whether this version may still serve. While the database does not answer, what it said last holds.
+pub async fn watch_version(provider: &Provider) {
+    match least_version(&provider.db).await {
+        Ok(least) => provider.outdated.note(least),
+        Err(error) => tracing::debug!(%error, "the least version that may serve could not be read"),
     }
 }
 
@@ -157,6 +166,8 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let migrations = migrate(&config, &db).await?;
     let degraded = Degraded::default();
     note_faults(&degraded, &migrations.look(&db).await?);
+    let outdated = Outdated::default();
+    outdated.note(patiently(DATABASE, || least_version(&db)).await?);
     let ephemeral =
         patiently("Redis (HALLPASS_REDIS_URL)", || Ephemeral::open(&config.redis_url, &config.issuer, clock.clone()))
             .await?;
@@ -185,6 +196,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         audit,
         secrets,
         degraded,
+        outdated,
         migrations,
     }))
 }

@@ -3,7 +3,7 @@
 //! Ready means that `/token` can be answered: a balancer takes nodes out that are not, so nothing that a stranger can bring
 //! about may make one unready. What else is not as it should be stands in `degraded`.
 
-use crate::provider::Provider;
+use crate::provider::{Outdated, Provider};
 use crate::store::StoreError;
 use crate::store::ephemeral::STARTED_SHARE;
 use crate::web::answer::json_body;
@@ -33,6 +33,10 @@ pub async fn ready(State(provider): State<Arc<Provider>>) -> Response {
     let (mut degraded, mut missing) = (Map::new(), Vec::new());
     for (name, sentence) in provider.degraded.members() {
         degraded.insert(name.into(), sentence.into());
+    }
+    if provider.outdated.is_so() {
+        degraded.insert("version".into(), format!("{}; {}", Outdated::WHY, Outdated::FIX).into());
+        missing.push("version");
     }
     let database_answers = matches!(database, Ok(Ok(())));
     if !provider.directory.can_serve(database_answers, provider.now()) {

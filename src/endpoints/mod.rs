@@ -13,15 +13,17 @@ pub mod revoke;
 pub mod token;
 pub mod userinfo;
 
-use crate::provider::Provider;
-use crate::web::answer::{Fault, Note, PageError};
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::provider::{Outdated, Provider};
+use crate::web::answer::{ApiError, Fault, Note, PageError};
 use crate::web::edge;
 use crate::web::headers;
 use crate::web::pages;
 use crate::web::request;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::sync::Arc;
@@ -56,7 +58,7 @@ pub mod path {
 /// The public router: every door under the issuer's path.
 pub fn public(provider: Arc<Provider>) -> Router {
     let metadata = headers::cors(&[Method::GET]);
-    let inside = Router::new()
+    let flows = Router::new()
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::LOGIN, get(login::get).post(login::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
@@ -68,6 +70,9 @@ pub fn public(provider: Arc<Provider>) -> Router {
         )
         .route(path::INTROSPECT, post(introspect::post))
         .route(path::REVOKE, post(revoke::post).layer(headers::cors(&[Method::POST])))
+        .route_layer(axum::middleware::from_fn_with_state(provider.clone(), up_to_date));
+    let inside = Router::new()
+        .merge(flows)
         .route(path::JWKS, get(jwks::get).layer(metadata.clone()))
         .route(path::OPENID_CONFIGURATION, get(discovery::get).layer(metadata.clone()))
         // Some clients strip no slash from the issuer, some add one to what they derive from it.
@@ -98,6 +103,31 @@ pub fn public(provider: Arc<Provider>) -> Router {
         }))
         .layer(axum::middleware::from_fn_with_state(provider.clone(), edge::edge))
         .with_state(provider)
+}
+
+/// Lets a request pass unless the database has rows that only a newer version understands.
+async fn up_to_date(State(provider): State<Arc<Provider>>, request: Request, next: Next) -> Response {
+    if !provider.outdated.is_so() {
+        return next.run(request).await;
+    }
+    if request::wants_a_page(&request) {
+        return PageError::page(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "node_outdated",
+            "Signing in is not possible right now",
+            "The sign-in service is being updated.",
+            Some("Please try again in a moment."),
+            None,
+        )
+        .mend(format!("{}: {}", Outdated::WHY, Outdated::FIX))
+        .into_response();
+    }
+    let refusal = Refusal::new(ErrorCode::TemporarilyUnavailable, "this node is being updated, try again in a moment")
+        .with_detail(Outdated::WHY)
+        .mend(Outdated::FIX);
+    let mut response = ApiError::from(refusal).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
 }
 
 /// The router of the management listener.

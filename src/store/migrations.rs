@@ -38,6 +38,22 @@ const BUILT_IN: &[(i64, &str, &str)] = &[
     (7, "user sessions", include_str!("../../migrations/0007_user_sessions.sql")),
 ];
 
+/// The schema that this version knows: the number of its last built-in file.
+pub const SCHEMA_VERSION: i64 = BUILT_IN[BUILT_IN.len() - 1].0;
+
+/// The name in `provider_values` of the least schema version that may serve. A feature that can refuse somebody raises it
+/// with its first such row, so that an older node, which does not know the row, lets nobody in.
+const LEAST_VERSION: &str = "least_schema_version";
+
+/// The least schema version that may serve on this database. What cannot be read as a number is newer than everything.
+///
+/// # Errors
+/// The database failed.
+pub async fn least_version(db: &Db) -> Result<i64, StoreError> {
+    let text = db.known_value(LEAST_VERSION).await?;
+    Ok(text.map_or(0, |text| text.trim().parse().unwrap_or(i64::MAX)))
+}
+
 /// The built-in files: number, words and text.
 pub fn built_in() -> impl Iterator<Item = (i64, &'static str, &'static str)> {
     BUILT_IN.iter().copied()

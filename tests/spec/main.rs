@@ -64,3 +64,4 @@ mod store_shares;
 mod throttling;
 mod user_commands;
 mod user_sessions;
+mod versions;
