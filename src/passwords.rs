@@ -6,6 +6,7 @@
 
 use crate::protocol::client::Client;
 use crate::protocol::secret::{ClientSecret, Digest, Password};
+use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
 use argon2::password_hash::{PasswordHash, PasswordHasher, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -105,6 +106,36 @@ impl Drop for Place<'_> {
     }
 }
 
+/// A password as a person typed it at a sign-in: what its hash may be of.
+pub struct Typed {
+    /// As RFC 8265 prepares it; what it refuses is in no row that we wrote, and stays as it was typed.
+    first: Password,
+    /// As it was typed, where that is another text.
+    second: Option<Password>,
+}
+
+impl Typed {
+    /// Prepares what was typed. Nobody has a password that is too long, and it is not looked at.
+    #[must_use]
+    pub fn new(typed: Password) -> Self {
+        let typed = if typed.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { typed };
+        match text::prepare(&typed) {
+            Ok(first) if first.expose() == typed.expose() => Self { first, second: None },
+            Ok(first) => Self { first, second: Some(typed) },
+            Err(_) => Self { first: typed, second: None },
+        }
+    }
+}
+
+/// A person's hash as it rests.
+#[derive(Clone, Copy)]
+pub struct Stored<'a> {
+    /// argon2id in PHC form, or what should have been.
+    pub hash: &'a str,
+    /// It was made of a prepared password.
+    pub is_prepared: bool,
+}
+
 /// The gates, and what was proven before.
 pub struct Passwords {
     people: Gate,
@@ -156,20 +187,25 @@ impl Passwords {
         self.clients.enter().await
     }
 
-    /// Whether `password` is the one behind `stored`. Without a stored hash (unknown user, or one without a password) or
-    /// with one that cannot be checked, a hash is computed all the same, so that the answer takes the same time.
+    /// Whether `typed` is the password behind `stored`: as RFC 8265 prepares it, or else as it was typed where the hash may be
+    /// of before passwords were prepared. What is typed in another form than it is prepared costs two hashes, whoever it is
+    /// typed for; without a stored hash (unknown user, or one without a password) or with one that cannot be checked, they are
+    /// computed all the same. So the answer takes the same time.
     ///
     /// # Errors
     /// `Busy` when the process is ending.
-    pub async fn verify_person(&self, turn: Turn, password: Password, stored: Option<&str>) -> Result<bool, Busy> {
-        let stored = stored.filter(|stored| unusable(stored).is_none());
-        let is_somebody = stored.is_some();
-        let stored = stored.map_or_else(|| self.nobody.clone(), Arc::from);
+    pub async fn verify_person(&self, turn: Turn, typed: Typed, stored: Option<Stored<'_>>) -> Result<bool, Busy> {
+        let stored = stored.filter(|stored| unusable(stored.hash).is_none());
+        let (is_somebody, is_prepared) = (stored.is_some(), stored.is_some_and(|stored| stored.is_prepared));
+        let stored = stored.map_or_else(|| self.nobody.clone(), |stored| Arc::from(stored.hash));
         let counter = self.computed.clone();
         let matches = turn
             .run(move || {
-                counter.fetch_add(1, Ordering::SeqCst);
-                verify(password.expose(), &stored)
+                let verify = |password: &Password| {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                    verify(password.expose(), &stored)
+                };
+                verify(&typed.first) || (typed.second.as_ref().is_some_and(verify) && !is_prepared)
             })
             .await?;
         Ok(matches && is_somebody)
@@ -232,7 +268,7 @@ impl Passwords {
     /// # Errors
     /// `Busy` when the process is ending.
     pub async fn verify_nobody(&self, turn: Turn) -> Result<(), Busy> {
-        self.verify_person(turn, Password::received(""), None).await.map(drop)
+        self.verify_person(turn, Typed::new(Password::received("")), None).await.map(drop)
     }
 
     /// Tells the log, once an hour, of a row whose hash cannot be checked: nothing proves it, and its owner cannot know why.
@@ -426,6 +462,37 @@ mod tests {
         assert!((1..=MOST_KEPT).contains(&MEMORY.lock().unwrap().len()));
     }
 
+    /// RFC 8265 section 4.2; a hash of before is found by what was typed, and nobody can tell by the time.
+    #[tokio::test]
+    async fn what_is_typed_is_tried_as_it_is_prepared_and_then_as_it_is() {
+        const COMPOSED: &str = "Ísafjörður";
+        const DECOMPOSED: &str = "I\u{301}safjo\u{308}rður";
+        let passwords = Passwords::new().unwrap();
+        let (of_composed, of_decomposed) = (hash(COMPOSED).unwrap(), hash(DECOMPOSED).unwrap());
+        for (typed, stored, is_right, costs) in [
+            (COMPOSED, Some((&of_composed, true)), true, 1),
+            (DECOMPOSED, Some((&of_composed, true)), true, 1),
+            (DECOMPOSED, Some((&of_composed, false)), true, 1),
+            (DECOMPOSED, Some((&of_decomposed, false)), true, 2),
+            // Such a row was written by nobody: whoever marks it prepares the password first.
+            (DECOMPOSED, Some((&of_decomposed, true)), false, 2),
+            (COMPOSED, Some((&of_decomposed, false)), false, 1),
+            (COMPOSED, None, false, 1),
+            (DECOMPOSED, None, false, 2),
+            ("wrong", Some((&of_composed, false)), false, 1),
+            ("wro\u{308}ng", Some((&of_composed, true)), false, 2),
+            ("wro\u{308}ng", Some((&of_composed, false)), false, 2),
+            ("not allowed: \u{7}", Some((&of_composed, false)), false, 1),
+        ] {
+            let before = passwords.computed();
+            let turn = passwords.turn_for_person().await.unwrap();
+            let stored = stored.map(|(hash, is_prepared)| Stored { hash, is_prepared });
+            let typed_password = Typed::new(Password::received(typed));
+            assert_eq!(passwords.verify_person(turn, typed_password, stored).await.unwrap(), is_right, "{typed}");
+            assert_eq!(passwords.computed() - before, costs, "{typed}");
+        }
+    }
+
     #[test]
     fn only_argon2id_can_be_registered() {
         assert_eq!(hash_fault(&hash("x").unwrap()), None);
@@ -475,7 +542,9 @@ mod tests {
         for stored in [with("m=4294967295,t=1,p=1"), with("m=1048576,t=16,p=1"), "no hash".to_owned(), String::new()] {
             let before = passwords.computed();
             let turn = passwords.turn_for_person().await.unwrap();
-            assert!(!passwords.verify_person(turn, Password::received("x"), Some(&stored)).await.unwrap());
+            let of_a_person = Stored { hash: &stored, is_prepared: false };
+            let typed = Typed::new(Password::received("x"));
+            assert!(!passwords.verify_person(turn, typed, Some(of_a_person)).await.unwrap());
             assert_eq!(passwords.computed(), before + 1, "{stored}");
 
             let mut client = crate::protocol::client::tests::client(&[]);

@@ -15,7 +15,7 @@ use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version};
-use crate::store::{logout_outbox, refresh_families, refusals, user_sessions};
+use crate::store::{logout_outbox, refresh_families, refusals, user_sessions, users};
 use crate::throttle::Throttle;
 use crate::web::outbound::Outbound;
 use std::sync::Arc;
@@ -32,6 +32,9 @@ const MIGRATIONS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The lasting store, as an operator knows it.
 const DATABASE: &str = "the database (HALLPASS_DATABASE_URL)";
+
+/// How often names that were written by hand are looked for: every node has seen a change within ten seconds.
+const NAMES_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often what has ended is forgotten.
 const HOUSE_INTERVAL: Duration = Duration::from_mins(1);
@@ -237,6 +240,17 @@ pub async fn watch_keys(provider: Arc<Provider>) {
                 }
             }
             Err(_) => return,
+        }
+    }
+}
+
+/// Folds the names of people who were added or renamed by hand, as many as they are: a sign-in waits for a few only.
+pub async fn watch_names(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(NAMES_INTERVAL);
+    loop {
+        interval.tick().await;
+        if let Err(error) = users::fold_names(&provider.db).await {
+            tracing::debug!(%error, "names of people could not be folded; it is tried again");
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::store::StoreError;
 use crate::store::clients;
 use crate::store::db::Db;
 use crate::store::migrations::{self, Applied, Fault, File, Migrations, Plan};
+use crate::store::users;
 use serde_json::{Value, json};
 
 pub(super) const HELP: &str = "Each file is applied once, in the order of the numbers, each in a transaction of its own. Lines on standard output \
@@ -83,6 +84,10 @@ async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Argume
     };
     let Applied { files, failed, waiting } = applied;
     audit::note_migrations(db, &files, Clock::System.now()).await.map_err(|error| error.to_string())?;
+    // So that the first sign-ins after many people were added need not wait for it; a node does it as well.
+    if let Err(error) = users::fold_names(db).await {
+        tracing::debug!(%error, "names of people could not be folded");
+    }
     let fault = failed.as_ref().map(|failed| &failed.fault);
     let failed: Vec<File> = failed.iter().map(|failed| failed.file.clone()).collect();
     let became = [("apply", &files), ("failed", &failed), ("pending", &waiting)];

@@ -36,6 +36,7 @@ pub(super) async fn run(config: Config) -> Outcome {
 
     let (stopper, stop) = server::stop_sign();
     let watching = tokio::spawn(startup::watch_keys(provider.clone()));
+    let naming = tokio::spawn(startup::watch_names(provider.clone()));
     let looking = tokio::spawn(startup::watch_migrations(provider.clone()));
     let settling = tokio::spawn(sign_ins::keep_settling(provider.clone()));
     let delivering = tokio::spawn(logout::keep_delivering(provider.clone()));
@@ -51,6 +52,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     watching.abort();
     looking.abort();
     keeping.abort();
+    naming.abort();
     delivering.abort();
     settling.abort();
     provider.audit.flush().await;

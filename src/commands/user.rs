@@ -6,7 +6,8 @@ mod sessions;
 use crate::commands::{Outcome, read_secret, terminal};
 use crate::config::Config;
 use crate::protocol::claims::User;
-use crate::protocol::secret::Handle;
+use crate::protocol::secret::{Handle, Password};
+use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
 use crate::provider::{Clock, random};
 use crate::store::StoreError;
@@ -109,16 +110,21 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
 }
 
 /// Why nobody can have that user name.
-fn username_fault(username: &str, email: &str) -> Option<&'static str> {
-    let is_sound = username.trim() == username
-        && !username.is_empty()
-        && !username.chars().any(char::is_control)
-        && username.len() <= 255;
-    if !is_sound {
-        return Some("the user name must have 1 to 255 bytes, without control characters and spaces around it");
+fn username_fault(username: &str, email: &str) -> Option<String> {
+    const MOST_BYTES: usize = 255;
+    if username.len() > MOST_BYTES {
+        return Some(format!("the user name must have 1 to {MOST_BYTES} bytes"));
     }
-    if username.contains('@') && !username.eq_ignore_ascii_case(email) {
-        return Some("a user name with @ would be taken for somebody's e-mail address; it must be the person's own");
+    if let Err(why) = text::username(username) {
+        return Some(format!(
+            "the user name cannot be used: {why}\n  Mend: take letters, digits, ASCII signs such as . - _ ', and single spaces; the full \
+             name (name) may have anything"
+        ));
+    }
+    if username.contains('@') && text::fold_username(username) != text::fold_email(email) {
+        return Some(
+            "a user name with @ would be taken for somebody's e-mail address; it must be the person's own".to_owned(),
+        );
     }
     None
 }
@@ -134,17 +140,20 @@ fn new_password(command: &str, password_stdin: bool) -> Result<String, String> {
             "there is no terminal to ask for the password\n  Mend: hallpass user {command} … --password-stdin < FILE"
         ));
     }
-    let password = read_secret("Password", true)?;
-    if password.chars().count() < MIN_PASSWORD_CHARACTERS {
+    let password = Password::received(read_secret("Password", true)?.as_str());
+    let password = text::prepare(&password).map_err(|why| {
+        format!("the password cannot be used: {why}\n  Mend: take one of letters, digits, signs and spaces, {MAX_PASSWORD_BYTES} bytes at most")
+    })?;
+    if password.expose().chars().count() < MIN_PASSWORD_CHARACTERS {
         return Err(format!("the password must have at least {MIN_PASSWORD_CHARACTERS} characters"));
     }
-    passwords::hash(&password).map_err(|error| error.to_string())
+    passwords::hash(password.expose()).map_err(|error| error.to_string())
 }
 
 async fn add(config: Config, person: &Add) -> Outcome {
     let Add { username, email, .. } = person;
     if let Some(why) = username_fault(username, email) {
-        return Err(why.into());
+        return Err(why);
     }
     if !is_email(email) {
         return Err("--email: that is not an e-mail address".into());
@@ -203,9 +212,9 @@ async fn others_with_address(db: &Db, person: &Add) -> Result<Vec<Holder>, Strin
     ))
 }
 
-/// Whether a user name is that one, whatever its case.
+/// Whether a user name is that one, in whatever letters.
 fn is_same(known: Option<&str>, username: &str) -> bool {
-    known.is_some_and(|known| known.to_lowercase() == username.to_lowercase())
+    known.is_some_and(|known| text::fold_username(known) == text::fold_username(username))
 }
 
 /// Those who have an address, as a message has them.

@@ -3,6 +3,7 @@
 use crate::allowance::{self, Kept, Owner};
 use crate::endpoints::flow::{self, Flow};
 use crate::logout::{self, Cause};
+use crate::passwords::{Stored as StoredHash, Typed};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{Interaction, SignedIn, Step};
 use crate::protocol::claims::User;
@@ -10,6 +11,7 @@ use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::{Session, SignIn};
 use crate::protocol::response::Prompt;
 use crate::protocol::secret::{BrowserId, Handle, Password, SessionId};
+use crate::protocol::text::MAX_NAME_BYTES;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
 use crate::store::stored::Stored;
@@ -24,11 +26,6 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use std::sync::Arc;
-
-/// The longest user name that is looked up, in bytes.
-const MAX_USERNAME_BYTES: usize = 320;
-/// The longest password that is hashed, in bytes.
-const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// What the page says above the form.
 enum Complaint {
@@ -177,7 +174,7 @@ async fn prove(
     password: Password,
 ) -> Result<Proof, PageError> {
     let Some(browser_id) = &browser.id else { return Ok(Proof::Wrong { sub: None, attempt: None }) };
-    let is_plausible = !typed.is_empty() && typed.len() <= MAX_USERNAME_BYTES;
+    let is_plausible = !typed.is_empty() && typed.len() <= MAX_NAME_BYTES;
     let found = if is_plausible { timely(users::find_by_login(&provider.db, typed)).await? } else { None };
     let sub = found.as_ref().map(|user| user.sub.clone());
     let account = provider.secrets.account(sub.as_deref(), typed);
@@ -209,12 +206,13 @@ async fn prove(
         tracing::warn!(sub = user.sub, "this person cannot sign in: a client has their sub as its client_id");
     }
     let user = found.filter(User::may_sign_in);
-    let password = if password.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { password };
-    let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    if let (Some(user), Some(stored)) = (&user, stored) {
-        provider.passwords.tell_of("users", &user.sub, stored);
-    }
-    let is_right = provider.passwords.verify_person(turn, password, stored).await.map_err(|_| PageError::busy())?;
+    let stored = user.as_ref().and_then(|user| {
+        let hash = user.password_hash.as_deref()?;
+        provider.passwords.tell_of("users", &user.sub, hash);
+        Some(StoredHash { hash, is_prepared: user.password_is_prepared })
+    });
+    let typed = Typed::new(password);
+    let is_right = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| PageError::busy())?;
     Ok(match user {
         Some(user) if is_right => {
             Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended? }))

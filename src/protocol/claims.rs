@@ -59,6 +59,8 @@ pub struct User {
     pub claims: Map<String, Value>,
     /// argon2id in PHC form; absent: this person cannot sign in with a password.
     pub password_hash: Option<String>,
+    /// The hash was made by us, of a password prepared as RFC 8265 has it; others may be of what was typed.
+    pub password_is_prepared: bool,
     /// What was issued before is dead.
     pub tokens_valid_after: Option<NumericDate>,
     /// Since when the person cannot sign in.

@@ -21,4 +21,5 @@ pub mod response;
 pub mod scope;
 pub mod secret;
 pub mod site;
+pub mod text;
 pub mod time;

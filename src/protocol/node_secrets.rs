@@ -7,6 +7,7 @@
 use crate::protocol::client::Client;
 use crate::protocol::response::SubjectType;
 use crate::protocol::secret::{AccessToken, AccessTokenParts, BrowserId, Handle, InteractionId};
+use crate::protocol::text;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -174,7 +175,7 @@ impl NodeSecrets {
     pub fn account(&self, found: Option<&str>, typed: &str) -> String {
         let mut tag = match found {
             Some(sub) => self.account.text(&[b"sub", sub.as_bytes()]),
-            None => self.account.text(&[b"name", typed.trim().to_lowercase().as_bytes()]),
+            None => self.account.text(&[b"name", text::fold_username(typed.trim()).as_bytes()]),
         };
         tag.truncate(22);
         tag
@@ -311,7 +312,14 @@ mod tests {
     fn a_name_that_nobody_has_is_counted_by_itself_whatever_its_spelling() {
         let secrets = NodeSecrets::new("root", "salt");
         let account = |found: Option<&str>, typed: &str| secrets.account(found, typed);
-        assert_eq!(account(None, "Nobody"), account(None, " nOBODY "));
+        for (one, same) in [
+            ("Nobody", " nOBODY "),
+            ("Größe", "GRO\u{308}ßE"),
+            ("a b", "Ａ\u{3000}Ｂ"),
+            ("x@Ü.example", "X@xn--tda.example"),
+        ] {
+            assert_eq!(account(None, one), account(None, same));
+        }
         let names: std::collections::HashSet<String> = (0..20_000).map(|i| account(None, &i.to_string())).collect();
         assert_eq!(names.len(), 20_000);
         assert_eq!(account(Some("u"), "alice"), account(Some("u"), "ALICE@example.com"));

@@ -1,64 +1,101 @@
 //! People by their `sub`, or by what they type at sign-in.
+//!
+//! Names and addresses are compared as `protocol::text` folds them, in columns that are written here: what a database takes
+//! for lower case differs. A row that somebody wrote by hand is folded when the next person is looked for, whoever that is;
+//! until then it would be found as it is written.
 
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
+use crate::protocol::secret::Digest;
+use crate::protocol::text;
 use crate::protocol::time::NumericDate;
-use crate::store::db::Db;
+use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events, user_sessions};
 use serde_json::{Map, Value, json};
 
-/// 1 where another person has the address of `users` too, as theirs or as a user name: compared as a sign-in compares it.
-macro_rules! shares_address {
+/// Whether a row was inserted or renamed by hand since it was folded: the condition of the index `users_unfolded`, word by
+/// word, or that index is of no use.
+macro_rules! is_unfolded {
     () => {
-        "CASE WHEN EXISTS (SELECT 1 FROM users AS others WHERE LOWER(others.email) = LOWER(users.email) \
-         AND others.sub <> users.sub) OR EXISTS (SELECT 1 FROM users AS others \
-         WHERE LOWER(others.username) = LOWER(users.email) AND others.sub <> users.sub) THEN 1 ELSE 0 END AS shares_address"
+        "COALESCE(folded_of, '') <> COALESCE(username, '') || ' ' || COALESCE(email, '')"
     };
 }
 
-macro_rules! select {
-    ($condition:literal) => {
+/// 1 where another person has the address of `users` too, as theirs or as a user name: compared as a sign-in compares it.
+macro_rules! shares_address {
+    () => {
+        "CASE WHEN EXISTS (SELECT 1 FROM users AS others WHERE others.email_folded = users.email_folded \
+         AND others.sub <> users.sub) OR EXISTS (SELECT 1 FROM users AS others \
+         WHERE others.username_folded = users.email_folded AND others.sub <> users.sub) THEN 1 ELSE 0 END AS shares_address"
+    };
+}
+
+macro_rules! columns {
+    () => {
         concat!(
-            "SELECT sub, username, email, email_verified_at, name, given_name, family_name, middle_name, nickname, ",
+            "sub, username, email, email_verified_at, name, given_name, family_name, middle_name, nickname, ",
             "preferred_username, profile, picture, website, gender, birthdate, zoneinfo, locale, phone_number, ",
             "phone_number_verified_at, address_formatted, address_street_address, address_locality, address_region, ",
-            "address_postal_code, address_country, password_hash, updated_at, tokens_valid_after, disabled_at, ",
-            "(SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name, ",
+            "address_postal_code, address_country, password_hash, credential_digest, updated_at, tokens_valid_after, ",
+            "disabled_at, (SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name, ",
             shares_address!(),
-            " FROM users WHERE ",
-            $condition
+            // In the order of `users_unfolded`: PostgreSQL believes that most rows are, and would read them all.
+            ", CASE WHEN EXISTS (SELECT sub FROM (SELECT sub FROM users WHERE ",
+            is_unfolded!(),
+            " ORDER BY sub LIMIT 1) AS unfolded) THEN 1 ELSE 0 END AS are_unfolded"
         )
     };
 }
 
-const FIND: &str = select!("sub = $1");
-// Three are enough to know that an e-mail address is not unique; whose user name it is must be among them.
-const FIND_BY_LOGIN: &str = select!(
-    "LOWER(username) = LOWER($1) OR LOWER(email) = LOWER($1) \
-     ORDER BY CASE WHEN LOWER(username) = LOWER($1) THEN 0 ELSE 1 END LIMIT 3"
+const FIND: &str = concat!("SELECT ", columns!(), " FROM users WHERE sub = $1");
+// Three with an address are enough to know that it is not unique; whose user name it is must be among them. There is always
+// a row, so that it tells of unfolded ones also where nobody is found, in the same time.
+const FIND_BY_LOGIN: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM (SELECT 1 AS one) AS always LEFT JOIN users \
+     ON username_folded = $1 OR email_folded = $2 OR username = $3 OR email = $3 \
+     ORDER BY CASE WHEN username = $3 THEN 0 WHEN username_folded = $1 THEN 1 ELSE 2 END LIMIT 4"
 );
-const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, password_hash, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+// Whoever was renamed by hand gives the old name free to whom it is written for now.
+const FREE: &str = concat!(
+    "UPDATE users SET username_folded = NULL WHERE username_folded = CAST($1 AS TEXT) AND sub <> $2 AND ",
+    is_unfolded!()
+);
+const UNFOLDED: &str = concat!(
+    "SELECT sub, username, email, COALESCE(username, '') || ' ' || COALESCE(email, '') AS folded_of FROM users WHERE ",
+    is_unfolded!(),
+    " ORDER BY sub LIMIT 200"
+);
+/// As many as `UNFOLDED` gives.
+const FOLDED_AT_ONCE: usize = 200;
+const FOLD: &str = "UPDATE users SET username_folded = CASE WHEN EXISTS (SELECT 1 FROM users AS others \
+     WHERE others.username_folded = CAST($2 AS TEXT) AND others.sub <> $1) THEN NULL ELSE CAST($2 AS TEXT) END, \
+     email_folded = CAST($3 AS TEXT), folded_of = $4 WHERE sub = $1";
+const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, password_hash, created_at, updated_at, \
+     credential_digest, username_folded, email_folded, folded_of) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $2 || ' ' || $3)";
 const LIST: &str = concat!(
     "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, ",
     "CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, ",
     shares_address!(),
-    " FROM users ORDER BY LOWER(COALESCE(username, sub)), sub"
+    " FROM users ORDER BY COALESCE(username_folded, username, sub), sub"
 );
 // A handful of names is enough to know what to do.
-const WITH_ADDRESS: &str = "SELECT sub, username, disabled_at FROM users WHERE LOWER(email) = LOWER($1) OR LOWER(username) = LOWER($1) \
-     ORDER BY LOWER(COALESCE(username, sub)), sub LIMIT 5";
-const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE sub = $1";
+const WITH_ADDRESS: &str = "SELECT sub, username, disabled_at FROM users WHERE email_folded = $1 OR username_folded = $1 \
+     ORDER BY COALESCE(username_folded, username, sub), sub LIMIT 5";
+const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2, credential_digest = $3 WHERE sub = $1";
 const END_FAMILIES: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE sub = $1 AND revoked_at IS NULL";
 const DISABLE: &str = "UPDATE users SET disabled_at = $2 WHERE sub = $1 AND disabled_at IS NULL";
 const IMPORT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, given_name, family_name, password_hash, \
-     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+     created_at, updated_at, username_folded, email_folded, folded_of) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $2 || ' ' || $3)";
 
 row! {
     struct Row {
-        sub: String,
+        sub: Option<String>,
         username: Option<String>,
         email: Option<String>,
         email_verified_at: Option<i64>,
@@ -84,16 +121,21 @@ row! {
         address_postal_code: Option<String>,
         address_country: Option<String>,
         password_hash: Option<String>,
+        credential_digest: Option<String>,
         updated_at: Option<i64>,
         tokens_valid_after: Option<i64>,
         disabled_at: Option<i64>,
         clients_of_that_name: i64,
         shares_address: i64,
+        are_unfolded: i64,
     }
 }
 
-impl From<Row> for User {
-    fn from(row: Row) -> Self {
+impl Row {
+    /// The person, where there is one.
+    fn user(self) -> Option<User> {
+        let row = self;
+        let sub = row.sub?;
         let mut claims = Map::new();
         let texts = [
             ("name", &row.name),
@@ -146,15 +188,90 @@ impl From<Row> for User {
         if !address.is_empty() {
             claims.insert("address".into(), Value::Object(address));
         }
-        Self {
-            sub: row.sub,
+        let password_is_prepared = match (&row.password_hash, &row.credential_digest) {
+            (Some(hash), Some(digest)) => credential_digest(hash) == *digest,
+            _ => false,
+        };
+        Some(User {
+            sub,
             username: row.username,
             claims,
             password_hash: row.password_hash,
+            password_is_prepared,
             tokens_valid_after: row.tokens_valid_after.map(NumericDate),
             disabled_at: row.disabled_at.map(NumericDate),
             is_ambiguous: row.clients_of_that_name > 0,
+        })
+    }
+}
+
+/// What a row keeps of a hash that we wrote ourselves, to tell it from one that came by another hand.
+fn credential_digest(password_hash: &str) -> String {
+    Digest::of(&["credential digest", password_hash]).as_str().to_owned()
+}
+
+row! {
+    /// A row that somebody inserted or renamed by hand.
+    struct Unfolded {
+        sub: String,
+        username: Option<String>,
+        email: Option<String>,
+        folded_of: String,
+    }
+}
+
+/// Folds the names of the next rows that came by hand, `FOLDED_AT_ONCE` at most; gives whether that was all. A name that another
+/// has in other letters is left alone: it is found as it is written and no other way.
+async fn fold_some(mut transaction: Transaction) -> Result<bool, StoreError> {
+    let rows: Vec<Unfolded> = sqlx::query_as(UNFOLDED).fetch_all(&mut *transaction).await?;
+    for row in &rows {
+        let username = row.username.as_deref().map(text::fold_username);
+        if let Some(username) = &username {
+            sqlx::query(FREE).bind(username).bind(&row.sub).execute(&mut *transaction).await?;
         }
+        let folded = sqlx::query(FOLD)
+            .bind(&row.sub)
+            .bind(username)
+            .bind(row.email.as_deref().map(text::fold_email))
+            .bind(&row.folded_of)
+            .execute(&mut *transaction)
+            .await;
+        match folded {
+            Ok(_) => {}
+            // Another node folds the same rows, and was first.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    transaction.commit().await?;
+    Ok(rows.len() < FOLDED_AT_ONCE)
+}
+
+/// Folds the names of every row that came by hand, for a task in the background and for commands.
+///
+/// # Errors
+/// The database failed.
+pub async fn fold_names(db: &Db) -> Result<(), StoreError> {
+    while are_unfolded(db).await? && !fold_some(db.begin_in_background().await?).await? {}
+    Ok(())
+}
+
+/// Whether there are rows that came by hand.
+async fn are_unfolded(db: &Db) -> Result<bool, StoreError> {
+    const ONE: &str = concat!("SELECT sub FROM users WHERE ", is_unfolded!(), " ORDER BY sub LIMIT 1");
+    let found: Option<String> = sqlx::query_scalar(ONE).fetch_optional(db.statement_in_background()).await?;
+    Ok(found.is_some())
+}
+
+/// Folds what a request found unfolded, as far as it may wait for it. Where that fails nobody is kept out by it: the names
+/// are found as they are written, and the next one tries again.
+async fn fold_for_request(db: &Db) {
+    let folded = async { fold_some(db.begin().await?).await };
+    if let Err(error) = folded.await {
+        tracing::warn!(%error, "names of people that were written by hand could not be folded");
     }
 }
 
@@ -163,30 +280,41 @@ impl From<Row> for User {
 /// # Errors
 /// The database failed.
 pub async fn find(db: &Db, sub: &str) -> Result<Option<User>, StoreError> {
-    Ok(sqlx::query_as::<_, Row>(FIND).bind(sub).fetch_optional(db.statement()).await?.map(User::from))
+    let row = async || sqlx::query_as::<_, Row>(FIND).bind(sub).fetch_optional(db.statement()).await;
+    let mut found = row().await?;
+    // Somebody may have been given this person's address.
+    if found.as_ref().is_some_and(|row| row.are_unfolded > 0) {
+        fold_for_request(db).await;
+        found = row().await?;
+    }
+    Ok(found.and_then(Row::user))
 }
 
-/// Finds whom a user name or an e-mail address means, whatever its case. An address that several records
-/// share means nobody.
+/// Finds whom a user name or an e-mail address means, in whatever letters. The very user name comes first, then the user name
+/// in other letters, then the address; one that several records share means nobody.
 ///
 /// # Errors
 /// The database failed.
 pub async fn find_by_login(db: &Db, login: &str) -> Result<Option<User>, StoreError> {
-    let mut found: Vec<User> = sqlx::query_as::<_, Row>(FIND_BY_LOGIN)
-        .bind(login)
-        .fetch_all(db.statement())
-        .await?
-        .into_iter()
-        .map(User::from)
-        .collect();
-    let wanted = login.to_lowercase();
-    let by_name =
-        found.iter().position(|user| user.username.as_ref().is_some_and(|name| name.to_lowercase() == wanted));
-    Ok(match by_name {
-        Some(at) => Some(found.swap_remove(at)),
-        None if found.len() == 1 => found.pop(),
-        None => None,
-    })
+    let (name, address) = (text::fold_username(login), text::fold_email(login));
+    let rows = async || {
+        let query = sqlx::query_as::<_, Row>(FIND_BY_LOGIN).bind(&name).bind(&address).bind(login);
+        query.fetch_all(db.statement()).await
+    };
+    let mut found = rows().await?;
+    if found.iter().any(|row| row.are_unfolded > 0) {
+        fold_for_request(db).await;
+        found = rows().await?;
+    }
+    // What a row was folded of may have changed since; the row itself decides.
+    let is_very_name = |row: &Row| row.username.as_deref() == Some(login);
+    let is_name = |row: &Row| row.username.as_deref().is_some_and(|username| text::fold_username(username) == name);
+    let by_name = found.iter().position(is_very_name).or_else(|| found.iter().position(is_name));
+    if let Some(at) = by_name {
+        return Ok(found.swap_remove(at).user());
+    }
+    found.retain(|row| row.email.as_deref().is_some_and(|email| text::fold_email(email) == address));
+    Ok(if found.len() == 1 { found.pop().and_then(Row::user) } else { None })
 }
 
 /// A person to be added.
@@ -201,7 +329,7 @@ pub struct NewUser<'a> {
     pub email_verified: bool,
     /// `name`.
     pub name: Option<&'a str>,
-    /// argon2id in PHC form.
+    /// argon2id in PHC form, of a prepared password.
     pub password_hash: &'a str,
     /// The clock.
     pub now: NumericDate,
@@ -212,6 +340,8 @@ pub struct NewUser<'a> {
 /// # Errors
 /// The database failed.
 pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
+    // A name that its row does not have any more is nobody's.
+    fold_names(db).await?;
     let mut transaction = db.begin().await?;
     let added = sqlx::query(INSERT)
         .bind(user.sub)
@@ -221,6 +351,9 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
         .bind(user.name)
         .bind(user.password_hash)
         .bind(user.now.0)
+        .bind(credential_digest(user.password_hash))
+        .bind(text::fold_username(user.username))
+        .bind(text::fold_email(user.email))
         .execute(&mut *transaction)
         .await;
     match added {
@@ -288,7 +421,8 @@ impl Holder {
 /// # Errors
 /// The database failed.
 pub async fn with_address(db: &Db, email: &str) -> Result<Vec<Holder>, StoreError> {
-    Ok(sqlx::query_as(WITH_ADDRESS).bind(email).fetch_all(db.statement()).await?)
+    fold_names(db).await?;
+    Ok(sqlx::query_as(WITH_ADDRESS).bind(text::fold_email(email)).fetch_all(db.statement()).await?)
 }
 
 /// Everybody, disabled or not.
@@ -296,17 +430,23 @@ pub async fn with_address(db: &Db, email: &str) -> Result<Vec<Holder>, StoreErro
 /// # Errors
 /// The database failed.
 pub async fn list(db: &Db) -> Result<Vec<Listed>, StoreError> {
+    fold_names(db).await?;
     Ok(sqlx::query_as(LIST).fetch_all(db.statement()).await?)
 }
 
-/// Gives a person another password. Sign-ins and access tokens carry a mark of the old one and end with it; the refresh
+/// Gives a person another password, which was prepared before it was hashed. Sign-ins and access tokens carry a mark of the old one and end with it; the refresh
 /// families are ended here as well, so that they stay dead should the old hash ever come back. Gives how many did.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
 pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericDate) -> Result<u64, StoreError> {
     let mut transaction = db.begin().await?;
-    sqlx::query(SET_PASSWORD).bind(sub).bind(password_hash).execute(&mut *transaction).await?;
+    sqlx::query(SET_PASSWORD)
+        .bind(sub)
+        .bind(password_hash)
+        .bind(credential_digest(password_hash))
+        .execute(&mut *transaction)
+        .await?;
     user_sessions::end_all(&mut transaction, sub, now).await?;
     let ended = sqlx::query(END_FAMILIES).bind(sub).bind(now.0).execute(&mut *transaction).await?.rows_affected();
     audit_events::note_change(&mut transaction, Event::new(EventKind::UserPasswordSet, now).of(sub), now).await?;
@@ -353,6 +493,7 @@ pub struct Imported {
 /// # Errors
 /// The database failed, or a user name or `sub` is taken.
 pub async fn import(db: &Db, people: &[Imported], now: NumericDate) -> Result<(), StoreError> {
+    fold_names(db).await?;
     let mut transaction = db.begin().await?;
     let events = people.iter().map(|person| {
         let event = Event::new(EventKind::UserAdded, now).of(&person.sub);
@@ -370,6 +511,8 @@ pub async fn import(db: &Db, people: &[Imported], now: NumericDate) -> Result<()
             .bind(&person.family_name)
             .bind(&person.password_hash)
             .bind(now.0)
+            .bind(text::fold_username(&person.username))
+            .bind(text::fold_email(&person.email))
             .execute(&mut *transaction)
             .await?;
     }

@@ -243,7 +243,7 @@ async fn the_database_itself_refuses_what_cannot_be_right() {
         )
         .await;
     provider.sql("INSERT INTO users (sub, username) VALUES ('1', 'alice')").await;
-    let twice = "INSERT INTO users (sub, username) VALUES ('2', 'ALICE')";
+    let twice = "INSERT INTO users (sub, username) VALUES ('2', 'alice')";
     assert!(run_sql(&provider.database_url, twice).await.is_err());
 }
 

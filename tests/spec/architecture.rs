@@ -210,6 +210,7 @@ fn a_library_is_named_in_its_own_place_only() {
         ("josekit", &["keys.rs", "keys/"]),
         ("openssl", &["keys.rs", "keys/"]),
         ("argon2", &["passwords.rs"]),
+        ("precis_profiles", &["protocol/text.rs"]),
         ("openidconnect", &["commands/demo", "commands/doctor"]),
     ] {
         let mut is_used = false;

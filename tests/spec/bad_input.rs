@@ -413,7 +413,8 @@ async fn markup_in_a_parameters_name_stays_text() {
     }
 }
 
-/// Look-alikes are other names: nothing is normalized into somebody else's.
+/// Look-alikes are other names: nothing is normalized into somebody else's. Wide letters are the same letters (RFC 8265
+/// section 3.3), from an East Asian keyboard.
 #[tokio::test]
 async fn look_alikes_are_strangers() {
     let (provider, client, browser) = ready().await;
@@ -422,7 +423,7 @@ async fn look_alikes_are_strangers() {
         let page = Authorization::of(&client).with("client_id", client_id).open(&provider, &browser).await;
         assert_eq!(page.status, 400, "{client_id:?}: {page}");
     }
-    for name in ["\u{430}lice", "alice\u{200b}", "ａｌｉｃｅ", "alic\u{0435}"] {
+    for name in ["\u{430}lice", "alice\u{200b}", "alic\u{0435}"] {
         let browser = UserAgent::new();
         let page = Authorization::of(&client).open(&provider, &browser).await;
         let page = provider.type_in(&browser, &page, name, crate::support::provider::PASSWORD).await;

@@ -56,6 +56,7 @@ mod rfc7009_revocation;
 mod rfc7517_jwks;
 mod rfc7636_pkce;
 mod rfc7662_introspection;
+mod rfc8265_names;
 mod rfc9068_machines;
 mod rfc9207_issuer;
 mod rolling_upgrade;

@@ -5,6 +5,7 @@ use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::passwords;
 use crate::protocol::secret::Handle;
+use crate::protocol::text;
 use crate::provider::{Clock, random};
 use crate::startup;
 use crate::store::users::{self, Imported, Listed};
@@ -55,7 +56,7 @@ struct Line {
 impl Line {
     fn fault(&self) -> Option<String> {
         if let Some(why) = username_fault(&self.username, &self.email) {
-            return Some(why.into());
+            return Some(why.replace("\n  ", " "));
         }
         if !is_email(&self.email) {
             return Some("email is not an e-mail address".into());
@@ -86,7 +87,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
     let (mut names, mut subs) = (BTreeSet::new(), BTreeSet::new());
     let existing = users::list(&db).await.map_err(|error| error.to_string())?;
     for user in &existing {
-        names.extend(user.username.as_ref().map(|name| name.to_lowercase()));
+        names.extend(user.username.as_deref().map(text::fold_username));
         subs.insert(user.sub.clone());
     }
     let mut addresses = Addresses::of(&existing);
@@ -100,7 +101,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
         });
         let found = line.and_then(|line| match line.fault() {
             Some(why) => Err(why),
-            None if !names.insert(line.username.to_lowercase()) => {
+            None if !names.insert(text::fold_username(&line.username)) => {
                 Err(format!("there is a user {:?} already", line.username))
             }
             None if line.sub.as_ref().is_some_and(|sub| !subs.insert(sub.clone())) => {
@@ -156,7 +157,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
 /// How many others a line of the report names.
 const MOST_NAMES: usize = 5;
 
-/// Who has which address, compared as a sign-in compares it: whatever its case, and user names among them.
+/// Who has which address, compared as a sign-in compares it: in whatever letters, and user names among them.
 struct Addresses {
     holders: BTreeMap<String, Vec<Holder>>,
     /// The lines of the file: their number, the address, the user name.
@@ -175,8 +176,9 @@ impl Addresses {
         for user in existing {
             let name = user.username.as_ref().unwrap_or(&user.sub);
             let state = if user.disabled_at.is_some() { "disabled, in the database" } else { "in the database" };
+            let email = user.email.as_deref().map(text::fold_email);
             let words: BTreeSet<String> =
-                user.email.iter().chain(&user.username).map(|text| text.to_lowercase()).collect();
+                email.into_iter().chain(user.username.as_deref().map(text::fold_username)).collect();
             for word in words {
                 holders.entry(word).or_default().push(Holder { line: None, name: format!("{name} ({state})") });
             }
@@ -187,7 +189,7 @@ impl Addresses {
     fn add(&mut self, line: &Line, number: usize) {
         // A user name with @ is the address itself.
         let holder = Holder { line: Some(number), name: format!("{} (line {number})", line.username) };
-        self.holders.entry(line.email.to_lowercase()).or_default().push(holder);
+        self.holders.entry(text::fold_email(&line.email)).or_default().push(holder);
         self.lines.push((number, line.email.clone(), line.username.clone()));
     }
 
@@ -195,7 +197,7 @@ impl Addresses {
     fn report(&self, file: &str) -> usize {
         let mut shared = 0;
         for (number, email, username) in &self.lines {
-            let holders = self.holders.get(&email.to_lowercase()).map(Vec::as_slice).unwrap_or_default();
+            let holders = self.holders.get(&text::fold_email(email)).map(Vec::as_slice).unwrap_or_default();
             let others: Vec<&str> = holders
                 .iter()
                 .filter(|holder| holder.line != Some(*number))
