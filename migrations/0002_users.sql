@@ -33,6 +33,9 @@ CREATE TABLE users (
     -- Written by Hallpass: the digest of a hash that it made itself, of a prepared password (RFC 8265). Where the hash above
     -- is another, somebody changed it by hand.
     credential_digest        TEXT,
+    -- Written by Hallpass: the mark that sign-ins and tokens carry of the password of that digest. It stays where the same
+    -- password is hashed anew, and is another for another password.
+    credential_id            TEXT,
     -- Written by Hallpass, leave them out: user name and address as a sign-in compares them, and the text they were made of.
     -- Databases differ in what lower case is, so LOWER() decides nothing.
     username_folded          TEXT,

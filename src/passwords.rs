@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 /// argon2id with 19 MiB, two passes, one lane: the first choice of the OWASP password storage cheat sheet.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
+const SALT_BYTES: usize = 16;
 
 /// The most a stored hash may cost, wherever it came from: at a sign-in it takes memory and time of everybody. 128 MiB, 16
 /// passes and lanes, and about half a second: as much as 1 GiB once. More than libraries and cheat sheets recommend.
@@ -112,6 +113,8 @@ pub struct Typed {
     first: Password,
     /// As it was typed, where that is another text.
     second: Option<Password>,
+    /// RFC 8265 refuses it.
+    is_refused: bool,
 }
 
 impl Typed {
@@ -120,16 +123,72 @@ impl Typed {
     pub fn new(typed: Password) -> Self {
         let typed = if typed.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { typed };
         match text::prepare(&typed) {
-            Ok(first) if first.expose() == typed.expose() => Self { first, second: None },
-            Ok(first) => Self { first, second: Some(typed) },
-            Err(_) => Self { first: typed, second: None },
+            Ok(first) if first.expose() == typed.expose() => Self { first, second: None, is_refused: false },
+            Ok(first) => Self { first, second: Some(typed), is_refused: false },
+            Err(_) => Self { first: typed, second: None, is_refused: true },
         }
     }
 }
 
+/// What a check of a person's password came to.
+pub enum Verdict {
+    /// It is not the password.
+    Wrong,
+    /// It is, and the hash is to be made anew where it is not as we would make it now.
+    Right(Option<Renewal>),
+}
+
+/// A proven password whose hash is not as we would make it now.
+pub struct Renewal {
+    password: Password,
+    before: String,
+    params: Params,
+}
+
+impl Renewal {
+    /// Where `stored` was made of `typed`, as it was prepared or as it was typed.
+    fn of(typed: Typed, is_as_typed: bool, stored: &str) -> Option<Self> {
+        // Such a password cannot be set any more, and what it would be prepared to another library may see otherwise.
+        if typed.is_refused {
+            return None;
+        }
+        let params = renewed_params(stored, is_as_typed)?;
+        Some(Self { password: typed.first, before: stored.to_owned(), params })
+    }
+
+    /// The hash that is to be replaced.
+    #[must_use]
+    pub fn before(&self) -> &str {
+        &self.before
+    }
+}
+
+/// By which parameters to hash the password of a hash again; `None` where the hash is good as it is. What costs more memory or
+/// more work than ours do, somebody chose so: it is not made cheaper.
+fn renewed_params(stored: &str, is_as_typed: bool) -> Option<Params> {
+    let (parsed, params) = bounded(stored).ok()?;
+    let ours = Params::new(MEMORY_KIB, PASSES, 1, None).ok()?;
+    let cost = |params: &Params| (params.m_cost(), u64::from(params.m_cost()) * u64::from(params.t_cost()));
+    let ((memory, work), (our_memory, our_work)) = (cost(&params), cost(&ours));
+    let costs_more = memory > our_memory || work > our_work;
+    let mut salt = [0; 64];
+    let salt_bytes = parsed.salt?.decode_b64(&mut salt).map_or(0, <[u8]>::len);
+    let is_our_form = parsed.algorithm == Algorithm::Argon2id.ident()
+        && parsed.version == Some(Version::V0x13.into())
+        && params.keyid().is_empty()
+        && params.data().is_empty()
+        && salt_bytes >= SALT_BYTES
+        && parsed.hash.is_some_and(|hash| hash.len() >= Params::DEFAULT_OUTPUT_LEN);
+    let is_ours = memory == our_memory && work == our_work && params.p_cost() == ours.p_cost();
+    if is_our_form && !is_as_typed && (is_ours || costs_more) {
+        return None;
+    }
+    if costs_more { Params::new(memory, params.t_cost(), params.p_cost(), None).ok() } else { Some(ours) }
+}
+
 /// A person's hash as it rests.
 #[derive(Clone, Copy)]
-pub struct Stored<'a> {
+pub struct StoredHash<'a> {
     /// argon2id in PHC form, or what should have been.
     pub hash: &'a str,
     /// It was made of a prepared password.
@@ -148,6 +207,8 @@ pub struct Passwords {
     nobody: Arc<str>,
     /// Hashes computed so far; budgets are asserted on it.
     computed: Arc<AtomicU64>,
+    /// Hashes made anew so far.
+    renewed: AtomicU64,
     /// Rows with a hash that cannot be checked, of which the log told a while ago.
     told: moka::sync::Cache<String, ()>,
 }
@@ -167,6 +228,7 @@ impl Passwords {
             nobody: hash(&proof_key)?.into(),
             proof_key,
             computed: Arc::new(AtomicU64::new(0)),
+            renewed: AtomicU64::new(0),
             told: moka::sync::Cache::builder().max_capacity(TOLD).time_to_live(TOLD_AGAIN).build(),
         })
     }
@@ -194,21 +256,42 @@ impl Passwords {
     ///
     /// # Errors
     /// `Busy` when the process is ending.
-    pub async fn verify_person(&self, turn: Turn, typed: Typed, stored: Option<Stored<'_>>) -> Result<bool, Busy> {
+    pub async fn verify_person(
+        &self,
+        turn: Turn,
+        typed: Typed,
+        stored: Option<StoredHash<'_>>,
+    ) -> Result<Verdict, Busy> {
         let stored = stored.filter(|stored| unusable(stored.hash).is_none());
         let (is_somebody, is_prepared) = (stored.is_some(), stored.is_some_and(|stored| stored.is_prepared));
         let stored = stored.map_or_else(|| self.nobody.clone(), |stored| Arc::from(stored.hash));
         let counter = self.computed.clone();
-        let matches = turn
-            .run(move || {
-                let verify = |password: &Password| {
-                    counter.fetch_add(1, Ordering::SeqCst);
-                    verify(password.expose(), &stored)
-                };
-                verify(&typed.first) || (typed.second.as_ref().is_some_and(verify) && !is_prepared)
-            })
-            .await?;
-        Ok(matches && is_somebody)
+        turn.run(move || {
+            let verify = |password: &Password| {
+                counter.fetch_add(1, Ordering::SeqCst);
+                verify(password.expose(), &stored)
+            };
+            let is_as_prepared = verify(&typed.first);
+            let is_as_typed = !is_as_prepared && typed.second.as_ref().is_some_and(verify) && !is_prepared;
+            if is_somebody && (is_as_prepared || is_as_typed) {
+                Verdict::Right(Renewal::of(typed, is_as_typed, &stored))
+            } else {
+                Verdict::Wrong
+            }
+        })
+        .await
+    }
+
+    /// Hashes a proven password as we would now; one more turn at the gate of people, after those who wait there. `None`: argon2
+    /// refuses it.
+    ///
+    /// # Errors
+    /// `Busy` when the queue is full.
+    pub async fn renew(&self, renewal: Renewal) -> Result<Option<String>, Busy> {
+        let turn = self.turn_for_person().await?;
+        let made = turn.run(move || hash_with(renewal.password.expose(), renewal.params).ok()).await?;
+        self.renewed.fetch_add(u64::from(made.is_some()), Ordering::SeqCst);
+        Ok(made)
     }
 
     /// Whether `secret` was proven before and its hash is still registered and unexpired; costs no hash.
@@ -292,6 +375,12 @@ impl Passwords {
         self.people.most.load(Ordering::SeqCst).max(self.clients.most.load(Ordering::SeqCst))
     }
 
+    /// How many hashes of proven passwords were made anew, beside those that `computed` counts.
+    #[must_use]
+    pub fn renewed(&self) -> u64 {
+        self.renewed.load(Ordering::SeqCst)
+    }
+
     /// How many argon2 hashes this process has computed for sign-ins and clients.
     #[must_use]
     pub fn computed(&self) -> u64 {
@@ -309,17 +398,18 @@ fn unexpired(client: &Client, now: NumericDate) -> Vec<Arc<str>> {
         .collect()
 }
 
-fn argon2id() -> Result<Argon2<'static>, argon2::password_hash::Error> {
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(MEMORY_KIB, PASSES, 1, None)?))
-}
-
 /// Hashes a password or a secret: argon2id in PHC form, with a salt of 128 random bits.
 ///
 /// # Errors
 /// When argon2 refuses the input, such as one longer than 4 GiB.
 pub fn hash(text: &str) -> Result<String, argon2::password_hash::Error> {
-    let salt = SaltString::encode_b64(&crate::provider::random::<16>())?;
-    Ok(argon2id()?.hash_password(text.as_bytes(), &salt)?.to_string())
+    hash_with(text, Params::new(MEMORY_KIB, PASSES, 1, None)?)
+}
+
+fn hash_with(text: &str, params: Params) -> Result<String, argon2::password_hash::Error> {
+    let salt = SaltString::encode_b64(&crate::provider::random::<SALT_BYTES>())?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    Ok(argon2.hash_password(text.as_bytes(), &salt)?.to_string())
 }
 
 /// A stored hash, taken apart: its parameters and itself. Nothing is allocated by its word before it was bounded here.
@@ -486,11 +576,45 @@ mod tests {
         ] {
             let before = passwords.computed();
             let turn = passwords.turn_for_person().await.unwrap();
-            let stored = stored.map(|(hash, is_prepared)| Stored { hash, is_prepared });
+            let stored = stored.map(|(hash, is_prepared)| StoredHash { hash, is_prepared });
             let typed_password = Typed::new(Password::received(typed));
-            assert_eq!(passwords.verify_person(turn, typed_password, stored).await.unwrap(), is_right, "{typed}");
+            let verdict = passwords.verify_person(turn, typed_password, stored).await.unwrap();
+            assert_eq!(matches!(verdict, Verdict::Right(_)), is_right, "{typed}");
             assert_eq!(passwords.computed() - before, costs, "{typed}");
         }
+    }
+
+    /// In memory and in work; what is dearer stays.
+    #[test]
+    fn a_hash_is_made_anew_by_our_parameters_and_never_cheaper() {
+        let made = hash("x").unwrap();
+        let (salt, long) = ("c2FsdHNhbHRzYWx0c2FsdA", "aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g");
+        let of = |start: &str| format!("${start}${salt}${long}");
+        let cost = |stored: &str, is_as_typed| {
+            renewed_params(stored, is_as_typed).map(|params| (params.m_cost(), params.t_cost(), params.p_cost()))
+        };
+        let ours = Some((MEMORY_KIB, PASSES, 1));
+        for (stored, as_prepared, as_typed) in [
+            (made, None, ours),
+            (of("argon2id$v=19$m=19456,t=2,p=1"), None, ours),
+            (of("argon2id$v=19$m=19456,t=1,p=1"), ours, ours),
+            (of("argon2id$v=19$m=7168,t=5,p=1"), ours, ours),
+            (of("argon2id$v=19$m=19456,t=2,p=4"), ours, ours),
+            (of("argon2i$v=19$m=19456,t=2,p=1"), ours, ours),
+            (of("argon2id$v=16$m=19456,t=2,p=1"), ours, ours),
+            (of("argon2id$m=19456,t=2,p=1"), ours, ours),
+            (with("m=19456,t=2,p=1"), ours, ours),
+            (of("argon2id$v=19$m=65536,t=3,p=4"), None, Some((65536, 3, 4))),
+            (of("argon2id$v=19$m=47104,t=1,p=1"), None, Some((47104, 1, 1))),
+            (of("argon2id$v=19$m=12288,t=4,p=1"), None, Some((12288, 4, 1))),
+            (of("argon2d$v=19$m=65536,t=3,p=4"), Some((65536, 3, 4)), Some((65536, 3, 4))),
+            (of("argon2id$v=19$m=1048576,t=16,p=1"), None, None),
+        ] {
+            assert_eq!((cost(&stored, false), cost(&stored, true)), (as_prepared, as_typed), "{stored}");
+        }
+        assert!(
+            Renewal::of(Typed::new(Password::received("a\tb")), false, &of("argon2id$v=19$m=8192,t=1,p=1")).is_none()
+        );
     }
 
     #[test]
@@ -542,9 +666,10 @@ mod tests {
         for stored in [with("m=4294967295,t=1,p=1"), with("m=1048576,t=16,p=1"), "no hash".to_owned(), String::new()] {
             let before = passwords.computed();
             let turn = passwords.turn_for_person().await.unwrap();
-            let of_a_person = Stored { hash: &stored, is_prepared: false };
+            let of_a_person = StoredHash { hash: &stored, is_prepared: false };
             let typed = Typed::new(Password::received("x"));
-            assert!(!passwords.verify_person(turn, typed, Some(of_a_person)).await.unwrap());
+            let verdict = passwords.verify_person(turn, typed, Some(of_a_person)).await.unwrap();
+            assert!(matches!(verdict, Verdict::Wrong));
             assert_eq!(passwords.computed(), before + 1, "{stored}");
 
             let mut client = crate::protocol::client::tests::client(&[]);

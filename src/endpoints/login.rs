@@ -3,7 +3,7 @@
 use crate::allowance::{self, Kept, Owner};
 use crate::endpoints::flow::{self, Flow};
 use crate::logout::{self, Cause};
-use crate::passwords::{Stored as StoredHash, Typed};
+use crate::passwords::{Renewal, StoredHash, Typed, Verdict};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{Interaction, SignedIn, Step};
 use crate::protocol::claims::User;
@@ -94,10 +94,15 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
             let password = Password::received(params.get("password").unwrap_or_default());
             let by = |kind| Event::new(kind, now).by(&flow.client.client_id).from(&request.network);
             match prove(&provider, &browser, &flow, request.network, &typed, password).await? {
-                Proof::Proven(proven) => {
+                Proof::Proven(mut proven) => {
+                    let renewing = proven.renewal.take().map(|renewal| {
+                        renew(provider.clone(), proven.user.sub.clone(), proven.user.credential.clone(), renewal)
+                    });
                     let event = by(EventKind::SignIn).of(&proven.user.sub).with("amr", "pwd");
                     let response = Box::pin(sign_in(&provider, &browser, &flow, &interaction, *proven, now)).await?;
                     provider.audit.record(event);
+                    // Nobody waits for it.
+                    renewing.map(tokio::spawn);
                     Ok(response)
                 }
                 Proof::Wrong { sub, attempt } => {
@@ -132,7 +137,7 @@ fn must_prove(flow: &Flow) -> bool {
 
 /// What shows that this browser is known to that person.
 fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String {
-    provider.secrets.known_browser(browser_id, &user.sub, &user.credential())
+    provider.secrets.known_browser(browser_id, &user.sub, &user.credential)
 }
 
 /// What typing a name and a password came to.
@@ -161,6 +166,8 @@ struct Proven {
     attempt: Attempt,
     /// The session that was there before has been ended in another tab: its name cannot be used again.
     session_has_ended: bool,
+    /// The hash in the row is not as we would make it now.
+    renewal: Option<Renewal>,
 }
 
 /// Finds the person whose password it is. Whether the name or the password was wrong can be told neither by
@@ -212,13 +219,26 @@ async fn prove(
         Some(StoredHash { hash, is_prepared: user.password_is_prepared })
     });
     let typed = Typed::new(password);
-    let is_right = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| PageError::busy())?;
-    Ok(match user {
-        Some(user) if is_right => {
-            Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended? }))
+    let verdict = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| PageError::busy())?;
+    Ok(match (user, verdict) {
+        (Some(user), Verdict::Right(renewal)) => {
+            Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended?, renewal }))
         }
         _ => Proof::Wrong { sub, attempt: Some(attempt) },
     })
+}
+
+/// Hashes a proven password as we would now, and writes that where the row has not changed meanwhile. Sign-ins and tokens keep
+/// their mark. Where it fails, the next sign-in tries again.
+async fn renew(provider: Arc<Provider>, sub: String, credential: String, renewal: Renewal) {
+    let before = renewal.before().to_owned();
+    let Ok(Some(hash)) = provider.passwords.renew(renewal).await else { return };
+    match users::renew_hash(&provider.db, &sub, &before, &hash, &credential).await {
+        Ok(renewed) => tracing::debug!(sub, renewed, "the hash of a password was made anew"),
+        Err(error) => {
+            tracing::warn!(sub, %error, "the hash of a password could not be made anew; the next sign-in tries again");
+        }
+    }
 }
 
 /// Starts a session under a new id and goes on. The person who was signed in already keeps the session's
@@ -231,7 +251,7 @@ async fn sign_in(
     proven: Proven,
     now: NumericDate,
 ) -> Result<Response, PageError> {
-    let Proven { user, attempt, session_has_ended } = proven;
+    let Proven { user, attempt, session_has_ended, .. } = proven;
     // Somebody else's session ends here, for every service that holds it.
     if let (Some((old, _)), Some(id)) = (&flow.signed_in, &browser.session)
         && old.sign_in.sub != user.sub

@@ -5,7 +5,6 @@
 use crate::protocol::client::Client;
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::scope::Scope;
-use crate::protocol::secret::Digest;
 use crate::protocol::time::NumericDate;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
@@ -61,6 +60,9 @@ pub struct User {
     pub password_hash: Option<String>,
     /// The hash was made by us, of a password prepared as RFC 8265 has it; others may be of what was typed.
     pub password_is_prepared: bool,
+    /// A mark of the password as it is now (22 characters): it changes whenever the password does, by whichever hand, stays
+    /// where the same password is hashed anew, and opens nothing.
+    pub credential: String,
     /// What was issued before is dead.
     pub tokens_valid_after: Option<NumericDate>,
     /// Since when the person cannot sign in.
@@ -85,16 +87,6 @@ impl User {
     #[must_use]
     pub const fn may_sign_in(&self) -> bool {
         self.disabled_at.is_none() && !self.is_ambiguous
-    }
-
-    /// A mark of the password as it is now (22 characters); it changes whenever the password does, by whichever
-    /// hand, and opens nothing.
-    #[must_use]
-    pub fn credential(&self) -> String {
-        let mut mark =
-            Digest::of(&["credential", self.password_hash.as_deref().unwrap_or_default()]).as_str().to_owned();
-        mark.truncate(22);
-        mark
     }
 
     /// The claims that `scope` opens, without `sub`.

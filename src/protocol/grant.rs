@@ -37,7 +37,7 @@ impl SignIn {
             auth_time: now,
             amr: vec![AMR_PASSWORD.to_owned()],
             acr: ACR.to_owned(),
-            credential: user.credential(),
+            credential: user.credential.clone(),
         }
     }
 
@@ -47,7 +47,7 @@ impl SignIn {
         user.sub == self.sub
             && user.may_sign_in()
             && user.tokens_valid_after.is_none_or(|after| self.auth_time >= after)
-            && user.credential() == self.credential
+            && user.credential == self.credential
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
             auth_time: NumericDate(auth_time),
             amr: vec!["pwd".into()],
             acr: "1".into(),
-            credential: user.credential(),
+            credential: user.credential.clone(),
         }
     }
 
@@ -200,10 +200,10 @@ mod tests {
 
     #[test]
     fn a_changed_password_ends_what_the_old_one_began() {
-        let mut user = User { password_hash: Some("one".into()), ..User::default() };
+        let mut user = User { credential: "one".into(), ..User::default() };
         let before = sign_in(&user, 1);
         assert!(before.holds(&user));
-        user.password_hash = Some("two".into());
+        user.credential = "two".into();
         assert!(!before.holds(&user));
     }
 

@@ -6,9 +6,10 @@
 
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
-use crate::protocol::secret::Digest;
+use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::text;
 use crate::protocol::time::NumericDate;
+use crate::provider::random;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events, user_sessions};
@@ -37,8 +38,8 @@ macro_rules! columns {
             "sub, username, email, email_verified_at, name, given_name, family_name, middle_name, nickname, ",
             "preferred_username, profile, picture, website, gender, birthdate, zoneinfo, locale, phone_number, ",
             "phone_number_verified_at, address_formatted, address_street_address, address_locality, address_region, ",
-            "address_postal_code, address_country, password_hash, credential_digest, updated_at, tokens_valid_after, ",
-            "disabled_at, (SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name, ",
+            "address_postal_code, address_country, password_hash, credential_digest, credential_id, updated_at, ",
+            "tokens_valid_after, disabled_at, (SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name, ",
             shares_address!(),
             // In the order of `users_unfolded`: PostgreSQL believes that most rows are, and would read them all.
             ", CASE WHEN EXISTS (SELECT sub FROM (SELECT sub FROM users WHERE ",
@@ -74,8 +75,8 @@ const FOLD: &str = "UPDATE users SET username_folded = CASE WHEN EXISTS (SELECT 
      WHERE others.username_folded = CAST($2 AS TEXT) AND others.sub <> $1) THEN NULL ELSE CAST($2 AS TEXT) END, \
      email_folded = CAST($3 AS TEXT), folded_of = $4 WHERE sub = $1";
 const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, password_hash, created_at, updated_at, \
-     credential_digest, username_folded, email_folded, folded_of) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $2 || ' ' || $3)";
+     credential_digest, credential_id, username_folded, email_folded, folded_of) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $2 || ' ' || $3)";
 const LIST: &str = concat!(
     "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, ",
     "CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, ",
@@ -85,7 +86,11 @@ const LIST: &str = concat!(
 // A handful of names is enough to know what to do.
 const WITH_ADDRESS: &str = "SELECT sub, username, disabled_at FROM users WHERE email_folded = $1 OR username_folded = $1 \
      ORDER BY COALESCE(username_folded, username, sub), sub LIMIT 5";
-const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2, credential_digest = $3 WHERE sub = $1";
+const SET_PASSWORD: &str =
+    "UPDATE users SET password_hash = $2, credential_digest = $3, credential_id = $4 WHERE sub = $1";
+// Whoever else wrote a hash meanwhile, of this password or another, was first.
+const RENEW_HASH: &str = "UPDATE users SET password_hash = $3, credential_digest = $4, credential_id = $5 \
+     WHERE sub = $1 AND password_hash = $2";
 const END_FAMILIES: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE sub = $1 AND revoked_at IS NULL";
 const DISABLE: &str = "UPDATE users SET disabled_at = $2 WHERE sub = $1 AND disabled_at IS NULL";
@@ -122,6 +127,7 @@ row! {
         address_country: Option<String>,
         password_hash: Option<String>,
         credential_digest: Option<String>,
+        credential_id: Option<String>,
         updated_at: Option<i64>,
         tokens_valid_after: Option<i64>,
         disabled_at: Option<i64>,
@@ -188,9 +194,12 @@ impl Row {
         if !address.is_empty() {
             claims.insert("address".into(), Value::Object(address));
         }
-        let password_is_prepared = match (&row.password_hash, &row.credential_digest) {
-            (Some(hash), Some(digest)) => credential_digest(hash) == *digest,
-            _ => false,
+        let password_hash = row.password_hash.as_deref();
+        let password_is_prepared =
+            password_hash.is_some_and(|hash| row.credential_digest == Some(credential_digest(hash)));
+        let credential = match row.credential_id {
+            Some(id) if password_is_prepared => id,
+            _ => credential_of(password_hash.unwrap_or_default(), row.credential_digest.as_deref()),
         };
         Some(User {
             sub,
@@ -198,6 +207,7 @@ impl Row {
             claims,
             password_hash: row.password_hash,
             password_is_prepared,
+            credential,
             tokens_valid_after: row.tokens_valid_after.map(NumericDate),
             disabled_at: row.disabled_at.map(NumericDate),
             is_ambiguous: row.clients_of_that_name > 0,
@@ -208,6 +218,13 @@ impl Row {
 /// What a row keeps of a hash that we wrote ourselves, to tell it from one that came by another hand.
 fn credential_digest(password_hash: &str) -> String {
     Digest::of(&["credential digest", password_hash]).as_str().to_owned()
+}
+
+/// The mark of a hash that came by another hand: of itself, and of what we wrote before it, so that one that was there once
+/// does not bring the mark of then back.
+fn credential_of(password_hash: &str, written: Option<&str>) -> String {
+    let parts = ["credential", password_hash, written.unwrap_or_default()];
+    Digest::of(&parts).as_str()[..22].to_owned()
 }
 
 row! {
@@ -352,6 +369,7 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
         .bind(user.password_hash)
         .bind(user.now.0)
         .bind(credential_digest(user.password_hash))
+        .bind(Handle(random()).text())
         .bind(text::fold_username(user.username))
         .bind(text::fold_email(user.email))
         .execute(&mut *transaction)
@@ -445,6 +463,7 @@ pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericD
         .bind(sub)
         .bind(password_hash)
         .bind(credential_digest(password_hash))
+        .bind(Handle(random()).text())
         .execute(&mut *transaction)
         .await?;
     user_sessions::end_all(&mut transaction, sub, now).await?;
@@ -452,6 +471,29 @@ pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericD
     audit_events::note_change(&mut transaction, Event::new(EventKind::UserPasswordSet, now).of(sub), now).await?;
     transaction.commit().await?;
     Ok(ended)
+}
+
+/// Writes another hash of the same, prepared password, where the row still has that of before: `credential` is the mark of
+/// that, and stays, so nothing ends. `false`: somebody was first, and nothing was changed. On nobody's budget.
+///
+/// # Errors
+/// The database failed.
+pub async fn renew_hash(
+    db: &Db,
+    sub: &str,
+    before: &str,
+    password_hash: &str,
+    credential: &str,
+) -> Result<bool, StoreError> {
+    let renewed = sqlx::query(RENEW_HASH)
+        .bind(sub)
+        .bind(before)
+        .bind(password_hash)
+        .bind(credential_digest(password_hash))
+        .bind(credential)
+        .execute(db.statement_in_background())
+        .await?;
+    Ok(renewed.rows_affected() == 1)
 }
 
 /// Disables a person from now on; nothing is deleted. `false`: there is nobody, or they were disabled before.

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hallpass::config::SETTINGS;
 use hallpass::keys::{KeySet, parse_instant};
-use hallpass::passwords::{Passwords, Stored, Typed, hash_fault};
+use hallpass::passwords::{Passwords, StoredHash, Typed, Verdict, hash_fault};
 use hallpass::protocol::response::SigningAlgorithm;
 use hallpass::protocol::secret::Password;
 use hallpass::protocol::time::NumericDate;
@@ -101,8 +101,9 @@ async fn hash_secret_reads_the_secret_from_standard_input_and_prints_a_hash_that
         let passwords = Passwords::new().unwrap();
         for (typed, is_right) in [(secret.to_owned(), true), (format!("{secret}x"), false)] {
             let turn = passwords.turn_for_person().await.unwrap();
-            let (typed, stored) = (Typed::new(Password::received(typed)), Stored { hash, is_prepared: false });
-            assert_eq!(passwords.verify_person(turn, typed, Some(stored)).await.unwrap(), is_right);
+            let (typed, stored) = (Typed::new(Password::received(typed)), StoredHash { hash, is_prepared: false });
+            let verdict = passwords.verify_person(turn, typed, Some(stored)).await.unwrap();
+            assert_eq!(matches!(verdict, Verdict::Right(_)), is_right);
         }
     }
     refused(&run_with(folder.path(), &["hash-secret"], &[], ""), &["standard input"]);

@@ -19,6 +19,7 @@ mod client_lint;
 mod client_settings;
 mod client_words;
 mod commands;
+mod credentials;
 mod docs_adding_a_service;
 mod docs_finding_out_why;
 mod docs_from_a_bridge;

@@ -239,6 +239,26 @@ async fn an_address_is_shared_in_whatever_letters_also_with_a_row_by_hand() {
     }
 }
 
+/// A full disk, a standby: nobody is kept out by it who types the name as it is written.
+#[tokio::test]
+async fn a_name_that_cannot_be_folded_is_found_as_it_is_written() {
+    for store in lasting().await {
+        store
+            .sql(match store.name {
+                "SQLite" => {
+                    "CREATE TRIGGER frozen BEFORE UPDATE OF folded_of ON users BEGIN SELECT RAISE(ABORT, 'frozen'); END"
+                }
+                _ => "ALTER TABLE users ADD CONSTRAINT frozen CHECK (folded_of IS NULL)",
+            })
+            .await;
+        store.sql(&by_hand("1", "Özgür", "Özgür@example.com")).await;
+        for (login, expected) in [("Özgür", Some("1")), ("Özgür@example.com", Some("1")), ("özgür", None)] {
+            assert_found(&store, login, found(&store, login).await.as_deref(), expected);
+        }
+        assert!(users::find(&store.db, "1").await.unwrap().is_some(), "{}", store.name);
+    }
+}
+
 /// More than one sign-in waits for: it goes on, and a node folds the rest in the background.
 #[tokio::test]
 async fn many_rows_by_hand_are_folded_however_many_they_are() {
