@@ -15,7 +15,7 @@
 //!
 //! What is seen and what is lost when a store, a node or a file fails is in `docs/failures.md`, with the tests that show it.
 //!
-//! Imports go downward only: `main → commands → endpoints → { allowance, caller, logout, throttle, tokens } → { web, store, keys, passwords } →
+//! Imports go downward only: `main → commands → endpoints → { sign_ins, allowance, caller, logout, throttle, tokens } → { web, store, keys, passwords } →
 //! protocol → nothing`; `provider` and `config` stand beside the stair. `tests/spec/architecture.rs` keeps it so.
 
 pub mod allowance;

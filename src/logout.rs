@@ -12,9 +12,8 @@ use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::provider::{Provider, random};
-use crate::sign_ins;
 use crate::store::logout_outbox::{self, Message};
-use crate::store::{StoreError, sessions, timely};
+use crate::store::{StoreError, sessions, timely, user_sessions};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
 use futures_util::StreamExt as _;
 use std::sync::Arc;
@@ -28,6 +27,8 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 const ROUND: Duration = Duration::from_secs(5);
 /// Seconds until the next try, by how often it was tried.
 const PAUSES: [i64; 6] = [5, 15, 60, 300, 900, 3600];
+/// How long a row that could not be written is tried again, by pauses in seconds.
+const ROW_PAUSES: [u64; 6] = [1, 5, 15, 60, 300, 900];
 /// After so many seconds a message is given up.
 const GIVE_UP: i64 = 86_400;
 
@@ -192,8 +193,26 @@ pub async fn end_session(
         };
         told.push(Told { client, outcome });
     }
-    sign_ins::settle_row(provider, handle, now).await;
+    settle_row(provider, handle, now).await;
     Ok(Some(Ended { told, messages }))
+}
+
+/// Notes in its row that a sign-in is over. Signing out works without the database: what cannot be written now is tried
+/// again in the background, and until then the sign-in is listed although it has ended.
+async fn settle_row(provider: &Arc<Provider>, session: Handle, now: NumericDate) {
+    if timely(user_sessions::settled(&provider.db, session, now)).await.is_ok() {
+        return;
+    }
+    let provider = provider.clone();
+    tokio::spawn(async move {
+        for pause in ROW_PAUSES {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            if user_sessions::settled(&provider.db, session, now).await.is_ok() {
+                return;
+            }
+        }
+        tracing::error!(session = session.text(), "a sign-in that ended is still listed: its row could not be written");
+    });
 }
 
 /// Tries a message once, if no other node does. Says whether it arrived.

@@ -57,7 +57,7 @@ pub(super) enum UserCommand {
         yes: bool,
     },
     /// List where a person is signed in, and end it
-    #[command(subcommand)]
+    #[command(subcommand, after_help = sessions::HELP)]
     Sessions(sessions::SessionsCommand),
     /// Add people from a file of JSON lines, with the hashes of their passwords
     #[command(after_help = import::HELP)]

@@ -9,6 +9,8 @@ use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 // A sign-in goes on under its name when the same person types the password again, unless it has been ended meanwhile.
 const START: &str = "INSERT INTO user_sessions (session, sub, record, browser, network, started_at, auth_time, seen_at, expires_at) \
@@ -144,14 +146,47 @@ pub async fn list(db: &Db, sub: &str, idle_lifetime: i64, now: NumericDate) -> R
     Ok(found)
 }
 
+/// The most sign-ins whose use waits to be written.
+const MOST_SEEN: usize = 100_000;
+/// How many of them are written in one go.
+const WRITTEN_AT_ONCE: usize = 1000;
+
+/// When sign-ins were used, until it is written. It may be lost with the process: a row is then an hour behind.
+#[derive(Default)]
+pub struct Seen(Mutex<HashMap<Handle, NumericDate>>);
+
+impl Seen {
+    /// Notes that a sign-in was used.
+    pub fn note(&self, session: Handle, at: NumericDate) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() < MOST_SEEN || seen.contains_key(&session) {
+            seen.insert(session, at);
+        }
+    }
+
+    /// Writes what was noted, a thousand at most.
+    pub async fn write(&self, db: &Db) {
+        let due: Vec<(Handle, NumericDate)> = {
+            let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let due: Vec<_> = seen.iter().take(WRITTEN_AT_ONCE).map(|(session, at)| (*session, *at)).collect();
+            for (session, _) in &due {
+                seen.remove(session);
+            }
+            due
+        };
+        for (session, at) in due {
+            if let Err(error) = seen(db, session, at).await {
+                self.note(session, at);
+                tracing::debug!(%error, "when a sign-in was used could not be written; it is tried again");
+            }
+        }
+    }
+}
+
 /// How far `seen_at` may be behind, in seconds.
 pub const SEEN_WITHIN: i64 = 3600;
 
-/// Notes when a sign-in was used.
-///
-/// # Errors
-/// The database failed.
-pub async fn seen(db: &Db, session: Handle, at: NumericDate) -> Result<(), StoreError> {
+async fn seen(db: &Db, session: Handle, at: NumericDate) -> Result<(), StoreError> {
     sqlx::query(SEEN).bind(session.text()).bind(at.0).execute(db.statement()).await?;
     Ok(())
 }

@@ -95,6 +95,7 @@ fn may_name(module: &str) -> &'static [&'static str] {
             "endpoints",
             "caller",
             "logout",
+            "sign_ins",
             "throttle",
             "tokens",
             "web",
@@ -137,6 +138,7 @@ fn may_name(module: &str) -> &'static [&'static str] {
             "provider",
             "config",
         ],
+        "sign_ins" => &["logout", "provider", "store", "tokens"],
         "web" | "store" | "keys" | "passwords" => {
             &["web", "store", "keys", "passwords", "protocol", "provider", "config"]
         }

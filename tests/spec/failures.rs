@@ -107,6 +107,15 @@ impl Node {
         page
     }
 
+    /// A sign-in whose row cannot be written: refused, and nobody is signed in.
+    async fn cannot_sign_in(&self) {
+        let browser = UserAgent::new();
+        let page = self.remote.open(&Authorization::of(&self.client), &browser).await;
+        let page = self.remote.type_in(&browser, &page, "alice", PASSWORD).await;
+        assert!(page.status.is_server_error(), "{page}");
+        assert!(!browser.cookies().iter().any(|cookie| cookie.name.contains("session")));
+    }
+
     async fn say_yes(&self, browser: &UserAgent, page: &Page) -> Page {
         browser.submit(page.form("form"), Some(("decision", "allow"))).await
     }
@@ -196,15 +205,19 @@ async fn a_full_disk_comes_back(disk: &SmallDisk, database_url: &str) {
     shell.execute("SELECT COUNT(*) FROM users").await.unwrap();
     // A consent of the same second would change nothing, and needs no room.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    disk.fill();
-    use_reserve_up(database_url).await;
-
     let mut sign_ins = 1;
-    let mut answered = Vec::new();
+    let mut open = Vec::new();
     for _ in 0..TRIES {
         let browser = UserAgent::new();
         let page = node.to_consent(&browser).await;
         sign_ins += 1;
+        open.push((browser, page));
+    }
+    disk.fill();
+    use_reserve_up(database_url).await;
+
+    let mut answered = Vec::new();
+    for (browser, page) in open {
         let refused = node.say_yes(&browser, &page).await;
         assert!(refused.status.is_server_error(), "nothing is acknowledged: {refused}");
         answered.push((browser, page));
@@ -212,6 +225,7 @@ async fn a_full_disk_comes_back(disk: &SmallDisk, database_url: &str) {
         assert!(refused.status.is_server_error(), "the token is not refused, it is good: {}", refused.body);
     }
     assert!(!node.add_user("meanwhile"));
+    node.cannot_sign_in().await;
     // What only reads goes on.
     assert_eq!(node.ready().await.0, 200);
 
@@ -262,32 +276,38 @@ async fn a_sqlite_file_that_another_process_writes_to_is_waited_for_and_nothing_
     let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
     let node = Node::start(&database_url, "").await;
     let token = node.tokens().await.text("refresh_token");
+    let (browser, another) = (UserAgent::new(), UserAgent::new());
+    let page = node.to_consent(&browser).await;
+    let other_page = node.to_consent(&another).await;
     let mut shell = AnyConnection::connect(&database_url).await.unwrap();
     shell.execute("BEGIN IMMEDIATE").await.unwrap();
 
-    let browser = UserAgent::new();
-    let page = node.to_consent(&browser).await;
     let began = Instant::now();
     let refused = node.say_yes(&browser, &page).await;
     assert!(refused.status.is_server_error(), "{refused}");
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     let refused = node.refresh(&token).await;
     assert!(refused.status.is_server_error(), "{}", refused.body);
+    node.cannot_sign_in().await;
     shell.execute("ROLLBACK").await.unwrap();
 
     assert!(node.say_yes(&browser, &page).await.status.is_redirection());
     let _ = node.refresh(&token).await.ok();
-    node.audit_has_sign_ins(2).await;
+    node.audit_has_sign_ins(3).await;
 
     // Shorter than a request waits, and nobody notices.
-    let browser = UserAgent::new();
     shell.execute("BEGIN IMMEDIATE").await.unwrap();
-    let page = node.to_consent(&browser).await;
-    let (answered, ()) = tokio::join!(node.say_yes(&browser, &page), async {
+    let (answered, ()) = tokio::join!(node.say_yes(&another, &other_page), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         shell.execute("ROLLBACK").await.unwrap();
     });
     assert!(answered.status.is_redirection(), "{answered}");
+    shell.execute("BEGIN IMMEDIATE").await.unwrap();
+    let browser = UserAgent::new();
+    let (_, ()) = tokio::join!(node.to_consent(&browser), async {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        shell.execute("ROLLBACK").await.unwrap();
+    });
 }
 
 /// A standby that is not promoted yet, and a server whose operator ends its connections.
@@ -307,9 +327,10 @@ async fn a_postgresql_that_fails_over_is_read_only_for_a_while_and_nothing_of_th
         let elsewhere = format!("{}/postgres", database_url.rsplit_once('/').unwrap().0);
         run_sql(&elsewhere, &sql).await.unwrap();
     };
-    fail_over("on").await;
     let browser = UserAgent::new();
     let page = node.to_consent(&browser).await;
+    fail_over("on").await;
+    node.cannot_sign_in().await;
     assert!(node.say_yes(&browser, &page).await.status.is_server_error());
     assert!(node.refresh(&token).await.status.is_server_error());
     assert!(!node.add_user("meanwhile"));

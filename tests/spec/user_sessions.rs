@@ -296,7 +296,7 @@ async fn a_service_s_own_server_ends_the_session_that_its_token_names() {
     assert!(is_signed_in(&provider, &bystander, &client).await);
     provider.provider.audit.flush().await;
     let events = done(provider.command(&["audit", "list", "--json"], "")).stdout;
-    assert!(events.contains(r#"{\\\"by\\\":\\\"service\\\""#), "{events}");
+    assert!(events.contains(r#"{\"by\":\"service\""#), "{events}");
 
     // The same answer where there is nothing to end: ended before, another client's, no token, an old one.
     for hint in [hint.as_str(), "garbage", "a.b.c"] {

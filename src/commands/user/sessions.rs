@@ -8,6 +8,9 @@ use crate::provider::Clock;
 use crate::store::user_sessions::{self, Listed};
 use serde_json::json;
 
+pub(super) const HELP: &str =
+    "Examples:\n  hallpass user sessions list alice\n  hallpass user sessions end alice --all";
+
 #[derive(clap::Subcommand)]
 pub(in crate::commands) enum SessionsCommand {
     /// List where a person is signed in
