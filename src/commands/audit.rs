@@ -196,8 +196,7 @@ async fn print_list(db: &Db, list: List) -> Outcome {
 }
 
 fn line(record: &Record) -> Result<String, String> {
-    let printed = Printed { record, erased: record.erased() };
-    serde_json::to_string(&printed).map(|text| text + "\n").map_err(|error| error.to_string())
+    terminal::json_line(&Printed { record, erased: record.erased() })
 }
 
 fn in_columns(record: &Record) -> String {
@@ -258,8 +257,9 @@ fn read_export(file: &Path) -> Result<Vec<Record>, String> {
     let mut records = Vec::new();
     for (number, text) in (1..).zip(std::io::BufReader::new(reader).lines()) {
         let text = text.map_err(|error| fault(&error))?;
-        let record = serde_json::from_str(&text)
-            .map_err(|error| fault(&format!("line {number} is not an event of `hallpass audit export`: {error}")))?;
+        let record = terminal::read_line(&text).ok_or_else(|| {
+            fault(&format!("line {number} is not an event as this version of `hallpass audit export` prints it"))
+        })?;
         records.push(record);
     }
     Ok(records)
@@ -273,16 +273,17 @@ fn report(records: &[Record], kept: Option<&Path>, json: bool) -> Outcome {
             std::fs::File::open(file)
                 .and_then(|mut file| file.read_to_string(&mut text))
                 .map_err(|error| format!("{}: {error}", file.display()))?;
-            serde_json::from_str(&text).map_err(|error| {
-                format!("{}: not what `hallpass audit verify --json` prints: {error}", file.display())
+            let heads =
+                terminal::read_json(&text).and_then(|mut kept| serde_json::from_value(kept["heads"].take()).ok());
+            heads.ok_or_else(|| {
+                format!("{}: not what this version of `hallpass audit verify --json` prints", file.display())
             })?
         }
     };
     match verify(records, &kept) {
         Ok(verified) => {
             if json {
-                let text = serde_json::to_string_pretty(&verified.heads).map_err(|error| error.to_string())?;
-                println!("{text}");
+                terminal::print_json(&json!({ "heads": verified.heads }))?;
             } else {
                 let lines =
                     verified.heads.iter().map(|head| format!("{}  {:>8}  {}\n", head.chain, head.sequence, head.hash));

@@ -9,7 +9,7 @@ mod provider;
 mod stores;
 mod token;
 
-use crate::commands::Outcome;
+use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::keys::certificate_ends_at;
 use crate::logging;
@@ -144,7 +144,7 @@ impl Report {
                     "check": check.name,
                     "verdict": check.verdict.as_str(),
                     "what": check.what,
-                    "mend": check.mend,
+                    "fix": check.mend,
                 })
             })
             .collect();
@@ -182,7 +182,7 @@ pub(super) async fn run(config: Config, file: Option<PathBuf>, arguments: Argume
         party::check_client(&mut report, &outbound, &config, client, now).await?;
     }
     if arguments.json {
-        println!("{:#}", report.json());
+        terminal::print_json(&report.json())?;
     } else {
         print!("{}", report.text());
     }

@@ -71,9 +71,7 @@ async fn explain(db: &Db, reference: &str, json: bool) -> Outcome {
         return not_refused(db, &reference).await;
     };
     if json {
-        let text = serde_json::to_string_pretty(&refusal).map_err(|error| error.to_string())?;
-        println!("{text}");
-        return Ok(());
+        return terminal::print_json(&serde_json::to_value(&refusal).map_err(|error| error.to_string())?);
     }
     let similar = match (&refusal.explanation.sent, refusal.code.as_str()) {
         (Some(sent), "invalid_client") if refusal.client_id.is_none() => similar_client(db, sent).await?,
@@ -186,7 +184,7 @@ async fn latest(db: &Db, most: u16, json: bool) -> Outcome {
     let mut text = String::new();
     for refusal in &refused {
         if json {
-            let _ = writeln!(text, "{}", serde_json::to_string(refusal).map_err(|error| error.to_string())?);
+            text.push_str(&terminal::json_line(refusal)?);
         } else {
             let _ = writeln!(
                 text,

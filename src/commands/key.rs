@@ -139,7 +139,7 @@ fn new(folder: &Path, algorithm: SigningAlgorithm, signs_from: Option<NumericDat
 fn show(set: &KeySet, hints: &Hints, as_json: bool, now: NumericDate) -> Outcome {
     let plan = plan_of(set, hints, now);
     if as_json {
-        println!("{:#}", json_of(&plan, hints, now));
+        terminal::print_json(&json_of(&plan, hints, now))?;
     } else {
         print!("{}", table_of(&plan, hints));
     }
@@ -205,7 +205,7 @@ fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
                 "verdict": if finding.is_fault { "fault" } else { "warning" },
                 "alg": finding.algorithm.as_str(),
                 "why": finding.why,
-                "mend": finding.mend,
+                "fix": finding.mend,
             })
         })
         .collect();

@@ -166,7 +166,7 @@ fn document(plan: &Plan, trial: Option<&Fault>) -> Value {
     let files = |files: &[File]| -> Value {
         files.iter().map(|file| json!({ "version": file.version, "description": file.description })).collect()
     };
-    let fault = |fault: &Fault| json!({ "file": fault.file, "line": fault.line, "why": fault.why, "mend": fault.mend });
+    let fault = |fault: &Fault| json!({ "file": fault.file, "line": fault.line, "why": fault.why, "fix": fault.mend });
     json!({
         "pending": files(&plan.pending),
         "edited": files(&plan.edited),

@@ -3,7 +3,7 @@
 //! Claims are printed and no token: nothing is signed and nothing is stored. `--diff` compares with what `--json`
 //! printed before, in CI for example: whoever changes a client's row or the claims of a person sees what that changes.
 
-use crate::commands::Outcome;
+use crate::commands::{Outcome, terminal};
 use crate::config::{Config, DatabaseUrl};
 use crate::keys::KeySet;
 use crate::logging;
@@ -57,10 +57,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     let preview = preview?;
     match saved {
         Some(saved) => compare(&saved, &preview, arguments.json),
-        None if arguments.json => {
-            println!("{preview:#}");
-            Ok(())
-        }
+        None if arguments.json => terminal::print_json(&preview),
         None => {
             print!("{}", text_of(&preview));
             Ok(())
@@ -70,9 +67,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
 
 fn read_saved(file: &Path) -> Result<Value, String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("--diff {}: {error}", file.display()))?;
-    serde_json::from_str(&text).map_err(|_| {
-        format!("--diff {}: that is not JSON\n  Mend: save what `hallpass preview … --json` prints", file.display())
-    })
+    let mut saved = terminal::read_json(&text).ok_or_else(|| {
+        format!("--diff {}: that is not what this version of `hallpass preview … --json` prints\n  Mend: save what `hallpass preview … --json` prints", file.display())
+    })?;
+    if let Some(members) = saved.as_object_mut() {
+        members.remove("version");
+    }
+    Ok(saved)
 }
 
 /// The database as it is: it is neither made nor migrated.
@@ -239,7 +240,7 @@ fn compare(saved: &Value, preview: &Value, as_json: bool) -> Outcome {
             .iter()
             .map(|difference| json!({ "path": difference.path, "saved": difference.saved, "now": difference.now }))
             .collect();
-        println!("{:#}", Value::Array(list));
+        terminal::print_json(&json!({ "differences": list }))?;
     } else {
         for Difference { path, saved, now } in &found {
             match (saved, now) {

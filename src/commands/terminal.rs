@@ -121,10 +121,46 @@ pub(super) fn instant(at: NumericDate) -> String {
     jiff::Timestamp::from_second(at.0).map_or_else(|_| at.to_string(), |timestamp| timestamp.to_string())
 }
 
-/// Prints one JSON document.
-pub(super) fn print_json(value: &serde_json::Value) -> Result<(), String> {
-    println!("{}", serde_json::to_string_pretty(value).map_err(|error| error.to_string())?);
+/// The version of every JSON document that a command prints: it grows when a member is renamed, goes, or means something else;
+/// one that is added changes nothing.
+const JSON_VERSION: u32 = 1;
+
+/// An object with the version of its form.
+pub(super) fn versioned(document: &serde_json::Value) -> serde_json::Value {
+    let mut document = document.clone();
+    document["version"] = JSON_VERSION.into();
+    document
+}
+
+/// Reads a document that a command printed and somebody kept. `None`: it is none, or of a form that this version does not know.
+pub(super) fn read_json(text: &str) -> Option<serde_json::Value> {
+    let document: serde_json::Value = serde_json::from_str(text).ok()?;
+    (document.get("version")?.as_u64() == Some(JSON_VERSION.into())).then_some(document)
+}
+
+/// Prints one JSON object, with the version of its form.
+pub(super) fn print_json(document: &serde_json::Value) -> Result<(), String> {
+    println!("{}", serde_json::to_string_pretty(&versioned(document)).map_err(|error| error.to_string())?);
     Ok(())
+}
+
+/// One line of many: a JSON object with the version of its form.
+pub(super) fn json_line(document: &impl serde::Serialize) -> Result<String, String> {
+    let line = Line { version: JSON_VERSION, document };
+    serde_json::to_string(&line).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
+/// Reads such a line. `None`: it is none, or of a form that this version does not know.
+pub(super) fn read_line<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    let line: Line<T> = serde_json::from_str(text).ok()?;
+    (line.version == JSON_VERSION).then_some(line.document)
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Line<T> {
+    version: u32,
+    #[serde(flatten)]
+    document: T,
 }
 
 /// Opens the database that is there, for a command that only looks or changes a row: it makes none and applies nothing.

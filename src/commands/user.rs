@@ -25,7 +25,7 @@ pub(super) enum UserCommand {
     #[command(after_help = ADD_HELP)]
     Add(Add),
     /// List the people
-    #[command(after_help = "Examples:\n  hallpass user list\n  hallpass user list --json | jq -r '.[].email'")]
+    #[command(after_help = "Examples:\n  hallpass user list\n  hallpass user list --json | jq -r '.users[].email'")]
     List {
         /// Print a JSON array instead
         #[arg(long)]
@@ -240,7 +240,7 @@ async fn list(config: Config, json: bool) -> Outcome {
                 "disabled_at": user.disabled_at.map(NumericDate).map(terminal::instant),
             })
         });
-        return terminal::print_json(&people.collect());
+        return terminal::print_json(&json!({ "users": people.collect::<Vec<_>>() }));
     }
     let cell = |text: &Option<String>| terminal::one_line(text.as_deref().unwrap_or_default());
     let rows: Vec<Vec<String>> = found

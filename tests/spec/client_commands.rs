@@ -641,7 +641,7 @@ async fn at_a_terminal_disabling_asks_first_and_as_a_migration_it_waits_for_revi
 async fn list_and_show_tell_everything_but_secrets_and_hashes() {
     let provider = TestProvider::start().await;
     let hallpass = beside(&provider);
-    assert_eq!(json_of(&hallpass(&["client", "list", "--json"])), json!([]));
+    assert_eq!(json_of(&hallpass(&["client", "list", "--json"])), json!({"version": 1, "clients": []}));
     let empty = done(hallpass(&["client", "list"]));
     assert!(empty.stderr.contains("client new"), "{empty:?}");
     provider
@@ -670,7 +670,7 @@ ID       NAME             AUTHENTICATION       SECRETS  CONSENT  STATE
 app      The app service  none                 0        ask      active
 reports  Reports [31m     client_secret_basic  1        skip     active
 "##);
-    let listed = json_of(&hallpass(&["client", "list", "--json"]));
+    let listed = json_of(&hallpass(&["client", "list", "--json"]))["clients"].take();
     assert_eq!(listed[0]["client_id"], "app");
     assert_eq!((&listed[1]["secrets"], &listed[1]["disabled_at"]), (&json!(1), &Value::Null));
     assert_eq!((&listed[1]["origin"], &listed[1]["fault"]), (&json!("migration"), &Value::Null));
@@ -1006,7 +1006,7 @@ async fn a_consent_that_will_be_ignored_is_told_by_the_generator_and_by_show_and
     assert!(!show("other-4").contains("ignored") && !show("other-3").contains("ignored"));
     let list = done(provider.command(&["client", "list"], "")).stdout;
     assert_eq!(list.matches("skip (ignored)").count(), 1, "{list}");
-    let listed = json_of(&provider.command(&["client", "list", "--json"], ""));
+    let listed = json_of(&provider.command(&["client", "list", "--json"], ""))["clients"].take();
     assert_eq!((&listed[0]["consent"], &listed[0]["consent_ignored"]), (&json!("skip"), &json!(true)));
     let shown = json_of(&provider.command(&["client", "show", "app", "--json"], ""));
     assert_eq!((&shown["consent"], &shown["always_asks"]), (&json!("skip"), &json!(true)));

@@ -534,7 +534,7 @@ fn json_has_every_finding_and_strict_makes_errors_of_warnings() {
         (&"redirect-uri".into(), &3.into(), &"error".into())
     );
     assert_eq!(findings[0]["file"], format!("migrations/{FILE}"));
-    assert!(findings.iter().all(|finding| finding["why"].is_string() && finding["mend"].is_string()), "{document}");
+    assert!(findings.iter().all(|finding| finding["why"].is_string() && finding["fix"].is_string()), "{document}");
     assert_eq!(findings[1]["level"], "warning");
 
     let warned = Folder::with(&[(FILE, &(client("reports", "", "") + "UPDATE clients SET consent = 'skip';"))]);

@@ -141,6 +141,7 @@ async fn a_row_with_an_unknown_word_concerns_its_client_alone_and_is_named_where
     assert!(list.stdout.lines().any(|line| line.starts_with("wiki ") && line.ends_with(" active")), "{list:?}");
     assert!(list.stderr.contains(&format!("reports is not served: {why}; {fix}")), "{list:?}");
     let listed: Value = serde_json::from_str(&provider.command(&["client", "list", "--json"], "").stdout).unwrap();
+    let listed = &listed["clients"];
     assert!(listed[0]["fault"].as_str().unwrap().starts_with(why) && listed[1]["fault"].is_null(), "{listed}");
     let show = provider.command(&["client", "show", "reports"], "");
     assert_eq!(show.status, 0, "{show:?}");

@@ -40,7 +40,7 @@ impl Findings {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let checks = report["checks"].as_array().unwrap().iter();
         let checks = checks
-            .map(|check| (text(&check["verdict"]), text(&check["check"]), text(&check["what"]), text(&check["mend"])))
+            .map(|check| (text(&check["verdict"]), text(&check["check"]), text(&check["what"]), text(&check["fix"])))
             .collect();
         let found = Self { status: outcome.status, checks };
         assert_eq!(found.status, i32::from(report["faults"] != 0), "{outcome:?}");

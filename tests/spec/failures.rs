@@ -169,9 +169,13 @@ async fn use_reserve_up(database_url: &str) {
     for number in 0..100_000 {
         let mut rows = vec![
             format!("INSERT INTO users (sub) VALUES ('filler-{number}') {nothing}"),
-            format!("INSERT INTO consents VALUES ('filler-{number}', 'reports', 'openid', 1) {nothing}"),
+            format!("INSERT INTO consents VALUES ('early-{number}', 'reports', 'openid', 1) {nothing}"),
             format!(
                 "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at) VALUES ('{number}', 'reports', 1, 1, 1)"
+            ),
+            format!(
+                "INSERT INTO user_sessions (session, record, started_at, auth_time, seen_at, expires_at, settled_at) \
+                 VALUES ('filler-{number}', 'filler', 1, 1, 1, 9000000000, 9000000000)"
             ),
             format!(
                 "INSERT INTO audit_events VALUES ('filler', {number}, 1, 'filler', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '', '')"
@@ -213,6 +217,9 @@ async fn a_full_disk_comes_back(disk: &SmallDisk, database_url: &str) {
         sign_ins += 1;
         open.push((browser, page));
     }
+    // Whose consents fill the pages of that table.
+    let early: Vec<String> = (0..1000).map(|number| format!("('early-{number}')")).collect();
+    run_sql(database_url, &format!("INSERT INTO users (sub) VALUES {}", early.join(", "))).await.unwrap();
     disk.fill();
     use_reserve_up(database_url).await;
 

@@ -130,7 +130,7 @@ fn key_plan_shows_every_key_with_its_timetable() {
         })
     );
     assert_eq!(plan["findings"][0]["verdict"], "warning");
-    assert_eq!(plan["findings"][0]["mend"], "hallpass key new --alg ES256");
+    assert_eq!(plan["findings"][0]["fix"], "hallpass key new --alg ES256");
 }
 
 /// Whoever reads the plan in a pipe gets the same words in the same columns.

@@ -48,6 +48,7 @@ mod parties;
 mod parties_browser;
 mod parties_habits;
 mod preview;
+mod promises;
 mod properties;
 mod relying_parties;
 mod rfc6749_code_grant;

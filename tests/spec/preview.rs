@@ -226,9 +226,9 @@ async fn a_difference_to_a_saved_preview_is_shown_member_by_member() {
     let as_json: Value =
         serde_json::from_str(&preview(&provider, &["reports", "alice", "--diff", "saved.json", "--json"]).stdout)
             .unwrap();
-    assert_eq!(as_json[2], json!({"path": "userinfo.name", "saved": "Alice Example", "now": null}));
+    assert_eq!(as_json["differences"][2], json!({"path": "userinfo.name", "saved": "Alice Example", "now": null}));
 
     refused(&preview(&provider, &["reports", "alice", "--diff", "missing.json"]), &["missing.json"]);
     std::fs::write(&saved, "not JSON").unwrap();
-    refused(&preview(&provider, &diff), &["that is not JSON", "Mend: save what"]);
+    refused(&preview(&provider, &diff), &["that is not what this version of", "Mend: save what"]);
 }

@@ -124,8 +124,13 @@ proptest! {
 fn every_type_that_is_parsed_is_fed() {
     let fed = include_str!("../fuzz/parsers.rs");
     let mut found = 0;
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/protocol")).unwrap() {
-        let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let mut paths = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/protocol"))];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let source = std::fs::read_to_string(path).unwrap();
         for part in source.split("\nimpl ").skip(1) {
             let name: String = part.chars().take_while(char::is_ascii_alphanumeric).collect();
             let body = part.split("\n}").next().unwrap_or_default();

@@ -92,7 +92,7 @@ pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
                 "level": if is_error(finding) { "error" } else { "warning" },
                 "code": finding.code,
                 "why": finding.why,
-                "mend": finding.mend,
+                "fix": finding.mend,
             })
         });
         let documents: serde_json::Value = documents.collect();

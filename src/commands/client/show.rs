@@ -55,7 +55,7 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
                 "disabled_at": client.disabled_at.map(NumericDate).map(instant),
             })
         });
-        return terminal::print_json(&clients.collect());
+        return terminal::print_json(&json!({ "clients": clients.collect::<Vec<_>>() }));
     }
     let rows: Vec<Vec<String>> = found
         .iter()

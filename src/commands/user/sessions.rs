@@ -15,11 +15,11 @@ pub(super) const HELP: &str =
 pub(in crate::commands) enum SessionsCommand {
     /// List where a person is signed in
     #[command(after_help = "LAST USED is told to within an hour.\n\n\
-            Examples:\n  hallpass user sessions list alice\n  hallpass user sessions list alice --json | jq -r '.[].session'")]
+            Examples:\n  hallpass user sessions list alice\n  hallpass user sessions list alice --json | jq -r '.sessions[].session'")]
     List {
         /// User name or e-mail address
         username: String,
-        /// Print a JSON array instead
+        /// Print JSON instead
         #[arg(long)]
         json: bool,
     },
@@ -71,7 +71,7 @@ async fn list(config: Config, username: &str, json: bool) -> Outcome {
                 "expires_at": instant(row.expires_at),
             })
         });
-        return terminal::print_json(&listed.collect());
+        return terminal::print_json(&json!({ "sessions": listed.collect::<Vec<_>>() }));
     }
     let cells = |row: &Listed| {
         let texts = [&row.session, &row.browser, &row.network].map(|text| terminal::one_line(text));

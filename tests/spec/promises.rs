@@ -1,0 +1,310 @@
+//! What `docs/promises.md` promises is what runs, and what rests in databases does not change: the built-in migrations.
+
+use crate::support::program::{done, run, run_with};
+use crate::support::{NewUser, TestProvider};
+use hallpass::config::SETTINGS;
+use hallpass::store::migrations::built_in;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn page() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/promises.md")).unwrap()
+}
+
+/// The part of the page under a heading.
+fn section(heading: &str) -> String {
+    let page = page();
+    let rest = page.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading}")).1;
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The rows of a table: what the first cell quotes, and the rest of the row.
+fn rows(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().filter(|line| line.starts_with("| `"));
+    lines
+        .map(|line| {
+            let (first, rest) = line[3..].split_once("` |").unwrap();
+            (first.to_owned(), rest.to_owned())
+        })
+        .collect()
+}
+
+/// From this landing on a file that a database may have had applied is not touched any more.
+#[test]
+fn the_built_in_migrations_are_frozen() {
+    let hex = |digest: &[u8]| {
+        digest.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    };
+    let found: Vec<String> = built_in()
+        .map(|(version, description, sql)| format!("{version} {description} {}", hex(&Sha256::digest(sql))))
+        .collect();
+    let frozen = [
+        "1 clients 15e024f853cf655fc0f86f24f1bf48b68e6d864ef95e1a6a04ac1b98a2786479",
+        "2 users 1de09b2147cb611f1aeab20917681530e1ec209c98302517eabee6d2f28e41a2",
+        "3 consents 0579f0a7a4ee041e46a3c52731f20fc8d66ac3e1cb31b54224dd50fe0129900b",
+        "4 refresh families 236323702abfcba59f460f58a12211e4b4f13ddddf167522d3c63d184a86d35e",
+        "5 logout outbox 8bb987b40634d6f4d297c88bd64987f34eadc12c8ea8e9fc90ec085f53365eac",
+        "6 audit 8e106dba4b887d766de862ecadf162540a30029dfa59f0ac85474e0a019a81db",
+        "7 user sessions 95b6d7eb6f06943f343e2792312f2c73fabc623626a5b53d13e8677e0a254a6f",
+    ];
+    assert!(
+        found.len() >= frozen.len() && found[..frozen.len()] == frozen,
+        "put the change into a further file: {found:#?}"
+    );
+}
+
+/// The first file behind the frozen ones that every database has.
+const FIRST_FURTHER: i64 = 8;
+
+/// Why a statement would stop the version before from running on the new schema.
+fn fault_of(statement: &str) -> Option<&'static str> {
+    let words = statement.to_uppercase();
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let has = |word: &str| words.contains(&word);
+    match words.first().copied()? {
+        "CREATE" if has("UNIQUE") => Some("a unique index refuses what the version before writes"),
+        "CREATE" if has("TRIGGER") || has("VIEW") => Some("portable SQL only"),
+        "ALTER" if !has("ADD") || has("CONSTRAINT") => Some("it does not only add"),
+        "ALTER" if has("NOT") && !has("DEFAULT") => Some("the version before does not give the new column a value"),
+        "ALTER" if has("CHECK") => Some("SQLite cannot change a CHECK afterwards"),
+        "CREATE" | "ALTER" => None,
+        _ => Some("it changes or removes what the version before relies on"),
+    }
+}
+
+fn statements(sql: &str) -> Vec<String> {
+    let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let text = lines.collect::<Vec<_>>().join("\n");
+    text.split(';').map(|statement| statement.trim().to_owned()).filter(|statement| !statement.is_empty()).collect()
+}
+
+#[test]
+fn a_further_built_in_migration_only_adds() {
+    for (version, description, sql) in built_in().filter(|(version, ..)| *version >= FIRST_FURTHER) {
+        for statement in statements(sql) {
+            assert_eq!(fault_of(&statement), None, "{version} {description}: {statement}");
+        }
+    }
+    for good in [
+        "CREATE TABLE groups (name TEXT PRIMARY KEY)",
+        "CREATE INDEX x ON users (sub)",
+        "ALTER TABLE clients ADD COLUMN access TEXT",
+        "ALTER TABLE clients ADD COLUMN access TEXT NOT NULL DEFAULT 'all'",
+    ] {
+        assert_eq!(fault_of(good), None, "{good}");
+    }
+    for bad in [
+        "DROP TABLE users",
+        "DELETE FROM users",
+        "UPDATE users SET sub = 'x'",
+        "ALTER TABLE users RENAME TO people",
+        "ALTER TABLE users DROP COLUMN name",
+        "ALTER TABLE users ADD COLUMN x TEXT NOT NULL",
+        "ALTER TABLE users ADD COLUMN x TEXT CHECK (x IN ('a'))",
+        "create unique index x on users (name)",
+        "INSERT INTO users (sub) VALUES ('x')",
+    ] {
+        assert!(fault_of(bad).is_some(), "{bad}");
+    }
+}
+
+/// A CHECK on a list of words could never be changed on SQLite.
+#[test]
+fn no_built_in_migration_checks_a_list_of_words() {
+    for (version, _, sql) in built_in() {
+        for statement in statements(sql) {
+            let text = statement.to_uppercase().replace(char::is_whitespace, "");
+            assert!(!text.contains("IN('"), "{version}: {statement}");
+        }
+    }
+}
+
+#[test]
+fn the_settings_are_those_of_the_page() {
+    let promised: BTreeSet<String> =
+        quoted(&section("Settings")).into_iter().filter(|word| word.starts_with("HALLPASS_")).collect();
+    let found: BTreeSet<String> = SETTINGS.iter().map(hallpass::config::Setting::variable).collect();
+    assert_eq!(promised, found);
+}
+
+#[tokio::test]
+async fn the_tables_have_the_columns_of_the_page() {
+    let provider = TestProvider::start().await;
+    let text = section("Tables");
+    let tables = rows(&text);
+    assert!(tables.len() >= 7);
+    for (table, columns) in tables {
+        for column in quoted(&columns) {
+            provider.sql(&format!("SELECT {column} FROM {table}")).await;
+        }
+    }
+    let read = text.rsplit_once("`logout_outbox` (").unwrap().1;
+    let read = Vec::from_iter(quoted(read)).join(", ");
+    assert!(read.contains("last_result"));
+    provider.sql(&format!("SELECT {read} FROM logout_outbox")).await;
+}
+
+#[test]
+fn the_commands_are_those_of_the_page() {
+    fn walk(folder: &Path, words: &mut Vec<String>, found: &mut BTreeSet<String>) {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = run(folder, &arguments).stdout;
+        let lines =
+            help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.is_empty());
+        let names: Vec<String> = lines
+            .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| *name != "help")
+            .map(str::to_owned)
+            .collect();
+        if names.is_empty() {
+            found.insert(words.join(" "));
+        }
+        for name in names {
+            words.push(name);
+            walk(folder, words, found);
+            words.pop();
+        }
+    }
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let mut found = BTreeSet::new();
+    walk(folder.path(), &mut Vec::new(), &mut found);
+    let text = section("Commands");
+    let promised = quoted(text.split("| status |").next().unwrap());
+    assert_eq!(promised, found);
+}
+
+/// The paths of the members of a document; of lists, those of the first item.
+fn members(document: &Value) -> BTreeSet<String> {
+    fn walk(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    found.insert(path.clone());
+                    walk(value, &path, found);
+                }
+            }
+            Value::Array(items) => items.iter().take(1).for_each(|item| walk(item, &format!("{path}[]"), found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(document, "", &mut found);
+    found
+}
+
+#[tokio::test]
+async fn every_json_document_has_its_version_and_the_members_of_the_page() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.add_user(NewUser::alice()).await;
+    let _ = provider.tokens(&crate::support::UserAgent::new(), &client).await;
+    let refused = crate::support::UserAgent::new()
+        .get(&provider.url("/authorize?client_id=reports&redirect_uri=https://reports.example/other"))
+        .await;
+    let reference = refused.header("x-request-id").unwrap().to_owned();
+    provider.provider.audit.flush().await;
+    let folder = provider.folder.path();
+    let faulty = folder.join("migrations/20300101000000_faulty.sql");
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (saved, ended) = (folder.join("saved.json"), folder.join("ended"));
+    let saved_text = saved.display().to_string();
+    let preview = ["preview", "reports", "alice", "--json"];
+    fs::write(&saved, done(run_with(folder, &preview, &variables, "")).stdout).unwrap();
+    let table = rows(&section("JSON"));
+    assert!(table.len() >= 15);
+    for (command, listed) in table {
+        // A finding and a difference to look at.
+        match command.as_str() {
+            "migrate --check --json" | "client lint --json" => {
+                fs::write(&faulty, "INSERT INTO nothing VALUES (1);").unwrap();
+            }
+            "preview --diff FILE --json" => provider.sql("UPDATE users SET name = 'Another'").await,
+            "key plan --json" => {
+                fs::create_dir(&ended).unwrap();
+                let key = fs::read_dir(folder.join("keys")).unwrap().next().unwrap().unwrap().path();
+                let copy = ended.join("rs256.2025-01-01T000000Z.retired-2025-06-01T000000Z.pem");
+                fs::copy(key, copy).unwrap();
+            }
+            _ => {}
+        }
+        let words = match command.as_str() {
+            "client new --json" => {
+                "client new other --name Other --redirect-uri https://o.example.com/cb --json".to_owned()
+            }
+            "client rotate-secret --json" => "client rotate-secret reports --json".to_owned(),
+            "key plan --json" => format!("key plan --json --keys {}", ended.display()),
+            "client show --json" => "client show reports --json".to_owned(),
+            "preview --json" => preview.join(" "),
+            "preview --diff FILE --json" => format!("preview reports alice --diff {saved_text} --json"),
+            "user sessions list --json" => "user sessions list alice --json".to_owned(),
+            "audit prune --json" => "audit prune --older-than 365d --yes --json".to_owned(),
+            "audit erase --json" => "audit erase --sub nobody-at-all --yes --json".to_owned(),
+            "explain REFERENCE --json" => format!("explain {reference} --json"),
+            other => other.to_owned(),
+        };
+        let arguments: Vec<&str> = words.split(' ').collect();
+        let outcome = run_with(folder, &arguments, &variables, "");
+        let text = if command == "audit list --json" {
+            outcome.stdout.lines().next().unwrap_or_default()
+        } else {
+            &outcome.stdout
+        };
+        let document: Value =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{command}: {error}: {outcome:?}"));
+        assert_eq!(document["version"], 1, "{command}");
+        let (found, promised) = (members(&document), quoted(&listed));
+        for path in promised.iter().filter(|path| *path != "clients" || command == "client list --json") {
+            assert!(found.contains(path), "{command} has no {path}: {found:?}");
+        }
+        let _ = fs::remove_file(&faulty);
+        if listed.contains("every column") {
+            continue;
+        }
+        let top: BTreeSet<&String> = found.iter().filter(|path| !path.contains(['.', '['])).collect();
+        for path in top.into_iter().filter(|path| *path != "version") {
+            assert!(promised.contains(path), "{command}: the page does not tell of {path}");
+        }
+    }
+}
+
+/// What another version printed is not taken for what this one understands.
+#[tokio::test]
+async fn a_document_of_another_form_is_refused_by_whoever_reads_it() {
+    let provider = TestProvider::start().await;
+    provider.client("reports").await;
+    provider.add_user(NewUser::alice()).await;
+    let file = provider.folder.path().join("kept");
+    let path = file.display().to_string();
+    let kept = |text: &str| {
+        fs::write(&file, text.replace("\"version\": 1", "\"version\": 2").replace("\"version\":1", "\"version\":2"))
+    };
+    for (print, read) in [
+        (vec!["preview", "reports", "alice", "--json"], vec!["preview", "reports", "alice", "--diff", &path]),
+        (vec!["audit", "verify", "--json"], vec!["audit", "verify", "--heads", &path]),
+        (vec!["audit", "export"], vec!["audit", "verify", "--file", &path]),
+    ] {
+        let printed = done(provider.command(&print, "")).stdout;
+        fs::write(&file, &printed).unwrap();
+        done(provider.command(&read, ""));
+        kept(&printed).unwrap();
+        let refused = provider.command(&read, "");
+        assert_eq!(refused.status, 1, "{read:?}");
+        assert!(refused.stderr.contains("this version"), "{refused:?}");
+    }
+}
