@@ -392,6 +392,45 @@ fn aspnetcore_has_values_as_csharp_has_them() {
     assert!(!text.contains("\\u{"), "that is an escape of Rust");
 }
 
+/// The text without what is made anew each time.
+fn without_chance(text: &str) -> String {
+    let made_anew = |line: &str| {
+        let named = ["SESSION_SECRET=", "cookie_secret = "].into_iter().find(|name| line.starts_with(name));
+        if let Some(name) = named {
+            return format!("{name}…");
+        }
+        match line.split_once("hp_cs_") {
+            Some((before, secret)) => {
+                let behind = secret.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-_".contains(c));
+                format!("{before}hp_cs_…{behind}")
+            }
+            None => line.to_owned(),
+        }
+    };
+    text.lines().map(|line| made_anew(line) + "\n").collect()
+}
+
+/// As a reviewer reads it: a confidential client, a public one on plain http, and one whose values need quoting.
+#[test]
+fn every_stack_prints_what_was_reviewed() {
+    let address = ["--redirect-uri", URI];
+    let root = ["--public", "--redirect-uri", "http://127.0.0.1:5000/"];
+    let public = [&root[..], &["--post-logout-redirect-uri", "http://127.0.0.1:5000/out"]].concat();
+    for stack in STACKS {
+        let texts = [settings("reports", stack, &address), settings("app", stack, &public), hard(stack)];
+        let text = texts.iter().map(|text| without_chance(text)).collect::<Vec<_>>().join("\n======\n\n");
+        insta::assert_snapshot!(format!("settings_{stack}"), text);
+    }
+    let names =
+        ["Environment variables", "ASP.NET Core", "FastAPI or Starlette with Authlib", "Spring Boot", "oauth2-proxy"];
+    let parts = STACKS.iter().zip(names).map(|(stack, name)| {
+        let text = without_chance(&settings("reports", stack, &address));
+        format!("## {name}\n\n{text}")
+    });
+    let all = without_chance(&settings("reports", "all", &address));
+    assert_eq!(all, parts.collect::<Vec<_>>().join("\n"));
+}
+
 #[test]
 fn no_stack_prints_a_value_that_everybody_knows() {
     for stack in STACKS {

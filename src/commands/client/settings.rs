@@ -8,7 +8,6 @@ use crate::protocol::response::ClientAuthMethod;
 use crate::provider::random;
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
-use std::fmt::Write as _;
 
 /// The framework of a service.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -63,22 +62,18 @@ impl Registration<'_> {
     /// The settings as text.
     pub(super) fn settings(&self, stack: Stack) -> Result<String, String> {
         match stack {
-            Stack::Env => Ok(self.env()),
+            Stack::Env => self.env(),
             Stack::Aspnetcore => self.aspnetcore(),
             Stack::Fastapi => self.fastapi(),
             Stack::Spring => self.spring(),
             Stack::Oauth2Proxy => self.oauth2_proxy(),
-            Stack::All => {
-                let parts = [
-                    ("Environment variables", self.env()),
-                    ("ASP.NET Core", self.aspnetcore()?),
-                    ("FastAPI or Starlette with Authlib", self.fastapi()?),
-                    ("Spring Boot", self.spring()?),
-                    ("oauth2-proxy", self.oauth2_proxy()?),
-                ];
-                let parts = parts.iter().map(|(name, text)| format!("## {name}\n\n{text}"));
-                Ok(parts.collect::<Vec<_>>().join("\n"))
-            }
+            Stack::All => rendered(&All {
+                env: self.env()?,
+                aspnetcore: self.aspnetcore()?,
+                fastapi: self.fastapi()?,
+                spring: self.spring()?,
+                oauth2_proxy: self.oauth2_proxy()?,
+            }),
         }
     }
 
@@ -95,14 +90,13 @@ impl Registration<'_> {
         })
     }
 
-    fn env(&self) -> String {
-        let (discovery_url, client_id) = (quote::shell(&self.discovery_url()), quote::shell(self.client_id));
-        let mut text = format!("OIDC_DISCOVERY_URL={discovery_url}\nOIDC_CLIENT_ID={client_id}\n");
-        // Scripts read these lines, so a secret that is not known has none.
-        if let Some(secret) = self.client_secret {
-            let _ = writeln!(text, "OIDC_CLIENT_SECRET={}", quote::shell(secret));
-        }
-        text
+    fn env(&self) -> Result<String, String> {
+        rendered(&Env {
+            discovery_url: quote::shell(&self.discovery_url()),
+            client_id: quote::shell(self.client_id),
+            // Scripts read these lines, so a secret that is not known has none.
+            client_secret: self.client_secret.map(quote::shell),
+        })
     }
 
     fn aspnetcore(&self) -> Result<String, String> {
@@ -207,7 +201,15 @@ fn rendered(template: &impl Template) -> Result<String, String> {
     Ok(format!("{}\n", text.trim_end_matches('\n')))
 }
 
-/// Values are literals of the language that they stand in.
+/// As in all of these, values are literals of the language that they stand in.
+#[derive(Template)]
+#[template(path = "settings/env.txt")]
+struct Env {
+    discovery_url: String,
+    client_id: String,
+    client_secret: Option<String>,
+}
+
 #[derive(Template)]
 #[template(path = "settings/aspnetcore.txt")]
 struct AspNetCore {
@@ -262,4 +264,15 @@ struct Oauth2Proxy {
     is_plain_http: bool,
     scope: String,
     cookie_secret: String,
+}
+
+/// The finished texts of the others.
+#[derive(Template)]
+#[template(path = "settings/all.txt")]
+struct All {
+    env: String,
+    aspnetcore: String,
+    fastapi: String,
+    spring: String,
+    oauth2_proxy: String,
 }
