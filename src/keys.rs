@@ -1,15 +1,16 @@
-//! The signing keys, and the only file that names josekit and OpenSSL: load, name, sign, verify, publish.
+//! The signing keys: load, sign, verify, publish. Nothing outside of this module names josekit and OpenSSL.
 //!
 //! A key is a file in the keys folder, and its name is its timetable:
 //! `rs256.2026-12-01T000000Z.pem` signs from that instant and is published from the moment it is there;
 //! `rs256.2026-12-01T000000Z.retired-2027-03-01T000000Z.pem` stops signing at the second instant and stays
 //! published until the longest token has ended; `….leaked-2026-12-24T180000Z.pem` is neither published nor believed
-//! from the moment it is there (`file.rs`). The state is a pure function of files and clock, so nodes
+//! from the moment it is there (`file.rs`). The state is a pure function of files and clock (`timetable.rs`), so nodes
 //! that share the files never disagree. RFC 7515, 7517, 7518, 7638, 8037.
 
 mod certificate;
 mod file;
 pub mod plan;
+pub mod timetable;
 
 pub use certificate::certificate_ends_at;
 pub use file::{Ending, create, end, instant_text, parse_instant};
@@ -22,6 +23,7 @@ use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+use timetable::Entry;
 
 /// How long relying parties may keep `/jwks`, in seconds; new keys are published longer than that before they sign.
 pub const JWKS_MAX_AGE: i64 = 3600;
@@ -62,34 +64,18 @@ pub enum KeyError {
     Crypto(String),
 }
 
-/// One key with its timetable.
+/// One key.
 pub struct Key {
-    /// The RFC 7638 thumbprint.
-    pub kid: String,
-    /// What it signs with.
-    pub algorithm: SigningAlgorithm,
-    /// From when it signs.
-    pub signs_from: NumericDate,
-    /// When it stops signing, if that is decided.
-    pub retired_at: Option<NumericDate>,
-    /// When it was known to have leaked: it is dead.
-    pub leaked_at: Option<NumericDate>,
-    /// When its file was written, as far as the folder knows: since when it is published.
-    pub appeared_at: Option<NumericDate>,
-    /// Its file's name.
-    pub file: String,
+    /// Its name, file and timetable.
+    pub entry: Entry,
     public: Map<String, Value>,
     signer: Box<dyn JwsSigner>,
     verifier: Box<dyn JwsVerifier>,
 }
 
-impl Key {
-    fn signs_at(&self, now: NumericDate) -> bool {
-        self.leaked_at.is_none() && self.signs_from.is_past(now) && self.retired_at.is_none_or(|end| !end.is_past(now))
-    }
-
-    fn is_published_at(&self, now: NumericDate, longest_token: i64) -> bool {
-        self.leaked_at.is_none() && self.retired_at.is_none_or(|end| !end.plus(longest_token).is_past(now))
+impl AsRef<Entry> for Key {
+    fn as_ref(&self) -> &Entry {
+        &self.entry
     }
 }
 
@@ -110,9 +96,9 @@ impl KeySet {
         let mut set = Self { keys: Vec::new(), fingerprint: fingerprint(folder)? };
         for path in key_files(folder)? {
             let key = load_file(&path)?;
-            if let Some(twin) = set.keys.iter().find(|other| other.kid == key.kid) {
+            if let Some(twin) = set.keys.iter().find(|other| other.entry.kid == key.entry.kid) {
                 return Err(KeyError::File {
-                    why: format!("is the same key as {}", twin.file),
+                    why: format!("is the same key as {}", twin.entry.file),
                     mend: "remove one of the two; a key has one timetable".into(),
                     file: path,
                 });
@@ -122,13 +108,10 @@ impl KeySet {
         Ok(set)
     }
 
-    /// The key that signs with `algorithm` now: of those whose time has come, the latest.
+    /// The key that signs with `algorithm` now (`timetable::signing`).
     #[must_use]
     pub fn signing(&self, algorithm: SigningAlgorithm, now: NumericDate) -> Option<&Key> {
-        self.keys
-            .iter()
-            .filter(|key| key.algorithm == algorithm && key.signs_at(now))
-            .max_by(|one, other| (one.signs_from, &one.kid).cmp(&(other.signs_from, &other.kid)))
+        timetable::signing(&self.keys, algorithm, now)
     }
 
     /// The algorithms that can be signed with now; discovery publishes them.
@@ -156,7 +139,7 @@ impl KeySet {
     /// The `kid` of every key.
     #[must_use]
     pub fn kids(&self) -> Vec<String> {
-        self.keys.iter().map(|key| key.kid.clone()).collect()
+        self.keys.iter().map(|key| key.entry.kid.clone()).collect()
     }
 
     /// Every key there is.
@@ -169,8 +152,8 @@ impl KeySet {
     /// will sign, sign, or signed what may still be good. `longest_token` in seconds.
     #[must_use]
     pub fn jwks(&self, now: NumericDate, longest_token: i64) -> Value {
-        let keys: Vec<&Map<String, Value>> =
-            self.keys.iter().filter(|key| key.is_published_at(now, longest_token)).map(|key| &key.public).collect();
+        let published = self.keys.iter().filter(|key| key.entry.timetable.is_published_at(now, longest_token));
+        let keys: Vec<&Map<String, Value>> = published.map(|key| &key.public).collect();
         json!({ "keys": keys })
     }
 
@@ -207,9 +190,10 @@ impl KeySet {
                 .keys
                 .iter()
                 .find(|key| {
-                    key.leaked_at.is_none()
-                        && header.key_id() == Some(key.kid.as_str())
-                        && header.algorithm() == Some(key.algorithm.as_str())
+                    let Entry { kid, timetable, .. } = &key.entry;
+                    !timetable.is_leaked()
+                        && header.key_id() == Some(kid.as_str())
+                        && header.algorithm() == Some(timetable.algorithm.as_str())
                 })
                 .map(|key| key.verifier.as_ref()))
         };
@@ -334,7 +318,9 @@ mod tests {
         create(folder.path(), SigningAlgorithm::Rs256, NOW).unwrap();
         let set = KeySet::load(folder.path()).unwrap();
         let payload = URL_SAFE_NO_PAD.encode(r#"{"sub":"alice"}"#);
-        for header in [r#"{"alg":"none"}"#.to_owned(), format!(r#"{{"alg":"HS256","kid":"{}"}}"#, set.keys[0].kid)] {
+        for header in
+            [r#"{"alg":"none"}"#.to_owned(), format!(r#"{{"alg":"HS256","kid":"{}"}}"#, set.keys[0].entry.kid)]
+        {
             assert!(set.verify(&format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(header)), "JWT").is_none());
         }
     }
@@ -348,7 +334,8 @@ mod tests {
             folder.path().join(format!("es256.{}.retired-{}.pem", instant_text(NOW), instant_text(NOW.plus(200))));
         std::fs::rename(first, retired).unwrap();
         let set = KeySet::load(folder.path()).unwrap();
-        let signs_from = |now: NumericDate| set.signing(SigningAlgorithm::Es256, now).map(|key| key.signs_from);
+        let signs_from =
+            |now: NumericDate| set.signing(SigningAlgorithm::Es256, now).map(|key| key.entry.timetable.signs_from);
         assert_eq!(signs_from(NOW.plus(-1)), None);
         assert_eq!(signs_from(NOW), Some(NOW));
         assert_eq!(signs_from(NOW.plus(99)), Some(NOW));
@@ -362,7 +349,7 @@ mod tests {
         let folder = folder();
         let first = create(folder.path(), SigningAlgorithm::Es256, NOW).unwrap();
         let names = |folder: &Path| -> Vec<String> {
-            KeySet::load(folder).unwrap().keys.iter().map(|key| key.file.clone()).collect()
+            KeySet::load(folder).unwrap().keys.iter().map(|key| key.entry.file.clone()).collect()
         };
         let end_first = |ending: Ending| end(folder.path(), &KeySet::load(folder.path()).unwrap().keys[0], ending);
         let begins = instant_text(NOW);
@@ -445,7 +432,7 @@ mod tests {
         create(&keys, SigningAlgorithm::EdDsa, NOW).unwrap();
         assert!(opened.refresh(NOW).unwrap());
         assert!(!opened.refresh(NOW).unwrap());
-        let rs256 = opened.current().signing(SigningAlgorithm::Rs256, NOW).unwrap().file.clone();
+        let rs256 = opened.current().signing(SigningAlgorithm::Rs256, NOW).unwrap().entry.file.clone();
         std::fs::rename(keys.join(&rs256), folder.path().join("away.pem")).unwrap();
         assert!(opened.refresh(NOW).unwrap_err().to_string().contains("no RS256 key"), "what was there goes on");
         assert!(opened.current().signing(SigningAlgorithm::Rs256, NOW).is_some());

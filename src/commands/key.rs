@@ -8,7 +8,8 @@ pub(super) use hints::hints;
 
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
-use crate::keys::plan::{self, Entry, Hints, Plan, State, short, shown, uncovered};
+use crate::keys::plan::{self, Plan, State, short, shown, uncovered};
+use crate::keys::timetable::{Entry, Hints, Timetable};
 use crate::keys::{self, Ending, JWKS_MAX_AGE, Key, KeySet, LONGEST_TOKEN, PUBLISH_LEAD};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
@@ -112,7 +113,7 @@ fn load(folder: &Path) -> Result<KeySet, String> {
 }
 
 fn entries(set: &KeySet) -> Vec<Entry> {
-    set.all().iter().map(Entry::from).collect()
+    set.all().iter().map(|key| key.entry.clone()).collect()
 }
 
 /// The plan of a folder, as `key plan` and `doctor` show it.
@@ -162,13 +163,14 @@ fn table_of(plan: &Plan, hints: &Hints) -> String {
     };
     line(["ALGORITHM", "STATE", "KID", "PUBLISHED", "SIGNS FROM", "RETIRES", "MAY BE DELETED"]);
     for (entry, state) in &plan.keys {
+        let Timetable { algorithm, signs_from, retired_at, leaked_at } = entry.timetable;
         line([
-            entry.algorithm.as_str(),
+            algorithm.as_str(),
             state.as_str(),
             short(&entry.kid),
             &instant(entry.appeared_at),
-            &instant(Some(entry.signs_from).filter(|at| at.0 > 0)),
-            &instant(entry.leaked_at.or(entry.retired_at)),
+            &instant(Some(signs_from).filter(|at| at.0 > 0)),
+            &instant(leaked_at.or(retired_at)),
             &instant(entry.deletable_at(hints)),
         ]);
     }
@@ -186,13 +188,13 @@ fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
         .map(|(entry, state)| {
             json!({
                 "kid": entry.kid,
-                "alg": entry.algorithm.as_str(),
+                "alg": entry.timetable.algorithm.as_str(),
                 "state": state.as_str(),
                 "file": entry.file,
                 "published_at": entry.appeared_at,
-                "signs_from": entry.signs_from,
-                "retired_at": entry.retired_at,
-                "leaked_at": entry.leaked_at,
+                "signs_from": entry.timetable.signs_from,
+                "retired_at": entry.timetable.retired_at,
+                "leaked_at": entry.timetable.leaked_at,
                 "deletable_at": entry.deletable_at(hints),
             })
         })
@@ -222,8 +224,11 @@ fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
 /// The key that somebody means: by its file's name, its kid or the beginning of it.
 fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, String> {
     let file = Path::new(wanted).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let found: Vec<&Key> =
-        set.all().iter().filter(|key| key.file == file || (wanted.len() >= 4 && key.kid.starts_with(wanted))).collect();
+    let found: Vec<&Key> = set
+        .all()
+        .iter()
+        .filter(|Key { entry, .. }| entry.file == file || (wanted.len() >= 4 && entry.kid.starts_with(wanted)))
+        .collect();
     match found.as_slice() {
         [key] => Ok(key),
         [] => Err(format!(
@@ -237,14 +242,15 @@ fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, Str
 fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now: NumericDate) -> Outcome {
     let folder = &config.keys;
     let key = find(set, folder, &arguments.key)?;
-    if let Some(at) = key.leaked_at {
-        return Err(format!("{}: it is known to have leaked since {}", short(&key.kid), shown(at)));
+    let Entry { kid, file, timetable, .. } = &key.entry;
+    let kid = short(kid);
+    if let Some(at) = timetable.leaked_at {
+        return Err(format!("{kid}: it is known to have leaked since {}", shown(at)));
     }
     if arguments.leaked {
         return take_out(config, set, hints, key, arguments.yes, now);
     }
-    let kid = short(&key.kid);
-    if let Some(at) = key.retired_at.filter(|at| at.is_past(now)) {
+    if let Some(at) = timetable.retired_at.filter(|_| timetable.is_retired_at(now)) {
         return Err(format!("{kid}: it is retired since {}", shown(at)));
     }
     if arguments.at.is_some_and(|at| at < now) {
@@ -254,12 +260,11 @@ fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now:
                 .into(),
         );
     }
-    let at = instant_of_retirement(&entries(set), key, arguments, now)?;
+    let at = instant_of_retirement(&entries(set), &key.entry, arguments, now)?;
     let (from, until) = (shown(at), shown(at.plus(LONGEST_TOKEN)));
     eprintln!(
-        "{} {kid} ({}) stops signing at {from}, and is published until {until}, when its last token has ended.{}",
-        key.algorithm,
-        key.file,
+        "{} {kid} ({file}) stops signing at {from}, and is published until {until}, when its last token has ended.{}",
+        timetable.algorithm,
         hints.longest.map(|longest| kept_until(at.plus(longest))).unwrap_or_default()
     );
     terminal::confirm(&["key", "retire"], "Retire it?", arguments.yes)?;
@@ -279,16 +284,16 @@ fn kept_until(at: NumericDate) -> String {
 /// When a key can stop without leaving its algorithm without one: now, or when another begins.
 fn instant_of_retirement(
     entries: &[Entry],
-    key: &Key,
+    key: &Entry,
     arguments: &Retire,
     now: NumericDate,
 ) -> Result<NumericDate, String> {
-    let algorithm = key.algorithm;
+    let algorithm = key.timetable.algorithm;
     let before = uncovered(entries, algorithm, now);
     let is_sound = |at: NumericDate| {
         let mut changed = entries.to_vec();
         for entry in changed.iter_mut().filter(|entry| entry.kid == key.kid) {
-            entry.retired_at = Some(at);
+            entry.timetable.retired_at = Some(at);
         }
         // Whatever has no key then must have had none before.
         uncovered(&changed, algorithm, now).iter().all(|(from, until)| {
@@ -300,9 +305,9 @@ fn instant_of_retirement(
     let candidates = if let Some(at) = arguments.at {
         vec![at]
     } else {
-        let begins =
-            entries.iter().filter(|entry| entry.algorithm == algorithm && entry.signs_from > now).map(|e| e.signs_from);
-        let mut candidates: Vec<NumericDate> = begins.chain([now]).collect();
+        let others = entries.iter().map(|entry| &entry.timetable).filter(|other| other.algorithm == algorithm);
+        let starts = others.map(|other| other.signs_from).filter(|at| *at > now);
+        let mut candidates: Vec<NumericDate> = starts.chain([now]).collect();
         candidates.sort_unstable();
         candidates
     };
@@ -325,14 +330,16 @@ fn instant_of_retirement(
 
 /// The emergency path: a successor that signs at once, where no other does, and the leaked key dead at once.
 fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, yes: bool, now: NumericDate) -> Outcome {
-    let (algorithm, kid) = (key.algorithm, short(&key.kid));
-    let others: Vec<Entry> = entries(set).into_iter().filter(|entry| entry.kid != key.kid).collect();
+    let Entry { kid, file, timetable: Timetable { algorithm, .. }, .. } = &key.entry;
+    let algorithm = *algorithm;
+    let others: Vec<Entry> = entries(set).into_iter().filter(|entry| entry.kid != *kid).collect();
+    let kid = short(kid);
     let rest = plan::plan(&others, now, hints).keys;
-    let signs_now = rest.iter().find(|(entry, state)| entry.algorithm == algorithm && *state == State::Signs);
+    let signs_now = rest.iter().find(|(entry, state)| entry.timetable.algorithm == algorithm && *state == State::Signs);
     let is_known = signs_now.is_some_and(|(entry, _)| {
         entry.appeared_at.is_some_and(|appeared_at| appeared_at.plus(JWKS_MAX_AGE).is_past(now))
     });
-    eprintln!("{algorithm} {kid} ({}) is taken out at once. What that costs:\n", key.file);
+    eprintln!("{algorithm} {kid} ({file}) is taken out at once. What that costs:\n");
     if is_known {
         eprintln!("  - No outage: another {algorithm} key signs, which services have known for a while.");
     } else {

@@ -167,7 +167,7 @@ fn built(terms: Terms<'_>, client: &Client, user: &User, scope: &Scope, now: Num
     let sample = tokens::seal(&order, terms.secrets);
     let algorithm = client.id_token_signed_response_alg;
     let keys = KeySet::load(&terms.config.keys).ok();
-    let kid = keys.as_ref().and_then(|keys| keys.signing(algorithm, now)).map(|key| key.kid.clone());
+    let kid = keys.as_ref().and_then(|keys| keys.signing(algorithm, now)).map(|key| key.entry.kid.clone());
     if kid.is_none() {
         eprintln!("no {algorithm} key signs now; with these settings this pair would get an error");
     }

@@ -3,6 +3,7 @@
 //! `rs256.INSTANT[.retired-INSTANT][.leaked-INSTANT].pem`, or `.jwk`; without an instant a key has always signed. A
 //! leaked key is dead from the moment its name says so, whatever the clock: the instant is for the record.
 
+use super::timetable::{Entry, Timetable};
 use super::{Key, KeyError};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
@@ -78,15 +79,6 @@ pub fn parse_instant(text: &str) -> Option<NumericDate> {
     Some(NumericDate(zoned.timestamp().as_second()))
 }
 
-/// What a name says.
-#[derive(Debug)]
-struct Timetable {
-    algorithm: SigningAlgorithm,
-    signs_from: NumericDate,
-    retired_at: Option<NumericDate>,
-    leaked_at: Option<NumericDate>,
-}
-
 /// Reads a name; `None`: it is not a timetable.
 fn timetable(name: &str) -> Option<Timetable> {
     let mut parts = name.split('.');
@@ -126,7 +118,7 @@ pub enum Ending {
 /// # Errors
 /// A file of the new name is there already, or the folder cannot be written.
 pub fn end(folder: &Path, key: &Key, ending: Ending) -> Result<PathBuf, KeyError> {
-    let (stem, extension) = key.file.rsplit_once('.').unwrap_or((&key.file, "pem"));
+    let (stem, extension) = key.entry.file.rsplit_once('.').unwrap_or((&key.entry.file, "pem"));
     let stem = match ending {
         Ending::Retired(at) => {
             let stem = stem.split(".retired-").next().unwrap_or(stem);
@@ -134,7 +126,7 @@ pub fn end(folder: &Path, key: &Key, ending: Ending) -> Result<PathBuf, KeyError
         }
         Ending::Leaked(at) => format!("{stem}.leaked-{}", instant_text(at)),
     };
-    let (from, to) = (folder.join(&key.file), folder.join(format!("{stem}.{extension}")));
+    let (from, to) = (folder.join(&key.entry.file), folder.join(format!("{stem}.{extension}")));
     if from != to && to.exists() {
         return Err(KeyError::File {
             why: "a file of that name is there already".into(),
@@ -222,23 +214,13 @@ pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
             "make a new one with `hallpass key new`, and remove this file",
         )
     })?;
-    Ok(Key {
-        kid,
-        algorithm: timetable.algorithm,
-        signs_from: timetable.signs_from,
-        retired_at: timetable.retired_at,
-        leaked_at: timetable.leaked_at,
-        appeared_at: data
-            .modified()
-            .ok()
-            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
-            .and_then(|since| i64::try_from(since.as_secs()).ok())
-            .map(NumericDate),
-        file: name.to_owned(),
-        public,
-        signer,
-        verifier,
-    })
+    let appeared_at = data
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .map(NumericDate);
+    Ok(Key { entry: Entry { kid, file: name.to_owned(), appeared_at, timetable }, public, signer, verifier })
 }
 
 type SignerAndVerifier = (Box<dyn JwsSigner>, Box<dyn JwsVerifier>);

@@ -2,71 +2,10 @@
 //!
 //! A pure function of names, file times and the clock. `hallpass key plan`, `key retire` and `doctor` read it.
 
-use super::{JWKS_MAX_AGE, Key, PUBLISH_LEAD, instant_text};
+use super::timetable::{Entry, Hints, Timetable, signing};
+use super::{JWKS_MAX_AGE, PUBLISH_LEAD, instant_text};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
-use std::collections::BTreeMap;
-
-/// A key as its file's name tells of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The RFC 7638 thumbprint.
-    pub kid: String,
-    /// What it signs with.
-    pub algorithm: SigningAlgorithm,
-    /// Its file's name.
-    pub file: String,
-    /// Since when it is published, as far as the folder knows.
-    pub appeared_at: Option<NumericDate>,
-    /// From when it signs.
-    pub signs_from: NumericDate,
-    /// When it stops.
-    pub retired_at: Option<NumericDate>,
-    /// When it was known to have leaked.
-    pub leaked_at: Option<NumericDate>,
-}
-
-impl From<&Key> for Entry {
-    fn from(key: &Key) -> Self {
-        Self {
-            kid: key.kid.clone(),
-            algorithm: key.algorithm,
-            file: key.file.clone(),
-            appeared_at: key.appeared_at,
-            signs_from: key.signs_from,
-            retired_at: key.retired_at,
-            leaked_at: key.leaked_at,
-        }
-    }
-}
-
-impl Entry {
-    fn may_sign_at(&self, now: NumericDate) -> bool {
-        self.leaked_at.is_none() && self.signs_from.is_past(now) && self.retired_at.is_none_or(|end| !end.is_past(now))
-    }
-
-    /// From when its file is of no use any more: when nothing that it signed can be brought to anybody, us included. `None`:
-    /// that is not decided, or not known.
-    #[must_use]
-    pub fn deletable_at(&self, hints: &Hints) -> Option<NumericDate> {
-        let of_hints = || {
-            let at = self.retired_at?.plus(hints.longest?);
-            Some(hints.families.get(&self.kid).map_or(at, |end| at.max(*end)))
-        };
-        self.leaked_at.or_else(of_hints)
-    }
-}
-
-/// How long an `id_token` may come back to us as `id_token_hint`, which has to be verified although it has expired
-/// ([RP-Initiated Logout 2](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout)): as long as a session or a family of
-/// refresh tokens lives that it belongs to.
-#[derive(Clone, Debug, Default)]
-pub struct Hints {
-    /// The longest of those lifetimes, in seconds, and no less than `LONGEST_TOKEN`; `None`: not known, so nothing is given up.
-    pub longest: Option<i64>,
-    /// When the last family of refresh tokens ends that began before a key stopped, by the key's kid.
-    pub families: BTreeMap<String, NumericDate>,
-}
 
 /// What a key does at some instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,21 +63,19 @@ pub struct Plan {
 
 /// What a key does now among its fellows.
 fn state(entry: &Entry, all: &[Entry], now: NumericDate, hints: &Hints) -> State {
-    if entry.leaked_at.is_some() {
+    let timetable = &entry.timetable;
+    if timetable.is_leaked() {
         return State::Leaked;
     }
-    if entry.retired_at.is_some_and(|at| at.is_past(now)) {
+    if timetable.is_retired_at(now) {
         let is_done = entry.deletable_at(hints).is_some_and(|at| at.is_past(now));
         return if is_done { State::Done } else { State::Retired };
     }
-    if !entry.signs_from.is_past(now) {
+    if !timetable.has_started_at(now) {
         return State::Next;
     }
-    let is_latest = all
-        .iter()
-        .filter(|other| other.algorithm == entry.algorithm && other.may_sign_at(now))
-        .all(|other| (other.signs_from, &other.kid) <= (entry.signs_from, &entry.kid));
-    if is_latest { State::Signs } else { State::Superseded }
+    let signs = signing(all, timetable.algorithm, now).is_some_and(|signing| signing.kid == entry.kid);
+    if signs { State::Signs } else { State::Superseded }
 }
 
 /// From when until when, counted from `now`, nothing signs with an algorithm; without an end: for good.
@@ -148,10 +85,11 @@ pub fn uncovered(
     algorithm: SigningAlgorithm,
     now: NumericDate,
 ) -> Vec<(NumericDate, Option<NumericDate>)> {
-    let own: Vec<&Entry> = entries.iter().filter(|entry| entry.algorithm == algorithm).collect();
+    let own: Vec<&Timetable> =
+        entries.iter().map(|entry| &entry.timetable).filter(|timetable| timetable.algorithm == algorithm).collect();
     let mut instants: Vec<NumericDate> = own
         .iter()
-        .flat_map(|entry| [Some(entry.signs_from), entry.retired_at])
+        .flat_map(|timetable| [Some(timetable.signs_from), timetable.retired_at])
         .flatten()
         .filter(|at| *at > now)
         .collect();
@@ -160,7 +98,7 @@ pub fn uncovered(
     instants.dedup();
     let mut found: Vec<(NumericDate, Option<NumericDate>)> = Vec::new();
     for (index, instant) in instants.iter().enumerate() {
-        if own.iter().any(|entry| entry.may_sign_at(*instant)) {
+        if own.iter().any(|timetable| timetable.may_sign_at(*instant)) {
             continue;
         }
         let until = instants.get(index + 1).copied();
@@ -179,11 +117,13 @@ pub fn plan(entries: &[Entry], now: NumericDate, hints: &Hints) -> Plan {
         entries.iter().map(|entry| (entry.clone(), state(entry, entries, now, hints))).collect();
     let place = |algorithm| SigningAlgorithm::SUPPORTED.iter().position(|known| *known == algorithm);
     keys.sort_by(|(one, _), (other, _)| {
-        (place(one.algorithm), one.signs_from, &one.kid).cmp(&(place(other.algorithm), other.signs_from, &other.kid))
+        let place_of = |entry: &Entry| place(entry.timetable.algorithm);
+        (place_of(one), one.order()).cmp(&(place_of(other), other.order()))
     });
     let mut findings = Vec::new();
     for algorithm in SigningAlgorithm::SUPPORTED.iter().copied() {
-        let own: Vec<&(Entry, State)> = keys.iter().filter(|(entry, _)| entry.algorithm == algorithm).collect();
+        let own: Vec<&(Entry, State)> =
+            keys.iter().filter(|(entry, _)| entry.timetable.algorithm == algorithm).collect();
         if own.is_empty() && algorithm != SigningAlgorithm::Rs256 {
             continue;
         }
@@ -219,20 +159,21 @@ fn gaps(entries: &[Entry], algorithm: SigningAlgorithm, now: NumericDate) -> Vec
 
 /// What is to be said of one key among those of its algorithm.
 fn of_one(entry: &Entry, state: State, own: &[&(Entry, State)], now: NumericDate) -> Option<Finding> {
-    let algorithm = entry.algorithm;
+    let Timetable { algorithm, signs_from, retired_at, .. } = entry.timetable;
     let kid = short(&entry.kid);
     let warning = |why: String, mend: String| Some(Finding { is_fault: false, algorithm, why, mend });
     match state {
         State::Next | State::Signs => {
             let known_at = entry.appeared_at?.plus(JWKS_MAX_AGE);
-            let has_elder = own.iter().any(|(other, _)| other.kid != entry.kid && other.signs_from < entry.signs_from);
-            if entry.signs_from >= known_at || known_at.is_past(now) || !has_elder {
+            let has_elder =
+                own.iter().any(|(other, _)| other.kid != entry.kid && other.timetable.signs_from < signs_from);
+            if signs_from >= known_at || known_at.is_past(now) || !has_elder {
                 return None;
             }
             warning(
                 format!(
                     "{kid} signs from {}, but services may keep the key list without it until {} and refuse its tokens until then",
-                    shown(entry.signs_from),
+                    shown(signs_from),
                     shown(known_at)
                 ),
                 if state == State::Next {
@@ -246,7 +187,7 @@ fn of_one(entry: &Entry, state: State, own: &[&(Entry, State)], now: NumericDate
             )
         }
         State::Superseded => {
-            if entry.retired_at.is_some() {
+            if retired_at.is_some() {
                 return None;
             }
             warning(format!("{kid} is superseded, but published for good"), format!("hallpass key retire {kid}"))
@@ -282,6 +223,7 @@ pub fn shown(instant: NumericDate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     const NOW: NumericDate = NumericDate(1_796_083_200);
     const HOUR: i64 = 3600;
@@ -290,12 +232,14 @@ mod tests {
     fn entry(kid: &str, algorithm: SigningAlgorithm, signs_from: i64, retired_at: Option<i64>) -> Entry {
         Entry {
             kid: kid.into(),
-            algorithm,
             file: format!("{kid}.pem"),
             appeared_at: Some(NOW.plus(-30 * DAY)),
-            signs_from: NOW.plus(signs_from),
-            retired_at: retired_at.map(|at| NOW.plus(at)),
-            leaked_at: None,
+            timetable: Timetable {
+                algorithm,
+                signs_from: NOW.plus(signs_from),
+                retired_at: retired_at.map(|at| NOW.plus(at)),
+                leaked_at: None,
+            },
         }
     }
 
@@ -341,30 +285,22 @@ mod tests {
         let week = hints(7 * DAY);
         assert_eq!(state_at(7 * DAY - 1, &week), State::Retired);
         assert_eq!(state_at(7 * DAY, &week), State::Done);
-        assert_eq!(entries[0].deletable_at(&week), Some(NOW.plus(7 * DAY)));
-        assert_eq!(entries[1].deletable_at(&week), None);
         // A family that began under a longer lifetime than the rows have now.
         let families =
             |end: i64| BTreeMap::from([("old".to_owned(), NOW.plus(end)), ("new".to_owned(), NOW.plus(DAY))]);
-        let later = Hints { families: families(30 * DAY), ..week.clone() };
+        let later = Hints { families: families(30 * DAY), ..week };
         assert_eq!(state_at(30 * DAY - 1, &later), State::Retired);
         assert_eq!(state_at(30 * DAY, &later), State::Done);
-        assert_eq!(entries[0].deletable_at(&Hints { families: families(DAY), ..week }), Some(NOW.plus(7 * DAY)));
-        // Where nobody can tell, nothing is given up; a leaked one is of no use to anybody.
+        // Where nobody can tell, nothing is given up.
         assert_eq!(state_at(1000 * DAY, &Hints::default()), State::Retired);
-        assert_eq!(entries[0].deletable_at(&Hints::default()), None);
-        let mut leaked = rs256("leaked", -DAY, Some(0));
-        leaked.leaked_at = Some(NOW);
-        assert_eq!(leaked.deletable_at(&Hints::default()), Some(NOW));
     }
 
     #[test]
     fn a_leaked_key_is_dead_whatever_the_clock() {
         let mut leaked = rs256("leaked", -DAY, None);
-        leaked.leaked_at = Some(NOW.plus(5 * DAY));
+        leaked.timetable.leaked_at = Some(NOW.plus(5 * DAY));
         let entries = [leaked, rs256("next", 0, None)];
         assert_eq!(states(&entries, 0)[0].1, "leaked");
-        assert!(!entries[0].may_sign_at(NOW));
         assert!(said(&entries, 0).iter().any(|(is_fault, why)| !is_fault && why.contains("leaked")));
     }
 

@@ -194,7 +194,7 @@ async fn provider_with_a_retired_key(seconds_ago: i64) -> (TestProvider, String)
     let made = hallpass::keys::create(&folder, SigningAlgorithm::Rs256, retired_at.plus(-DAY)).unwrap();
     let name = format!("rs256.{}.retired-{}.pem", instant_text(retired_at.plus(-DAY)), instant_text(retired_at));
     fs::rename(&made, folder.join(&name)).unwrap();
-    let kid = KeySet::load(&folder).unwrap().all().iter().find(|key| key.file == name).unwrap().kid.clone();
+    let kid = KeySet::load(&folder).unwrap().all().iter().find(|key| key.entry.file == name).unwrap().entry.kid.clone();
     (provider, kid)
 }
 
@@ -359,11 +359,11 @@ fn a_leaked_key_is_dead_at_once_and_another_one_signs() {
     let now = Clock::System.now();
     let set = KeySet::load(&keys).unwrap();
     let signing = set.signing(SigningAlgorithm::Rs256, now).unwrap();
-    assert_ne!(signing.kid, leaked);
+    assert_ne!(signing.entry.kid, leaked);
     assert!(set.jwks(now, LONGEST_TOKEN)["keys"].as_array().unwrap().iter().all(|key| key["kid"] != leaked));
 
     let said = without_kids(&outcome.stderr, &[&leaked, &other]);
-    let made = format!("made keys/{}, which", signing.file);
+    let made = format!("made keys/{}, which", signing.entry.file);
     assert!(said.contains(&made), "{said}");
     insta::assert_snapshot!(said.replace(&made, "made keys/NEW, which"), @r"
     RS256 AAAAAAAAAAAA (rs256.2025-01-01T000000Z.pem) is taken out at once. What that costs:
@@ -386,7 +386,7 @@ fn a_leaked_key_is_dead_at_once_and_another_one_signs() {
 
     refused(&run(folder.path(), &["key", "retire", "--leaked", &leaked, "--yes"]), &["known to have leaked since"]);
     // Where another one signs already, none is made, and nothing is out.
-    let second = signing.kid.clone();
+    let second = signing.entry.kid.clone();
     let third = new_key(folder.path(), &["--signs-from", "2025-01-01T00:00:00Z"]);
     written_at(&keys.join("rs256.2025-01-01T000000Z.pem"), "2025-01-01T000000Z");
     let outcome = done(run(folder.path(), &["key", "retire", "--leaked", &second, "--yes"]));
@@ -442,7 +442,7 @@ fn two_nodes_with_the_same_files_never_disagree() {
     let mut signed = std::collections::HashSet::new();
     for hour in 0..24 * 200 {
         let now = start.plus(hour * 3600);
-        let kid = |set: &KeySet| set.signing(SigningAlgorithm::Es256, now).map(|key| key.kid.clone());
+        let kid = |set: &KeySet| set.signing(SigningAlgorithm::Es256, now).map(|key| key.entry.kid.clone());
         assert_eq!(kid(&one), kid(&other), "{now}");
         assert_eq!(one.jwks(now, LONGEST_TOKEN), other.jwks(now, LONGEST_TOKEN), "{now}");
         signed.extend(kid(&one));

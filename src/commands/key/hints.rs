@@ -3,7 +3,7 @@
 
 use crate::commands::terminal;
 use crate::config::{Config, DatabaseUrl};
-use crate::keys::plan::Hints;
+use crate::keys::timetable::Hints;
 use crate::keys::{KeySet, LONGEST_TOKEN};
 use crate::protocol::client::REFRESH_FAMILY_LIFETIME;
 use crate::store::StoreError;
@@ -35,10 +35,10 @@ async fn of_database(db: &Db, set: &KeySet, of_settings: i64) -> Result<Hints, S
     let of_rows = checkup::longest_family(db, REFRESH_FAMILY_LIFETIME).await?;
     let mut hints = Hints { longest: Some(of_rows.unwrap_or(0).max(of_settings)), ..Hints::default() };
     for key in set.all() {
-        let Some(retired_at) = key.retired_at else { continue };
+        let Some(retired_at) = key.entry.timetable.retired_at else { continue };
         // Rows may have been changed since those families began.
         if let Some(end) = checkup::last_end_of_families(db, retired_at).await? {
-            hints.families.insert(key.kid.clone(), end);
+            hints.families.insert(key.entry.kid.clone(), end);
         }
     }
     Ok(hints)
