@@ -10,9 +10,9 @@
 
 pub mod pruning;
 
+use crate::ambient::{Clock, context};
 use crate::protocol::audit::{Chain, Event, EventKind, Impersonal, RefusalRecord};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Clock, context};
 use crate::store::db::Db;
 use crate::store::migrations::File;
 use crate::store::{StoreError, audit_events, refusals};

@@ -1,5 +1,6 @@
 //! Who is asking: the client at the API endpoints, the token at userinfo. The extractors that look things up.
 
+use crate::ambient::context;
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
@@ -8,7 +9,7 @@ use crate::protocol::params::Params;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::{AccessToken, AccessTokenParts, ClientSecret, Digest};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, context};
+use crate::provider::Provider;
 use crate::store::StoreError;
 use crate::store::access_tokens;
 use crate::throttle;
@@ -64,7 +65,7 @@ pub async fn authenticate(
         return Ok(client.clone());
     }
     let mut turn = Some(provider.passwords.turn_for_client().await?);
-    let attempt = throttle::client(provider, &found[0].0.client_id, request.network).await?;
+    let attempt = throttle::client(&provider.ephemeral, &found[0].0.client_id, request.network).await?;
     let wrong = found.first().map(|(client, secret)| wrong_secret(client, secret, now));
     for (client, secret) in found {
         let turn = match turn.take() {
@@ -110,7 +111,7 @@ async fn named(
 /// time of the answer nor when it is throttled tells which clients there are.
 async fn refuse_as_slowly(provider: &Provider, request: &Request, client_id: &str) -> Result<(), ApiError> {
     let turn = provider.passwords.turn_for_client().await?;
-    let _counted = throttle::client(provider, client_id, request.network).await?;
+    let _counted = throttle::client(&provider.ephemeral, client_id, request.network).await?;
     Ok(provider.passwords.verify_nobody(turn).await?)
 }
 

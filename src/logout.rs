@@ -4,6 +4,7 @@
 //! once, and then again in the background, also after a restart, until it arrives or a day has passed.
 
 use crate::allowance::{self, Kept, Owner};
+use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
@@ -11,7 +12,7 @@ use crate::protocol::logout::{LOGOUT_TOKEN_TYPE, logout_token};
 use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, random};
+use crate::provider::Provider;
 use crate::store::logout_outbox::{self, Message};
 use crate::store::{StoreError, sessions, timely, user_sessions};
 use crate::tokens::LONGEST_ACCESS_TOKEN;

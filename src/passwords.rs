@@ -220,7 +220,7 @@ impl Passwords {
     /// When argon2 refuses its parameters, which would be a fault of ours.
     pub fn new() -> Result<Self, argon2::password_hash::Error> {
         let width = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
-        let proof_key = Password::from_random(&crate::provider::random::<32>()).expose().to_owned();
+        let proof_key = Password::from_random(&crate::ambient::random::<32>()).expose().to_owned();
         Ok(Self {
             people: Gate::new(width),
             clients: Gate::new(width),
@@ -407,7 +407,7 @@ pub fn hash(text: &str) -> Result<String, argon2::password_hash::Error> {
 }
 
 fn hash_with(text: &str, params: Params) -> Result<String, argon2::password_hash::Error> {
-    let salt = SaltString::encode_b64(&crate::provider::random::<SALT_BYTES>())?;
+    let salt = SaltString::encode_b64(&crate::ambient::random::<SALT_BYTES>())?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     Ok(argon2.hash_password(text.as_bytes(), &salt)?.to_string())
 }

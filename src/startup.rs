@@ -1,5 +1,6 @@
 //! From settings to a running provider: stores opened and waited for, migrations applied, keys loaded.
 
+use crate::ambient::{Clock, random};
 use crate::audit::pruning::{self, Pruner};
 use crate::audit::{self, Audit};
 use crate::config::{Config, EphemeralUrl};
@@ -8,7 +9,7 @@ use crate::passwords::Passwords;
 use crate::protocol::audit::{Event, EventKind, Flaw, Impersonal};
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::secret::Password;
-use crate::provider::{Clock, Degraded, Outdated, Provider, random};
+use crate::provider::{Degraded, Outdated, Provider};
 use crate::store::StoreError;
 use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};

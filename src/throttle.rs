@@ -10,7 +10,6 @@
 //! names there are. Only what cost a hash leaves a counter for a name, and one wide network leaves few.
 
 use crate::protocol::secret::{BrowserId, Digest};
-use crate::provider::Provider;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Ephemeral, STARTED_SHARE, Tallied, Tally};
 use crate::web::answer::ApiError;
@@ -183,12 +182,11 @@ fn delay_after(failures: i64) -> Option<Duration> {
 /// # Errors
 /// `Later` at a hard limit.
 pub async fn sign_in(
-    provider: &Provider,
+    ephemeral: &Ephemeral,
     account: &str,
     network: Network,
     known: Option<&BrowserId>,
 ) -> Result<Attempt, Stopped> {
-    let ephemeral = &provider.ephemeral;
     let attempt = |counted, delay| Attempt { account: account.to_owned(), counted, is_known: known.is_some(), delay };
     if let Some(browser) = known {
         let key = format!("fail:{account}:{}", &browser.digest().as_str()[..22]);
@@ -244,13 +242,13 @@ pub struct ClientAttempt(Option<Count>);
 ///
 /// # Errors
 /// `Later` at the limit.
-pub async fn client(provider: &Provider, client_id: &str, network: Network) -> Result<ClientAttempt, Stopped> {
+pub async fn client(ephemeral: &Ephemeral, client_id: &str, network: Network) -> Result<ClientAttempt, Stopped> {
     let name = Digest::of(&["client", client_id]);
     let mut fields = vec![(name.as_str()[..22].to_owned(), CLIENT_WINDOW, PER_CLIENT_AND_NETWORK)];
     if !network.is_everybody() {
         fields.push(("all".to_owned(), CLIENT_WINDOW, CLIENTS_PER_NETWORK));
     }
-    Ok(ClientAttempt(or_nothing(Count::one(&provider.ephemeral, format!("client:{network}"), fields).await)?))
+    Ok(ClientAttempt(or_nothing(Count::one(ephemeral, format!("client:{network}"), fields).await)?))
 }
 
 impl ClientAttempt {

@@ -1,6 +1,7 @@
 //! What a grant is turned into: access token, `id_token`, refresh token.
 
 use crate::allowance::{self, Kept, Owner};
+use crate::ambient::random;
 use crate::config::Config;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::claims::{IdTokenContent, User};
@@ -11,7 +12,7 @@ use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::response::{AccessTokenFormat, GrantType};
 use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, Handle, RefreshToken};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, random};
+use crate::provider::Provider;
 use crate::store::access_tokens;
 use crate::web::answer::ApiError;
 use serde_json::{Map, Value, json};

@@ -1,12 +1,12 @@
 //! `hallpass audit`: what happened, as a list, as one file, and whether it is whole; and the two ways in which it gets less.
 
+use crate::ambient::Clock;
 use crate::audit::pruning::{self, Pruner};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::logging;
 use crate::protocol::audit::{Flaw, Head, Pruned, Record, verify};
 use crate::protocol::time::NumericDate;
-use crate::provider::Clock;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
 use crate::store::users;

@@ -10,13 +10,13 @@ mod rotate;
 mod settings;
 mod show;
 
+use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, read_secret, with_runtime};
 use crate::config::Config;
 use crate::keys;
 use crate::passwords;
 use crate::protocol::secret::ClientSecret;
 use crate::protocol::time::NumericDate;
-use crate::provider::{Clock, random};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

@@ -6,15 +6,15 @@
 
 mod service;
 
+use crate::ambient::{Clock, random};
 use crate::commands::Outcome;
 use crate::config::RawConfig;
 use crate::endpoints;
+use crate::endpoints::edge;
 use crate::passwords;
 use crate::protocol::secret::ClientSecret;
-use crate::provider::{Clock, random};
 use crate::server::Places;
 use crate::store::users::{self, NewUser};
-use crate::web::edge;
 use crate::web::pages::Link;
 use crate::{logging, server, startup};
 use service::{Registration, Service};

@@ -9,13 +9,13 @@ mod provider;
 mod stores;
 mod token;
 
+use crate::ambient::Clock;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::keys::certificate_ends_at;
 use crate::logging;
 use crate::protocol::client::is_loopback_host;
 use crate::protocol::time::NumericDate;
-use crate::provider::Clock;
 use crate::web::outbound::{Fetched, Outbound};
 use serde_json::{Value, json};
 use std::io::Read as _;

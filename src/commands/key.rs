@@ -6,6 +6,7 @@ mod hints;
 
 pub(super) use hints::hints;
 
+use crate::ambient::Clock;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::keys::plan::{self, Plan, State, short, shown, uncovered};
@@ -13,7 +14,6 @@ use crate::keys::timetable::{Entry, Hints, Timetable};
 use crate::keys::{self, Ending, JWKS_MAX_AGE, Key, KeySet, LONGEST_TOKEN, PUBLISH_LEAD};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
-use crate::provider::Clock;
 use serde_json::{Value, json};
 use std::path::Path;
 

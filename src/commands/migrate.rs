@@ -1,10 +1,10 @@
 //! `hallpass migrate`: applies pending migrations, also to a database in use.
 
+use crate::ambient::Clock;
 use crate::audit;
 use crate::commands::{Outcome, terminal};
 use crate::config::{Config, DatabaseUrl};
 use crate::logging;
-use crate::provider::Clock;
 use crate::startup::LOCKED_MEND;
 use crate::store::StoreError;
 use crate::store::clients;

@@ -3,6 +3,7 @@
 //! Claims are printed and no token: nothing is signed and nothing is stored. `--diff` compares with what `--json`
 //! printed before, in CI for example: whoever changes a client's row or the claims of a person sees what that changes.
 
+use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, terminal};
 use crate::config::{Config, DatabaseUrl};
 use crate::keys::KeySet;
@@ -16,7 +17,6 @@ use crate::protocol::response::{AccessTokenFormat, GrantType, SubjectType};
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{Handle, Password};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Clock, random};
 use crate::store::db::Db;
 use crate::store::{clients, users};
 use crate::tokens::{self, ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, Order, Terms};

@@ -1,10 +1,11 @@
 //! `hallpass serve`: the provider, until SIGTERM or SIGINT.
 
+use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::{self, path};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
-use crate::provider::{Clock, Provider};
+use crate::provider::Provider;
 use crate::server::Places;
 use crate::{logging, logout, server, sign_ins, startup};
 use secrecy::ExposeSecret as _;

@@ -3,13 +3,13 @@
 mod import;
 mod sessions;
 
+use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, read_secret, terminal};
 use crate::config::Config;
 use crate::protocol::claims::User;
 use crate::protocol::secret::{Handle, Password};
 use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Clock, random};
 use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::users::{self, Holder, NewUser};

@@ -4,6 +4,7 @@
 //! `next_step` again.
 
 use crate::allowance::{self, Kept, Owner};
+use crate::ambient::{context, random};
 use crate::endpoints::path;
 use crate::protocol::authorization::{
     AuthorizationRequest, Interaction, MAX_KEPT_BYTES, PARAMETERS, ReturnAddress, Situation, Step, next_step,
@@ -17,7 +18,7 @@ use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId, SessionId, same_text};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, context, random};
+use crate::provider::Provider;
 use crate::store::ephemeral::Taken;
 use crate::store::stored::Stored;
 use crate::store::{StoreError, codes, interactions, sessions};

@@ -1,6 +1,7 @@
 //! `/login`: user name and password. OIDC Core 3.1.2.3.
 
 use crate::allowance::{self, Kept, Owner};
+use crate::ambient::random;
 use crate::endpoints::flow::{self, Flow};
 use crate::logout::{self, Cause};
 use crate::passwords::{Renewal, StoredHash, Typed, Verdict};
@@ -13,7 +14,7 @@ use crate::protocol::response::Prompt;
 use crate::protocol::secret::{BrowserId, Handle, Password, SessionId};
 use crate::protocol::text::MAX_NAME_BYTES;
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, random};
+use crate::provider::Provider;
 use crate::store::stored::Stored;
 use crate::store::{interactions, sessions, timely, user_sessions, users};
 use crate::throttle::{self, Attempt, Later, Stopped};
@@ -196,7 +197,7 @@ async fn prove(
         }
     };
     let (attempt, session_has_ended) =
-        tokio::join!(throttle::sign_in(provider, &account, network, is_known.then_some(name)), has_ended);
+        tokio::join!(throttle::sign_in(&provider.ephemeral, &account, network, is_known.then_some(name)), has_ended);
     let attempt = match attempt {
         Ok(attempt) => attempt,
         Err(Stopped::Later(later)) => return Ok(Proof::Later { sub, later }),

@@ -7,6 +7,7 @@
 
 mod service;
 
+use crate::ambient::random;
 use crate::endpoints::{flow, path};
 use crate::logout::{self, Cause, Outcome, Told};
 use crate::protocol::authorization::MAX_KEPT_BYTES;
@@ -20,7 +21,7 @@ use crate::protocol::logout::{
 use crate::protocol::params::Params;
 use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, random};
+use crate::provider::Provider;
 use crate::store::logout_requests;
 use crate::store::stored::Stored;
 use crate::throttle;

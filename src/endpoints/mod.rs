@@ -3,6 +3,7 @@
 pub mod authorize;
 pub mod consent;
 pub mod discovery;
+pub mod edge;
 pub mod flow;
 pub mod health;
 pub mod introspect;
@@ -16,7 +17,6 @@ pub mod userinfo;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::provider::{Outdated, Provider};
 use crate::web::answer::{ApiError, Fault, Note, PageError};
-use crate::web::edge;
 use crate::web::headers;
 use crate::web::pages;
 use crate::web::request;

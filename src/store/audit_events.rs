@@ -1,9 +1,9 @@
 //! Audit events as rows: appended many at once in the background, or with the change that they tell of, read back in their
 //! order, and what tells of one person erased. `audit_pruning` removes them.
 
+use crate::ambient::random;
 use crate::protocol::audit::{Chain, Event, EventKind, Record};
 use crate::protocol::time::NumericDate;
-use crate::provider::random;
 use crate::store::StoreError;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;

@@ -23,10 +23,10 @@
 //! the oldest of the others: nobody can shut everybody out by typing. It is the one exception to the rule that what is live is never
 //! evicted.
 
+use crate::ambient::Clock;
 use crate::config::EphemeralUrl;
 use crate::protocol::secret::Digest;
 use crate::protocol::time::NumericDate;
-use crate::provider::Clock;
 use crate::store::StoreError;
 use crate::store::memory::Memory;
 use crate::store::redis::Redis;

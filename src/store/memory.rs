@@ -6,8 +6,8 @@
 mod started;
 mod tallies;
 
+use crate::ambient::Clock;
 use crate::protocol::time::NumericDate;
-use crate::provider::Clock;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Fill, Start, Tallied, Tally};
 use started::Started;

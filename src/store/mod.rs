@@ -30,7 +30,7 @@ pub mod users;
 
 use sqlx::migrate::MigrateError;
 
-use crate::provider::{Context, DATABASE_PATIENCE, context};
+use crate::ambient::{Context, DATABASE_PATIENCE, context};
 use std::time::Duration;
 
 /// The answer of the lasting store, if it comes in time: somebody waits for it. All statements of one request share what it may

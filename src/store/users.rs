@@ -4,12 +4,12 @@
 //! for lower case differs. A row that somebody wrote by hand is folded when the next person is looked for, whoever that is;
 //! until then it would be found as it is written.
 
+use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
 use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::text;
 use crate::protocol::time::NumericDate;
-use crate::provider::random;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events, user_sessions};

@@ -4,12 +4,12 @@
 //! Handlers return `ApiError` (machine doors) or `PageError` (human doors). Either leaves a `Note` for the
 //! log, which `edge.rs` writes once, under the reference that the page shows.
 
+use crate::ambient::context;
 use crate::keys::KeyError;
 use crate::passwords::Busy;
 use crate::protocol::authorization::AuthorizationResponse;
 use crate::protocol::error::{ErrorCode, Explanation, Refusal};
 use crate::protocol::response::ResponseMode;
-use crate::provider::context;
 use crate::store::StoreError;
 use crate::web::headers;
 use crate::web::pages::{self, Chrome, FormPostPage, Link};

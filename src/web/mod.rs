@@ -3,7 +3,6 @@
 pub mod accept;
 pub mod answer;
 pub mod cookies;
-pub mod edge;
 pub mod headers;
 pub mod network;
 pub mod outbound;

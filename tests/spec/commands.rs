@@ -13,13 +13,13 @@ use crate::support::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hallpass::ambient::Clock;
 use hallpass::config::SETTINGS;
 use hallpass::keys::{KeySet, parse_instant};
 use hallpass::passwords::{Passwords, StoredHash, Typed, Verdict, hash_fault};
 use hallpass::protocol::response::SigningAlgorithm;
 use hallpass::protocol::secret::Password;
 use hallpass::protocol::time::NumericDate;
-use hallpass::provider::Clock;
 use openssl::rsa::Rsa;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -915,7 +915,7 @@ fn certificate(folder: &Path, days: u32) {
     builder.set_pubkey(&key).unwrap();
     builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
     // An hour more, so that nobody has to hurry.
-    let end = hallpass::provider::Clock::System.now().plus(i64::from(days) * 86_400 + 3600);
+    let end = hallpass::ambient::Clock::System.now().plus(i64::from(days) * 86_400 + 3600);
     builder.set_not_after(&Asn1Time::from_unix(end.0).unwrap()).unwrap();
     builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
     let names = SubjectAlternativeName::new().dns("localhost").build(&builder.x509v3_context(None, None)).unwrap();

@@ -17,7 +17,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use hallpass::provider::random;
+use hallpass::ambient::random;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fs;

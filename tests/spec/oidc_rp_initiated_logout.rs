@@ -3,11 +3,11 @@
 use crate::support::provider::PASSWORD;
 use crate::support::verbs::{http, send};
 use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
+use hallpass::ambient::random;
 use hallpass::protocol::client::Client;
 use hallpass::protocol::grant::{Session, SignIn};
 use hallpass::protocol::response::SigningAlgorithm;
 use hallpass::protocol::secret::{Handle, SessionId};
-use hallpass::provider::random;
 use hallpass::store::sessions;
 use hallpass::web::cookies;
 use serde_json::json;

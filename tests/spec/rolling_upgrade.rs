@@ -4,11 +4,11 @@
 use crate::store_contract::{ShortLived, race, short_lived};
 use crate::store_shares::start;
 use crate::support::{Answer, Authorization, NewClient, TestClient, TestProvider, UserAgent};
+use hallpass::ambient::random;
 use hallpass::protocol::authorization::{Interaction, SignedIn};
 use hallpass::protocol::grant::AccessGrant;
 use hallpass::protocol::secret::{AccessToken, AccessTokenParts, AuthorizationCode, Handle, InteractionId, SessionId};
 use hallpass::protocol::time::NumericDate;
-use hallpass::provider::random;
 use hallpass::store::ephemeral::{Ephemeral, Taken};
 use hallpass::store::{access_tokens, codes, interactions, logout_requests, sessions};
 use serde_json::{Value, json};

@@ -8,6 +8,7 @@ use crate::support::provider::run_sql;
 use crate::support::redis::MASTER_NAME;
 use crate::support::remote::until;
 use crate::support::{NewClient, NewUser, postgres, redis};
+use hallpass::ambient::{Clock, random};
 use hallpass::config::{DatabaseUrl, EphemeralUrl};
 use hallpass::protocol::claims_request::ClaimsRequest;
 use hallpass::protocol::grant::{Authorization, Grant, SignIn};
@@ -18,7 +19,6 @@ use hallpass::protocol::response::{
 use hallpass::protocol::scope::Scope;
 use hallpass::protocol::secret::{AuthorizationCode, Handle};
 use hallpass::protocol::time::NumericDate;
-use hallpass::provider::{Clock, random};
 use hallpass::store::cache::Directory;
 use hallpass::store::db::Db;
 use hallpass::store::ephemeral::{Ephemeral, Taken, Tallied};

@@ -2,11 +2,11 @@
 
 use super::acceptance::client_id_fault;
 use super::{is_standard_output, quoted, write_migration};
+use crate::ambient::Clock;
 use crate::commands::terminal::{self, instant, one_line};
 use crate::commands::{Outcome, with_runtime};
 use crate::config::Config;
 use crate::logging;
-use crate::provider::Clock;
 use crate::store::clients;
 use std::path::PathBuf;
 

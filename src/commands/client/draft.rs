@@ -3,13 +3,13 @@
 use super::acceptance::{Acceptance, PLAIN_HTTP, ValueFault, address_fault, audience_fault, client_id_fault};
 use super::new::New;
 use super::{Secret, quoted};
+use crate::ambient::Clock;
 use crate::commands::terminal::{instant, one_line};
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::site::FrontChannel;
-use crate::provider::Clock;
 use std::fmt::Write as _;
 
 /// Everything decided.

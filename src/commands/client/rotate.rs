@@ -3,6 +3,7 @@
 use super::acceptance::client_id_fault;
 use super::settings::{Registration, Stack};
 use super::{SecretArguments, is_standard_output, lint, quoted, write_migration};
+use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::commands::terminal::{self, instant};
 use crate::config::Config;
@@ -10,7 +11,6 @@ use crate::keys;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::ClientSecret;
 use crate::protocol::time::NumericDate;
-use crate::provider::Clock;
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -3,9 +3,9 @@
 
 mod quote;
 
+use crate::ambient::random;
 use crate::endpoints::path;
 use crate::protocol::response::ClientAuthMethod;
-use crate::provider::random;
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 

@@ -2,6 +2,7 @@
 
 use super::draft::ALWAYS_ASKS;
 use super::settings::{Registration, Stack};
+use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::commands::terminal::{self, instant, one_line};
 use crate::config::Config;
@@ -9,7 +10,6 @@ use crate::logging;
 use crate::protocol::client::Client;
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::time::NumericDate;
-use crate::provider::Clock;
 use crate::store::clients::{self, Lists, SecretDates};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;

@@ -2,8 +2,8 @@
 //!
 //! It keeps what it learned in memory, checks everything a relying party must, and shows how.
 
+use crate::ambient::random;
 use crate::protocol::secret::{ClientSecret, SessionId, same_text};
-use crate::provider::random;
 use crate::web::pages::{self, Link};
 use askama::Template;
 use axum::Router;

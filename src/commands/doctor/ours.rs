@@ -1,6 +1,7 @@
 //! Our own set-up: settings, files, keys, and ourselves as others see us through the proxy.
 
 use super::{Report, check_certificate, check_date, stores};
+use crate::ambient::{Clock, random};
 use crate::commands::{key, serve};
 use crate::config::{Config, DatabaseUrl};
 use crate::endpoints::path;
@@ -10,7 +11,6 @@ use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::response::GrantType;
 use crate::protocol::secret::{BrowserId, Handle, InteractionId};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Clock, random};
 use crate::store::db::Db;
 use crate::web::cookies;
 use crate::web::network::is_private;

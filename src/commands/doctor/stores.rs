@@ -3,6 +3,7 @@
 
 use super::ours::doubted;
 use super::{Report, check_skew, party};
+use crate::ambient::{Clock, random};
 use crate::commands::serve;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::keys::KeySet;
@@ -11,7 +12,6 @@ use crate::protocol::client::Client;
 use crate::protocol::secret::Handle;
 use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
-use crate::provider::{Clock, random};
 use crate::store::StoreError;
 use crate::store::checkup::{self, OwnedHash};
 use crate::store::db::Db;

@@ -1,12 +1,12 @@
 //! `hallpass user import`: people from elsewhere, with the hashes of their passwords; all of a file or nothing of it.
 
 use super::{is_email, username_fault};
+use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::passwords;
 use crate::protocol::secret::Handle;
 use crate::protocol::text;
-use crate::provider::{Clock, random};
 use crate::startup;
 use crate::store::users::{self, Imported, Listed};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,10 +1,10 @@
 //! `hallpass user sessions …`: where a person is signed in, and ending it, also where another process serves.
 
 use super::{find, named};
+use crate::ambient::Clock;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::protocol::time::NumericDate;
-use crate::provider::Clock;
 use crate::store::user_sessions::{self, Listed};
 use serde_json::json;
 

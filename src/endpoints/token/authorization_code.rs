@@ -1,6 +1,7 @@
 //! The grant `authorization_code`: a code for tokens. RFC 6749 section 4.1.3, RFC 7636 section 4.5-6, OIDC Core 3.1.3.
 
 use crate::allowance::{self, Kept, Owner};
+use crate::ambient::random;
 use crate::caller;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::{Client, REFRESH_FAMILY_LIFETIME};
@@ -12,7 +13,7 @@ use crate::protocol::pkce;
 use crate::protocol::response::GrantType;
 use crate::protocol::secret::{AuthorizationCode, Handle, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, random};
+use crate::provider::Provider;
 use crate::store::ephemeral::Taken;
 use crate::store::refresh_families::{self, Family};
 use crate::store::{access_tokens, codes, sessions, timely};

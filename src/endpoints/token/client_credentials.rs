@@ -1,5 +1,6 @@
 //! The grant `client_credentials`: a machine's own token. RFC 6749 section 4.4, RFC 8707, RFC 9068.
 
+use crate::ambient::random;
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
@@ -9,7 +10,7 @@ use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, random};
+use crate::provider::Provider;
 use crate::tokens::{self, Order};
 use crate::web::answer::ApiError;
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! The grant `refresh_token`: new tokens for old ones. RFC 6749 section 6, OIDC Core 12, RFC 9700 section 4.14.
 
+use crate::ambient::random;
 use crate::caller;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
@@ -10,7 +11,7 @@ use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
-use crate::provider::{Provider, random};
+use crate::provider::Provider;
 use crate::store::refresh_families::{self, Shown, Terms};
 use crate::store::{access_tokens, timely};
 use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order};

@@ -3,12 +3,13 @@
 use super::leaks::LogWatch;
 use super::program::{Outcome, run_with};
 use super::{postgres, redis};
+use hallpass::ambient::Clock;
 use hallpass::config::RawConfig;
 use hallpass::endpoints;
 use hallpass::keys;
 use hallpass::protocol::response::SigningAlgorithm;
 use hallpass::protocol::time::NumericDate;
-use hallpass::provider::{Clock, Provider};
+use hallpass::provider::Provider;
 use hallpass::server::{self, Places, Stopper};
 use hallpass::startup;
 use sqlx::any::AnyConnectOptions;

@@ -4,8 +4,9 @@
 //! pages with the reference on them, and writes one log record for each answer. Only the path is logged:
 //! queries, bodies and headers carry codes, tokens and passwords.
 
+use crate::ambient::{CONTEXT, Context};
 use crate::protocol::audit::RefusalRecord;
-use crate::provider::{CONTEXT, Context, Provider};
+use crate::provider::Provider;
 use crate::web::answer::{self, Note, PageContent};
 use crate::web::headers;
 use crate::web::network::Network;
@@ -26,7 +27,7 @@ const REFERENCE_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 #[must_use]
 pub fn reference() -> String {
     const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let bytes = crate::provider::random::<10>();
+    let bytes = crate::ambient::random::<10>();
     let mut text: String = bytes.iter().map(|byte| ALPHABET[usize::from(byte & 31)] as char).collect();
     text.insert(5, '-');
     text
