@@ -25,9 +25,9 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     if request.method() == Method::HEAD {
         // A link preview must not spend anything.
         let refusal = Refusal::new(ErrorCode::InvalidRequest, "authorization requests are made by GET or POST");
-        return Err(PageError::bad_request(&refusal, None));
+        return Err(PageError::bad_request(refusal));
     }
-    let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let params = request::query(&request).map_err(PageError::bad_request)?;
     let flow = if params.get("interaction").is_some() && params.get("client_id").is_none() {
         Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, now).await?
     } else {
@@ -46,9 +46,9 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let now = provider.now();
     let browser = Browser::of(request.headers(), &provider.config);
     let network = Network::of(&request, &provider.config);
-    let params = request::form(request).await.map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let params = request::form(request).await.map_err(PageError::bad_request)?;
     let client = flow::client_of(&provider, &params, now).await?;
-    let address = ReturnAddress::of(&client, &params).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let address = ReturnAddress::of(&client, &params).map_err(PageError::bad_request)?;
     if let Err(refusal) = AuthorizationRequest::parse(&client, &params) {
         return Err(flow::redirect(&provider, &client, &address, refusal));
     }

@@ -3,6 +3,7 @@
 use crate::endpoints::flow::{self, Flow};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::authorization::{Consented, Interaction, Step};
+use crate::protocol::client::web_address;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::in_plain_words;
@@ -12,6 +13,7 @@ use crate::web::answer::PageError;
 use crate::web::cookies::Browser;
 use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, ConsentPage, ScopeLine};
+use crate::web::problems::Problem;
 use crate::web::request;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -25,15 +27,14 @@ use std::sync::Arc;
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let mut browser = Browser::of(request.headers(), &provider.config);
     let network = Network::of(&request, &provider.config);
-    let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let params = request::query(&request).map_err(PageError::bad_request)?;
     let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, provider.now()).await?;
     let (Step::Consent, Some((id, _)), Some(browser_id), Some((_, user))) =
         (flow.step(&provider), &flow.interaction, &browser.id, &flow.signed_in)
     else {
         return flow.go_on(&provider);
     };
-    let web =
-        |uri: &Option<String>| uri.clone().filter(|uri| uri.starts_with("https://") || uri.starts_with("http://"));
+    let web = |uri: &Option<String>| uri.as_deref().and_then(web_address).map(str::to_owned);
     let asked = flow.request.scope_to_consent();
     let scopes = asked.tokens().filter(|token| *token != "openid").map(|token| match in_plain_words(token) {
         Some((title, description)) => ScopeLine { title: title.to_owned(), description: description.to_owned() },
@@ -45,7 +46,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let page = ConsentPage {
         page: Chrome::new(&provider.config, format!("Allow {} to know you?", flow.client.display_name())),
         client_name: flow.client.display_name().to_owned(),
-        client_uri: web(&flow.client.client_uri),
+        client_uri: flow.client.home_page().map(str::to_owned),
         policy_uri: web(&flow.client.policy_uri),
         tos_uri: web(&flow.client.tos_uri),
         user_name: user.display_name().to_owned(),
@@ -64,7 +65,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
 pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
     let posted = request::posted(request, &provider.config).await;
-    let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let (request, params) = posted.map_err(PageError::bad_request)?;
     let mut browser = Browser::of(&request.headers, &provider.config);
     let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), request.network, now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
@@ -98,7 +99,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     decided(EventKind::ConsentGiven);
     let after = Interaction { consented: Some(consented), ..Interaction::clone(&interaction) };
     if !interactions::update(&provider.ephemeral, &id, &interaction, &after, true).await? {
-        return Err(flow::already_answered(Some(&flow.client)));
+        return Err(PageError::from(Problem::AlreadyAnswered).back_to(Some(&flow.client)));
     }
     flow.go_on(&provider)
 }

@@ -57,7 +57,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     if let Some(content) = response.extensions_mut().remove::<PageContent>() {
         let page = ErrorPage {
             page: Chrome::new(&provider.config, content.heading),
-            heading: content.heading.to_owned(),
+            heading: content.heading,
             message: content.message,
             hint: content.hint,
             reference: reference.clone(),

@@ -27,8 +27,9 @@ use crate::tokens;
 use crate::web::answer::{PageError, authorization_response, see_other};
 use crate::web::cookies::{self, Browser};
 use crate::web::network::Network;
-use crate::web::pages::{Chrome, Link};
-use axum::http::{HeaderMap, StatusCode, header};
+use crate::web::pages::Chrome;
+use crate::web::problems::Problem;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use std::sync::Arc;
 
@@ -71,10 +72,10 @@ pub struct Asked {
 pub async fn client_of(provider: &Provider, params: &Params, now: NumericDate) -> Result<Arc<Client>, PageError> {
     if params.is_doubled("client_id") {
         let refusal = Refusal::new(ErrorCode::InvalidRequest, "the parameter client_id was sent more than once");
-        return Err(PageError::bad_request(&refusal, None));
+        return Err(PageError::bad_request(refusal));
     }
     let Some(client_id) = params.get("client_id") else {
-        return Err(PageError::bad_request(&Refusal::new(ErrorCode::InvalidRequest, "client_id is missing"), None));
+        return Err(PageError::bad_request(Refusal::new(ErrorCode::InvalidRequest, "client_id is missing")));
     };
     if let Some(client) = provider.directory.client(client_id, now).await? {
         context(|context| context.is_about(&client.client_id));
@@ -88,14 +89,7 @@ pub async fn client_of(provider: &Provider, params: &Params, now: NumericDate) -
             "Was its migration applied (`hallpass migrate --check`), to this database, and is it not disabled \
              (`hallpass client list`)? A client_id is compared letter by letter.",
         );
-    match PageError::bad_request(&refusal, None) {
-        PageError::Page { mut content, note } => {
-            // Nobody is asked to prove anything here, as a 401 would.
-            content.status = StatusCode::BAD_REQUEST;
-            Err(PageError::Page { content, note })
-        }
-        other => Err(other),
-    }
+    Err(PageError::bad_request(refusal))
 }
 
 /// The live session of a browser and its user.
@@ -132,8 +126,7 @@ impl Flow {
     /// A page before the address is proven, a redirect to it from then on.
     pub async fn open(provider: &Provider, asked: Asked, now: NumericDate) -> Result<Self, PageError> {
         let client = client_of(provider, &asked.params, now).await?;
-        let address =
-            ReturnAddress::of(&client, &asked.params).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+        let address = ReturnAddress::of(&client, &asked.params).map_err(PageError::bad_request)?;
         let opened = Self::open_at(provider, asked, client.clone(), address.clone(), now).await;
         opened.map_err(|error| error.or_at(|refusal| redirect(provider, &client, &address, refusal)))
     }
@@ -237,7 +230,7 @@ impl Flow {
             Some((id, interaction)) => {
                 let bound = Interaction { browser: Some(browser_id.digest()), ..Interaction::clone(&interaction) };
                 if !interactions::update(&provider.ephemeral, &id, &interaction, &bound, false).await? {
-                    return Err(another_browser());
+                    return Err(Problem::AnotherBrowser.into());
                 }
                 (id, true)
             }
@@ -267,7 +260,9 @@ impl Flow {
         if let Some((id, _)) = &self.interaction {
             match interactions::finish(&provider.ephemeral, id).await? {
                 Taken::Fresh(_) => {}
-                Taken::Spent | Taken::Missing => return Err(already_answered(Some(&self.client))),
+                Taken::Spent | Taken::Missing => {
+                    return Err(PageError::from(Problem::AlreadyAnswered).back_to(Some(&self.client)));
+                }
             }
         }
         Ok(())
@@ -431,29 +426,29 @@ struct Continued {
 /// Finds the interaction of a page.
 ///
 /// # Errors
-/// A page: unknown or expired, answered already, begun in another browser, or the cookie is missing.
+/// A page: unknown or expired, answered already, started in another browser, or the cookie is missing.
 async fn continued(
     provider: &Provider,
     browser: &mut Browser,
     id: Option<&str>,
     now: NumericDate,
 ) -> Result<Continued, PageError> {
-    let Some(id) = id.filter(|id| id.len() < 100) else { return Err(nothing_to_continue()) };
+    let Some(id) = id.filter(|id| id.len() < 100) else { return Err(Problem::NothingToContinue.into()) };
     let id = InteractionId::received(id);
     let (interaction, session) = tokio::try_join!(
         async { Ok(interactions::find(&provider.ephemeral, &id).await?) },
         session_of(provider, browser)
     )?;
-    let Some(interaction) = interaction else { return Err(nothing_to_continue()) };
+    let Some(interaction) = interaction else { return Err(Problem::NothingToContinue.into()) };
     match &interaction.browser {
         None => {}
-        Some(_) if browser.id.is_none() => return Err(no_cookie()),
+        Some(_) if browser.id.is_none() => return Err(Problem::NoCookie.into()),
         Some(bound) if browser.is_bound_to(bound) => {}
-        Some(_) => return Err(another_browser()),
+        Some(_) => return Err(Problem::AnotherBrowser.into()),
     }
     if interaction.expires_at.is_past(now) {
         let client = provider.directory.client(&interaction.client_id, now).await?;
-        return Err(expired(client.as_deref()));
+        return Err(PageError::from(Problem::Expired).back_to(client.as_deref()));
     }
     Ok(Continued { id, interaction, session })
 }
@@ -477,115 +472,21 @@ pub fn check_form(
         (Some(browser_id), Some(token)) => same_text(&provider.secrets.form_token(browser_id, id), token),
         _ => false,
     };
-    if origin_fits && token_fits {
-        return Ok(());
-    }
-    let fix = if !origin_fits {
-        format!(
-            "The form came from the origin {:?}, and ours is {:?}: does a proxy change the host name, or is HALLPASS_ISSUER not the \
+    if !origin_fits {
+        let sent = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+        return Err(PageError::from(Problem::FormOfAnotherOrigin).mend(format!(
+            "The form came from the origin {sent:?}, and ours is {:?}: does a proxy change the host name, or is HALLPASS_ISSUER not the \
              address that browsers use?",
-            headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default(),
             provider.config.origin()
-        )
-    } else if browser.id.is_none() {
-        "The browser did not send our cookie with the form: does it block cookies, or does a proxy drop them?"
-            .to_owned()
+        )));
+    }
+    if token_fits {
+        Ok(())
+    } else if browser.id.is_some() {
+        Err(Problem::FormOfAnotherBrowser.into())
     } else {
-        "The form's token is not that of this browser: the page was kept by a cache, or somebody forged the form."
-            .to_owned()
-    };
-    Err(foreign_form().mend(fix))
-}
-
-fn restart(client: Option<&Client>) -> Option<Link> {
-    let client = client?;
-    let url = client.initiate_login_uri.as_ref().or(client.client_uri.as_ref())?;
-    let is_web = url.starts_with("https://") || url.starts_with("http://");
-    is_web.then(|| Link { url: url.clone(), label: format!("Go to {}", client.display_name()) })
-}
-
-fn nothing_to_continue() -> PageError {
-    PageError::page(
-        StatusCode::BAD_REQUEST,
-        "no_interaction",
-        "There is no sign-in to continue here",
-        "It may have been completed already, or it was too long ago.",
-        Some("Go to the service you want to use; it brings you here when you have to sign in."),
-        None,
-    )
-    .mend(
-        "The interaction is not in the short-lived store: it was completed, is older than half an hour, was begun on a node with another \
-         Redis (or in a process that was restarted, without HALLPASS_REDIS_URL), or gave way because somebody began very many.",
-    )
-}
-
-fn expired(client: Option<&Client>) -> PageError {
-    PageError::page(
-        StatusCode::BAD_REQUEST,
-        "interaction_expired",
-        "This sign-in has expired",
-        "For your safety, a sign-in has to be completed within half an hour.",
-        Some("Go back to the service and start again. Nothing is lost."),
-        restart(client),
-    )
-    .mend(
-        "The page was open for more than half an hour. If it was not, `hallpass doctor` compares the clocks of the nodes and the database.",
-    )
-}
-
-/// The page for a sign-in that was answered in another tab or before.
-#[must_use]
-pub fn already_answered(client: Option<&Client>) -> PageError {
-    PageError::page(
-        StatusCode::BAD_REQUEST,
-        "interaction_answered",
-        "This sign-in is complete",
-        "It was completed before, perhaps in another tab.",
-        Some("Go to the service you want to use; you may be signed in already."),
-        restart(client),
-    )
-}
-
-fn no_cookie() -> PageError {
-    PageError::page(
-        StatusCode::BAD_REQUEST,
-        "cookie_missing",
-        "Your browser did not send our cookie",
-        "Without it, nobody can know that it is you who began this sign-in.",
-        Some("Allow cookies for this site, then go back to the service and start again."),
-        None,
-    )
-    .mend(
-        "The browser did not send our cookie: it blocks cookies, the login page was opened in a frame or by another host name than \
-         HALLPASS_ISSUER has (localhost and 127.0.0.1 are two), or the issuer is https and a proxy in front speaks http to the browser, so that \
-         Secure cookies are dropped.",
-    )
-}
-
-fn another_browser() -> PageError {
-    PageError::page(
-        StatusCode::BAD_REQUEST,
-        "another_browser",
-        "This sign-in was begun in another browser",
-        "It can only be continued where it was begun.",
-        Some("If somebody sent you this link, do not use it. Otherwise go to the service and start again."),
-        None,
-    )
-    .mend(
-        "A link to the login page was opened in another browser or profile than the one that began. Links to a service travel well, links \
-         to its sign-in do not.",
-    )
-}
-
-fn foreign_form() -> PageError {
-    PageError::page(
-        StatusCode::FORBIDDEN,
-        "form_not_ours",
-        "This form was not accepted",
-        "It did not come from this site's own page in this browser.",
-        Some("Allow cookies for this site, then go back to the service and start again."),
-        None,
-    )
+        Err(Problem::FormWithoutCookie.into())
+    }
 }
 
 /// Starts a session for somebody who just proved who they are.

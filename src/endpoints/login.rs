@@ -22,6 +22,7 @@ use crate::web::answer::{Note, PageError};
 use crate::web::cookies::{self, Browser};
 use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, LoginPage};
+use crate::web::problems::Problem;
 use crate::web::request;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -59,7 +60,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let now = provider.now();
     let mut browser = Browser::of(request.headers(), &provider.config);
     let network = Network::of(&request, &provider.config);
-    let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let params = request::query(&request).map_err(PageError::bad_request)?;
     let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, now).await?;
     // Somebody who signed in meanwhile, perhaps in another tab, need not do it again.
     if params.get("switch").is_none() && !matches!(flow.step(&provider), Step::SignIn) {
@@ -75,7 +76,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
 pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
     let posted = request::posted(request, &provider.config).await;
-    let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let (request, params) = posted.map_err(PageError::bad_request)?;
     let mut browser = Browser::of(&request.headers, &provider.config);
     let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), request.network, now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
@@ -186,7 +187,7 @@ async fn prove(
     let found = if is_plausible { timely(users::find_by_login(&provider.db, typed)).await? } else { None };
     let sub = found.as_ref().map(|user| user.sub.clone());
     let account = provider.secrets.account(sub.as_deref(), typed);
-    let mut turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
+    let mut turn = provider.passwords.turn_for_person().await.map_err(|_| Problem::Busy)?;
     // It is counted on the very browser that is known: another name of the same browser would be a new counter.
     let name = browser.kept.as_ref().unwrap_or(browser_id);
     let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, name, user)));
@@ -208,7 +209,7 @@ async fn prove(
         if let Err(later) = provider.throttle.slow(&attempt).await {
             return Ok(Proof::Later { sub, later });
         }
-        turn = provider.passwords.turn_for_person().await.map_err(|_| PageError::busy())?;
+        turn = provider.passwords.turn_for_person().await.map_err(|_| Problem::Busy)?;
     }
     if let Some(user) = found.as_ref().filter(|user| user.is_ambiguous) {
         tracing::warn!(sub = user.sub, "this person cannot sign in: a client has their sub as its client_id");
@@ -220,7 +221,7 @@ async fn prove(
         Some(StoredHash { hash, is_prepared: user.password_is_prepared })
     });
     let typed = Typed::new(password);
-    let verdict = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| PageError::busy())?;
+    let verdict = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| Problem::Busy)?;
     Ok(match (user, verdict) {
         (Some(user), Verdict::Right(renewal)) => {
             Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended?, renewal }))
@@ -292,7 +293,7 @@ async fn sign_in(
     let refused = match signed_in {
         // The row last: whoever lists sign-ins finds none that came to nothing.
         Ok((.., Ok(()), ())) => write_row(provider, browser, flow, &session_id, &session, now).await.err(),
-        Ok((.., Err(Stopped::Later(_)), ())) => Some(PageError::busy()),
+        Ok((.., Err(Stopped::Later(_)), ())) => Some(Problem::Busy.into()),
         Ok((.., Err(Stopped::Fault(error)), ())) => Some(error.into()),
         Err(error) => Some(error),
     };
@@ -341,7 +342,7 @@ async fn write_row(
         return Ok(());
     }
     // Ended by somebody else this very moment; the next try begins anew.
-    Err(PageError::busy())
+    Err(Problem::Busy.into())
 }
 
 async fn record(
@@ -355,7 +356,7 @@ async fn record(
     if interactions::update(&provider.ephemeral, id, before, &after, true).await? {
         Ok(())
     } else {
-        Err(flow::already_answered(Some(&flow.client)))
+        Err(PageError::from(Problem::AlreadyAnswered).back_to(Some(&flow.client)))
     }
 }
 

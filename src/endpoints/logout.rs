@@ -139,7 +139,7 @@ impl Goodbye {
     /// A way back to the service for those who stay on our page.
     fn way_back(&self) -> Option<Link> {
         let client = self.client.as_ref()?;
-        Some(Link { url: client.home_page()?.to_owned(), label: format!("Go to {}", client.display_name()) })
+        Some(Link::to(client, client.home_page()?))
     }
 
     /// A link to the address that the service asked for.
@@ -159,10 +159,10 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     if request.method() == Method::HEAD {
         // A link preview must not sign anybody out.
         let refusal = Refusal::new(ErrorCode::InvalidRequest, "a sign-out is asked for by GET or POST");
-        return Err(PageError::bad_request(&refusal, None));
+        return Err(PageError::bad_request(refusal));
     }
-    let params = request::query(&request).map_err(|refusal| PageError::bad_request(&refusal, None))?;
-    params.refuse_duplicates().map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let params = request::query(&request).map_err(PageError::bad_request)?;
+    params.refuse_duplicates().map_err(PageError::bad_request)?;
     let params = match params.get("logout") {
         Some(id) if id.len() < 100 => {
             let waiting = logout_requests::find(&provider.ephemeral, &InteractionId::received(id), now).await?;
@@ -180,7 +180,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
 pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
     let now = provider.now();
     let posted = request::posted(request, &provider.config).await;
-    let (request, params) = posted.map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let (request, params) = posted.map_err(PageError::bad_request)?;
     let browser = Browser::of(&request.headers, &provider.config);
     if params.get("logout").is_none() {
         if service::is_asking(&request.headers, &browser, &params) {
@@ -190,7 +190,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     }
     let sent = params.get("request").unwrap_or_default();
     flow::check_form(&provider, &browser, &request.headers, &name_of(sent), params.get("csrf"))?;
-    let asked = Asked::of_text(sent).map_err(|refusal| PageError::bad_request(&refusal, None))?;
+    let asked = Asked::of_text(sent).map_err(PageError::bad_request)?;
     let goodbye = read(&provider, &browser, asked, now).await?;
     if params.get("action") == Some("stay") {
         return Ok(stay(&provider, &goodbye));
@@ -231,7 +231,7 @@ fn bounded(encoded: String) -> Result<String, PageError> {
         return Ok(encoded);
     }
     let refusal = Refusal::new(ErrorCode::InvalidRequest, "the request has more than 12288 bytes");
-    Err(PageError::bad_request(&refusal, None))
+    Err(PageError::bad_request(refusal))
 }
 
 /// What the form of a request is bound to: the request itself, so that nothing need be remembered of it.

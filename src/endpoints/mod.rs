@@ -19,6 +19,7 @@ use crate::provider::{Outdated, Provider};
 use crate::web::answer::{ApiError, Fault, Note, PageError};
 use crate::web::headers;
 use crate::web::pages;
+use crate::web::problems::Problem;
 use crate::web::request;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -111,16 +112,8 @@ async fn up_to_date(State(provider): State<Arc<Provider>>, request: Request, nex
         return next.run(request).await;
     }
     if request::wants_a_page(&request) {
-        return PageError::page(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "node_outdated",
-            "Signing in is not possible right now",
-            "The sign-in service is being updated.",
-            Some("Please try again in a moment."),
-            None,
-        )
-        .mend(format!("{}: {}", Outdated::WHY, Outdated::FIX))
-        .into_response();
+        let fix = format!("{}: {}", Outdated::WHY, Outdated::FIX);
+        return PageError::from(Problem::NodeOutdated).mend(fix).into_response();
     }
     let refusal = Refusal::new(ErrorCode::TemporarilyUnavailable, "this node is being updated, try again in a moment")
         .with_detail(Outdated::WHY)
@@ -154,15 +147,7 @@ fn asset(content_type: &'static str, content: &'static str) -> Response {
 /// An unknown path: a page for people, JSON for machines.
 async fn nothing_here(request: Request) -> Response {
     if request::wants_a_page(&request) {
-        return PageError::page(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "There is nothing here",
-            "This address belongs to the sign-in service, but leads nowhere.",
-            Some("Go to the service you want to use; it brings you here when you have to sign in."),
-            None,
-        )
-        .into_response();
+        return PageError::from(Problem::NothingHere).into_response();
     }
     let body = serde_json::json!({"error": "not_found", "error_description": "there is nothing at this path"});
     let mut response = crate::web::answer::json_body(StatusCode::NOT_FOUND, &body);

@@ -229,12 +229,16 @@ impl Client {
         })
     }
 
-    /// The service's home page, where `client_uri` is a web address that a page may link to.
+    /// The service's home page, where `client_uri` is a web address.
     #[must_use]
     pub fn home_page(&self) -> Option<&str> {
-        let uri = self.client_uri.as_deref()?;
-        let url = url::Url::parse(uri).ok()?;
-        (matches!(url.scheme(), "https" | "http") && url.has_host()).then_some(uri)
+        self.client_uri.as_deref().and_then(web_address)
+    }
+
+    /// Where a person starts a sign-in anew: `initiate_login_uri`, or else the home page.
+    #[must_use]
+    pub fn start_page(&self) -> Option<&str> {
+        self.initiate_login_uri.as_deref().and_then(web_address).or_else(|| self.home_page())
     }
 
     /// Whether a person must be asked even though the answer could be remembered: a native client that
@@ -388,6 +392,13 @@ pub fn is_loopback_host(url: &url::Url) -> bool {
     }
 }
 
+/// The address, if it is a web address, which a page may link to: a link by another scheme would start a program, or be one.
+#[must_use]
+pub fn web_address(uri: &str) -> Option<&str> {
+    let url = url::Url::parse(uri).ok()?;
+    (matches!(url.scheme(), "https" | "http") && url.has_host()).then_some(uri)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -486,6 +497,20 @@ pub(crate) mod tests {
             assert_eq!(home_page(uri), None, "{uri}");
         }
         assert_eq!(Client::new("a").home_page(), None);
+    }
+
+    #[test]
+    fn a_sign_in_starts_anew_at_its_own_address_or_at_the_home_page() {
+        let start_page = |own: Option<&str>, home: Option<&str>| {
+            let [initiate_login_uri, client_uri] = [own, home].map(|uri| uri.map(str::to_owned));
+            let client = Client { client_uri, initiate_login_uri, ..Client::new("a") };
+            client.start_page().map(str::to_owned)
+        };
+        let (own, home) = (Some("https://a.example/login"), Some("https://a.example/"));
+        assert_eq!(start_page(own, home).as_deref(), own);
+        assert_eq!(start_page(None, home).as_deref(), home);
+        assert_eq!(start_page(Some("com.example.app:/login"), home).as_deref(), home);
+        assert_eq!(start_page(Some("javascript:alert(1)"), None), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! How a refusal reaches whom it is for: JSON for machines, a page for people, a redirect for clients whose
-//! address is proven.
+//! address is proven. `problems.rs` has the texts of the pages.
 //!
 //! Handlers return `ApiError` (machine doors) or `PageError` (human doors). Either leaves a `Note` for the
 //! log, which `edge.rs` writes once, under the reference that the page shows.
@@ -8,14 +8,17 @@ use crate::ambient::context;
 use crate::keys::KeyError;
 use crate::passwords::Busy;
 use crate::protocol::authorization::AuthorizationResponse;
+use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Explanation, Refusal};
 use crate::protocol::response::ResponseMode;
 use crate::store::StoreError;
 use crate::web::headers;
 use crate::web::pages::{self, Chrome, FormPostPage, Link};
+use crate::web::problems::{Problem, Words};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::borrow::Cow;
 
 /// What the log says about an answer that refuses.
 #[derive(Clone, Debug)]
@@ -72,6 +75,30 @@ impl Note {
     }
 }
 
+impl From<Refusal> for Note {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            code: refusal.code.as_str(),
+            description: refusal.description.into_owned(),
+            detail: refusal.detail,
+            explanation: refusal.explanation.map(|explanation| *explanation).unwrap_or_default(),
+            is_fault: false,
+            is_expected: refusal.is_expected,
+        }
+    }
+}
+
+impl From<Problem> for Note {
+    fn from(problem: Problem) -> Self {
+        let words = problem.words();
+        let note = Self::of(words.code, words.heading);
+        match words.fix {
+            Some(fix) => note.mend(fix),
+            None => note,
+        }
+    }
+}
+
 /// The content of an error page; `edge.rs` adds the reference and renders it.
 #[derive(Clone, Debug)]
 pub struct PageContent {
@@ -80,11 +107,18 @@ pub struct PageContent {
     /// What happened.
     pub heading: &'static str,
     /// In a sentence.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// What can be done.
-    pub hint: Option<String>,
+    pub hint: &'static str,
     /// A way on.
     pub restart: Option<Link>,
+}
+
+impl From<Problem> for PageContent {
+    fn from(problem: Problem) -> Self {
+        let Words { status, heading, message, hint, .. } = problem.words();
+        Self { status, heading, message: message.into(), hint, restart: None }
+    }
 }
 
 /// A fault of ours: nobody outside is told more than that, and whether it may pass.
@@ -191,11 +225,11 @@ impl IntoResponse for ApiError {
                     .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hallpass\""));
                 response
             }
-            Self::Refusal(refusal, challenge) => refuse(&refusal, challenge),
+            Self::Refusal(refusal, challenge) => refuse(refusal, challenge),
             Self::TooMany(seconds) => {
                 let refusal =
                     Refusal::new(ErrorCode::TemporarilyUnavailable, "too many failed attempts, wait before the next");
-                let mut response = refuse(&refusal, Challenge::Basic);
+                let mut response = refuse(refusal, Challenge::Basic);
                 *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 response
@@ -203,12 +237,12 @@ impl IntoResponse for ApiError {
             Self::Busy => {
                 let refusal =
                     Refusal::new(ErrorCode::TemporarilyUnavailable, "the server is busy, try again in a moment");
-                let mut response = refuse(&refusal, Challenge::Basic);
+                let mut response = refuse(refusal, Challenge::Basic);
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 response
             }
             Self::Fault(fault) => {
-                let mut response = refuse(&fault.refusal(), Challenge::Basic);
+                let mut response = refuse(fault.refusal(), Challenge::Basic);
                 if fault.is_temporary() {
                     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 }
@@ -221,7 +255,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-fn refuse(refusal: &Refusal, challenge: Challenge) -> Response {
+fn refuse(refusal: Refusal, challenge: Challenge) -> Response {
     let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response =
         json_body(status, &json!({"error": refusal.code.as_str(), "error_description": refusal.description}));
@@ -240,19 +274,8 @@ fn refuse(refusal: &Refusal, challenge: Challenge) -> Response {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
         }
     }
-    response.extensions_mut().insert(note(refusal));
+    response.extensions_mut().insert(Note::from(refusal));
     response
-}
-
-fn note(refusal: &Refusal) -> Note {
-    Note {
-        code: refusal.code.as_str(),
-        description: refusal.description.clone().into_owned(),
-        detail: refusal.detail.clone(),
-        explanation: refusal.explanation.as_deref().cloned().unwrap_or_default(),
-        is_fault: false,
-        is_expected: refusal.is_expected,
-    }
 }
 
 /// Says in words what a bare 405 means, beside its `Allow`.
@@ -260,16 +283,9 @@ fn note(refusal: &Refusal) -> Note {
 pub fn not_like_this(bare: Response, wants_a_page: bool) -> Response {
     let refusal = Refusal::new(ErrorCode::InvalidRequest, "this path does not have that method, see the Allow header");
     let mut response = if wants_a_page {
-        let content = PageContent {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            heading: "This address cannot be used like that",
-            message: "It belongs to the sign-in service, but is not for this kind of request.".into(),
-            hint: Some("Go to the service you want to use; it brings you here when you have to sign in.".into()),
-            restart: None,
-        };
-        PageError::Page { content: Box::new(content), note: Box::new(note(&refusal)) }.into_response()
+        PageError::page(Problem::WrongMethod, refusal).into_response()
     } else {
-        let mut response = refuse(&refusal, Challenge::Basic);
+        let mut response = refuse(refusal, Challenge::Basic);
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         response
     };
@@ -316,44 +332,23 @@ pub enum PageError {
 impl PageError {
     /// A request that cannot be answered at any client's address.
     #[must_use]
-    pub fn bad_request(refusal: &Refusal, hint: Option<&str>) -> Self {
-        Self::Page {
-            content: Box::new(PageContent {
-                status: StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST),
-                heading: "This sign-in link does not work",
-                message: format!("The service that sent you here made a mistake: {}.", refusal.description),
-                hint: Some(
-                    hint.unwrap_or(
-                        "Go back to the service and try again. If it happens again, tell the people who run it.",
-                    )
-                    .to_owned(),
-                ),
-                restart: None,
-            }),
-            note: Box::new(note(refusal)),
-        }
+    pub fn bad_request(refusal: Refusal) -> Self {
+        let mut content = PageContent::from(Problem::BadRequest);
+        content.message = format!("{} {}.", content.message, refusal.description).into();
+        Self::Page { content: Box::new(content), note: Box::new(refusal.into()) }
     }
 
-    /// Something else that a person has to read.
+    fn page(problem: Problem, note: impl Into<Note>) -> Self {
+        Self::Page { content: Box::new(problem.into()), note: Box::new(note.into()) }
+    }
+
+    /// With a way back to the service, where there is one.
     #[must_use]
-    pub fn page(
-        status: StatusCode,
-        code: &'static str,
-        heading: &'static str,
-        message: &str,
-        hint: Option<&str>,
-        restart: Option<Link>,
-    ) -> Self {
-        Self::Page {
-            note: Box::new(Note::of(code, heading)),
-            content: Box::new(PageContent {
-                status,
-                heading,
-                message: message.to_owned(),
-                hint: hint.map(str::to_owned),
-                restart,
-            }),
+    pub fn back_to(mut self, client: Option<&Client>) -> Self {
+        if let Self::Page { content, .. } = &mut self {
+            content.restart = client.and_then(|client| Some(Link::to(client, client.start_page()?)));
         }
+        self
     }
 
     /// With what the operator can do about it.
@@ -377,18 +372,11 @@ impl PageError {
             other => other,
         }
     }
+}
 
-    /// Too many password checks are waiting.
-    #[must_use]
-    pub fn busy() -> Self {
-        Self::page(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "busy",
-            "Many people are signing in right now",
-            "Please wait a few seconds and try again.",
-            Some("Reloading this page sends your sign-in again."),
-            None,
-        )
+impl From<Problem> for PageError {
+    fn from(problem: Problem) -> Self {
+        Self::page(problem, problem)
     }
 }
 
@@ -418,19 +406,8 @@ impl IntoResponse for PageError {
                 response
             }
             Self::Fault(fault) => {
-                let (status, heading) = if fault.is_temporary() {
-                    (StatusCode::SERVICE_UNAVAILABLE, "Signing in is not possible right now")
-                } else {
-                    (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here")
-                };
-                let content = PageContent {
-                    status,
-                    heading,
-                    message: "The sign-in service could not answer. This is not your fault.".into(),
-                    hint: Some("Please try again in a moment.".into()),
-                    restart: None,
-                };
-                Self::Page { content: Box::new(content), note: Box::new(Note::of_fault(fault)) }.into_response()
+                let problem = if fault.is_temporary() { Problem::StoreFailed } else { Problem::Failed };
+                Self::page(problem, Note::of_fault(fault)).into_response()
             }
         }
     }
@@ -453,7 +430,7 @@ pub fn see_other(location: &str) -> Result<Response, Fault> {
 #[must_use]
 pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, client_name: String) -> Response {
     let mut response = response;
-    let noted = response.refusal.as_ref().map(note);
+    let noted = response.refusal.take().map(Note::from);
     if noted.is_some() {
         // The client's developers have no other way to the reference than what the redirect carries.
         let reference = context(|context| format!(" (reference {})", context.reference)).unwrap_or_default();

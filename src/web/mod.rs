@@ -8,5 +8,6 @@ pub mod network;
 pub mod outbound;
 pub mod pages;
 pub mod probe;
+pub mod problems;
 pub mod request;
 pub mod user_agent;

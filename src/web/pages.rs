@@ -3,11 +3,13 @@
 //! Everything a page shows is escaped by the template; nothing is marked safe.
 
 use crate::config::Config;
+use crate::protocol::client::Client;
 use crate::protocol::secret::Digest;
 use crate::web::headers;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// The stylesheet.
@@ -114,6 +116,14 @@ pub struct Link {
     pub label: String,
 }
 
+impl Link {
+    /// A link that leads to a client.
+    #[must_use]
+    pub fn to(client: &Client, url: &str) -> Self {
+        Self { url: url.to_owned(), label: format!("Go to {}", client.display_name()) }
+    }
+}
+
 /// A refusal for a person.
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -121,11 +131,11 @@ pub struct ErrorPage {
     /// The frame.
     pub page: Chrome,
     /// What happened.
-    pub heading: String,
+    pub heading: &'static str,
     /// In a sentence.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// What can be done.
-    pub hint: Option<String>,
+    pub hint: &'static str,
     /// Under which the operator's log has it.
     pub reference: String,
     /// A way on.

@@ -459,7 +459,7 @@ async fn a_sign_in_continues_only_in_the_browser_it_was_begun_in() {
     for address in &addresses {
         let page = other.get(address).await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{page}");
-        assert!(page.text().contains("begun in another browser"), "{page}");
+        assert!(page.text().contains("started in another browser"), "{page}");
         assert!(page.forms().is_empty());
     }
     let consent = provider.type_in(&browser, &login, "alice", PASSWORD).await;
@@ -570,7 +570,7 @@ async fn tabs_that_are_opened_at_once_in_a_new_browser_all_complete() {
     let login = Authorization::of(&clients[0]).with("prompt", "login").open(&provider, &browser).await;
     let _ = Authorization::of(&clients[1]).open(&provider, &stranger).await;
     let page = stranger.get(login.url.as_str()).await;
-    assert!(page.text().contains("begun in another browser"), "{page}");
+    assert!(page.text().contains("started in another browser"), "{page}");
 }
 
 #[tokio::test]
@@ -629,6 +629,29 @@ async fn consent_names_the_client_and_what_it_asks_for_in_plain_words() {
     assert!(links.contains(&"https://reports.example/about".to_owned()), "{links:?}");
     assert!(links.contains(&"https://reports.example/privacy".to_owned()), "{links:?}");
     assert!(!page.body.contains("javascript:"), "{links:?}");
+}
+
+/// Told by reading the address, not by how it begins.
+#[tokio::test]
+async fn every_page_links_to_web_addresses_only() {
+    let provider = TestProvider::start().await;
+    let client = NewClient::new("reports")
+        .with("client_uri", "HTTPS://reports.example/about")
+        .with("policy_uri", "https://")
+        .with("tos_uri", "HTTP://reports.example/terms")
+        .with("initiate_login_uri", "com.example.reports:/start");
+    let client = provider.add(client).await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let login = Authorization::of(&client).open(&provider, &browser).await;
+    let consent = provider.type_in(&browser, &login, "alice", PASSWORD).await;
+    assert_at(&consent, "/consent");
+    let addresses: Vec<String> = links(&consent).into_iter().filter(|link| !link.ends_with("switch=1")).collect();
+    assert_eq!(addresses, ["HTTPS://reports.example/about", "HTTP://reports.example/terms"]);
+    // Where a sign-in cannot be started at its own address, the home page is the way back.
+    provider.travel(1801);
+    let expired = browser.get(consent.url.as_str()).await;
+    assert_eq!(links(&expired), ["HTTPS://reports.example/about"], "{expired}");
 }
 
 #[tokio::test]
