@@ -14,6 +14,7 @@ use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::{SCHEMA_VERSION, Watch};
 use crate::store::user_sessions::Seen;
 use crate::throttle::Throttle;
+use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -99,6 +100,8 @@ pub struct Provider {
     pub audit: Audit,
     /// What all nodes share and nobody else knows.
     pub secrets: NodeSecrets,
+    /// How often which kind of thing broke.
+    pub faults: FaultCounts,
     /// What is not as it should be.
     pub degraded: Degraded,
     /// Whether the database has rows that only a newer version understands.

@@ -18,6 +18,7 @@ use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version}
 use crate::store::user_sessions::Seen;
 use crate::store::{logout_outbox, refresh_families, refusals, user_sessions, users};
 use crate::throttle::Throttle;
+use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,6 +200,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         throttle: Throttle::default(),
         audit,
         secrets,
+        faults: FaultCounts::default(),
         degraded,
         outdated,
         migrations,

@@ -11,6 +11,7 @@ use crate::provider::Provider;
 use crate::store::interactions;
 use crate::web::answer::PageError;
 use crate::web::cookies::Browser;
+use crate::web::fault::Fault;
 use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, ConsentPage, ScopeLine};
 use crate::web::problems::Problem;
@@ -69,7 +70,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let mut browser = Browser::of(&request.headers, &provider.config);
     let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), request.network, now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
-        return Err(PageError::Fault("a consent page without an interaction".to_owned().into()));
+        return Err(Fault::bug("a consent page without an interaction").into());
     };
     flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
     let decided = |kind| {

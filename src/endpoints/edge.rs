@@ -81,10 +81,11 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     let milliseconds = started.elapsed().as_millis();
     let client_id = context.client_id();
     match response.extensions().get::<Note>() {
-        Some(note) if note.is_fault => {
-            let detail = note.detail.as_deref().unwrap_or_default();
+        Some(note @ Note { fault: Some(kind), .. }) => {
+            provider.faults.count(*kind);
+            let (kind, detail) = (kind.as_str(), note.detail.as_deref().unwrap_or_default());
             let fix = note.explanation.fix.as_deref();
-            tracing::error!(status, milliseconds, code = note.code, client_id, detail, fix, "fault");
+            tracing::error!(status, milliseconds, kind, code = note.code, client_id, detail, fix, "fault");
         }
         Some(note) if note.is_expected => {
             let description = note.description.as_str();

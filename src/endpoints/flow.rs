@@ -26,6 +26,7 @@ use crate::throttle::{self, Stopped};
 use crate::tokens;
 use crate::web::answer::{PageError, authorization_response, see_other};
 use crate::web::cookies::{self, Browser};
+use crate::web::fault::Fault;
 use crate::web::network::Network;
 use crate::web::pages::Chrome;
 use crate::web::problems::Problem;
@@ -271,7 +272,7 @@ impl Flow {
     /// Issues a code: whoever ends the interaction does it, nobody else.
     async fn issue(mut self, provider: &Provider, browser: &Browser) -> Result<Response, PageError> {
         let (Some((session, _)), Some(session_id)) = (&self.signed_in, &browser.session) else {
-            return Err(PageError::Fault("a code was to be issued without a session".to_owned().into()));
+            return Err(Fault::bug("a code was to be issued without a session").into());
         };
         let lifetime = self.client.lifetimes.code.unwrap_or(provider.config.code_lifetime);
         let grant = self.grant(session, lifetime);

@@ -20,6 +20,7 @@ use crate::store::{interactions, sessions, timely, user_sessions, users};
 use crate::throttle::{self, Attempt, Later, Stopped};
 use crate::web::answer::{Note, PageError};
 use crate::web::cookies::{self, Browser};
+use crate::web::fault::Fault;
 use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, LoginPage};
 use crate::web::problems::Problem;
@@ -80,7 +81,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let mut browser = Browser::of(&request.headers, &provider.config);
     let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), request.network, now).await?;
     let Some((id, interaction)) = flow.interaction.clone() else {
-        return Err(PageError::Fault("a login page without an interaction".to_owned().into()));
+        return Err(Fault::bug("a login page without an interaction").into());
     };
     flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
     match params.get("action") {

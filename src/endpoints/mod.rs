@@ -16,7 +16,8 @@ pub mod userinfo;
 
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::provider::{Outdated, Provider};
-use crate::web::answer::{ApiError, Fault, Note, PageError};
+use crate::web::answer::{ApiError, Note, PageError};
+use crate::web::fault::Fault;
 use crate::web::headers;
 use crate::web::pages;
 use crate::web::problems::Problem;
@@ -100,7 +101,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned());
-            PageError::Fault(Fault::from(format!("panic: {}", cause.unwrap_or_default()))).into_response()
+            PageError::Fault(Fault::panic(cause.unwrap_or_default())).into_response()
         }))
         .layer(axum::middleware::from_fn_with_state(provider.clone(), edge::edge))
         .with_state(provider)

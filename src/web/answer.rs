@@ -1,17 +1,16 @@
 //! How a refusal reaches whom it is for: JSON for machines, a page for people, a redirect for clients whose
 //! address is proven. `problems.rs` has the texts of the pages.
 //!
-//! Handlers return `ApiError` (machine doors) or `PageError` (human doors). Either leaves a `Note` for the
+//! Handlers return `ApiError` (API endpoints) or `PageError` (endpoints for browsers). Either leaves a `Note` for the
 //! log, which `edge.rs` writes once, under the reference that the page shows.
 
 use crate::ambient::context;
-use crate::keys::KeyError;
 use crate::passwords::Busy;
 use crate::protocol::authorization::AuthorizationResponse;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Explanation, Refusal};
 use crate::protocol::response::ResponseMode;
-use crate::store::StoreError;
+use crate::web::fault::{Fault, FaultKind};
 use crate::web::headers;
 use crate::web::pages::{self, Chrome, FormPostPage, Link};
 use crate::web::problems::{Problem, Words};
@@ -31,8 +30,8 @@ pub struct Note {
     pub detail: Option<String>,
     /// What was sent, what was expected, and the fix.
     pub explanation: Explanation,
-    /// Whether it is a fault of ours.
-    pub is_fault: bool,
+    /// What broke, where it is a fault of ours.
+    pub fault: Option<FaultKind>,
     /// Whether it is an answer that a sound client expects.
     pub is_expected: bool,
 }
@@ -46,14 +45,16 @@ impl Note {
             description: description.into(),
             detail: None,
             explanation: Explanation::default(),
-            is_fault: false,
+            fault: None,
             is_expected: false,
         }
     }
 
     /// A fault of ours, with its cause.
     fn of_fault(fault: Fault) -> Self {
-        let note = Self { detail: Some(fault.cause), is_fault: true, ..Self::of(fault.code.as_str(), "fault") };
+        let (kind, cause) = (fault.kind, fault.cause());
+        let note =
+            Self { detail: Some(cause), fault: Some(kind), ..Self::of(kind.error_code().as_str(), kind.as_str()) };
         match fault.fix {
             Some(fix) => note.mend(fix),
             None => note,
@@ -82,7 +83,7 @@ impl From<Refusal> for Note {
             description: refusal.description.into_owned(),
             detail: refusal.detail,
             explanation: refusal.explanation.map(|explanation| *explanation).unwrap_or_default(),
-            is_fault: false,
+            fault: None,
             is_expected: refusal.is_expected,
         }
     }
@@ -121,55 +122,6 @@ impl From<Problem> for PageContent {
     }
 }
 
-/// A fault of ours: nobody outside is told more than that, and whether it may pass.
-#[derive(Debug)]
-pub struct Fault {
-    cause: String,
-    /// What the operator can do, where the cause is a row.
-    fix: Option<String>,
-    /// `temporarily_unavailable` where a store does not answer or is full, else `server_error`.
-    code: ErrorCode,
-}
-
-impl Fault {
-    /// What the client is told.
-    fn refusal(&self) -> Refusal {
-        if self.is_temporary() {
-            Refusal::new(ErrorCode::TemporarilyUnavailable, "the server cannot reach its store, try again in a moment")
-        } else {
-            Refusal::new(ErrorCode::ServerError, "the server failed, its log says why")
-        }
-    }
-
-    fn is_temporary(&self) -> bool {
-        self.code == ErrorCode::TemporarilyUnavailable
-    }
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        let code = if error.is_outage() { ErrorCode::TemporarilyUnavailable } else { ErrorCode::ServerError };
-        match error {
-            StoreError::Inconsistent { table, key, why, fix } => {
-                Self { cause: format!("table {table}, {key:?}: {why}"), fix: Some(fix), code }
-            }
-            error => Self { cause: error.to_string(), fix: None, code },
-        }
-    }
-}
-
-impl From<KeyError> for Fault {
-    fn from(error: KeyError) -> Self {
-        error.to_string().into()
-    }
-}
-
-impl From<String> for Fault {
-    fn from(cause: String) -> Self {
-        Self { cause, fix: None, code: ErrorCode::ServerError }
-    }
-}
-
 /// How soon a client may come again after a fault that may pass, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
@@ -182,7 +134,7 @@ pub enum Challenge {
     Bearer,
 }
 
-/// A refusal at a machine door.
+/// A refusal at an API endpoint.
 #[derive(Debug)]
 pub enum ApiError {
     /// The client is told why.
@@ -243,7 +195,7 @@ impl IntoResponse for ApiError {
             }
             Self::Fault(fault) => {
                 let mut response = refuse(fault.refusal(), Challenge::Basic);
-                if fault.is_temporary() {
+                if fault.kind.may_pass() {
                     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 }
                 response.extensions_mut().insert(Note::of_fault(fault));
@@ -406,7 +358,7 @@ impl IntoResponse for PageError {
                 response
             }
             Self::Fault(fault) => {
-                let problem = if fault.is_temporary() { Problem::StoreFailed } else { Problem::Failed };
+                let problem = if fault.kind.may_pass() { Problem::StoreFailed } else { Problem::Failed };
                 Self::page(problem, Note::of_fault(fault)).into_response()
             }
         }
@@ -418,8 +370,8 @@ impl IntoResponse for PageError {
 /// # Errors
 /// The address cannot stand in a header.
 pub fn see_other(location: &str) -> Result<Response, Fault> {
-    let value = HeaderValue::try_from(location)
-        .map_err(|_| Fault::from("an address cannot stand in a Location header".to_owned()))?;
+    let value =
+        HeaderValue::try_from(location).map_err(|_| Fault::bug("an address cannot stand in a Location header"))?;
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, value);
     headers::no_store(response.headers_mut());

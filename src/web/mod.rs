@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod answer;
 pub mod cookies;
+pub mod fault;
 pub mod headers;
 pub mod network;
 pub mod outbound;

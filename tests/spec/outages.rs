@@ -6,6 +6,7 @@ use crate::support::verbs::{Api, Auth};
 use crate::support::{
     Answer, Authorization, NewClient, Page, Stores, TestClient, TestProvider, UserAgent, redis, stores,
 };
+use hallpass::web::fault::FaultKind;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -300,4 +301,25 @@ async fn a_database_that_does_not_answer_is_told_in_time() {
     let _ = timed("/token", provider.redeem(&client, answer.code())).await.ok();
     holder.execute("ROLLBACK").await.unwrap();
     crate::support::remote::until("it is back", async || refresh(&provider, &client, &token).await.status == 200).await;
+}
+
+/// What broke is counted by its kind and named in the log, and nobody outside is told.
+#[tokio::test]
+async fn what_breaks_is_counted_by_its_kind() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    let count = |kind| provider.provider.faults.of(kind);
+    provider.sql("ALTER TABLE users RENAME TO away").await;
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    assert_eq!(page.status, 500, "{page}");
+    assert!(!page.text().contains("users"), "{page}");
+    assert_eq!((count(FaultKind::DatabaseFailed), count(FaultKind::RowFaulty)), (1, 0));
+    provider.sql("ALTER TABLE away RENAME TO users").await;
+    provider.sql("UPDATE clients SET pkce = 'perhaps'").await;
+    provider.travel(10);
+    assert_eq!(provider.redeem(&client, "x").await.error(), (500, "server_error".into()));
+    assert_eq!((count(FaultKind::DatabaseFailed), count(FaultKind::RowFaulty)), (1, 1));
 }
