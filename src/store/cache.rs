@@ -3,7 +3,11 @@
 //! An entry is served as it is while it is fresh, refreshed in the background when it grows old, and read
 //! again before it is served once it is too old. Absence is never cached, so a client works the moment its
 //! row is committed, by whichever hand. On a database error what is known is served on, for an hour; one request
-//! at a time finds out whether the database is back, and the others do not wait for that.
+//! at a time finds out whether the database is back, and the others do not wait for that. What many want at once is read
+//! once (`shelf`), and what is kept is bounded by its bytes (`weight`).
+
+mod shelf;
+mod weight;
 
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
@@ -13,8 +17,11 @@ use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::refresh_families::{self, Family};
 use crate::store::{StoreError, clients, consents, timely, users};
+use moka::Equivalent;
+use shelf::{Asked, Shelf};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Seconds after which an entry is refreshed in the background.
 const FRESH: i64 = 4;
@@ -28,27 +35,78 @@ const REST: i64 = 10;
 /// What `Directory::away_since` says of a database that answers.
 const ANSWERS: i64 = i64::MIN;
 
-struct Entry<T> {
-    value: Arc<T>,
-    read_at: NumericDate,
-    refreshing: AtomicBool,
+/// How many bytes the caches hold at most, 32 MiB together: people are the most and the largest of what is kept.
+const CLIENT_BYTES: u64 = 8 << 20;
+const USER_BYTES: u64 = 16 << 20;
+const CONSENT_BYTES: u64 = 4 << 20;
+const FAMILY_BYTES: u64 = 4 << 20;
+
+/// Whose consent to what.
+#[derive(Clone, PartialEq, Eq)]
+struct Pair {
+    sub: String,
+    client_id: String,
 }
 
-type Entries<T> = moka::sync::Cache<String, Arc<Entry<T>>>;
+/// The same as somebody asks for it.
+struct PairAsked<'a> {
+    sub: &'a str,
+    client_id: &'a str,
+}
+
+impl Hash for Pair {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        PairAsked { sub: &self.sub, client_id: &self.client_id }.hash(state);
+    }
+}
+
+impl Hash for PairAsked<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.sub, self.client_id).hash(state);
+    }
+}
+
+impl Equivalent<Pair> for PairAsked<'_> {
+    fn equivalent(&self, pair: &Pair) -> bool {
+        self.sub == pair.sub && self.client_id == pair.client_id
+    }
+}
+
+impl Asked<Pair> for PairAsked<'_> {
+    fn key(&self) -> Pair {
+        Pair { sub: self.sub.to_owned(), client_id: self.client_id.to_owned() }
+    }
+}
+
+impl Asked<Self> for Handle {
+    fn key(&self) -> Self {
+        *self
+    }
+}
+
+/// What a cache holds, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Of what: `clients`, `users`, `consents` or `families`.
+    pub name: &'static str,
+    /// How much it is, estimated by texts and containers.
+    pub bytes: u64,
+    /// How much it may be.
+    pub most: u64,
+}
 
 /// What the provider knows of clients, people and consents.
-#[derive(Clone)]
 pub struct Directory {
     db: Db,
-    clients: Entries<Client>,
-    users: Entries<User>,
-    consents: Entries<Scope>,
+    clients: Arc<Shelf<String, Client>>,
+    users: Arc<Shelf<String, User>>,
+    consents: Arc<Shelf<Pair, Scope>>,
     /// What families of refresh tokens grant, which never changes; whether one still stands, only its row says.
-    families: moka::sync::Cache<Handle, Arc<Family>>,
+    families: Arc<Shelf<Handle, Family>>,
     /// Since when the database is known not to answer.
-    away_since: Arc<AtomicI64>,
+    away_since: AtomicI64,
     /// Since when whoever asks for readiness has found it so without a break.
-    silent_since: Arc<AtomicI64>,
+    silent_since: AtomicI64,
 }
 
 impl Directory {
@@ -57,13 +115,27 @@ impl Directory {
     pub fn new(db: Db) -> Self {
         Self {
             db,
-            clients: Entries::new(10_000),
-            users: Entries::new(50_000),
-            consents: Entries::new(100_000),
-            families: moka::sync::Cache::new(10_000),
-            away_since: Arc::new(AtomicI64::new(ANSWERS)),
-            silent_since: Arc::new(AtomicI64::new(ANSWERS)),
+            clients: Shelf::new(CLIENT_BYTES, |id, client| id.len() + weight::client(client)),
+            users: Shelf::new(USER_BYTES, |sub, user| sub.len() + weight::user(user)),
+            consents: Shelf::new(CONSENT_BYTES, |pair, scope| {
+                size_of::<Pair>() + pair.sub.len() + pair.client_id.len() + weight::scope(scope)
+            }),
+            families: Shelf::new(FAMILY_BYTES, |_, family| size_of::<Handle>() + weight::family(family)),
+            away_since: AtomicI64::new(ANSWERS),
+            silent_since: AtomicI64::new(ANSWERS),
         }
+    }
+
+    /// What each cache holds, and may hold.
+    #[must_use]
+    pub fn held(&self) -> [Held; 4] {
+        let held = |name, (bytes, most)| Held { name, bytes, most };
+        [
+            held("clients", self.clients.weight()),
+            held("users", self.users.weight()),
+            held("consents", self.consents.weight()),
+            held("families", self.families.weight()),
+        ]
     }
 
     /// A client by its id, unless it is disabled.
@@ -71,9 +143,11 @@ impl Directory {
     /// # Errors
     /// The database failed and the client is not known.
     pub async fn client(&self, client_id: &str, now: NumericDate) -> Result<Option<Arc<Client>>, StoreError> {
-        let (db, id) = (self.db.clone(), client_id.to_owned());
-        let read = async move { clients::find(&db, &id).await };
-        let found = self.find(&self.clients, client_id.to_owned(), now, read).await?;
+        let read = || {
+            let (db, id) = (self.db.clone(), client_id.to_owned());
+            async move { clients::find(&db, &id).await }
+        };
+        let found = self.find(&self.clients, client_id, now, read).await?;
         Ok(found.filter(|client| client.disabled_at.is_none_or(|at| at > now)))
     }
 
@@ -82,8 +156,11 @@ impl Directory {
     /// # Errors
     /// The database failed and the person is not known.
     pub async fn user(&self, sub: &str, now: NumericDate) -> Result<Option<Arc<User>>, StoreError> {
-        let (db, key) = (self.db.clone(), sub.to_owned());
-        self.find(&self.users, sub.to_owned(), now, async move { users::find(&db, &key).await }).await
+        let read = || {
+            let (db, sub) = (self.db.clone(), sub.to_owned());
+            async move { users::find(&db, &sub).await }
+        };
+        self.find(&self.users, sub, now, read).await
     }
 
     /// What a person allowed a client so far.
@@ -96,9 +173,12 @@ impl Directory {
         client_id: &str,
         now: NumericDate,
     ) -> Result<Option<Arc<Scope>>, StoreError> {
-        let (db, person, client) = (self.db.clone(), sub.to_owned(), client_id.to_owned());
-        let key = format!("{sub}\n{client_id}");
-        self.find(&self.consents, key, now, async move { consents::find(&db, &person, &client).await }).await
+        let asked = PairAsked { sub, client_id };
+        let read = || {
+            let (db, pair) = (self.db.clone(), asked.key());
+            async move { consents::find(&db, &pair.sub, &pair.client_id).await }
+        };
+        self.find(&self.consents, &asked, now, read).await
     }
 
     /// Remembers a consent and forgets what was known before.
@@ -113,7 +193,7 @@ impl Directory {
         now: NumericDate,
     ) -> Result<(), StoreError> {
         timely(consents::remember(&self.db, sub, client_id, scope, now)).await?;
-        self.consents.invalidate(&format!("{sub}\n{client_id}"));
+        self.consents.forget(&PairAsked { sub, client_id }.key());
         Ok(())
     }
 
@@ -121,52 +201,47 @@ impl Directory {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn family(&self, family: Handle) -> Result<Option<Arc<Family>>, StoreError> {
+    pub async fn family(&self, family: Handle, now: NumericDate) -> Result<Option<Arc<Family>>, StoreError> {
         if let Some(known) = self.families.get(&family) {
-            return Ok(Some(known));
+            return Ok(Some(known.value.clone()));
         }
-        let found = timely(refresh_families::grant_of(&self.db, family)).await?.map(Arc::new);
-        if let Some(found) = &found {
-            self.families.insert(family, found.clone());
-        }
-        Ok(found)
+        let read = || {
+            let db = self.db.clone();
+            async move { refresh_families::grant_of(&db, family).await }
+        };
+        timely(self.families.read(&family, now, &read)).await
     }
 
     /// Puts a family that was just begun where its first refresh finds it.
-    pub fn know_family(&self, family: Family) {
-        self.families.insert(family.family, Arc::new(family));
+    pub fn know_family(&self, family: Family, now: NumericDate) {
+        self.families.put(family.family, family, now);
     }
 
     /// Puts a person who was just read for a sign-in where the following requests find them.
     pub fn know_user(&self, user: User, now: NumericDate) {
-        remember(&self.users, user.sub.clone(), user, now);
+        self.users.put(user.sub.clone(), user, now);
     }
 
-    async fn find<T: Send + Sync + 'static>(
+    /// What is known, or what `read` gives; it is called only where something is to be read.
+    async fn find<K, Q, T, F>(
         &self,
-        entries: &Entries<T>,
-        key: String,
+        cache: &Arc<Shelf<K, T>>,
+        asked: &Q,
         now: NumericDate,
-        read: impl Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
-    ) -> Result<Option<Arc<T>>, StoreError> {
-        let known = entries.get(&key);
+        read: impl Fn() -> F,
+    ) -> Result<Option<Arc<T>>, StoreError>
+    where
+        K: Eq + Hash + Clone + Send + Sync + 'static,
+        Q: Asked<K> + ?Sized,
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
+    {
+        let known = cache.get(asked);
         if let Some(entry) = &known {
             let age = now.since(entry.read_at);
             if (0..STALE).contains(&age) {
-                if age >= FRESH && !entry.refreshing.swap(true, Ordering::SeqCst) {
-                    let (entries, entry) = (entries.clone(), entry.clone());
-                    tokio::spawn(async move {
-                        match read.await {
-                            Ok(Some(value)) => {
-                                remember(&entries, key, value, now);
-                            }
-                            Ok(None) => entries.invalidate(&key),
-                            Err(error) => {
-                                entry.refreshing.store(false, Ordering::SeqCst);
-                                tracing::warn!(%error, "a background refresh failed");
-                            }
-                        }
-                    });
+                if age >= FRESH {
+                    cache.refresh(entry, asked, now, &read);
                 }
                 return Ok(Some(entry.value.clone()));
             }
@@ -174,7 +249,7 @@ impl Directory {
                 return Ok(Some(entry.value.clone()));
             }
         }
-        let result = timely(read).await;
+        let result = timely(cache.read(asked, now, &read)).await;
         match &result {
             Ok(_) => self.away_since.store(ANSWERS, Ordering::SeqCst),
             Err(error) if error.may_pass() => self.away_since.store(now.0, Ordering::SeqCst),
@@ -182,21 +257,12 @@ impl Directory {
             Err(_) => {}
         }
         match (result, known) {
-            (Ok(Some(value)), _) => Ok(Some(remember(entries, key, value, now))),
-            (Ok(None), _) => {
-                entries.invalidate(&key);
-                Ok(None)
-            }
-            // The database did answer: what the row was before is not what it says now.
-            (Err(error @ StoreError::Inconsistent { .. }), _) => {
-                entries.invalidate(&key);
-                Err(error)
-            }
+            (Err(error @ StoreError::Inconsistent { .. }), _) => Err(error),
             (Err(error), Some(entry)) if now.since(entry.read_at) < GRACE => {
                 tracing::warn!(%error, "the database does not answer; serving what is known");
                 Ok(Some(entry.value.clone()))
             }
-            (Err(error), _) => Err(error),
+            (result, _) => result,
         }
     }
 
@@ -220,10 +286,4 @@ impl Directory {
             && ((0..REST).contains(&now.since(NumericDate(since)))
                 || self.away_since.compare_exchange(since, now.0, Ordering::SeqCst, Ordering::SeqCst).is_err())
     }
-}
-
-fn remember<T: Send + Sync + 'static>(entries: &Entries<T>, key: String, value: T, now: NumericDate) -> Arc<T> {
-    let value = Arc::new(value);
-    entries.insert(key, Arc::new(Entry { value: value.clone(), read_at: now, refreshing: AtomicBool::new(false) }));
-    value
 }

@@ -22,12 +22,14 @@ const FIND: &str = "SELECT client_id, client_name, application_type, token_endpo
 const IDS: &str = "SELECT client_id FROM clients ORDER BY client_id LIMIT 1000";
 const ALL_IDS: &str = "SELECT client_id FROM clients ORDER BY client_id";
 const NAME_AND_END: &str = "SELECT client_name, disabled_at FROM clients WHERE client_id = $1";
-const SECRETS: &str =
-    "SELECT secret_hash, client_secret_expires_at FROM client_secrets WHERE client_id = $1 ORDER BY secret_hash";
-const REDIRECT_URIS: &str = "SELECT redirect_uri FROM client_redirect_uris WHERE client_id = $1 ORDER BY redirect_uri";
-const AUDIENCES: &str = "SELECT audience FROM client_audiences WHERE client_id = $1 ORDER BY audience";
-const POST_LOGOUT_REDIRECT_URIS: &str = "SELECT post_logout_redirect_uri FROM client_post_logout_redirect_uris \
-     WHERE client_id = $1 ORDER BY post_logout_redirect_uri";
+// What other tables have of a client, all in one statement: a client that nobody knows yet costs two.
+const OTHERS: &str = "SELECT 'secret' AS kind, secret_hash AS value, client_secret_expires_at AS expires_at \
+     FROM client_secrets WHERE client_id = $1 \
+     UNION ALL SELECT 'redirect_uri', redirect_uri, 0 FROM client_redirect_uris WHERE client_id = $1 \
+     UNION ALL SELECT 'post_logout_redirect_uri', post_logout_redirect_uri, 0 \
+     FROM client_post_logout_redirect_uris WHERE client_id = $1 \
+     UNION ALL SELECT 'audience', audience, 0 FROM client_audiences WHERE client_id = $1 \
+     ORDER BY kind, value";
 // The one place that takes every column there is: whoever looks at a row wants to see what a newer version put there.
 const COLUMNS: &str = "SELECT * FROM clients WHERE client_id = $1";
 const LIST: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, consent, origin, disabled_at, \
@@ -74,7 +76,7 @@ row! {
 }
 
 /// What other tables have of a client.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Lists {
     /// `client_redirect_uris`.
     pub redirect_uris: Vec<String>,
@@ -82,19 +84,29 @@ pub struct Lists {
     pub post_logout_redirect_uris: Vec<String>,
     /// `client_audiences`.
     pub audiences: Vec<String>,
+    /// `client_secrets`.
+    pub secrets: Vec<HashedSecret>,
 }
 
-/// The addresses and APIs of a client, whatever words its row has.
+/// The addresses, APIs and secrets of a client, whatever words its row has.
 ///
 /// # Errors
 /// The database failed.
 pub async fn lists(db: &Db, client_id: &str) -> Result<Lists, StoreError> {
-    let list = async |statement| sqlx::query_scalar(statement).bind(client_id).fetch_all(db.statement()).await;
-    Ok(Lists {
-        redirect_uris: list(REDIRECT_URIS).await?,
-        post_logout_redirect_uris: list(POST_LOGOUT_REDIRECT_URIS).await?,
-        audiences: list(AUDIENCES).await?,
-    })
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(OTHERS).bind(client_id).fetch_all(db.statement()).await?;
+    let mut lists = Lists::default();
+    for (kind, value, expires_at) in rows {
+        match kind.as_str() {
+            "redirect_uri" => lists.redirect_uris.push(value),
+            "post_logout_redirect_uri" => lists.post_logout_redirect_uris.push(value),
+            "audience" => lists.audiences.push(value),
+            _ => lists.secrets.push(HashedSecret {
+                secret_hash: value,
+                expires_at: (expires_at != 0).then_some(NumericDate(expires_at)),
+            }),
+        }
+    }
+    Ok(lists)
 }
 
 /// The ids of all clients, a thousand at most.
@@ -105,7 +117,7 @@ pub async fn ids(db: &Db) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(IDS).fetch_all(db.statement()).await?)
 }
 
-/// Finds a client, disabled or not.
+/// Finds a client, disabled or not: two statements, or one where there is none.
 ///
 /// # Errors
 /// The database failed; `Inconsistent`: a column holds a word that this version does not know, or the sector of a pairwise
@@ -114,9 +126,8 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
     let Some(row) = sqlx::query_as::<_, Row>(FIND).bind(client_id).fetch_optional(db.statement()).await? else {
         return Ok(None);
     };
-    let secrets: Vec<(String, i64)> = sqlx::query_as(SECRETS).bind(client_id).fetch_all(db.statement()).await?;
     let lists = lists(db, client_id).await?;
-    let client = client_of(row, secrets, lists).map_err(|fault| StoreError::Inconsistent {
+    let client = client_of(row, lists).map_err(|fault| StoreError::Inconsistent {
         table: "clients",
         key: client_id.to_owned(),
         why: fault.why,
@@ -125,7 +136,7 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
     client.map(Some)
 }
 
-fn client_of(row: Row, secrets: Vec<(String, i64)>, lists: Lists) -> Result<Client, RowFault> {
+fn client_of(row: Row, lists: Lists) -> Result<Client, RowFault> {
     // Rows of another origin may stand under rules that this version does not have.
     columns::ORIGIN.read(&row.origin)?;
     let client = Client {
@@ -160,13 +171,7 @@ fn client_of(row: Row, secrets: Vec<(String, i64)>, lists: Lists) -> Result<Clie
         resource: row.resource,
         redirect_uris: lists.redirect_uris,
         post_logout_redirect_uris: lists.post_logout_redirect_uris,
-        secrets: secrets
-            .into_iter()
-            .map(|(secret_hash, expires_at)| HashedSecret {
-                secret_hash,
-                expires_at: (expires_at != 0).then_some(NumericDate(expires_at)),
-            })
-            .collect(),
+        secrets: lists.secrets,
         tokens_valid_after: row.tokens_valid_after.map(NumericDate),
         disabled_at: row.disabled_at.map(NumericDate),
         client_id: row.client_id,

@@ -37,14 +37,16 @@ pub enum Kind {
     Postgres,
 }
 
-/// The lasting store; a cheap handle.
+/// The lasting store; a handle that costs a count to clone.
 #[derive(Clone)]
-pub struct Db {
+pub struct Db(Arc<Inner>);
+
+struct Inner {
     pool: AnyPool,
     options: AnyConnectOptions,
     kind: Kind,
     patience: Duration,
-    statements: Arc<AtomicU64>,
+    statements: AtomicU64,
 }
 
 /// A transaction. Unless it is committed or rolled back without a fault, its connection is closed: which state it was left
@@ -170,61 +172,61 @@ impl Db {
             })
             .connect_with(options.clone())
             .await?;
-        Ok(Self { pool, options, kind, patience, statements: Arc::new(AtomicU64::new(0)) })
+        Ok(Self(Arc::new(Inner { pool, options, kind, patience, statements: AtomicU64::new(0) })))
     }
 
     /// Which database it is.
     #[must_use]
-    pub const fn kind(&self) -> &Kind {
-        &self.kind
+    pub fn kind(&self) -> &Kind {
+        &self.0.kind
     }
 
     /// The pool, for one statement.
     pub(in crate::store) fn statement(&self) -> &AnyPool {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        &self.pool
+        self.0.statements.fetch_add(1, Ordering::Relaxed);
+        &self.0.pool
     }
 
     /// How many statements were sent; budgets are asserted on it.
     #[must_use]
     pub fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+        self.0.statements.load(Ordering::Relaxed)
     }
 
     /// The pool, for a statement of a task in the background, which is on nobody's budget.
-    pub(in crate::store) const fn statement_in_background(&self) -> &AnyPool {
-        &self.pool
+    pub(in crate::store) fn statement_in_background(&self) -> &AnyPool {
+        &self.0.pool
     }
 
     /// A transaction of a task in the background, which is on nobody's budget.
     pub(crate) async fn begin_in_background(&self) -> Result<Transaction, StoreError> {
-        let statement = match self.kind {
+        let statement = match self.0.kind {
             Kind::Sqlite(_) => "BEGIN IMMEDIATE",
             Kind::Postgres => "BEGIN",
         };
-        Transaction::begin(&self.pool, statement, self.patience).await
+        Transaction::begin(&self.0.pool, statement, self.0.patience).await
     }
 
     /// A transaction that may write. SQLite must take its lock at the beginning, or two that read first
     /// and write later refuse each other.
     pub(in crate::store) async fn begin(&self) -> Result<Transaction, StoreError> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.0.statements.fetch_add(1, Ordering::Relaxed);
         self.begin_in_background().await
     }
 
     /// A transaction that only reads, and sees the database as it is at its first statement until it ends.
     pub(in crate::store) async fn begin_snapshot(&self) -> Result<Transaction, StoreError> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        let statement = match self.kind {
+        self.0.statements.fetch_add(1, Ordering::Relaxed);
+        let statement = match self.0.kind {
             Kind::Sqlite(_) => "BEGIN",
             Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        Transaction::begin(&self.pool, statement, self.patience).await
+        Transaction::begin(&self.0.pool, statement, self.0.patience).await
     }
 
     /// A connection of its own, outside the pool: what it holds ends with it.
     pub(in crate::store) async fn connect(&self) -> Result<AnyConnection, StoreError> {
-        let connected = tokio::time::timeout(PATIENCE_OF_COMMANDS, self.options.connect()).await;
+        let connected = tokio::time::timeout(PATIENCE_OF_COMMANDS, self.0.options.connect()).await;
         Ok(connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
     }
 
@@ -233,7 +235,7 @@ impl Db {
     /// # Errors
     /// Why it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        sqlx::query("SELECT 1").execute(&self.0.pool).await?;
         Ok(())
     }
 
@@ -242,7 +244,7 @@ impl Db {
     /// # Errors
     /// Another one does.
     pub fn lock_for_serving(&self) -> Result<Option<ServeLock>, StoreError> {
-        let Kind::Sqlite(path) = &self.kind else { return Ok(None) };
+        let Kind::Sqlite(path) = &self.0.kind else { return Ok(None) };
         let file = lock_file(path, "serving")?;
         match file.try_lock() {
             Ok(()) => Ok(Some(ServeLock { _file: file })),
@@ -255,7 +257,7 @@ impl Db {
 
     /// Closes every connection.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.0.pool.close().await;
     }
 
     /// Reads a value that all nodes share, making it once.

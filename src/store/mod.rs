@@ -31,6 +31,7 @@ pub mod users;
 use sqlx::migrate::MigrateError;
 
 use crate::ambient::{Context, DATABASE_PATIENCE, context};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The answer of the lasting store, if it comes in time: somebody waits for it. All statements of one request share what it may
@@ -85,6 +86,9 @@ pub enum StoreError {
     /// Another process applies migrations, and has for as long as we wait for it.
     #[error("another process has held the lock of the migrations for 5 seconds")]
     MigrationsLocked,
+    /// What several were told who waited for the same.
+    #[error(transparent)]
+    Shared(Arc<Self>),
 }
 
 impl From<::redis::RedisError> for StoreError {
@@ -94,12 +98,30 @@ impl From<::redis::RedisError> for StoreError {
     }
 }
 
+impl From<Arc<Self>> for StoreError {
+    fn from(error: Arc<Self>) -> Self {
+        match &*error {
+            // Those that somebody tells apart stay what they are.
+            Self::Inconsistent { table, key, why, fix } => {
+                Self::Inconsistent { table, key: key.clone(), why: why.clone(), fix: fix.clone() }
+            }
+            Self::Late => Self::Late,
+            Self::Full => Self::Full,
+            _ => Self::Shared(error),
+        }
+    }
+}
+
 impl StoreError {
     /// Whether a store does not answer, answers too late or is full, so that the same request may work in a moment; not what
     /// is in it, and not how it is set up.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Redis(_) | Self::Full | Self::Late) || self.may_pass()
+        match self {
+            Self::Redis(_) | Self::Full | Self::Late => true,
+            Self::Shared(error) => error.is_outage(),
+            _ => self.may_pass(),
+        }
     }
 
     /// Whether the fault may pass by itself, so that the same is worth another try: nobody listens, the server is still
@@ -108,6 +130,7 @@ impl StoreError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Late => true,
+            Self::Shared(error) => error.may_pass(),
             Self::Database(error)
             | Self::Migration(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
                 db::may_pass(error)

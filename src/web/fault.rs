@@ -159,21 +159,26 @@ impl Fault {
     }
 }
 
+fn kind_of(error: &StoreError) -> FaultKind {
+    match error {
+        StoreError::Shared(error) => kind_of(error),
+        StoreError::Late => FaultKind::DatabaseLate,
+        StoreError::Redis(_) => FaultKind::RedisFailed,
+        StoreError::Full => FaultKind::StoreFull,
+        StoreError::Record(_) => FaultKind::RecordUnreadable,
+        StoreError::Inconsistent { .. } => FaultKind::RowFaulty,
+        StoreError::File(_) => FaultKind::StoreFile,
+        StoreError::Database(_) | StoreError::Migration(_) | StoreError::MigrationsLocked if error.may_pass() => {
+            FaultKind::DatabaseUnavailable
+        }
+        StoreError::Database(_) => FaultKind::DatabaseFailed,
+        StoreError::Migration(_) | StoreError::MigrationsLocked => FaultKind::MigrationFailed,
+    }
+}
+
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        let kind = match &error {
-            StoreError::Late => FaultKind::DatabaseLate,
-            StoreError::Redis(_) => FaultKind::RedisFailed,
-            StoreError::Full => FaultKind::StoreFull,
-            StoreError::Record(_) => FaultKind::RecordUnreadable,
-            StoreError::Inconsistent { .. } => FaultKind::RowFaulty,
-            StoreError::File(_) => FaultKind::StoreFile,
-            StoreError::Database(_) | StoreError::Migration(_) | StoreError::MigrationsLocked if error.may_pass() => {
-                FaultKind::DatabaseUnavailable
-            }
-            StoreError::Database(_) => FaultKind::DatabaseFailed,
-            StoreError::Migration(_) | StoreError::MigrationsLocked => FaultKind::MigrationFailed,
-        };
+        let kind = kind_of(&error);
         match error {
             StoreError::Inconsistent { table, key, why, fix } => {
                 Self { fix: Some(fix), ..Self::new(kind, Sentence(format!("table {table}, {key:?}: {why}"))) }

@@ -14,6 +14,7 @@ mod audit_pruning;
 mod bad_input;
 mod browser;
 mod budgets;
+mod caches;
 mod client_commands;
 mod client_lint;
 mod client_settings;

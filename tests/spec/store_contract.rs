@@ -118,6 +118,10 @@ impl Lasting {
         Self { name, db, url, _folder: folder }
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub async fn sql(&self, sql: &str) {
         run_sql(&self.url, sql).await.unwrap_or_else(|error| panic!("{}: {error}: {sql}", self.name));
     }

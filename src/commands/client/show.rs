@@ -104,7 +104,7 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
         Ok(None) => return Err(format!("there is no client {} any more", show.id)),
         Err(error) => {
             eprintln!("hallpass: {error}");
-            let Lists { redirect_uris, post_logout_redirect_uris, audiences } = lists;
+            let Lists { redirect_uris, post_logout_redirect_uris, audiences, .. } = lists;
             Client { redirect_uris, post_logout_redirect_uris, audiences, ..Client::new(&show.id) }
         }
     };

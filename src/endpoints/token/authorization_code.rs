@@ -214,7 +214,7 @@ async fn begin_family(
         expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(REFRESH_FAMILY_LIFETIME)),
     };
     if timely(refresh_families::begin(&provider.db, &family, &first.digest())).await? {
-        provider.directory.know_family(family);
+        provider.directory.know_family(family, now);
         Ok(first.seal())
     } else {
         Err(invalid("the code was used twice at once; what it issued is revoked").into())

@@ -43,7 +43,7 @@ pub(super) async fn refresh(
         .get("refresh_token")
         .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "refresh_token is missing") })?;
     let parts = RefreshTokenParts::open(&RefreshToken::received(token)).ok_or(const { dead() })?;
-    let family = provider.directory.family(parts.family).await?;
+    let family = provider.directory.family(parts.family, now).await?;
     let family = family.filter(|family| family.authorization.client_id == client.client_id).ok_or(const { dead() })?;
     let authorization = narrowed(client, &family.authorization, params)?;
     let Some(parties) = caller::parties(provider, &family.authorization, now).await? else {
