@@ -11,12 +11,14 @@
 pub mod pruning;
 
 use crate::ambient::{Clock, context};
+use crate::background::Background;
 use crate::protocol::audit::{Chain, Event, EventKind, Impersonal, RefusalRecord};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::migrations::File;
 use crate::store::{StoreError, audit_events, refusals};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -149,13 +151,14 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Starts the task that writes; it ends when this value does.
+    /// Starts the task that writes; it ends when this value does, and is started again if it dies before.
     #[must_use]
-    pub fn start(db: Db, clock: Clock) -> Self {
+    pub fn start(db: Db, clock: Clock, background: &Background) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let budgets = Mutex::new(Budgets::new(clock.now()));
-        tokio::spawn(write(db, clock, receiver, lost.clone()));
+        let writer = Writer { db, clock, receiver: Arc::new(tokio::sync::Mutex::new(receiver)), lost: lost.clone() };
+        background.keep_to_its_end("audit writer", move || write(writer.clone()));
         Self { sender, lost, budgets }
     }
 
@@ -227,7 +230,35 @@ pub async fn note_migrations(db: &Db, applied: &[File], now: NumericDate) -> Res
     note(db, events.collect(), now).await
 }
 
-async fn write(db: Db, clock: Clock, mut receiver: mpsc::Receiver<Item>, lost: Arc<AtomicU64>) {
+/// What the task that writes needs, also once it is started again: then it goes on with what waits, in a chain of its own.
+#[derive(Clone)]
+struct Writer {
+    db: Db,
+    clock: Clock,
+    receiver: Arc<tokio::sync::Mutex<mpsc::Receiver<Item>>>,
+    lost: Arc<AtomicU64>,
+}
+
+/// Events that were taken out of the queue: unless they are written, they are counted as lost, whatever ends their way.
+struct Taken<'a> {
+    lost: &'a AtomicU64,
+    count: u64,
+}
+
+impl Taken<'_> {
+    fn are_written(mut self) {
+        self.count = 0;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.lost.fetch_add(self.count, Ordering::Relaxed);
+    }
+}
+
+async fn write(Writer { db, clock, receiver, lost }: Writer) -> ControlFlow<()> {
+    let mut receiver = receiver.lock().await;
     let mut chain = None;
     let mut counted_lost_at: Option<NumericDate> = None;
     while let Some(first) = receiver.recv().await {
@@ -257,14 +288,15 @@ async fn write(db: Db, clock: Clock, mut receiver: mpsc::Receiver<Item>, lost: A
             events.push(Event::new(EventKind::EventsLost, now).with("count", missed));
         }
         let happened = u64::try_from(events.len()).unwrap_or(u64::MAX);
-        if !keep(&db, &mut chain, events, &refused, now).await {
-            // The event that counts those before is lost itself, and its count with it.
-            let counted = happened - u64::from(missed > 0) + missed;
-            lost.fetch_add(counted, Ordering::Relaxed);
+        // The event that counts those before is lost itself, and its count with it.
+        let taken = Taken { lost: &lost, count: happened - u64::from(missed > 0) + missed };
+        if keep(&db, &mut chain, events, &refused, now).await {
+            taken.are_written();
         }
         // Whoever waits for it waits no longer, whatever became of it.
         drop(flushed);
     }
+    ControlFlow::Break(())
 }
 
 /// Writes a batch, again and again while the database is away, busy or full: meanwhile the queue fills, and what is too
@@ -320,6 +352,19 @@ mod tests {
     use super::*;
 
     const NOW: NumericDate = NumericDate(1_790_000_000);
+
+    #[test]
+    fn what_was_taken_to_be_written_and_was_not_is_counted() {
+        let lost = AtomicU64::new(0);
+        Taken { lost: &lost, count: 5 }.are_written();
+        assert_eq!(lost.load(Ordering::Relaxed), 0);
+        let writer = std::panic::AssertUnwindSafe(|| {
+            let _taken = Taken { lost: &lost, count: 3 };
+            panic!("a test's own");
+        });
+        assert!(std::panic::catch_unwind(writer).is_err());
+        assert_eq!(lost.load(Ordering::Relaxed), 3);
+    }
 
     #[test]
     fn what_anybody_can_provoke_has_a_budget() {

@@ -17,11 +17,12 @@
 //!
 //! Imports go downward only. Each module has a floor, and names only modules that lie below it:
 //! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance → provider → throttle → audit, web →
-//! store → keys, passwords → ambient, config → protocol`. `tests/spec/architecture.rs` has the numbers, without exceptions.
+//! store → keys, passwords → ambient, background, config → protocol`. `tests/spec/architecture.rs` has the numbers, without exceptions.
 
 pub mod allowance;
 pub mod ambient;
 pub mod audit;
+pub mod background;
 pub mod caller;
 pub mod commands;
 pub mod config;

@@ -3,6 +3,7 @@
 
 use crate::ambient::Clock;
 use crate::audit::Audit;
+use crate::background::Background;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::passwords::Passwords;
@@ -96,6 +97,8 @@ pub struct Provider {
     pub seen: Seen,
     /// How often somebody may be wrong.
     pub throttle: Throttle,
+    /// The tasks behind the requests, and how often each has died.
+    pub background: Background,
     /// What happened, on its way to the database.
     pub audit: Audit,
     /// What all nodes share and nobody else knows.

@@ -3,6 +3,7 @@
 use crate::ambient::{Clock, random};
 use crate::audit::pruning::{self, Pruner};
 use crate::audit::{self, Audit};
+use crate::background::Background;
 use crate::config::{Config, EphemeralUrl};
 use crate::keys::{KeyError, Keys};
 use crate::passwords::Passwords;
@@ -186,7 +187,8 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
     let outbound = Outbound::new(config.outbound_ca.as_deref()).map_err(StartError::Other)?;
     let directory = Directory::new(db.clone());
-    let audit = Audit::start(db.clone(), clock.clone());
+    let background = Background::default();
+    let audit = Audit::start(db.clone(), clock.clone(), &background);
     Ok(Arc::new(Provider {
         config,
         clock,
@@ -198,6 +200,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         outbound,
         seen: Seen::default(),
         throttle: Throttle::default(),
+        background,
         audit,
         secrets,
         faults: FaultCounts::default(),
@@ -242,7 +245,10 @@ pub async fn watch_keys(provider: Arc<Provider>) {
                     last_fault = fault;
                 }
             }
-            Err(_) => return,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return,
+            },
         }
     }
 }

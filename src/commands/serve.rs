@@ -8,9 +8,12 @@ use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::provider::Provider;
 use crate::server::Places;
 use crate::{logging, logout, server, sign_ins, startup};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 use std::io::IsTerminal as _;
 use std::pin::pin;
+use std::sync::Arc;
 
 pub(super) async fn run(config: Config) -> Outcome {
     logging::start("info");
@@ -36,12 +39,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     provider.audit.record(started.with("keys", Impersonal::configured_list(&provider.keys.current().kids())));
 
     let (stopper, stop) = server::stop_sign();
-    let watching = tokio::spawn(startup::watch_keys(provider.clone()));
-    let naming = tokio::spawn(startup::watch_names(provider.clone()));
-    let looking = tokio::spawn(startup::watch_migrations(provider.clone()));
-    let settling = tokio::spawn(sign_ins::keep_settling(provider.clone()));
-    let delivering = tokio::spawn(logout::keep_delivering(provider.clone()));
-    let keeping = tokio::spawn(startup::keep_house(provider.clone()));
+    keep_running(&provider);
     let places = Places::public(descriptors, &provider.config.trusted_proxies);
     let serving = tokio::spawn(server::serve(public, endpoints::public(provider.clone()), places, stop.clone()));
     let managing =
@@ -50,17 +48,26 @@ pub(super) async fn run(config: Config) -> Outcome {
     tracing::info!("stopping: requests in flight finish first");
     stopper.stop();
     let _ = tokio::join!(serving, managing);
-    watching.abort();
-    looking.abort();
-    keeping.abort();
-    naming.abort();
-    delivering.abort();
-    settling.abort();
+    provider.background.stop().await;
     provider.audit.flush().await;
     provider.db.close().await;
     drop(lock);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts what goes on behind the requests.
+fn keep_running(provider: &Arc<Provider>) {
+    let keep = |name, task: fn(Arc<Provider>) -> BoxFuture<'static, ()>| {
+        let provider = provider.clone();
+        provider.clone().background.keep(name, move || task(provider.clone()));
+    };
+    keep("watch of the keys", |provider| startup::watch_keys(provider).boxed());
+    keep("watch of the names", |provider| startup::watch_names(provider).boxed());
+    keep("watch of the migrations", |provider| startup::watch_migrations(provider).boxed());
+    keep("end of sign-ins", |provider| sign_ins::keep_settling(provider).boxed());
+    keep("delivery of logout messages", |provider| logout::keep_delivering(provider).boxed());
+    keep("removal of what has ended", |provider| startup::keep_house(provider).boxed());
 }
 
 /// Says what it runs on, where to go next, and what is not fit for production.

@@ -34,6 +34,9 @@ pub async fn ready(State(provider): State<Arc<Provider>>) -> Response {
     for (name, sentence) in provider.degraded.members() {
         degraded.insert(name.into(), sentence.into());
     }
+    if let Some(sentence) = provider.background.sentence() {
+        degraded.insert("background".into(), sentence.into());
+    }
     if provider.outdated.is_so() {
         degraded.insert("version".into(), format!("{}; {}", Outdated::WHY, Outdated::FIX).into());
         missing.push("version");

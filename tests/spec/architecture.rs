@@ -99,7 +99,7 @@ fn floor_of(module: &str) -> u32 {
         "audit" | "web" => 4,
         "store" => 3,
         "keys" | "passwords" => 2,
-        "ambient" | "config" | "logging" => 1,
+        "ambient" | "background" | "config" | "logging" => 1,
         "protocol" => 0,
         other => panic!("src/{other} is new: say here on which floor it is"),
     }

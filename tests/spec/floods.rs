@@ -29,7 +29,8 @@ async fn begin(provider: &TestProvider, network: &str, bytes: i64, budget: i64) 
     }
 }
 
-async fn health(provider: &TestProvider) -> (u16, Value) {
+/// What the readiness says.
+pub async fn health(provider: &TestProvider) -> (u16, Value) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stopper, stop) = server::stop_sign();

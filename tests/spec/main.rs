@@ -11,6 +11,7 @@ mod architecture;
 mod audit;
 mod audit_erasing;
 mod audit_pruning;
+mod background;
 mod bad_input;
 mod browser;
 mod budgets;
