@@ -1,6 +1,5 @@
 //! `hallpass client …`: services as migrations that are written, reviewed, linted, looked at and ended.
 
-mod acceptance;
 mod disable;
 mod draft;
 mod lint;
@@ -46,7 +45,7 @@ pub(super) enum ClientCommand {
 pub(super) fn run(config: Config, command: ClientCommand) -> Outcome {
     match command {
         ClientCommand::New(new) => new::run(&config, *new),
-        ClientCommand::Lint(lint) => lint::run(&config, &lint),
+        ClientCommand::Lint(lint) => with_runtime(lint::run(config, lint)),
         ClientCommand::List(list) => with_runtime(show::list(config, list)),
         ClientCommand::Show(show) => with_runtime(show::show(config, show)),
         ClientCommand::RotateSecret(rotate) => rotate::run(&config, &rotate),
@@ -114,13 +113,6 @@ impl SecretArguments {
         let hash = passwords::hash(secret.expose()).map_err(|error| error.to_string())?;
         Ok(if self.secret_stdin { Secret::Hash(hash) } else { Secret::Known(secret, hash) })
     }
-}
-
-/// Why a text cannot be a `client_id` of ours.
-fn id_fault(id: &str) -> Option<&'static str> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    let is_sound = !id.is_empty() && id.len() <= 255 && id.bytes().all(fits);
-    (!is_sound).then_some("the client_id may have letters, digits and - . _ ~, at most 255 of them")
 }
 
 /// A text as SQL has it.

@@ -1,11 +1,13 @@
 //! The commands of the binary. Data goes to standard output, everything else to standard error; the status is
 //! 0 for done, 1 for refused or found wanting, 2 for wrong usage.
 
+mod acceptance;
 mod audit;
 mod client;
 mod demo;
 mod doctor;
 mod explain;
+mod judge;
 mod key;
 mod manual;
 mod migrate;

@@ -147,6 +147,22 @@ impl Db {
             }
             DatabaseUrl::Postgres(url) => (AnyConnectOptions::from_str(url.expose_secret())?, Kind::Postgres, 10),
         };
+        Self::connected(options, kind, connections, patience).await
+    }
+
+    /// Opens a database in memory that a connection of this process holds under that address.
+    pub(in crate::store) async fn open_memory(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let kind = Kind::Sqlite(PathBuf::from(":memory:"));
+        Self::connected(AnyConnectOptions::from_str(url)?, kind, 1, PATIENCE_OF_COMMANDS).await
+    }
+
+    async fn connected(
+        options: AnyConnectOptions,
+        kind: Kind,
+        connections: u32,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         // Statements carry no values, but whoever turns logging up should read ours and not theirs.
         let options = options.disable_statement_logging();
         let is_sqlite = matches!(kind, Kind::Sqlite(_));

@@ -13,6 +13,8 @@ mod watch;
 pub use trial::trial;
 pub use watch::Watch;
 
+pub(in crate::store) use cause::in_words as in_plain_words;
+
 use crate::store::StoreError;
 use crate::store::db::{Db, Kind, lock_file};
 use crate::store::row::row;

@@ -371,8 +371,8 @@ fn tables_columns_and_words_must_be_registered_ones() {
     error(&client("a", ", response_types", ", 'token'"), 1, "unknown-word", &["token"]);
     let implicit = client("a", ", grant_types", ", 'authorization_code implicit'");
     error(&implicit, 1, "unknown-word", &["implicit", "authorization_code, refresh_token, client_credentials"]);
-    error(&client("a", ", code_lifetime", ", 601"), 1, "out-of-range", &["5 to 600"]);
-    error(&client("a", ", default_max_age", ", -1"), 1, "out-of-range", &["at least 0"]);
+    error(&client("a", ", code_lifetime", ", 601"), 1, "out-of-range", &["BETWEEN 5 AND 600"]);
+    error(&client("a", ", default_max_age", ", -1"), 1, "out-of-range", &["default_max_age >= 0"]);
     error(&client("a", ", code_lifetime", ", '60'"), 1, "wrong-type", &["number"]);
     error(&client("a", ", client_name", ", 7"), 1, "wrong-type", &["quotes"]);
     error(&client("a", ", pkce", ", NULL"), 1, "missing-value", &["pkce"]);
@@ -444,30 +444,126 @@ fn what_is_no_sql_or_not_understood_is_said_and_never_passed_over() {
         &(good.clone() + "INSERT INTO clients (client_id, pkce)\nVALUES ('a');"),
         6,
         "syntax",
-        &["2 columns and 1 value"],
+        &["1 values for 2 columns"],
     );
     error(&format!("BEGIN;\n{good}"), 1, "transaction", &["COMMIT"]);
     warning(&format!("-- no-transaction\n{good}"), 1, "transaction", &["half applied"]);
     for (sql, part) in [
-        ("INSERT INTO clients (client_id) SELECT 'a';", "SELECT"),
-        ("INSERT OR IGNORE INTO clients (client_id) VALUES ('a');", "SQLite"),
-        (
-            "INSERT INTO clients (client_id) VALUES ('reports') ON CONFLICT (client_id) DO UPDATE SET pkce = 'optional';",
-            "DO NOTHING",
-        ),
+        ("INSERT OR IGNORE INTO clients (client_id) VALUES ('reports');", "SQLite"),
         ("INSERT INTO public.clients (client_id) VALUES ('a');", "schema"),
         ("CREATE TABLE mine (x TEXT);", "own"),
         ("CREATE INDEX mine ON clients (client_name);", "only INSERT, UPDATE and DELETE"),
         ("DROP TABLE clients;", "only INSERT, UPDATE and DELETE"),
-        ("UPDATE clients SET client_name = UPPER(client_name) WHERE client_id = 'reports';", "computed"),
+        ("UPDATE clients SET client_name = strftime('%s') WHERE client_id = 'reports';", "strftime"),
+        ("UPDATE clients SET disabled_at = EXTRACT(EPOCH FROM now()) WHERE client_id = 'reports';", "both databases"),
+        ("UPDATE clients SET client_name = 'a'::text WHERE client_id = 'reports';", "both databases"),
+        ("DELETE FROM clients USING users WHERE client_id = sub;", "SQLite"),
         ("SET search_path = x;", "only INSERT, UPDATE and DELETE"),
-        ("$$;", "only INSERT, UPDATE and DELETE"),
     ] {
         warning(&format!("{good}{sql}"), 5, "not-understood", &[part]);
     }
+    error(&format!("{good}$$;"), 5, "syntax", &["both databases"]);
+    error(&format!("{good}UPDATE clients SET pkce 'x';"), 5, "syntax", &["no SQL"]);
     // A table of the admin's own is known from then on.
     let (_, found) = findings_in(&format!("{good}CREATE TABLE mine (x TEXT);\nINSERT INTO mine (x) VALUES ('a');"));
     assert_eq!(found.lines().count(), 1, "{found}");
+}
+
+/// The database carries it out, so what it comes to is judged and not the way in which it is written.
+#[test]
+fn what_a_database_computes_is_judged_by_what_it_comes_to() {
+    let good = client("reports", "", "");
+    clean(&(good.clone() + "UPDATE clients SET client_name = UPPER(client_name) WHERE client_id = 'reports';"));
+    clean(
+        &(good.clone()
+            + "INSERT INTO clients (client_id) VALUES ('reports') ON CONFLICT (client_id) DO UPDATE SET consent = 'skip';"),
+    );
+    error(
+        &(good.clone()
+            + "INSERT INTO clients (client_id) VALUES ('reports')\nON CONFLICT (client_id) DO UPDATE SET pkce = 'of' || 'f';"),
+        5,
+        "unknown-word",
+        &["pkce has the unknown word \"off\""],
+    );
+    error(
+        &(good.clone()
+            + "INSERT INTO client_redirect_uris SELECT client_id, 'http://' || client_id || '.example.com/' FROM clients;"),
+        5,
+        "redirect-uri",
+        &["http://reports.example.com/"],
+    );
+    // Only those that the condition meets.
+    clean(&(good.clone() + "DELETE FROM client_secrets WHERE client_id = 'reports' AND client_secret_expires_at > 5;"));
+    warning(
+        &(good.clone() + "DELETE FROM client_secrets WHERE client_id = 'reports' AND client_secret_expires_at < 5;"),
+        1,
+        "no-secret",
+        &[],
+    );
+    let (status, found) = findings_in(&(good + "INSERT INTO clients (client_id) SELECT 'a';"));
+    assert_eq!((status, found.matches("5: no-").count()), (1, 3), "{found}");
+}
+
+/// The constraints are those of the schema, and one that fails does not hide what comes after it.
+#[test]
+fn what_the_schema_refuses_is_found_in_its_row_and_the_rest_is_judged() {
+    let rows = "INSERT INTO client_redirect_uris VALUES\n('reports', 'https://reports.example/two'),\n\
+                ('reports', 'https://reports.example/cb');\n";
+    error(&(client("reports", "", "") + rows), 7, "duplicate-row", &["from 3;"]);
+    let several = "INSERT INTO clients (client_id, backchannel_logout_uri, code_lifetime) VALUES\n('a', 'https://a.example/', 60),\n\
+                   ('b', 'https://b.example/',\n 601);\n";
+    let (status, found) = findings_in(several);
+    assert_eq!((status, found.matches("out-of-range").count()), (1, 1), "{found}");
+    assert!(found.contains("4: out-of-range: ") && found.contains("3: no-redirect-uri: b "), "{found}");
+    let late = "INSERT INTO client_audiences (client_id, audience) VALUES ('reports', 'https://api.example');\n";
+    error(&(late.to_owned() + &client("reports", "", "")), 1, "client-later", &["reports"]);
+    error("INSERT INTO users (username) VALUES ('alice');", 1, "missing-value", &["users must have a sub"]);
+    error(&client("a", ", client_name", ", \"x\""), 1, "unknown-column", &["no column x", "single quotes"]);
+}
+
+/// Whoever reviews a file must not be changed by it.
+#[test]
+fn a_file_reaches_nothing_beyond_the_scratch_database() {
+    let good = client("reports", "", "");
+    for sql in [
+        "ATTACH 'x.db' AS other; CREATE TABLE other.mine (a TEXT);",
+        "attach database 'x.db' as other;",
+        "DETACH main;",
+        "PRAGMA journal_mode = DELETE;",
+        "VACUUM INTO 'x.db';",
+        "INSERT INTO clients (client_id) SELECT load_extension('x');",
+        "INSERT INTO clients (client_id) SELECT name FROM pragma_database_list;",
+        "SELECT $a$; ATTACH 'x.db' AS other; $a$;",
+        "SELECT 1 /* /* */ ; ATTACH 'x.db' AS other; /* */ */;",
+        "SELECT 'a\\'; ATTACH 'x.db' AS other; --';",
+        "SELECT [a]; ATTACH 'x.db' AS other; SELECT [b];",
+        "EXPLAIN ATTACH 'x.db' AS other;",
+    ] {
+        let folder = Folder::with(&[(FILE, &format!("{good}{sql}"))]);
+        let outcome = folder.lint(&[]);
+        let said = ["not-understood", "syntax"].iter().any(|code| outcome.stdout.contains(code));
+        assert!(said && !outcome.stderr.contains("panicked"), "{sql}: {outcome:?}");
+        let names: Vec<_> = fs::read_dir(folder.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["migrations"], "{sql}");
+        assert_eq!(fs::read_dir(folder.0.path().join("migrations")).unwrap().count(), 1, "{sql}");
+    }
+    error(&format!("{good}ATTACH 'x.db' AS other;"), 5, "not-understood", &["reaches beyond"]);
+}
+
+#[test]
+fn a_statement_that_never_ends_or_takes_all_memory_is_a_finding() {
+    let good = client("reports", "", "");
+    let endless = "INSERT INTO client_audiences WITH RECURSIVE n (a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n)\n\
+                   SELECT 'reports', 'x' FROM n WHERE a < 0;\n";
+    let bad = "INSERT INTO client_redirect_uris VALUES ('reports', 'https://*.example/');";
+    let (status, found) = findings_in(&format!("{good}{endless}{bad}"));
+    assert_eq!((status, found.lines().count()), (1, 2), "{found}");
+    assert!(found.contains("5: not-understood: it takes too long"), "{found}");
+    assert!(found.contains("7: redirect-uri: "), "what comes after it is judged: {found}");
+    let growing = "INSERT INTO client_audiences WITH RECURSIVE n (a) AS (SELECT 'x' UNION ALL SELECT a || a FROM n)\n\
+                   SELECT 'reports', a FROM n;\n";
+    let (status, found) = findings_in(&format!("{good}{growing}"));
+    assert!(status == 1 && found.starts_with("5: not-understood: "), "{}", found.chars().take(500).collect::<String>());
 }
 
 #[test]
@@ -511,8 +607,8 @@ migrations/20261201090000_add_client_reports.sql:3: public-without-pkce: reports
 migrations/20261201090000_add_client_reports.sql:3: no-logout-uri (warning): reports is not told when somebody signs out elsewhere (backchannel_logout_uri, frontchannel_logout_uri), and cannot send people through our sign-out and get them back (client_post_logout_redirect_uris); register them where it can use them
 migrations/20261201090000_add_client_reports.sql:5: redirect-uri: http://reports.example.com/signin-oidc: it is plain http to another machine, where a code can be read on the way; use https; write the https address exactly as the service sends it (http only on a loopback address)
 migrations/notes.sql:1: file-name: without NUMBER_ before its words, it is never applied; begin its name with a date, such as 20261201090000_add_client_reports.sql
-migrations/notes.sql:1: unknown-client (warning): no file registers the client reprots; check the spelling; where it was registered by hand, put it into a file
 migrations/notes.sql:1: secret-plain: secret_hash holds a plain text: it is not a PHC string ($argon2id$v=19$m=…,t=…,p=…$salt$hash); `hallpass client rotate-secret` makes a new one; this one is in the history now
+migrations/notes.sql:1: unknown-client (warning): no file registers the client reprots; check the spelling; where it was registered by hand, put it into a file
 "##);
     assert_eq!(outcome.stderr, "hallpass: 2 files: 5 errors, 2 warnings\n");
 }
@@ -890,8 +986,8 @@ fn the_help_lists_the_codes_and_every_one_of_them_has_a_case_here() {
         assert!(is_tested, "{code} has no case");
     }
     // What the source can say is what the help lists.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/client/lint");
-    for file in ["files.rs", "rows.rs", "rules.rs"] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands");
+    for file in ["client/lint/files.rs", "client/lint/rows.rs", "client/lint/refused.rs", "judge.rs"] {
         let source = fs::read_to_string(folder.join(file)).unwrap();
         for text in source
             .split('"')

@@ -209,7 +209,36 @@ async fn rows_that_cannot_be_served_are_named_with_what_to_write() {
         .has("fault", "clients", "one of authorization_code, refresh_token, client_credentials, separated by spaces")
         .has("fault", "clients", "later: origin has the unknown word \"registration\"")
         .has("fault", "clients", "several: subject_type is pairwise")
-        .has("warning", "clients", "write sector_identifier 'single.example' by a migration");
+        .has("warning", "clients", "write sector_identifier 'single.example', by a migration");
+}
+
+/// What the lint says of a file, in the words of `judge`.
+#[tokio::test]
+async fn live_rows_are_judged_by_the_rules_of_the_lint() {
+    let provider = TestProvider::start().await;
+    let sound = NewClient::new("sound").with("backchannel_logout_uri", "https://sound.example/out");
+    provider.add(sound).await;
+    provider.sql("INSERT INTO client_post_logout_redirect_uris VALUES ('sound', 'https://sound.example/')").await;
+    provider.add(NewClient::new("app").public().with("pkce", "optional")).await;
+    provider.add(NewClient::new("offline").with("scope", "openid offline_access")).await;
+    provider.add(NewClient::new("bare").at(&[])).await;
+    provider.add(NewClient::new("wide").at(&["http://wide.example.com/cb"]).with("tos_uri", "ftp://x")).await;
+    provider.add(NewClient::new("gone").at(&[]).with("disabled_at", "1")).await;
+    let found = doctor(&provider, &[]).await;
+    for what in [
+        "app is public and may leave PKCE out",
+        "offline may ask for offline_access and gets no refresh token",
+        "bare has the grant authorization_code and no redirect URI",
+        "wide: http://wide.example.com/cb: it is plain http to another machine",
+        "wide: ftp://x: ",
+        "app is not told when somebody signs out elsewhere",
+    ] {
+        found.has("warning", "clients", what);
+    }
+    let is_about = |what: &str, id: &str| what.starts_with(&format!("{id} ")) || what.starts_with(&format!("{id}: "));
+    for quiet in ["sound", "gone"] {
+        assert!(found.checks.iter().all(|(.., what, _)| !is_about(what, quiet)), "{quiet}: {:?}", found.checks);
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! `hallpass client disable`: acts through the database, on every running node within ten seconds; or writes a migration.
 
-use super::acceptance::client_id_fault;
 use super::{is_standard_output, quoted, write_migration};
 use crate::ambient::Clock;
+use crate::commands::acceptance::client_id_fault;
 use crate::commands::terminal::{self, instant, one_line};
 use crate::commands::{Outcome, with_runtime};
 use crate::config::Config;

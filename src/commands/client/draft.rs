@@ -1,9 +1,10 @@
 //! A client about to be registered: what was asked for, checked, and written as SQL that is pleasant to review.
 
-use super::acceptance::{Acceptance, PLAIN_HTTP, ValueFault, address_fault, audience_fault, client_id_fault};
 use super::new::New;
 use super::{Secret, quoted};
 use crate::ambient::Clock;
+use crate::commands::acceptance::{Acceptance, PLAIN_HTTP, ValueFault, address_fault, audience_fault, client_id_fault};
+use crate::commands::judge::ALWAYS_ASKS;
 use crate::commands::terminal::{instant, one_line};
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
@@ -37,9 +38,6 @@ pub(super) struct Draft {
     /// What was decided otherwise than it was asked for, and why.
     pub(super) notes: Vec<&'static str>,
 }
-
-/// What native public clients are told whose `consent = skip` would be ignored.
-pub(super) const ALWAYS_ASKS: &str = "a native client without a secret always asks for consent, since any application may take its place (RFC 8252 section 8.6)";
 
 /// A value that the migration will have.
 struct Item<'a> {

@@ -1,20 +1,20 @@
 //! `hallpass client lint`: reviews migration files without a database, so that CI can refuse what a person would overlook.
 //!
-//! The files are read in the order in which `hallpass migrate` applies them, their rows are kept as a database would keep
-//! them, and what they come to in the end is judged. What cannot be read is said, never passed over.
+//! The files are applied to a scratch database in memory, statement by statement and in the order of `hallpass migrate`, and
+//! what they come to in the end is read as the provider reads it and judged by `judge`. `rows` remembers who wrote what,
+//! `refused` says why a statement was not carried out. What is not applied is said, never passed over.
 
 mod accepted;
 mod files;
-mod lexer;
+mod refused;
 mod rows;
-mod rules;
-mod schema;
-mod sites;
-mod statements;
+mod secrets;
 
+use crate::commands::judge::{Fault, Level};
 use crate::commands::{Outcome, terminal};
-use crate::config::Config;
+use crate::config::{Config, SETTINGS};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -54,22 +54,32 @@ pub(in crate::commands) struct Lint {
     json: bool,
 }
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    /// It would not work, or not be safe.
-    Error,
-    /// It may be meant so.
-    Warning,
+/// Where something was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    file: String,
+    /// From 1.
+    line: usize,
+    /// The statement, counted through all files from 1; 0: outside of them.
+    statement: usize,
+}
+
+impl Place {
+    /// The beginning of a file.
+    fn of_file(file: &str) -> Self {
+        Self { file: file.to_owned(), line: 1, statement: 0 }
+    }
+
+    /// Another line of the same statement.
+    fn at_line(&self, line: usize) -> Self {
+        Self { line, ..self.clone() }
+    }
 }
 
 /// One finding.
 #[derive(Debug)]
 struct Finding {
-    file: String,
-    line: usize,
-    /// The statement that it is about, counted through all files; 0: none of them.
-    statement: usize,
+    place: Place,
     level: Level,
     code: &'static str,
     why: String,
@@ -78,17 +88,34 @@ struct Finding {
     is_acceptable: bool,
 }
 
-pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
+impl Finding {
+    fn new(place: Place, fault: Fault) -> Self {
+        let Fault { level, code, why, mut mend, is_own_risk, .. } = fault;
+        if is_own_risk {
+            let _ = write!(mend, ", or write -- hallpass: accept {code}: REASON before the statement");
+        }
+        Self { place, level, code, why, mend, is_acceptable: is_own_risk || level == Level::Warning }
+    }
+}
+
+/// The issuer that people will see, if it is known here: a CI without the provider's settings has the default, and nothing can
+/// be said about sites then.
+fn known_issuer(config: &Config) -> Option<&str> {
+    let is_default = SETTINGS.iter().any(|setting| setting.name == "issuer" && setting.default == config.issuer);
+    (!is_default).then_some(config.issuer.as_str())
+}
+
+pub(super) async fn run(config: Config, lint: Lint) -> Outcome {
     let place = lint.place.clone().unwrap_or_else(|| config.migrations_or_default());
-    let Review { files, findings, accepted } = review(&place, sites::known_issuer(config))?;
+    let Review { files, findings, accepted } = review(&place, known_issuer(&config)).await?;
     let is_error = |finding: &Finding| finding.level == Level::Error || lint.strict;
     let errors = findings.iter().filter(|finding| is_error(finding)).count();
     let warnings = findings.len() - errors;
     if lint.json {
         let documents = findings.iter().map(|finding| {
             json!({
-                "file": finding.file,
-                "line": finding.line,
+                "file": finding.place.file,
+                "line": finding.place.line,
                 "level": if is_error(finding) { "error" } else { "warning" },
                 "code": finding.code,
                 "why": finding.why,
@@ -98,8 +125,8 @@ pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
         let documents: serde_json::Value = documents.collect();
         let accepted = accepted.iter().map(|(finding, reason)| {
             json!({
-                "file": finding.file,
-                "line": finding.line,
+                "file": finding.place.file,
+                "line": finding.place.line,
                 "code": finding.code,
                 "why": finding.why,
                 "reason": reason,
@@ -111,7 +138,7 @@ pub(super) fn run(config: &Config, lint: &Lint) -> Outcome {
         }))?;
     } else {
         for finding in &findings {
-            let Finding { file, line, code, why, mend, .. } = finding;
+            let Finding { place: Place { file, line, .. }, code, why, mend, .. } = finding;
             let level = if is_error(finding) { "" } else { " (warning)" };
             println!("{file}:{line}: {code}{level}: {}; {mend}", terminal::one_line(why));
         }
@@ -139,43 +166,32 @@ struct Review {
 }
 
 /// Reads and judges.
-fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<Review, String> {
+async fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<Review, String> {
     let (files, mut findings) = files::read(place)?;
-    let mut reviewed = rows::Rows::new(schema::tables());
-    for file in &files {
-        reviewed.take(file);
-    }
-    findings.extend(issuer.map(|issuer| of_sites(&reviewed, issuer)).unwrap_or_default());
-    let (judged, orders) = reviewed.judge();
+    let mut reviewed = rows::Rows::new().await.map_err(|error| error.to_string())?;
+    let judged = async {
+        for file in &files {
+            reviewed.take(file).await?;
+        }
+        reviewed.judge(issuer).await
+    };
+    let (judged, orders) = judged.await.map_err(|error| error.to_string())?;
+    reviewed.close().await;
     findings.extend(judged);
     // Each text is told of once, by the rule that knows it best.
-    let plain: Vec<(String, usize)> = findings
-        .iter()
-        .filter(|finding| finding.code == "secret-plain")
-        .map(|finding| (finding.file.clone(), finding.line))
-        .collect();
-    findings.retain(|finding| {
-        finding.code != "secret-in-file"
-            || !plain.iter().any(|(file, line)| *file == finding.file && *line == finding.line)
+    let plain: Vec<Place> =
+        findings.iter().filter(|finding| finding.code == "secret-plain").map(|finding| finding.place.clone()).collect();
+    findings.retain(|Finding { code, place, .. }| {
+        *code != "secret-in-file" || !plain.iter().any(|other| other.file == place.file && other.line == place.line)
+    });
+    // What a statement was refused for may hold in the end, too.
+    let mut told = BTreeSet::new();
+    findings.retain(|Finding { place, code, why, .. }| {
+        told.insert((place.file.clone(), place.line, place.statement, *code, why.clone()))
     });
     let (mut findings, accepted) = accepted::sort_out(findings, &orders);
-    findings.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    findings.sort_by(|one, other| (&one.place.file, one.place.line).cmp(&(&other.place.file, other.place.line)));
     Ok(Review { files: files.len(), findings, accepted })
-}
-
-/// What front-channel addresses come to at that issuer.
-fn of_sites(reviewed: &rows::Rows, issuer: &str) -> Vec<Finding> {
-    let found = sites::faults(reviewed, issuer).into_iter().map(|(place, fault)| Finding {
-        statement: place.statement,
-        file: place.file,
-        line: place.line,
-        level: fault.level,
-        is_acceptable: fault.is_acceptable,
-        code: fault.code,
-        why: fault.why,
-        mend: fault.mend,
-    });
-    found.collect()
 }
 
 /// Whether a file of the migrations folder registers that client; `None` where there is no folder to look at.
@@ -185,9 +201,14 @@ pub(super) fn registers(config: &Config, client_id: &str) -> Option<bool> {
         return None;
     }
     let (files, _) = files::read(&folder).ok()?;
-    let mut reviewed = rows::Rows::new(schema::tables());
-    for file in &files {
-        reviewed.take(file);
-    }
-    Some(reviewed.registers(client_id))
+    let registers = async {
+        let mut reviewed = rows::Rows::new().await.ok()?;
+        for file in &files {
+            reviewed.take(file).await.ok()?;
+        }
+        let registers = reviewed.registers(client_id).await;
+        reviewed.close().await;
+        registers
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?.block_on(registers)
 }

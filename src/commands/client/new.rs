@@ -1,9 +1,9 @@
 //! `hallpass client new`: asks for what is missing, writes the migration, prints the secret once.
 
-use super::acceptance::Acceptance;
 use super::draft::{Draft, scopes_left_out};
 use super::settings::{Registration, Stack};
 use super::{SecretArguments, is_standard_output, lint, questions, write_migration};
+use crate::commands::acceptance::Acceptance;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::protocol::response::{

@@ -1,8 +1,8 @@
 //! What `hallpass client new` asks a person for: only what no flag has said, each with its default.
 
-use super::acceptance::{Acceptance, address_fault, audience_fault, client_id_fault};
 use super::new::New;
 use super::settings::Stack;
+use crate::commands::acceptance::{Acceptance, address_fault, audience_fault, client_id_fault};
 use crate::commands::terminal::{self, ask_until, yes_or_no};
 use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo};
 use clap::ValueEnum as _;

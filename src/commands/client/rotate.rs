@@ -1,10 +1,10 @@
 //! `hallpass client rotate-secret`: a second secret, and an end for the first, so that nothing stands still meanwhile.
 
-use super::acceptance::client_id_fault;
 use super::settings::{Registration, Stack};
 use super::{SecretArguments, is_standard_output, lint, quoted, write_migration};
 use crate::ambient::Clock;
 use crate::commands::Outcome;
+use crate::commands::acceptance::client_id_fault;
 use crate::commands::terminal::{self, instant};
 use crate::config::Config;
 use crate::keys;

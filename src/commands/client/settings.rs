@@ -124,7 +124,7 @@ impl Registration<'_> {
             Some("none")
         } else {
             // Authlib does not encode what it sends in the header (RFC 6749 section 2.3.1).
-            super::id_fault(self.client_id).map(|_| "client_secret_post")
+            crate::commands::acceptance::id_fault(self.client_id).map(|_| "client_secret_post")
         };
         rendered(&FastApi {
             discovery_url: quote::dotenv(&self.discovery_url()),

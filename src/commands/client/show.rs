@@ -1,9 +1,9 @@
 //! `hallpass client list` and `show`: what is registered, never a hash and never a secret.
 
-use super::draft::ALWAYS_ASKS;
 use super::settings::{Registration, Stack};
 use crate::ambient::Clock;
 use crate::commands::Outcome;
+use crate::commands::judge::ALWAYS_ASKS;
 use crate::commands::terminal::{self, instant, one_line};
 use crate::config::Config;
 use crate::logging;

@@ -16,7 +16,7 @@ use crate::web::outbound::{Fetched, Outbound};
 use url::Url;
 
 /// What to do about a frame that ends nothing.
-pub(super) const BACK_CHANNEL: &str = "set clients.backchannel_logout_uri, which needs no cookie";
+const BACK_CHANNEL: &str = "set clients.backchannel_logout_uri, which needs no cookie";
 
 /// How many redirects on the same host are followed.
 const MOST_HOPS: usize = 5;

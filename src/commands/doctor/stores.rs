@@ -2,21 +2,21 @@
 //! rows that cannot work.
 
 use super::ours::doubted;
-use super::{Report, check_skew, party};
+use super::{Report, check_skew};
 use crate::ambient::{Clock, random};
+use crate::commands::judge::{self, Fault};
 use crate::commands::serve;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::keys::KeySet;
 use crate::passwords;
 use crate::protocol::client::Client;
 use crate::protocol::secret::Handle;
-use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::checkup::{self, OwnedHash};
 use crate::store::db::Db;
 use crate::store::ephemeral::{Ephemeral, Taken, Tally};
-use crate::store::migrations::{self, Fault, Migrations};
+use crate::store::migrations::{self, Migrations};
 use secrecy::ExposeSecret as _;
 
 /// The oldest PostgreSQL that is still kept by its makers and that we are tested with.
@@ -92,7 +92,7 @@ async fn migrations(report: &mut Report, config: &Config, db: &Db) -> bool {
         report.error("migrations", &why, "name a new database");
         return false;
     }
-    let faults: Vec<Fault> = plan.doubts().into_iter().chain(trial).collect();
+    let faults: Vec<migrations::Fault> = plan.doubts().into_iter().chain(trial).collect();
     for fault in &faults {
         report.fault("migrations", fault.sentence(), &fault.mend);
     }
@@ -116,7 +116,8 @@ async fn migrations(report: &mut Report, config: &Config, db: &Db) -> bool {
     !plan.lacks_built_in()
 }
 
-/// Rows that cannot be read, and algorithms without a key; gives the clients that can.
+/// Rows that cannot be read, what the judge says of the others, and algorithms without a key; gives the clients that can be
+/// read.
 pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: NumericDate) -> Vec<Client> {
     // Where the tables are missing, the migrations said so.
     let Ok(found) = checkup::clients(db).await else { return Vec::new() };
@@ -134,7 +135,7 @@ pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: 
                 report.error("clients", &error.to_string(), "correct the row by a migration");
             }
             Ok(client) => {
-                sector(report, &client);
+                judged(report, config, &client);
                 let algorithm = client.id_token_signed_response_alg;
                 if set.signing(algorithm, now).is_none() {
                     faults += 1;
@@ -144,7 +145,6 @@ pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: 
                         format!("hallpass key new --alg {algorithm}"),
                     );
                 }
-                front_channel(report, config, &client);
                 sound.push(client);
             }
         }
@@ -157,29 +157,14 @@ pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: 
     sound
 }
 
-/// Whether another address would change the subjects of a pairwise client.
-fn sector(report: &mut Report, client: &Client) {
-    if let Some(sector) = client.missing_sector() {
-        report.warning(
-            "clients",
-            format!(
-                "{} has pairwise subjects and no sector_identifier: another host would change them",
-                client.client_id
-            ),
-            format!("write sector_identifier '{sector}' by a migration"),
-        );
-    }
-}
-
-/// Whether a client is told of a sign-out by a frame alone, which cannot work.
-fn front_channel(report: &mut Report, config: &Config, client: &Client) {
-    let uri = client.frontchannel_logout_uri.as_deref().filter(|_| client.backchannel_logout_uri.is_none());
-    if let Some(doubt) = uri.and_then(|uri| FrontChannel::doubt(uri, &config.issuer)) {
-        report.warning(
-            "clients",
-            format!("{}: frontchannel_logout_uri {doubt}", client.client_id),
-            party::BACK_CHANNEL,
-        );
+/// What the judge says of a client that is served as it stands: it concerns that client alone.
+fn judged(report: &mut Report, config: &Config, client: &Client) {
+    let of_values = judge::of_values(client).into_iter().map(|fault| {
+        let why = format!("{}: {}", client.client_id, fault.why);
+        Fault { why, ..fault }
+    });
+    for Fault { why, mend, .. } in of_values.chain(judge::of_client(client, Some(&config.issuer), true)) {
+        report.warning("clients", why, format!("{mend}, by a migration"));
     }
 }
 

@@ -39,6 +39,11 @@ pub(super) fn of_statement(name: &str, sql: &str, error: &sqlx::Error) -> Fault 
     Fault { line: line(sql, database.as_ref()), ..Fault::new(name, why, mend) }
 }
 
+/// Why a statement failed, in one sentence.
+pub(in crate::store) fn in_words(error: &sqlx::Error) -> String {
+    of_statement("", "", error).why
+}
+
 /// What it comes to, and what to do about it. SQLite has one code for most faults, so its words are looked at.
 fn in_plain_words(error: &dyn DatabaseError) -> (&'static str, &'static str) {
     let code = error.code().unwrap_or_default();

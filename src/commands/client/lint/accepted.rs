@@ -1,8 +1,7 @@
 //! Findings that a comment accepts, and comments that accept nothing.
 
-use super::super::acceptance::Acceptance;
-use super::rows::Place;
-use super::{Finding, Level};
+use super::{Finding, Level, Place};
+use crate::commands::acceptance::Acceptance;
 
 /// A comment of a file that accepts something.
 pub(super) struct Order {
@@ -17,7 +16,7 @@ pub(super) struct Order {
 pub(super) fn sort_out(findings: Vec<Finding>, orders: &[Order]) -> (Vec<Finding>, Vec<(Finding, String)>) {
     let fits = |order: &Order, finding: &Finding| {
         order.place.statement != 0
-            && order.place.statement == finding.statement
+            && order.place.statement == finding.place.statement
             && order.acceptance.code == finding.code
     };
     let mut standing = Vec::new();
@@ -35,9 +34,7 @@ pub(super) fn sort_out(findings: Vec<Finding>, orders: &[Order]) -> (Vec<Finding
             format!("this {code} cannot be accepted")
         };
         standing.push(Finding {
-            file: order.place.file.clone(),
-            line: order.place.line,
-            statement: 0,
+            place: Place { statement: 0, ..order.place.clone() },
             level: Level::Warning,
             code: "acceptance",
             why,

@@ -1,6 +1,6 @@
 //! The files of a folder in the order in which they are applied, and what is wrong with their names.
 
-use super::{Finding, Level};
+use super::{Finding, Level, Place};
 use crate::store::migrations::{FIRST_ADMIN_VERSION, built_in};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,9 +50,7 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
             && let Some(other) = numbers.insert(number, name.clone())
         {
             findings.push(Finding {
-                file: shown.clone(),
-                line: 1,
-                statement: 0,
+                place: Place::of_file(&shown),
                 level: Level::Error,
                 code: "number-twice",
                 why: format!("{other} has the number {number} too, and a number is applied once"),
@@ -65,7 +63,13 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
     Ok((files.into_values().collect(), findings))
 }
 
+/// The longest file that is read, in bytes; a migration of clients has a thousandth of it.
+const LONGEST: u64 = 8 << 20;
+
 fn text_of(path: &Path) -> Result<String, String> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() > LONGEST) {
+        return Err(format!("{}: it is longer than 8 MiB.\n  Mend: divide it", path.display()));
+    }
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8.\n  Mend: save it as UTF-8", path.display()))
 }
@@ -80,9 +84,7 @@ enum Name {
 fn number_of(name: &str, text: &str, shown: &str, findings: &mut Vec<Finding>) -> Name {
     let mut find = |level, code, why: &str, mend: &str| {
         findings.push(Finding {
-            file: shown.to_owned(),
-            line: 1,
-            statement: 0,
+            place: Place::of_file(shown),
             level,
             code,
             why: why.to_owned(),

@@ -1,70 +1,56 @@
-//! What the files come to: a small table store without a database, in which every row remembers where it was written.
+//! What the files come to: each statement tried in the scratch database, and for each row who wrote it and each of its
+//! values, so that what is found about them has a line.
 
-use super::super::acceptance::Acceptance;
 use super::accepted::Order;
 use super::files::File;
-use super::lexer::{self, Token};
-use super::rules::{self, Fault};
-use super::schema::Table;
-use super::statements::{self, Filter, Literal, Name, Statement, Value, split};
-use super::{Finding, Level};
+use super::{Finding, Place, refused, secrets};
+use crate::commands::acceptance::Acceptance;
+use crate::commands::judge::{self, Fault};
+use crate::protocol::response::ApplicationType;
+use crate::store::scratch::{Change, Leniency, Refusal, Scratch, What};
+use crate::store::statements::{self, Kind, Literal, Said, Script, Statement};
+use crate::store::{StoreError, clients};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where something was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) file: String,
-    pub(super) line: usize,
-    /// The statement, counted through all files; 0: outside of them.
-    pub(super) statement: usize,
+const IN_HISTORY: &str = "take it out, and rotate that secret: it is in the history now";
+const REVIEW_IT: &str =
+    "a person must review it; migrations of clients need INSERT, UPDATE and DELETE that both databases understand";
+
+/// The tables whose values are judged.
+const JUDGED: &[&str] = &[
+    "clients",
+    "client_secrets",
+    "client_redirect_uris",
+    "client_post_logout_redirect_uris",
+    "client_audiences",
+    "users",
+];
+
+/// Who wrote a row, and each of its values; a default stands where its row does.
+struct Origin {
+    place: Place,
+    columns: BTreeMap<String, Place>,
 }
 
-impl Place {
-    /// Another line of the same statement.
-    fn at_line(&self, line: usize) -> Self {
-        Self { line, ..self.clone() }
-    }
-}
-
-/// A value of a row, and where it was written; a default stands where its row does.
-#[derive(Clone, Debug)]
-pub(super) struct Cell {
-    pub(super) literal: Literal,
-    pub(super) place: Place,
-}
-
-/// A row.
-#[derive(Clone, Debug)]
-pub(super) struct Row {
-    pub(super) table: String,
-    pub(super) cells: BTreeMap<String, Cell>,
-    pub(super) place: Place,
-}
-
-impl Row {
-    /// A cell's text, where it is one.
-    pub(super) fn text(&self, column: &str) -> Option<&str> {
-        match &self.cells.get(column)?.literal {
-            Literal::Text(text) => Some(text),
-            _ => None,
-        }
+impl Origin {
+    fn of(&self, column: &str) -> Place {
+        self.columns.get(column).unwrap_or(&self.place).clone()
     }
 }
 
 /// Everything that was read so far.
 pub(super) struct Rows {
-    tables: BTreeMap<String, Table>,
-    /// Tables of the admin's own.
-    foreign: BTreeSet<String>,
-    pub(super) all: Vec<Row>,
+    scratch: Scratch,
+    origins: BTreeMap<(String, i64), Origin>,
     /// Clients that were registered at any time.
     registered: BTreeSet<String>,
+    /// Clients whose own row was refused, which was told of.
+    refused: BTreeSet<String>,
     /// Mentions of clients, with whether the client was registered by then.
     mentioned: Vec<(String, Place, bool)>,
-    /// Clients of which rows may be missing or gone: what was not understood, or depends on what only a database knows.
-    pub(super) uncertain: BTreeSet<String>,
-    /// The same for all of them.
-    pub(super) all_uncertain: bool,
+    /// Whether something was not carried out, so that rows may be missing.
+    is_uncertain: bool,
     findings: Vec<Finding>,
     /// How many statements were read.
     statements: usize,
@@ -76,458 +62,378 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(tables: BTreeMap<String, Table>) -> Self {
-        Self {
-            tables,
-            foreign: BTreeSet::new(),
-            all: Vec::new(),
+    pub(super) async fn new() -> Result<Self, StoreError> {
+        Ok(Self {
+            scratch: Scratch::new().await?,
+            origins: BTreeMap::new(),
             registered: BTreeSet::new(),
+            refused: BTreeSet::new(),
             mentioned: Vec::new(),
-            uncertain: BTreeSet::new(),
-            all_uncertain: false,
+            is_uncertain: false,
             findings: Vec::new(),
             statements: 0,
             clients_of_statements: BTreeMap::new(),
             last_changes: BTreeMap::new(),
             orders: Vec::new(),
-        }
+        })
     }
 
     /// Whether that client is registered when all is applied.
-    pub(super) fn registers(&self, client_id: &str) -> bool {
-        self.all.iter().any(|row| row.table == "clients" && row.text("client_id") == Some(client_id))
+    pub(super) async fn registers(&self, client_id: &str) -> Option<bool> {
+        clients::name_and_end(self.scratch.db(), client_id).await.ok().map(|found| found.is_some())
     }
 
-    fn find(
-        &mut self,
-        place: &Place,
-        level: Level,
-        code: &'static str,
-        why: impl Into<String>,
-        mend: impl Into<String>,
-    ) {
-        let is_acceptable = level == Level::Warning;
-        self.find_fault(place, Fault { level, code, why: why.into(), mend: mend.into(), is_acceptable });
+    pub(super) async fn close(self) {
+        self.scratch.close().await;
     }
 
-    fn find_fault(&mut self, place: &Place, fault: Fault) {
-        self.findings.push(Finding {
-            file: place.file.clone(),
-            line: place.line,
-            statement: place.statement,
-            level: fault.level,
-            code: fault.code,
-            why: fault.why,
-            mend: fault.mend,
-            is_acceptable: fault.is_acceptable,
-        });
+    pub(super) fn find(&mut self, place: Place, fault: Fault) {
+        self.findings.push(Finding::new(place, fault));
     }
 
-    /// Reads a file as if it were applied.
-    pub(super) fn take(&mut self, file: &File) {
-        let lexed = lexer::read(&file.text);
-        let at = |line: usize| Place { file: file.name.clone(), line, statement: 0 };
-        // The one comment that is an order.
+    /// Applies a file.
+    pub(super) async fn take(&mut self, file: &File) -> Result<(), StoreError> {
+        let script = statements::read(&file.text);
+        let place = |line: usize, statement: usize| Place { file: file.name.clone(), line, statement };
+        // The one comment that is an order to the database.
         if file.text.starts_with("-- no-transaction") {
-            self.find(
-                &at(1),
-                Level::Warning,
-                "transaction",
-                "-- no-transaction leaves a file that fails half applied",
-                "take that line out",
-            );
+            let why = "-- no-transaction leaves a file that fails half applied";
+            self.find(place(1, 0), Fault::warning("transaction", why, "take that line out"));
         }
-        for comment in &lexed.comments {
-            let statement =
-                statements::statement_of(&lexed.tokens, comment).map_or(0, |number| self.statements + number + 1);
+        self.read_texts(&script, place);
+        if let Some((line, why)) = script.fault {
+            self.find(place(line, 0), Fault::error("syntax", why, "close it, or write it for both databases"));
+            self.is_uncertain = true;
+        }
+        for statement in &script.statements {
+            self.statements += 1;
+            self.apply(&place(statement.line, self.statements), statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Secrets in comments and texts, and comments that are meant for us.
+    fn read_texts(&mut self, script: &Script, place: impl Fn(usize, usize) -> Place) {
+        for comment in &script.comments {
+            let statement = comment.statement.map_or(0, |number| self.statements + number + 1);
             for (offset, line) in comment.text.lines().enumerate() {
-                self.order(Place { statement, ..at(comment.line + offset) }, line);
-            }
-            for (offset, why) in rules::secrets_in_comment(&comment.text) {
-                self.find(
-                    &at(comment.line + offset),
-                    Level::Error,
-                    "secret-in-comment",
-                    why,
-                    "take it out, and rotate that secret: it is in the history now",
-                );
-            }
-        }
-        for placed in &lexed.tokens {
-            if let Token::Text(text) | Token::Name(text) = &placed.token
-                && rules::holds_secret(text)
-            {
-                self.find(
-                    &at(placed.line),
-                    Level::Error,
-                    "secret-in-file",
-                    "it holds a secret or token as it is",
-                    "take it out, and rotate that secret: it is in the history now",
-                );
-            }
-        }
-        if let Some((line, why)) = lexed.fault {
-            self.find(&at(line), Level::Error, "syntax", why, "close it");
-            self.all_uncertain = true;
-        }
-        let mut statements = split(&lexed.tokens);
-        let first = self.statements + 1;
-        self.statements += statements.len();
-        if lexed.fault.is_some() && lexed.tokens.last().is_some_and(|placed| placed.token != Token::Sign(';')) {
-            // What is said of the place that never ends is enough for its statement.
-            statements.pop();
-        }
-        for (number, tokens) in statements.into_iter().enumerate() {
-            let place = Place { statement: first + number, ..at(tokens[0].line) };
-            match statements::read(tokens) {
-                Statement::Insert { table, columns, rows, may_be_there } => {
-                    self.insert(&place, &table, columns.as_deref(), &rows, may_be_there);
-                }
-                Statement::Update { table, changes, filter } => self.update(&place, &table, &changes, &filter),
-                Statement::Delete { table, filter } => self.delete(&place, &table, &filter),
-                Statement::CreateTable { table } => {
-                    self.foreign.insert(table.text);
-                    self.not_understood(&place, "a table of your own is none of Hallpass's business");
-                }
-                Statement::Transaction => self.find(
-                    &place,
-                    Level::Error,
-                    "transaction",
-                    "each file is one transaction already, and SQLite refuses another within it",
-                    "leave BEGIN and COMMIT out",
-                ),
-                Statement::Other(why) => {
-                    self.all_uncertain = true;
-                    self.not_understood(&place, why);
+                match Acceptance::read(line) {
+                    None => {}
+                    Some(Ok(acceptance)) => {
+                        let place = place(comment.line + offset, statement);
+                        self.orders.push(Order { place, acceptance, is_past: false });
+                    }
+                    Some(Err(why)) => {
+                        let mend = "write -- hallpass: accept CODE: REASON before the statement or at its end";
+                        self.find(place(comment.line + offset, 0), Fault::error("acceptance", why, mend));
+                    }
                 }
             }
-        }
-    }
-
-    /// Reads a line of a comment, which may be meant for us.
-    fn order(&mut self, place: Place, line: &str) {
-        match Acceptance::read(line) {
-            None => {}
-            Some(Ok(acceptance)) => self.orders.push(Order { place, acceptance, is_past: false }),
-            Some(Err(why)) => {
-                let mend = "write -- hallpass: accept CODE: REASON before the statement or at its end";
-                self.find_fault(&Place { statement: 0, ..place }, Fault::error("acceptance", why, mend));
+            for (offset, why) in secrets::secrets_in_comment(&comment.text) {
+                self.find(place(comment.line + offset, 0), Fault::error("secret-in-comment", why, IN_HISTORY));
             }
         }
+        for (line, _) in script.texts.iter().filter(|(_, text)| secrets::holds_secret(text)) {
+            let why = "it holds a secret or token as it is";
+            self.find(place(*line, 0), Fault::error("secret-in-file", why, IN_HISTORY));
+        }
     }
 
-    fn not_understood(&mut self, place: &Place, why: &str) {
-        let mend =
-            "a person must review it; migrations of clients need INSERT, UPDATE and DELETE with plain values only";
-        self.find(place, Level::Warning, "not-understood", why, mend);
+    fn not_applied(&mut self, place: &Place, fault: Fault) {
+        self.is_uncertain = true;
+        self.find(place.clone(), fault);
     }
 
-    /// Whether rows of that table are kept; says what is wrong where they are not.
-    fn knows(&mut self, place: &Place, table: &Name) -> bool {
-        if self.tables.contains_key(&table.text) {
-            return true;
-        }
-        if !self.foreign.contains(&table.text) {
-            let near = nearest(&table.text, self.tables.keys());
-            self.find(place, Level::Error, "unknown-table", format!("there is no table {}", table.text), near);
-        }
-        false
-    }
-
-    /// Whether a table has that column; says so where it has not.
-    fn has(&mut self, place: &Place, table: &str, column: &Name) -> bool {
-        let Some(known) = self.tables.get(table) else { return false };
-        if known.column(&column.text).is_some() {
-            return true;
-        }
-        let near = nearest(&column.text, known.columns.iter().map(|column| &column.name));
-        let place = place.at_line(column.line);
-        self.find(&place, Level::Error, "unknown-column", format!("{table} has no column {}", column.text), near);
-        false
-    }
-
-    fn insert(
-        &mut self,
-        place: &Place,
-        table: &Name,
-        columns: Option<&[Name]>,
-        rows: &[Vec<Value>],
-        may_be_there: bool,
-    ) {
-        if !self.knows(place, table) {
-            return;
-        }
-        let columns: Vec<Name> = match columns {
-            Some(columns) => columns.to_vec(),
-            None => self.tables[&table.text]
-                .columns
-                .iter()
-                .map(|column| Name { text: column.name.clone(), line: place.line })
-                .collect(),
-        };
-        for column in &columns {
-            self.has(place, &table.text, column);
-        }
-        for values in rows {
-            let line = values.first().map_or(place.line, |value| value.line);
-            let place = place.at_line(line);
-            if values.len() != columns.len() {
-                let why = format!("{} columns and {} values", columns.len(), values.len());
-                self.find(&place, Level::Error, "syntax", why, "give each column its value");
-                self.all_uncertain = true;
-                continue;
+    async fn apply(&mut self, place: &Place, statement: &Statement) -> Result<(), StoreError> {
+        match statement.kind {
+            Kind::Transaction => {
+                let why = "each file is one transaction already, and SQLite refuses another within it";
+                self.find(place.clone(), Fault::error("transaction", why, "leave BEGIN and COMMIT out"));
             }
-            self.insert_row(&place, &table.text, &columns, values, may_be_there);
-        }
-    }
-
-    fn insert_row(&mut self, place: &Place, table: &str, columns: &[Name], values: &[Value], may_be_there: bool) {
-        let known = &self.tables[table];
-        let mut row = Row { table: table.to_owned(), cells: BTreeMap::new(), place: place.clone() };
-        let mut missing = Vec::new();
-        for column in &known.columns {
-            let given = columns.iter().position(|name| name.text == column.name).map(|at| &values[at]);
-            let cell = match given {
-                Some(value) if value.literal != Literal::Default => {
-                    Cell { literal: value.literal.clone(), place: place.at_line(value.line) }
+            Kind::Outside => {
+                let why = "it reaches beyond the tables or changes how the database works, and is not tried";
+                let fault = Fault::error("not-understood", why, "leave it to whoever runs the database");
+                self.not_applied(place, fault);
+            }
+            Kind::Other => {
+                let why = "only INSERT, UPDATE and DELETE are tried here";
+                self.not_applied(place, Fault::warning("not-understood", why, REVIEW_IT));
+            }
+            Kind::Create => {
+                let why = if statement.is_table() {
+                    "a table of your own is none of Hallpass's business"
+                } else {
+                    "an index is none of a client's business; only INSERT, UPDATE and DELETE are judged here"
+                };
+                self.find(place.clone(), Fault::warning("not-understood", why, REVIEW_IT));
+                if self.scratch.try_out(statement, Leniency::default()).await?.is_err() {
+                    self.is_uncertain = true;
                 }
-                _ => Cell { literal: column.default.clone(), place: place.clone() },
-            };
-            if column.is_required && cell.literal == Literal::Null {
-                missing.push(column.name.clone());
             }
-            row.cells.insert(column.name.clone(), cell);
+            Kind::Change => self.change(place, statement).await?,
         }
-        for column in missing {
-            self.find(place, Level::Error, "missing-value", format!("{table} must have a {column}"), "give it one");
+        Ok(())
+    }
+
+    async fn change(&mut self, place: &Place, statement: &Statement) -> Result<(), StoreError> {
+        let unread = Said { doubt: Some("it is not what both databases understand".to_owned()), ..Said::default() };
+        let said = statement.said.as_ref().unwrap_or(&unread);
+        self.mentions(place, said);
+        let fault = self.literal_fault(said);
+        if let Some((line, fault)) = fault {
+            self.find(place.at_line(line), fault);
         }
-        let given: Vec<String> = columns.iter().map(|column| column.text.clone()).collect();
-        self.check_cells(&row, &given);
-        if self.has_twin(&row, may_be_there) {
-            return;
-        }
-        if let Some(client_id) = row.text("client_id").map(str::to_owned) {
-            if table == "clients" {
-                self.is_about(place, &client_id);
-                self.registered.insert(client_id);
-            } else if table.starts_with("client_") {
-                self.mention(&client_id, place);
+        let mut leniency = Leniency::default();
+        let (mut refusals, mut is_told) = (Vec::new(), false);
+        // Each kind of fault is told of once, and tried again without what it was refused for.
+        for _ in 0..4 {
+            match self.scratch.try_out(statement, leniency).await? {
+                Ok(changes) => {
+                    self.note_all(place, said, &changes);
+                    if changes.is_empty() {
+                        self.judge_written(place, said).await?;
+                    }
+                    refused::explain(self, place, said, &refusals, &changes).await?;
+                    break;
+                }
+                Err(refusal) => {
+                    let next = refused::another_way(&refusal, leniency);
+                    if next.is_none() {
+                        let refused = said.rows.iter().filter_map(|row| self.client_of(said, row));
+                        let refused: Vec<String> = refused.filter(|_| said.table == "clients").collect();
+                        self.refused.extend(refused);
+                        self.is_uncertain = true;
+                        let fault = refused::fault(&self.scratch, place, statement, &refusal);
+                        // That it is not portable says enough of what SQLite cannot do, unless it is no SQL at all.
+                        is_told = refusal == Refusal::Syntax && statement.said.is_none();
+                        if is_told || said.doubt.is_none() || refused::is_certain(&refusal) {
+                            self.find(fault.0, fault.1);
+                        }
+                    }
+                    refusals.push(refusal);
+                    let Some(next) = next else { break };
+                    leniency = next;
+                }
             }
-        } else if table == "clients" || table.starts_with("client_") {
-            self.all_uncertain = true;
         }
-        self.all.push(row);
+        if let Some(doubt) = said.doubt.as_ref().filter(|_| !is_told) {
+            self.find(place.clone(), Fault::warning("not-understood", doubt.clone(), REVIEW_IT));
+        }
+        Ok(())
+    }
+
+    /// The client that a row of `VALUES` is about.
+    fn client_of(&self, said: &Said, row: &[statements::Value]) -> Option<String> {
+        let at = self.columns_of(said).iter().position(|column| column == "client_id")?;
+        match &row.get(at)?.literal {
+            Literal::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn columns_of(&self, said: &Said) -> Vec<String> {
+        let all = || self.scratch.tables().get(&said.table).into_iter().flatten();
+        said.columns.clone().unwrap_or_else(|| all().map(|column| column.name.clone()).collect())
+    }
+
+    /// The clients that a condition names, and conditions that are not there.
+    fn mentions(&mut self, place: &Place, said: &Said) {
+        let Said { table, verb, .. } = said;
+        if let Some(verb) = verb.filter(|_| !said.has_condition && self.scratch.tables().contains_key(table)) {
+            let why = format!("without WHERE it {verb} every row of {table}");
+            self.find(place.clone(), Fault::warning("every-row", why, "say which: WHERE client_id = '…'"));
+        }
+        for client_id in said.clients.iter().filter(|_| table.starts_with("client")) {
+            self.mention(client_id, place);
+            self.last_changes.insert(client_id.clone(), place.statement);
+        }
+    }
+
+    pub(super) fn mention(&mut self, client_id: &str, place: &Place) {
+        self.is_about(place, client_id);
+        self.mentioned.push((client_id.to_owned(), place.clone(), self.registered.contains(client_id)));
     }
 
     fn is_about(&mut self, place: &Place, client_id: &str) {
         self.clients_of_statements.entry(place.statement).or_default().insert(client_id.to_owned());
     }
 
-    /// Notes that a statement changes what there is of a client.
-    fn changes(&mut self, place: &Place, client_id: &str) {
-        self.is_about(place, client_id);
-        self.last_changes.insert(client_id.to_owned(), place.statement);
+    /// A value of another kind than its column, which databases take in silence; a name for a text.
+    fn literal_fault(&self, said: &Said) -> Option<(usize, Fault)> {
+        if let Some((name, line)) =
+            said.quoted.iter().find(|(name, _)| self.scratch.column(&said.table, name).is_none())
+            && said.doubt.is_none()
+        {
+            let why = format!("{} has no column {name}, and what stands in double quotes is a name", said.table);
+            return Some((*line, Fault::error("unknown-column", why, "write a text in single quotes")));
+        }
+        let columns = self.columns_of(said);
+        let values = said.rows.iter().flat_map(|row| columns.iter().zip(row));
+        values.into_iter().find_map(|(name, value)| {
+            let column = self.scratch.column(&said.table, name)?;
+            let (why, mend) = match (&value.literal, column.is_number) {
+                (Literal::Text(_), true) if name.ends_with("_at") => ("a number", "write Unix seconds, without quotes"),
+                (Literal::Text(_), true) => ("a number", "write it without quotes"),
+                (Literal::Number, false) => ("a text", "write it in single quotes"),
+                _ => return None,
+            };
+            Some((value.line, Fault::error("wrong-type", format!("{name} is {why}"), mend)))
+        })
     }
 
-    fn mention(&mut self, client_id: &str, place: &Place) {
-        self.is_about(place, client_id);
-        self.mentioned.push((client_id.to_owned(), place.clone(), self.registered.contains(client_id)));
-    }
-
-    /// Values against their columns.
-    fn check_cells(&mut self, row: &Row, columns: &[String]) {
-        let table = &self.tables[&row.table];
-        let mut found = Vec::new();
-        for name in columns {
-            let (Some(column), Some(cell)) = (table.column(name), row.cells.get(name)) else { continue };
-            found.extend(rules::cell_fault(&row.table, column, &cell.literal).map(|fault| (fault, cell.place.clone())));
-        }
-        for (fault, place) in found {
-            self.find_fault(&place, fault);
-        }
-    }
-
-    /// Whether a row with that key is there already, which is a fault unless the statement says what to do then.
-    fn has_twin(&mut self, row: &Row, may_be_there: bool) -> bool {
-        let key = self.tables[&row.table].key.clone();
-        let values: Option<Vec<&str>> = key.iter().map(|column| row.text(column)).collect();
-        let Some(values) = values.filter(|values| !values.is_empty()) else { return false };
-        let twin = self.all.iter().find(|other| {
-            other.table == row.table && key.iter().zip(&values).all(|(column, value)| other.text(column) == Some(value))
-        });
-        let Some(first) = twin.map(|twin| twin.place.clone()) else { return false };
-        if may_be_there {
-            return true;
-        }
-        let (code, what, mend) = if row.table == "clients" {
-            (
-                "duplicate-client",
-                format!("the client {}", values.join(", ")),
-                "change it by an UPDATE, or choose another client_id",
-            )
-        } else {
-            ("duplicate-row", format!("this row of {}", row.table), "leave one of them out")
+    /// Remembers who wrote what.
+    fn note_all(&mut self, place: &Place, said: &Said, changes: &[Change]) {
+        let columns = self.columns_of(said);
+        let origin_of = |row: usize| {
+            let values = said.rows.get(row).map_or(&[][..], Vec::as_slice);
+            let line = values.first().map_or(place.line, |value| value.line);
+            let written = columns.iter().zip(values);
+            let written = written.map(|(column, value)| (column.clone(), place.at_line(value.line)));
+            Origin { place: place.at_line(line), columns: written.collect() }
         };
-        self.find(
-            &row.place,
-            Level::Error,
-            code,
-            format!("{what} is there already, from {}:{}", first.file, first.line),
-            mend,
-        );
-        true
-    }
-
-    /// Columns and clients that a `WHERE` names.
-    fn check_filter(&mut self, place: &Place, table: &str, filter: &Filter, verb: &str) {
-        for column in filter.terms.iter().map(|(column, _)| column).chain(&filter.further) {
-            self.has(place, table, column);
-        }
-        if !filter.is_there {
-            let why = format!("without WHERE it {verb} every row of {table}");
-            self.find(place, Level::Warning, "every-row", why, "say which: WHERE client_id = '…'");
-        }
-        if table == "clients" || table.starts_with("client_") {
-            for client_id in clients_of(filter) {
-                self.mention(&client_id, place);
-                self.changes(place, &client_id);
+        let mut tried = 0_usize;
+        for Change { what, table, row, client_id } in changes {
+            let key = (table.clone(), *row);
+            let client_id = client_id.as_deref().filter(|_| table.starts_with("client"));
+            match what {
+                What::Tried => tried += 1,
+                What::Twin => continue,
+                What::Inserted => {
+                    self.origins.insert(key, origin_of(tried.saturating_sub(1)));
+                    if let Some(client_id) = client_id.filter(|_| table == "clients") {
+                        self.registered.insert(client_id.to_owned());
+                    }
+                }
+                What::Updated => {
+                    // What ON CONFLICT sets stands nowhere by itself.
+                    let written = if said.verb.is_some() { origin_of(0).columns } else { BTreeMap::new() };
+                    let origin = self
+                        .origins
+                        .entry(key)
+                        .or_insert_with(|| Origin { place: place.clone(), columns: BTreeMap::new() });
+                    if written.is_empty() {
+                        *origin = Origin { place: place.clone(), columns: BTreeMap::new() };
+                    }
+                    origin.columns.extend(written);
+                }
+                What::Deleted => drop(self.origins.remove(&key)),
+            }
+            if let Some(client_id) = client_id {
+                self.is_about(place, client_id);
+                if matches!(what, What::Updated | What::Deleted) {
+                    self.last_changes.insert(client_id.to_owned(), place.statement);
+                }
             }
         }
     }
 
-    fn update(&mut self, place: &Place, table: &Name, changes: &[(Name, Value)], filter: &Filter) {
-        if !self.knows(place, table) {
-            return;
-        }
-        self.check_filter(place, &table.text, filter, "changes");
-        // The values are looked at also where no row of the files is meant.
-        let mut written = Row { table: table.text.clone(), cells: BTreeMap::new(), place: place.clone() };
-        for (column, value) in changes {
-            if self.has(place, &table.text, column) {
-                let place = place.at_line(value.line);
-                written.cells.insert(column.text.clone(), Cell { literal: value.literal.clone(), place });
+    /// Judges what a statement writes that meets no row here: it may meet one elsewhere.
+    async fn judge_written(&mut self, place: &Place, said: &Said) -> Result<(), StoreError> {
+        let kind = match said.clients.first() {
+            Some(client_id) => self.kinds().await?.get(client_id).copied(),
+            None => None,
+        };
+        let columns = self.columns_of(said);
+        for row in said.rows.iter().filter(|_| said.verb.is_some()) {
+            for (column, value) in columns.iter().zip(row) {
+                let Literal::Text(text) = &value.literal else { continue };
+                let fault = judge::of_value(&said.table, column, text, kind.unwrap_or(ApplicationType::Web));
+                if let Some(fault) = fault {
+                    self.find(place.at_line(value.line), fault);
+                }
             }
         }
-        let columns: Vec<String> = written.cells.keys().cloned().collect();
-        self.check_cells(&written, &columns);
-        let mut matched = Vec::new();
-        for row in self.all.iter_mut().filter(|row| row.table == table.text && matches(row, filter)) {
-            row.cells.extend(written.cells.iter().map(|(name, cell)| (name.clone(), cell.clone())));
-            matched.push(row.clone());
-        }
-        for client_id in matched.iter().filter_map(|row| row.text("client_id")) {
-            self.changes(place, client_id);
-        }
-        if matched.is_empty() {
-            let application_type = clients_of(filter).first().and_then(|id| self.application_type(id));
-            for (place, fault) in rules::address_faults(&written, application_type) {
-                self.find_fault(&place, fault);
-            }
-            for (place, fault) in rules::secret_faults(&written).into_iter().chain(rules::word_faults(&written)) {
-                self.find_fault(&place, fault);
-            }
-        }
+        Ok(())
     }
 
-    fn delete(&mut self, place: &Place, table: &Name, filter: &Filter) {
-        if !self.knows(place, table) {
-            return;
-        }
-        self.check_filter(place, &table.text, filter, "deletes");
-        if !filter.further.is_empty() || (filter.is_there && filter.terms.is_empty()) {
-            // Which rows go depends on more than is known here.
-            let clients = clients_of(filter);
-            self.all_uncertain |= clients.is_empty();
-            self.uncertain.extend(clients);
-            return;
-        }
-        let gone: BTreeSet<String> = self
-            .all
-            .iter()
-            .filter(|row| table.text == "clients" && row.table == "clients" && matches(row, filter))
-            .filter_map(|row| row.text("client_id").map(str::to_owned))
-            .collect();
-        let touched: Vec<String> = self
-            .all
-            .iter()
-            .filter(|row| row.table == table.text && matches(row, filter))
-            .filter_map(|row| row.text("client_id").map(str::to_owned))
-            .collect();
-        for client_id in &touched {
-            self.changes(place, client_id);
-        }
-        // What belongs to a client goes with it (ON DELETE CASCADE).
-        self.all.retain(|row| {
-            let goes = row.table == table.text && matches(row, filter);
-            let follows = row.table.starts_with("client_") && row.text("client_id").is_some_and(|id| gone.contains(id));
-            !goes && !follows
+    /// The `application_type` of each client.
+    pub(super) async fn kinds(&mut self) -> Result<BTreeMap<String, ApplicationType>, StoreError> {
+        let rows = self.scratch.rows("clients").await?;
+        let kinds = rows.into_iter().filter_map(|(_, row)| {
+            let kind = ApplicationType::parse(row.get("application_type")?.as_str()?)?;
+            Some((row.get("client_id")?.as_str()?.to_owned(), kind))
         });
+        Ok(kinds.collect())
     }
 
-    /// A client's `application_type`, as it stands.
-    pub(super) fn application_type(&self, client_id: &str) -> Option<&str> {
-        let is_it = |row: &&Row| row.table == "clients" && row.text("client_id") == Some(client_id);
-        self.all.iter().find(is_it)?.text("application_type")
+    /// Where a value of a row was written.
+    pub(super) fn place_of(&self, table: &str, row: i64, column: &str) -> Option<Place> {
+        Some(self.origins.get(&(table.to_owned(), row))?.of(column))
+    }
+
+    pub(super) const fn scratch(&mut self) -> &mut Scratch {
+        &mut self.scratch
     }
 
     /// Everything that was found, with what the rows come to in the end, and the comments that accept something.
-    pub(super) fn judge(mut self) -> (Vec<Finding>, Vec<Order>) {
-        for (client_id, place, was_there) in std::mem::take(&mut self.mentioned) {
-            if !self.registered.contains(&client_id) {
-                self.find(
-                    &place,
-                    Level::Warning,
-                    "unknown-client",
-                    format!("no file registers the client {client_id}"),
-                    "check the spelling; where it was registered by hand, put it into a file",
-                );
-            } else if !was_there {
-                self.find(
-                    &place,
-                    Level::Error,
-                    "client-later",
-                    format!("the client {client_id} is registered only further down or in a later file"),
-                    "move this behind it",
-                );
-            }
-        }
-        for (place, fault) in rules::judge(&self) {
-            self.find_fault(&place, fault);
-        }
+    pub(super) async fn judge(&mut self, issuer: Option<&str>) -> Result<(Vec<Finding>, Vec<Order>), StoreError> {
+        self.judge_mentions();
+        self.judge_rows(issuer).await?;
         for order in &mut self.orders {
             let number = order.place.statement;
             let clients = self.clients_of_statements.get(&number).into_iter().flatten();
             order.is_past = clients.filter_map(|client_id| self.last_changes.get(client_id)).any(|last| *last > number);
         }
-        (self.findings, self.orders)
+        Ok((std::mem::take(&mut self.findings), std::mem::take(&mut self.orders)))
     }
-}
 
-/// The clients that a `WHERE` names.
-fn clients_of(filter: &Filter) -> Vec<String> {
-    let of_client = filter.terms.iter().filter(|(column, _)| column.text == "client_id");
-    let texts = of_client.flat_map(|(_, values)| values).filter_map(|value| match &value.literal {
-        Literal::Text(text) => Some(text.clone()),
-        _ => None,
-    });
-    texts.collect()
-}
+    fn judge_mentions(&mut self) {
+        for (client_id, place, was_there) in std::mem::take(&mut self.mentioned) {
+            if self.registered.contains(&client_id) {
+                if !was_there {
+                    let why = format!("the client {client_id} is registered only further down or in a later file");
+                    self.find(place, Fault::error("client-later", why, "move this behind it"));
+                }
+            } else if !self.refused.contains(&client_id) {
+                let why = format!("no file registers the client {client_id}");
+                let mend = "check the spelling; where it was registered by hand, put it into a file";
+                self.find(place, Fault::warning("unknown-client", why, mend));
+            }
+        }
+    }
 
-/// Whether a row may be meant: conditions that cannot be judged here count as met.
-fn matches(row: &Row, filter: &Filter) -> bool {
-    filter.terms.iter().all(|(column, values)| match row.cells.get(&column.text).map(|cell| &cell.literal) {
-        Some(Literal::Computed) | None => true,
-        Some(literal) => values.iter().any(|value| value.literal == *literal),
-    })
-}
-
-/// What was probably meant.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let best = known
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .max_by(|one, other| one.0.total_cmp(&other.0));
-    match best {
-        Some((score, candidate)) if score > 0.8 => format!("did you mean {candidate}?"),
-        _ => "migrations/0001_clients.sql has the tables and columns".to_owned(),
+    async fn judge_rows(&mut self, issuer: Option<&str>) -> Result<(), StoreError> {
+        let kinds = self.kinds().await?;
+        let mut told_of = BTreeSet::new();
+        for table in JUDGED.iter().copied() {
+            for (number, row) in self.scratch.rows(table).await? {
+                let client_id = row.get("client_id").and_then(Value::as_str).unwrap_or_default();
+                let kind = kinds.get(client_id).copied().unwrap_or(ApplicationType::Web);
+                for (column, text) in row.iter().filter_map(|(column, value)| Some((column, value.as_str()?))) {
+                    let Some(fault) = judge::of_value(table, column, text, kind) else { continue };
+                    if table == "clients" {
+                        told_of.insert(client_id.to_owned());
+                    }
+                    if let Some(place) = self.place_of(table, number, column) {
+                        self.find(place, fault);
+                    }
+                }
+            }
+        }
+        for (number, row) in self.scratch.rows("clients").await? {
+            let Some(client_id) = row.get("client_id").and_then(Value::as_str) else { continue };
+            let faults = match clients::find(self.scratch.db(), client_id).await {
+                Ok(client) => {
+                    client.map(|client| judge::of_client(&client, issuer, !self.is_uncertain)).unwrap_or_default()
+                }
+                // A word that is not known was told of already.
+                Err(StoreError::Inconsistent { .. }) if told_of.contains(client_id) => Vec::new(),
+                Err(StoreError::Inconsistent { why, fix, .. }) => {
+                    let has_sector = row.get("sector_identifier").is_some_and(Value::is_string);
+                    let column = if has_sector { "sector_identifier" } else { "subject_type" };
+                    vec![Fault { column, ..Fault::error("sector", format!("{client_id}: {why}"), fix) }]
+                }
+                Err(_) => {
+                    let why = format!("{client_id}: a column holds a text for a number or the other way round");
+                    vec![Fault::error("wrong-type", why, "write texts in single quotes, and numbers without")]
+                }
+            };
+            for fault in faults {
+                if let Some(place) = self.place_of("clients", number, fault.column) {
+                    self.find(place, fault);
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! `-- hallpass: accept CODE: REASON` stands before a statement or at its end. The code is that of the finding.
 
-use super::id_fault;
 use crate::protocol::address::{Risk, risk_of};
 use crate::protocol::client::redirect_uri_fault;
 use crate::protocol::response::ApplicationType;
@@ -14,7 +13,7 @@ pub(super) const PLAIN_HTTP: &str = "plain-http";
 pub(super) const PRIVATE_SCHEME: &str = "private-scheme";
 /// A `client_id` that must be encoded in headers and addresses.
 pub(super) const CLIENT_ID: &str = "client-id";
-/// An audience that is no URI.
+/// An audience that is not a URI.
 pub(super) const AUDIENCE: &str = "audience";
 
 /// A finding's code, and why it is accepted.
@@ -108,6 +107,13 @@ pub(super) fn address_fault(uri: &str, application_type: ApplicationType) -> Opt
         Some(Risk::PrivateScheme) => ValueFault { why, code: Some(PRIVATE_SCHEME) },
         None => ValueFault::refused(why),
     })
+}
+
+/// Why a text cannot be a `client_id` of ours.
+pub(super) fn id_fault(id: &str) -> Option<&'static str> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    let is_sound = !id.is_empty() && id.len() <= 255 && id.bytes().all(fits);
+    (!is_sound).then_some("the client_id may have letters, digits and - . _ ~, at most 255 of them")
 }
 
 /// What is wrong with a `client_id`.
