@@ -1,6 +1,5 @@
 //! Registration by SQL: what an admin writes by hand or as a migration file works without a restart, and what cannot
-//! be right is refused by the database or by `hallpass migrate`. Design, section 3; issue "One command to a real
-//! single sign-on", "Stores".
+//! be right is refused by the database or by `hallpass migrate`.
 
 use crate::support::program::{Outcome, Running, Serve, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, copy_keys, fresh_stores, hash_of, number_of, run_sql};
@@ -19,7 +18,7 @@ use tokio::time::Instant;
 /// How many migrations the binary carries.
 const BUILT_IN: i64 = 7;
 
-/// The client of the design's example, with the secret of the tests.
+/// A client in the fewest words, with the secret of the tests.
 fn example(secret_hash: &str) -> String {
     format!(
         "INSERT INTO clients (client_id, client_name) VALUES ('reports', 'Reports');
@@ -790,9 +789,9 @@ async fn a_file_without_a_number_is_named_or_left_alone_but_never_half_applied()
     }
 }
 
-/// The example of the design is what an admin copies; the columns it leaves out are safe.
+/// An admin copies an example and writes the fewest columns; those that are left out are safe.
 #[tokio::test]
-async fn the_example_of_the_design_asks_for_consent_and_wants_pkce() {
+async fn a_row_of_the_fewest_columns_asks_for_consent_and_wants_pkce() {
     let provider = TestProvider::start().await;
     provider.alice().await;
     provider.sql(&example(&hash_of(CLIENT_SECRET))).await;

@@ -1,5 +1,4 @@
-//! What happened is kept, in an order that cannot be changed unseen. Design, section 7, "Audit and refusals"; issue "What an
-//! operator holds in the hand", "audit events".
+//! What happened is kept, in an order that cannot be changed unseen.
 
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, fresh_stores};
 use crate::support::{Authorization, NewClient, Receiver, TestClient, TestProvider, UserAgent};

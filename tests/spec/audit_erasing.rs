@@ -1,5 +1,4 @@
-//! What the audit tells of a person can be erased, and is told from what was changed. Issue "Audit events that can be erased
-//! and pruned".
+//! What the audit tells of a person can be erased, and is told from what was changed.
 
 use crate::audit::{detail, events, of_kind, only};
 use crate::support::TestProvider;

@@ -1,5 +1,4 @@
-//! Old events can be removed, with a checkpoint for each chain by which all the rest is still known to be whole. Issue "Audit
-//! events that can be erased and pruned".
+//! Old events can be removed, with a checkpoint for each chain by which all the rest is still known to be whole.
 
 use crate::audit::{detail, events, of_kind, only};
 use crate::support::TestProvider;

@@ -1,5 +1,4 @@
-//! `hallpass client …` and the habits of all commands, as a person at a terminal and as a script uses them. Issue "What an
-//! operator holds in the hand", "Clients as migrations" and "Interfaces that fit habits".
+//! `hallpass client …` and the habits of all commands, as a person at a terminal and as a script uses them.
 //!
 //! `commands.rs` has the rest of `client new`; `client_lint.rs` has the lint, `client_settings.rs` the settings as programs
 //! take them.

@@ -1,5 +1,4 @@
-//! `hallpass client lint` as CI runs it: without a database, a line for each finding, and a status. Issue "What an operator
-//! holds in the hand", "Clients as migrations".
+//! `hallpass client lint` as CI runs it: without a database, a line for each finding, and a status.
 
 use crate::support::program::{Outcome, run, run_with};
 use crate::support::provider::{CLIENT_SECRET, hash_of};

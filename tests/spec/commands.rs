@@ -1,5 +1,5 @@
 //! The binary as a person at a terminal and as a script: arguments in, files, output and status out; and `serve` from
-//! its start to its end. Design, section 3, "Commands"; issue "One command to a real single sign-on", "Commands".
+//! its start to its end.
 //!
 //! Migrations as files are in `admin_sql.rs`; what is logged is in `logs.rs`.
 
@@ -172,7 +172,7 @@ fn thumbprint(key: &Value) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{{{}}}", members.join(","))))
 }
 
-/// Design, section 7, "Keys": the file's name is its timetable.
+/// The file's name is its timetable.
 #[test]
 fn key_new_makes_a_private_file_whose_first_signs_at_once_and_whose_second_a_day_later() {
     let folder = folder();

@@ -1,5 +1,5 @@
 //! The mark of a password, which sign-ins and tokens carry: it stays where the same password is hashed anew, and is another
-//! as soon as the password is, by whichever hand. Issue "A mark for the credential".
+//! as soon as the password is, by whichever hand.
 
 use crate::store_contract::{Lasting, lasting, race};
 use crate::support::program::done;

@@ -1,5 +1,5 @@
 //! `hallpass doctor`: our own set-up, providers and services from outside, and pasted tokens; healthy ones are found
-//! healthy, and each ill is named with its mend. Issue "What an operator holds in the hand", "Diagnosis".
+//! healthy, and each ill is named with its mend.
 
 use crate::support::listener::LogoutListener;
 use crate::support::postgres::free_port;

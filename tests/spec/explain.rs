@@ -1,5 +1,5 @@
 //! Every refusal explains itself: under its reference the operator finds what was sent, what was expected and the fix,
-//! in the log and by `hallpass explain`. Design, commitment 6; issue "What an operator holds in the hand", "Diagnosis".
+//! in the log and by `hallpass explain`.
 
 use crate::support::provider::{CLIENT_SECRET, PASSWORD};
 use crate::support::verbs::{Auth, VERIFIER};

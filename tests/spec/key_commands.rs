@@ -1,5 +1,5 @@
 //! `hallpass key plan` and `key retire`, as a person and as a script use them; and the page about it, run as it stands.
-//! Issue "What an operator holds in the hand", "Keys". `key new` is in `commands.rs`, the clients' view in `key_rotation.rs`.
+//! `key new` is in `commands.rs`, the clients' view in `key_rotation.rs`.
 
 use crate::support::program::{Running, done, files_in, refused, run, run_with};
 use crate::support::provider::copy_keys;

@@ -1,5 +1,4 @@
 //! A change of keys under load, as services with a caching JWKS client live through it: none of them ever fails.
-//! Issue "What an operator holds in the hand", "Keys"; design, section 7, "Keys".
 
 use crate::support::provider::NewClient;
 use crate::support::verbs::{Api, http, send};

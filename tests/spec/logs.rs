@@ -1,6 +1,6 @@
 //! What the log says, and what it must never say: at the highest level, on the stores of this run, through a whole
-//! sign-in with all that can go wrong in it. Design, commitment 6; issue "One command to a real single sign-on",
-//! "Structured logs with a request id … no secret, code, token, cookie or password in any log at any level".
+//! sign-in with all that can go wrong in it: a reference in each record, and no secret, code, token, cookie or password
+//! at any level.
 
 use crate::support::leaks::{self, LogWatch};
 use crate::support::postgres::free_port;

@@ -90,7 +90,7 @@ async fn a_logout_token_is_no_id_token() {
     assert_eq!(provider.userinfo(&token).await.error().0, 401);
 }
 
-/// 2.8 and the design: slow, down, and back again: told to the person, tried again, delivered in the end.
+/// 2.8, and beyond it: slow, down, and back again: told to the person, tried again, delivered in the end.
 #[tokio::test]
 async fn a_service_that_is_down_is_told_when_it_is_back() {
     let (one, two) = (LogoutListener::start().await, LogoutListener::start().await);

@@ -1,5 +1,4 @@
 //! `hallpass preview CLIENT USER`: the claims a pair would get are the claims it gets, and no token is among them.
-//! Issue "What an operator holds in the hand", "Diagnosis".
 
 use crate::support::program::{Outcome, done, refused, run};
 use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};

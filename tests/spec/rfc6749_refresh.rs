@@ -130,7 +130,7 @@ async fn a_stranger_with_a_refresh_token_finds_nothing_and_ends_nothing() {
     let _ = refresh(&provider, &client, &token).await.ok();
 }
 
-/// The design: an answer that was lost costs nobody the session: the same successor, within the window.
+/// An answer that was lost costs nobody the session: the same successor, within the window.
 #[tokio::test]
 async fn within_the_window_a_repetition_gets_the_same_successor() {
     let (provider, client, browser) = ready().await;

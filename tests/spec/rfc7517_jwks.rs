@@ -87,7 +87,7 @@ async fn kid_is_the_thumbprint_and_unique() {
     }
 }
 
-/// design: a new key is published at once, signs later, and running nodes pick it up without a restart.
+/// A new key is published at once, signs later, and running nodes pick it up without a restart.
 #[tokio::test]
 async fn a_further_key_is_published_before_it_signs() {
     let provider = TestProvider::start().await;

@@ -1,5 +1,5 @@
 //! RFC 8265 and what goes beyond it: whom a user name, an e-mail address and a password mean, in whatever letters they
-//! are typed, on either database. Issue "People's text".
+//! are typed, on either database.
 //!
 //! The specification's own tables are in `src/protocol/text.rs`.
 
@@ -209,7 +209,7 @@ async fn a_name_by_hand_that_the_profile_refuses_is_found() {
     }
 }
 
-/// Design, section 7: a sign-in by e-mail works only where the address is unique; also where the other row is by hand.
+/// A sign-in by e-mail works only where the address is unique; also where the other row is by hand.
 #[tokio::test]
 async fn an_address_is_shared_in_whatever_letters_also_with_a_row_by_hand() {
     for store in lasting().await {

@@ -437,7 +437,7 @@ async fn a_person_is_found_by_user_name_or_e_mail_whatever_the_case() {
     }
 }
 
-/// Design, section 7: a sign-in by e-mail works only where the address is unique.
+/// A sign-in by e-mail works only where the address is unique.
 #[tokio::test]
 async fn an_e_mail_address_that_several_share_means_nobody_and_a_user_name_wins() {
     for store in lasting().await {
@@ -581,7 +581,7 @@ async fn every_column_of_a_client_is_read() {
     }
 }
 
-/// Design, section 3: only the first column must be given, and the defaults are the safe choice.
+/// Only the first column must be given, and the defaults are the safe choice.
 #[tokio::test]
 async fn a_client_of_whom_only_the_id_is_given_is_safe() {
     for store in lasting().await {
@@ -652,7 +652,7 @@ async fn a_shared_value_is_made_once_by_whoever_is_first() {
     }
 }
 
-/// Design, section 3: served the moment it is committed, a change is seen within ten seconds.
+/// Served the moment it is committed, a change is seen within ten seconds.
 #[tokio::test]
 async fn a_new_client_is_seen_at_once_and_a_change_within_ten_seconds() {
     for store in lasting().await {
@@ -710,7 +710,7 @@ async fn a_person_and_a_consent_are_seen_as_soon_as_a_client() {
     }
 }
 
-/// Design, section 1: losing PostgreSQL stops changes, not answers from what is cached.
+/// Losing PostgreSQL stops changes, not answers from what is cached.
 #[tokio::test]
 async fn a_database_that_goes_away_is_answered_for_from_the_cache() {
     let server = postgres::Server::start();

@@ -1,5 +1,4 @@
-//! `hallpass user …` as a person at a terminal and as a script uses it. Issue "What an operator holds in the hand",
-//! "Interfaces that fit habits"; design, section 7, "Refresh families" (a changed password ends them all).
+//! `hallpass user …` as a person at a terminal and as a script uses it.
 //!
 //! `commands.rs` has the rest of `user add`.
 
