@@ -15,7 +15,7 @@
 //!
 //! What is seen and what is lost when a store, a node or a file fails is in `docs/failures.md`, with the tests that show it.
 //!
-//! Imports go downward only. Each module has a floor, and names only modules that lie below it:
+//! Imports go downward only, as `docs/architecture.md` draws it. Each module has a floor, and names only modules that lie below it:
 //! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance → provider → throttle → audit, web →
 //! store → keys, passwords → ambient, background, config → protocol`. `tests/spec/architecture.rs` has the numbers, without exceptions.
 

@@ -1,9 +1,10 @@
-//! The house rules that a compiler does not keep: the direction of imports, who may name which library, how a file
-//! begins and how long it may be, that the README tells of every setting and command, and that each has a use.
+//! The rules that a compiler does not keep: the direction of imports, who may name which library, how a file
+//! begins and how long it may be, that the README tells of every setting and command, and that each has a use; and that
+//! what documents and comments refer to is there.
 
 use crate::support::program;
 use hallpass::config::SETTINGS;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -158,7 +159,7 @@ fn names_library(code: &str, library: &str) -> bool {
     })
 }
 
-/// House, section 4: each library in one place, so that it can be exchanged there.
+/// Each library in one place, so that it can be exchanged there.
 #[test]
 fn a_library_is_named_in_its_own_place_only() {
     for (library, places) in [
@@ -292,22 +293,27 @@ fn every_setting_and_every_column_has_a_reader() {
     }
 }
 
+/// The files under version control that a pattern of git matches, by their paths; none where this is no checkout.
+fn tracked(patterns: &[&str]) -> Vec<String> {
+    let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"];
+    let listed = Command::new("git").args(arguments).args(patterns).current_dir(root()).output();
+    let listed = String::from_utf8(listed.expect("git is installed").stdout).unwrap();
+    listed.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 #[test]
 fn no_file_names_a_folder_of_somebodys_machine() {
-    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git is installed");
-    let listed = String::from_utf8(listed.stdout).unwrap();
-    let files: Vec<PathBuf> = if listed.is_empty() {
+    let mut files = tracked(&["."]);
+    if files.is_empty() {
         // Not a checkout: what was unpacked is what is shipped.
-        sources().into_iter().map(|(file, _)| root().join("src").join(file)).collect()
-    } else {
-        listed.split('\0').filter(|name| !name.is_empty()).map(|name| root().join(name)).collect()
-    };
+        files = sources().into_iter().map(|(file, _)| format!("src/{file}")).collect();
+    }
     assert!(files.len() > 40, "{files:?}");
     for file in files {
         // Pictures are no text, and a file may be deleted and not yet committed.
-        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let Ok(text) = fs::read_to_string(root().join(&file)) else { continue };
         for folder in [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/")] {
-            assert!(!text.contains(folder), "{} names {folder}", file.display());
+            assert!(!text.contains(folder), "{file} names {folder}");
         }
     }
 }
@@ -351,10 +357,8 @@ fn every_test_that_a_table_names_exists() {
 #[test]
 fn every_link_of_the_documents_leads_somewhere() {
     let mut checked = 0;
-    let listed = Command::new("git").args(["ls-files", "-z", "*.md"]).current_dir(root()).output().unwrap();
-    let listed = String::from_utf8(listed.stdout).unwrap();
-    for name in listed.split('\0').filter(|name| !name.is_empty()) {
-        let path = root().join(name);
+    for name in tracked(&["*.md"]) {
+        let path = root().join(&name);
         let Ok(page) = fs::read_to_string(&path) else { continue };
         for target in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = target.split('#').next().unwrap();
@@ -366,4 +370,146 @@ fn every_link_of_the_documents_leads_somewhere() {
         }
     }
     assert!(checked > 15, "{checked}");
+}
+
+/// A file that a document names in backticks is there, where it is named by its path from the top. A place where somebody puts
+/// their own name says so in capitals.
+#[test]
+fn every_file_that_the_documents_for_developers_name_exists() {
+    let is_path = |word: &&str| {
+        let is_plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
+        is_plain && word.contains('/') && !word.starts_with('/') && !word.contains("NAME")
+    };
+    for (document, least) in [("docs/architecture.md", 80), ("CONTRIBUTING.md", 10)] {
+        let page = fs::read_to_string(root().join(document)).unwrap();
+        let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_path).collect();
+        for path in &named {
+            assert!(root().join(path).exists(), "{document} names {path}, which is not there");
+        }
+        assert!(named.len() >= least, "{document}: {named:?}");
+    }
+}
+
+#[test]
+fn the_readme_leads_to_every_document() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let documents = tracked(&["docs/*.md", "CONTRIBUTING.md", "CHANGELOG.md"]);
+    for document in &documents {
+        assert!(readme.contains(&format!("]({document})")), "README.md does not link {document}");
+    }
+}
+
+/// The picture of the floors in `docs/architecture.md`: the floor of each module, and the arrows.
+fn picture() -> (BTreeMap<String, u32>, BTreeSet<(String, String)>) {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let rest = page.split_once("```mermaid\nflowchart").expect("the page has a picture").1;
+    let (mut modules, mut arrows, mut floor) = (BTreeMap::new(), BTreeSet::new(), 0);
+    for line in rest.split("```").next().unwrap().lines().skip(1).map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(title) = line.strip_prefix("subgraph ") {
+            floor = title.split('"').nth(1).and_then(|number| number.parse().ok()).expect("a floor has a number");
+        } else if let Some((from, to)) = line.split_once(" --> ") {
+            arrows.extend(to.split(" & ").map(|to| (from.to_owned(), to.to_owned())));
+        } else if line != "end" {
+            assert!(line.chars().all(is_word), "what is {line:?} in the picture?");
+            assert_eq!(modules.insert(line.to_owned(), floor), None, "{line} is there twice");
+        }
+    }
+    (modules, arrows)
+}
+
+/// Who names whom; the binary says `hallpass` instead of `crate`.
+fn imports() -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    for (file, text) in sources() {
+        let module = module_of(&file);
+        let named = modules_named_in(&code_of(&text).replace("hallpass::", "crate::"));
+        found.extend(named.into_iter().filter(|named| named != module).map(|named| (module.to_owned(), named)));
+    }
+    found
+}
+
+#[test]
+fn the_picture_of_the_floors_has_every_module_on_its_own() {
+    let expected: BTreeMap<String, u32> =
+        sources().iter().map(|(file, _)| module_of(file)).map(|module| (module.to_owned(), floor_of(module))).collect();
+    assert_eq!(picture().0, expected);
+}
+
+/// The picture leaves out what follows from its other arrows, and nothing else.
+#[test]
+fn an_arrow_of_the_picture_goes_down_and_is_an_import_and_every_import_has_a_way_along_them() {
+    let (arrows, imports) = (picture().1, imports());
+    for arrow in &arrows {
+        let (from, to) = arrow;
+        assert!(floor_of(from) > floor_of(to), "{from} --> {to} does not go down");
+        assert!(imports.contains(arrow), "{from} names nothing of {to}");
+    }
+    for (from, to) in imports {
+        let (mut reached, mut open) = (BTreeSet::new(), vec![from.clone()]);
+        while let Some(module) = open.pop() {
+            let next = arrows.iter().filter(|(from, _)| *from == module).map(|(_, to)| to.clone());
+            open.extend(next.filter(|to| reached.insert(to.clone())));
+        }
+        assert!(reached.contains(&to), "{from} names {to}, and no arrow leads there");
+    }
+}
+
+/// What in a comment says that the reason stands in some other place, which whoever reads it does not have.
+const CITATIONS: [&str; 10] = [
+    "House,",
+    "house, section",
+    "Design,",
+    "design, section",
+    "design:",
+    "the design",
+    "The design",
+    "Issue \"",
+    "issue \"",
+    "commitment ",
+];
+
+/// Why a comment sends its reader to something that is not in the repository, if it does.
+fn stray_citation(file: &str, comment: &str) -> Option<String> {
+    if let Some(citation) = CITATIONS.iter().find(|citation| comment.contains(*citation)) {
+        return Some(format!("it cites {citation:?}"));
+    }
+    let words = comment.split(|c: char| c.is_whitespace() || "`()[]<>,;\"'".contains(c));
+    let is_document = |word: &&str| Path::new(word).extension().is_some_and(|extension| extension == "md");
+    let documents = words.map(|word| word.trim_end_matches(['.', ':'])).filter(is_document);
+    let beside = root().join(file).parent().unwrap().to_owned();
+    documents
+        .filter(|word| !word.contains("://"))
+        .find(|word| !root().join(word).exists() && !beside.join(word).exists())
+        .map(|word| format!("there is no {word}"))
+}
+
+#[test]
+fn no_comment_cites_a_document_that_is_not_in_the_repository() {
+    let mut comments = 0;
+    for file in tracked(&["src", "tests", "benches", "examples", "migrations", ".ci", "*.toml"]) {
+        // Pictures are no text, and documents have a test of their own.
+        let Ok(text) = fs::read_to_string(root().join(&file)) else { continue };
+        let begins = |line: &&str| ["//", "#", "--", "/*", "*", "\"\"\""].iter().any(|sign| line.starts_with(sign));
+        for comment in text.lines().map(str::trim).filter(begins) {
+            comments += 1;
+            let stray = stray_citation(&file, comment);
+            assert_eq!(stray, None, "{file}: {comment}");
+        }
+    }
+    assert!(comments > 3000, "the comments are not where they are looked for: {comments}");
+}
+
+#[test]
+fn the_reader_of_citations_reads_them() {
+    let stray = |comment| stray_citation("src/lib.rs", comment).is_some();
+    for bad in
+        ["//! As it is. Issue \"What is wanted\".", "/// House, section 4.", "// See `docs/wishes.md`.", "# the design"]
+    {
+        assert!(stray(bad), "{bad}");
+    }
+    for good in
+        ["/// Issues a code.", "// See `docs/failures.md`.", "/// RFC 6749 section 3.3", "// https://a.example/b.md"]
+    {
+        assert!(!stray(good), "{good}");
+    }
 }
