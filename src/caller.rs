@@ -53,7 +53,7 @@ pub async fn authenticate(
     if found.iter().all(|(client, _)| client.is_public()) {
         return Err(unproven("a public client (token_endpoint_auth_method none) sent a secret")
             .expecting("a secret", ["no secret"])
-            .mend(
+            .with_fix(
                 "Take the secret out of the service's settings. If the service can keep one, register it with \
                  token_endpoint_auth_method 'client_secret_basic' and a row in client_secrets.",
             )
@@ -99,7 +99,7 @@ async fn named(
         None => unknown(client_id),
         Some(_) => unproven("the client must authenticate with its secret and sent none")
             .expecting("no secret", ["a secret by Basic or in the body"])
-            .mend(
+            .with_fix(
                 "Is the secret set in the service's settings, and does its library send it? A client that cannot keep a \
                  secret is registered with token_endpoint_auth_method 'none'.",
             ),
@@ -118,7 +118,7 @@ async fn refuse_as_slowly(provider: &Provider, request: &Request, client_id: &st
 /// A client nobody knows.
 fn unknown(client_id: &str) -> Refusal {
     let shown: String = client_id.chars().take(100).collect();
-    unproven(&format!("client_id {shown:?} is unknown or disabled")).expecting(&shown, [] as [&str; 0]).mend(
+    unproven(&format!("client_id {shown:?} is unknown or disabled")).expecting(&shown, [] as [&str; 0]).with_fix(
         "Was its migration applied (`hallpass migrate --check`), to this database, and is it not disabled (`hallpass client list`)? A \
          client_id is compared letter by letter.",
     )
@@ -147,7 +147,7 @@ fn wrong_secret(client: &Client, secret: &ClientSecret, now: NumericDate) -> Ref
     };
     unproven("none of its unexpired secrets matches")
         .expecting(&format!("a secret of {} bytes{odd}", text.len()), [expected])
-        .mend(format!(
+        .with_fix(format!(
             "Set the secret that `hallpass client new` or `client rotate-secret` printed. If nobody has it any more: \
              `hallpass client rotate-secret {}`, then `hallpass migrate`.",
             client.client_id

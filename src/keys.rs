@@ -35,18 +35,18 @@ pub const PUBLISH_LEAD: i64 = 24 * 3600;
 /// is published that long.
 pub const LONGEST_TOKEN: i64 = 86_400;
 
-/// Why the keys cannot be used: the file, what is wrong and the mend.
+/// Why the keys cannot be used: the file, what is wrong and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// One file is not good enough.
-    #[error("{}: {why}\n  Mend: {mend}", file.display())]
+    #[error("{}: {why}\n  Fix: {fix}", file.display())]
     File {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
         why: String,
         /// What to do.
-        mend: String,
+        fix: String,
     },
     /// There is no key at all, or none for an algorithm.
     #[error("{0}")]
@@ -91,7 +91,7 @@ impl KeySet {
     /// Reads every key of a folder: `*.pem` and `*.jwk`; other files are not ours.
     ///
     /// # Errors
-    /// The first file that is broken, too weak or readable by everybody, with its name and the mend.
+    /// The first file that is broken, too weak or readable by everybody, with its name and the fix.
     pub fn load(folder: &Path) -> Result<Self, KeyError> {
         let mut set = Self { keys: Vec::new(), fingerprint: fingerprint(folder)? };
         for path in key_files(folder)? {
@@ -99,7 +99,7 @@ impl KeySet {
             if let Some(twin) = set.keys.iter().find(|other| other.entry.kid == key.entry.kid) {
                 return Err(KeyError::File {
                     why: format!("is the same key as {}", twin.entry.file),
-                    mend: "remove one of the two; a key has one timetable".into(),
+                    fix: "remove one of the two; a key has one timetable".into(),
                     file: path,
                 });
             }
@@ -130,7 +130,7 @@ impl KeySet {
             return Ok(());
         }
         Err(KeyError::Missing(format!(
-            "{}: no RS256 key signs now, and every client may rely on one (OpenID Connect Core 15.1)\n  Mend: hallpass key new --alg RS256 --keys {}",
+            "{}: no RS256 key signs now, and every client may rely on one (OpenID Connect Core 15.1)\n  Fix: hallpass key new --alg RS256 --keys {}",
             folder.display(),
             folder.display()
         )))
@@ -362,7 +362,7 @@ mod tests {
         std::fs::write(&taken, "somebody's").unwrap();
         let key = load_file(&folder.path().join(format!("es256.{begins}.retired-{two}.pem"))).unwrap();
         let refused = end(folder.path(), &key, Ending::Retired(NOW.plus(1))).unwrap_err().to_string();
-        assert!(refused.contains("there already") && refused.contains("Mend: "), "{refused}");
+        assert!(refused.contains("there already") && refused.contains("Fix: "), "{refused}");
         assert_eq!(std::fs::read_to_string(&taken).unwrap(), "somebody's");
         std::fs::remove_file(taken).unwrap();
         end_first(Ending::Leaked(NOW)).unwrap();
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_good_enough_is_named_with_its_mend() {
+    fn a_file_that_is_not_good_enough_is_named_with_its_fix() {
         let write = |name: &str, content: &[u8], mode: u32| {
             let folder = folder();
             let path = folder.path().join(name);
@@ -394,7 +394,7 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let Err(error) = KeySet::load(folder.path()) else { panic!("{name} was accepted") };
             let message = error.to_string();
-            assert!(message.contains(name) && message.contains("Mend: "), "{message}");
+            assert!(message.contains(name) && message.contains("Fix: "), "{message}");
             message
         };
         let good = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap();

@@ -67,7 +67,7 @@ impl Stop {
 /// The address with the reason, and what to set instead.
 pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| {
-        format!("cannot listen on {address}: {error}\n  Mend: end what uses it, or set {setting} to another address")
+        format!("cannot listen on {address}: {error}\n  Fix: end what uses it, or set {setting} to another address")
     })
 }
 

@@ -100,7 +100,7 @@ async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
             Ok(applied) => Some(applied),
             Err(StartError::Store(StoreError::MigrationsLocked)) if !plan.lacks_built_in() => None,
             Err(StartError::Store(StoreError::MigrationsLocked)) => {
-                return Err(StartError::Other(format!("{}.\n  Mend: {LOCKED_MEND}", StoreError::MigrationsLocked)));
+                return Err(StartError::Other(format!("{}.\n  Fix: {LOCKED_FIX}", StoreError::MigrationsLocked)));
             }
             Err(error) => return Err(error),
         }
@@ -112,7 +112,7 @@ async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
 }
 
 /// What to do about a lock that somebody else holds.
-pub const LOCKED_MEND: &str = "wait until the other `hallpass` is done, or end it, and try again";
+pub const LOCKED_FIX: &str = "wait until the other `hallpass` is done, or end it, and try again";
 
 /// Tells in the log what is wrong with the admin's migration files.
 fn tell(faults: &[Fault]) {
@@ -121,7 +121,7 @@ fn tell(faults: &[Fault]) {
             file = fault.file,
             line = fault.line,
             why = fault.why,
-            mend = fault.mend,
+            fix = fault.fix,
             "something is wrong with a migration file; everything else goes on without it"
         );
     }
@@ -165,7 +165,7 @@ fn note_faults(degraded: &Degraded, faults: &[Fault]) {
 /// Opens everything.
 ///
 /// # Errors
-/// Whatever keeps the provider from serving, with the mend where we know one.
+/// Whatever keeps the provider from serving, with the fix where we know one.
 pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartError> {
     let now = clock.now();
     let db = patiently(DATABASE, || Db::open_for_requests(&config.database_url)).await?;

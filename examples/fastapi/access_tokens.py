@@ -135,7 +135,7 @@ class AccessTokens:
                 raise invalid_token("the token is not good here")
             return caller_of(answer)
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
-            # `invalid_client` as well: that is our registration, which no caller can mend.
+            # `invalid_client` as well: that is our registration, which no caller can fix.
             raise ProviderUnavailable(f"introspection: {type(error).__name__}: {error}") from error
 
     async def _metadata(self) -> Mapping[str, Any]:

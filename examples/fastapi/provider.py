@@ -175,7 +175,7 @@ def explained_failures() -> Iterator[None]:
         yield
     except OAuthError as error:
         # `invalid_grant` is an expired or used code. Everything else (`invalid_client`, ...) is our
-        # registration, which the person cannot mend.
+        # registration, which the person cannot fix.
         raise SignInFailed(
             400 if error.error == "invalid_grant" else 502,
             "The code was not accepted.",

@@ -85,7 +85,7 @@ impl ValueFault {
         match self.code {
             None => self.why.to_owned(),
             Some(code) => {
-                format!("{}\n  Mend: change it, or accept it with the reason: --accept '{code}: REASON'", self.why)
+                format!("{}\n  Fix: change it, or accept it with the reason: --accept '{code}: REASON'", self.why)
             }
         }
     }

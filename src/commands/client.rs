@@ -96,7 +96,7 @@ impl SecretArguments {
             let fault = passwords::hash_fault(hash).or_else(|| passwords::hash_weakness(hash));
             return match fault {
                 None => Ok(Secret::Hash(hash.clone())),
-                Some(why) => Err(format!("--secret-hash: {why}\n  Mend: `hallpass hash-secret` prints a good one")),
+                Some(why) => Err(format!("--secret-hash: {why}\n  Fix: `hallpass hash-secret` prints a good one")),
             };
         }
         let secret = if self.secret_stdin {

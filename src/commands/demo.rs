@@ -108,7 +108,7 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
 async fn listen(port: u16, may_move: bool) -> Result<(TcpListener, SocketAddr), String> {
     let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = match TcpListener::bind(wanted).await {
-        Err(error) if !may_move => return Err(format!("cannot listen on {wanted}: {error}\n  Mend: end what uses it")),
+        Err(error) if !may_move => return Err(format!("cannot listen on {wanted}: {error}\n  Fix: end what uses it")),
         Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?,
         Ok(listener) => listener,
     };

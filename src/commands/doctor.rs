@@ -82,7 +82,7 @@ struct Check {
     name: String,
     verdict: Verdict,
     what: String,
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 /// The checks in the order in which they were made.
@@ -93,27 +93,27 @@ struct Report {
 
 impl Report {
     fn ok(&mut self, name: &str, what: impl Into<String>) {
-        self.checks.push(Check { name: name.to_owned(), verdict: Verdict::Ok, what: what.into(), mend: None });
+        self.checks.push(Check { name: name.to_owned(), verdict: Verdict::Ok, what: what.into(), fix: None });
     }
 
-    fn warning(&mut self, name: &str, what: impl Into<String>, mend: impl Into<String>) {
-        self.push(name, Verdict::Warning, what.into(), mend.into());
+    fn warning(&mut self, name: &str, what: impl Into<String>, fix: impl Into<String>) {
+        self.push(name, Verdict::Warning, what.into(), fix.into());
     }
 
-    fn fault(&mut self, name: &str, what: impl Into<String>, mend: impl Into<String>) {
-        self.push(name, Verdict::Fault, what.into(), mend.into());
+    fn fault(&mut self, name: &str, what: impl Into<String>, fix: impl Into<String>) {
+        self.push(name, Verdict::Fault, what.into(), fix.into());
     }
 
-    /// An error that may carry its mend, as ours do.
-    fn error(&mut self, name: &str, error: &str, mend: &str) {
-        match error.split_once("\n  Mend: ") {
+    /// An error that may carry its fix, as ours do.
+    fn error(&mut self, name: &str, error: &str, fix: &str) {
+        match error.split_once("\n  Fix: ") {
             Some((what, own)) => self.fault(name, what, own),
-            None => self.fault(name, error, mend),
+            None => self.fault(name, error, fix),
         }
     }
 
-    fn push(&mut self, name: &str, verdict: Verdict, what: String, mend: String) {
-        self.checks.push(Check { name: name.to_owned(), verdict, what, mend: Some(mend) });
+    fn push(&mut self, name: &str, verdict: Verdict, what: String, fix: String) {
+        self.checks.push(Check { name: name.to_owned(), verdict, what, fix: Some(fix) });
     }
 
     fn count(&self, verdict: Verdict) -> usize {
@@ -124,12 +124,12 @@ impl Report {
         use std::fmt::Write as _;
         let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
         let mut text = String::new();
-        for Check { name, verdict, what, mend } in &self.checks {
+        for Check { name, verdict, what, fix } in &self.checks {
             // Whatever somebody answered must not reach the terminal as control characters.
             let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             let _ = writeln!(text, "{:<7}  {name:<width$}  {what}", verdict.as_str());
-            if let Some(mend) = mend {
-                let _ = writeln!(text, "{:<9}{:<width$}  Mend: {}", "", "", mend.replace('\n', " "));
+            if let Some(fix) = fix {
+                let _ = writeln!(text, "{:<9}{:<width$}  Fix: {}", "", "", fix.replace('\n', " "));
             }
         }
         text
@@ -144,7 +144,7 @@ impl Report {
                     "check": check.name,
                     "verdict": check.verdict.as_str(),
                     "what": check.what,
-                    "fix": check.mend,
+                    "fix": check.fix,
                 })
             })
             .collect();
@@ -203,7 +203,7 @@ const fn plural(count: usize) -> &'static str {
 /// An address that somebody typed.
 fn address(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| format!("{text:?} is no http or https address\n  Mend: write it as https://id.example.com"))
+    url.ok_or_else(|| format!("{text:?} is no http or https address\n  Fix: write it as https://id.example.com"))
 }
 
 /// Whether others can read what is sent there.
@@ -218,13 +218,13 @@ const SKEW_FAULT: i64 = 60;
 
 /// Says by how many seconds another clock is ahead of ours.
 fn check_skew(report: &mut Report, name: &str, whose: &str, ahead: i64) {
-    let mend = "let every machine keep its clock by NTP";
+    let fix = "let every machine keep its clock by NTP";
     match ahead.abs() {
         0..=SKEW_WARNING => report.ok(name, format!("{whose} agrees with this machine's")),
         seconds if seconds <= SKEW_FAULT => {
-            report.warning(name, format!("{whose} differs from this machine's by {ahead} seconds"), mend);
+            report.warning(name, format!("{whose} differs from this machine's by {ahead} seconds"), fix);
         }
-        _ => report.fault(name, format!("{whose} differs from this machine's by {ahead} seconds"), mend),
+        _ => report.fault(name, format!("{whose} differs from this machine's by {ahead} seconds"), fix),
     }
 }
 
@@ -246,10 +246,10 @@ fn check_certificate(report: &mut Report, answer: &Fetched, now: NumericDate) {
     let Some(ends_at) = answer.certificate.as_deref().and_then(certificate_ends_at) else { return };
     let days = ends_at.since(now) / 86_400;
     let ends = format!("the certificate ends in {days} day{}", if days == 1 { "" } else { "s" });
-    let mend = "renew it; whoever renews it by itself seems not to";
+    let fix = "renew it; whoever renews it by itself seems not to";
     match days {
-        ..7 => report.fault("tls", ends, mend),
-        7..21 => report.warning("tls", ends, mend),
+        ..7 => report.fault("tls", ends, fix),
+        7..21 => report.warning("tls", ends, fix),
         _ => report.ok("tls", format!("the certificate is good for {days} days")),
     }
 }

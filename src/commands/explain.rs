@@ -64,7 +64,7 @@ fn canonical(reference: &str) -> Option<String> {
 async fn explain(db: &Db, reference: &str, json: bool) -> Outcome {
     let Some(reference) = canonical(reference) else {
         return Err(format!(
-            "{reference:?} is no reference.\n  Mend: it has ten letters and digits, such as 7K3QX-M2VAB; `hallpass explain --latest` lists what was refused"
+            "{reference:?} is no reference.\n  Fix: it has ten letters and digits, such as 7K3QX-M2VAB; `hallpass explain --latest` lists what was refused"
         ));
     };
     let Some(refusal) = refusals::find(db, &reference).await.map_err(|error| error.to_string())? else {

@@ -29,18 +29,18 @@ pub(super) struct Fault {
     /// The column that it is about; empty: the whole row.
     pub(super) column: &'static str,
     pub(super) why: String,
-    pub(super) mend: String,
+    pub(super) fix: String,
     /// Whether it is an operator's own risk, which may be accepted whatever its level.
     pub(super) is_own_risk: bool,
 }
 
 impl Fault {
-    pub(super) fn error(code: &'static str, why: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { level: Level::Error, code, column: "", why: why.into(), mend: mend.into(), is_own_risk: false }
+    pub(super) fn error(code: &'static str, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { level: Level::Error, code, column: "", why: why.into(), fix: fix.into(), is_own_risk: false }
     }
 
-    pub(super) fn warning(code: &'static str, why: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { level: Level::Warning, ..Self::error(code, why, mend) }
+    pub(super) fn warning(code: &'static str, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { level: Level::Warning, ..Self::error(code, why, fix) }
     }
 
     fn in_column(self, column: &'static str) -> Self {
@@ -48,10 +48,10 @@ impl Fault {
     }
 
     /// What may be accepted by that code, where it may.
-    fn by_risk(level: Level, code: (Option<&'static str>, &'static str), why: impl Into<String>, mend: &str) -> Self {
+    fn by_risk(level: Level, code: (Option<&'static str>, &'static str), why: impl Into<String>, fix: &str) -> Self {
         match code {
-            (Some(code), _) => Self { level, is_own_risk: true, ..Self::error(code, why, mend) },
-            (None, code) => Self::error(code, why, mend),
+            (Some(code), _) => Self { level, is_own_risk: true, ..Self::error(code, why, fix) },
+            (None, code) => Self::error(code, why, fix),
         }
     }
 }
@@ -104,12 +104,12 @@ pub(super) fn of_value(table: &str, column: &str, text: &str, kind: ApplicationT
 
 fn of_address(uri: &str, code: &'static str, kind: ApplicationType) -> Option<Fault> {
     let found = address_fault(uri, kind)?;
-    let mend = match found.code {
+    let fix = match found.code {
         Some(acceptance::PLAIN_HTTP) => "use https",
         Some(_) => "use a reversed domain name",
         None => "write the https address exactly as the service sends it (http only on a loopback address)",
     };
-    Some(Fault::by_risk(Level::Error, (found.code, code), format!("{uri}: {}", found.why), mend))
+    Some(Fault::by_risk(Level::Error, (found.code, code), format!("{uri}: {}", found.why), fix))
 }
 
 fn of_hash(column: &str, hash: &str, what: &str) -> Option<Fault> {
@@ -121,8 +121,8 @@ fn of_hash(column: &str, hash: &str, what: &str) -> Option<Fault> {
     Some(if hash.starts_with('$') {
         Fault::error("secret-weak", format!("{column}: {why}"), what)
     } else {
-        let mend = format!("{what}; this one is in the history now");
-        Fault::error("secret-plain", format!("{column} holds a plain text: {why}"), mend)
+        let fix = format!("{what}; this one is in the history now");
+        Fault::error("secret-plain", format!("{column} holds a plain text: {why}"), fix)
     })
 }
 
@@ -196,19 +196,19 @@ fn of_public(client: &Client) -> Vec<Fault> {
     }
     if client.always_asks() && client.consent == ConsentPolicy::Skip {
         let why = format!("{id} has consent 'skip', which is ignored: {ALWAYS_ASKS}");
-        let mend = "write consent 'ask', or give it a secret";
-        found.push(Fault::warning("consent-ignored", why, mend).in_column("consent"));
+        let fix = "write consent 'ask', or give it a secret";
+        found.push(Fault::warning("consent-ignored", why, fix).in_column("consent"));
     }
     if client.grant_types.contains(&GrantType::ClientCredentials) {
         let why =
             format!("{id} is public and cannot prove who it is, so it cannot act for itself (RFC 6749 section 4.4)");
-        let mend = "give it a secret, or take client_credentials away";
-        found.push(Fault::error("public-machine", why, mend).in_column("grant_types"));
+        let fix = "give it a secret, or take client_credentials away";
+        found.push(Fault::error("public-machine", why, fix).in_column("grant_types"));
     }
     if !client.secrets.is_empty() {
         let why = format!("{id} is public, and its secret is never asked for");
-        let mend = "make it client_secret_basic, or take the secret away";
-        found.push(Fault::warning("public-with-secret", why, mend).in_column("token_endpoint_auth_method"));
+        let fix = "make it client_secret_basic, or take the secret away";
+        found.push(Fault::warning("public-with-secret", why, fix).in_column("token_endpoint_auth_method"));
     }
     found
 }
@@ -218,13 +218,13 @@ fn of_missing(client: &Client) -> Vec<Fault> {
     let id = &client.client_id;
     let mut found = Vec::new();
     if !client.is_public() && client.secrets.is_empty() {
-        let mend = format!(
+        let fix = format!(
             "`hallpass client rotate-secret {id}` writes one; a public client has token_endpoint_auth_method none"
         );
         found.push(Fault::warning(
             "no-secret",
             format!("{id} has no secret, and cannot redeem a code without one"),
-            mend,
+            fix,
         ));
     }
     if !client.grant_types.contains(&GrantType::AuthorizationCode) || client.resource.is_some() {
@@ -271,6 +271,6 @@ fn of_front_channel(client: &Client, issuer: &str) -> Option<Fault> {
     let uri = client.frontchannel_logout_uri.as_deref().filter(|_| client.backchannel_logout_uri.is_none())?;
     let doubt = FrontChannel::doubt(uri, issuer)?;
     let why = format!("{}: frontchannel_logout_uri {doubt}", client.client_id);
-    let mend = "register a backchannel_logout_uri, which needs no cookie";
-    Some(Fault::warning("logout-uri", why, mend).in_column("frontchannel_logout_uri"))
+    let fix = "register a backchannel_logout_uri, which needs no cookie";
+    Some(Fault::warning("logout-uri", why, fix).in_column("frontchannel_logout_uri"))
 }

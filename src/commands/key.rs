@@ -108,7 +108,7 @@ fn load(folder: &Path) -> Result<KeySet, String> {
     if folder.is_dir() {
         KeySet::load(folder).map_err(|error| error.to_string())
     } else {
-        Err(format!("{}: there is no such folder\n  Mend: hallpass key new, or set HALLPASS_KEYS", folder.display()))
+        Err(format!("{}: there is no such folder\n  Fix: hallpass key new, or set HALLPASS_KEYS", folder.display()))
     }
 }
 
@@ -176,7 +176,7 @@ fn table_of(plan: &Plan, hints: &Hints) -> String {
     }
     for finding in &plan.findings {
         let word = if finding.is_fault { "fault" } else { "warning" };
-        let _ = write!(text, "\n{word}: {}: {}\n  Mend: {}\n", finding.algorithm, finding.why, finding.mend);
+        let _ = write!(text, "\n{word}: {}: {}\n  Fix: {}\n", finding.algorithm, finding.why, finding.fix);
     }
     text
 }
@@ -207,7 +207,7 @@ fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
                 "verdict": if finding.is_fault { "fault" } else { "warning" },
                 "alg": finding.algorithm.as_str(),
                 "why": finding.why,
-                "fix": finding.mend,
+                "fix": finding.fix,
             })
         })
         .collect();
@@ -232,10 +232,10 @@ fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, Str
     match found.as_slice() {
         [key] => Ok(key),
         [] => Err(format!(
-            "{}: there is no key {wanted:?}\n  Mend: `hallpass key plan` shows their kids; four characters are the least",
+            "{}: there is no key {wanted:?}\n  Fix: `hallpass key plan` shows their kids; four characters are the least",
             folder.display()
         )),
-        _ => Err(format!("{wanted:?} means {} keys\n  Mend: give more of the kid", found.len())),
+        _ => Err(format!("{wanted:?} means {} keys\n  Fix: give more of the kid", found.len())),
     }
 }
 
@@ -256,7 +256,7 @@ fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now:
     if arguments.at.is_some_and(|at| at < now) {
         return Err(
             "--at: that is in the past; what it signed since then would have been signed with a retired key\n  \
-            Mend: leave --at out, or say --leaked if the key must not be believed any more"
+            Fix: leave --at out, or say --leaked if the key must not be believed any more"
                 .into(),
         );
     }
@@ -317,12 +317,12 @@ fn instant_of_retirement(
         None if arguments.without_successor && algorithm != SigningAlgorithm::Rs256 => Ok(arguments.at.unwrap_or(now)),
         None if arguments.without_successor => Err(
             "RS256 must always have a key: every client may rely on it (OpenID Connect Core 15.1), and `serve` does not start without\n  \
-             Mend: hallpass key new --alg RS256, and then retire this one"
+             Fix: hallpass key new --alg RS256, and then retire this one"
                 .into(),
         ),
         None => Err(format!(
             "nothing would sign with {algorithm} then, and clients that use it could not be signed in\n  \
-             Mend: hallpass key new --alg {algorithm}, and then retire this one{}",
+             Fix: hallpass key new --alg {algorithm}, and then retire this one{}",
             if algorithm == SigningAlgorithm::Rs256 { "" } else { "; or say --without-successor" }
         )),
     }

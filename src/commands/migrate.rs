@@ -5,7 +5,7 @@ use crate::audit;
 use crate::commands::{Outcome, terminal};
 use crate::config::{Config, DatabaseUrl};
 use crate::logging;
-use crate::startup::LOCKED_MEND;
+use crate::startup::LOCKED_FIX;
 use crate::store::StoreError;
 use crate::store::clients;
 use crate::store::db::Db;
@@ -44,7 +44,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
         && !path.exists()
     {
         return Err(format!(
-            "{}: there is no database yet; everything is pending.\n  Mend: `hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves",
+            "{}: there is no database yet; everything is pending.\n  Fix: `hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves",
             path.display()
         ));
     }
@@ -79,7 +79,7 @@ fn print(arguments: &Arguments, plan: &Plan, fault: Option<&Fault>, lines: &str)
 async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Arguments) -> Outcome {
     let applied = match migrations.apply(db).await {
         Ok(applied) => applied,
-        Err(error @ StoreError::MigrationsLocked) => return Err(format!("{error}.\n  Mend: {LOCKED_MEND}")),
+        Err(error @ StoreError::MigrationsLocked) => return Err(format!("{error}.\n  Fix: {LOCKED_FIX}")),
         Err(error) => return Err(error.to_string()),
     };
     let Applied { files, failed, waiting } = applied;
@@ -111,16 +111,16 @@ async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Argume
     Err(message.join("\n"))
 }
 
-/// What is wrong with a file, and the mend.
+/// What is wrong with a file, and the fix.
 fn told(fault: &Fault) -> String {
-    format!("{}.\n  Mend: {}", fault.sentence(), fault.mend)
+    format!("{}.\n  Fix: {}", fault.sentence(), fault.fix)
 }
 
 /// Somebody is there who can put it right first.
 fn refused(plan: &Plan) -> String {
     let names: Vec<&str> = plan.edited.iter().map(|file| file.name.as_str()).collect();
     let edited = format!(
-        "{}: an applied file was edited since, so nothing is applied.\n  Mend: restore it, and put the change into a new file",
+        "{}: an applied file was edited since, so nothing is applied.\n  Fix: restore it, and put the change into a new file",
         names.join(", ")
     );
     std::iter::once(edited).chain(plan.faults.iter().map(told)).collect::<Vec<_>>().join("\n")
@@ -130,10 +130,10 @@ fn refused(plan: &Plan) -> String {
 fn checked(plan: &Plan, trial: Option<&Fault>, config: &Config) -> Outcome {
     let mut told: Vec<String> = plan.faults.iter().chain(trial).map(told).collect();
     let mut found = Vec::new();
-    let mut mends = Vec::new();
+    let mut fixes = Vec::new();
     if !plan.pending.is_empty() {
         found.push(format!("{} pending", plan.pending.len()));
-        mends.push("`hallpass migrate` applies what is pending".to_owned());
+        fixes.push("`hallpass migrate` applies what is pending".to_owned());
     }
     if !plan.missing.is_empty() {
         let names: Vec<&str> = plan.missing.iter().map(|file| file.name.as_str()).collect();
@@ -142,10 +142,10 @@ fn checked(plan: &Plan, trial: Option<&Fault>, config: &Config) -> Outcome {
             .migrations
             .as_ref()
             .map_or_else(|| "the migrations folder".to_owned(), |folder| folder.display().to_string());
-        mends.push(format!("put what is missing back into {folder}, or use the version of Hallpass that has it"));
+        fixes.push(format!("put what is missing back into {folder}, or use the version of Hallpass that has it"));
     }
     if !found.is_empty() {
-        told.push(format!("{}.\n  Mend: {}", found.join(", "), mends.join("; ")));
+        told.push(format!("{}.\n  Fix: {}", found.join(", "), fixes.join("; ")));
     }
     if told.is_empty() {
         eprintln!("{} applied, nothing pending", plan.applied.len());
@@ -166,7 +166,7 @@ fn document(plan: &Plan, trial: Option<&Fault>) -> Value {
     let files = |files: &[File]| -> Value {
         files.iter().map(|file| json!({ "version": file.version, "description": file.description })).collect()
     };
-    let fault = |fault: &Fault| json!({ "file": fault.file, "line": fault.line, "why": fault.why, "fix": fault.mend });
+    let fault = |fault: &Fault| json!({ "file": fault.file, "line": fault.line, "why": fault.why, "fix": fault.fix });
     json!({
         "pending": files(&plan.pending),
         "edited": files(&plan.edited),

@@ -68,7 +68,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
 fn read_saved(file: &Path) -> Result<Value, String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("--diff {}: {error}", file.display()))?;
     let mut saved = terminal::read_json(&text).ok_or_else(|| {
-        format!("--diff {}: that is not what this version of `hallpass preview … --json` prints\n  Mend: save what `hallpass preview … --json` prints", file.display())
+        format!("--diff {}: that is not what this version of `hallpass preview … --json` prints\n  Fix: save what `hallpass preview … --json` prints", file.display())
     })?;
     if let Some(members) = saved.as_object_mut() {
         members.remove("version");
@@ -81,7 +81,7 @@ async fn open(config: &Config) -> Result<Db, String> {
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
     {
-        return Err(format!("{}: there is no database yet\n  Mend: hallpass migrate", path.display()));
+        return Err(format!("{}: there is no database yet\n  Fix: hallpass migrate", path.display()));
     }
     Db::open(&config.database_url).await.map_err(|error| error.to_string())
 }
@@ -100,7 +100,7 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
     let pairwise_salt = match db.known_value("pairwise_salt").await.map_err(text)? {
         Some(salt) => salt,
         None if client.subject_type == SubjectType::Pairwise => {
-            return Err("the salt of pairwise subjects is not made yet\n  Mend: let `hallpass serve` run once".into());
+            return Err("the salt of pairwise subjects is not made yet\n  Fix: let `hallpass serve` run once".into());
         }
         // It decides nothing that is not random anyway.
         None => String::new(),

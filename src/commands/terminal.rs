@@ -169,7 +169,7 @@ pub(super) async fn open_database(config: &Config) -> Result<Db, String> {
         && !path.exists()
     {
         return Err(format!(
-            "{}: there is no database yet.\n  Mend: `hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves",
+            "{}: there is no database yet.\n  Fix: `hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves",
             path.display()
         ));
     }
@@ -184,7 +184,7 @@ pub(super) async fn open_database(config: &Config) -> Result<Db, String> {
         return Ok(db);
     }
     Err(format!(
-        "the database is older than this version: {} of its migrations are pending.\n  Mend: hallpass migrate",
+        "the database is older than this version: {} of its migrations are pending.\n  Fix: hallpass migrate",
         plan.pending.len()
     ))
 }

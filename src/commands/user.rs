@@ -117,7 +117,7 @@ fn username_fault(username: &str, email: &str) -> Option<String> {
     }
     if let Err(why) = text::username(username) {
         return Some(format!(
-            "the user name cannot be used: {why}\n  Mend: take letters, digits, ASCII signs such as . - _ ', and single spaces; the full \
+            "the user name cannot be used: {why}\n  Fix: take letters, digits, ASCII signs such as . - _ ', and single spaces; the full \
              name (name) may have anything"
         ));
     }
@@ -137,12 +137,12 @@ fn is_email(text: &str) -> bool {
 fn new_password(command: &str, password_stdin: bool) -> Result<String, String> {
     if !password_stdin && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         return Err(format!(
-            "there is no terminal to ask for the password\n  Mend: hallpass user {command} … --password-stdin < FILE"
+            "there is no terminal to ask for the password\n  Fix: hallpass user {command} … --password-stdin < FILE"
         ));
     }
     let password = Password::received(read_secret("Password", true)?.as_str());
     let password = text::prepare(&password).map_err(|why| {
-        format!("the password cannot be used: {why}\n  Mend: take one of letters, digits, signs and spaces, {MAX_PASSWORD_BYTES} bytes at most")
+        format!("the password cannot be used: {why}\n  Fix: take one of letters, digits, signs and spaces, {MAX_PASSWORD_BYTES} bytes at most")
     })?;
     if password.expose().chars().count() < MIN_PASSWORD_CHARACTERS {
         return Err(format!("the password must have at least {MIN_PASSWORD_CHARACTERS} characters"));
@@ -207,7 +207,7 @@ async fn others_with_address(db: &Db, person: &Add) -> Result<Vec<Holder>, Strin
     }
     Err(format!(
         "{email} is the address of {} already: neither could sign in by it, and services would be told that it is not verified\n  \
-         Mend: give each person an address of their own, or say --shared-email",
+         Fix: give each person an address of their own, or say --shared-email",
         names_of(&others)
     ))
 }
@@ -268,12 +268,12 @@ async fn find(db: &Db, username: &str) -> Result<User, String> {
         return Ok(found);
     }
     let several = users::with_address(db, username).await.map_err(fault)?;
-    let (whose, mend) = if several.is_empty() {
+    let (whose, fix) = if several.is_empty() {
         (String::new(), "`hallpass user list` names them".to_owned())
     } else {
         (format!(", but {}", names_of(&several)), "say the user name of the one that you mean".to_owned())
     };
-    Err(format!("no single person has the user name or the e-mail address {username:?}{whose}.\n  Mend: {mend}"))
+    Err(format!("no single person has the user name or the e-mail address {username:?}{whose}.\n  Fix: {fix}"))
 }
 
 /// A person as a question names them.

@@ -86,7 +86,7 @@ pub async fn client_of(provider: &Provider, params: &Params, now: NumericDate) -
     let refusal = Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled")
         .with_detail(format!("client_id {shown:?} has no row in clients, or disabled_at is set"))
         .expecting(&shown, [] as [&str; 0])
-        .mend(
+        .with_fix(
             "Was its migration applied (`hallpass migrate --check`), to this database, and is it not disabled \
              (`hallpass client list`)? A client_id is compared letter by letter.",
         );
@@ -475,7 +475,7 @@ pub fn check_form(
     };
     if !origin_fits {
         let sent = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
-        return Err(PageError::from(Problem::FormOfAnotherOrigin).mend(format!(
+        return Err(PageError::from(Problem::FormOfAnotherOrigin).with_fix(format!(
             "The form came from the origin {sent:?}, and ours is {:?}: does a proxy change the host name, or is HALLPASS_ISSUER not the \
              address that browsers use?",
             provider.config.origin()

@@ -408,6 +408,6 @@ fn page(
              `hallpass user set-password NAME` gives another one."
         }
     };
-    response.extensions_mut().insert(Note::of(code, description).mend(fix));
+    response.extensions_mut().insert(Note::of(code, description).with_fix(fix));
     Ok(response)
 }

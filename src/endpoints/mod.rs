@@ -114,11 +114,11 @@ async fn up_to_date(State(provider): State<Arc<Provider>>, request: Request, nex
     }
     if request::wants_a_page(&request) {
         let fix = format!("{}: {}", Outdated::WHY, Outdated::FIX);
-        return PageError::from(Problem::NodeOutdated).mend(fix).into_response();
+        return PageError::from(Problem::NodeOutdated).with_fix(fix).into_response();
     }
     let refusal = Refusal::new(ErrorCode::TemporarilyUnavailable, "this node is being updated, try again in a moment")
         .with_detail(Outdated::WHY)
-        .mend(Outdated::FIX);
+        .with_fix(Outdated::FIX);
     let mut response = ApiError::from(refusal).into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response

@@ -130,7 +130,7 @@ pub fn end(folder: &Path, key: &Key, ending: Ending) -> Result<PathBuf, KeyError
     if from != to && to.exists() {
         return Err(KeyError::File {
             why: "a file of that name is there already".into(),
-            mend: "choose another instant".into(),
+            fix: "choose another instant".into(),
             file: to,
         });
     }
@@ -139,7 +139,7 @@ pub fn end(folder: &Path, key: &Key, ending: Ending) -> Result<PathBuf, KeyError
 }
 
 pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
-    let fault = |why: String, mend: &str| KeyError::File { file: path.to_owned(), why, mend: mend.to_owned() };
+    let fault = |why: String, fix: &str| KeyError::File { file: path.to_owned(), why, fix: fix.to_owned() };
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let timetable = timetable(name).ok_or_else(|| {
         fault(

@@ -49,7 +49,7 @@ pub struct Finding {
     /// What is wrong.
     pub why: String,
     /// What to do.
-    pub mend: String,
+    pub fix: String,
 }
 
 /// The whole.
@@ -152,7 +152,7 @@ fn gaps(entries: &[Entry], algorithm: SigningAlgorithm, now: NumericDate) -> Vec
                     format!("no {algorithm} key signs from {} to {}; {cost}", shown(from), shown(until))
                 }
             };
-            Finding { is_fault, algorithm, why, mend: format!("hallpass key new --alg {algorithm}") }
+            Finding { is_fault, algorithm, why, fix: format!("hallpass key new --alg {algorithm}") }
         })
         .collect()
 }
@@ -161,7 +161,7 @@ fn gaps(entries: &[Entry], algorithm: SigningAlgorithm, now: NumericDate) -> Vec
 fn of_one(entry: &Entry, state: State, own: &[&(Entry, State)], now: NumericDate) -> Option<Finding> {
     let Timetable { algorithm, signs_from, retired_at, .. } = entry.timetable;
     let kid = short(&entry.kid);
-    let warning = |why: String, mend: String| Some(Finding { is_fault: false, algorithm, why, mend });
+    let warning = |why: String, fix: String| Some(Finding { is_fault: false, algorithm, why, fix });
     match state {
         State::Next | State::Signs => {
             let known_at = entry.appeared_at?.plus(JWKS_MAX_AGE);

@@ -93,7 +93,7 @@ impl ReturnAddress {
             (None, registered) => {
                 return Err(Refusal::new(ErrorCode::InvalidRequest, "redirect_uri is missing")
                     .expecting("nothing", registered)
-                    .mend("Let the service send redirect_uri; with the scope openid it must (OpenID Connect Core 3.1.2.1)."));
+                    .with_fix("Let the service send redirect_uri; with the scope openid it must (OpenID Connect Core 3.1.2.1)."));
             }
         };
         Ok(Self {
@@ -155,7 +155,7 @@ impl ReturnAddress {
     }
 }
 
-/// The refusal of an address, with what the operator needs to mend it.
+/// The refusal of an address, with what the operator needs to fix it.
 fn unregistered(client: &Client, sent: &str) -> Refusal {
     let refusal = Refusal::new(ErrorCode::InvalidRequest, "redirect_uri is not registered for this client")
         .expecting(sent, &client.redirect_uris);
@@ -185,7 +185,7 @@ fn unregistered(client: &Client, sent: &str) -> Refusal {
             or_the_registered.unwrap_or_default().replace(" Otherwise let", " Let")
         ),
     };
-    refusal.with_detail(detail).mend(fix)
+    refusal.with_detail(detail).with_fix(fix)
 }
 
 /// A sound authorization request, [OIDC Core 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest).
@@ -261,7 +261,7 @@ impl AuthorizationRequest {
             return Err(Refusal::new(InvalidRequest, "code_challenge is missing; this client must use PKCE with S256")
                 .with_detail("clients.pkce is 'required', the client is public (RFC 9700 section 2.1.1), or it has an address by plain http")
                 .expecting("no code_challenge", ["code_challenge with code_challenge_method=S256"])
-                .mend(no_pkce(client)));
+                .with_fix(no_pkce(client)));
         }
         let asked =
             params.get("scope").ok_or(const { Refusal::new(InvalidScope, "scope is missing, ask for openid") })?;
@@ -270,7 +270,7 @@ impl AuthorizationRequest {
         if scope.is_empty() {
             return Err(Refusal::new(InvalidScope, "none of the scopes may be given to this client")
                 .expecting(&asked.to_string(), [client.scope.to_string()])
-                .mend("Let the service ask for less, or widen clients.scope in a new migration file."));
+                .with_fix("Let the service ask for less, or widen clients.scope in a new migration file."));
         }
         let resources = client.targets(params.all("resource"))?;
         let prompt = PromptSet::parse(params.get("prompt").unwrap_or_default())

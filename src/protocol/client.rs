@@ -185,7 +185,7 @@ impl Client {
                     "resource is not one that this client has access to",
                 )
                 .expecting(resource, &self.audiences)
-                .mend(
+                .with_fix(
                     "Let the service ask for one of those, or add a row to client_audiences in a new migration file.",
                 ));
             }

@@ -89,7 +89,7 @@ impl ErrorCode {
     }
 }
 
-/// What the operator needs to mend a refusal: what was sent, what was expected, and the fix. No secret in any of them.
+/// What the operator needs to fix a refusal: what was sent, what was expected, and the fix. No secret in any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// What came.
@@ -125,7 +125,7 @@ pub struct Refusal {
     pub description: Cow<'static, str>,
     /// What the operator's log says beyond that: what was sent, what was expected. No secret either.
     pub detail: Option<String>,
-    /// What the operator needs to mend it.
+    /// What the operator needs to fix it.
     pub explanation: Option<Box<Explanation>>,
     /// Whether it is an answer that a sound client expects, such as `login_required` to `prompt=none`: nobody has to look
     /// into it.
@@ -179,7 +179,7 @@ impl Refusal {
 
     /// The same refusal with what to do about it.
     #[must_use]
-    pub fn mend(mut self, fix: impl Into<String>) -> Self {
+    pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
         self.explanation.get_or_insert_default().fix = Some(fix.into());
         self
     }

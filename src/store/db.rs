@@ -265,7 +265,7 @@ impl Db {
         match file.try_lock() {
             Ok(()) => Ok(Some(ServeLock { _file: file })),
             Err(_) => Err(StoreError::File(format!(
-                "{}: another `hallpass serve` runs on this file.\n  Mend: end it, or use PostgreSQL and Redis for several nodes",
+                "{}: another `hallpass serve` runs on this file.\n  Fix: end it, or use PostgreSQL and Redis for several nodes",
                 path.display()
             ))),
         }

@@ -107,12 +107,12 @@ pub struct Fault {
     /// What is wrong, in plain words. It holds nothing of what the file says but names of tables and columns.
     pub why: String,
     /// What to do about it.
-    pub mend: String,
+    pub fix: String,
 }
 
 impl Fault {
-    fn new(file: impl Into<String>, why: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { file: file.into(), line: None, why: why.into(), mend: mend.into() }
+    fn new(file: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { file: file.into(), line: None, why: why.into(), fix: fix.into() }
     }
 
     /// File, line and what is wrong, in one sentence.
@@ -149,12 +149,12 @@ impl Plan {
         self.pending.iter().any(File::is_built_in)
     }
 
-    /// Why this version cannot work on that database at all, with the mend: it was made by one that was never released.
+    /// Why this version cannot work on that database at all, with the fix: it was made by one that was never released.
     #[must_use]
     pub fn unreleased(&self) -> Option<String> {
         let file = self.edited.iter().find(|file| file.is_built_in())?;
         Some(format!(
-            "the database was made by an unreleased version of Hallpass, whose {} was another one.\n  Mend: name a new database in HALLPASS_DATABASE_URL and let `hallpass migrate` make its tables, or run the version that made this one",
+            "the database was made by an unreleased version of Hallpass, whose {} was another one.\n  Fix: name a new database in HALLPASS_DATABASE_URL and let `hallpass migrate` make its tables, or run the version that made this one",
             file.name
         ))
     }
@@ -325,9 +325,9 @@ impl Migrations {
         let file = File::named_by(own.version, &own.description);
         let fault = cause::of(&file.name, own.sql.as_str(), error);
         Err(StoreError::File(format!(
-            "{}, which comes with Hallpass and nothing works without.\n  Mend: {}",
+            "{}, which comes with Hallpass and nothing works without.\n  Fix: {}",
             fault.sentence(),
-            cause::MEND_OF_BUILT_IN
+            cause::FIX_OF_BUILT_IN
         )))
     }
 }

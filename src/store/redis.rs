@@ -128,7 +128,7 @@ impl Redis {
             // One node of a cluster is enough.
             Ok(policies) if ["lru", "lfu", "random", "ttl"].iter().any(|evicting| policies.contains(evicting)) => {
                 return Err(StoreError::File(
-                    "Redis may evict live sign-ins and the tombstones of used codes when its memory is full.\n  Mend: set maxmemory-policy noeviction"
+                    "Redis may evict live sign-ins and the tombstones of used codes when its memory is full.\n  Fix: set maxmemory-policy noeviction"
                         .into(),
                 ));
             }

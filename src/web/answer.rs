@@ -56,7 +56,7 @@ impl Note {
         let note =
             Self { detail: Some(cause), fault: Some(kind), ..Self::of(kind.error_code().as_str(), kind.as_str()) };
         match fault.fix {
-            Some(fix) => note.mend(fix),
+            Some(fix) => note.with_fix(fix),
             None => note,
         }
     }
@@ -70,7 +70,7 @@ impl Note {
 
     /// With what to do about it.
     #[must_use]
-    pub fn mend(mut self, fix: impl Into<String>) -> Self {
+    pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
         self.explanation.fix = Some(fix.into());
         self
     }
@@ -94,7 +94,7 @@ impl From<Problem> for Note {
         let words = problem.words();
         let note = Self::of(words.code, words.heading);
         match words.fix {
-            Some(fix) => note.mend(fix),
+            Some(fix) => note.with_fix(fix),
             None => note,
         }
     }
@@ -305,9 +305,9 @@ impl PageError {
 
     /// With what the operator can do about it.
     #[must_use]
-    pub fn mend(self, fix: impl Into<String>) -> Self {
+    pub fn with_fix(self, fix: impl Into<String>) -> Self {
         match self {
-            Self::Page { content, note } => Self::Page { content, note: Box::new(note.mend(fix)) },
+            Self::Page { content, note } => Self::Page { content, note: Box::new(note.with_fix(fix)) },
             other => other,
         }
     }

@@ -397,7 +397,7 @@ async fn an_applied_file_that_was_edited_is_refused_by_migrate_and_stops_nothing
     let refused = place.run(&["migrate"]);
     assert_eq!(refused.status, 1, "{refused:?}");
     assert!(refused.stdout.contains("edited   20261201090000"), "{refused:?}");
-    assert!(refused.stderr.contains(FILE) && refused.stderr.contains("Mend: "), "{refused:?}");
+    assert!(refused.stderr.contains(FILE) && refused.stderr.contains("Fix: "), "{refused:?}");
     assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1, "somebody is there who can put it right first");
 
     let node = Node::start(&place);
@@ -475,10 +475,10 @@ async fn a_pending_file_that_fails_stops_those_after_it_and_not_serve_and_is_wel
         assert!(doctor.stdout.contains("the node is degraded, migrations"), "{doctor:?}");
         assert_eq!(clients().await, 1, "nothing of it is left: {sql}");
 
-        place.write(FILE, "INSERT INTO clients (client_id) VALUES ('mended');");
+        place.write(FILE, "INSERT INTO clients (client_id) VALUES ('fixed');");
         until("the change is seen", async || node.degraded().await.contains("was changed since")).await;
-        let mended = place.run(&["migrate"]);
-        assert_eq!(mended.status, 0, "{mended:?}");
+        let fixed = place.run(&["migrate"]);
+        assert_eq!(fixed.status, 0, "{fixed:?}");
         node.becomes_well().await;
         assert_eq!(clients().await, 3, "{sql}");
     }
@@ -529,7 +529,7 @@ async fn what_is_no_migration_is_told_of_and_stops_nobody() {
         place.write(name, text);
         let told = place.run(&["migrate"]);
         assert_eq!(told.status, 1, "{name}: {told:?}");
-        assert!(told.stderr.contains(name) && told.stderr.contains("Mend: "), "{name}: {told:?}");
+        assert!(told.stderr.contains(name) && told.stderr.contains("Fix: "), "{name}: {told:?}");
         let check = place.run(&["migrate", "--check"]);
         assert!(check.status == 1 && check.stderr.contains(name), "{name}: {check:?}");
         let doctor = place.run(&["doctor"]);
@@ -596,7 +596,7 @@ async fn a_database_of_an_unreleased_version_is_told_so_with_what_to_do() {
         place.run(&["user", "list"]),
     ] {
         assert_eq!((refused.status, refused.stdout.as_str()), (1, ""), "{refused:?}");
-        for words in ["0004_refresh_families.sql", "unreleased version", "Mend: name a new database"] {
+        for words in ["0004_refresh_families.sql", "unreleased version", "Fix: name a new database"] {
             assert!(refused.stderr.contains(words), "{words}: {refused:?}");
         }
     }
@@ -614,7 +614,7 @@ async fn a_built_in_file_that_fails_stops_serve_and_is_named() {
     place.sql("CREATE TABLE users (mine TEXT)").await;
     for refused in [refused_serve(&place), place.run(&["migrate"])] {
         assert_eq!(refused.status, 1, "{refused:?}");
-        for words in ["0002_users.sql", "makes what is there already", "Mend: "] {
+        for words in ["0002_users.sql", "makes what is there already", "Fix: "] {
             assert!(refused.stderr.contains(words), "{words}: {refused:?}");
         }
     }
@@ -640,7 +640,7 @@ async fn a_lock_that_another_process_holds_is_waited_for_for_five_seconds() {
     let held = hold_lock(&place).await;
     for refused in [refused_serve(&place), place.run(&["migrate"])] {
         assert_eq!(refused.status, 1, "{refused:?}");
-        assert!(refused.stderr.contains("lock of the migrations") && refused.stderr.contains("Mend: "), "{refused:?}");
+        assert!(refused.stderr.contains("lock of the migrations") && refused.stderr.contains("Fix: "), "{refused:?}");
     }
     drop(held);
     assert_eq!(place.run(&["migrate"]).status, 0);
@@ -733,7 +733,7 @@ async fn a_built_in_file_in_the_admins_folder_counts_once_and_may_not_differ() {
     place.write(&names[0], "CREATE TABLE mine (x TEXT);");
     let refused = place.run(&["migrate"]);
     assert_eq!(refused.status, 1, "{refused:?}");
-    assert!(refused.stderr.contains("used twice") && refused.stderr.contains("Mend: "), "{refused:?}");
+    assert!(refused.stderr.contains("used twice") && refused.stderr.contains("Fix: "), "{refused:?}");
 }
 
 #[tokio::test]
@@ -743,7 +743,7 @@ async fn a_file_of_the_admin_with_a_number_below_a_million_is_refused() {
     let refused = place.run(&["migrate"]);
     assert_eq!(refused.status, 1, "{refused:?}");
     assert!(refused.stderr.contains("42_add_client_reports.sql"), "{refused:?}");
-    assert!(refused.stderr.contains("Mend: "), "{refused:?}");
+    assert!(refused.stderr.contains("Fix: "), "{refused:?}");
 }
 
 #[tokio::test]
@@ -769,10 +769,10 @@ async fn a_file_that_fails_is_rolled_back_whole_and_named() {
     assert_eq!(place.number("SELECT COUNT(*) FROM clients WHERE client_id = 'before'").await, 1);
     assert_eq!(place.applied().await, (BUILT_IN + 1, BUILT_IN + 1));
 
-    // The mended file is applied as if nothing had been.
+    // The fixed file is applied as if nothing had been.
     place.write(FILE, good);
-    let mended = place.run(&["migrate"]);
-    assert_eq!(mended.status, 0, "{mended:?}");
+    let fixed = place.run(&["migrate"]);
+    assert_eq!(fixed.status, 0, "{fixed:?}");
     assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 3);
 }
 

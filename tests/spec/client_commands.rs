@@ -559,7 +559,7 @@ async fn a_secret_that_is_kept_elsewhere_is_rotated_by_its_hash_or_from_standard
         assert_eq!(provider.redeem(&client, "hp_ac_x").await.text("error"), "invalid_grant", "{secret}");
     }
     for (more, part) in [
-        (&["--secret-hash", "plain"][..], "Mend: "),
+        (&["--secret-hash", "plain"][..], "Fix: "),
         (&["--secret-hash", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g"], "cost"),
         (&["--ends-at", "2020-01-01T00:00:00Z"], "past"),
         (&["--output", "mine.sql"], "mine.sql"),
@@ -731,7 +731,7 @@ fn commands_that_look_make_no_database_and_apply_nothing() {
     ] {
         let outcome = run(folder.path(), arguments);
         assert_eq!(outcome.status, 1, "{arguments:?}: {outcome:?}");
-        assert!(outcome.stderr.contains("no database yet") && outcome.stderr.contains("Mend: "), "{outcome:?}");
+        assert!(outcome.stderr.contains("no database yet") && outcome.stderr.contains("Fix: "), "{outcome:?}");
     }
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
     fs::write(folder.path().join("hallpass.db"), "").unwrap();
@@ -741,7 +741,7 @@ fn commands_that_look_make_no_database_and_apply_nothing() {
 }
 
 #[tokio::test]
-async fn migrate_says_in_json_what_is_pending_edited_or_missing_and_how_to_mend_it() {
+async fn migrate_says_in_json_what_is_pending_edited_or_missing_and_how_to_fix_it() {
     let provider = TestProvider::start().await;
     let hallpass = beside(&provider);
     let file = |name: &str| provider.folder.path().join("migrations").join(name);
@@ -758,7 +758,7 @@ async fn migrate_says_in_json_what_is_pending_edited_or_missing_and_how_to_mend_
     let found: Value = serde_json::from_str(&check.stdout).unwrap();
     assert_eq!(found["pending"], json!([{"version": 20_261_203_090_000_i64, "description": "three"}]));
     assert_eq!(found["missing"], json!([{"version": 20_261_202_090_000_i64}]));
-    for part in ["1 pending", "1 missing", "Mend: ", "`hallpass migrate`", "migrations"] {
+    for part in ["1 pending", "1 missing", "Fix: ", "`hallpass migrate`", "migrations"] {
         assert!(check.stderr.contains(part), "{part}: {check:?}");
     }
 

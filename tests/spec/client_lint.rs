@@ -61,7 +61,7 @@ fn error(sql: &str, line: usize, code: &str, parts: &[&str]) {
     assert_eq!(status, 1, "{found}");
     assert_eq!(found.lines().count(), 1, "{sql}\n{found}");
     assert!(found.starts_with(&format!("{line}: {code}: ")), "{line}: {code}: is not the beginning of {found}");
-    assert!(found.contains("; "), "it says no mend: {found}");
+    assert!(found.contains("; "), "it says no fix: {found}");
     for part in parts {
         assert!(found.contains(part), "{part} is not in {found}");
     }
@@ -670,11 +670,11 @@ fn a_front_channel_on_another_site_than_the_issuers_asks_for_a_back_channel() {
         assert_eq!((status, said.lines().count()), (0, 1), "{said}");
         assert_eq!(found(&sql, Some(issuer), &["--strict"]).0, 1);
         // What changes the row in the end counts.
-        for mended in [
+        for fixed in [
             "UPDATE clients SET backchannel_logout_uri = 'https://reports.example/back' WHERE client_id = 'reports';",
             "UPDATE clients SET disabled_at = 1 WHERE client_id = 'reports';",
         ] {
-            assert_eq!(found(&only_front("reports", uri, mended), Some(issuer), &[]), (0, String::new()), "{mended}");
+            assert_eq!(found(&only_front("reports", uri, fixed), Some(issuer), &[]), (0, String::new()), "{fixed}");
         }
     }
     for (issuer, uri) in [
@@ -695,7 +695,7 @@ fn a_folder_that_is_not_there_is_refused_and_a_single_file_can_be_named() {
     let folder = Folder::new();
     let missing = folder.lint(&["nowhere"]);
     assert_eq!(missing.status, 1);
-    assert!(missing.stderr.contains("nowhere") && missing.stderr.contains("Mend: "), "{missing:?}");
+    assert!(missing.stderr.contains("nowhere") && missing.stderr.contains("Fix: "), "{missing:?}");
     fs::write(folder.0.path().join(FILE), client("reports", "", "")).unwrap();
     let one = folder.lint(&[FILE]);
     assert_eq!((one.status, one.stdout.as_str()), (0, ""), "{one:?}");

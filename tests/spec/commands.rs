@@ -307,7 +307,7 @@ async fn client_new_takes_a_secret_that_is_there_already_and_prints_it_nowhere()
     for bad in ["secret", "$argon2i$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA", "$argon2id$v=19", costly]
     {
         let arguments = ["client", "new", "c", "--redirect-uri", uri, "--secret-hash", bad];
-        refused(&provider.command(&arguments, ""), &["--secret-hash", "Mend: "]);
+        refused(&provider.command(&arguments, ""), &["--secret-hash", "Fix: "]);
     }
     let short = ["client", "new", "c", "--redirect-uri", uri, "--secret-stdin"];
     refused(&provider.command(&short, "too short\n"), &["32 characters"]);
@@ -501,7 +501,7 @@ fn serve_with_a_server_and_no_keys_refuses_to_start_and_says_how_to_make_one() {
     ] {
         let without_keys = |folder: &Path| fs::remove_dir_all(folder.join("keys")).unwrap();
         let outcome = refused_start(without_keys, variables);
-        refused(&outcome, &["keys", "Mend: hallpass key new --alg RS256"]);
+        refused(&outcome, &["keys", "Fix: hallpass key new --alg RS256"]);
     }
 }
 
@@ -511,7 +511,7 @@ fn serve_names_the_port_that_is_taken_and_the_setting() {
     let address = taken.local_addr().unwrap().to_string();
     for setting in ["HALLPASS_LISTEN", "HALLPASS_MANAGEMENT_LISTEN"] {
         let outcome = refused_start(|_| {}, &[(setting, &address)]);
-        refused(&outcome, &[&address, setting, "Mend: "]);
+        refused(&outcome, &[&address, setting, "Fix: "]);
     }
 }
 
@@ -522,7 +522,7 @@ fn a_second_serve_on_one_sqlite_file_is_refused() {
     let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
     let mut first = Serve::start(folder.path(), &database_url, "");
     let outcome = refused_start(|_| {}, &[("HALLPASS_DATABASE_URL", &database_url)]);
-    refused(&outcome, &["another `hallpass serve`", "hallpass.db", "Mend: "]);
+    refused(&outcome, &["another `hallpass serve`", "hallpass.db", "Fix: "]);
     assert!(first.running.is_running());
     // The lock ends with whoever holds it, however that was.
     first.running.signal("KILL");
@@ -557,7 +557,7 @@ fn serve_names_an_unknown_or_bad_setting_and_gives_an_example() {
 }
 
 #[test]
-fn serve_names_a_key_file_that_is_not_good_enough_with_its_mend() {
+fn serve_names_a_key_file_that_is_not_good_enough_with_its_fix() {
     let weak = Rsa::generate(1024).unwrap().private_key_to_pem().unwrap();
     let name = "rs256.2026-01-01T000000Z.pem";
     let write = |content: Vec<u8>, mode: u32| {
@@ -567,13 +567,13 @@ fn serve_names_a_key_file_that_is_not_good_enough_with_its_mend() {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }
     };
-    refused(&refused_start(write(b"not a key".to_vec(), 0o600), &[]), &[name, "Mend: "]);
-    refused(&refused_start(write(weak, 0o600), &[]), &[name, "1024", "2048", "Mend: "]);
+    refused(&refused_start(write(b"not a key".to_vec(), 0o600), &[]), &[name, "Fix: "]);
+    refused(&refused_start(write(weak, 0o600), &[]), &[name, "1024", "2048", "Fix: "]);
     let readable = |folder: &Path| {
         let keys = folder.join("keys");
         fs::set_permissions(keys.join(&files_in(&keys)[0]), fs::Permissions::from_mode(0o644)).unwrap();
     };
-    refused(&refused_start(readable, &[]), &["keys/eddsa.", "Mend: chmod 600"]);
+    refused(&refused_start(readable, &[]), &["keys/eddsa.", "Fix: chmod 600"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! `hallpass doctor`: our own set-up, providers and services from outside, and pasted tokens; healthy ones are found
-//! healthy, and each ill is named with its mend.
+//! healthy, and each ill is named with its fix.
 
 use crate::support::listener::LogoutListener;
 use crate::support::postgres::free_port;
@@ -44,19 +44,19 @@ impl Findings {
             .collect();
         let found = Self { status: outcome.status, checks };
         assert_eq!(found.status, i32::from(report["faults"] != 0), "{outcome:?}");
-        for (verdict, name, what, mend) in &found.checks {
-            assert!(verdict == "ok" || !mend.is_empty(), "{name}: {what} has no mend");
+        for (verdict, name, what, fix) in &found.checks {
+            assert!(verdict == "ok" || !fix.is_empty(), "{name}: {what} has no fix");
         }
         found
     }
 
-    /// There is such a check; the words are part of what it says or of its mend.
+    /// There is such a check; the words are part of what it says or of its fix.
     #[track_caller]
     fn has(&self, verdict: &str, name: &str, words: &str) -> &Self {
         let found = self
             .checks
             .iter()
-            .any(|(v, n, what, mend)| v == verdict && n == name && (what.contains(words) || mend.contains(words)));
+            .any(|(v, n, what, fix)| v == verdict && n == name && (what.contains(words) || fix.contains(words)));
         assert!(found, "no {verdict} {name}: {words:?} in {:#?}", self.checks);
         self
     }
@@ -865,7 +865,7 @@ async fn a_token_never_stands_on_the_command_line() {
         assert_eq!(run(folder.path(), usage).status, 2, "{usage:?}");
     }
     let outcome = run(folder.path(), &["doctor", "id.example.com"]);
-    assert!(outcome.status == 1 && outcome.stderr.contains("Mend: write it as https://"), "{outcome:?}");
+    assert!(outcome.status == 1 && outcome.stderr.contains("Fix: write it as https://"), "{outcome:?}");
     let outcome = run_with(folder.path(), &["doctor", "--token", "-"], &[], "");
     assert!(outcome.status == 1 && outcome.stderr.contains("holds no token"), "{outcome:?}");
     // Without the provider, what can be checked is.

@@ -101,10 +101,10 @@ fn key_plan_shows_every_key_with_its_timetable() {
     ES256      done        CCCCCCCCCCCC  2024-12-24T18:00:00Z  2025-01-01T00:00:00Z  2025-06-01T00:00:00Z  2025-06-08T00:00:00Z
 
     warning: ES256: no ES256 key signs now; clients with this algorithm in their row cannot be signed in
-      Mend: hallpass key new --alg ES256
+      Fix: hallpass key new --alg ES256
 
     warning: ES256: CCCCCCCCCCCC is retired, and its last token has ended: its file may be deleted
-      Mend: delete es256.2025-01-01T000000Z.retired-2025-06-01T000000Z.pem
+      Fix: delete es256.2025-01-01T000000Z.retired-2025-06-01T000000Z.pem
     ");
     assert_eq!(shown.stderr, "");
 
@@ -152,8 +152,8 @@ fn key_plan_ends_with_status_1_when_rs256_has_no_key() {
     let outcome = run(folder.path(), &["key", "plan"]);
     assert_eq!(outcome.status, 1);
     assert!(outcome.stdout.contains("fault: RS256: no RS256 key signs now"), "{outcome:?}");
-    assert!(outcome.stdout.contains("Mend: hallpass key new --alg RS256"), "{outcome:?}");
-    refused(&run(folder.path(), &["key", "plan", "--keys", "elsewhere"]), &["elsewhere", "Mend: hallpass key new"]);
+    assert!(outcome.stdout.contains("Fix: hallpass key new --alg RS256"), "{outcome:?}");
+    refused(&run(folder.path(), &["key", "plan", "--keys", "elsewhere"]), &["elsewhere", "Fix: hallpass key new"]);
 }
 
 #[test]
@@ -283,9 +283,9 @@ fn key_retire_refuses_to_leave_an_algorithm_without_a_key() {
     let es256 = new_key(folder.path(), &["--alg", "ES256"]);
     refused(
         &run(folder.path(), &["key", "retire", &es256, "--yes"]),
-        &["nothing would sign with ES256", "Mend: hallpass key new --alg ES256", "--without-successor"],
+        &["nothing would sign with ES256", "Fix: hallpass key new --alg ES256", "--without-successor"],
     );
-    refused(&run(folder.path(), &["key", "retire", &rs256, "--yes"]), &["Mend: hallpass key new --alg RS256"]);
+    refused(&run(folder.path(), &["key", "retire", &rs256, "--yes"]), &["Fix: hallpass key new --alg RS256"]);
     // Too early is as bad as never.
     new_key(folder.path(), &["--alg", "ES256", "--signs-from", "2099-01-01T00:00:00Z"]);
     refused(

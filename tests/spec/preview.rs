@@ -176,7 +176,7 @@ async fn a_preview_stores_nothing() {
     assert_eq!(rows().await, before);
 
     let empty = TempDir::with_prefix("hallpass-test-").unwrap();
-    refused(&run(empty.path(), &["preview", "reports", "alice"]), &["no database yet", "Mend: hallpass migrate"]);
+    refused(&run(empty.path(), &["preview", "reports", "alice"]), &["no database yet", "Fix: hallpass migrate"]);
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }
 
@@ -229,5 +229,5 @@ async fn a_difference_to_a_saved_preview_is_shown_member_by_member() {
 
     refused(&preview(&provider, &["reports", "alice", "--diff", "missing.json"]), &["missing.json"]);
     std::fs::write(&saved, "not JSON").unwrap();
-    refused(&preview(&provider, &diff), &["that is not what this version of", "Mend: save what"]);
+    refused(&preview(&provider, &diff), &["that is not what this version of", "Fix: save what"]);
 }

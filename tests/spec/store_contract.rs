@@ -392,7 +392,7 @@ async fn a_master_that_steps_down_is_left_for_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_redis_that_may_evict_what_is_live_is_refused_with_the_mend() {
+async fn a_redis_that_may_evict_what_is_live_is_refused_with_the_fix() {
     let server = redis::Server::start();
     let url = ephemeral_url(&server.url());
     for policy in ["allkeys-lru", "volatile-ttl", "volatile-random", "allkeys-lfu"] {
@@ -401,7 +401,7 @@ async fn a_redis_that_may_evict_what_is_live_is_refused_with_the_mend() {
             panic!("{policy} was accepted")
         };
         let message = error.to_string();
-        assert!(message.contains("Mend: set maxmemory-policy noeviction"), "{message}");
+        assert!(message.contains("Fix: set maxmemory-policy noeviction"), "{message}");
         // Waiting would not help.
         assert!(!error.may_pass(), "{policy}");
     }
@@ -756,7 +756,7 @@ async fn one_serve_at_a_time_uses_a_sqlite_file() {
     let [sqlite, server] = lasting().await;
     let first = sqlite.db.lock_for_serving().unwrap();
     let Err(error) = sqlite.db.lock_for_serving() else { panic!("two hold the lock") };
-    assert!(error.to_string().contains("Mend: "), "{error}");
+    assert!(error.to_string().contains("Fix: "), "{error}");
     drop(first);
     assert!(sqlite.db.lock_for_serving().unwrap().is_some());
     assert!(server.db.lock_for_serving().unwrap().is_none(), "PostgreSQL serves any number of nodes");

@@ -284,7 +284,7 @@ async fn an_address_that_another_person_has_is_refused_by_user_add_with_the_name
         ("carol@example.com", "carol@example.com already"),
     ] {
         let outcome = add(&provider, "new", address, &[]);
-        refused(&outcome, &[holder, "--shared-email", "Mend: "]);
+        refused(&outcome, &[holder, "--shared-email", "Fix: "]);
         assert_eq!(outcome.stdout, "");
     }
     // Nobody types a password in vain.

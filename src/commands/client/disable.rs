@@ -68,7 +68,7 @@ async fn at_once(config: Config, disable: Disable) -> Outcome {
     // Also a client whose row cannot be served.
     let found = clients::name_and_end(&db, &disable.id).await.map_err(|error| error.to_string())?;
     let Some((name, disabled_at)) = found else {
-        return Err(format!("there is no client {}.\n  Mend: `hallpass client list` names them", disable.id));
+        return Err(format!("there is no client {}.\n  Fix: `hallpass client list` names them", disable.id));
     };
     if let Some(since) = disabled_at {
         eprintln!("{} is disabled since {}; nothing was changed", disable.id, instant(since));

@@ -140,9 +140,7 @@ impl Draft {
             |code: &str| items.iter().any(|item| item.fault.as_ref().is_some_and(|fault| fault.code == Some(code)));
         for Acceptance { code, .. } in &self.accepted {
             if !needs(code) {
-                return Err(format!(
-                    "--accept {code}: nothing that is registered here needs it.\n  Mend: leave it out"
-                ));
+                return Err(format!("--accept {code}: nothing that is registered here needs it.\n  Fix: leave it out"));
             }
         }
         if needs(PLAIN_HTTP) && self.pkce == PkcePolicy::Optional {

@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 pub(super) const HELP: &str =
-    "Each finding is a line FILE:LINE: CODE: WHY; MEND, and the status is 1 if any is an error.
+    "Each finding is a line FILE:LINE: CODE: WHY; FIX, and the status is 1 if any is an error.
 
 With HALLPASS_ISSUER set, it also says which frames of front-channel logout cannot work.
 
@@ -83,18 +83,18 @@ struct Finding {
     level: Level,
     code: &'static str,
     why: String,
-    mend: String,
+    fix: String,
     /// Whether a comment may accept it.
     is_acceptable: bool,
 }
 
 impl Finding {
     fn new(place: Place, fault: Fault) -> Self {
-        let Fault { level, code, why, mut mend, is_own_risk, .. } = fault;
+        let Fault { level, code, why, mut fix, is_own_risk, .. } = fault;
         if is_own_risk {
-            let _ = write!(mend, ", or write -- hallpass: accept {code}: REASON before the statement");
+            let _ = write!(fix, ", or write -- hallpass: accept {code}: REASON before the statement");
         }
-        Self { place, level, code, why, mend, is_acceptable: is_own_risk || level == Level::Warning }
+        Self { place, level, code, why, fix, is_acceptable: is_own_risk || level == Level::Warning }
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn run(config: Config, lint: Lint) -> Outcome {
                 "level": if is_error(finding) { "error" } else { "warning" },
                 "code": finding.code,
                 "why": finding.why,
-                "fix": finding.mend,
+                "fix": finding.fix,
             })
         });
         let documents: serde_json::Value = documents.collect();
@@ -138,9 +138,9 @@ pub(super) async fn run(config: Config, lint: Lint) -> Outcome {
         }))?;
     } else {
         for finding in &findings {
-            let Finding { place: Place { file, line, .. }, code, why, mend, .. } = finding;
+            let Finding { place: Place { file, line, .. }, code, why, fix, .. } = finding;
             let level = if is_error(finding) { "" } else { " (warning)" };
-            println!("{file}:{line}: {code}{level}: {}; {mend}", terminal::one_line(why));
+            println!("{file}:{line}: {code}{level}: {}; {fix}", terminal::one_line(why));
         }
     }
     let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });

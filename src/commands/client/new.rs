@@ -135,7 +135,7 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     // Only what can be known without a database; and whoever names another place knows what goes there.
     if new.output.is_none() && lint::registers(config, &new.id) == Some(true) {
         return Err(format!(
-            "a file of {} registers {} already.\n  Mend: choose another ID; `hallpass client rotate-secret {}` gives it another secret",
+            "a file of {} registers {} already.\n  Fix: choose another ID; `hallpass client rotate-secret {}` gives it another secret",
             config.migrations_or_default().display(),
             new.id,
             new.id
@@ -161,7 +161,7 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     }
     if let Some(doubt) = draft.doubt_about_sign_outs(&config.issuer) {
         eprintln!(
-            "--frontchannel-logout-uri {doubt}.\n  Mend: give it a --backchannel-logout-uri, which needs no cookie"
+            "--frontchannel-logout-uri {doubt}.\n  Fix: give it a --backchannel-logout-uri, which needs no cookie"
         );
     }
     let secret = if draft.is_public() { super::Secret::Public } else { secret.secret()? };

@@ -83,7 +83,7 @@ pub(super) fn run(config: &Config, rotate: &Rotate) -> Outcome {
     let now = Clock::System.now();
     let ends_at = rotate.ends_at.unwrap_or(now.plus(rotate.ends_in));
     if ends_at < now {
-        return Err("--ends-at lies in the past.\n  Mend: --ends-in 0 ends the old secrets at once".into());
+        return Err("--ends-at lies in the past.\n  Fix: --ends-in 0 ends the old secrets at once".into());
     }
     let secret = rotate.secret.secret()?;
     let Some(hash) = secret.hash() else { return Ok(()) };

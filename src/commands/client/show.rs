@@ -92,7 +92,7 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
     let fault = |error: crate::store::StoreError| error.to_string();
     let columns = clients::columns(&db, &show.id).await.map_err(fault)?;
     let Some(columns) = columns else {
-        return Err(format!("there is no client {}.\n  Mend: `hallpass client list` names them", show.id));
+        return Err(format!("there is no client {}.\n  Fix: `hallpass client list` names them", show.id));
     };
     let secrets = clients::secret_dates(&db, &show.id).await.map_err(fault)?;
     // A row with a word that is not registered can be shown all the same: that is when one wants to see it.

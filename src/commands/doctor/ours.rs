@@ -64,8 +64,8 @@ fn settings(report: &mut Report, config: &Config) {
 
 /// A doubt is what it is, and what to do about it.
 pub(super) fn doubted(report: &mut Report, name: &str, doubt: &str) {
-    let (what, mend) = doubt.split_once(". ").unwrap_or((doubt, "see README.md"));
-    report.warning(name, what, mend);
+    let (what, fix) = doubt.split_once(". ").unwrap_or((doubt, "see README.md"));
+    report.warning(name, what, fix);
 }
 
 fn mode_of(path: &Path) -> Option<u32> {
@@ -75,13 +75,13 @@ fn mode_of(path: &Path) -> Option<u32> {
 /// Files that only we may read, or write.
 fn files(report: &mut Report, config: &Config, file: Option<PathBuf>) {
     let mut sound = Vec::new();
-    let mut check = |path: &Path, forbidden: u32, what: &str, mend: &str| {
+    let mut check = |path: &Path, forbidden: u32, what: &str, fix: &str| {
         let Some(mode) = mode_of(path) else { return };
         let shown = path.display();
         if mode & forbidden == 0 {
             sound.push(shown.to_string());
         } else {
-            report.fault("files", format!("{shown}: {what} (mode {mode:o})"), format!("{mend} {shown}"));
+            report.fault("files", format!("{shown}: {what} (mode {mode:o})"), format!("{fix} {shown}"));
         }
     };
     check(&config.keys, 0o002, "everybody on this machine may add a signing key", "chmod 700");
@@ -112,9 +112,9 @@ async fn keys(report: &mut Report, config: &Config, now: NumericDate) {
     for finding in &plan.findings {
         let what = format!("{}: {}", finding.algorithm, finding.why);
         if finding.is_fault {
-            report.fault("keys", what, &finding.mend);
+            report.fault("keys", what, &finding.fix);
         } else {
-            report.warning("keys", what, &finding.mend);
+            report.warning("keys", what, &finding.fix);
         }
     }
     if plan.findings.is_empty() {
@@ -144,12 +144,12 @@ async fn public(
         Ok(answer) => answer,
         Err(why) => {
             let runs = local(outbound, config).await;
-            let mend = if runs {
+            let fix = if runs {
                 "`serve` runs here: look at DNS, the proxy and its certificate"
             } else {
                 "start `hallpass serve`, and the proxy in front of it"
             };
-            return report.fault("issuer", format!("{url}: {why}"), mend);
+            return report.fault("issuer", format!("{url}: {why}"), fix);
         }
     };
     if answer.status != 200 {
@@ -361,7 +361,7 @@ fn ready(report: &mut Report, url: &str, answer: &Fetched) {
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     for (name, sentence) in body["degraded"].as_object().into_iter().flatten() {
         let sentence = sentence.as_str().unwrap_or_default();
-        report.warning("management", format!("the node is degraded, {name}: {sentence}"), "mend what it names");
+        report.warning("management", format!("the node is degraded, {name}: {sentence}"), "fix what it names");
     }
 }
 
@@ -373,7 +373,7 @@ async fn management(report: &mut Report, outbound: &Outbound, config: &Config) {
             report.fault(
                 "management",
                 format!("{url} answers {}: {}", answer.status, answer.body.trim()),
-                "mend what it names",
+                "fix what it names",
             );
         }
         Err(why) => report.warning(

@@ -181,7 +181,7 @@ pub(super) async fn check_client(
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
     {
-        return Err(format!("{}: there is no database yet\n  Mend: hallpass migrate", path.display()));
+        return Err(format!("{}: there is no database yet\n  Fix: hallpass migrate", path.display()));
     }
     let db = Db::open(&config.database_url).await.map_err(|error| error.to_string())?;
     let client = clients::find(&db, client_id).await.map_err(|error| error.to_string());

@@ -32,14 +32,14 @@ pub(super) async fn database(report: &mut Report, config: &Config) -> Option<Db>
     let db = match Db::open(&config.database_url).await {
         Ok(db) => db,
         Err(error) => {
-            report.error("database", &error.to_string(), "start it, or mend HALLPASS_DATABASE_URL");
+            report.error("database", &error.to_string(), "start it, or fix HALLPASS_DATABASE_URL");
             return None;
         }
     };
     let facts = match checkup::facts(&db).await {
         Ok(facts) => facts,
         Err(error) => {
-            report.error("database", &error.to_string(), "start it, or mend HALLPASS_DATABASE_URL");
+            report.error("database", &error.to_string(), "start it, or fix HALLPASS_DATABASE_URL");
             return None;
         }
     };
@@ -94,7 +94,7 @@ async fn migrations(report: &mut Report, config: &Config, db: &Db) -> bool {
     }
     let faults: Vec<migrations::Fault> = plan.doubts().into_iter().chain(trial).collect();
     for fault in &faults {
-        report.fault("migrations", fault.sentence(), &fault.mend);
+        report.fault("migrations", fault.sentence(), &fault.fix);
     }
     if let Some(first) = plan.pending.first() {
         report.warning(
@@ -163,8 +163,8 @@ fn judged(report: &mut Report, config: &Config, client: &Client) {
         let why = format!("{}: {}", client.client_id, fault.why);
         Fault { why, ..fault }
     });
-    for Fault { why, mend, .. } in of_values.chain(judge::of_client(client, Some(&config.issuer), true)) {
-        report.warning("clients", why, format!("{mend}, by a migration"));
+    for Fault { why, fix, .. } in of_values.chain(judge::of_client(client, Some(&config.issuer), true)) {
+        report.warning("clients", why, format!("{fix}, by a migration"));
     }
 }
 
@@ -190,14 +190,14 @@ pub(super) async fn hashes(report: &mut Report, db: &Db) {
 }
 
 /// Names whose rows of a table they are: the first few, and how many there are.
-fn name_owners(report: &mut Report, table: &str, rows: &[OwnedHash], mend: &str) {
+fn name_owners(report: &mut Report, table: &str, rows: &[OwnedHash], fix: &str) {
     const NAMED: usize = 10;
     let Some(why) = rows.first().and_then(|first| passwords::unusable(&first.hash)) else { return };
     let mut names: Vec<String> = rows.iter().take(NAMED).map(|row| format!("{:?}", row.name)).collect();
     if rows.len() > NAMED {
         names.push(format!("{} more", rows.len() - NAMED));
     }
-    report.fault("hashes", format!("{table}: nothing proves the hash of {}: {why}", names.join(", ")), mend);
+    report.fault("hashes", format!("{table}: nothing proves the hash of {}: {why}", names.join(", ")), fix);
 }
 
 pub(super) async fn redis(report: &mut Report, config: &Config) {
@@ -205,7 +205,7 @@ pub(super) async fn redis(report: &mut Report, config: &Config) {
     let place = url.expose_secret().split(',').map(serve::place).collect::<Vec<_>>().join(", ");
     let ephemeral = match Ephemeral::open(&config.redis_url, &config.issuer, Clock::System).await {
         Ok(ephemeral) => ephemeral,
-        Err(error) => return report.error("redis", &error.to_string(), "start it, or mend HALLPASS_REDIS_URL"),
+        Err(error) => return report.error("redis", &error.to_string(), "start it, or fix HALLPASS_REDIS_URL"),
     };
     if let Some(facts) = ephemeral.facts().await {
         report

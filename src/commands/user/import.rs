@@ -128,7 +128,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
         let _ = write!(summary, "; {shared} with an address that another person has too");
     }
     if faults > 0 {
-        return Err(format!("{summary}.\n  Mend: correct the lines above; nothing was added"));
+        return Err(format!("{summary}.\n  Fix: correct the lines above; nothing was added"));
     }
     if !import.apply {
         eprintln!("{summary}. Nothing was added yet: --apply does it.");

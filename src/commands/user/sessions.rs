@@ -99,7 +99,7 @@ async fn end(config: Config, username: &str, session: Option<&str>, yes: bool) -
     db.close().await;
     match (session, ended) {
         (Some(session), 0) => Err(format!(
-            "{} has no sign-in {session:?} that has not ended.\n  Mend: `hallpass user sessions list {username}` names them",
+            "{} has no sign-in {session:?} that has not ended.\n  Fix: `hallpass user sessions list {username}` names them",
             named(&user)
         )),
         (None, 0) => {

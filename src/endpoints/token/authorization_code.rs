@@ -52,7 +52,7 @@ pub(super) async fn redeem(
                 return Err(replayed(provider, client, handle, now).await?.into());
             }
             return Err(invalid("the code is unknown, expired or was issued to another client")
-                .mend(
+                .with_fix(
                     "Is the code whole, is it this client's own, and is it redeemed at the issuer that it came from (iss)? Codes that \
                      nobody knows any more are long past their life, or Redis lost them.",
                 )
@@ -147,7 +147,7 @@ async fn replayed(provider: &Provider, client: &Client, handle: Handle, now: Num
     if is_new {
         provider.audit.record(Event::new(EventKind::CodeReplayed, now).by(&client.client_id));
     }
-    Ok(invalid("the code was used before; what it issued is revoked").mend(
+    Ok(invalid("the code was used before; what it issued is revoked").with_fix(
         "A code is good once. A page that is reloaded or a request that is sent again shows it twice: redirect away from the \
          callback after redeeming it, and do not retry. If the service did not, somebody else had the code.",
     ))
@@ -163,7 +163,7 @@ fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> R
                 &format!("a code that is {} seconds old", now.since(issued_at)),
                 [format!("one that is younger than {} seconds", grant.expires_at.since(issued_at))],
             )
-            .mend(
+            .with_fix(
                 "Redeem the code as soon as it arrives. If the service is slow, lengthen clients.code_lifetime (at most 600); if the nodes' \
                  clocks differ, `hallpass doctor` tells by how much.",
             ));
@@ -180,7 +180,7 @@ fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> R
                 grant.redirect_uri.as_deref().unwrap_or_default(),
             ))
             .expecting(redirect_uri.unwrap_or("nothing"), grant.redirect_uri.as_deref().or(Some("nothing")))
-            .mend("The token request must repeat redirect_uri exactly as the authorization request had it (RFC 6749 section 4.1.3)."));
+            .with_fix("The token request must repeat redirect_uri exactly as the authorization request had it (RFC 6749 section 4.1.3)."));
     }
     pkce::check_verifier(grant.code_challenge.as_ref(), params.get("code_verifier"))
 }

@@ -45,7 +45,7 @@ pub(super) async fn issue(
                     "none of the scopes may be given to this client for itself",
                 )
                 .expecting(&asked.to_string(), [allowed.to_string()])
-                .mend("Let the service ask for less, or widen clients.scope in a new migration file.")
+                .with_fix("Let the service ask for less, or widen clients.scope in a new migration file.")
                 .into());
             }
             granted

@@ -103,7 +103,7 @@ async fn show(
                 "the refresh token was used before; everything of it is revoked",
             )
             .with_detail("a replaced refresh token was shown after the reuse window: it may have been stolen")
-            .mend(
+            .with_fix(
                 "The person signs in again. Is the service to blame, it must keep the new refresh token of each answer, in one place \
                  for all its processes; HALLPASS_REFRESH_REUSE_WINDOW forgives a repetition within seconds.",
             )

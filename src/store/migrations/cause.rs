@@ -10,7 +10,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 /// What to do where a file of ours failed.
-pub(super) const MEND_OF_BUILT_IN: &str = "make the user of HALLPASS_DATABASE_URL the owner of a database that nothing else has its tables in, and see `hallpass doctor`";
+pub(super) const FIX_OF_BUILT_IN: &str = "make the user of HALLPASS_DATABASE_URL the owner of a database that nothing else has its tables in, and see `hallpass doctor`";
 
 const CORRECT_IT: &str = "correct it, and run `hallpass migrate`";
 const LONGEST_QUOTE: usize = 40;
@@ -27,16 +27,16 @@ pub(super) fn of(name: &str, sql: &str, error: &MigrateError) -> Fault {
 /// The same for a statement of it.
 pub(super) fn of_statement(name: &str, sql: &str, error: &sqlx::Error) -> Fault {
     let sqlx::Error::Database(database) = error else {
-        let mend = "see that the database answers, and run `hallpass migrate`";
-        return Fault::new(name, format!("the database broke off: {}", quoting_little(&error.to_string())), mend);
+        let fix = "see that the database answers, and run `hallpass migrate`";
+        return Fault::new(name, format!("the database broke off: {}", quoting_little(&error.to_string())), fix);
     };
-    let (words, mend) = if db::may_pass(error) {
+    let (words, fix) = if db::may_pass(error) {
         ("the database could not take it now", "run `hallpass migrate` when it can")
     } else {
         in_plain_words(database.as_ref())
     };
     let why = format!("{words} ({})", quoting_little(database.message()));
-    Fault { line: line(sql, database.as_ref()), ..Fault::new(name, why, mend) }
+    Fault { line: line(sql, database.as_ref()), ..Fault::new(name, why, fix) }
 }
 
 /// Why a statement failed, in one sentence.

@@ -38,9 +38,9 @@ impl Folder {
         let entries = match std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
             Ok(entries) => entries,
             Err(error) => {
-                let mend = "let the user that runs Hallpass read it, or set HALLPASS_MIGRATIONS to the right folder";
+                let fix = "let the user that runs Hallpass read it, or set HALLPASS_MIGRATIONS to the right folder";
                 let why = format!("the folder of migrations cannot be read: {error}");
-                read.faults.push(Fault::new(folder.display().to_string(), why, mend));
+                read.faults.push(Fault::new(folder.display().to_string(), why, fix));
                 return read;
             }
         };
@@ -66,8 +66,8 @@ impl Folder {
         }
         let Some((version, description)) = parse_name(&name, kind) else {
             let why = "its name does not begin with a number and _, and end in .sql, so it is never applied";
-            let mend = format!("name it by its date, such as {EXAMPLE}, or move it elsewhere");
-            return self.faults.push(Fault::new(name, why, mend));
+            let fix = format!("name it by its date, such as {EXAMPLE}, or move it elsewhere");
+            return self.faults.push(Fault::new(name, why, fix));
         };
         let migration = std::fs::read(&path).map_err(|error| format!("it cannot be read: {error}")).and_then(|bytes| {
             let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -156,8 +156,8 @@ impl Candidates {
             } else {
                 "several files have the same number, so that none of them is applied".to_owned()
             };
-            let mend = "give it a number of its own: another second of its date will do";
-            plan.faults.push(Fault::new(others.join(" and "), why, mend));
+            let fix = "give it a number of its own: another second of its date will do";
+            plan.faults.push(Fault::new(others.join(" and "), why, fix));
         }
         let (chosen, into) = match self.0.iter().find(|file| is_applied(file)) {
             Some(file) => (file, &mut plan.applied),

@@ -38,7 +38,7 @@ pub(super) fn sort_out(findings: Vec<Finding>, orders: &[Order]) -> (Vec<Finding
             level: Level::Warning,
             code: "acceptance",
             why,
-            mend: "take the comment out, or put it before the statement that it is about".to_owned(),
+            fix: "take the comment out, or put it before the statement that it is about".to_owned(),
             is_acceptable: false,
         });
     }

@@ -24,7 +24,7 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
         return Ok((vec![File { name: place.display().to_string(), text }], findings));
     }
     let fault = |error: std::io::Error| {
-        format!("{}: {error}\n  Mend: name the folder of your migrations, or set HALLPASS_MIGRATIONS", place.display())
+        format!("{}: {error}\n  Fix: name the folder of your migrations, or set HALLPASS_MIGRATIONS", place.display())
     };
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(place).map_err(fault)? {
@@ -54,7 +54,7 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
                 level: Level::Error,
                 code: "number-twice",
                 why: format!("{other} has the number {number} too, and a number is applied once"),
-                mend: "give one of them another second".to_owned(),
+                fix: "give one of them another second".to_owned(),
                 is_acceptable: false,
             });
         }
@@ -68,10 +68,10 @@ const LONGEST: u64 = 8 << 20;
 
 fn text_of(path: &Path) -> Result<String, String> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() > LONGEST) {
-        return Err(format!("{}: it is longer than 8 MiB.\n  Mend: divide it", path.display()));
+        return Err(format!("{}: it is longer than 8 MiB.\n  Fix: divide it", path.display()));
     }
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8.\n  Mend: save it as UTF-8", path.display()))
+    String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8.\n  Fix: save it as UTF-8", path.display()))
 }
 
 enum Name {
@@ -82,13 +82,13 @@ enum Name {
 }
 
 fn number_of(name: &str, text: &str, shown: &str, findings: &mut Vec<Finding>) -> Name {
-    let mut find = |level, code, why: &str, mend: &str| {
+    let mut find = |level, code, why: &str, fix: &str| {
         findings.push(Finding {
             place: Place::of_file(shown),
             level,
             code,
             why: why.to_owned(),
-            mend: mend.to_owned(),
+            fix: fix.to_owned(),
             is_acceptable: false,
         });
     };

@@ -106,8 +106,8 @@ fn no_value(table: &str, column: &str) -> Fault {
 
 fn no_value_in(rows: &Rows, said: &Said, (table, column): (&str, &str)) -> Fault {
     if rows.columns_of(said).iter().any(|name| name == column) {
-        let mend = "leave the column out, or give it a value";
-        Fault::error("missing-value", format!("{column} may not be NULL"), mend)
+        let fix = "leave the column out, or give it a value";
+        Fault::error("missing-value", format!("{column} may not be NULL"), fix)
     } else {
         no_value(table, column)
     }
@@ -129,7 +129,7 @@ fn twins(rows: &mut Rows, place: &Place, said: &Said, changes: &[Change]) {
             continue;
         }
         let line = said.rows.get(tried.saturating_sub(1)).and_then(|row| row.first()).map(|value| value.line);
-        let (code, what, mend) = match &change.client_id {
+        let (code, what, fix) = match &change.client_id {
             Some(client_id) if change.table == "clients" => (
                 "duplicate-client",
                 format!("the client {client_id}"),
@@ -139,7 +139,7 @@ fn twins(rows: &mut Rows, place: &Place, said: &Said, changes: &[Change]) {
         };
         let from = rows.place_of(&change.table, change.row, "");
         let from = from.map(|Place { file, line, .. }| format!(", from {file}:{line}")).unwrap_or_default();
-        let fault = Fault::error(code, format!("{what} is there already{from}"), mend);
+        let fault = Fault::error(code, format!("{what} is there already{from}"), fix);
         rows.find(line.map_or_else(|| place.clone(), |line| place.at_line(line)), fault);
     }
 }

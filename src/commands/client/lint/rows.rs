@@ -124,8 +124,8 @@ impl Rows {
                         self.orders.push(Order { place, acceptance, is_past: false });
                     }
                     Some(Err(why)) => {
-                        let mend = "write -- hallpass: accept CODE: REASON before the statement or at its end";
-                        self.find(place(comment.line + offset, 0), Fault::error("acceptance", why, mend));
+                        let fix = "write -- hallpass: accept CODE: REASON before the statement or at its end";
+                        self.find(place(comment.line + offset, 0), Fault::error("acceptance", why, fix));
                     }
                 }
             }
@@ -271,13 +271,13 @@ impl Rows {
         let values = said.rows.iter().flat_map(|row| columns.iter().zip(row));
         values.into_iter().find_map(|(name, value)| {
             let column = self.scratch.column(&said.table, name)?;
-            let (why, mend) = match (&value.literal, column.is_number) {
+            let (why, fix) = match (&value.literal, column.is_number) {
                 (Literal::Text(_), true) if name.ends_with("_at") => ("a number", "write Unix seconds, without quotes"),
                 (Literal::Text(_), true) => ("a number", "write it without quotes"),
                 (Literal::Number, false) => ("a text", "write it in single quotes"),
                 _ => return None,
             };
-            Some((value.line, Fault::error("wrong-type", format!("{name} is {why}"), mend)))
+            Some((value.line, Fault::error("wrong-type", format!("{name} is {why}"), fix)))
         })
     }
 
@@ -386,8 +386,8 @@ impl Rows {
                 }
             } else if !self.refused.contains(&client_id) {
                 let why = format!("no file registers the client {client_id}");
-                let mend = "check the spelling; where it was registered by hand, put it into a file";
-                self.find(place, Fault::warning("unknown-client", why, mend));
+                let fix = "check the spelling; where it was registered by hand, put it into a file";
+                self.find(place, Fault::warning("unknown-client", why, fix));
             }
         }
     }
