@@ -82,7 +82,7 @@ impl Context {
     }
 
     /// Notes which client it is about; the first word holds.
-    pub fn is_about(&self, client_id: &str) {
+    pub fn set_client(&self, client_id: &str) {
         let _ = self.client_id.set(client_id.to_owned());
     }
 

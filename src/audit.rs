@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long a batch that could not be written waits at most until it is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the end of a run waits for the last batch.
-const FAREWELL: Duration = Duration::from_secs(5);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// How many refusals, and how many failures at names that nobody has, may come at once, and how many a second in the long
 /// run.
@@ -200,7 +200,7 @@ impl Audit {
                 let _ = is_done.await;
             }
         };
-        let _ = tokio::time::timeout(FAREWELL, flushed).await;
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, flushed).await;
     }
 }
 

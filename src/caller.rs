@@ -49,7 +49,7 @@ pub async fn authenticate(
         refuse_as_slowly(provider, request, &client_id).await?;
         return Err(unknown(&client_id).into());
     };
-    context(|context| context.is_about(&first.client_id));
+    context(|context| context.set_client(&first.client_id));
     if found.iter().all(|(client, _)| client.is_public()) {
         return Err(unproven("a public client (token_endpoint_auth_method none) sent a secret")
             .expecting("a secret", ["no secret"])
@@ -89,7 +89,7 @@ async fn named(
 ) -> Result<Arc<Client>, ApiError> {
     let client = provider.directory.client(client_id, now).await?;
     if let Some(client) = &client {
-        context(|context| context.is_about(&client.client_id));
+        context(|context| context.set_client(&client.client_id));
         if client.token_endpoint_auth_method == ClientAuthMethod::None {
             return Ok(client.clone());
         }

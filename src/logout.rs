@@ -35,7 +35,7 @@ const GIVE_UP: i64 = 86_400;
 
 /// A service that held the session, and what became of telling it.
 #[derive(Clone)]
-pub struct Told {
+pub struct LogoutResult {
     /// The service.
     pub client: Arc<Client>,
     /// What became of it.
@@ -94,13 +94,13 @@ impl Cause {
 
 /// A session that was ended: the services that held it, and the messages that are on their way to them.
 pub struct Ended {
-    told: Vec<Told>,
+    told: Vec<LogoutResult>,
     messages: Vec<(usize, String)>,
 }
 
 impl Ended {
     /// Sends the messages once and waits for a while; gives what became of each service.
-    pub async fn told(self, provider: &Arc<Provider>) -> Vec<Told> {
+    pub async fn told(self, provider: &Arc<Provider>) -> Vec<LogoutResult> {
         let Self { mut told, messages } = self;
         if messages.is_empty() {
             return told;
@@ -192,7 +192,7 @@ pub async fn end_session(
         } else {
             otherwise
         };
-        told.push(Told { client, outcome });
+        told.push(LogoutResult { client, outcome });
     }
     settle_row(provider, handle, now).await;
     Ok(Some(Ended { told, messages }))
@@ -237,7 +237,7 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
     else {
         let why = "the client is gone or has no backchannel_logout_uri";
         logout_outbox::given_up(&provider.db, id, why, now).await?;
-        provider.audit.record(of_message(EventKind::LogoutGivenUp, message, why, now));
+        provider.audit.record(audit_event(EventKind::LogoutGivenUp, message, why, now));
         return Ok(false);
     };
     let claims = logout_token(
@@ -256,7 +256,7 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
         // Section 2.8: 200, and 204 for frameworks that answer so.
         Ok(status @ (200 | 204)) => {
             logout_outbox::delivered(&provider.db, id, &status.to_string(), now).await?;
-            provider.audit.record(of_message(EventKind::LogoutDelivered, message, &status.to_string(), now));
+            provider.audit.record(audit_event(EventKind::LogoutDelivered, message, &status.to_string(), now));
             tracing::info!(client_id, tries, status, "a service was told of a sign-out");
             return Ok(true);
         }
@@ -266,18 +266,18 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
     if now.since(message.created_at) >= GIVE_UP {
         tracing::error!(client_id, tries, result, "a service could not be told of a sign-out; given up");
         logout_outbox::given_up(&provider.db, id, &result, now).await?;
-        provider.audit.record(of_message(EventKind::LogoutGivenUp, message, &result, now));
+        provider.audit.record(audit_event(EventKind::LogoutGivenUp, message, &result, now));
     } else {
         let pause = usize::try_from(tries - 1).ok().and_then(|at| PAUSES.get(at)).unwrap_or(&PAUSES[PAUSES.len() - 1]);
         tracing::warn!(client_id, tries, result, again_in = pause, "a service could not be told of a sign-out");
         logout_outbox::failed(&provider.db, id, &result, now.plus(*pause)).await?;
-        provider.audit.record(of_message(EventKind::LogoutFailed, message, &result, now));
+        provider.audit.record(audit_event(EventKind::LogoutFailed, message, &result, now));
     }
     Ok(false)
 }
 
 /// What became of a message, for the audit.
-fn of_message(kind: EventKind, message: &Message, result: &str, now: NumericDate) -> Event {
+fn audit_event(kind: EventKind, message: &Message, result: &str, now: NumericDate) -> Event {
     let event = Event::new(kind, now).of(&message.sub).by(&message.client_id);
     // It may be what another server answered.
     event.with("tries", message.tries).personal("result", result)

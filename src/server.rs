@@ -1,11 +1,11 @@
 //! Listening: connections with bounds on headers, time and number, and an end that lets requests finish.
 
-mod patient;
 mod places;
 mod watched;
+mod write_timeout;
 
-use patient::Patient;
 pub use places::{Places, raise_descriptors};
+use write_timeout::WriteTimeout;
 
 use axum::Router;
 use axum::body::Body;
@@ -31,7 +31,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long a client may take no byte of its answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long requests in flight may take to finish at the end.
-const FAREWELL: Duration = Duration::from_secs(15);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 
 /// Says when to stop; cheap to clone.
 #[derive(Clone)]
@@ -121,7 +121,7 @@ pub async fn serve(listener: TcpListener, router: Router, places: Arc<Places>, m
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_PATIENCE)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE, of_connection)), service);
+            .serve_connection(TokioIo::new(WriteTimeout::new(stream, WRITE_PATIENCE, of_connection)), service);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that breaks off is the client's affair.
@@ -130,7 +130,7 @@ pub async fn serve(listener: TcpListener, router: Router, places: Arc<Places>, m
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(FAREWELL, graceful.shutdown()).await;
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, graceful.shutdown()).await;
 }
 
 /// Whether a request names one host, which a proxy in front may have gone by

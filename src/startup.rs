@@ -73,7 +73,7 @@ pub enum StartError {
 /// # Errors
 /// It cannot be reached, or a built-in migration is not applied and cannot be.
 pub async fn open_database(config: &Config) -> Result<Db, StartError> {
-    let db = patiently(DATABASE, || Db::open(&config.database_url)).await?;
+    let db = retry_until_ready(DATABASE, || Db::open(&config.database_url)).await?;
     let watch = migrate(config, &db).await?;
     tell(&watch.look(&db).await?);
     Ok(db)
@@ -82,7 +82,7 @@ pub async fn open_database(config: &Config) -> Result<Db, StartError> {
 /// Applies what is pending; gives what is to be looked at again.
 async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
     let migrations = Migrations::read(config.migrations.as_deref()).await?;
-    let plan = patiently(DATABASE, || migrations.plan(db)).await?;
+    let plan = retry_until_ready(DATABASE, || migrations.plan(db)).await?;
     if let Some(why) = plan.unreleased() {
         return Err(StartError::Other(why));
     }
@@ -96,7 +96,7 @@ async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
     let applied = if plan.pending.is_empty() {
         Some(Applied::default())
     } else {
-        match patiently(DATABASE, || migrations.apply(db)).await {
+        match retry_until_ready(DATABASE, || migrations.apply(db)).await {
             Ok(applied) => Some(applied),
             Err(StartError::Store(StoreError::MigrationsLocked)) if !plan.lacks_built_in() => None,
             Err(StartError::Store(StoreError::MigrationsLocked)) => {
@@ -106,7 +106,7 @@ async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
         }
     };
     if let Some(applied) = &applied {
-        patiently(DATABASE, || audit::note_migrations(db, &applied.files, Clock::System.now())).await?;
+        retry_until_ready(DATABASE, || audit::note_migrations(db, &applied.files, Clock::System.now())).await?;
     }
     Ok(Watch::new(config.migrations.clone(), applied, &plan))
 }
@@ -168,21 +168,22 @@ fn note_faults(degraded: &Degraded, faults: &[Fault]) {
 /// Whatever keeps the provider from serving, with the fix where we know one.
 pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartError> {
     let now = clock.now();
-    let db = patiently(DATABASE, || Db::open_for_requests(&config.database_url)).await?;
+    let db = retry_until_ready(DATABASE, || Db::open_for_requests(&config.database_url)).await?;
     let migrations = migrate(&config, &db).await?;
     let degraded = Degraded::default();
     note_faults(&degraded, &migrations.look(&db).await?);
     let outdated = Outdated::default();
-    outdated.note(patiently(DATABASE, || least_version(&db)).await?);
-    let ephemeral =
-        patiently("Redis (HALLPASS_REDIS_URL)", || Ephemeral::open(&config.redis_url, &config.issuer, clock.clone()))
-            .await?;
+    outdated.note(retry_until_ready(DATABASE, || least_version(&db)).await?);
+    let ephemeral = retry_until_ready("Redis (HALLPASS_REDIS_URL)", || {
+        Ephemeral::open(&config.redis_url, &config.issuer, clock.clone())
+    })
+    .await?;
     // Several nodes that each made keys of their own would refuse one another's tokens.
     let is_embedded = matches!(db.kind(), Kind::Sqlite(_)) && matches!(config.redis_url, EphemeralUrl::Memory);
     let keys = Keys::open(&config.keys, is_embedded, now)?;
     let (salt, secret) = (Password::from_random(&random::<32>()), Password::from_random(&random::<32>()));
-    let pairwise_salt = patiently(DATABASE, || db.shared_value("pairwise_salt", salt.expose())).await?;
-    let root = patiently(DATABASE, || db.shared_value("root_secret", secret.expose())).await?;
+    let pairwise_salt = retry_until_ready(DATABASE, || db.shared_value("pairwise_salt", salt.expose())).await?;
+    let root = retry_until_ready(DATABASE, || db.shared_value("root_secret", secret.expose())).await?;
     let secrets = NodeSecrets::new(&root, &pairwise_salt);
     let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
     let outbound = Outbound::new(config.outbound_ca.as_deref()).map_err(StartError::Other)?;
@@ -265,7 +266,7 @@ pub async fn watch_names(provider: Arc<Provider>) {
 }
 
 /// Forgets from time to time what has ended: salts whose window is over, families of long ago, events past their retention.
-pub async fn keep_house(provider: Arc<Provider>) {
+pub async fn sweep_expired(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(HOUSE_INTERVAL);
     let mut pruner = Pruner::default();
     loop {
@@ -288,7 +289,7 @@ pub async fn keep_house(provider: Arc<Provider>) {
 async fn prune_audit(provider: &Provider, pruner: &mut Pruner) -> Result<(), StoreError> {
     let Some(days) = provider.config.audit_retention else { return Ok(()) };
     let now = provider.now();
-    let removed = pruner.go_on(&provider.db, pruning::cut(days, now), PRUNING_STEPS, now).await?;
+    let removed = pruner.redirect_to_authorize(&provider.db, pruning::cut(days, now), PRUNING_STEPS, now).await?;
     if removed.events > 0 {
         tracing::info!(
             events = removed.events,
@@ -303,7 +304,7 @@ async fn prune_audit(provider: &Provider, pruner: &mut Pruner) -> Result<(), Sto
 }
 
 /// Tries until it works, or until waiting is pointless.
-async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+async fn retry_until_ready<T, F: Future<Output = Result<T, StoreError>>>(
     what: &'static str,
     open: impl Fn() -> F,
 ) -> Result<T, StartError> {

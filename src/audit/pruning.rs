@@ -38,7 +38,7 @@ impl Pruner {
     ///
     /// # Errors
     /// The database failed; what was removed until then stays removed.
-    pub async fn go_on(
+    pub async fn redirect_to_authorize(
         &mut self,
         db: &Db,
         cut: NumericDate,

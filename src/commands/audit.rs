@@ -332,7 +332,7 @@ async fn prune(db: &Db, arguments: &Prune, cut: NumericDate, now: NumericDate) -
     let question = format!("Remove every event from before {}, for good?", terminal::instant(cut));
     terminal::confirm(&["audit", "prune"], &question, arguments.yes)?;
     let mut pruner = Pruner::default();
-    let removed = pruner.go_on(db, cut, usize::MAX, now).await.map_err(|error| error.to_string())?;
+    let removed = pruner.redirect_to_authorize(db, cut, usize::MAX, now).await.map_err(|error| error.to_string())?;
     if arguments.json {
         terminal::print_json(&json!({"events": removed.events, "chains": removed.chains, "until": removed.until}))?;
     }

@@ -269,8 +269,8 @@ fn of_refreshing(client: &Client) -> Option<Fault> {
 /// A client that is told of a sign-out by a frame alone, which lies on another site than the issuer.
 fn of_front_channel(client: &Client, issuer: &str) -> Option<Fault> {
     let uri = client.frontchannel_logout_uri.as_deref().filter(|_| client.backchannel_logout_uri.is_none())?;
-    let doubt = FrontChannel::doubt(uri, issuer)?;
-    let why = format!("{}: frontchannel_logout_uri {doubt}", client.client_id);
+    let warning = FrontChannel::warning(uri, issuer)?;
+    let why = format!("{}: frontchannel_logout_uri {warning}", client.client_id);
     let fix = "register a backchannel_logout_uri, which needs no cookie";
     Some(Fault::warning("logout-uri", why, fix).in_column("frontchannel_logout_uri"))
 }

@@ -100,7 +100,7 @@ async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Argume
             eprintln!("{} is not served: {}; {}", terminal::one_line(&client_id), fault.why, fault.fix);
         }
     }
-    let mut message: Vec<String> = plan.doubts().iter().chain(fault).map(told).collect();
+    let mut message: Vec<String> = plan.warnings().iter().chain(fault).map(told).collect();
     if message.is_empty() {
         return Ok(());
     }

@@ -31,9 +31,9 @@ pub(super) async fn run(config: Config) -> Outcome {
     };
     let lock = provider.db.lock_for_serving().map_err(|error| error.to_string())?;
     let facts = provider.ephemeral.facts().await;
-    let doubts: Vec<String> =
-        doubts(&provider.config).into_iter().chain(facts.into_iter().flat_map(|facts| facts.doubts)).collect();
-    announce(&provider, &doubts);
+    let warnings: Vec<String> =
+        warnings(&provider.config).into_iter().chain(facts.into_iter().flat_map(|facts| facts.warnings)).collect();
+    announce(&provider, &warnings);
     let started = Event::new(EventKind::NodeStarted, provider.now())
         .with("issuer", Impersonal::configured(&provider.config.issuer));
     provider.audit.record(started.with("keys", Impersonal::configured_list(&provider.keys.current().kids())));
@@ -67,11 +67,11 @@ fn keep_running(provider: &Arc<Provider>) {
     keep("watch of the migrations", |provider| startup::watch_migrations(provider).boxed());
     keep("end of sign-ins", |provider| sign_ins::keep_settling(provider).boxed());
     keep("delivery of logout messages", |provider| logout::keep_delivering(provider).boxed());
-    keep("removal of what has ended", |provider| startup::keep_house(provider).boxed());
+    keep("removal of what has ended", |provider| startup::sweep_expired(provider).boxed());
 }
 
 /// Says what it runs on, where to go next, and what is not fit for production.
-fn announce(provider: &Provider, doubts: &[String]) {
+fn announce(provider: &Provider, warnings: &[String]) {
     let config = &provider.config;
     let algorithms: Vec<&str> = provider.keys.current().algorithms(provider.now()).iter().map(|a| a.as_str()).collect();
     let database = match &config.database_url {
@@ -94,8 +94,8 @@ fn announce(provider: &Provider, doubts: &[String]) {
         eprintln!("  Sign-ins     {ephemeral}");
         eprintln!("  Keys         {} in {}", algorithms.join(", "), config.keys.display());
         eprintln!("\n  Next: hallpass user add NAME --email ADDRESS, and hallpass client new ID --redirect-uri URI");
-        for doubt in doubts {
-            eprintln!("  Not for production: {doubt}");
+        for warning in warnings {
+            eprintln!("  Not for production: {warning}");
         }
         eprintln!();
     } else {
@@ -110,8 +110,8 @@ fn announce(provider: &Provider, doubts: &[String]) {
             algorithms = algorithms.join(" "),
             "serving"
         );
-        for doubt in doubts {
-            tracing::warn!(doubt, "not for production");
+        for warning in warnings {
+            tracing::warn!(warning, "not for production");
         }
     }
 }
@@ -124,30 +124,30 @@ pub(super) fn place(url: &str) -> String {
 }
 
 /// What of the settings is not fit for production; `doctor` says it too. Of Redis, its own facts say it.
-pub(super) fn doubts(config: &Config) -> Vec<String> {
-    let mut doubts = Vec::new();
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
     if !config.is_https() {
-        doubts.push("the issuer is http, which only this machine can use. Set HALLPASS_ISSUER=https://… and put a TLS proxy in front".to_owned());
+        warnings.push("the issuer is http, which only this machine can use. Set HALLPASS_ISSUER=https://… and put a TLS proxy in front".to_owned());
     }
     if config.is_https() && config.trusted_proxies.is_empty() {
         // Nobody but a proxy ends TLS here.
-        doubts.push("everybody comes from the proxy's address and shares its limits: one who guesses passwords stops all. Set HALLPASS_TRUSTED_PROXIES to the proxy's network".to_owned());
+        warnings.push("everybody comes from the proxy's address and shares its limits: one who guesses passwords stops all. Set HALLPASS_TRUSTED_PROXIES to the proxy's network".to_owned());
     }
     if matches!(config.redis_url, EphemeralUrl::Memory) {
-        doubts.push("sign-ins live in this process and end with it. Set HALLPASS_REDIS_URL for restarts without sign-outs, and for several nodes".to_owned());
+        warnings.push("sign-ins live in this process and end with it. Set HALLPASS_REDIS_URL for restarts without sign-outs, and for several nodes".to_owned());
     }
     match &config.database_url {
         DatabaseUrl::Sqlite(_) => {
-            doubts.push("one SQLite file serves one node. Fine for a small home; set HALLPASS_DATABASE_URL=postgres://… for more".to_owned());
+            warnings.push("one SQLite file serves one node. Fine for a small home; set HALLPASS_DATABASE_URL=postgres://… for more".to_owned());
         }
         DatabaseUrl::Postgres(url) => {
             let url = url.expose_secret();
             let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
             let is_here = host.is_empty() || host == "localhost" || host.starts_with("127.") || host == "[::1]";
             if !is_here && !url.contains("sslmode=verify-full") {
-                doubts.push("the database is on another machine and its certificate is not checked. Add ?sslmode=verify-full to HALLPASS_DATABASE_URL".to_owned());
+                warnings.push("the database is on another machine and its certificate is not checked. Add ?sslmode=verify-full to HALLPASS_DATABASE_URL".to_owned());
             }
         }
     }
-    doubts
+    warnings
 }

@@ -33,7 +33,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let (Step::Consent, Some((id, _)), Some(browser_id), Some((_, user))) =
         (flow.step(&provider), &flow.interaction, &browser.id, &flow.signed_in)
     else {
-        return flow.go_on(&provider);
+        return flow.redirect_to_authorize(&provider);
     };
     let web = |uri: &Option<String>| uri.as_deref().and_then(web_address).map(str::to_owned);
     let asked = flow.request.scope_to_consent();
@@ -88,7 +88,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let (Step::Consent, Some((session, _)), Some("allow")) =
         (flow.step(&provider), &flow.signed_in, params.get("decision"))
     else {
-        return flow.go_on(&provider);
+        return flow.redirect_to_authorize(&provider);
     };
     let consented = Consented { sub: session.sign_in.sub.clone(), scope: flow.request.scope_to_consent() };
     if flow.client.consent == ConsentPolicy::Ask && !flow.client.always_asks() {
@@ -102,5 +102,5 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     if !interactions::update(&provider.ephemeral, &id, &interaction, &after, true).await? {
         return Err(PageError::from(Problem::AlreadyAnswered).back_to(Some(&flow.client)));
     }
-    flow.go_on(&provider)
+    flow.redirect_to_authorize(&provider)
 }

@@ -52,7 +52,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
 
     // The router answers another method with `Allow` and nothing else.
     if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Note>().is_none() {
-        response = answer::not_like_this(response, wants_a_page);
+        response = answer::method_not_allowed(response, wants_a_page);
     }
     if let Some(content) = response.extensions_mut().remove::<PageContent>() {
         let page = ErrorPage {

@@ -79,7 +79,7 @@ pub async fn client_of(provider: &Provider, params: &Params, now: NumericDate) -
         return Err(PageError::bad_request(Refusal::new(ErrorCode::InvalidRequest, "client_id is missing")));
     };
     if let Some(client) = provider.directory.client(client_id, now).await? {
-        context(|context| context.is_about(&client.client_id));
+        context(|context| context.set_client(&client.client_id));
         return Ok(client);
     }
     let shown: String = client_id.chars().take(100).collect();
@@ -184,7 +184,7 @@ impl Flow {
     ///
     /// # Errors
     /// The address cannot stand in a header.
-    pub fn go_on(&self, provider: &Provider) -> Result<Response, PageError> {
+    pub fn redirect_to_authorize(&self, provider: &Provider) -> Result<Response, PageError> {
         let id = self.interaction.as_ref().map_or("", |(id, _)| id.expose());
         Ok(see_other(&format!("{}?interaction={id}", provider.url(path::AUTHORIZE)))?)
     }
@@ -282,7 +282,7 @@ impl Flow {
         self.finish(provider).await?;
         let code = AuthorizationCode::from_random(&random::<32>());
         let (ephemeral, idle_lifetime) = (&provider.ephemeral, provider.config.session_idle_lifetime);
-        let kept = [Kept::code(&grant, lifetime + codes::AFTERLIFE)];
+        let kept = [Kept::code(&grant, lifetime + codes::TOMBSTONE_TTL)];
         let (is_issued, is_noted, has_ended, is_kept) = tokio::join!(
             codes::issue(ephemeral, &code, &grant, lifetime),
             sessions::used(ephemeral, session_id, session, &self.client.client_id, idle_lifetime, self.now),

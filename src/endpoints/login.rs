@@ -31,14 +31,14 @@ use axum::response::Response;
 use std::sync::Arc;
 
 /// What the page says above the form.
-enum Complaint {
+enum LoginError {
     /// The same for an unknown user and for a wrong password.
     Wrong,
     /// The throttle has the word.
     TooMany(Later),
 }
 
-impl Complaint {
+impl LoginError {
     fn text(&self) -> String {
         match self {
             Self::Wrong => "That user name and password do not match. Check both and try again.".to_owned(),
@@ -65,7 +65,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, now).await?;
     // Somebody who signed in meanwhile, perhaps in another tab, need not do it again.
     if params.get("switch").is_none() && !matches!(flow.step(&provider), Step::SignIn) {
-        return flow.go_on(&provider);
+        return flow.redirect_to_authorize(&provider);
     }
     page(&provider, &browser, &flow, None, None)
 }
@@ -90,7 +90,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
             let Some((session, _)) = &flow.signed_in else { return page(&provider, &browser, &flow, None, None) };
             let here = SignedIn { sub: session.sign_in.sub.clone(), session: session.sign_in.session };
             record(&provider, &flow, &interaction, here).await?;
-            flow.go_on(&provider)
+            flow.redirect_to_authorize(&provider)
         }
         _ => {
             let typed = params.get("username").unwrap_or_default().trim().to_owned();
@@ -117,11 +117,11 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
                             interactions::update(&provider.ephemeral, &id, &interaction, &interaction, true)
                         )?;
                     }
-                    page(&provider, &browser, &flow, Some(typed), Some(&Complaint::Wrong))
+                    page(&provider, &browser, &flow, Some(typed), Some(&LoginError::Wrong))
                 }
                 Proof::Later { sub, later } => {
                     provider.audit.record(by(EventKind::SignInThrottled).of_whoever(sub.as_deref()));
-                    page(&provider, &browser, &flow, Some(typed), Some(&Complaint::TooMany(later)))
+                    page(&provider, &browser, &flow, Some(typed), Some(&LoginError::TooMany(later)))
                 }
             }
         }
@@ -306,7 +306,7 @@ async fn sign_in(
         }
         return Err(error);
     }
-    let mut response = flow.go_on(provider)?;
+    let mut response = flow.redirect_to_authorize(provider)?;
     response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id));
     if let Some(name) = name {
         // It stays, so that nobody else's failures slow this person down here.
@@ -366,11 +366,11 @@ fn page(
     browser: &Browser,
     flow: &Flow,
     typed: Option<String>,
-    complaint: Option<&Complaint>,
+    complaint: Option<&LoginError>,
 ) -> Result<Response, PageError> {
     let (Some((id, _)), Some(browser_id)) = (&flow.interaction, &browser.id) else {
         // An interaction that no browser has begun yet is begun at `/authorize`.
-        return flow.go_on(provider);
+        return flow.redirect_to_authorize(provider);
     };
     let somebody = flow.signed_in.as_ref().map(|(_, user)| user);
     let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && complaint.is_none();
@@ -383,23 +383,25 @@ fn page(
             .or_else(|| flow.request.login_hint.clone())
             .or_else(|| somebody.filter(|_| !chooses).and_then(|user| user.username.clone()))
             .unwrap_or_default(),
-        error: complaint.map(Complaint::text),
+        error: complaint.map(LoginError::text),
         continue_as: somebody.filter(|_| chooses).map(|user| user.display_name().to_owned()),
         signed_in_as: somebody.filter(|_| !chooses && complaint.is_none()).map(|user| user.display_name().to_owned()),
     };
     let (status, code, description) = match complaint {
         None => return Ok(pages::render(StatusCode::OK, &shown, false)),
-        Some(Complaint::Wrong) => {
+        Some(LoginError::Wrong) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
         }
-        Some(Complaint::TooMany(_)) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
+        Some(LoginError::TooMany(_)) => {
+            (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts")
+        }
     };
     let mut response = pages::render(status, &shown, false);
-    if let Some(Complaint::TooMany(later)) = complaint {
+    if let Some(LoginError::TooMany(later)) = complaint {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }
     let fix = match complaint {
-        Some(Complaint::TooMany(_)) => {
+        Some(LoginError::TooMany(_)) => {
             "Too many failures from one network. If people share it behind a proxy, name the proxy in \
              HALLPASS_TRUSTED_PROXIES; a browser that signed in before is not concerned."
         }

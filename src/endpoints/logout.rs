@@ -9,14 +9,14 @@ mod service;
 
 use crate::ambient::random;
 use crate::endpoints::{flow, path};
-use crate::logout::{self, Cause, Outcome, Told};
+use crate::logout::{self, Cause, LogoutResult, Outcome};
 use crate::protocol::authorization::MAX_KEPT_BYTES;
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
 use crate::protocol::logout::{
-    Ending, Hint, LeaveAddress, LogoutRequest, PARAMETERS, Sender, doubt_about, frame_origin, frontchannel_url,
+    Ending, Hint, LeaveAddress, LogoutRequest, PARAMETERS, Sender, frame_origin, frontchannel_url, warning_about,
 };
 use crate::protocol::params::Params;
 use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
@@ -37,7 +37,7 @@ use axum::response::Response;
 use std::sync::Arc;
 
 /// A request to sign out, read.
-struct Goodbye {
+struct SignOut {
     /// How the service says who it is.
     sender: Sender,
     /// The service, if it is registered and not disabled; never by a hint that is not good.
@@ -47,7 +47,7 @@ struct Goodbye {
     /// Where the browser may go.
     leave: Option<LeaveAddress>,
     /// What the page says about a request that was not quite in order.
-    doubt: Option<&'static str>,
+    warning: Option<&'static str>,
     /// The browser's session.
     signed_in: Option<(SessionId, Stored<Session>, Arc<User>)>,
     /// Whether the browser named a session, live or not.
@@ -103,7 +103,7 @@ impl Asked {
 }
 
 /// Looks up what a request is about.
-async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: NumericDate) -> Result<Goodbye, PageError> {
+async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: NumericDate) -> Result<SignOut, PageError> {
     let Asked { sender, client_id, hint, params } = asked;
     let session = flow::session_of(provider, browser).await?;
     let signed_in = flow::signed_in(provider, session, now).await?;
@@ -114,11 +114,11 @@ async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: Numeric
     };
     let leave = client.as_ref().and_then(|client| LeaveAddress::of(client, &params));
     let asked_to_leave = params.get("post_logout_redirect_uri").is_some();
-    let doubt = doubt_about(sender, client.is_some(), asked_to_leave && leave.is_none());
-    Ok(Goodbye { sender, client, hint, leave, doubt, signed_in, named_a_session: browser.session.is_some() })
+    let warning = warning_about(sender, client.is_some(), asked_to_leave && leave.is_none());
+    Ok(SignOut { sender, client, hint, leave, warning, signed_in, named_a_session: browser.session.is_some() })
 }
 
-impl Goodbye {
+impl SignOut {
     /// Whether the service showed a token of this very session.
     fn is_about_this_session(&self, provider: &Provider) -> bool {
         let (Some(hint), Some(client), Some((_, session, _))) = (&self.hint, &self.client, &self.signed_in) else {
@@ -191,11 +191,11 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
     let sent = params.get("request").unwrap_or_default();
     flow::check_form(&provider, &browser, &request.headers, &name_of(sent), params.get("csrf"))?;
     let asked = Asked::of_text(sent).map_err(PageError::bad_request)?;
-    let goodbye = read(&provider, &browser, asked, now).await?;
+    let sign_out = read(&provider, &browser, asked, now).await?;
     if params.get("action") == Some("stay") {
-        return Ok(stay(&provider, &goodbye));
+        return Ok(stay(&provider, &sign_out));
     }
-    end(&provider, goodbye, now).await
+    end(&provider, sign_out, now).await
 }
 
 /// The longest request that may go on in an address, in bytes: proxies read so much.
@@ -247,15 +247,15 @@ async fn answer(
     now: NumericDate,
 ) -> Result<Response, PageError> {
     let request = bounded(asked.to_text())?;
-    let goodbye = read(provider, browser, asked, now).await?;
-    if goodbye.signed_in.is_none() || goodbye.is_about_this_session(provider) {
-        return end(provider, goodbye, now).await;
+    let sign_out = read(provider, browser, asked, now).await?;
+    if sign_out.signed_in.is_none() || sign_out.is_about_this_session(provider) {
+        return end(provider, sign_out, now).await;
     }
     let (browser_id, is_new) = match &browser.id {
         Some(id) => (id.clone(), false),
         None => (BrowserId::from_random(&random::<32>()), true),
     };
-    let mut response = ask(provider, &goodbye, &browser_id, request, now).await?;
+    let mut response = ask(provider, &sign_out, &browser_id, request, now).await?;
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, cookies::set_browser(&provider.config, &browser_id));
     }
@@ -265,14 +265,14 @@ async fn answer(
 /// The page that asks.
 async fn ask(
     provider: &Provider,
-    goodbye: &Goodbye,
+    sign_out: &SignOut,
     browser_id: &BrowserId,
     request: String,
     now: NumericDate,
 ) -> Result<Response, PageError> {
     let mut services = Vec::new();
     let mut user_name = String::new();
-    if let Some((_, session, user)) = &goodbye.signed_in {
+    if let Some((_, session, user)) = &sign_out.signed_in {
         user.display_name().clone_into(&mut user_name);
         for client_id in &session.clients {
             // The list is there to be looked at: a row that cannot be read keeps nobody from signing out.
@@ -284,8 +284,8 @@ async fn ask(
     let page = LogoutPage {
         page: Chrome::new(&provider.config, "Sign out?"),
         user_name,
-        doubt: goodbye.doubt.map(str::to_owned),
-        goes_back_to: goodbye.leave.as_ref().and(goodbye.client.as_ref()).map(|it| it.display_name().to_owned()),
+        warning: sign_out.warning.map(str::to_owned),
+        goes_back_to: sign_out.leave.as_ref().and(sign_out.client.as_ref()).map(|it| it.display_name().to_owned()),
         services,
         csrf: provider.secrets.form_token(browser_id, &name_of(&request)),
         request,
@@ -294,26 +294,26 @@ async fn ask(
 }
 
 /// The page for a person who changed their mind; while they thought about it, the session may have ended.
-fn stay(provider: &Provider, goodbye: &Goodbye) -> Response {
-    let ending = goodbye.without_ending();
-    let (heading, text) = match goodbye.signed_in {
+fn stay(provider: &Provider, sign_out: &SignOut) -> Response {
+    let ending = sign_out.without_ending();
+    let (heading, text) = match sign_out.signed_in {
         Some(_) => ("You are still signed in", None),
         None => (ending.heading(), ending.text()),
     };
-    let page = SignedOutPage { text, leave: goodbye.way_back(), ..SignedOutPage::saying(&provider.config, heading) };
+    let page = SignedOutPage { text, leave: sign_out.way_back(), ..SignedOutPage::saying(&provider.config, heading) };
     pages::render(StatusCode::OK, &page, false)
 }
 
 /// Ends the session if there is one, tells the services, and lets the browser go where it may.
-async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Result<Response, PageError> {
-    let mut told: Vec<Told> = Vec::new();
+async fn end(provider: &Arc<Provider>, sign_out: SignOut, now: NumericDate) -> Result<Response, PageError> {
+    let mut told: Vec<LogoutResult> = Vec::new();
     let (mut frames, mut origins) = (Vec::new(), Vec::new());
-    let mut ending = goodbye.without_ending();
-    if let Some((id, session, _)) = &goodbye.signed_in
+    let mut ending = sign_out.without_ending();
+    if let Some((id, session, _)) = &sign_out.signed_in
         && let Some(ended) = logout::end_session(provider, &id.digest(), session, Cause::Person, now).await?
     {
         (ending, told) = (Ending::Now, ended.told(provider).await);
-        for Told { client, outcome } in &told {
+        for LogoutResult { client, outcome } in &told {
             let shown = client.frontchannel_logout_uri.as_deref().and_then(|uri| Some((uri, frame_origin(uri)?)));
             if let Some((uri, origin)) = shown {
                 if *outcome == Outcome::ByFrameElsewhere {
@@ -326,12 +326,12 @@ async fn end(provider: &Arc<Provider>, goodbye: Goodbye, now: NumericDate) -> Re
             }
         }
     }
-    let leaves = goodbye.leave.as_ref().filter(|_| ending.leads_on(goodbye.sender));
+    let leaves = sign_out.leave.as_ref().filter(|_| ending.leads_on(sign_out.sender));
     let mut response = match leaves {
         Some(leave) if frames.is_empty() => see_other(&leave.url())?,
-        _ => signed_out(provider, &goodbye, ending, &told, frames, &origins),
+        _ => signed_out(provider, &sign_out, ending, &told, frames, &origins),
     };
-    if goodbye.signed_in.is_some() {
+    if sign_out.signed_in.is_some() {
         response.headers_mut().append(header::SET_COOKIE, cookies::end_session(&provider.config));
     }
     Ok(response)
@@ -352,13 +352,13 @@ fn warn_of_another_site(provider: &Provider, client: &Client, origin: &str) {
 /// The page that says what happened.
 fn signed_out(
     provider: &Provider,
-    goodbye: &Goodbye,
+    sign_out: &SignOut,
     ending: Ending,
-    told: &[Told],
+    told: &[LogoutResult],
     frames: Vec<Frame>,
     origins: &[String],
 ) -> Response {
-    let sender = goodbye.client.as_ref().map(|client| client.client_id.as_str());
+    let sender = sign_out.client.as_ref().map(|client| client.client_id.as_str());
     let services = |wanted: &[Outcome], besides: Option<&str>| -> Vec<Service> {
         let fitting = told.iter().filter(|told| wanted.contains(&told.outcome));
         fitting
@@ -366,16 +366,16 @@ fn signed_out(
             .map(|told| service(&told.client))
             .collect()
     };
-    let way_on = goodbye.way_on();
+    let way_on = sign_out.way_on();
     let page = SignedOutPage {
         text: ending.text(),
-        doubt: goodbye.doubt.map(str::to_owned),
+        warning: sign_out.warning.map(str::to_owned),
         reached: services(&[Outcome::Reached, Outcome::ByFrame], None),
         // The service that sent the person has ended its own session.
         not_reached: services(&[Outcome::NotReached], sender),
         cannot_be_told: services(&[Outcome::CannotBeTold, Outcome::ByFrameElsewhere], sender),
-        goes_by_itself: way_on.is_some() && ending.leads_on(goodbye.sender),
-        leave: way_on.or_else(|| goodbye.way_back()),
+        goes_by_itself: way_on.is_some() && ending.leads_on(sign_out.sender),
+        leave: way_on.or_else(|| sign_out.way_back()),
         frames,
         ..SignedOutPage::saying(&provider.config, ending.heading())
     };

@@ -1,4 +1,4 @@
-//! The doors: one file each, and the table of their paths, which the router and discovery both read.
+//! The endpoints: one file each, and the table of their paths, which the router and discovery both read.
 
 pub mod authorize;
 pub mod consent;
@@ -57,7 +57,7 @@ pub mod path {
     pub const OAUTH_AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 }
 
-/// The public router: every door under the issuer's path.
+/// The public router: every endpoint under the issuer's path.
 pub fn public(provider: Arc<Provider>) -> Router {
     let metadata = headers::cors(&[Method::GET]);
     let flows = Router::new()
@@ -95,7 +95,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route("/favicon.ico", get(async || asset("image/svg+xml", pages::ICON)));
     let routes = if base.is_empty() { outside.merge(inside) } else { outside.nest(&base, inside) };
     routes
-        .fallback(nothing_here)
+        .fallback(not_found)
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let cause = panic
                 .downcast_ref::<&str>()
@@ -146,7 +146,7 @@ fn asset(content_type: &'static str, content: &'static str) -> Response {
 }
 
 /// An unknown path: a page for people, JSON for machines.
-async fn nothing_here(request: Request) -> Response {
+async fn not_found(request: Request) -> Response {
     if request::wants_a_page(&request) {
         return PageError::from(Problem::NothingHere).into_response();
     }

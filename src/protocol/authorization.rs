@@ -347,7 +347,7 @@ fn claims(client: &Client, params: &Params) -> Result<ClaimsRequest, Refusal> {
     Ok(claims)
 }
 
-/// One authorization request under way in one browser, on the server: nothing of it is re-read from the browser.
+/// One authorization request in progress in one browser, on the server: nothing of it is re-read from the browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interaction {
     /// The request as it came, as far as it is read.

@@ -91,7 +91,7 @@ impl Sender {
 /// What a page says of a request that is not quite in order. `is_known`: the service is registered and not disabled;
 /// `stays`: it asked for an address that the browser is not sent to.
 #[must_use]
-pub const fn doubt_about(sender: Sender, is_known: bool, stays: bool) -> Option<&'static str> {
+pub const fn warning_about(sender: Sender, is_known: bool, stays: bool) -> Option<&'static str> {
     match sender {
         Sender::BadHint => Some("The service sent a proof that is not good, so you will not be sent back to it."),
         Sender::OthersHint => Some("The service sent the proof of another one, so you will not be sent back to it."),

@@ -1,6 +1,6 @@
 //! What the specifications say: the words, the rules and the decisions, as types and pure functions.
 //!
-//! Nothing here reads a clock, throws dice, opens a connection or knows HTTP, so every rule can be
+//! Nothing here reads a clock, makes randomness, opens a connection or knows HTTP, so every rule can be
 //! tested as a table. The direction is kept by `tests/spec/architecture.rs`.
 
 pub mod address;

@@ -1,4 +1,4 @@
-//! The closed lists of the specifications. What is not supported has no variant and fails at the door;
+//! The closed lists of the specifications. What is not supported has no variant and is refused when it is read;
 //! discovery publishes each list's `SUPPORTED`.
 
 use serde::{Deserialize, Serialize};

@@ -155,7 +155,7 @@ secret!(
     prefix
 );
 secret!(
-    /// The id of one authorization request under way, as it stands in the URL of the login page.
+    /// The id of one authorization request in progress, as it stands in the URL of the login page.
     ///
     /// Knowing it opens nothing without the browser's cookie.
     InteractionId,

@@ -63,7 +63,7 @@ impl FrontChannel {
 
     /// What is wrong with that address for the operator, in words; `None`: nothing, as far as sites are concerned.
     #[must_use]
-    pub fn doubt(uri: &str, issuer: &str) -> Option<String> {
+    pub fn warning(uri: &str, issuer: &str) -> Option<String> {
         (Self::to(uri, issuer) == Self::OnAnotherSite).then(|| {
             format!(
                 "{uri} is on another site than {issuer}: in a frame there browsers keep the service's cookies back, so that nothing ends \
@@ -134,8 +134,8 @@ mod tests {
         assert_eq!(to("https://reports.example.org/out"), FrontChannel::OnAnotherSite);
         assert_eq!(to("com.example.app:/out"), FrontChannel::Nothing);
         assert_eq!(FrontChannel::of(&Client::new("a"), "https://id.example.com"), FrontChannel::Nothing);
-        assert!(FrontChannel::doubt("https://reports.example.com/out", "https://id.example.com").is_none());
-        let doubt = FrontChannel::doubt("https://reports.example.org/out", "https://id.example.com").unwrap();
-        assert!(doubt.contains("https://reports.example.org/out is on another site than https://id.example.com"));
+        assert!(FrontChannel::warning("https://reports.example.com/out", "https://id.example.com").is_none());
+        let warning = FrontChannel::warning("https://reports.example.org/out", "https://id.example.com").unwrap();
+        assert!(warning.contains("https://reports.example.org/out is on another site than https://id.example.com"));
     }
 }

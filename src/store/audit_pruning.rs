@@ -40,7 +40,7 @@ row! {
 row! {
     /// Where a checkpoint is told of; `told_chain` is empty where none was told of yet.
     #[derive(Clone)]
-    struct Told {
+    struct Pointer {
         told_chain: String,
         told_sequence: i64,
     }
@@ -100,7 +100,7 @@ struct Removed {
     /// What stands for it and for all that was removed before.
     checkpoint: Checkpoint,
     /// Where the checkpoint before it was told of.
-    told: Told,
+    told: Pointer,
 }
 
 async fn remove(
@@ -108,7 +108,7 @@ async fn remove(
     chain: &str,
     cut: NumericDate,
 ) -> Result<Result<Option<Removed>, Flaw>, StoreError> {
-    let told: Told = sqlx::query_as(LOCK).bind(chain).fetch_one(&mut **transaction).await?;
+    let told: Pointer = sqlx::query_as(LOCK).bind(chain).fetch_one(&mut **transaction).await?;
     let before = if told.told_chain.is_empty() {
         None
     } else {
@@ -148,8 +148,9 @@ async fn tell(
     let mut told = vec![(removed.checkpoint.clone(), removed.told.clone())];
     for record in &removed.records {
         let Some(Ok(other)) = record.checkpoint() else { continue };
-        let here = Told { told_chain: record.chain.clone(), told_sequence: record.sequence };
-        let newest: Option<Told> = sqlx::query_as(TOLD).bind(&other.chain).fetch_optional(&mut **transaction).await?;
+        let here = Pointer { told_chain: record.chain.clone(), told_sequence: record.sequence };
+        let newest: Option<Pointer> =
+            sqlx::query_as(TOLD).bind(&other.chain).fetch_optional(&mut **transaction).await?;
         // Only the newest counts; one that nothing points to is told again rather than lost.
         let is_newest = newest
             .is_none_or(|newest| newest.told_chain == here.told_chain && newest.told_sequence == here.told_sequence);

@@ -28,10 +28,10 @@ const FRESH: i64 = 4;
 /// Seconds after which it is not served without being read again: every node has seen a change within ten.
 const STALE: i64 = 9;
 /// Seconds for which it is served on while the database does not answer.
-const GRACE: i64 = 3600;
+const MAX_STALE: i64 = 3600;
 /// Seconds for which a database that did not answer is left alone where something is known: finding out takes
 /// as long as a connection may.
-const REST: i64 = 10;
+const RETRY_AFTER: i64 = 10;
 /// What `Directory::away_since` says of a database that answers.
 const ANSWERS: i64 = i64::MIN;
 
@@ -245,7 +245,7 @@ impl Directory {
                 }
                 return Ok(Some(entry.value.clone()));
             }
-            if (0..GRACE).contains(&age) && self.is_away(now) {
+            if (0..MAX_STALE).contains(&age) && self.is_unreachable(now) {
                 return Ok(Some(entry.value.clone()));
             }
         }
@@ -258,7 +258,7 @@ impl Directory {
         }
         match (result, known) {
             (Err(error @ StoreError::Inconsistent { .. }), _) => Err(error),
-            (Err(error), Some(entry)) if now.since(entry.read_at) < GRACE => {
+            (Err(error), Some(entry)) if now.since(entry.read_at) < MAX_STALE => {
                 tracing::warn!(%error, "the database does not answer; serving what is known");
                 Ok(Some(entry.value.clone()))
             }
@@ -275,15 +275,15 @@ impl Directory {
             return true;
         }
         let _ = self.silent_since.compare_exchange(ANSWERS, now.0, Ordering::SeqCst, Ordering::SeqCst);
-        now.since(NumericDate(self.silent_since.load(Ordering::SeqCst))) < GRACE
+        now.since(NumericDate(self.silent_since.load(Ordering::SeqCst))) < MAX_STALE
     }
 
     /// Whether to serve what is known without asking: the database did not answer a moment ago, or somebody is
     /// asking it again right now.
-    fn is_away(&self, now: NumericDate) -> bool {
+    fn is_unreachable(&self, now: NumericDate) -> bool {
         let since = self.away_since.load(Ordering::SeqCst);
         since != ANSWERS
-            && ((0..REST).contains(&now.since(NumericDate(since)))
+            && ((0..RETRY_AFTER).contains(&now.since(NumericDate(since)))
                 || self.away_since.compare_exchange(since, now.0, Ordering::SeqCst, Ordering::SeqCst).is_err())
     }
 }

@@ -12,7 +12,7 @@ fn key(digest: &Digest) -> String {
 }
 
 /// How long a code that nobody redeems is known beyond its lifetime, in seconds: a client that is late is told so.
-pub const AFTERLIFE: i64 = 600;
+pub const TOMBSTONE_TTL: i64 = 600;
 
 /// Remembers the grant behind `code`, which can be redeemed for `lifetime` seconds.
 ///
@@ -24,7 +24,7 @@ pub async fn issue(
     grant: &Grant,
     lifetime: i64,
 ) -> Result<(), StoreError> {
-    ephemeral.put(&key(&code.digest_for(&grant.authorization.client_id)), grant, lifetime + AFTERLIFE).await
+    ephemeral.put(&key(&code.digest_for(&grant.authorization.client_id)), grant, lifetime + TOMBSTONE_TTL).await
 }
 
 /// Puts a code back that was spent and for which nothing was handed out: a fault of ours is no replay of the client's.
@@ -37,7 +37,7 @@ pub async fn put_back(
     grant: &Stored<Grant>,
     now: NumericDate,
 ) -> Result<(), StoreError> {
-    let ttl = grant.expires_at.since(now).max(1) + AFTERLIFE;
+    let ttl = grant.expires_at.since(now).max(1) + TOMBSTONE_TTL;
     ephemeral.put_back(&key(&code.digest_for(&grant.authorization.client_id)), grant, ttl).await
 }
 

@@ -127,9 +127,9 @@ pub struct Facts {
     pub tells_policy: bool,
     /// Its clock.
     pub clock: Option<NumericDate>,
-    /// What there is to doubt about how it keeps what it holds: a sentence on what is wrong, and one on what to do.
-    pub doubts: Vec<String>,
-    /// What a crash costs, where there is nothing to doubt.
+    /// What there is to warn of how it keeps what it holds: a sentence on what is wrong, and one on what to do.
+    pub warnings: Vec<String>,
+    /// What a crash costs, where there is nothing to warn of.
     pub cost_of_a_crash: &'static str,
 }
 
@@ -149,7 +149,7 @@ pub struct Ephemeral {
     unsettled: AtomicU64,
 }
 
-/// A command under way.
+/// A command in progress.
 struct UnderWay<'a>(&'a AtomicU64);
 
 impl Drop for UnderWay<'_> {
@@ -192,7 +192,7 @@ impl Ephemeral {
         self.commands.load(Ordering::Relaxed)
     }
 
-    /// How many times a command was sent while no other was under way: for one request at a time, its trips.
+    /// How many times a command was sent while no other was in progress: for one request at a time, its trips.
     #[must_use]
     pub fn trips(&self) -> u64 {
         self.trips.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! Authorization requests under way. Anybody can begin one, so they have a share of the store of their own
+//! Authorization requests in progress. Anybody can begin one, so they have a share of the store of their own
 //! (`Ephemeral::start`).
 
 use crate::protocol::authorization::Interaction;
@@ -10,9 +10,9 @@ use crate::store::stored::Stored;
 /// How long a person may take for one sign-in, in seconds.
 pub const LIFETIME: i64 = 1800;
 /// How long it is remembered beyond that, so that a late page can say what happened.
-const AFTERLIFE: i64 = 3600;
+const TOMBSTONE_TTL: i64 = 3600;
 /// How long it is kept altogether.
-pub(super) const KEPT: i64 = LIFETIME + AFTERLIFE;
+pub(super) const KEPT: i64 = LIFETIME + TOMBSTONE_TTL;
 
 /// Remembers a new interaction, on the budget of a network.
 ///

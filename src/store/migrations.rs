@@ -161,7 +161,7 @@ impl Plan {
 
     /// What the admin should know: files that were edited, and whatever cannot be taken for a migration.
     #[must_use]
-    pub fn doubts(&self) -> Vec<Fault> {
+    pub fn warnings(&self) -> Vec<Fault> {
         let edited = self.edited.iter().filter(|file| !file.is_built_in()).map(|file| {
             Fault::new(
                 &file.name,

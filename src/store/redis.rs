@@ -156,13 +156,13 @@ impl Redis {
             version,
             tells_policy: policies.contains("noeviction"),
             clock: time.map(|(seconds, _)| NumericDate(seconds)),
-            doubts: persistence.doubts,
+            warnings: persistence.warnings,
             cost_of_a_crash: persistence.cost,
         }
     }
 
     /// What every node says of how it keeps what it holds. Behind a Sentinel that is the master of the moment.
-    async fn persistence(&self) -> persistence::Told {
+    async fn persistence(&self) -> persistence::Persisted {
         let config = |name: &str| {
             let mut command = cmd("CONFIG");
             command.arg("GET").arg(name);

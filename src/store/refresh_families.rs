@@ -17,7 +17,7 @@ const BEGIN: &str = "INSERT INTO refresh_families (family_id, client_id, sub, au
 // Of a family for which nothing was handed out: its code was put back after a fault, and the first row may be there.
 const BEGIN_AGAIN: &str = "UPDATE refresh_families SET current_digest = $2 \
      WHERE family_id = $1 AND revoked_at IS NULL AND previous_digest IS NULL";
-const BURY: &str = "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
+const REVOKE_BEFORE_BEGIN: &str = "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
      VALUES ($1, $2, $3, $3, $4, $3) ON CONFLICT (family_id) DO UPDATE SET revoked_at = excluded.revoked_at, salt = NULL \
      WHERE refresh_families.revoked_at IS NULL";
 const ROTATE: &str = "UPDATE refresh_families SET previous_digest = current_digest, current_digest = $4, salt = $5, used_at = $6 \
@@ -32,7 +32,7 @@ const FORGET_SALTS: &str = "UPDATE refresh_families SET salt = NULL WHERE used_a
 const SWEEP: &str = "DELETE FROM refresh_families WHERE expires_at <= $1";
 
 /// How long a family that ended is remembered, in seconds: a token of it that is shown is known for what it is.
-const AFTERLIFE: i64 = 30 * 86_400;
+const TOMBSTONE_TTL: i64 = 30 * 86_400;
 
 /// A family, and what it grants.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub enum Shown {
     /// It was replaced before: its family is to be revoked.
     Reused,
     /// Unknown, ended, revoked, or of another client.
-    Dead,
+    Invalid,
 }
 
 row! {
@@ -124,12 +124,12 @@ pub async fn begin(db: &Db, family: &Family, digest: &Digest) -> Result<bool, St
 ///
 /// # Errors
 /// The database failed.
-pub async fn bury(db: &Db, family: Handle, client_id: &str, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(BURY)
+pub async fn revoke_before_begin(db: &Db, family: Handle, client_id: &str, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(REVOKE_BEFORE_BEGIN)
         .bind(family.text())
         .bind(client_id)
         .bind(now.0)
-        .bind(now.plus(AFTERLIFE).0)
+        .bind(now.plus(TOMBSTONE_TTL).0)
         .execute(db.statement())
         .await?;
     Ok(())
@@ -177,14 +177,14 @@ pub async fn show(db: &Db, shown: &RefreshTokenParts, terms: &Terms<'_>) -> Resu
     if update.execute(db.statement()).await?.rows_affected() == 1 {
         return Ok(if terms.rotates { Shown::Rotated(successor) } else { Shown::Kept });
     }
-    let Some(row) = find_row(db, shown.family).await? else { return Ok(Shown::Dead) };
+    let Some(row) = find_row(db, shown.family).await? else { return Ok(Shown::Invalid) };
     let is_live = row.revoked_at.is_none() && row.expires_at > now.0 && row.used_at > least_used_at;
     if row.client_id != client_id || !is_live {
-        return Ok(Shown::Dead);
+        return Ok(Shown::Invalid);
     }
     if row.current_digest == digest.as_str() {
         // It became the current one between the two statements: only a client that ends rotation sees this.
-        return Ok(Shown::Dead);
+        return Ok(Shown::Invalid);
     }
     let is_previous = row.previous_digest.as_deref() == Some(digest.as_str());
     let salt = row.salt.as_deref().and_then(|salt| URL_SAFE_NO_PAD.decode(salt).ok());
@@ -256,6 +256,6 @@ pub async fn revoke(db: &Db, family: Handle, now: NumericDate) -> Result<bool, S
 /// The database failed.
 pub async fn sweep(db: &Db, reuse_window: i64, now: NumericDate) -> Result<(), StoreError> {
     sqlx::query(FORGET_SALTS).bind(now.plus(-reuse_window).0).execute(db.statement()).await?;
-    sqlx::query(SWEEP).bind(now.plus(-AFTERLIFE).0).execute(db.statement()).await?;
+    sqlx::query(SWEEP).bind(now.plus(-TOMBSTONE_TTL).0).execute(db.statement()).await?;
     Ok(())
 }

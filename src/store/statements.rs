@@ -110,7 +110,7 @@ pub struct Said {
     /// Names in double quotes where a value may stand, which SQLite takes for a text if no column has that name.
     pub quoted: Vec<(String, usize)>,
     /// What is not the same on both databases.
-    pub doubt: Option<String>,
+    pub warning: Option<String>,
 }
 
 /// A value, and the line that it begins on.
@@ -366,7 +366,7 @@ fn said_by(parsed: &Parsed) -> Option<Said> {
             (said.columns, said.rows) = (Some(columns), vec![values]);
             said.condition(update.selection.as_ref());
             if update.or.is_some() {
-                said.doubt = Some("UPDATE OR … is SQLite's alone".to_owned());
+                said.warning = Some("UPDATE OR … is SQLite's alone".to_owned());
             }
             said
         }
@@ -378,7 +378,7 @@ fn said_by(parsed: &Parsed) -> Option<Said> {
         }
         _ => Said::default(),
     };
-    let doubt = of_expressions(parsed, &mut said.quoted);
+    let warning = of_expressions(parsed, &mut said.quoted);
     let with_schema =
         visit_relations(
             parsed,
@@ -388,7 +388,7 @@ fn said_by(parsed: &Parsed) -> Option<Said> {
         );
     let schema =
         with_schema.is_break().then(|| "a name with a schema before it is not the same on both databases".to_owned());
-    said.doubt = said.doubt.or(schema).or(doubt);
+    said.warning = said.warning.or(schema).or(warning);
     Some(said)
 }
 
@@ -412,7 +412,7 @@ fn insert_said(insert: &Insert) -> Option<Said> {
         said.rows = values.rows.iter().map(|row| row.content.iter().map(value).collect()).collect();
     }
     if insert.or.is_some() || insert.replace_into || insert.ignore {
-        said.doubt = Some("INSERT OR … is SQLite's alone; use ON CONFLICT DO NOTHING".to_owned());
+        said.warning = Some("INSERT OR … is SQLite's alone; use ON CONFLICT DO NOTHING".to_owned());
     }
     Some(said)
 }
@@ -428,7 +428,7 @@ fn table_of(table: &TableWithJoins) -> Option<String> {
 
 /// Functions of one database alone; gathers names in double quotes.
 fn of_expressions(parsed: &Parsed, quoted: &mut Vec<(String, usize)>) -> Option<String> {
-    let mut doubt = None;
+    let mut warning = None;
     let _ = visit_expressions(parsed, |expression: &Expr| {
         match expression {
             Expr::Identifier(Ident { value, quote_style: Some('"'), span }) => {
@@ -436,15 +436,15 @@ fn of_expressions(parsed: &Parsed, quoted: &mut Vec<(String, usize)>) -> Option<
             }
             Expr::Function(function) => {
                 let name = function.name.to_string().to_lowercase();
-                if !PORTABLE_FUNCTIONS.contains(&name.as_str()) && doubt.is_none() {
-                    doubt = Some(format!("{name} is not the same on both databases; write its value out"));
+                if !PORTABLE_FUNCTIONS.contains(&name.as_str()) && warning.is_none() {
+                    warning = Some(format!("{name} is not the same on both databases; write its value out"));
                 }
             }
             _ => {}
         }
         ControlFlow::<()>::Continue(())
     });
-    doubt
+    warning
 }
 
 /// The clients that a condition demands: `client_id = 'x'` or `client_id IN ('x', 'y')`, alone or among others that must hold
@@ -509,7 +509,7 @@ mod tests {
         assert_eq!(said.rows[0][1].literal, Literal::Number);
         assert_eq!(said.rows[1][0], Value { literal: Literal::Text("b;'".into()), line: 3 });
         assert_eq!(said.rows[1][1].literal, Literal::Null);
-        assert_eq!(said.doubt, None);
+        assert_eq!(said.warning, None);
         assert!(script.statements[0].text().ends_with("DO NOTHING"));
     }
 
@@ -547,21 +547,21 @@ mod tests {
 
     #[test]
     fn what_is_of_one_database_alone_is_told() {
-        let doubt = |sql: &str| read(sql).statements[0].said.as_ref().and_then(|said| said.doubt.clone());
+        let warning = |sql: &str| read(sql).statements[0].said.as_ref().and_then(|said| said.warning.clone());
         for (sql, part) in [
             ("INSERT OR IGNORE INTO t VALUES (1)", "SQLite"),
             ("INSERT INTO public.t VALUES (1)", "schema"),
             ("UPDATE t SET a = strftime('%s')", "strftime"),
             ("DELETE FROM t WHERE a < unixepoch()", "unixepoch"),
         ] {
-            assert!(doubt(sql).is_some_and(|why| why.contains(part)), "{sql}: {:?}", doubt(sql));
+            assert!(warning(sql).is_some_and(|why| why.contains(part)), "{sql}: {:?}", warning(sql));
         }
         for sql in [
             "INSERT INTO t SELECT UPPER(a) || 'x' FROM u WHERE b IN (SELECT c FROM v)",
             "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 1",
             "UPDATE t SET a = CASE WHEN b IS NULL THEN 'x' ELSE CAST(c AS TEXT) END WHERE d BETWEEN 1 AND 2",
         ] {
-            assert_eq!(doubt(sql), None, "{sql}");
+            assert_eq!(warning(sql), None, "{sql}");
             assert!(read(sql).statements[0].said.is_some(), "{sql}");
         }
         for sql in ["UPDATE t SET a = b::text", "UPDATE t SET a = 1 WHERE b == 2", "INSERT INTO t VALUES (E'a\\n')"] {

@@ -232,7 +232,7 @@ fn refuse(refusal: Refusal, challenge: Challenge) -> Response {
 
 /// Says in words what a bare 405 means, beside its `Allow`.
 #[must_use]
-pub fn not_like_this(bare: Response, wants_a_page: bool) -> Response {
+pub fn method_not_allowed(bare: Response, wants_a_page: bool) -> Response {
     let refusal = Refusal::new(ErrorCode::InvalidRequest, "this path does not have that method, see the Allow header");
     let mut response = if wants_a_page {
         PageError::page(Problem::WrongMethod, refusal).into_response()
@@ -256,7 +256,7 @@ pub fn json_body(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_string()).into_response()
 }
 
-/// A refusal at a human door.
+/// A refusal at an endpoint for browsers.
 #[derive(Debug)]
 pub enum PageError {
     /// There is nobody to redirect to: a page with a reference.

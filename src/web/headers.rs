@@ -48,7 +48,7 @@ pub fn every(headers: &mut HeaderMap, config: &Config) {
     }
 }
 
-/// What a client in a browser needs of the machine doors: any origin, never credentials.
+/// What a client in a browser needs of the API endpoints: any origin, never credentials.
 pub fn cors(methods: &[Method]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)

@@ -163,7 +163,7 @@ pub struct LogoutPage {
     /// Who is signed in.
     pub user_name: String,
     /// What was wrong with the service's request.
-    pub doubt: Option<String>,
+    pub warning: Option<String>,
     /// The service that the browser goes back to afterwards.
     pub goes_back_to: Option<String>,
     /// Where the session was used.
@@ -202,7 +202,7 @@ pub struct SignedOutPage {
     /// The same in a sentence or two, where the heading does not say it all.
     pub text: Option<&'static str>,
     /// What was wrong with the service's request.
-    pub doubt: Option<String>,
+    pub warning: Option<String>,
     /// Services that know.
     pub reached: Vec<Service>,
     /// Services that do not answer.
@@ -225,7 +225,7 @@ impl SignedOutPage {
             page: Chrome::new(config, heading),
             heading,
             text: None,
-            doubt: None,
+            warning: None,
             reached: Vec::new(),
             not_reached: Vec::new(),
             cannot_be_told: Vec::new(),

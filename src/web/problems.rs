@@ -82,7 +82,7 @@ problems! {
         code: "cookie_missing",
         status: StatusCode::BAD_REQUEST,
         heading: "Your browser did not send our cookie",
-        message: "Without it, nobody can know that it is you who began this sign-in.",
+        message: "Without it, nobody can know that it is you who started this sign-in.",
         hint: "Allow cookies for this site, then go back to the service and start again.",
         fix: Some(
             "The browser did not send our cookie: it blocks cookies, the login page was opened in a frame or by another host name than \
@@ -98,7 +98,7 @@ problems! {
         message: "It can only be continued where it was started.",
         hint: "If somebody sent you this link, do not use it. Otherwise go to the service and start again.",
         fix: Some(
-            "A link to the login page was opened in another browser or profile than the one that began. Links to a service travel well, links \
+            "A link to the login page was opened in another browser or profile than the one that started it. Links to a service travel well, links \
              to its sign-in do not.",
         ),
     }

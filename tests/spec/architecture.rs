@@ -513,3 +513,45 @@ fn the_reader_of_citations_reads_them() {
         assert!(!stray(good), "{good}");
     }
 }
+
+/// One voice, the field's: these words were replaced, and do not come back.
+const REPLACED: &[(&str, &str)] = &[
+    ("mend", "fix"),
+    ("mends", "fixes"),
+    ("door", "endpoint"),
+    ("doors", "endpoints"),
+    ("paper", "specification"),
+    ("papers", "specifications"),
+    ("dice", "randomness"),
+    ("farewell", "sign-out"),
+    ("goodbye", "sign-out"),
+    ("keep_house", "sweep_expired"),
+    ("patiently", "retry_until_ready"),
+    ("is_away", "is_unreachable"),
+    ("afterlife", "TOMBSTONE_TTL"),
+    ("go_on", "redirect_to_authorize"),
+    ("is_about", "set_client"),
+    ("of_message", "audit_event"),
+    ("not_like_this", "method_not_allowed"),
+    ("nothing_here", "not_found"),
+    ("doubt", "warning"),
+    ("doubts", "warnings"),
+    ("complaint", "error"),
+    ("under way", "in progress"),
+];
+
+#[test]
+fn replaced_words_do_not_come_back() {
+    let files = tracked(&["*.rs", "*.html", "*.md"]);
+    assert!(files.is_empty() || files.len() > 100, "{files:?}");
+    for file in files.into_iter().filter(|file| file != "tests/spec/architecture.rs") {
+        let text = fs::read_to_string(root().join(&file)).unwrap().to_lowercase();
+        for (word, better) in REPLACED {
+            for (at, _) in text.match_indices(&word.to_lowercase()) {
+                let (before, after) = (text[..at].chars().next_back(), text[at + word.len()..].chars().next());
+                let is_whole = [before, after].iter().flatten().all(|c| !is_word(*c));
+                assert!(!is_whole, "{file}: {word:?}; say {better:?}");
+            }
+        }
+    }
+}

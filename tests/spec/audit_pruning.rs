@@ -237,8 +237,8 @@ async fn an_export_after_erasing_and_pruning_is_whole_by_itself() {
 }
 
 /// Runs what a node does once a minute, once.
-async fn keep_house(provider: &TestProvider) {
-    let house = startup::keep_house(provider.provider.clone());
+async fn sweep_expired(provider: &TestProvider) {
+    let house = startup::sweep_expired(provider.provider.clone());
     assert!(tokio::time::timeout(Duration::from_secs(3), house).await.is_err(), "it goes on for ever");
 }
 
@@ -247,7 +247,7 @@ async fn nothing_is_removed_unless_somebody_says_so() {
     let provider = with_old_and_new(&[], 3, 1).await;
     let before = events(&provider).await;
     provider.travel(4000 * DAY);
-    keep_house(&provider).await;
+    sweep_expired(&provider).await;
     assert_eq!(events(&provider).await, before);
     // Nor without a word to the command, or without one about how much.
     for arguments in [&["--older-than", "1s"][..], &["--yes"], &["--yes", "--older-than", "soon"]] {
@@ -261,14 +261,14 @@ async fn nothing_is_removed_unless_somebody_says_so() {
 async fn a_node_with_a_retention_removes_what_is_past_it() {
     let provider = with_old_and_new(&[("audit_retention", "8")], 700, 2).await;
     let heads = keep_heads(&provider);
-    keep_house(&provider).await;
+    sweep_expired(&provider).await;
     let after = events(&provider).await;
     assert_eq!(of_kind(&after, "sign_in").len(), 2);
     assert_eq!(checkpoints(&after).len(), 1);
     assert!(whole(&provider, &["--heads", &heads]).contains("701 events of 1 chains were pruned"));
     // As time goes by, also what told of it; and its own chain goes on.
     provider.travel(10 * DAY);
-    keep_house(&provider).await;
+    sweep_expired(&provider).await;
     let after = events(&provider).await;
     assert!(of_kind(&after, "sign_in").is_empty());
     assert!(whole(&provider, &["--heads", &heads]).contains("of 3 chains"), "the node, its pruning, the migrations");

@@ -44,7 +44,7 @@ async fn post(
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Malformed UTF-8, NUL, broken escapes, too much of anything: `invalid_request`, on every machine door.
+/// Malformed UTF-8, NUL, broken escapes, too much of anything: `invalid_request`, on every API endpoint.
 #[tokio::test]
 async fn broken_forms_are_invalid_request() {
     let (provider, ..) = ready().await;
@@ -61,11 +61,11 @@ async fn broken_forms_are_invalid_request() {
         many.into_bytes(),
         b"%c3%28=x".to_vec(),
     ];
-    for door in ["/token", "/introspect", "/revoke"] {
+    for path in ["/token", "/introspect", "/revoke"] {
         for body in &bodies {
-            let answer = post(&provider, door, FORM, body.clone()).await;
+            let answer = post(&provider, path, FORM, body.clone()).await;
             let shown = String::from_utf8_lossy(&body[..body.len().min(30)]).into_owned();
-            assert_eq!(answer.error(), (400, "invalid_request".into()), "{door} {shown}");
+            assert_eq!(answer.error(), (400, "invalid_request".into()), "{path} {shown}");
             assert_eq!(answer.header("content-type"), Some("application/json"));
         }
     }

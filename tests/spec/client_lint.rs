@@ -97,7 +97,7 @@ fn a_folder_without_faults_ends_with_status_0_and_makes_nothing() {
     assert_eq!(names, ["migrations"], "no database is made");
 }
 
-/// What the commands write themselves is read without a doubt.
+/// What the commands write themselves is read without a warning.
 #[test]
 fn what_client_new_rotate_secret_and_disable_write_is_clean() {
     let folder = Folder::new();

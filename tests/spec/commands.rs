@@ -431,10 +431,10 @@ async fn serve_without_configuration_makes_its_database_and_keys_and_says_what_i
     assert!(serving["database"].as_str().unwrap().contains("SQLite"), "{serving}");
     assert!(serving["sign_ins"].as_str().unwrap().contains("process"), "{serving}");
     assert_eq!(serving["algorithms"], "RS256 ES256");
-    let doubts: String =
+    let warnings: String =
         records.iter().filter(|record| record["message"] == "not for production").map(Value::to_string).collect();
     for setting in ["HALLPASS_ISSUER", "HALLPASS_REDIS_URL", "HALLPASS_DATABASE_URL"] {
-        assert!(doubts.contains(setting), "{setting}: {doubts}");
+        assert!(warnings.contains(setting), "{setting}: {warnings}");
     }
 }
 
@@ -470,7 +470,7 @@ async fn serve_behind_a_proxy_that_nobody_named_says_so() {
             ("HALLPASS_TRUSTED_PROXIES", proxies),
         ];
         let running = Running::start(folder.path(), &["serve"], &variables);
-        // The last of the doubts on embedded stores.
+        // The last of the warnings on embedded stores.
         running.wait_for("one SQLite file serves one node");
         assert_eq!(running.output().1.contains("HALLPASS_TRUSTED_PROXIES"), is_said, "{proxies}");
     }

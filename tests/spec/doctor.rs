@@ -235,9 +235,9 @@ async fn live_rows_are_judged_by_the_rules_of_the_lint() {
     ] {
         found.has("warning", "clients", what);
     }
-    let is_about = |what: &str, id: &str| what.starts_with(&format!("{id} ")) || what.starts_with(&format!("{id}: "));
+    let concerns = |what: &str, id: &str| what.starts_with(&format!("{id} ")) || what.starts_with(&format!("{id}: "));
     for quiet in ["sound", "gone"] {
-        assert!(found.checks.iter().all(|(.., what, _)| !is_about(what, quiet)), "{quiet}: {:?}", found.checks);
+        assert!(found.checks.iter().all(|(.., what, _)| !concerns(what, quiet)), "{quiet}: {:?}", found.checks);
     }
 }
 

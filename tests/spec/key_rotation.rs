@@ -143,7 +143,7 @@ async fn no_service_with_a_caching_client_fails_while_keys_change_under_load() {
             if is_near(PUBLISH_LEAD) || is_near(PUBLISH_LEAD + LONGEST_TOKEN) { 2 * MINUTE } else { 20 * MINUTE };
         provider.provider.keys.refresh(provider.provider.now()).unwrap();
         second.provider.keys.refresh(second.provider.now()).unwrap();
-        // The clock moves while requests are under way.
+        // The clock moves while requests are in progress.
         let (tokens, ()) = tokio::join!(join_all(people.iter_mut().map(|person| person.refresh(&provider))), async {
             tokio::time::sleep(Duration::from_millis(2)).await;
             provider.travel(stride);

@@ -8,7 +8,7 @@
 //! | Keycloak CVE-2026-9793: what was encrypted counted as signed | a signature is verified, never inferred | `oidc_discovery_exercised::what_is_not_supported_says_so`, `lessons_of_peers::a_signature_is_verified_never_inferred` |
 //! | Keycloak CVE-2024-4540: parameters readable in a cookie | cookies hold random handles only | `lessons_of_peers::cookies_hold_random_handles_only` |
 //! | Keycloak CVE-2026-4874, CVE-2020-10770: requests to addresses of a request | nothing that a request names is fetched | `lessons_of_peers::no_address_of_a_request_is_fetched`, `architecture::a_library_is_named_in_its_own_place_only` |
-//! | Keycloak CVE-2026-9798: another flow did not ask for the lockout | one function checks for every door | `throttling::guessing_a_clients_secret_is_stopped_and_stops_nobody_else`, `throttling::an_account_can_be_guessed_ten_times_from_one_network` |
+//! | Keycloak CVE-2026-9798: another flow did not ask for the lockout | one function checks for every endpoint | `throttling::guessing_a_clients_secret_is_stopped_and_stops_nobody_else`, `throttling::an_account_can_be_guessed_ten_times_from_one_network` |
 //! | Authelia CVE-2025-24806, CVE-2026-47203: failures counted for each spelling | counted on the account that is found | `throttling::spelling_variants_are_one_account`, `throttling::an_unknown_name_is_throttled_like_a_known_one` |
 //! | authentik CVE-2023-48228: PKCE checked only if a verifier is sent | the stored challenge decides | `rfc7636_pkce::a_code_is_redeemed_with_its_verifier_only` |
 //! | Pocket ID CVE-2026-28513: a code refused only if two things are wrong | each wrong condition alone is enough | `lessons_of_peers::each_single_wrong_condition_refuses_a_code` |

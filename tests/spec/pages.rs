@@ -631,7 +631,7 @@ async fn consent_names_the_client_and_what_it_asks_for_in_plain_words() {
     assert!(!page.body.contains("javascript:"), "{links:?}");
 }
 
-/// Told by reading the address, not by how it begins.
+/// An address is read, not told by how it begins.
 #[tokio::test]
 async fn every_page_links_to_web_addresses_only() {
     let provider = TestProvider::start().await;

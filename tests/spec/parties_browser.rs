@@ -1,4 +1,4 @@
-//! A public client in a real browser: oidc-client-ts, with PKCE, by the CORS headers of the machine doors, renewed by a
+//! A public client in a real browser: oidc-client-ts, with PKCE, by the CORS headers of the API endpoints, renewed by a
 //! refresh token or in a frame, and signed out.
 
 use crate::support::chromium::{Browser, Options, Tab};
@@ -192,7 +192,7 @@ async fn oidc_client_ts_renews_in_a_frame_on_the_providers_own_site() {
     same_site.open(&browser).await;
     browser.click("#logout").await;
     assert_eq!(same_site.is_ready(&browser).await, "signed out");
-    // The page is not told, but neither does anything it holds open a door.
+    // The page is not told, but neither does anything it holds open anything.
     elsewhere.open(&browser).await;
     assert_eq!(elsewhere.press(&browser, "userinfo").await, "userinfo: 401");
     browser.close().await;

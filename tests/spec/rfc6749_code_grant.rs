@@ -263,7 +263,7 @@ async fn a_client_id_with_a_colon_comes_encoded_by_basic_or_in_the_body() {
     assert_eq!(claims_of(&by_post.text("id_token"))["aud"], id);
     let raw = redeem(Some(format!("{id}:{secret}")), &[]).await;
     assert_eq!(raw.error(), (401, "invalid_client".into()));
-    // The other machine doors read it alike.
+    // The other API endpoints read it alike.
     let token = by_post.text("access_token");
     for path in ["/introspect", "/revoke"] {
         let request = http().post(provider.url(path)).form(&[("token", token.as_str())]);

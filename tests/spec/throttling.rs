@@ -297,8 +297,8 @@ async fn guessing_a_clients_secret_is_stopped_and_stops_nobody_else() {
     let stopped = provider.post("/token", guess, &fields).await;
     assert_eq!(stopped.error(), (429, "temporarily_unavailable".into()));
     assert!(stopped.header("retry-after").unwrap().parse::<i64>().unwrap() > 0);
-    for door in ["/introspect", "/revoke"] {
-        assert_eq!(provider.post(door, guess, &[("token", "x")]).await.error().0, 429, "{door}");
+    for path in ["/introspect", "/revoke"] {
+        assert_eq!(provider.post(path, guess, &[("token", "x")]).await.error().0, 429, "{path}");
     }
     assert_eq!(provider.provider.passwords.computed(), before);
     let _ = provider.post("/revoke", client.auth(), &[("token", "x")]).await.ok();

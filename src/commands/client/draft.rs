@@ -102,7 +102,7 @@ impl Draft {
     /// What is to be said where nothing but a frame on another site tells it of a sign-out.
     pub(super) fn doubt_about_sign_outs(&self, issuer: &str) -> Option<String> {
         let uri = self.frontchannel_logout_uri.as_deref().filter(|_| self.backchannel_logout_uri.is_none())?;
-        FrontChannel::doubt(uri, issuer)
+        FrontChannel::warning(uri, issuer)
     }
 
     /// Every value that a rule judges.

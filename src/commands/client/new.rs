@@ -159,9 +159,9 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     if !left_out.is_empty() {
         eprintln!("Left out of its scope: {left_out}. A machine acts for itself, and these are about people.");
     }
-    if let Some(doubt) = draft.doubt_about_sign_outs(&config.issuer) {
+    if let Some(warning) = draft.doubt_about_sign_outs(&config.issuer) {
         eprintln!(
-            "--frontchannel-logout-uri {doubt}.\n  Fix: give it a --backchannel-logout-uri, which needs no cookie"
+            "--frontchannel-logout-uri {warning}.\n  Fix: give it a --backchannel-logout-uri, which needs no cookie"
         );
     }
     let secret = if draft.is_public() { super::Secret::Public } else { secret.secret()? };

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The most sign-ins that are remembered, finished or under way.
+/// The most sign-ins that are remembered, finished or in progress.
 const MOST: usize = 1000;
 
 /// How the service is registered.

@@ -53,18 +53,18 @@ pub(super) async fn check(
 
 /// What `serve` says at its start, too.
 fn settings(report: &mut Report, config: &Config) {
-    let doubts = serve::doubts(config);
-    if doubts.is_empty() {
+    let warnings = serve::warnings(config);
+    if warnings.is_empty() {
         report.ok("settings", "fit for production");
     }
-    for doubt in doubts {
-        doubted(report, "settings", &doubt);
+    for warning in warnings {
+        warned(report, "settings", &warning);
     }
 }
 
-/// A doubt is what it is, and what to do about it.
-pub(super) fn doubted(report: &mut Report, name: &str, doubt: &str) {
-    let (what, fix) = doubt.split_once(". ").unwrap_or((doubt, "see README.md"));
+/// A warning is what it is, and what to do about it.
+pub(super) fn warned(report: &mut Report, name: &str, warning: &str) {
+    let (what, fix) = warning.split_once(". ").unwrap_or((warning, "see README.md"));
     report.warning(name, what, fix);
 }
 

@@ -81,7 +81,7 @@ fn stays(report: &mut Report, name: &str, url: &Url, answer: &Fetched) {
             format!("{url} answers {}: nobody is at home there", answer.status),
             "compare it with the address in the service's settings, letter by letter",
         ),
-        // A door for form_post only.
+        // An address for form_post only.
         405 => report.ok(name, format!("{url} answers 405 to GET; it takes POST only (response_mode=form_post)")),
         status if status >= 500 => report.warning(
             name,
@@ -245,10 +245,10 @@ pub(super) async fn check_client(
 fn front_channel(report: &mut Report, config: &Config, client: &Client) {
     let name = "frontchannel_logout_uri";
     let Some(uri) = client.frontchannel_logout_uri.as_deref() else { return };
-    match FrontChannel::doubt(uri, &config.issuer) {
+    match FrontChannel::warning(uri, &config.issuer) {
         None => {}
-        Some(doubt) if client.backchannel_logout_uri.is_none() => report.warning(name, doubt, BACK_CHANNEL),
-        Some(doubt) => report.ok(name, format!("{doubt}; its back channel tells it")),
+        Some(warning) if client.backchannel_logout_uri.is_none() => report.warning(name, warning, BACK_CHANNEL),
+        Some(warning) => report.ok(name, format!("{warning}; its back channel tells it")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The stores of our own set-up: whether they answer and let us do what we must, whether every migration is applied, and
 //! rows that cannot work.
 
-use super::ours::doubted;
+use super::ours::warned;
 use super::{Report, check_skew};
 use crate::ambient::{Clock, random};
 use crate::commands::judge::{self, Fault};
@@ -92,7 +92,7 @@ async fn migrations(report: &mut Report, config: &Config, db: &Db) -> bool {
         report.error("migrations", &why, "name a new database");
         return false;
     }
-    let faults: Vec<migrations::Fault> = plan.doubts().into_iter().chain(trial).collect();
+    let faults: Vec<migrations::Fault> = plan.warnings().into_iter().chain(trial).collect();
     for fault in &faults {
         report.fault("migrations", fault.sentence(), &fault.fix);
     }
@@ -219,10 +219,10 @@ pub(super) async fn redis(report: &mut Report, config: &Config) {
                 "make sure that it is noeviction: anything else loses sign-ins and forgets used codes",
             );
         }
-        for doubt in &facts.doubts {
-            doubted(report, "redis", doubt);
+        for warning in &facts.warnings {
+            warned(report, "redis", warning);
         }
-        if facts.doubts.is_empty() {
+        if facts.warnings.is_empty() {
             report.ok("redis", facts.cost_of_a_crash);
         }
         match facts.clock {

@@ -80,7 +80,7 @@ pub(super) async fn redeem(
 
 /// The code, as it was counted when it was issued.
 fn kept_code(grant: &Grant) -> Kept {
-    Kept::code(grant, grant.expires_at.since(grant.authorization.authorized_at) + codes::AFTERLIFE)
+    Kept::code(grant, grant.expires_at.since(grant.authorization.authorized_at) + codes::TOMBSTONE_TTL)
 }
 
 /// Issues what a code stands for that was just spent; its tombstone stays for `tombstone` seconds.
@@ -141,7 +141,7 @@ async fn replayed(provider: &Provider, client: &Client, handle: Handle, now: Num
     // The marker last: where it fails, all of it is done again at the next try, and noted then.
     if client.may_refresh() {
         // The winner may not have written its family yet; it finds this row then.
-        timely(refresh_families::bury(&provider.db, handle, &client.client_id, now)).await?;
+        timely(refresh_families::revoke_before_begin(&provider.db, handle, &client.client_id, now)).await?;
     }
     let is_new = access_tokens::revoke_grant(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
     if is_new {

@@ -92,7 +92,7 @@ async fn show(
     match timely(refresh_families::show(&provider.db, parts, &terms)).await? {
         Shown::Rotated(successor) | Shown::Repeated(successor) => Ok(Some(successor.seal())),
         Shown::Kept => Ok(None),
-        Shown::Dead => Err(const { dead() }.into()),
+        Shown::Invalid => Err(const { dead() }.into()),
         Shown::Reused => {
             // The marker first: once the family is revoked, its tokens are not looked at any more.
             access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;

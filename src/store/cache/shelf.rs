@@ -46,7 +46,7 @@ type Read<T> = BoxFuture<'static, Landed<T>>;
 /// The read that everybody takes together for whom the one before came too early.
 type Again<T> = Arc<Mutex<Option<Shared<Read<T>>>>>;
 
-/// A read under way, which ends when nobody waits for it any more.
+/// A read in progress, which ends when nobody waits for it any more.
 struct Flight<T> {
     number: u64,
     read: WeakShared<Read<T>>,
@@ -150,7 +150,7 @@ where
         let seat = self.board(asked.key(), now, read);
         let mut landed = seat.read.await;
         if !seat.is_first && matches!(landed, Ok(None)) {
-            // Whichever read is under way now, it was begun after all of these requests came.
+            // Whichever read is in progress now, it was begun after all of these requests came.
             let next = {
                 let mut again = seat.again.lock().unwrap_or_else(PoisonError::into_inner);
                 again.get_or_insert_with(|| self.board(asked.key(), now, read).read).clone()
@@ -178,7 +178,7 @@ where
         });
     }
 
-    /// The read of a key that is under way, or one that is begun now.
+    /// The read of a key that is in progress, or one that is begun now.
     fn board<F>(self: &Arc<Self>, key: K, now: NumericDate, read: &impl Fn() -> F) -> Seat<T>
     where
         F: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,

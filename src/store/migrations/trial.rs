@@ -59,7 +59,7 @@ fn is_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "57014")
 }
 
-/// Whether a statement of it may end the transaction that it runs in. In doubt it may.
+/// Whether a statement of it may end the transaction that it runs in. Where that is unclear, it may.
 fn ends_its_transaction(sql: &str) -> bool {
     const WORDS: [&str; 8] = ["abort", "begin", "commit", "end", "prepare", "release", "rollback", "start"];
     // PostgreSQL has texts in which a quote does not end them; both have none where there is no backslash.

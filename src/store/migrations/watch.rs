@@ -53,7 +53,7 @@ impl Watch {
         }
         let migrations = Migrations::read(self.folder.as_deref()).await?;
         let plan = migrations.plan(db).await?;
-        let mut faults = plan.doubts();
+        let mut faults = plan.warnings();
         faults.extend(self.left_undone(&migrations, &plan));
         *self.well.lock().unwrap_or_else(PoisonError::into_inner) = look.filter(|_| faults.is_empty());
         Ok(faults)

@@ -21,16 +21,16 @@ enum Persistence {
 }
 
 /// What the servers say of it together.
-pub(super) struct Told {
-    /// What there is to doubt: a sentence that says what is wrong, and one that says what to do.
-    pub(super) doubts: Vec<String>,
-    /// What a crash costs, where there is nothing to doubt.
+pub(super) struct Persisted {
+    /// What there is to warn of: a sentence that says what is wrong, and one that says what to do.
+    pub(super) warnings: Vec<String>,
+    /// What a crash costs, where there is nothing to warn of.
     pub(super) cost: &'static str,
 }
 
 /// Judges by the answers to `CONFIG GET appendonly`, `CONFIG GET appendfsync`, `CONFIG GET save` and `INFO persistence`,
 /// each by the address of the node, which is empty where there is one server only.
-pub(super) fn judge(answers: &[BTreeMap<String, Value>; 4]) -> Told {
+pub(super) fn judge(answers: &[BTreeMap<String, Value>; 4]) -> Persisted {
     let mut nodes: Vec<&String> = answers.iter().flat_map(BTreeMap::keys).collect();
     nodes.sort();
     nodes.dedup();
@@ -41,16 +41,16 @@ pub(super) fn judge(answers: &[BTreeMap<String, Value>; 4]) -> Told {
             (node.as_str(), of_node(append_only, append_fsync, save, info))
         })
         .collect();
-    let mut doubts: Vec<String> = found.iter().filter_map(|(node, persistence)| doubt(node, persistence)).collect();
+    let mut warnings: Vec<String> = found.iter().filter_map(|(node, persistence)| warning(node, persistence)).collect();
     if found.is_empty() {
-        doubts.extend(doubt("", &Persistence::Unknown));
+        warnings.extend(warning("", &Persistence::Unknown));
     }
     let cost = if found.iter().any(|(_, persistence)| *persistence == Persistence::Nothing) {
         "it keeps nothing on disk: a restart signs everybody out, and brings back nothing that was ended"
     } else {
         "appendonly is yes: a crash costs the last second at most"
     };
-    Told { doubts, cost }
+    Persisted { warnings, cost }
 }
 
 fn of_node(
@@ -73,8 +73,8 @@ fn of_node(
     }
 }
 
-/// What there is to doubt about one server, and what to do.
-fn doubt(node: &str, persistence: &Persistence) -> Option<String> {
+/// What there is to warn of one server, and what to do.
+fn warning(node: &str, persistence: &Persistence) -> Option<String> {
     let who = if node.is_empty() { "Redis".to_owned() } else { format!("the Redis node {node}") };
     match persistence {
         Persistence::Nothing | Persistence::AppendOnly { is_left_to_the_system: false } => None,
@@ -119,7 +119,7 @@ mod tests {
         Value::Array(vec![Value::BulkString(name.into()), Value::BulkString(value.into())])
     }
 
-    fn told(settings: &[(&str, Option<[&str; 3]>, &str)]) -> Told {
+    fn told(settings: &[(&str, Option<[&str; 3]>, &str)]) -> Persisted {
         let mut answers: [BTreeMap<String, Value>; 4] = Default::default();
         for (node, config_told, info) in settings {
             if let Some(values) = config_told {
@@ -144,10 +144,14 @@ mod tests {
             let told = told(&[("", Some(settings), "aof_enabled:0")]);
             match words {
                 Some(words) => {
-                    assert!(told.doubts.len() == 1 && told.doubts[0].contains(words), "{settings:?} {:?}", told.doubts);
-                    assert_eq!(told.doubts[0].matches(". ").count(), 1, "what, and what to do");
+                    assert!(
+                        told.warnings.len() == 1 && told.warnings[0].contains(words),
+                        "{settings:?} {:?}",
+                        told.warnings
+                    );
+                    assert_eq!(told.warnings[0].matches(". ").count(), 1, "what, and what to do");
                 }
-                None => assert!(told.doubts.is_empty(), "{settings:?} {:?}", told.doubts),
+                None => assert!(told.warnings.is_empty(), "{settings:?} {:?}", told.warnings),
             }
         }
         assert!(told(&[("", Some(["no", "no", ""]), "")]).cost.contains("keeps nothing"));
@@ -155,17 +159,17 @@ mod tests {
 
     #[test]
     fn one_that_forbids_config_is_asked_by_info_and_doubted_only_where_that_says_nothing() {
-        assert!(told(&[("", None, "loading:0\r\naof_enabled:1\r\n")]).doubts.is_empty());
+        assert!(told(&[("", None, "loading:0\r\naof_enabled:1\r\n")]).warnings.is_empty());
         for silent in ["loading:0\r\naof_enabled:0\r\n", ""] {
-            assert!(told(&[("", None, silent)]).doubts[0].contains("does not tell"), "{silent}");
+            assert!(told(&[("", None, silent)]).warnings[0].contains("does not tell"), "{silent}");
         }
-        assert!(judge(&Default::default()).doubts[0].contains("does not tell"));
+        assert!(judge(&Default::default()).warnings[0].contains("does not tell"));
     }
 
     #[test]
     fn each_node_of_a_cluster_is_doubted_by_its_address() {
         let good = Some(["yes", "everysec", ""]);
         let told = told(&[("a:1", good, ""), ("b:2", Some(["no", "everysec", "60 1"]), ""), ("c:3", good, "")]);
-        assert!(told.doubts.len() == 1 && told.doubts[0].contains("the Redis node b:2"), "{:?}", told.doubts);
+        assert!(told.warnings.len() == 1 && told.warnings[0].contains("the Redis node b:2"), "{:?}", told.warnings);
     }
 }

@@ -49,7 +49,7 @@ pub fn backchannel_logout_uri(place: &Place) -> String {
     format!("http://127.0.0.1:{}/callback?logout=backchannel", place.port)
 }
 
-/// The service behind Apache, with the doors that every party has; gives its port.
+/// The service behind Apache, with the addresses that every party has; gives its port.
 async fn serve_behind(base_url: String) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

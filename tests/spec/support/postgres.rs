@@ -308,7 +308,7 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         drop(self.orders.take());
-        // Nothing more can be done about a failure here, and a panic would hide the one that may be under way.
+        // Nothing more can be done about a failure here, and a panic would hide the one that may be in progress.
         let _ = self.shell.wait();
     }
 }

@@ -152,10 +152,10 @@ impl UserAgent {
         let location = page.location().unwrap_or_else(|| panic!("this is no redirect: {page}"));
         assert!(
             [StatusCode::MOVED_PERMANENTLY, StatusCode::FOUND, StatusCode::SEE_OTHER].contains(&page.status),
-            // 307 and 308 would send the form, and so a password, on to the next door.
+            // 307 and 308 would send the form, and so a password, on to the next address.
             "this redirect is followed by GET only if it is a 301, 302 or 303: {page}"
         );
-        // Cookies and Sec-Fetch-Site go by whoever began the chain, not by the doors that pass it on.
+        // Cookies and Sec-Fetch-Site go by whoever began the chain, not by the addresses that pass it on.
         self.send(Method::GET, location, None, page.source).await
     }
 

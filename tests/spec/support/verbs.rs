@@ -151,7 +151,7 @@ impl Answer {
     }
 }
 
-/// An answer of a machine door.
+/// An answer of a API endpoint.
 #[derive(Clone, Debug)]
 pub struct Api {
     pub status: StatusCode,
@@ -248,7 +248,7 @@ impl TestProvider {
         Authorization::of(client).complete(self, browser).await
     }
 
-    /// Posts a form to a machine door.
+    /// Posts a form to a API endpoint.
     pub async fn post(&self, path: &str, auth: Auth<'_>, fields: &[(&str, &str)]) -> Api {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(fields);
@@ -270,7 +270,7 @@ impl TestProvider {
         send(request.body(form.finish())).await
     }
 
-    /// Gets from a machine door.
+    /// Gets from a API endpoint.
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Api {
         let mut request = http().get(self.url(path));
         for (name, value) in headers {

@@ -176,7 +176,7 @@ impl Rows {
     }
 
     async fn change(&mut self, place: &Place, statement: &Statement) -> Result<(), StoreError> {
-        let unread = Said { doubt: Some("it is not what both databases understand".to_owned()), ..Said::default() };
+        let unread = Said { warning: Some("it is not what both databases understand".to_owned()), ..Said::default() };
         let said = statement.said.as_ref().unwrap_or(&unread);
         self.mentions(place, said);
         let fault = self.literal_fault(said);
@@ -206,7 +206,7 @@ impl Rows {
                         let fault = refused::fault(&self.scratch, place, statement, &refusal);
                         // That it is not portable says enough of what SQLite cannot do, unless it is no SQL at all.
                         is_told = refusal == Refusal::Syntax && statement.said.is_none();
-                        if is_told || said.doubt.is_none() || refused::is_certain(&refusal) {
+                        if is_told || said.warning.is_none() || refused::is_certain(&refusal) {
                             self.find(fault.0, fault.1);
                         }
                     }
@@ -216,8 +216,8 @@ impl Rows {
                 }
             }
         }
-        if let Some(doubt) = said.doubt.as_ref().filter(|_| !is_told) {
-            self.find(place.clone(), Fault::warning("not-understood", doubt.clone(), REVIEW_IT));
+        if let Some(warning) = said.warning.as_ref().filter(|_| !is_told) {
+            self.find(place.clone(), Fault::warning("not-understood", warning.clone(), REVIEW_IT));
         }
         Ok(())
     }
@@ -250,11 +250,11 @@ impl Rows {
     }
 
     pub(super) fn mention(&mut self, client_id: &str, place: &Place) {
-        self.is_about(place, client_id);
+        self.set_client(place, client_id);
         self.mentioned.push((client_id.to_owned(), place.clone(), self.registered.contains(client_id)));
     }
 
-    fn is_about(&mut self, place: &Place, client_id: &str) {
+    fn set_client(&mut self, place: &Place, client_id: &str) {
         self.clients_of_statements.entry(place.statement).or_default().insert(client_id.to_owned());
     }
 
@@ -262,7 +262,7 @@ impl Rows {
     fn literal_fault(&self, said: &Said) -> Option<(usize, Fault)> {
         if let Some((name, line)) =
             said.quoted.iter().find(|(name, _)| self.scratch.column(&said.table, name).is_none())
-            && said.doubt.is_none()
+            && said.warning.is_none()
         {
             let why = format!("{} has no column {name}, and what stands in double quotes is a name", said.table);
             return Some((*line, Fault::error("unknown-column", why, "write a text in single quotes")));
@@ -319,7 +319,7 @@ impl Rows {
                 What::Deleted => drop(self.origins.remove(&key)),
             }
             if let Some(client_id) = client_id {
-                self.is_about(place, client_id);
+                self.set_client(place, client_id);
                 if matches!(what, What::Updated | What::Deleted) {
                     self.last_changes.insert(client_id.to_owned(), place.statement);
                 }

@@ -19,7 +19,7 @@ const MOST_DROPPED: usize = 2 * 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A stream with bounds on both.
-pub(super) struct Patient<T> {
+pub(super) struct WriteTimeout<T> {
     stream: T,
     patience: Duration,
     linger: Duration,
@@ -31,7 +31,7 @@ pub(super) struct Patient<T> {
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
-impl<T> Patient<T> {
+impl<T> WriteTimeout<T> {
     /// `is_quiet` is set by whoever has read a request to its end, and taken back here when more comes.
     pub(super) const fn new(stream: T, patience: Duration, is_quiet: Arc<AtomicBool>) -> Self {
         Self { stream, patience, linger: LINGER, is_quiet, waiting: None, lingering: None }
@@ -49,7 +49,7 @@ impl<T> Patient<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> Patient<T> {
+impl<T: AsyncRead + Unpin> WriteTimeout<T> {
     /// Reads and drops what the other side still sends, until it has ended or has sent too much or for too long.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let linger = self.linger;
@@ -70,7 +70,7 @@ impl<T: AsyncRead + Unpin> Patient<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = into.filled().len();
@@ -82,7 +82,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write(context, bytes);
@@ -130,8 +130,8 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
-    fn patient(near: DuplexStream, patience: Duration, is_quiet: bool) -> Patient<DuplexStream> {
-        Patient::new(near, patience, Arc::new(AtomicBool::new(is_quiet)))
+    fn patient(near: DuplexStream, patience: Duration, is_quiet: bool) -> WriteTimeout<DuplexStream> {
+        WriteTimeout::new(near, patience, Arc::new(AtomicBool::new(is_quiet)))
     }
 
     #[tokio::test]
