@@ -23,8 +23,9 @@ CREATE TABLE user_sessions (
     settled_at BIGINT
 );
 
-CREATE INDEX user_sessions_sub ON user_sessions (sub) WHERE settled_at IS NULL;
+CREATE INDEX user_sessions_sub ON user_sessions (sub);
 CREATE INDEX user_sessions_ended_at ON user_sessions (ended_at) WHERE settled_at IS NULL;
 CREATE INDEX user_sessions_expires_at ON user_sessions (expires_at);
+CREATE INDEX user_sessions_settled_at ON user_sessions (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX users_disabled_at ON users (disabled_at) WHERE disabled_at IS NOT NULL;
 CREATE INDEX users_tokens_valid_after ON users (tokens_valid_after) WHERE tokens_valid_after IS NOT NULL;

@@ -102,3 +102,13 @@ tokio::task_local! {
 pub fn context<T>(ask: impl FnOnce(&Context) -> T) -> Option<T> {
     CONTEXT.try_with(|context| ask(context)).ok()
 }
+
+/// Does something to its end, also when whoever waits for it goes away, in the context of the request that is being answered.
+/// `None`: it panicked, or the process is ending.
+pub async fn uncanceled<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let task = match CONTEXT.try_with(Arc::clone) {
+        Ok(context) => tokio::spawn(CONTEXT.scope(context, work)),
+        Err(_) => tokio::spawn(work),
+    };
+    task.await.ok()
+}

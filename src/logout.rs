@@ -4,7 +4,7 @@
 //! once, and then again in the background, also after a restart, until it arrives or a day has passed.
 
 use crate::allowance::{self, Kept, Owner};
-use crate::ambient::random;
+use crate::ambient::{random, uncanceled};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
@@ -147,9 +147,24 @@ fn deliver_all(
 
 /// Ends a session: its cookie, its tokens, and what services remember. `None`: it had ended before.
 ///
+/// It goes on when nobody waits for it any more: once the record is taken, nothing else knows which services to tell.
+///
 /// # Errors
 /// A store failed.
 pub async fn end_session(
+    provider: &Arc<Provider>,
+    record: &Digest,
+    session: &Session,
+    cause: Cause,
+    now: NumericDate,
+) -> Result<Option<Ended>, StoreError> {
+    let (provider, record, session) = (provider.clone(), record.clone(), session.clone());
+    uncanceled(async move { end_at_once(&provider, &record, &session, cause, now).await })
+        .await
+        .unwrap_or(Err(StoreError::Late))
+}
+
+async fn end_at_once(
     provider: &Arc<Provider>,
     record: &Digest,
     session: &Session,
@@ -194,21 +209,21 @@ pub async fn end_session(
         };
         told.push(LogoutResult { client, outcome });
     }
-    settle_row(provider, handle, now).await;
+    settle_row(provider, handle, record.clone(), now).await;
     Ok(Some(Ended { told, messages }))
 }
 
 /// Notes in its row that a sign-in is over. Signing out works without the database: what cannot be written now is tried
 /// again in the background, and until then the sign-in is listed although it has ended.
-async fn settle_row(provider: &Arc<Provider>, session: Handle, now: NumericDate) {
-    if timely(user_sessions::settled(&provider.db, session, now)).await.is_ok() {
+async fn settle_row(provider: &Arc<Provider>, session: Handle, record: Digest, now: NumericDate) {
+    if timely(user_sessions::settled(&provider.db, session, &record, now)).await.is_ok() {
         return;
     }
     let provider = provider.clone();
     tokio::spawn(async move {
         for pause in ROW_PAUSES {
             tokio::time::sleep(Duration::from_secs(pause)).await;
-            if user_sessions::settled(&provider.db, session, now).await.is_ok() {
+            if user_sessions::settled(&provider.db, session, &record, now).await.is_ok() {
                 return;
             }
         }

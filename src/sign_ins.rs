@@ -3,7 +3,7 @@
 use crate::logout::{self, Cause};
 use crate::provider::Provider;
 use crate::store::user_sessions::{self, ToSettle};
-use crate::store::{StoreError, sessions};
+use crate::store::{StoreError, sessions, timely};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
 use futures_util::StreamExt as _;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub async fn keep_settling(provider: Arc<Provider>) {
 /// One round of it: all that there is now.
 pub async fn settle(provider: &Arc<Provider>) {
     loop {
-        let found = match user_sessions::to_settle(&provider.db).await {
+        let found = match timely(user_sessions::to_settle(&provider.db)).await {
             Ok(found) if found.is_empty() => return,
             Ok(found) => found,
             Err(error) => return tracing::warn!(%error, "ended sign-ins could not be looked for; it is tried again"),
@@ -45,25 +45,27 @@ pub async fn settle(provider: &Arc<Provider>) {
 
 async fn settle_one(provider: &Arc<Provider>, row: &ToSettle) -> Result<(), StoreError> {
     let now = provider.now();
-    let ended = async {
-        let live = sessions::find_record(&provider.ephemeral, &row.record).await?;
-        match live.filter(|session| session.sign_in.session == row.session) {
-            Some(session) => logout::end_session(provider, &row.record, &session, Cause::Row, now).await,
-            // What it issued may be live although its record is gone.
-            None => sessions::end(&provider.ephemeral, row.session, LONGEST_ACCESS_TOKEN).await.map(|()| None),
+    let settled = async {
+        if !timely(user_sessions::claim(&provider.db, row, now)).await? {
+            return Ok(());
         }
+        let live = match sessions::find_record(&provider.ephemeral, &row.record).await {
+            // One that cannot be read says of no service that is to be told.
+            Err(StoreError::Record(_)) => None,
+            found => found?,
+        };
+        let ended = match live.filter(|session| session.sign_in.session == row.session) {
+            Some(session) => logout::end_session(provider, &row.record, &session, Cause::Row, now).await?,
+            // What it issued may be live although its record is gone.
+            None => sessions::end(&provider.ephemeral, row.session, LONGEST_ACCESS_TOKEN).await.map(|()| None)?,
+        };
+        if let Some(ended) = ended {
+            ended.in_background(provider);
+        }
+        timely(user_sessions::settled(&provider.db, row.session, &row.record, now)).await
     }
     .await;
-    match ended {
-        Ok(ended) => {
-            if let Some(ended) = ended {
-                ended.in_background(provider);
-            }
-            user_sessions::settled(&provider.db, row.session, now).await
-        }
-        Err(error) => {
-            tracing::warn!(%error, session = row.session.text(), "a sign-in could not be ended; it is tried again");
-            Err(error)
-        }
-    }
+    settled.inspect_err(|error| {
+        tracing::warn!(%error, session = row.session.text(), "a sign-in could not be ended; it is tried again");
+    })
 }

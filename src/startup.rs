@@ -11,12 +11,12 @@ use crate::protocol::audit::{Event, EventKind, Flaw, Impersonal};
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::secret::Password;
 use crate::provider::{Degraded, Outdated, Provider};
-use crate::store::StoreError;
 use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version};
 use crate::store::user_sessions::Seen;
+use crate::store::{StoreError, timely};
 use crate::store::{logout_outbox, refresh_families, refusals, user_sessions, users};
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
@@ -144,7 +144,7 @@ pub async fn watch_migrations(provider: Arc<Provider>) {
 
 /// Looks whether this version may still serve. While the database does not answer, what it said last holds.
 pub async fn watch_version(provider: &Provider) {
-    match least_version(&provider.db).await {
+    match timely(least_version(&provider.db)).await {
         Ok(least) => provider.outdated.note(least),
         Err(error) => tracing::debug!(%error, "the least version that may serve could not be read"),
     }

@@ -291,6 +291,7 @@ async fn sign_in(
             }
         },
     );
+    let is_answered = matches!(signed_in, Err(PageError::Page { .. }));
     let refused = match signed_in {
         // The row last: whoever lists sign-ins finds none that came to nothing.
         Ok((.., Ok(()), ())) => write_row(provider, browser, flow, &session_id, &session, now).await.err(),
@@ -299,9 +300,11 @@ async fn sign_in(
         Err(error) => Some(error),
     };
     if let Some(error) = refused {
-        // Nothing came of it: the session from before is what it was, should it be gone already.
+        // Nothing came of it: the session from before is what it was, should it be gone already. What was ended meanwhile stays
+        // ended, and what another tab has completed goes on there.
         let _ = sessions::forget(&provider.ephemeral, &session_id).await;
-        if let (Some(id), Some(before)) = (&browser.session, same_person) {
+        let has_ended = sessions::has_ended(&provider.ephemeral, session.sign_in.session).await.unwrap_or(true);
+        if let (Some(id), Some(before), false) = (&browser.session, same_person, is_answered || has_ended) {
             let _ = sessions::restore(&provider.ephemeral, id, before, now).await;
         }
         return Err(error);
@@ -366,14 +369,14 @@ fn page(
     browser: &Browser,
     flow: &Flow,
     typed: Option<String>,
-    complaint: Option<&LoginError>,
+    error: Option<&LoginError>,
 ) -> Result<Response, PageError> {
     let (Some((id, _)), Some(browser_id)) = (&flow.interaction, &browser.id) else {
         // An interaction that no browser has begun yet is begun at `/authorize`.
         return flow.redirect_to_authorize(provider);
     };
     let somebody = flow.signed_in.as_ref().map(|(_, user)| user);
-    let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && complaint.is_none();
+    let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && error.is_none();
     let shown = LoginPage {
         page: Chrome::new(&provider.config, format!("Sign in to continue to {}", flow.client.display_name())),
         client_name: flow.client.display_name().to_owned(),
@@ -383,11 +386,11 @@ fn page(
             .or_else(|| flow.request.login_hint.clone())
             .or_else(|| somebody.filter(|_| !chooses).and_then(|user| user.username.clone()))
             .unwrap_or_default(),
-        error: complaint.map(LoginError::text),
+        error: error.map(LoginError::text),
         continue_as: somebody.filter(|_| chooses).map(|user| user.display_name().to_owned()),
-        signed_in_as: somebody.filter(|_| !chooses && complaint.is_none()).map(|user| user.display_name().to_owned()),
+        signed_in_as: somebody.filter(|_| !chooses && error.is_none()).map(|user| user.display_name().to_owned()),
     };
-    let (status, code, description) = match complaint {
+    let (status, code, description) = match error {
         None => return Ok(pages::render(StatusCode::OK, &shown, false)),
         Some(LoginError::Wrong) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
@@ -397,10 +400,10 @@ fn page(
         }
     };
     let mut response = pages::render(status, &shown, false);
-    if let Some(LoginError::TooMany(later)) = complaint {
+    if let Some(LoginError::TooMany(later)) = error {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }
-    let fix = match complaint {
+    let fix = match error {
         Some(LoginError::TooMany(_)) => {
             "Too many failures from one network. If people share it behind a proxy, name the proxy in \
              HALLPASS_TRUSTED_PROXIES; a browser that signed in before is not concerned."

@@ -64,7 +64,6 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::LOGIN, get(login::get).post(login::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
-        .route(path::LOGOUT, get(logout::get).post(logout::post))
         .route(path::TOKEN, post(token::post).layer(headers::cors(&[Method::POST])))
         .route(
             path::USERINFO,
@@ -75,6 +74,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route_layer(axum::middleware::from_fn_with_state(provider.clone(), up_to_date));
     let inside = Router::new()
         .merge(flows)
+        .route(path::LOGOUT, get(logout::get).post(logout::post))
         .route(path::JWKS, get(jwks::get).layer(metadata.clone()))
         .route(path::OPENID_CONFIGURATION, get(discovery::get).layer(metadata.clone()))
         // Some clients strip no slash from the issuer, some add one to what they derive from it.

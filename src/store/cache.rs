@@ -257,7 +257,7 @@ impl Directory {
             Err(_) => {}
         }
         match (result, known) {
-            (Err(error @ StoreError::Inconsistent { .. }), _) => Err(error),
+            (Err(error), _) if error.is_about_the_row() => Err(error),
             (Err(error), Some(entry)) if now.since(entry.read_at) < MAX_STALE => {
                 tracing::warn!(%error, "the database does not answer; serving what is known");
                 Ok(Some(entry.value.clone()))

@@ -126,6 +126,17 @@ impl StoreError {
         }
     }
 
+    /// Whether the database did answer, with a row that cannot be acted on: what was known of it before is not what it says now.
+    #[must_use]
+    pub fn is_about_the_row(&self) -> bool {
+        match self {
+            Self::Inconsistent { .. } => true,
+            Self::Database(error) => matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+            Self::Shared(error) => error.is_about_the_row(),
+            _ => false,
+        }
+    }
+
     /// Whether the fault may pass by itself, so that the same is worth another try: nobody listens, the server is still
     /// starting or has just failed over, a disk is full, another process writes.
     #[must_use]

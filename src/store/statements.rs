@@ -319,7 +319,8 @@ fn kind(tokens: &[TokenWithSpan]) -> Kind {
     let reaches_out = |token: &TokenWithSpan| match &token.token {
         Token::Word(word) => {
             let lower = word.value.to_lowercase();
-            lower == "load_extension" || lower.starts_with("pragma_")
+            let is_its_own = matches!(lower.as_str(), "load_extension" | "temp" | "temporary");
+            is_its_own || lower.starts_with("pragma_") || lower.starts_with("sqlite_")
         }
         _ => false,
     };

@@ -9,7 +9,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 // A sign-in goes on under its name when the same person types the password again, unless it has been ended meanwhile.
@@ -18,16 +18,19 @@ const START: &str = "INSERT INTO user_sessions (session, sub, record, browser, n
      browser = excluded.browser, network = excluded.network, auth_time = excluded.auth_time, seen_at = excluded.seen_at, \
      expires_at = excluded.expires_at \
      WHERE user_sessions.ended_at IS NULL AND user_sessions.settled_at IS NULL AND user_sessions.sub = excluded.sub";
+// Only while the row still names the record that was taken: a sign-in that went on meanwhile is another one.
 const END: &str = "UPDATE user_sessions SET ended_at = COALESCE(ended_at, $2), settled_at = $2 \
-     WHERE session = $1 AND settled_at IS NULL";
+     WHERE session = $1 AND record = $3 AND settled_at IS NULL";
+const CLAIM: &str = "UPDATE user_sessions SET ended_at = COALESCE(ended_at, $2) WHERE session = $1 AND record = $3 AND settled_at IS NULL";
 const RECORD: &str = "SELECT record FROM user_sessions WHERE session = $1 AND settled_at IS NULL";
 // What ended, the sign-ins of people who may not sign in any more, those declared invalid, those of nobody.
 const TO_SETTLE: &str = "SELECT session, record FROM user_sessions WHERE settled_at IS NULL AND ended_at IS NOT NULL \
-     UNION SELECT session, record FROM users JOIN user_sessions ON user_sessions.sub = users.sub \
-     WHERE users.disabled_at IS NOT NULL AND settled_at IS NULL \
-     UNION SELECT session, record FROM users JOIN user_sessions ON user_sessions.sub = users.sub \
-     WHERE users.tokens_valid_after IS NOT NULL AND users.tokens_valid_after > user_sessions.auth_time AND settled_at IS NULL \
-     UNION SELECT session, record FROM user_sessions WHERE sub IS NULL AND settled_at IS NULL LIMIT 256";
+     UNION ALL SELECT session, record FROM users CROSS JOIN user_sessions \
+     WHERE users.disabled_at IS NOT NULL AND user_sessions.sub = users.sub AND settled_at IS NULL \
+     UNION ALL SELECT session, record FROM users CROSS JOIN user_sessions \
+     WHERE users.tokens_valid_after IS NOT NULL AND user_sessions.sub = users.sub \
+     AND users.tokens_valid_after > user_sessions.auth_time AND settled_at IS NULL \
+     UNION ALL SELECT session, record FROM user_sessions WHERE sub IS NULL AND settled_at IS NULL LIMIT 256";
 const LIST: &str = "SELECT session, browser, network, started_at, seen_at, expires_at FROM user_sessions \
      WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL AND expires_at > $2 ORDER BY seen_at DESC, session LIMIT 1000";
 const SEEN: &str = "UPDATE user_sessions SET seen_at = $2 WHERE session = $1 AND seen_at < $2";
@@ -37,7 +40,8 @@ const END_ALL: &str =
 // A shell without foreign keys leaves the names of people behind who are not there any more.
 const ORPHANS: &str = "UPDATE user_sessions SET sub = NULL WHERE settled_at IS NULL AND sub IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.sub = user_sessions.sub)";
-const SWEEP: &str = "DELETE FROM user_sessions WHERE expires_at <= $1 OR settled_at <= $1";
+const SWEEP: [&str; 2] =
+    ["DELETE FROM user_sessions WHERE expires_at <= $1", "DELETE FROM user_sessions WHERE settled_at <= $1"];
 
 /// How long a sign-in that is over stays, in seconds.
 const KEPT: i64 = 86_400;
@@ -82,9 +86,19 @@ pub async fn start(db: &Db, start: &Start<'_>) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// The database failed.
-pub async fn settled(db: &Db, session: Handle, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(END).bind(session.text()).bind(now.0).execute(db.statement()).await?;
+pub async fn settled(db: &Db, session: Handle, record: &Digest, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(END).bind(session.text()).bind(now.0).bind(record.as_str()).execute(db.statement()).await?;
     Ok(())
+}
+
+/// Takes a sign-in that is to end, so that it cannot go on under its name any more. `false`: it went on meanwhile, with another
+/// record, or is settled.
+///
+/// # Errors
+/// The database failed.
+pub async fn claim(db: &Db, row: &ToSettle, now: NumericDate) -> Result<bool, StoreError> {
+    let claim = sqlx::query(CLAIM).bind(row.session.text()).bind(now.0).bind(row.record.as_str());
+    Ok(claim.execute(db.statement()).await?.rows_affected() == 1)
 }
 
 /// The key of the live record of a sign-in that is not over.
@@ -113,6 +127,8 @@ pub async fn to_settle(db: &Db) -> Result<Vec<ToSettle>, StoreError> {
     let read = |(session, record): (String, String)| {
         Some(ToSettle { session: Handle::parse(&session)?, record: Digest::stored(record) })
     };
+    // One may be there for two reasons.
+    let rows: BTreeSet<(String, String)> = rows.into_iter().collect();
     Ok(rows.into_iter().filter_map(read).collect())
 }
 
@@ -174,10 +190,16 @@ impl Seen {
             }
             due
         };
-        for (session, at) in due {
+        let mut due = due.into_iter();
+        while let Some((session, at)) = due.next() {
             if let Err(error) = seen(db, session, at).await {
-                self.note(session, at);
-                tracing::debug!(%error, "when a sign-in was used could not be written; it is tried again");
+                tracing::debug!(%error, "when sign-ins were used could not be written; it is tried again");
+                let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                for (session, at) in std::iter::once((session, at)).chain(due) {
+                    let latest = seen.entry(session).or_insert(at);
+                    *latest = at.max(*latest);
+                }
+                return;
             }
         }
     }
@@ -230,6 +252,8 @@ pub(super) async fn end_all(
 /// The database failed.
 pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
     sqlx::query(ORPHANS).execute(db.statement()).await?;
-    sqlx::query(SWEEP).bind(now.plus(-KEPT).0).execute(db.statement()).await?;
+    for statement in SWEEP {
+        sqlx::query(statement).bind(now.plus(-KEPT).0).execute(db.statement()).await?;
+    }
     Ok(())
 }

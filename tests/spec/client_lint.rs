@@ -549,6 +549,51 @@ fn a_file_reaches_nothing_beyond_the_scratch_database() {
     error(&format!("{good}ATTACH 'x.db' AS other;"), 5, "not-understood", &["reaches beyond"]);
 }
 
+/// A refusal tells the name of a CHECK, and a file chooses names.
+#[test]
+fn the_name_of_a_constraint_is_never_run() {
+    let folder = Folder::with(&[(
+        FILE,
+        "CREATE TABLE mine (client_id TEXT REFERENCES clients (client_id) ON DELETE SET NULL,
+         CONSTRAINT \"1); ATTACH 'file:y.db?mode=rwc' AS y; CREATE TABLE y.t (a TEXT); --\" CHECK (client_id IS NOT NULL));
+         INSERT INTO clients (client_id) VALUES ('x');
+         INSERT INTO mine VALUES ('x');
+         DELETE FROM clients WHERE client_id = 'x';",
+    )]);
+    let outcome = folder.lint(&[]);
+    assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
+    let names: Vec<_> = fs::read_dir(folder.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["migrations"], "{outcome:?}");
+}
+
+/// What is tried cannot write the notes that the lint goes by.
+#[test]
+fn a_file_cannot_silence_what_is_found() {
+    let bad = "INSERT INTO clients (client_id, token_endpoint_auth_method, pkce) VALUES ('bad', 'none', 'optional');\n\
+               INSERT INTO client_redirect_uris VALUES ('bad', 'https://*.example/');\n";
+    for forged in [
+        "CREATE TABLE changes (kind TEXT, in_table TEXT, row BIGINT);\n\
+         INSERT INTO changes (kind, in_table, row) VALUES ('deleted', 'clients', 1), ('deleted', 'client_redirect_uris', 1);",
+        "INSERT INTO temp.changes (kind, in_table, row) VALUES ('deleted', 'clients', 1);",
+        "DELETE FROM sqlite_temp_master;",
+    ] {
+        let (status, found) = findings_in(&format!("{bad}{forged}"));
+        assert_eq!(status, 1, "{forged}: {found}");
+        assert!(found.contains("redirect-uri: "), "{forged}: {found}");
+    }
+}
+
+/// One step of SQLite that takes long comes to no end by itself: the lint does.
+#[test]
+fn a_statement_that_hangs_in_one_step_is_a_finding() {
+    let asked = std::time::Duration::from_mins(1);
+    let begun = tokio::time::Instant::now();
+    let hangs = "INSERT INTO clients (client_id, client_name) VALUES ('x', \
+                 replace(hex(zeroblob(20000000)), hex(zeroblob(10000000)) || '1', ''));";
+    let (status, _) = findings_in(hangs);
+    assert!(status == 1 && begun.elapsed() < asked, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_statement_that_never_ends_or_takes_all_memory_is_a_finding() {
     let good = client("reports", "", "");

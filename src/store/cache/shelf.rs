@@ -224,7 +224,8 @@ where
             match &result {
                 Ok(Some(value)) => self.shelf.keep(self.key.clone(), value.clone(), now),
                 // The database did answer: what the row was before is not what it says now.
-                Ok(None) | Err(StoreError::Inconsistent { .. }) => self.shelf.entries.invalidate(&self.key),
+                Ok(None) => self.shelf.entries.invalidate(&self.key),
+                Err(error) if error.is_about_the_row() => self.shelf.entries.invalidate(&self.key),
                 Err(_) => {}
             }
         }

@@ -2,7 +2,7 @@
 //! logs meanwhile is searched for what must not be there.
 //!
 //! Our secrets are marked by nature: each kind begins with a prefix of its own, and those that only tests have are the
-//! constants of the harness. An answer with a complaint is a panic where it is seen; a record with one is a panic of the
+//! constants of the harness. An answer with a leak is a panic where it is seen; a record with one is a panic of the
 //! test that ends next, as the log belongs to all of them.
 
 use super::provider::{CLIENT_SECRET, PASSWORD};

@@ -80,7 +80,7 @@ impl Rows {
 
     /// Whether that client is registered when all is applied.
     pub(super) async fn registers(&self, client_id: &str) -> Option<bool> {
-        clients::name_and_end(self.scratch.db(), client_id).await.ok().map(|found| found.is_some())
+        clients::name_and_end(self.scratch.db()?, client_id).await.ok().map(|found| found.is_some())
     }
 
     pub(super) async fn close(self) {
@@ -361,6 +361,12 @@ impl Rows {
         Some(self.origins.get(&(table.to_owned(), row))?.of(column))
     }
 
+    /// A place for what is found in a row of which nobody noted where it came from: it is told all the same.
+    fn somewhere(&self) -> Place {
+        let first = self.origins.values().next().map(|origin| origin.place.clone());
+        first.unwrap_or_else(|| Place { file: "the files".to_owned(), line: 1, statement: 0 })
+    }
+
     pub(super) const fn scratch(&mut self) -> &mut Scratch {
         &mut self.scratch
     }
@@ -404,15 +410,15 @@ impl Rows {
                     if table == "clients" {
                         told_of.insert(client_id.to_owned());
                     }
-                    if let Some(place) = self.place_of(table, number, column) {
-                        self.find(place, fault);
-                    }
+                    let place = self.place_of(table, number, column).unwrap_or_else(|| self.somewhere());
+                    self.find(place, fault);
                 }
             }
         }
         for (number, row) in self.scratch.rows("clients").await? {
             let Some(client_id) = row.get("client_id").and_then(Value::as_str) else { continue };
-            let faults = match clients::find(self.scratch.db(), client_id).await {
+            let Some(db) = self.scratch.db() else { return Ok(()) };
+            let faults = match clients::find(db, client_id).await {
                 Ok(client) => {
                     client.map(|client| judge::of_client(&client, issuer, !self.is_uncertain)).unwrap_or_default()
                 }
@@ -429,9 +435,8 @@ impl Rows {
                 }
             };
             for fault in faults {
-                if let Some(place) = self.place_of("clients", number, fault.column) {
-                    self.find(place, fault);
-                }
+                let place = self.place_of("clients", number, fault.column).unwrap_or_else(|| self.somewhere());
+                self.find(place, fault);
             }
         }
         Ok(())
