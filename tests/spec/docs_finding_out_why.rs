@@ -54,7 +54,7 @@ async fn finding_out_why_does_what_it_says() {
 #[test]
 fn its_table_names_codes_that_exist() {
     let page = read(PAGE);
-    let sources: String = ["protocol/error.rs", "endpoints/flow.rs", "endpoints/login.rs"]
+    let sources: String = ["protocol/error.rs", "web/problems.rs", "endpoints/login.rs"]
         .map(|file| read(&format!("src/{file}")))
         .concat();
     let rows = page.lines().filter(|line| line.starts_with("| `"));
