@@ -59,10 +59,12 @@ async fn settle_one(provider: &Arc<Provider>, row: &ToSettle) -> Result<(), Stor
             // What it issued may be live although its record is gone.
             None => sessions::end(&provider.ephemeral, row.session, LONGEST_ACCESS_TOKEN).await.map(|()| None)?,
         };
-        if let Some(ended) = ended {
-            ended.in_background(provider);
-        }
-        timely(user_sessions::settled(&provider.db, row.session, &row.record, now)).await
+        let Some(ended) = ended else {
+            return timely(user_sessions::settled(&provider.db, row.session, &row.record, now)).await;
+        };
+        // Its row is settled with it.
+        ended.in_background(provider);
+        Ok(())
     }
     .await;
     settled.inspect_err(|error| {

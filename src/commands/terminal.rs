@@ -126,7 +126,7 @@ pub(super) fn instant(at: NumericDate) -> String {
 const JSON_VERSION: u32 = 1;
 
 /// An object with the version of its form.
-pub(super) fn versioned(document: &serde_json::Value) -> serde_json::Value {
+fn versioned(document: &serde_json::Value) -> serde_json::Value {
     let mut document = document.clone();
     document["version"] = JSON_VERSION.into();
     document

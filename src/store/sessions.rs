@@ -30,7 +30,7 @@ pub async fn start(
 /// # Errors
 /// The store failed.
 pub async fn find(ephemeral: &Ephemeral, id: &SessionId) -> Result<Option<Stored<Session>>, StoreError> {
-    ephemeral.get(&key(&id.digest())).await
+    find_record(ephemeral, &id.digest()).await
 }
 
 /// Puts a session back as it was read.

@@ -3,7 +3,7 @@
 //! `commands.rs` has the rest of `client new`; `client_lint.rs` has the lint, `client_settings.rs` the settings as programs
 //! take them.
 
-use crate::support::program::{Outcome, command, done, run, run_at_terminal, run_with};
+use crate::support::program::{Outcome, command, done, every_command, run, run_at_terminal, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, hash_of};
 use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent};
 use serde_json::{Value, json};
@@ -772,32 +772,6 @@ async fn migrate_says_in_json_what_is_pending_edited_or_missing_and_how_to_fix_i
     );
     assert_eq!(hallpass(&["migrate"]).status, 1, "nor is anything applied");
     assert_eq!(provider.rows("SELECT client_id FROM clients WHERE client_id = 'three'").await.len(), 0);
-}
-
-/// Every command there is, as its words.
-fn every_command(folder: &Path) -> Vec<Vec<String>> {
-    let below = |words: &[String]| -> Vec<String> {
-        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
-        let help = run(folder, &arguments).stdout;
-        let lines =
-            help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.is_empty());
-        let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-        names
-            .filter_map(|line| line.split_whitespace().next())
-            .filter(|name| *name != "help")
-            .map(str::to_owned)
-            .collect()
-    };
-    let mut found = Vec::new();
-    for command in below(&[]) {
-        let inner = below(std::slice::from_ref(&command));
-        if inner.is_empty() {
-            found.push(vec![command]);
-        } else {
-            found.extend(inner.into_iter().map(|inner| vec![command.clone(), inner]));
-        }
-    }
-    found
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What `docs/promises.md` promises is what runs, and what rests in databases does not change: the built-in migrations.
 
-use crate::support::program::{done, run, run_with};
+use crate::support::program::{done, every_command, run_with};
 use crate::support::{NewUser, TestProvider};
 use hallpass::config::SETTINGS;
 use hallpass::store::migrations::built_in;
@@ -159,29 +159,8 @@ async fn the_tables_have_the_columns_of_the_page() {
 
 #[test]
 fn the_commands_are_those_of_the_page() {
-    fn walk(folder: &Path, words: &mut Vec<String>, found: &mut BTreeSet<String>) {
-        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
-        let help = run(folder, &arguments).stdout;
-        let lines =
-            help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.is_empty());
-        let names: Vec<String> = lines
-            .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-            .filter_map(|line| line.split_whitespace().next())
-            .filter(|name| *name != "help")
-            .map(str::to_owned)
-            .collect();
-        if names.is_empty() {
-            found.insert(words.join(" "));
-        }
-        for name in names {
-            words.push(name);
-            walk(folder, words, found);
-            words.pop();
-        }
-    }
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();
-    let mut found = BTreeSet::new();
-    walk(folder.path(), &mut Vec::new(), &mut found);
+    let found: BTreeSet<String> = every_command(folder.path()).iter().map(|words| words.join(" ")).collect();
     let text = section("Commands");
     let promised = quoted(text.split("| status |").next().unwrap());
     assert_eq!(promised, found);

@@ -51,6 +51,29 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Outcome {
     run_with(folder, arguments, &[], "")
 }
 
+/// Every command there is, as its words: those that have none below them.
+pub fn every_command(folder: &Path) -> Vec<Vec<String>> {
+    fn walk(folder: &Path, words: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = run(folder, &arguments).stdout;
+        let lines =
+            help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.is_empty());
+        let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        let names: Vec<&str> = names.filter_map(|line| line.split_whitespace().next()).collect();
+        if names.is_empty() {
+            found.push(words.clone());
+        }
+        for name in names.into_iter().filter(|name| *name != "help") {
+            words.push(name.to_owned());
+            walk(folder, words, found);
+            words.pop();
+        }
+    }
+    let mut found = Vec::new();
+    walk(folder, &mut Vec::new(), &mut found);
+    found
+}
+
 /// Runs it to its end with variables and standard input.
 pub fn run_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Outcome {
     let mut child = command(folder)
