@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::keys::Keys;
 use crate::passwords::Passwords;
 use crate::protocol::node_secrets::NodeSecrets;
+use crate::protocol::remedy::Remedy;
 use crate::protocol::time::NumericDate;
 use crate::store::cache::Directory;
 use crate::store::db::Db;
@@ -58,15 +59,13 @@ impl Outdated {
     /// Notes the least schema version that may serve.
     pub fn note(&self, least: i64) {
         if self.0.swap(least, Ordering::SeqCst) != least && least > SCHEMA_VERSION {
-            tracing::error!(least, ours = SCHEMA_VERSION, fix = Self::FIX, "{}", Self::WHY);
+            let fix = Remedy::UpdateNode.words();
+            tracing::error!(least, ours = SCHEMA_VERSION, %fix, "{}", Self::WHY);
         }
     }
 
     /// Why nobody is let in.
     pub const WHY: &'static str = "this version of Hallpass is older than rows in the database, and lets nobody in";
-    /// What to do about it.
-    pub const FIX: &'static str =
-        "run the newest version that has run on this database (`hallpass --version` tells which this is)";
 
     /// Whether it may not.
     #[must_use]

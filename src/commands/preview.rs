@@ -11,6 +11,7 @@ use crate::logging;
 use crate::protocol::claims::User;
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
+use crate::protocol::factor::Factor;
 use crate::protocol::grant::{Authorization, SignIn};
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::response::{AccessTokenFormat, GrantType, SubjectType};
@@ -150,7 +151,7 @@ fn built(terms: Terms<'_>, client: &Client, user: &User, scope: &Scope, now: Num
         scope: scope.clone(),
         resources: Vec::new(),
         claims: ClaimsRequest::default(),
-        sign_in: Some(SignIn::by_password(user, session, now)),
+        sign_in: Some(SignIn::of(user, &[Factor::Password], session, now)),
         authorized_at: now,
         confirmation: None,
     };

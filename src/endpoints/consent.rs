@@ -1,6 +1,7 @@
 //! `/consent`: what a client wants to know, in plain words, and the person's answer. OIDC Core 3.1.2.4.
 
-use crate::endpoints::flow::{self, Flow};
+use crate::caller::{BrowserRequest, check_form};
+use crate::endpoints::flow::Continued;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::authorization::{Consented, Interaction, Step};
 use crate::protocol::client::web_address;
@@ -8,15 +9,9 @@ use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::in_plain_words;
 use crate::provider::Provider;
-use crate::store::interactions;
 use crate::web::answer::PageError;
-use crate::web::cookies::Browser;
-use crate::web::fault::Fault;
-use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, ConsentPage, ScopeLine};
-use crate::web::problems::Problem;
-use crate::web::request;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
@@ -25,19 +20,15 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// A page: the interaction is unknown, expired, or of another browser.
-pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
-    let mut browser = Browser::of(request.headers(), &provider.config);
-    let network = Network::of(&request, &provider.config);
-    let params = request::query(&request).map_err(PageError::bad_request)?;
-    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), network, provider.now()).await?;
-    let (Step::Consent, Some((id, _)), Some(browser_id), Some((_, user))) =
-        (flow.step(&provider), &flow.interaction, &browser.id, &flow.signed_in)
+pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
+    let flow = Continued::of(&provider, &mut asked).await?;
+    let (Step::Consent, Some(browser_id), Some((_, user))) = (flow.step(&provider), &asked.browser.id, &flow.signed_in)
     else {
         return flow.redirect_to_authorize(&provider);
     };
     let web = |uri: &Option<String>| uri.as_deref().and_then(web_address).map(str::to_owned);
-    let asked = flow.request.scope_to_consent();
-    let scopes = asked.tokens().filter(|token| *token != "openid").map(|token| match in_plain_words(token) {
+    let scope = flow.request.scope_to_consent();
+    let scopes = scope.tokens().filter(|token| *token != "openid").map(|token| match in_plain_words(token) {
         Some((title, description)) => ScopeLine { title: title.to_owned(), description: description.to_owned() },
         None => ScopeLine {
             title: token.to_owned(),
@@ -45,16 +36,16 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
         },
     });
     let page = ConsentPage {
-        page: Chrome::new(&provider.config, format!("Allow {} to know you?", flow.client.display_name())),
-        client_name: flow.client.display_name().to_owned(),
-        client_uri: flow.client.home_page().map(str::to_owned),
-        policy_uri: web(&flow.client.policy_uri),
-        tos_uri: web(&flow.client.tos_uri),
+        page: Chrome::new(&provider.config, format!("Allow {} to know you?", flow.client().display_name())),
+        client_name: flow.client().display_name().to_owned(),
+        client_uri: flow.client().home_page().map(str::to_owned),
+        policy_uri: web(&flow.client().policy_uri),
+        tos_uri: web(&flow.client().tos_uri),
         user_name: user.display_name().to_owned(),
-        interaction: id.expose().to_owned(),
-        csrf: provider.secrets.form_token(browser_id, id),
+        interaction: flow.id.expose().to_owned(),
+        csrf: provider.secrets.form_token(browser_id, &flow.id),
         scopes: scopes.collect(),
-        return_host: flow.address.host(),
+        return_host: flow.recipient.destination.host(),
     };
     Ok(pages::render(StatusCode::OK, &page, false))
 }
@@ -63,19 +54,13 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
 ///
 /// # Errors
 /// A page: the form is not ours, or the interaction has ended.
-pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
-    let now = provider.now();
-    let posted = request::posted(request, &provider.config).await;
-    let (request, params) = posted.map_err(PageError::bad_request)?;
-    let mut browser = Browser::of(&request.headers, &provider.config);
-    let flow = Flow::continue_in(&provider, &mut browser, params.get("interaction"), request.network, now).await?;
-    let Some((id, interaction)) = flow.interaction.clone() else {
-        return Err(Fault::bug("a consent page without an interaction").into());
-    };
-    flow::check_form(&provider, &browser, &request.headers, &id, params.get("csrf"))?;
+pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
+    let flow = Continued::of(&provider, &mut asked).await?;
+    check_form(&provider, &asked, &flow.id)?;
+    let BrowserRequest { params, now, .. } = asked;
     let decided = |kind| {
         let event = Event::new(kind, now)
-            .by(&flow.client.client_id)
+            .by(&flow.client().client_id)
             .with("scope", Impersonal::configured(&flow.request.scope_to_consent().to_string()));
         let sub = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.sub.as_str());
         provider.audit.record(event.of_whoever(sub));
@@ -91,16 +76,13 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Re
         return flow.redirect_to_authorize(&provider);
     };
     let consented = Consented { sub: session.sign_in.sub.clone(), scope: flow.request.scope_to_consent() };
-    if flow.client.consent == ConsentPolicy::Ask && !flow.client.always_asks() {
+    if flow.client().consent == ConsentPolicy::Ask && !flow.client().always_asks() {
         provider
             .directory
-            .remember_consent(&session.sign_in.sub, &flow.client.client_id, &consented.scope, now)
+            .remember_consent(&session.sign_in.sub, &flow.client().client_id, &consented.scope, now)
             .await?;
     }
     decided(EventKind::ConsentGiven);
-    let after = Interaction { consented: Some(consented), ..Interaction::clone(&interaction) };
-    if !interactions::update(&provider.ephemeral, &id, &interaction, &after, true).await? {
-        return Err(PageError::from(Problem::AlreadyAnswered).back_to(Some(&flow.client)));
-    }
+    flow.note(&provider, &Interaction { consented: Some(consented), ..Interaction::clone(&flow.interaction) }).await?;
     flow.redirect_to_authorize(&provider)
 }

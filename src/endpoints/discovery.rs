@@ -4,7 +4,8 @@
 //! that bites when it is left out is written out.
 
 use crate::endpoints::path;
-use crate::protocol::claims::{ACR, CLAIMS_OF_SCOPES, ID_TOKEN_CLAIMS};
+use crate::protocol::claims::{CLAIMS_OF_SCOPES, ID_TOKEN_CLAIMS};
+use crate::protocol::factor::ACR_VALUES;
 use crate::protocol::pkce;
 use crate::protocol::response::{
     ClientAuthMethod, Display, GrantType, Prompt, ResponseMode, ResponseType, SubjectType,
@@ -57,7 +58,7 @@ pub fn metadata(provider: &Provider) -> Value {
         "claims_supported": claims,
         "code_challenge_methods_supported": pkce::METHODS_SUPPORTED,
         "ui_locales_supported": ["en"],
-        "acr_values_supported": [ACR],
+        "acr_values_supported": ACR_VALUES,
         "claims_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

@@ -1,6 +1,6 @@
 //! `/introspect`: whether a token is good, and what it allows. RFC 7662.
 
-use crate::caller;
+use crate::caller::{self, ClientRequest};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
@@ -9,8 +9,8 @@ use crate::provider::Provider;
 use crate::store::{refresh_families, timely};
 use crate::tokens::{self, Terms};
 use crate::web::answer::{ApiError, json_body};
-use crate::web::{headers, request};
-use axum::extract::{Request, State};
+use crate::web::headers;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -22,10 +22,8 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// `invalid_client`, also for a public client, which cannot prove who it is; `invalid_request`: no token.
-pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, ApiError> {
-    let now = provider.now();
-    let (request, params) = request::posted(request, &provider.config).await?;
-    let caller = caller::authenticate(&provider, &request, &params, now).await?;
+pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
+    let ClientRequest { client: caller, params, now } = request;
     if caller.is_public() {
         return Err(Refusal::new(ErrorCode::InvalidClient, "a public client cannot introspect").into());
     }

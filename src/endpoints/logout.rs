@@ -8,7 +8,8 @@
 mod service;
 
 use crate::ambient::random;
-use crate::endpoints::{flow, path};
+use crate::caller::{BrowserRequest, check_form, session_of, user_of};
+use crate::endpoints::path;
 use crate::logout::{self, Cause, LogoutResult, Outcome};
 use crate::protocol::authorization::MAX_KEPT_BYTES;
 use crate::protocol::claims::User;
@@ -28,11 +29,11 @@ use crate::throttle;
 use crate::tokens;
 use crate::web::answer::{PageError, see_other};
 use crate::web::cookies::{self, Browser};
+use crate::web::headers;
 use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, Frame, Link, LogoutPage, Service, SignedOutPage};
-use crate::web::{headers, request};
-use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use std::sync::Arc;
 
@@ -105,9 +106,12 @@ impl Asked {
 /// Looks up what a request is about.
 async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: NumericDate) -> Result<SignOut, PageError> {
     let Asked { sender, client_id, hint, params } = asked;
-    let session = flow::session_of(provider, browser).await?;
-    let signed_in = flow::signed_in(provider, session, now).await?;
-    let signed_in = signed_in.zip(browser.session.clone()).map(|((session, user), id)| (id, session, user));
+    let session = session_of(provider, browser).await?;
+    let user = match &session {
+        Some(session) => user_of(provider, session, now).await?,
+        None => None,
+    };
+    let signed_in = browser.session.clone().zip(session).zip(user).map(|((id, session), user)| (id, session, user));
     let client = match client_id {
         Some(client_id) => provider.directory.client(&client_id, now).await?,
         None => None,
@@ -153,15 +157,8 @@ impl SignOut {
 ///
 /// # Errors
 /// A page: a doubled parameter, or a store failed.
-pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
-    let now = provider.now();
-    let browser = Browser::of(request.headers(), &provider.config);
-    if request.method() == Method::HEAD {
-        // A link preview must not sign anybody out.
-        let refusal = Refusal::new(ErrorCode::InvalidRequest, "a sign-out is asked for by GET or POST");
-        return Err(PageError::bad_request(refusal));
-    }
-    let params = request::query(&request).map_err(PageError::bad_request)?;
+pub async fn get(State(provider): State<Arc<Provider>>, request: BrowserRequest) -> Result<Response, PageError> {
+    let BrowserRequest { params, browser, now, .. } = request;
     params.refuse_duplicates().map_err(PageError::bad_request)?;
     let params = match params.get("logout") {
         Some(id) if id.len() < 100 => {
@@ -177,21 +174,24 @@ pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Res
 ///
 /// # Errors
 /// A page: the form is not ours, a doubled parameter, or a store failed.
-pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, PageError> {
-    let now = provider.now();
-    let posted = request::posted(request, &provider.config).await;
-    let (request, params) = posted.map_err(PageError::bad_request)?;
-    let browser = Browser::of(&request.headers, &provider.config);
-    if params.get("logout").is_none() {
-        if service::is_asking(&request.headers, &browser, &params) {
-            return service::end(&provider, params.only(PARAMETERS), request.network, now).await;
-        }
-        return wait_for_the_cookies(&provider, params.only(PARAMETERS), request.network, now).await;
+pub async fn post(State(provider): State<Arc<Provider>>, request: BrowserRequest) -> Result<Response, PageError> {
+    request.params.refuse_duplicates().map_err(PageError::bad_request)?;
+    if request.params.get("logout").is_none() {
+        let is_a_service = service::is_asking(&request);
+        let BrowserRequest { params, network, now, .. } = request;
+        let params = params.only(PARAMETERS);
+        return if is_a_service {
+            service::end(&provider, params, network, now).await
+        } else {
+            wait_for_the_cookies(&provider, params, network, now).await
+        };
     }
-    let sent = params.get("request").unwrap_or_default();
-    flow::check_form(&provider, &browser, &request.headers, &name_of(sent), params.get("csrf"))?;
+    let sent = request.params.get("request").unwrap_or_default();
+    check_form(&provider, &request, &name_of(sent))?;
+    let BrowserRequest { params, browser, now, .. } = &request;
+    let now = *now;
     let asked = Asked::of_text(sent).map_err(PageError::bad_request)?;
-    let sign_out = read(&provider, &browser, asked, now).await?;
+    let sign_out = read(&provider, browser, asked, now).await?;
     if params.get("action") == Some("stay") {
         return Ok(stay(&provider, &sign_out));
     }

@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod edge;
 pub mod flow;
 pub mod health;
+pub mod intake;
 pub mod introspect;
 pub mod jwks;
 pub mod login;
@@ -15,6 +16,7 @@ pub mod token;
 pub mod userinfo;
 
 use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::remedy::Remedy;
 use crate::provider::{Outdated, Provider};
 use crate::web::answer::{ApiError, Note, PageError};
 use crate::web::fault::Fault;
@@ -67,7 +69,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::TOKEN, post(token::post).layer(headers::cors(&[Method::POST])))
         .route(
             path::USERINFO,
-            get(userinfo::get).post(userinfo::post).layer(headers::cors(&[Method::GET, Method::POST])),
+            get(userinfo::answer).post(userinfo::answer).layer(headers::cors(&[Method::GET, Method::POST])),
         )
         .route(path::INTROSPECT, post(introspect::post))
         .route(path::REVOKE, post(revoke::post).layer(headers::cors(&[Method::POST])))
@@ -113,12 +115,11 @@ async fn up_to_date(State(provider): State<Arc<Provider>>, request: Request, nex
         return next.run(request).await;
     }
     if request::wants_a_page(&request) {
-        let fix = format!("{}: {}", Outdated::WHY, Outdated::FIX);
-        return PageError::from(Problem::NodeOutdated).with_fix(fix).into_response();
+        return PageError::from(Problem::NodeOutdated).with_remedy(&Remedy::UpdateNode).into_response();
     }
     let refusal = Refusal::new(ErrorCode::TemporarilyUnavailable, "this node is being updated, try again in a moment")
         .with_detail(Outdated::WHY)
-        .with_fix(Outdated::FIX);
+        .with_remedy(Remedy::UpdateNode);
     let mut response = ApiError::from(refusal).into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response

@@ -1,6 +1,6 @@
 //! `/revoke`: a client gives a token back. RFC 7009.
 
-use crate::caller;
+use crate::caller::{self, ClientRequest};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
@@ -8,8 +8,8 @@ use crate::provider::Provider;
 use crate::store::{access_tokens, refresh_families, timely};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
 use crate::web::answer::ApiError;
-use crate::web::{headers, request};
-use axum::extract::{Request, State};
+use crate::web::headers;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use std::sync::Arc;
@@ -20,10 +20,8 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// `invalid_client`; `invalid_request`: no token; `invalid_grant`: a token of another client.
-pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, ApiError> {
-    let now = provider.now();
-    let (request, params) = request::posted(request, &provider.config).await?;
-    let client = caller::authenticate(&provider, &request, &params, now).await?;
+pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
+    let ClientRequest { client, params, now } = request;
     let token = params.get("token").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "token is missing") })?;
     let foreign = || Refusal::new(ErrorCode::InvalidGrant, "the token was issued to another client");
     let mut is_revoked = false;

@@ -4,13 +4,13 @@ mod authorization_code;
 mod client_credentials;
 mod refresh_token;
 
-use crate::caller;
+use crate::caller::ClientRequest;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::GrantType;
 use crate::provider::Provider;
 use crate::web::answer::{ApiError, json_body};
-use crate::web::{headers, request};
-use axum::extract::{Request, State};
+use crate::web::headers;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
@@ -20,10 +20,8 @@ use std::sync::Arc;
 /// # Errors
 /// `invalid_request`, `invalid_client`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`,
 /// `unsupported_grant_type`.
-pub async fn post(State(provider): State<Arc<Provider>>, request: Request) -> Result<Response, ApiError> {
-    let now = provider.now();
-    let (request, params) = request::posted(request, &provider.config).await?;
-    let client = caller::authenticate(&provider, &request, &params, now).await?;
+pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
+    let ClientRequest { client, params, now } = request;
     let grant_type =
         params.get("grant_type").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "grant_type is missing") })?;
     let grant_type = GrantType::parse(grant_type)

@@ -40,13 +40,6 @@ pub const CLAIMS_OF_SCOPES: &[(&str, &[&str])] = &[
 pub const ID_TOKEN_CLAIMS: &[&str] =
     &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "acr"];
 
-/// The one `acr` that a sign-in by password stands for: a single factor, level 1 of
-/// [ISO/IEC 29115](https://openid.net/specs/openid-connect-core-1_0.html#IDToken). It is told where it is asked for.
-pub const ACR: &str = "1";
-
-/// The one `amr` of a sign-in by password ([RFC 8176 section 2](https://www.rfc-editor.org/rfc/rfc8176#section-2)).
-pub const AMR_PASSWORD: &str = "pwd";
-
 /// A person as the claims know them.
 #[derive(Clone, Debug, Default)]
 pub struct User {

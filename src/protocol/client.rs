@@ -6,6 +6,7 @@
 use crate::protocol::address;
 use crate::protocol::columns::RowFault;
 use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::remedy::Remedy;
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
     RotationPolicy, SigningAlgorithm, SubjectType,
@@ -185,9 +186,7 @@ impl Client {
                     "resource is not one that this client has access to",
                 )
                 .expecting(resource, &self.audiences)
-                .with_fix(
-                    "Let the service ask for one of those, or add a row to client_audiences in a new migration file.",
-                ));
+                .with_remedy(Remedy::WidenAudience));
             }
             if !targets.iter().any(|target| target == resource) {
                 targets.push(resource.to_owned());

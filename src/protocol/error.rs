@@ -3,6 +3,7 @@
 //! A `Refusal` is for the client (code, description) with a `detail` for the operator's log only.
 //! Which answer it becomes (JSON, redirect, page) is decided in `web/answer.rs`.
 
+use crate::protocol::remedy::Remedy;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -89,7 +90,8 @@ impl ErrorCode {
     }
 }
 
-/// What the operator needs to fix a refusal: what was sent, what was expected, and the fix. No secret in any of them.
+/// What the operator needs to fix a refusal, as it rests for `hallpass explain`: what was sent, what was expected, and the fix
+/// in words. No secret in any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// What came.
@@ -125,8 +127,10 @@ pub struct Refusal {
     pub description: Cow<'static, str>,
     /// What the operator's log says beyond that: what was sent, what was expected. No secret either.
     pub detail: Option<String>,
-    /// What the operator needs to fix it.
+    /// What came and what would have been right.
     pub explanation: Option<Box<Explanation>>,
+    /// What can be done about it.
+    pub remedy: Option<Box<Remedy>>,
     /// Whether it is an answer that a sound client expects, such as `login_required` to `prompt=none`: nobody has to look
     /// into it.
     pub is_expected: bool,
@@ -136,7 +140,14 @@ impl Refusal {
     /// A refusal with a fixed description.
     #[must_use]
     pub const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self { code, description: Cow::Borrowed(description), detail: None, explanation: None, is_expected: false }
+        Self {
+            code,
+            description: Cow::Borrowed(description),
+            detail: None,
+            explanation: None,
+            remedy: None,
+            is_expected: false,
+        }
     }
 
     /// A refusal whose description names something; characters the RFC forbids there are replaced.
@@ -151,7 +162,7 @@ impl Refusal {
             })
             .take(400)
             .collect::<String>();
-        Self { code, description: Cow::Owned(safe), detail: None, explanation: None, is_expected: false }
+        Self { description: Cow::Owned(safe), ..Self::new(code, "") }
     }
 
     /// The same refusal as an answer that is part of the protocol and no fault of anybody.
@@ -179,8 +190,8 @@ impl Refusal {
 
     /// The same refusal with what to do about it.
     #[must_use]
-    pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
-        self.explanation.get_or_insert_default().fix = Some(fix.into());
+    pub fn with_remedy(mut self, remedy: Remedy) -> Self {
+        self.remedy = Some(Box::new(remedy));
         self
     }
 }

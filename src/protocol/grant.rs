@@ -1,8 +1,9 @@
 //! Who signed in and what was authorized: one value each, held by session, code, family of refresh tokens and access token.
 
-use crate::protocol::claims::{ACR, AMR_PASSWORD, User};
+use crate::protocol::claims::User;
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
+use crate::protocol::factor::{Factor, acr_of};
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
@@ -28,15 +29,15 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// By name and password, now.
+    /// A person's, by what they have proven, now.
     #[must_use]
-    pub fn by_password(user: &User, session: Handle, now: NumericDate) -> Self {
+    pub fn of(user: &User, proven: &[Factor], session: Handle, now: NumericDate) -> Self {
         Self {
             sub: user.sub.clone(),
             session,
             auth_time: now,
-            amr: vec![AMR_PASSWORD.to_owned()],
-            acr: ACR.to_owned(),
+            amr: proven.iter().map(|factor| factor.amr().to_owned()).collect(),
+            acr: acr_of(proven).to_owned(),
             credential: user.credential.clone(),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
+use crate::protocol::remedy::Remedy;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -74,24 +75,20 @@ pub fn check_verifier(challenge: Option<&CodeChallenge>, verifier: Option<&str>)
             // The verifier itself is a secret; what S256 makes of it is not.
             let made = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
             Err(Refusal::new(ErrorCode::InvalidGrant, "code_verifier does not match the code_challenge")
-                .expecting(&format!("a verifier of {} characters whose S256 challenge is {made}", verifier.len()), [&challenge.0])
-                .with_fix(
-                    "The service must send the verifier of this very sign-in, 43 to 128 characters, unchanged. Two sign-ins at once in \
-                     one browser that share one place for the verifier are the usual cause, or a challenge in base64 with padding.",
-                ))
+                .expecting(
+                    &format!("a verifier of {} characters whose S256 challenge is {made}", verifier.len()),
+                    [&challenge.0],
+                )
+                .with_remedy(Remedy::KeepCodeVerifier))
         }
-        (Some(_), None) => Err(Refusal::new(ErrorCode::InvalidGrant, "code_verifier is missing").with_fix(
-            "The authorization request had a code_challenge, so the token request must bring its code_verifier: was the sign-in's \
-             state lost between the two (another node, a cookie that did not come back)?",
-        )),
+        (Some(_), None) => {
+            Err(Refusal::new(ErrorCode::InvalidGrant, "code_verifier is missing").with_remedy(Remedy::SendCodeVerifier))
+        }
         (None, Some(_)) => Err(Refusal::new(
             ErrorCode::InvalidGrant,
             "code_verifier came, but the authorization request had no code_challenge",
         )
-        .with_fix(
-            "Send code_challenge with code_challenge_method=S256 to /authorize as well. If the service does, somebody took it out \
-             on the way (RFC 9700 section 4.8.2).",
-        )),
+        .with_remedy(Remedy::SendCodeChallenge)),
     }
 }
 

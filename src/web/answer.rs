@@ -9,6 +9,7 @@ use crate::passwords::Busy;
 use crate::protocol::authorization::AuthorizationResponse;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Explanation, Refusal};
+use crate::protocol::remedy::Remedy;
 use crate::protocol::response::ResponseMode;
 use crate::web::fault::{Fault, FaultKind};
 use crate::web::headers;
@@ -70,7 +71,12 @@ impl Note {
 
     /// With what to do about it.
     #[must_use]
-    pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
+    pub fn with_remedy(self, remedy: &Remedy) -> Self {
+        self.with_fix(remedy.words())
+    }
+
+    /// The same in words.
+    fn with_fix(mut self, fix: impl Into<String>) -> Self {
         self.explanation.fix = Some(fix.into());
         self
     }
@@ -78,13 +84,17 @@ impl Note {
 
 impl From<Refusal> for Note {
     fn from(refusal: Refusal) -> Self {
-        Self {
+        let note = Self {
             code: refusal.code.as_str(),
             description: refusal.description.into_owned(),
             detail: refusal.detail,
             explanation: refusal.explanation.map(|explanation| *explanation).unwrap_or_default(),
             fault: None,
             is_expected: refusal.is_expected,
+        };
+        match &refusal.remedy {
+            Some(remedy) => note.with_remedy(remedy),
+            None => note,
         }
     }
 }
@@ -305,9 +315,9 @@ impl PageError {
 
     /// With what the operator can do about it.
     #[must_use]
-    pub fn with_fix(self, fix: impl Into<String>) -> Self {
+    pub fn with_remedy(self, remedy: &Remedy) -> Self {
         match self {
-            Self::Page { content, note } => Self::Page { content, note: Box::new(note.with_fix(fix)) },
+            Self::Page { content, note } => Self::Page { content, note: Box::new(note.with_remedy(remedy)) },
             other => other,
         }
     }

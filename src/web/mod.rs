@@ -10,5 +10,6 @@ pub mod outbound;
 pub mod pages;
 pub mod probe;
 pub mod problems;
+pub mod remedies;
 pub mod request;
 pub mod user_agent;

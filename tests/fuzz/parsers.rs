@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use hallpass::config::{Config, RawConfig};
 use hallpass::keys::{KeySet, instant_text, parse_instant};
 use hallpass::passwords::hash_fault;
-use hallpass::protocol::authorization::{self, AuthorizationRequest, ReturnAddress};
+use hallpass::protocol::authorization::{self, AuthorizationRequest, Destination};
 use hallpass::protocol::claims_request::{self, ClaimsRequest};
 use hallpass::protocol::client::{Client, redirect_uri_fault};
 use hallpass::protocol::error::{ErrorCode, Refusal};
@@ -65,7 +65,7 @@ fn parameters(text: &str) {
     let again = Params::parse(&params.encoded());
     assert_eq!(again.ok().as_ref(), Some(&params), "what was read is read again as the same");
     let client = native();
-    if let Ok(address) = ReturnAddress::of(&client, &params) {
+    if let Ok(Destination::Address(address)) = Destination::of(&client, &params) {
         let sent = address.sent_redirect_uri();
         let is_own = sent.is_none_or(|uri| {
             REGISTERED.contains(&uri.as_str())

@@ -5,6 +5,7 @@ use crate::support::verbs::{http, send};
 use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
 use hallpass::ambient::random;
 use hallpass::protocol::client::Client;
+use hallpass::protocol::factor::Factor;
 use hallpass::protocol::grant::{Session, SignIn};
 use hallpass::protocol::response::SigningAlgorithm;
 use hallpass::protocol::secret::{Handle, SessionId};
@@ -363,7 +364,7 @@ impl Table {
         let sub = if signed == Signed::AsAnother { "bob-sub" } else { "alice-sub" };
         let user = provider.directory.user(sub, now).await.unwrap().unwrap();
         let session = Session {
-            sign_in: SignIn::by_password(&user, handle, now),
+            sign_in: SignIn::of(&user, &[Factor::Password], handle, now),
             clients: vec!["reports".into(), "other".into()],
             seen_at: now,
             expires_at: now.plus(3600),

@@ -4,6 +4,7 @@
 //! and take the answer for a sign-out. Theirs is a POST with `id_token_hint` and without anything that a browser sends.
 
 use super::Asked;
+use crate::caller::BrowserRequest;
 use crate::logout::{self, Cause};
 use crate::protocol::grant::Session;
 use crate::protocol::logout::Sender;
@@ -15,20 +16,19 @@ use crate::store::stored::Stored;
 use crate::store::{sessions, timely, user_sessions};
 use crate::throttle;
 use crate::web::answer::{ApiError, PageError};
-use crate::web::cookies::Browser;
 use crate::web::headers;
 use crate::web::network::Network;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use std::sync::Arc;
 
 /// Whether a POST comes from a server: a token, no cookie of ours, and neither `Origin` nor `Sec-Fetch-Site`, of which every
 /// browser sends one.
-pub(super) fn is_asking(headers: &HeaderMap, browser: &Browser, params: &Params) -> bool {
-    params.get("id_token_hint").is_some()
-        && browser.is_bare()
-        && !headers.contains_key(header::ORIGIN)
-        && !headers.contains_key("sec-fetch-site")
+pub(super) fn is_asking(request: &BrowserRequest) -> bool {
+    request.params.get("id_token_hint").is_some()
+        && request.browser.is_bare()
+        && !request.headers.contains_key(header::ORIGIN)
+        && !request.headers.contains_key("sec-fetch-site")
 }
 
 /// Ends the session that a good token names, if it is a live one of that client, and tells its services. The answer is the

@@ -10,6 +10,7 @@ use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Grant;
 use crate::protocol::params::Params;
 use crate::protocol::pkce;
+use crate::protocol::remedy::Remedy;
 use crate::protocol::response::GrantType;
 use crate::protocol::secret::{AuthorizationCode, Handle, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
@@ -52,10 +53,7 @@ pub(super) async fn redeem(
                 return Err(replayed(provider, client, handle, now).await?.into());
             }
             return Err(invalid("the code is unknown, expired or was issued to another client")
-                .with_fix(
-                    "Is the code whole, is it this client's own, and is it redeemed at the issuer that it came from (iss)? Codes that \
-                     nobody knows any more are long past their life, or Redis lost them.",
-                )
+                .with_remedy(Remedy::SendOwnCode)
                 .into());
         }
     };
@@ -147,10 +145,7 @@ async fn replayed(provider: &Provider, client: &Client, handle: Handle, now: Num
     if is_new {
         provider.audit.record(Event::new(EventKind::CodeReplayed, now).by(&client.client_id));
     }
-    Ok(invalid("the code was used before; what it issued is revoked").with_fix(
-        "A code is good once. A page that is reloaded or a request that is sent again shows it twice: redirect away from the \
-         callback after redeeming it, and do not retry. If the service did not, somebody else had the code.",
-    ))
+    Ok(invalid("the code was used before; what it issued is revoked").with_remedy(Remedy::RedeemCodeOnce))
 }
 
 /// Everything the code is bound to.
@@ -163,10 +158,7 @@ fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> R
                 &format!("a code that is {} seconds old", now.since(issued_at)),
                 [format!("one that is younger than {} seconds", grant.expires_at.since(issued_at))],
             )
-            .with_fix(
-                "Redeem the code as soon as it arrives. If the service is slow, lengthen clients.code_lifetime (at most 600); if the nodes' \
-                 clocks differ, `hallpass doctor` tells by how much.",
-            ));
+            .with_remedy(Remedy::RedeemCodeSooner));
     }
     let redirect_uri = params.get("redirect_uri");
     let same_address = match &grant.redirect_uri {
@@ -180,7 +172,7 @@ fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> R
                 grant.redirect_uri.as_deref().unwrap_or_default(),
             ))
             .expecting(redirect_uri.unwrap_or("nothing"), grant.redirect_uri.as_deref().or(Some("nothing")))
-            .with_fix("The token request must repeat redirect_uri exactly as the authorization request had it (RFC 6749 section 4.1.3)."));
+            .with_remedy(Remedy::RepeatRedirectUri));
     }
     pkce::check_verifier(grant.code_challenge.as_ref(), params.get("code_verifier"))
 }

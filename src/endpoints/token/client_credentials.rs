@@ -6,6 +6,7 @@ use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Authorization;
 use crate::protocol::params::Params;
+use crate::protocol::remedy::Remedy;
 use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
@@ -45,7 +46,7 @@ pub(super) async fn issue(
                     "none of the scopes may be given to this client for itself",
                 )
                 .expecting(&asked.to_string(), [allowed.to_string()])
-                .with_fix("Let the service ask for less, or widen clients.scope in a new migration file.")
+                .with_remedy(Remedy::WidenScope)
                 .into());
             }
             granted

@@ -7,6 +7,7 @@ use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Authorization;
 use crate::protocol::params::Params;
+use crate::protocol::remedy::Remedy;
 use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{RefreshToken, RefreshTokenParts};
@@ -98,16 +99,10 @@ async fn show(
             access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
             timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
             provider.audit.record(Event::new(EventKind::RefreshTokenReused, now).by(&client.client_id));
-            Err(Refusal::new(
-                ErrorCode::InvalidGrant,
-                "the refresh token was used before; everything of it is revoked",
-            )
-            .with_detail("a replaced refresh token was shown after the reuse window: it may have been stolen")
-            .with_fix(
-                "The person signs in again. Is the service to blame, it must keep the new refresh token of each answer, in one place \
-                 for all its processes; HALLPASS_REFRESH_REUSE_WINDOW forgives a repetition within seconds.",
-            )
-            .into())
+            Err(Refusal::new(ErrorCode::InvalidGrant, "the refresh token was used before; everything of it is revoked")
+                .with_detail("a replaced refresh token was shown after the reuse window: it may have been stolen")
+                .with_remedy(Remedy::KeepNewRefreshToken)
+                .into())
         }
     }
 }

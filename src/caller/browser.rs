@@ -1,0 +1,99 @@
+//! The browser at an endpoint for people: its cookies, the session that they name, and whether a form is our own.
+
+use crate::protocol::claims::User;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::grant::Session;
+use crate::protocol::params::Params;
+use crate::protocol::remedy::Remedy;
+use crate::protocol::secret::{InteractionId, same_text};
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+use crate::store::sessions;
+use crate::store::stored::Stored;
+use crate::web::answer::PageError;
+use crate::web::cookies::Browser;
+use crate::web::network::Network;
+use crate::web::problems::Problem;
+use crate::web::request;
+use axum::extract::FromRequest;
+use axum::http::{HeaderMap, Method, header};
+use std::sync::Arc;
+
+/// What a browser asks: by the query of a GET, by the form of a POST.
+pub struct BrowserRequest {
+    /// Its parameters, also those that came twice.
+    pub params: Params,
+    /// Its cookies.
+    pub browser: Browser,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Where it comes from.
+    pub network: Network,
+    /// When.
+    pub now: NumericDate,
+}
+
+impl FromRequest<Arc<Provider>> for BrowserRequest {
+    type Rejection = PageError;
+
+    /// # Errors
+    /// `invalid_request` on a page: a broken encoding, or no form; HEAD, by which link previews come: they must not spend
+    /// anything, nor sign anybody out.
+    async fn from_request(request: axum::extract::Request, provider: &Arc<Provider>) -> Result<Self, PageError> {
+        let now = provider.now();
+        let headers = request.headers().clone();
+        let browser = Browser::of(&headers, &provider.config);
+        let network = Network::of(&request, &provider.config);
+        let params = match *request.method() {
+            Method::POST => request::form(request).await,
+            Method::HEAD => Err(Refusal::new(ErrorCode::InvalidRequest, "this is asked for by GET or POST")),
+            _ => request::query(&request),
+        };
+        let params = params.map_err(PageError::bad_request)?;
+        Ok(Self { params, browser, headers, network, now })
+    }
+}
+
+/// The user of a session, if it is live and still holds.
+///
+/// # Errors
+/// A store failed.
+pub async fn user_of(provider: &Provider, session: &Session, now: NumericDate) -> Result<Option<Arc<User>>, PageError> {
+    if !session.is_live(now, provider.config.session_idle_lifetime) {
+        return Ok(None);
+    }
+    let user = provider.directory.user(&session.sign_in.sub, now).await?;
+    Ok(user.filter(|user| session.sign_in.holds(user)))
+}
+
+/// The session that a browser's cookie names, live or not.
+///
+/// # Errors
+/// The store failed.
+pub async fn session_of(provider: &Provider, browser: &Browser) -> Result<Option<Stored<Session>>, PageError> {
+    match &browser.session {
+        Some(id) => Ok(sessions::find(&provider.ephemeral, id).await?),
+        None => Ok(None),
+    }
+}
+
+/// Checks that a form was sent by our own page in this browser: by `csrf`, which is bound to browser and interaction, and by
+/// its origin.
+///
+/// # Errors
+/// A page: the form's token or its origin is not ours.
+pub fn check_form(provider: &Provider, asked: &BrowserRequest, id: &InteractionId) -> Result<(), PageError> {
+    // A privacy extension may make an origin "null"; the token, bound to the cookie, decides then.
+    let ours = provider.config.origin();
+    let origin = asked.headers.get(header::ORIGIN);
+    if let Some(sent) = origin.filter(|origin| origin.as_bytes() != ours.as_bytes() && origin.as_bytes() != b"null") {
+        let sent = sent.to_str().unwrap_or_default().to_owned();
+        let remedy = Remedy::KeepOrigin { sent, ours: ours.to_owned() };
+        return Err(PageError::from(Problem::FormOfAnotherOrigin).with_remedy(&remedy));
+    }
+    match (&asked.browser.id, asked.params.get("csrf")) {
+        (Some(name), Some(token)) if same_text(&provider.secrets.form_token(name, id), token) => Ok(()),
+        (Some(_), _) => Err(Problem::FormOfAnotherBrowser.into()),
+        (None, _) => Err(Problem::FormWithoutCookie.into()),
+    }
+}

@@ -1,0 +1,126 @@
+//! Who shows an access token: whose it is, and whether what it stands for still holds.
+
+use crate::protocol::claims::User;
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::grant::{AccessGrant, Authorization};
+use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest};
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+use crate::store::StoreError;
+use crate::store::access_tokens;
+use crate::tokens::{self, ACCESS_TOKEN_TYPE};
+use crate::web::answer::{ApiError, Challenge};
+use crate::web::request;
+use axum::extract::FromRequest;
+use axum::http::{Method, header};
+use std::sync::Arc;
+
+/// A request with an access token that is good: in the header, or in the form of a POST.
+pub struct TokenRequest {
+    /// What the token allows.
+    pub grant: AccessGrant,
+    /// To whom, and about whom.
+    pub parties: Parties,
+}
+
+impl FromRequest<Arc<Provider>> for TokenRequest {
+    type Rejection = ApiError;
+
+    /// # Errors
+    /// `invalid_request`, `invalid_token`, as [RFC 6750 section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1); a bare
+    /// challenge where there is no token.
+    async fn from_request(request: axum::extract::Request, provider: &Arc<Provider>) -> Result<Self, ApiError> {
+        let now = provider.now();
+        let query = request::query(&request).map_err(bearer)?;
+        let headers = request.headers().clone();
+        // A POST without a body has no content type either.
+        let has_form = request.method() == Method::POST && headers.contains_key(header::CONTENT_TYPE);
+        let form = if has_form { Some(request::form(request).await.map_err(bearer)?) } else { None };
+        if let Some(form) = &form {
+            form.refuse_duplicates().map_err(bearer)?;
+        }
+        let token = request::bearer_token(&headers, form.as_ref(), &query).map_err(bearer)?;
+        let token = token.ok_or(ApiError::NoToken)?;
+        let unknown =
+            const { Refusal::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked") };
+        let (grant, parties) = access_grant(provider, &token, now).await?.ok_or(unknown).map_err(bearer)?;
+        Ok(Self { grant, parties })
+    }
+}
+
+/// A refusal of what was asked with a token.
+#[must_use]
+pub const fn bearer(refusal: Refusal) -> ApiError {
+    ApiError::Refusal(refusal, Challenge::Bearer)
+}
+
+/// An access token somebody shows, as far as it can be read without asking anybody.
+pub struct Presented {
+    /// Under which it rests.
+    pub digest: Digest,
+    /// What could end it.
+    pub parts: AccessTokenParts,
+}
+
+/// Reads an access token, opaque or JWT. `None`: not one of ours.
+#[must_use]
+pub fn read_access_token(provider: &Provider, token: &AccessToken) -> Option<Presented> {
+    if token.expose().starts_with(AccessToken::PREFIX) {
+        return Some(Presented { digest: token.digest(), parts: provider.secrets.open(token)? });
+    }
+    let claims = provider.keys.current().verify(token.expose(), ACCESS_TOKEN_TYPE)?;
+    let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
+    if text("iss")? != provider.config.issuer {
+        return None;
+    }
+    let jti = text("jti")?;
+    let parts = provider.secrets.open(&AccessToken::received(format!("{}{jti}", AccessToken::PREFIX)))?;
+    Some(Presented { digest: tokens::digest_of_jti(jti), parts })
+}
+
+/// Who an authorization is about, as they are now.
+pub struct Parties {
+    /// Who it was issued to.
+    pub client: Arc<Client>,
+    /// Whose it is; `None`: the client's own.
+    pub user: Option<Arc<User>>,
+}
+
+/// Client and user of an authorization, if it still holds: the one place that asks, for codes, refresh tokens and access
+/// tokens alike.
+///
+/// # Errors
+/// A store failed.
+pub async fn parties(
+    provider: &Provider,
+    authorization: &Authorization,
+    now: NumericDate,
+) -> Result<Option<Parties>, StoreError> {
+    let client = async { provider.directory.client(&authorization.client_id, now).await };
+    let user = async {
+        match authorization.sub() {
+            Some(sub) => provider.directory.user(sub, now).await,
+            None => Ok(None),
+        }
+    };
+    let (Some(client), user) = tokio::try_join!(client, user)? else { return Ok(None) };
+    Ok(authorization.holds(&client, user.as_deref()).then_some(Parties { client, user }))
+}
+
+/// Finds what a live access token allows, and to whom. `None`: unknown, expired, revoked, or its session, user or
+/// client has ended.
+///
+/// # Errors
+/// A store failed.
+pub async fn access_grant(
+    provider: &Provider,
+    token: &AccessToken,
+    now: NumericDate,
+) -> Result<Option<(AccessGrant, Parties)>, StoreError> {
+    let Some(presented) = read_access_token(provider, token) else { return Ok(None) };
+    let found = access_tokens::find(&provider.ephemeral, &presented.digest, &presented.parts, now).await?;
+    let Some(grant) = found else { return Ok(None) };
+    let parties = parties(provider, &grant.authorization, now).await?;
+    Ok(parties.map(|parties| (grant, parties)))
+}

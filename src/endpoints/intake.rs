@@ -1,0 +1,164 @@
+//! The intake: how an authorization request is read, wherever it came from. `/authorize` by GET and by POST, a request that
+//! waited for a page, and whatever else brings one go through `Intake::read`, which has the order of the checks.
+
+use crate::ambient::context;
+use crate::protocol::authorization::{AuthorizationRequest, Destination};
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::params::Params;
+use crate::protocol::remedy::Remedy;
+use crate::protocol::secret::AuthorizationCode;
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+use crate::store::StoreError;
+use crate::tokens;
+use crate::web::answer::{PageError, authorization_response};
+use crate::web::pages::Chrome;
+use axum::response::Response;
+use std::sync::Arc;
+
+/// A request that is sound, and for whom.
+pub struct Intake {
+    /// Who is answered.
+    pub recipient: Recipient,
+    /// What was sent.
+    pub params: Params,
+    /// What is asked.
+    pub request: AuthorizationRequest,
+    /// Whom `id_token_hint` names, as the client sees them.
+    pub hinted_subject: Option<String>,
+}
+
+/// Who gets the answer, and where: proven before anything else is looked at.
+#[derive(Clone)]
+pub struct Recipient {
+    /// The client.
+    pub client: Arc<Client>,
+    /// Where the answer goes.
+    pub destination: Destination,
+}
+
+/// A request that was not taken in.
+pub enum NotTaken {
+    /// Client or destination is not proven: there is nobody to tell but whoever looks.
+    Unproven(Refusal),
+    /// The recipient is told.
+    Refused(Box<Recipient>, Refusal),
+    /// The client could not be looked up.
+    Fault(StoreError),
+}
+
+impl Intake {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// `Unproven`: `invalid_request`, `invalid_client`. `Refused`: as `AuthorizationRequest::parse`, and `invalid_request` for
+    /// a hint that is not ours.
+    pub async fn read(provider: &Provider, params: Params, now: NumericDate) -> Result<Self, NotTaken> {
+        // Until the recipient is proven, nothing is sent anywhere (RFC 6749 section 4.1.2.1).
+        let client = client(provider, &params, now).await?; //                           RFC 6749 section 2.2
+        let destination = Destination::of(&client, &params).map_err(NotTaken::Unproven)?; // RFC 6749 section 3.1.2
+        let recipient = Recipient { client, destination };
+        // From here on the recipient is told.
+        let read = || {
+            let request = AuthorizationRequest::parse(&recipient.client, &params)?; //      OIDC Core 3.1.2.2
+            let hinted_subject = hinted_subject(provider, &recipient.client, &request)?; // OIDC Core 3.1.2.1
+            Ok((request, hinted_subject))
+        };
+        match read() {
+            Ok((request, hinted_subject)) => Ok(Self { recipient, params, request, hinted_subject }),
+            Err(refusal) => Err(NotTaken::Refused(Box::new(recipient), refusal)),
+        }
+    }
+}
+
+/// Finds the client of a request.
+async fn client(provider: &Provider, params: &Params, now: NumericDate) -> Result<Arc<Client>, NotTaken> {
+    let refuse = |description| NotTaken::Unproven(Refusal::new(ErrorCode::InvalidRequest, description));
+    if params.is_doubled("client_id") {
+        return Err(refuse("the parameter client_id was sent more than once"));
+    }
+    let client_id = params.get("client_id").ok_or_else(|| refuse("client_id is missing"))?;
+    if let Some(client) = provider.directory.client(client_id, now).await.map_err(NotTaken::Fault)? {
+        context(|context| context.set_client(&client.client_id));
+        return Ok(client);
+    }
+    let shown: String = client_id.chars().take(100).collect();
+    Err(NotTaken::Unproven(
+        Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled")
+            .with_detail(format!("client_id {shown:?} is unknown or disabled"))
+            .expecting(&shown, [] as [&str; 0])
+            .with_remedy(Remedy::RegisterClient),
+    ))
+}
+
+/// Whom an `id_token_hint` names, as the client sees them. It must be ours and this client's; it may have expired.
+fn hinted_subject(
+    provider: &Provider,
+    client: &Client,
+    request: &AuthorizationRequest,
+) -> Result<Option<String>, Refusal> {
+    let Some(hint) = &request.id_token_hint else { return Ok(None) };
+    tokens::read_id_token(provider, hint)
+        .filter(|claims| claims.get("aud").and_then(serde_json::Value::as_str) == Some(&client.client_id))
+        .and_then(|claims| claims.get("sub").and_then(serde_json::Value::as_str).map(str::to_owned))
+        .map(Some)
+        .ok_or(
+            const {
+                Refusal::new(
+                    ErrorCode::InvalidRequest,
+                    "id_token_hint is not an id_token of this issuer for this client",
+                )
+            },
+        )
+}
+
+impl NotTaken {
+    /// As a browser is answered: on a page, or at the recipient's.
+    #[must_use]
+    pub fn in_browser(self, provider: &Provider) -> PageError {
+        match self {
+            Self::Unproven(refusal) => PageError::bad_request(refusal),
+            Self::Refused(recipient, refusal) => recipient.refuse(provider, refusal),
+            Self::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl Recipient {
+    /// Refuses.
+    #[must_use]
+    pub fn refuse(&self, provider: &Provider, refusal: Refusal) -> PageError {
+        match &self.destination {
+            Destination::Address(address) => PageError::Redirect {
+                response: Box::new(address.refuse(refusal, &provider.config.issuer)),
+                chrome: Box::new(self.chrome(provider)),
+                client_name: self.client.display_name().to_owned(),
+                fault: None,
+            },
+        }
+    }
+
+    /// Tells a fault of ours, once the recipient is proven; anything else as it is.
+    #[must_use]
+    pub fn tell(&self, provider: &Provider, error: PageError) -> PageError {
+        error.or_at(|refusal| self.refuse(provider, refusal))
+    }
+
+    /// Hands a code over.
+    #[must_use]
+    pub fn issue(&self, provider: &Provider, code: &AuthorizationCode) -> Response {
+        match &self.destination {
+            Destination::Address(address) => authorization_response(
+                address.issue(code, &provider.config.issuer),
+                self.chrome(provider),
+                self.client.display_name().to_owned(),
+            ),
+        }
+    }
+
+    /// For the page that carries an answer on.
+    fn chrome(&self, provider: &Provider) -> Chrome {
+        Chrome::new(&provider.config, format!("Continue to {}", self.client.display_name()))
+    }
+}

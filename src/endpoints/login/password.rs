@@ -1,0 +1,108 @@
+//! The password as a factor: whether it is this person's. What follows from that is not decided here.
+
+use crate::caller::BrowserRequest;
+use crate::passwords::{Renewal, StoredHash, Typed, Verdict};
+use crate::protocol::claims::User;
+use crate::protocol::secret::{BrowserId, Password};
+use crate::protocol::text::MAX_NAME_BYTES;
+use crate::provider::Provider;
+use crate::store::{timely, users};
+use crate::throttle::{self, Attempt, Later, Stopped};
+use crate::web::answer::PageError;
+use crate::web::problems::Problem;
+use std::sync::Arc;
+
+/// What shows that this browser is known to that person.
+pub(super) fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String {
+    provider.secrets.known_browser(browser_id, &user.sub, &user.credential)
+}
+
+/// What typing a name and a password came to.
+pub(super) enum Proof {
+    /// It is this person.
+    Proven(Box<Proven>),
+    /// It is not, whichever of the two was wrong.
+    Wrong {
+        /// The person whose name was typed, for the audit alone.
+        sub: Option<String>,
+        /// The attempt, if it was counted.
+        attempt: Option<Attempt>,
+    },
+    /// It was not even looked at.
+    Later {
+        /// The person whose name was typed, for the audit alone.
+        sub: Option<String>,
+        /// When to come again.
+        later: Later,
+    },
+}
+
+/// A person who has proven that they know their password.
+pub(super) struct Proven {
+    /// Who.
+    pub user: User,
+    /// The attempt, which is taken back when the sign-in is complete.
+    pub attempt: Attempt,
+    /// The hash in the row is not as we would make it now.
+    pub renewal: Option<Renewal>,
+}
+
+/// Finds the person whose password it is. Whether the name or the password was wrong can be told neither by
+/// the answer nor by its time, nor by when it is throttled.
+pub(super) async fn prove(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    typed: &str,
+    password: Password,
+) -> Result<Proof, PageError> {
+    let (browser, network) = (&asked.browser, asked.network);
+    let Some(browser_id) = &browser.id else { return Ok(Proof::Wrong { sub: None, attempt: None }) };
+    let is_plausible = !typed.is_empty() && typed.len() <= MAX_NAME_BYTES;
+    let found = if is_plausible { timely(users::find_by_login(&provider.db, typed)).await? } else { None };
+    let sub = found.as_ref().map(|user| user.sub.clone());
+    let account = provider.secrets.account(sub.as_deref(), typed);
+    let mut turn = provider.passwords.turn_for_person().await.map_err(|_| Problem::Busy)?;
+    // It is counted on the very browser that is known: another name of the same browser would be a new counter.
+    let name = browser.kept.as_ref().unwrap_or(browser_id);
+    let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, name, user)));
+    let attempt = match throttle::sign_in(&provider.ephemeral, &account, network, is_known.then_some(name)).await {
+        Ok(attempt) => attempt,
+        Err(Stopped::Later(later)) => return Ok(Proof::Later { sub, later }),
+        Err(Stopped::Fault(error)) => return Err(error.into()),
+    };
+    if attempt.is_slowed() {
+        drop(turn);
+        if let Err(later) = provider.throttle.slow(&attempt).await {
+            return Ok(Proof::Later { sub, later });
+        }
+        turn = provider.passwords.turn_for_person().await.map_err(|_| Problem::Busy)?;
+    }
+    if let Some(user) = found.as_ref().filter(|user| user.is_ambiguous) {
+        tracing::warn!(sub = user.sub, "this person cannot sign in: a client has their sub as its client_id");
+    }
+    let user = found.filter(User::may_sign_in);
+    let stored = user.as_ref().and_then(|user| {
+        let hash = user.password_hash.as_deref()?;
+        provider.passwords.tell_of("users", &user.sub, hash);
+        Some(StoredHash { hash, is_prepared: user.password_is_prepared })
+    });
+    let typed = Typed::new(password);
+    let verdict = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| Problem::Busy)?;
+    Ok(match (user, verdict) {
+        (Some(user), Verdict::Right(renewal)) => Proof::Proven(Box::new(Proven { user, attempt, renewal })),
+        _ => Proof::Wrong { sub, attempt: Some(attempt) },
+    })
+}
+
+/// Hashes a proven password as we would now, and writes that where the row has not changed meanwhile. Sign-ins and tokens keep
+/// their mark. Where it fails, the next sign-in tries again.
+pub(super) async fn renew(provider: Arc<Provider>, sub: String, credential: String, renewal: Renewal) {
+    let before = renewal.before().to_owned();
+    let Ok(Some(hash)) = provider.passwords.renew(renewal).await else { return };
+    match users::renew_hash(&provider.db, &sub, &before, &hash, &credential).await {
+        Ok(renewed) => tracing::debug!(sub, renewed, "the hash of a password was made anew"),
+        Err(error) => {
+            tracing::warn!(sub, %error, "the hash of a password could not be made anew; the next sign-in tries again");
+        }
+    }
+}

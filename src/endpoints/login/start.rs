@@ -1,0 +1,169 @@
+//! The start of a session: what a sign-in comes to once everything that it needs is proven.
+
+use super::password::known_tag;
+use crate::allowance::{self, Kept, Owner};
+use crate::ambient::random;
+use crate::caller::BrowserRequest;
+use crate::endpoints::flow::{Continued, Flow};
+use crate::logout::{self, Cause};
+use crate::protocol::authorization::{Interaction, SignedIn};
+use crate::protocol::claims::User;
+use crate::protocol::factor::Factor;
+use crate::protocol::grant::{Session, SignIn};
+use crate::protocol::secret::{Handle, SessionId};
+use crate::provider::Provider;
+use crate::store::stored::Stored;
+use crate::store::{StoreError, sessions, timely, user_sessions};
+use crate::throttle::{Attempt, Stopped};
+use crate::web::answer::PageError;
+use crate::web::cookies;
+use crate::web::problems::Problem;
+use axum::http::header;
+use axum::response::Response;
+use std::sync::Arc;
+
+/// A person who has proven all that is asked of them.
+pub(super) struct Proven {
+    /// Who.
+    pub user: User,
+    /// By what.
+    pub factors: &'static [Factor],
+    /// The attempt, which is taken back.
+    pub attempt: Attempt,
+}
+
+/// Starts a session under a new id and goes on. The person who was signed in already keeps the session's
+/// name, so that its clients still know it.
+pub(super) async fn start_session(
+    provider: &Arc<Provider>,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    proven: Proven,
+) -> Result<Response, PageError> {
+    let (browser, now) = (&asked.browser, asked.now);
+    let Proven { user, factors, attempt } = proven;
+    end_another(provider, asked, flow, &user).await?;
+    let same_person = same_person(provider, flow, &user).await?;
+    let handle = same_person.map_or_else(|| Handle(random()), |session| session.sign_in.session);
+    let session = Session {
+        sign_in: SignIn::of(&user, factors, handle, now),
+        clients: same_person.map(|session| session.clients.clone()).unwrap_or_default(),
+        seen_at: now,
+        expires_at: now.plus(provider.config.session_lifetime),
+    };
+    let session_id = SessionId::from_random(&random::<32>());
+    let name = browser.kept.as_ref().or(browser.id.as_ref());
+    let known = name.map(|id| known_tag(provider, id, &user)).unwrap_or_default();
+    provider.directory.know_user(user, now);
+    let lifetime = provider.config.session_lifetime;
+    let mut kept = vec![Kept::session(&session, lifetime)];
+    kept.extend(same_person.map(|before| Kept::session(before, lifetime).given_back()));
+    let here = SignedIn { sub: session.sign_in.sub.clone(), session: handle };
+    let after = Interaction { signed_in: Some(here), ..Interaction::clone(&flow.interaction) };
+    let owner = Owner::Person(&session.sign_in.sub);
+    let signed_in = tokio::try_join!(
+        async { Ok(sessions::start(&provider.ephemeral, &session_id, &session, now).await?) },
+        flow.note(provider, &after),
+        async { Ok(attempt.succeeded(&provider.ephemeral).await?) },
+        async { Ok::<_, PageError>(allowance::keep(provider, owner, &kept).await) },
+        async {
+            match &browser.session {
+                Some(old) => Ok(sessions::forget(&provider.ephemeral, old).await?),
+                None => Ok(()),
+            }
+        },
+    );
+    let is_answered = matches!(signed_in, Err(PageError::Page { .. }));
+    let refused = match signed_in {
+        // The row last: whoever lists sign-ins finds none that came to nothing.
+        Ok((.., Ok(()), ())) => match write_row(provider, asked, &session_id, &session).await {
+            Ok(()) => None,
+            Err(error) => {
+                allowance::give_back(provider, owner, vec![Kept::session(&session, lifetime)]).await;
+                Some(error)
+            }
+        },
+        Ok((.., Err(Stopped::Later(_)), ())) => Some(Problem::Busy.into()),
+        Ok((.., Err(Stopped::Fault(error)), ())) => Some(error.into()),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = refused {
+        // Nothing came of it: the session from before is what it was, should it be gone already. What was ended meanwhile stays
+        // ended, and what another tab has completed goes on there.
+        let _ = sessions::forget(&provider.ephemeral, &session_id).await;
+        let has_ended = sessions::has_ended(&provider.ephemeral, session.sign_in.session).await.unwrap_or(true);
+        if let (Some(id), Some(before), false) = (&browser.session, same_person, is_answered || has_ended) {
+            let _ = sessions::restore(&provider.ephemeral, id, before, now).await;
+        }
+        return Err(error);
+    }
+    let mut response = flow.redirect_to_authorize(provider)?;
+    response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id));
+    if let Some(name) = name {
+        // It stays, so that nobody else's failures slow this person down here.
+        response.headers_mut().append(header::SET_COOKIE, cookies::keep_browser(&provider.config, name));
+        for forgotten in browser.forget_begun(&provider.config, name) {
+            response.headers_mut().append(header::SET_COOKIE, forgotten);
+        }
+        let known = cookies::set_known(&provider.config, &browser.known, &known);
+        response.headers_mut().append(header::SET_COOKIE, known);
+    }
+    Ok(response)
+}
+
+/// Ends the session of this browser that does not go on, for every service that holds it: another person's, or one that no
+/// longer holds.
+async fn end_another(
+    provider: &Arc<Provider>,
+    asked: &BrowserRequest,
+    flow: &Flow,
+    user: &User,
+) -> Result<(), PageError> {
+    let (session, cause) = match (&flow.signed_in, &flow.ended) {
+        (Some((session, _)), _) if session.sign_in.sub != user.sub => (session, Cause::AnotherPerson),
+        (None, Some(session)) => (session, Cause::Row),
+        _ => return Ok(()),
+    };
+    let Some(id) = &asked.browser.session else { return Ok(()) };
+    if let Some(ended) = logout::end_session(provider, &id.digest(), session, cause, asked.now).await? {
+        ended.told(provider).await;
+    }
+    Ok(())
+}
+
+/// The session of the same person in this browser, whose name goes on; not one that was ended in another tab.
+async fn same_person<'a>(
+    provider: &Provider,
+    flow: &'a Flow,
+    user: &User,
+) -> Result<Option<&'a Stored<Session>>, StoreError> {
+    let Some((session, _)) = flow.signed_in.as_ref().filter(|(session, _)| session.sign_in.sub == user.sub) else {
+        return Ok(None);
+    };
+    let has_ended = sessions::has_ended(&provider.ephemeral, session.sign_in.session).await?;
+    Ok((!has_ended).then_some(session))
+}
+
+/// Writes the row by which the sign-in is listed and ended.
+async fn write_row(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    id: &SessionId,
+    session: &Session,
+) -> Result<(), PageError> {
+    let network = asked.network.to_string();
+    let start = user_sessions::Start {
+        session: session.sign_in.session,
+        sub: &session.sign_in.sub,
+        record: &id.digest(),
+        browser: &asked.browser.agent,
+        network: &network,
+        now: asked.now,
+        expires_at: session.expires_at,
+    };
+    if timely(user_sessions::start(&provider.db, &start)).await? {
+        return Ok(());
+    }
+    // Ended by somebody else this very moment; the next try begins anew.
+    Err(Problem::Busy.into())
+}
