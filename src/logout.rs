@@ -99,6 +99,35 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Writes a message for each of these clients that has an address for it. What fails is said, and does not stop the others
+    /// from being told.
+    async fn announce(&mut self, provider: &Provider, session: &Session, clients: &[String], now: NumericDate) {
+        let (sub, handle) = (&session.sign_in.sub, session.sign_in.session);
+        for client_id in clients {
+            let client = match provider.directory.client(client_id, now).await {
+                Ok(Some(client)) => client,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::error!(%error, client_id, "a service is not told of a sign-out: its row cannot be read");
+                    continue;
+                }
+            };
+            let mut outcome = Outcome::without_back_channel(&client, &provider.config.issuer);
+            if client.backchannel_logout_uri.is_some() {
+                match timely(logout_outbox::add(&provider.db, client_id, sub, handle, now)).await {
+                    Ok(message) => {
+                        self.messages.push((self.told.len(), message));
+                        outcome = Outcome::NotReached;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, client_id, "a service is not told of a sign-out: the message cannot be kept");
+                    }
+                }
+            }
+            self.told.push(LogoutResult { client, outcome });
+        }
+    }
+
     /// Sends the messages once and waits for a while; gives what became of each service.
     pub async fn told(self, provider: &Arc<Provider>) -> Vec<LogoutResult> {
         let Self { mut told, messages } = self;
@@ -174,43 +203,21 @@ async fn end_at_once(
     let handle = session.sign_in.session;
     // The marker first: if the store fails between the two, the session is still there and can be ended again.
     sessions::end(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
-    // The request that takes it tells the services, and no other does.
+    // Then the messages, which nothing else could write once the record is taken.
+    let mut ended = Ended { told: Vec::new(), messages: Vec::new() };
+    ended.announce(provider, session, &session.clients, now).await;
+    // The request that takes it sends them first, and no other does.
     let Some(current) = sessions::take(&provider.ephemeral, record).await? else { return Ok(None) };
+    // What another tab has signed in to since the session was read.
+    let further: Vec<String> = current.clients.iter().filter(|it| !session.clients.contains(it)).cloned().collect();
+    ended.announce(provider, session, &further, now).await;
     let kept = Kept::session(&current, provider.config.session_lifetime);
     let sub = &current.sign_in.sub;
     allowance::give_back(provider, Owner::Person(sub), vec![kept]).await;
     let event = Event::new(EventKind::SignOut, now).of(sub).with("by", cause.as_str());
     provider.audit.record(event.with("clients", Impersonal::configured(&current.clients.join(" "))));
-    let mut told = Vec::new();
-    let mut messages = Vec::new();
-    for client_id in &current.clients {
-        // The session is over by now: what fails from here on is said, and does not stop the others from being told.
-        let client = match provider.directory.client(client_id, now).await {
-            Ok(Some(client)) => client,
-            Ok(None) => continue,
-            Err(error) => {
-                tracing::error!(%error, client_id, "a service is not told of a sign-out: its row cannot be read");
-                continue;
-            }
-        };
-        let otherwise = Outcome::without_back_channel(&client, &provider.config.issuer);
-        let outcome = if client.backchannel_logout_uri.is_some() {
-            let message = Handle(random());
-            let added = timely(logout_outbox::add(&provider.db, message, client_id, sub, handle, now)).await;
-            if let Err(error) = added {
-                tracing::error!(%error, client_id, "a service is not told of a sign-out: the message cannot be kept");
-                otherwise
-            } else {
-                messages.push((told.len(), message.text()));
-                Outcome::NotReached
-            }
-        } else {
-            otherwise
-        };
-        told.push(LogoutResult { client, outcome });
-    }
     settle_row(provider, handle, record.clone(), now).await;
-    Ok(Some(Ended { told, messages }))
+    Ok(Some(ended))
 }
 
 /// Notes in its row that a sign-in is over. Signing out works without the database: what cannot be written now is tried

@@ -62,8 +62,7 @@ pub async fn user_of(provider: &Provider, session: &Session, now: NumericDate) -
     if !session.is_live(now, provider.config.session_idle_lifetime) {
         return Ok(None);
     }
-    let user = provider.directory.user(&session.sign_in.sub, now).await?;
-    Ok(user.filter(|user| session.sign_in.holds(user)))
+    Ok(provider.directory.person_of(&session.sign_in, now).await?)
 }
 
 /// The session that a browser's cookie names, live or not.

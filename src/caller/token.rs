@@ -99,8 +99,8 @@ pub async fn parties(
 ) -> Result<Option<Parties>, StoreError> {
     let client = async { provider.directory.client(&authorization.client_id, now).await };
     let user = async {
-        match authorization.sub() {
-            Some(sub) => provider.directory.user(sub, now).await,
+        match &authorization.sign_in {
+            Some(sign_in) => provider.directory.person_of(sign_in, now).await,
             None => Ok(None),
         }
     };

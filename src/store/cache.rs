@@ -11,6 +11,7 @@ mod weight;
 
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
+use crate::protocol::grant::SignIn;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
@@ -161,6 +162,26 @@ impl Directory {
             async move { users::find(&db, &sub).await }
         };
         self.find(&self.users, sub, now, read).await
+    }
+
+    /// The person of a sign-in, if it still holds. What was read before the sign-in says nothing about it: another node may
+    /// have let the person in with a password that was changed since then.
+    ///
+    /// # Errors
+    /// As `user`.
+    pub async fn person_of(&self, sign_in: &SignIn, now: NumericDate) -> Result<Option<Arc<User>>, StoreError> {
+        let sub = &sign_in.sub;
+        let Some(known) = self.user(sub, now).await? else { return Ok(None) };
+        if sign_in.holds(&known) {
+            return Ok(Some(known));
+        }
+        if self.users.get(sub.as_str()).is_some_and(|entry| entry.read_at > sign_in.auth_time) {
+            return Ok(None);
+        }
+        // Not by the read that is shared: it may have begun before the sign-in as well.
+        let Some(user) = timely(users::find(&self.db, sub)).await? else { return Ok(None) };
+        self.know_user(user.clone(), now);
+        Ok(Some(user).filter(|user| sign_in.holds(user)).map(Arc::new))
     }
 
     /// What a person allowed a client so far.

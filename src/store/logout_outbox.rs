@@ -1,12 +1,13 @@
 //! Logout messages on their way: written with the sign-out, leased to one node at a time, tried until they arrive.
 
-use crate::protocol::secret::Handle;
+use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::row::row;
 
-const ADD: &str = "INSERT INTO logout_outbox (message_id, client_id, sub, session, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5)";
+const ADD: &str = "INSERT INTO logout_outbox (message_id, client_id, sub, session, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5) \
+     ON CONFLICT (message_id) DO NOTHING";
 const DUE: &str = "SELECT message_id FROM logout_outbox WHERE due_at <= $1 AND delivered_at IS NULL AND given_up_at IS NULL \
      ORDER BY due_at LIMIT 64";
 const LEASE: &str = "UPDATE logout_outbox SET due_at = $3, tries = tries + 1 \
@@ -50,27 +51,26 @@ row! {
     }
 }
 
-/// Writes a message.
+/// The name of the message that tells a client of the end of a session: there is one, whoever writes it.
+fn name_of(session: Handle, client_id: &str) -> Handle {
+    Handle::of_digest(&Digest::of(&["logout message", &session.text(), client_id]))
+}
+
+/// Writes the message that tells a client of the end of a session, once; gives its name.
 ///
 /// # Errors
 /// The database failed.
-pub async fn add(
-    db: &Db,
-    id: Handle,
-    client_id: &str,
-    sub: &str,
-    session: Handle,
-    now: NumericDate,
-) -> Result<(), StoreError> {
+pub async fn add(db: &Db, client_id: &str, sub: &str, session: Handle, now: NumericDate) -> Result<String, StoreError> {
+    let id = name_of(session, client_id).text();
     sqlx::query(ADD)
-        .bind(id.text())
+        .bind(&id)
         .bind(client_id)
         .bind(sub)
         .bind(session.text())
         .bind(now.0)
         .execute(db.statement())
         .await?;
-    Ok(())
+    Ok(id)
 }
 
 /// The names of messages that are due.

@@ -6,7 +6,9 @@ use crate::support::provider::{PASSWORD, Stores, copy_keys, fresh_stores, run_sq
 use crate::support::remote::Remote;
 use crate::support::verbs::{http, send};
 use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of};
+use hallpass::logout;
 use hallpass::sign_ins::settle;
+use hallpass::store::sessions;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -178,6 +180,66 @@ async fn of_two_nodes_that_see_it_one_tells() {
     settle(&second.provider).await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(listener.tokens().len(), 8);
+}
+
+/// A node judges no sign-in by what it read of the person before it.
+#[tokio::test]
+async fn a_node_that_knows_the_old_password_lets_the_new_one_s_sign_in_go_on() {
+    if stores() == Stores::Embedded {
+        return; // One process, one store: there is no second node.
+    }
+    let (provider, listener) = (TestProvider::start().await, LogoutListener::start().await);
+    let client = NewClient::new("reports").with("consent", "skip").with("backchannel_logout_uri", &listener.uri);
+    let client = client.with("grant_types", "authorization_code refresh_token");
+    let client = provider.add(client.with("scope", "openid offline_access")).await;
+    provider.alice().await;
+    let mut second = provider.second_node().await;
+    // Asked by its own address, whatever it is called.
+    second.issuer = format!("http://{}", second.address);
+    // The second node has read the person's row just now.
+    let before = provider.tokens(&UserAgent::new(), &client).await;
+    let _ = second.userinfo(&before.text("access_token")).await.ok();
+    let changed = provider.command(&["user", "set-password", "alice", "--password-stdin"], "another passphrase 1\n");
+    let _ = done(changed);
+    // The first lets the person in, the second does the rest.
+    let browser = UserAgent::new();
+    let asked = Authorization::of(&client).with("scope", "openid offline_access").with("prompt", "consent");
+    let page = asked.open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", "another passphrase 1").await;
+    let page = browser.submit(page.form("form"), Some(("decision", "allow"))).await;
+    let page = provider.settle(&browser, page).await;
+    let code = page.query_parameter("code").unwrap_or_else(|| panic!("{page}"));
+    let tokens = second.redeem(&client, &code).await.ok();
+    let _ = second.userinfo(&tokens.text("access_token")).await.ok();
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", &tokens.text("refresh_token"))];
+    let _ = second.post("/token", client.auth(), &fields).await.ok();
+    // What the old password had let in stays dead.
+    assert_eq!(second.userinfo(&before.text("access_token")).await.error().0, 401);
+}
+
+/// The messages come before the record, which nothing else could tell of once it is taken.
+#[tokio::test]
+async fn a_sign_out_that_breaks_off_half_way_has_written_what_services_are_told() {
+    let (provider, client, listener) = ready().await;
+    let browser = UserAgent::new();
+    let _ = provider.tokens(&browser, &client).await;
+    let cookie = browser.cookies().into_iter().find(|cookie| cookie.name.contains("session")).unwrap().value;
+    let id = hallpass::protocol::secret::SessionId::received(cookie);
+    let here = &provider.provider;
+    let session = sessions::find(&here.ephemeral, &id).await.unwrap().unwrap();
+    // The record cannot be taken any more: what breaks off there is the same as a crash there.
+    let key = format!("session:{}", id.digest().as_str());
+    here.ephemeral.put(&key, &"not a session", 60).await.unwrap();
+    let end = async || logout::end_session(here, &id.digest(), &session, logout::Cause::Person, here.now()).await;
+    assert!(end().await.is_err());
+    logout::deliver_due(here).await;
+    assert_eq!(listener.wait_for(1).await.len(), 1);
+    // Tried again, it is the same message.
+    sessions::restore(&here.ephemeral, &id, &session, here.now()).await.unwrap();
+    assert!(end().await.unwrap().is_some() && end().await.unwrap().is_none());
+    logout::deliver_due(here).await;
+    assert_eq!(listener.tokens().len(), 1);
+    assert_eq!(provider.rows("SELECT message_id FROM logout_outbox").await.len(), 1);
 }
 
 #[tokio::test]
