@@ -3,6 +3,8 @@
 //!
 //! What is kept is weighed as it is stored, by what it is and by how long it stays; sessions, codes and tokens of one
 //! person have a limit each, far above what people and their services need. Machines have one in process.
+//!
+//! Key: `kept:{person}` and `kept-for-client:{client_id}`, both as digests: bytes of sessions, codes and tokens for as long as these are kept.
 
 use crate::protocol::grant::Session;
 use crate::protocol::secret::Digest;

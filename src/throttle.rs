@@ -8,6 +8,12 @@
 //!
 //! A name that nobody has is counted as an account is, under a keyed digest, so that neither counters nor delays tell which
 //! names there are. Only what cost a hash leaves a counter for a name, and one wide network leaves few.
+//!
+//! Key: `fail:{/24 or /48}`, counts by network and account for an hour.
+//!
+//! Key: `fail:{account}` and `fail:{account}:{browser}`, a count for its window.
+//!
+//! Key: `client:{network}`, counts by client for their window.
 
 use crate::protocol::secret::{BrowserId, Digest};
 use crate::store::StoreError;

@@ -16,6 +16,7 @@ use crate::provider::Provider;
 use crate::store::access_tokens;
 use crate::web::answer::ApiError;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// The longest any access token can live, in seconds: markers and tombstones outlast it.
 pub const LONGEST_ACCESS_TOKEN: i64 = 86_400 + 60;
@@ -35,10 +36,16 @@ pub fn read_id_token(provider: &Provider, token: &str) -> Option<Map<String, Val
     is_ours.then_some(claims)
 }
 
+/// Who holds what is issued: whatever binds a token to its holder is proven when the client is.
+pub struct Holder {
+    /// The client.
+    pub client: Arc<Client>,
+}
+
 /// What is to be issued.
 pub struct Order<'a> {
     /// To whom.
-    pub client: &'a Client,
+    pub holder: &'a Holder,
     /// About whom, as their record is now; `None`: the client itself.
     pub user: Option<&'a User>,
     /// What was authorized, or as much of it as is asked for now.
@@ -52,11 +59,17 @@ pub struct Order<'a> {
 }
 
 impl Order<'_> {
+    /// The client it is issued to.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.holder.client
+    }
+
     /// Whose allowance it takes from.
     fn owner(&self) -> Owner<'_> {
         match self.authorization.sub() {
             Some(sub) => Owner::Person(sub),
-            None => Owner::Machine(&self.client.client_id),
+            None => Owner::Machine(&self.client().client_id),
         }
     }
 }
@@ -103,7 +116,7 @@ impl Minted {
             response["refresh_token"] = refresh_token.expose().into();
         }
         let mut event = Event::new(EventKind::TokensIssued, now)
-            .by(&order.client.client_id)
+            .by(&order.client().client_id)
             .with("grant_type", grant_type.as_str())
             .with("scope", Impersonal::configured(&order.authorization.scope.to_string()));
         if let Some(sub) = order.authorization.sub() {
@@ -136,9 +149,9 @@ pub async fn mint(
 ) -> Result<Minted, ApiError> {
     let terms = Terms::of(provider);
     let record = access_grant(terms, order, now);
-    let algorithm = order.client.id_token_signed_response_alg;
+    let algorithm = order.client().id_token_signed_response_alg;
     let opaque = seal(order, &provider.secrets);
-    let (access_token, digest) = match order.client.access_token_format {
+    let (access_token, digest) = match order.client().access_token_format {
         AccessTokenFormat::Opaque => (opaque.expose().to_owned(), opaque.digest()),
         AccessTokenFormat::Jwt => {
             let jti = jti_of(&opaque);
@@ -181,7 +194,7 @@ pub fn seal(order: &Order<'_>, secrets: &NodeSecrets) -> AccessToken {
 /// What an access token allows, as it rests.
 #[must_use]
 pub fn access_grant(terms: Terms<'_>, order: &Order<'_>, now: NumericDate) -> AccessGrant {
-    let Order { client, authorization, .. } = order;
+    let Order { holder: Holder { client }, authorization, .. } = order;
     let lifetime = client.lifetimes.access_token.unwrap_or(terms.config.access_token_lifetime);
     AccessGrant {
         authorization: (*authorization).clone(),
@@ -213,7 +226,7 @@ pub fn id_token_claims(
     access_token: &str,
     now: NumericDate,
 ) -> Option<Map<String, Value>> {
-    let Order { client, user: Some(user), authorization, .. } = order else { return None };
+    let Order { holder: Holder { client }, user: Some(user), authorization, .. } = order else { return None };
     let Authorization { scope, claims, sign_in: Some(sign_in), .. } = authorization else { return None };
     if !scope.has("openid") {
         return None;
@@ -240,7 +253,7 @@ pub fn id_token_claims(
 /// The claims of a JWT access token, [RFC 9068 section 2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2).
 #[must_use]
 pub fn access_token_claims(terms: Terms<'_>, order: &Order<'_>, record: &AccessGrant, jti: &str) -> Map<String, Value> {
-    let client = order.client;
+    let client = order.client();
     let mut claims = Map::new();
     claims.insert("iss".into(), json!(terms.config.issuer));
     claims.insert("aud".into(), audience(&record.audience, &terms.config.issuer));

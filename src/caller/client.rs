@@ -10,6 +10,7 @@ use crate::protocol::secret::ClientSecret;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::throttle;
+use crate::tokens::Holder;
 use crate::web::answer::ApiError;
 use crate::web::request::{self, Credentials, Request};
 use axum::extract::FromRequest;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 
 /// What an authenticated client asks by a form, in which nothing but `resource` is doubled.
 pub struct ClientRequest {
-    /// Who asks.
-    pub client: Arc<Client>,
+    /// Who asks, and will hold what is issued.
+    pub holder: Holder,
     /// What is asked.
     pub params: Params,
     /// When.
@@ -34,7 +35,7 @@ impl FromRequest<Arc<Provider>> for ClientRequest {
         let now = provider.now();
         let (request, params) = request::posted(request, &provider.config).await?;
         let client = authenticate(provider, &request, &params, now).await?;
-        Ok(Self { client, params, now })
+        Ok(Self { holder: Holder { client }, params, now })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::protocol::client::Client;
 use crate::protocol::columns::{self, RowFault};
 use crate::protocol::response::{ApplicationType, ConsentPolicy, GrantType, PkcePolicy};
 use crate::protocol::site::FrontChannel;
+use crate::store::clients;
 
 /// What native public clients are told whose `consent = skip` would be ignored.
 pub(super) const ALWAYS_ASKS: &str = "a native client without a secret always asks for consent, since any application may take its place (RFC 8252 section 8.6)";
@@ -95,7 +96,7 @@ pub(super) fn of_value(table: &str, column: &str, text: &str, kind: ApplicationT
         }
         ("clients", "scope") => columns::scope(text).err().map(|RowFault { why, fix }| Fault::error("scope", why, fix)),
         ("clients", _) => {
-            let words = columns::ALL.iter().find(|known| known.name() == column)?;
+            let words = clients::WORDS.iter().find(|known| known.name() == column)?;
             words.fault(text).map(|RowFault { why, fix }| Fault::error("unknown-word", why, fix))
         }
         _ => None,

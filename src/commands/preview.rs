@@ -20,10 +20,11 @@ use crate::protocol::secret::{Handle, Password};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::{clients, users};
-use crate::tokens::{self, ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE, Order, Terms};
+use crate::tokens::{self, ACCESS_TOKEN_TYPE, Holder, ID_TOKEN_TYPE, Order, Terms};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What differs between any two tokens. Of `exp` the distance to `iat` is compared; of the others, that they are there.
 const VOLATILE: [&str; 8] = ["iat", "exp", "auth_time", "jti", "at_hash", "sid", "nonce", "kid"];
@@ -108,7 +109,8 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
     };
     // The root of the other secrets decides nothing that is not random here.
     let secrets = NodeSecrets::new(Password::from_random(&random::<32>()).expose(), &pairwise_salt);
-    Ok(built(Terms { config, secrets: &secrets }, &client, &user, &scope, now))
+    let holder = Holder { client: Arc::new(client) };
+    Ok(built(Terms { config, secrets: &secrets }, &holder, &user, &scope, now))
 }
 
 /// What would be granted, or why nothing is.
@@ -144,7 +146,8 @@ fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) 
 }
 
 /// Everything that this pair would get, without a token.
-fn built(terms: Terms<'_>, client: &Client, user: &User, scope: &Scope, now: NumericDate) -> Value {
+fn built(terms: Terms<'_>, holder: &Holder, user: &User, scope: &Scope, now: NumericDate) -> Value {
+    let client = &*holder.client;
     let session = Handle(random());
     let authorization = Authorization {
         client_id: client.client_id.clone(),
@@ -156,7 +159,7 @@ fn built(terms: Terms<'_>, client: &Client, user: &User, scope: &Scope, now: Num
         confirmation: None,
     };
     let order = Order {
-        client,
+        holder,
         user: Some(user),
         authorization: &authorization,
         grant: Handle(random()),

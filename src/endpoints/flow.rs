@@ -7,16 +7,16 @@
 use crate::allowance::{self, Kept, Owner};
 use crate::ambient::random;
 use crate::caller::{BrowserRequest, session_of, user_of};
-use crate::endpoints::intake::{Intake, Recipient};
+use crate::endpoints::intake::{Intake, NotTaken, Recipient};
 use crate::endpoints::path;
 use crate::logout::{self, Cause};
 use crate::protocol::authorization::{
-    AuthorizationRequest, Interaction, MAX_KEPT_BYTES, PARAMETERS, Situation, Step, next_step,
+    AuthorizationRequest, Destination, Interaction, MAX_KEPT_BYTES, PARAMETERS, Situation, Step, next_step,
 };
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
-use crate::protocol::grant::{Authorization, Grant, Session};
+use crate::protocol::grant::{Grant, Session};
 use crate::protocol::params::Params;
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::Scope;
@@ -27,10 +27,11 @@ use crate::store::ephemeral::Taken;
 use crate::store::stored::Stored;
 use crate::store::{StoreError, codes, interactions, sessions};
 use crate::throttle::{self, Stopped};
-use crate::web::answer::{PageError, see_other};
+use crate::web::answer::{PageError, authorization_response, see_other};
 use crate::web::cookies::{self, Browser};
 use crate::web::fault::Fault;
 use crate::web::network::Network;
+use crate::web::pages::Chrome;
 use crate::web::problems::Problem;
 use axum::http::header;
 use axum::response::Response;
@@ -169,21 +170,8 @@ impl Flow {
             return Err(Fault::bug("a code was to be issued without a session").into());
         };
         let lifetime = self.client().lifetimes.code.unwrap_or(provider.config.code_lifetime);
-        let grant = Grant {
-            authorization: Authorization {
-                client_id: self.client().client_id.clone(),
-                scope: self.request.scope.clone(),
-                resources: self.request.resources.clone(),
-                claims: self.request.claims.clone(),
-                sign_in: Some(session.sign_in.clone()),
-                authorized_at: self.now,
-                confirmation: None,
-            },
-            redirect_uri: self.recipient.destination.sent_redirect_uri(),
-            nonce: self.request.nonce.clone(),
-            code_challenge: self.request.code_challenge.clone(),
-            expires_at: self.now.plus(lifetime),
-        };
+        let (to, destination) = (self.client(), &self.recipient.destination);
+        let grant = self.request.grant(to, destination, session.sign_in.clone(), lifetime, self.now);
         if serde_json::to_string(&grant).map_err(StoreError::from)?.len() > MAX_KEPT_BYTES {
             return Err(self.recipient.refuse(provider, too_large()));
         }
@@ -355,6 +343,56 @@ impl Continued {
 
     fn answered_already(&self) -> PageError {
         PageError::from(Problem::AlreadyAnswered).back_to(Some(self.client()))
+    }
+}
+
+impl NotTaken {
+    /// As a browser is answered: on a page, or at the recipient's.
+    #[must_use]
+    pub fn in_browser(self, provider: &Provider) -> PageError {
+        match self {
+            Self::Unproven(refusal) => PageError::bad_request(refusal),
+            Self::Refused(recipient, refusal) => recipient.refuse(provider, refusal),
+            Self::Fault(error) => error.into(),
+        }
+    }
+}
+
+impl Recipient {
+    /// Refuses.
+    #[must_use]
+    pub fn refuse(&self, provider: &Provider, refusal: Refusal) -> PageError {
+        match &self.destination {
+            Destination::Address(address) => PageError::Redirect {
+                response: Box::new(address.refuse(refusal, &provider.config.issuer)),
+                chrome: Box::new(self.chrome(provider)),
+                client_name: self.client.display_name().to_owned(),
+                fault: None,
+            },
+        }
+    }
+
+    /// Tells a fault of ours, once the recipient is proven; anything else as it is.
+    #[must_use]
+    pub fn tell(&self, provider: &Provider, error: PageError) -> PageError {
+        error.or_at(|refusal| self.refuse(provider, refusal))
+    }
+
+    /// Hands a code over.
+    #[must_use]
+    pub fn issue(&self, provider: &Provider, code: &AuthorizationCode) -> Response {
+        match &self.destination {
+            Destination::Address(address) => authorization_response(
+                address.issue(code, &provider.config.issuer),
+                self.chrome(provider),
+                self.client.display_name().to_owned(),
+            ),
+        }
+    }
+
+    /// For the page that carries an answer on.
+    fn chrome(&self, provider: &Provider) -> Chrome {
+        Chrome::new(&provider.config, format!("Continue to {}", self.client.display_name()))
     }
 }
 

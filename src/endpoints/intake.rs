@@ -7,14 +7,10 @@ use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
 use crate::protocol::remedy::Remedy;
-use crate::protocol::secret::AuthorizationCode;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::StoreError;
 use crate::tokens;
-use crate::web::answer::{PageError, authorization_response};
-use crate::web::pages::Chrome;
-use axum::response::Response;
 use std::sync::Arc;
 
 /// A request that is sound, and for whom.
@@ -111,54 +107,4 @@ fn hinted_subject(
                 )
             },
         )
-}
-
-impl NotTaken {
-    /// As a browser is answered: on a page, or at the recipient's.
-    #[must_use]
-    pub fn in_browser(self, provider: &Provider) -> PageError {
-        match self {
-            Self::Unproven(refusal) => PageError::bad_request(refusal),
-            Self::Refused(recipient, refusal) => recipient.refuse(provider, refusal),
-            Self::Fault(error) => error.into(),
-        }
-    }
-}
-
-impl Recipient {
-    /// Refuses.
-    #[must_use]
-    pub fn refuse(&self, provider: &Provider, refusal: Refusal) -> PageError {
-        match &self.destination {
-            Destination::Address(address) => PageError::Redirect {
-                response: Box::new(address.refuse(refusal, &provider.config.issuer)),
-                chrome: Box::new(self.chrome(provider)),
-                client_name: self.client.display_name().to_owned(),
-                fault: None,
-            },
-        }
-    }
-
-    /// Tells a fault of ours, once the recipient is proven; anything else as it is.
-    #[must_use]
-    pub fn tell(&self, provider: &Provider, error: PageError) -> PageError {
-        error.or_at(|refusal| self.refuse(provider, refusal))
-    }
-
-    /// Hands a code over.
-    #[must_use]
-    pub fn issue(&self, provider: &Provider, code: &AuthorizationCode) -> Response {
-        match &self.destination {
-            Destination::Address(address) => authorization_response(
-                address.issue(code, &provider.config.issuer),
-                self.chrome(provider),
-                self.client.display_name().to_owned(),
-            ),
-        }
-    }
-
-    /// For the page that carries an answer on.
-    fn chrome(&self, provider: &Provider) -> Chrome {
-        Chrome::new(&provider.config, format!("Continue to {}", self.client.display_name()))
-    }
 }

@@ -7,7 +7,7 @@ use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::{refresh_families, timely};
-use crate::tokens::{self, Terms};
+use crate::tokens::{self, Holder, Terms};
 use crate::web::answer::{ApiError, json_body};
 use crate::web::headers;
 use axum::extract::State;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// # Errors
 /// `invalid_client`, also for a public client, which cannot prove who it is; `invalid_request`: no token.
 pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
-    let ClientRequest { client: caller, params, now } = request;
+    let ClientRequest { holder: Holder { client: caller }, params, now } = request;
     if caller.is_public() {
         return Err(Refusal::new(ErrorCode::InvalidClient, "a public client cannot introspect").into());
     }

@@ -33,29 +33,29 @@ use axum::routing::{get, post};
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// The paths under the issuer's own, as they are served and published.
+/// The paths under the issuer's own, as they are served and published, each with the file that serves it and its specification.
 pub mod path {
-    /// OIDC Core 3.1.2.
+    /// [`super::authorize`], GET and POST: RFC 6749 section 4.1.1-2; OIDC Core 3.1.2; RFC 9207.
     pub const AUTHORIZE: &str = "/authorize";
-    /// RFC 6749 section 3.2.
+    /// [`super::token`], POST: RFC 6749 section 4.1.3, 4.4, 5, 6; RFC 7636 section 4.5-6; RFC 8707; OIDC Core 3.1.3, 12.
     pub const TOKEN: &str = "/token";
-    /// OIDC Core 5.3.
+    /// [`super::userinfo`], GET and POST: OIDC Core 5.3; RFC 6750.
     pub const USERINFO: &str = "/userinfo";
-    /// RP-Initiated Logout 2.
+    /// [`super::logout`], GET and POST: RP-Initiated, Back-Channel and Front-Channel Logout 1.0.
     pub const LOGOUT: &str = "/logout";
-    /// RFC 7662.
+    /// [`super::introspect`], POST: RFC 7662.
     pub const INTROSPECT: &str = "/introspect";
-    /// RFC 7009.
+    /// [`super::revoke`], POST: RFC 7009.
     pub const REVOKE: &str = "/revoke";
-    /// RFC 7517.
+    /// [`super::jwks`], GET: RFC 7517.
     pub const JWKS: &str = "/jwks";
-    /// Ours.
+    /// [`super::login`], GET and POST: OIDC Core 3.1.2.3.
     pub const LOGIN: &str = "/login";
-    /// Ours.
+    /// [`super::consent`], GET and POST: OIDC Core 3.1.2.4.
     pub const CONSENT: &str = "/consent";
-    /// OIDC Discovery 4.
+    /// [`super::discovery`], GET: OIDC Discovery 3-4.
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
-    /// RFC 8414 section 3, inserted before the issuer's path.
+    /// [`super::discovery`], GET: RFC 8414 section 3, inserted before the issuer's path.
     pub const OAUTH_AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 }
 

@@ -6,7 +6,7 @@ use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::provider::Provider;
 use crate::store::{access_tokens, refresh_families, timely};
-use crate::tokens::LONGEST_ACCESS_TOKEN;
+use crate::tokens::{Holder, LONGEST_ACCESS_TOKEN};
 use crate::web::answer::ApiError;
 use crate::web::headers;
 use axum::extract::State;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// # Errors
 /// `invalid_client`; `invalid_request`: no token; `invalid_grant`: a token of another client.
 pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
-    let ClientRequest { client, params, now } = request;
+    let ClientRequest { holder: Holder { client }, params, now } = request;
     let token = params.get("token").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "token is missing") })?;
     let foreign = || Refusal::new(ErrorCode::InvalidGrant, "the token was issued to another client");
     let mut is_revoked = false;

@@ -2,6 +2,7 @@
 
 mod authorization_code;
 mod client_credentials;
+mod first_tokens;
 mod refresh_token;
 
 use crate::caller::ClientRequest;
@@ -21,18 +22,19 @@ use std::sync::Arc;
 /// `invalid_request`, `invalid_client`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`,
 /// `unsupported_grant_type`.
 pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
-    let ClientRequest { client, params, now } = request;
-    let grant_type =
-        params.get("grant_type").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "grant_type is missing") })?;
+    let grant_type = request
+        .params
+        .get("grant_type")
+        .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "grant_type is missing") })?;
     let grant_type = GrantType::parse(grant_type)
         .ok_or(const { Refusal::new(ErrorCode::UnsupportedGrantType, "grant_type is not supported") })?;
-    if !client.grant_types.contains(&grant_type) {
+    if !request.holder.client.grant_types.contains(&grant_type) {
         return Err(Refusal::new(ErrorCode::UnauthorizedClient, "this client may not use this grant_type").into());
     }
     let answer = match grant_type {
-        GrantType::AuthorizationCode => authorization_code::redeem(&provider, &client, &params, now).await?,
-        GrantType::RefreshToken => refresh_token::refresh(&provider, &client, &params, now).await?,
-        GrantType::ClientCredentials => client_credentials::issue(&provider, &client, &params, now).await?,
+        GrantType::AuthorizationCode => authorization_code::redeem(&provider, &request).await?,
+        GrantType::RefreshToken => refresh_token::refresh(&provider, &request).await?,
+        GrantType::ClientCredentials => client_credentials::issue(&provider, &request).await?,
     };
     let mut response = json_body(StatusCode::OK, &answer);
     headers::no_store(response.headers_mut());

@@ -1,13 +1,10 @@
-//! Which words the columns of a client's row may hold, and in which form: the one table that the reader of a row
-//! (`store/clients.rs`) and `hallpass client lint` share. The words themselves are the types of `response.rs`.
+//! Columns that hold words: how they are read, and how a fault in one is told. `store/clients.rs` has the table of them, the words
+//! themselves are the types of `response.rs`.
 //!
 //! The schema has no CHECK on them, so a row may hold a word of a later version. Such a row is refused as a whole and
 //! by name: a client that is understood in part may be given more than its operator meant.
 
-use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, Origin, PkcePolicy, ResponseType,
-    RotationPolicy, SigningAlgorithm, SubjectType, Word, YesNo,
-};
+use crate::protocol::response::Word;
 use crate::protocol::scope::Scope;
 use std::marker::PhantomData;
 
@@ -25,7 +22,7 @@ pub struct RowFault {
 
 /// How a column holds its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub enum Form {
     /// One of them.
     One,
     /// A list separated by white space.
@@ -74,7 +71,9 @@ pub struct WordColumn<W> {
 }
 
 impl<W: Word> WordColumn<W> {
-    const fn new(name: &'static str, form: Form) -> Self {
+    /// That column.
+    #[must_use]
+    pub const fn new(name: &'static str, form: Form) -> Self {
         Self { name, form, words: PhantomData }
     }
 
@@ -109,33 +108,6 @@ impl<W: Word> Column for WordColumn<W> {
     }
 }
 
-macro_rules! columns {
-    ($($constant:ident = $name:literal, $form:ident of $words:ident;)+) => {
-        $(
-            #[doc = concat!("`clients.", $name, "`.")]
-            pub const $constant: WordColumn<$words> = WordColumn::new($name, Form::$form);
-        )+
-
-        /// Every column of `clients` that holds words.
-        pub const ALL: &[&dyn Column] = &[$(&$constant),+];
-    };
-}
-
-columns! {
-    APPLICATION_TYPE = "application_type", One of ApplicationType;
-    TOKEN_ENDPOINT_AUTH_METHOD = "token_endpoint_auth_method", One of ClientAuthMethod;
-    GRANT_TYPES = "grant_types", Spaces of GrantType;
-    RESPONSE_TYPES = "response_types", Commas of ResponseType;
-    ID_TOKEN_SIGNED_RESPONSE_ALG = "id_token_signed_response_alg", One of SigningAlgorithm;
-    PKCE = "pkce", One of PkcePolicy;
-    CONSENT = "consent", One of ConsentPolicy;
-    ACCESS_TOKEN_FORMAT = "access_token_format", One of AccessTokenFormat;
-    CLAIMS_IN_ID_TOKEN = "claims_in_id_token", One of YesNo;
-    SUBJECT_TYPE = "subject_type", One of SubjectType;
-    REFRESH_TOKEN_ROTATION = "refresh_token_rotation", One of RotationPolicy;
-    ORIGIN = "origin", One of Origin;
-}
-
 fn unknown(column: &impl Column, form: Form, found: &str) -> RowFault {
     let (name, words) = (column.name(), column.words());
     let shown: String = found.chars().take(SHOWN).collect();
@@ -160,47 +132,4 @@ pub fn scope(text: &str) -> Result<Scope, RowFault> {
         why: why.to_owned(),
         fix: "separate the scopes by spaces, such as openid profile email".to_owned(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn response_types_are_separated_by_commas_and_the_other_lists_by_spaces() {
-        for one in ["code", " code ", "code,", "code , code"] {
-            assert!(RESPONSE_TYPES.read_list(one).unwrap().iter().all(|kind| *kind == ResponseType::Code), "{one:?}");
-        }
-        for none in ["", " ", ",", " , "] {
-            assert!(RESPONSE_TYPES.read_list(none).unwrap().is_empty(), "{none:?}");
-        }
-        let fault = RESPONSE_TYPES.fault("code, code id_token").unwrap();
-        assert_eq!(fault.why, "response_types has the unknown word \"code id_token\"");
-        assert_eq!(fault.fix, "this version knows code, separated by commas");
-        assert_eq!(
-            GRANT_TYPES.read_list("authorization_code  refresh_token").unwrap(),
-            [GrantType::AuthorizationCode, GrantType::RefreshToken]
-        );
-        assert!(GRANT_TYPES.fault("authorization_code,refresh_token").is_some());
-    }
-
-    #[test]
-    fn an_unknown_word_is_named_with_what_may_stand_there() {
-        let fault = PKCE.read("Optonal").unwrap_err();
-        assert_eq!(fault.why, "pkce has the unknown word \"Optonal\"");
-        assert_eq!(fault.fix, "did you mean optional? this version knows one of required, optional");
-        let fault = CLAIMS_IN_ID_TOKEN.read(&format!("\n{}", "x".repeat(10_000))).unwrap_err();
-        assert!(fault.why.len() < 150 && fault.why.contains("\"\\nxxx") && fault.why.ends_with('…'), "{fault:?}");
-        assert!(PKCE.read("").is_err() && PKCE.read(" required").is_err());
-    }
-
-    #[test]
-    fn every_column_takes_each_of_its_words_and_no_other() {
-        for column in ALL {
-            for word in column.words() {
-                assert_eq!(column.fault(word), None, "{}", column.name());
-                assert!(column.fault(&format!("{word}x")).is_some(), "{}", column.name());
-            }
-        }
-    }
 }

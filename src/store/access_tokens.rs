@@ -3,6 +3,12 @@
 //! A token is live if its record is there and neither its grant nor its session carries a marker. Markers beat
 //! a winner that is still minting: its record appears, but it is dead. A JWT has a record too, under its `jti`: it is
 //! checked by whoever can reach us, and revoked like any other.
+//!
+//! Key: `at:{digest of token}`, an `AccessGrant` for the token's lifetime.
+//!
+//! Key: `revoked:{grant}`, a marker for as long as the longest access token: what this grant issued is dead.
+//!
+//! Key: `ended:{session}`, a marker for as long as the longest access token: what this session issued is dead.
 
 use crate::protocol::grant::AccessGrant;
 use crate::protocol::secret::{AccessTokenParts, Digest, Handle};

@@ -2,8 +2,11 @@
 
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::{Client, HashedSecret, Lifetimes};
-use crate::protocol::columns::{self, RowFault};
-use crate::protocol::response::YesNo;
+use crate::protocol::columns::{self, Column, Form, RowFault, WordColumn};
+use crate::protocol::response::{
+    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, Origin, PkcePolicy, ResponseType,
+    RotationPolicy, SigningAlgorithm, SubjectType, YesNo,
+};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::row::row;
@@ -38,6 +41,32 @@ const LIST: &str = "SELECT client_id, client_name, application_type, token_endpo
 const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at FROM client_secrets WHERE client_id = $1 \
      ORDER BY COALESCE(created_at, 0), CASE WHEN client_secret_expires_at = 0 THEN 1 ELSE 0 END, secret_hash";
 const DISABLE: &str = "UPDATE clients SET disabled_at = $2 WHERE client_id = $1 AND disabled_at IS NULL";
+
+macro_rules! words {
+    ($($constant:ident = $name:literal, $form:ident of $words:ident;)+) => {
+        $(
+            const $constant: WordColumn<$words> = WordColumn::new($name, Form::$form);
+        )+
+
+        /// Every column of `clients` that holds words.
+        pub const WORDS: &[&dyn Column] = &[$(&$constant),+];
+    };
+}
+
+words! {
+    APPLICATION_TYPE = "application_type", One of ApplicationType;
+    TOKEN_ENDPOINT_AUTH_METHOD = "token_endpoint_auth_method", One of ClientAuthMethod;
+    GRANT_TYPES = "grant_types", Spaces of GrantType;
+    RESPONSE_TYPES = "response_types", Commas of ResponseType;
+    ID_TOKEN_SIGNED_RESPONSE_ALG = "id_token_signed_response_alg", One of SigningAlgorithm;
+    PKCE = "pkce", One of PkcePolicy;
+    CONSENT = "consent", One of ConsentPolicy;
+    ACCESS_TOKEN_FORMAT = "access_token_format", One of AccessTokenFormat;
+    CLAIMS_IN_ID_TOKEN = "claims_in_id_token", One of YesNo;
+    SUBJECT_TYPE = "subject_type", One of SubjectType;
+    REFRESH_TOKEN_ROTATION = "refresh_token_rotation", One of RotationPolicy;
+    ORIGIN = "origin", One of Origin;
+}
 
 row! {
     struct Row {
@@ -138,19 +167,19 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
 
 fn client_of(row: Row, lists: Lists) -> Result<Client, RowFault> {
     // Rows of another origin may stand under rules that this version does not have.
-    columns::ORIGIN.read(&row.origin)?;
+    ORIGIN.read(&row.origin)?;
     let client = Client {
-        application_type: columns::APPLICATION_TYPE.read(&row.application_type)?,
-        token_endpoint_auth_method: columns::TOKEN_ENDPOINT_AUTH_METHOD.read(&row.token_endpoint_auth_method)?,
-        grant_types: columns::GRANT_TYPES.read_list(&row.grant_types)?,
-        response_types: columns::RESPONSE_TYPES.read_list(&row.response_types)?,
+        application_type: APPLICATION_TYPE.read(&row.application_type)?,
+        token_endpoint_auth_method: TOKEN_ENDPOINT_AUTH_METHOD.read(&row.token_endpoint_auth_method)?,
+        grant_types: GRANT_TYPES.read_list(&row.grant_types)?,
+        response_types: RESPONSE_TYPES.read_list(&row.response_types)?,
         scope: columns::scope(&row.scope)?,
-        id_token_signed_response_alg: columns::ID_TOKEN_SIGNED_RESPONSE_ALG.read(&row.id_token_signed_response_alg)?,
-        pkce: columns::PKCE.read(&row.pkce)?,
-        consent: columns::CONSENT.read(&row.consent)?,
-        access_token_format: columns::ACCESS_TOKEN_FORMAT.read(&row.access_token_format)?,
-        claims_in_id_token: columns::CLAIMS_IN_ID_TOKEN.read(&row.claims_in_id_token)? == YesNo::Yes,
-        subject_type: columns::SUBJECT_TYPE.read(&row.subject_type)?,
+        id_token_signed_response_alg: ID_TOKEN_SIGNED_RESPONSE_ALG.read(&row.id_token_signed_response_alg)?,
+        pkce: PKCE.read(&row.pkce)?,
+        consent: CONSENT.read(&row.consent)?,
+        access_token_format: ACCESS_TOKEN_FORMAT.read(&row.access_token_format)?,
+        claims_in_id_token: CLAIMS_IN_ID_TOKEN.read(&row.claims_in_id_token)? == YesNo::Yes,
+        subject_type: SUBJECT_TYPE.read(&row.subject_type)?,
         sector_identifier: row.sector_identifier,
         default_max_age: row.default_max_age,
         lifetimes: Lifetimes {
@@ -166,7 +195,7 @@ fn client_of(row: Row, lists: Lists) -> Result<Client, RowFault> {
         backchannel_logout_uri: row.backchannel_logout_uri,
         frontchannel_logout_uri: row.frontchannel_logout_uri,
         initiate_login_uri: row.initiate_login_uri,
-        refresh_token_rotation: columns::REFRESH_TOKEN_ROTATION.read(&row.refresh_token_rotation)?,
+        refresh_token_rotation: REFRESH_TOKEN_ROTATION.read(&row.refresh_token_rotation)?,
         audiences: lists.audiences,
         resource: row.resource,
         redirect_uris: lists.redirect_uris,
@@ -302,4 +331,47 @@ pub async fn disable(db: &Db, client_id: &str, now: NumericDate) -> Result<bool,
     }
     transaction.commit().await?;
     Ok(is_disabled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_types_are_separated_by_commas_and_the_other_lists_by_spaces() {
+        for one in ["code", " code ", "code,", "code , code"] {
+            assert!(RESPONSE_TYPES.read_list(one).unwrap().iter().all(|kind| *kind == ResponseType::Code), "{one:?}");
+        }
+        for none in ["", " ", ",", " , "] {
+            assert!(RESPONSE_TYPES.read_list(none).unwrap().is_empty(), "{none:?}");
+        }
+        let fault = RESPONSE_TYPES.fault("code, code id_token").unwrap();
+        assert_eq!(fault.why, "response_types has the unknown word \"code id_token\"");
+        assert_eq!(fault.fix, "this version knows code, separated by commas");
+        assert_eq!(
+            GRANT_TYPES.read_list("authorization_code  refresh_token").unwrap(),
+            [GrantType::AuthorizationCode, GrantType::RefreshToken]
+        );
+        assert!(GRANT_TYPES.fault("authorization_code,refresh_token").is_some());
+    }
+
+    #[test]
+    fn an_unknown_word_is_named_with_what_may_stand_there() {
+        let fault = PKCE.read("Optonal").unwrap_err();
+        assert_eq!(fault.why, "pkce has the unknown word \"Optonal\"");
+        assert_eq!(fault.fix, "did you mean optional? this version knows one of required, optional");
+        let fault = CLAIMS_IN_ID_TOKEN.read(&format!("\n{}", "x".repeat(10_000))).unwrap_err();
+        assert!(fault.why.len() < 150 && fault.why.contains("\"\\nxxx") && fault.why.ends_with('…'), "{fault:?}");
+        assert!(PKCE.read("").is_err() && PKCE.read(" required").is_err());
+    }
+
+    #[test]
+    fn every_column_takes_each_of_its_words_and_no_other() {
+        for column in WORDS {
+            for word in column.words() {
+                assert_eq!(column.fault(word), None, "{}", column.name());
+                assert!(column.fault(&format!("{word}x")).is_some(), "{}", column.name());
+            }
+        }
+    }
 }

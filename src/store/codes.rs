@@ -1,4 +1,7 @@
 //! Authorization codes: issued once, redeemed once.
+//!
+//! Key: `code:{digest of code and client_id}`, a `Grant` for the code's lifetime and ten minutes; once taken, a tombstone for as
+//! long as what it can issue.
 
 use crate::protocol::grant::Grant;
 use crate::protocol::secret::{AuthorizationCode, Digest, Handle};

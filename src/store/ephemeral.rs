@@ -1,17 +1,6 @@
 //! The short-lived store: a few verbs over single keys, in this process or in Redis.
 //!
-//! | key | value | written by | lives (seconds) |
-//! | --- | --- | --- | --- |
-//! | `code:{digest of code and client_id}` | `Grant`; a tombstone once taken | `codes.rs` | code lifetime + ten minutes; the tombstone: longest access token |
-//! | `at:{digest of token}` | `AccessGrant` | `access_tokens.rs` | the token's lifetime |
-//! | `revoked:{grant handle}` | `1`: what this grant issued is dead | `access_tokens.rs` | longest access token |
-//! | `ended:{session handle}` | `1`: what this session issued is dead | `sessions.rs` | longest access token |
-//! | `session:{digest of cookie}` | `Session` | `sessions.rs` | until its absolute end |
-//! | `fail:{/24 or /48}` | counts by network and account | `throttle.rs` | an hour |
-//! | `fail:{account}`, `fail:{account}:{browser}` | count | `throttle.rs` | the window |
-//! | `client:{network}` | counts by client | `throttle.rs` | the window |
-//! | `kept:{person}` | bytes of codes, of tokens, of sessions | `allowance.rs` | as long as what they count |
-//! | `started`: id → `Interaction` or `LogoutRequest`; a tombstone once taken | | `interactions.rs`, `logout_requests.rs` | an hour and a half |
+//! Whatever keeps something here says at its head under which key, what, and for how long: a line that begins with `Key:`.
 //!
 //! Keys hold digests or handles, never a secret, behind a prefix made of the issuer. Every record carries its own
 //! `expires_at`, which the reader checks against the provider's clock; the store's own expiry is housekeeping.

@@ -1,5 +1,7 @@
 //! Authorization requests in progress. Anybody can begin one, so they have a share of the store of their own
 //! (`Ephemeral::start`).
+//!
+//! Key: `started`, by id an `Interaction`, or a tombstone once taken, for an hour and a half. It has `logout_requests.rs` in it too.
 
 use crate::protocol::authorization::Interaction;
 use crate::protocol::secret::InteractionId;

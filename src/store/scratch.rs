@@ -407,7 +407,7 @@ fn refusal(error: &sqlx::Error) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::columns;
+    use crate::store::clients;
     use crate::store::statements::read;
 
     async fn tried(scratch: &mut Scratch, sql: &str) -> Result<Vec<Change>, Refusal> {
@@ -417,7 +417,7 @@ mod tests {
     #[tokio::test]
     async fn every_column_of_words_is_there_with_a_default_that_is_one_of_them() {
         let scratch = Scratch::new().await.unwrap();
-        for column in columns::ALL {
+        for column in clients::WORDS {
             let known = scratch.column("clients", column.name()).unwrap_or_else(|| panic!("{}", column.name()));
             let default = known.default.as_deref().unwrap().trim_matches('\'');
             assert_eq!(column.fault(default), None, "{}", column.name());

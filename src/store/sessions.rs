@@ -1,4 +1,6 @@
 //! Sign-ins: one session a browser, found by the digest of its cookie.
+//!
+//! Key: `session:{digest of cookie}`, a `Session` until its absolute end.
 
 use crate::protocol::grant::Session;
 use crate::protocol::secret::{Digest, Handle, SessionId};

@@ -454,6 +454,40 @@ fn an_arrow_of_the_picture_goes_down_and_is_an_import_and_every_import_has_a_way
     }
 }
 
+/// The keys that a file makes for the short-lived store, by how they begin: `"code:{…}"`.
+fn keys_made_in(code: &str) -> BTreeSet<String> {
+    let texts = code.split('"').skip(1).step_by(2);
+    let beginnings = texts.filter_map(|text| text.split_once(":{")).map(|(beginning, _)| beginning.to_owned());
+    beginnings.filter(|it| !it.is_empty() && it.chars().all(|c| c.is_ascii_lowercase() || c == '-')).collect()
+}
+
+#[test]
+fn a_file_that_keeps_something_for_a_while_says_at_its_head_under_which_key() {
+    let mut told = BTreeSet::new();
+    for (file, text) in sources() {
+        let heads = text.lines().filter_map(|line| line.strip_prefix("//! Key: "));
+        let heads: BTreeSet<String> = heads
+            .flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+            .filter_map(|key| Some(key.split_once(":{")?.0.to_owned()))
+            .collect();
+        let is_kept_there =
+            ["src/store", "src/throttle", "src/allowance"].iter().any(|place| format!("src/{file}").starts_with(place));
+        if is_kept_there && code_of(&text).contains("&Ephemeral") && !file.starts_with("store/ephemeral") {
+            for made in keys_made_in(&code_of(&text)) {
+                assert!(heads.contains(&made), "src/{file} makes the key {made}: and does not say so at its head");
+            }
+        }
+        for head in &heads {
+            assert!(
+                code_of(&text).contains(&format!("\"{head}")),
+                "src/{file} tells of a key {head}: that it does not make"
+            );
+        }
+        told.extend(heads);
+    }
+    assert!(told.len() >= 8, "{told:?}");
+}
+
 /// What in a comment says that the reason stands in some other place, which whoever reads it does not have.
 const CITATIONS: [&str; 10] = [
     "House,",

@@ -4,7 +4,6 @@
 use crate::store_contract::lasting;
 use crate::support::verbs::Auth;
 use crate::support::{Authorization, NewClient, TestProvider, UserAgent, claims_of};
-use hallpass::protocol::columns;
 use hallpass::protocol::response::{GrantType, ResponseType};
 use hallpass::store::{StoreError, clients};
 use serde_json::Value;
@@ -27,7 +26,7 @@ fn fault_of(found: Result<Option<hallpass::protocol::client::Client>, StoreError
 #[tokio::test]
 async fn an_unknown_word_makes_the_row_faulty_by_name_in_every_column_of_words() {
     for store in lasting().await {
-        for column in columns::ALL {
+        for column in clients::WORDS {
             store.sql("DELETE FROM clients").await;
             store.sql(&NewClient::new("reports").sql().0).await;
             let name = column.name();

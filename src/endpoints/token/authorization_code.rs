@@ -1,10 +1,10 @@
 //! The grant `authorization_code`: a code for tokens. RFC 6749 section 4.1.3, RFC 7636 section 4.5-6, OIDC Core 3.1.3.
 
+use super::first_tokens::{self, FirstTokens};
 use crate::allowance::{self, Kept, Owner};
-use crate::ambient::random;
-use crate::caller;
+use crate::caller::ClientRequest;
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::client::{Client, REFRESH_FAMILY_LIFETIME};
+use crate::protocol::client::Client;
 use crate::protocol::difference;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Grant;
@@ -12,16 +12,14 @@ use crate::protocol::params::Params;
 use crate::protocol::pkce;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::GrantType;
-use crate::protocol::secret::{AuthorizationCode, Handle, RefreshToken, RefreshTokenParts};
+use crate::protocol::secret::{AuthorizationCode, Handle};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::ephemeral::Taken;
-use crate::store::refresh_families::{self, Family};
-use crate::store::{access_tokens, codes, sessions, timely};
-use crate::tokens::{self, LONGEST_ACCESS_TOKEN, Order};
+use crate::store::{access_tokens, codes, refresh_families, timely};
+use crate::tokens::LONGEST_ACCESS_TOKEN;
 use crate::web::answer::ApiError;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 fn invalid(description: &'static str) -> Refusal {
     Refusal::new(ErrorCode::InvalidGrant, description)
@@ -33,12 +31,9 @@ fn invalid(description: &'static str) -> Refusal {
 /// # Errors
 /// `invalid_grant`: unknown, expired, already shown, or bound to another client, `redirect_uri` or verifier;
 /// `invalid_target`.
-pub(super) async fn redeem(
-    provider: &Provider,
-    client: &Client,
-    params: &Params,
-    now: NumericDate,
-) -> Result<Value, ApiError> {
+pub(super) async fn redeem(provider: &Provider, request: &ClientRequest) -> Result<Value, ApiError> {
+    let ClientRequest { holder, params, now } = request;
+    let (client, now) = (&holder.client, *now);
     let code = params.get("code").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "code is missing") })?;
     let code = AuthorizationCode::received(code);
     // As long as what it can issue now: who shows it again after that finds nothing left to revoke but the family.
@@ -57,7 +52,7 @@ pub(super) async fn redeem(
                 .into());
         }
     };
-    let redeemed = issue(provider, client, params, &grant, handle, lifetime + MARGIN, now).await;
+    let redeemed = issue(provider, request, &grant, handle, lifetime + MARGIN).await;
     match &redeemed {
         // Nothing was handed out, and the client is told to come again: it must find its code.
         Err(ApiError::Fault(_) | ApiError::Busy | ApiError::TooMany(_)) => {
@@ -84,50 +79,23 @@ fn kept_code(grant: &Grant) -> Kept {
 /// Issues what a code stands for that was just spent; its tombstone stays for `tombstone` seconds.
 async fn issue(
     provider: &Provider,
-    client: &Client,
-    params: &Params,
+    request: &ClientRequest,
     grant: &Grant,
     handle: Handle,
     tombstone: i64,
-    now: NumericDate,
 ) -> Result<Value, ApiError> {
-    check(grant, client, params, now)?;
+    let (client, params) = (&request.holder.client, &request.params);
+    check(grant, client, params, request.now)?;
     let resources = narrowed(client, grant, params)?;
-    let parties = caller::parties(provider, &grant.authorization, now).await?;
-    let (Some(parties), Some(sign_in)) = (parties, &grant.authorization.sign_in) else {
-        return Err(invalid("the account has ended, or what was agreed to was revoked").into());
-    };
-    let authorization = grant.authorization.narrowed_to(grant.authorization.scope.clone(), resources);
-    let order = Order {
-        client,
-        user: parties.user.as_deref(),
-        authorization: &authorization,
-        grant: handle,
-        session: sign_in.session,
+    let first = FirstTokens {
+        grant_type: GrantType::AuthorizationCode,
+        granted: &grant.authorization,
+        resources,
+        handle,
         nonce: grant.nonce.as_deref(),
+        kept: vec![kept_code(grant).given_back(), Kept::tombstone(tombstone)],
     };
-    let refreshes = client.may_refresh() && authorization.scope.has("offline_access");
-    let mut kept = vec![kept_code(grant).given_back(), Kept::tombstone(tombstone)];
-    kept.extend(refreshes.then(Kept::family));
-    // In the trip of the record itself: whoever signs out before the code is redeemed is not signed in by it.
-    let (minted, has_ended) = tokio::join!(
-        tokens::mint(provider, &order, kept, now),
-        sessions::has_ended(&provider.ephemeral, sign_in.session)
-    );
-    let minted = minted?;
-    let begun = match has_ended {
-        Ok(true) => Err(invalid("the person has signed out since the code was issued").into()),
-        Ok(false) if refreshes => begin_family(provider, client, grant, handle, now).await.map(Some),
-        Ok(false) => Ok(None),
-        Err(error) => Err(error.into()),
-    };
-    match begun {
-        Ok(first) => Ok(minted.issue(provider, GrantType::AuthorizationCode, &order, first.as_ref(), now)),
-        Err(error) => {
-            minted.discard(provider, &order).await;
-            Err(error)
-        }
-    }
+    first_tokens::issue(provider, &request.holder, first, request.now).await
 }
 
 /// How much longer than what was issued its end is remembered, in seconds.
@@ -188,27 +156,4 @@ fn narrowed(client: &Client, grant: &Grant, params: &Params) -> Result<Vec<Strin
         return Ok(asked);
     }
     Err(Refusal::new(ErrorCode::InvalidTarget, "resource is not among those of the authorization request"))
-}
-
-/// Begins the family of a grant with its first token.
-async fn begin_family(
-    provider: &Provider,
-    client: &Client,
-    grant: &Grant,
-    handle: Handle,
-    now: NumericDate,
-) -> Result<RefreshToken, ApiError> {
-    let first = RefreshTokenParts { family: handle, secret: Zeroizing::new(random()) };
-    let family = Family {
-        family: handle,
-        authorization: grant.authorization.clone(),
-        used_at: now,
-        expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(REFRESH_FAMILY_LIFETIME)),
-    };
-    if timely(refresh_families::begin(&provider.db, &family, &first.digest())).await? {
-        provider.directory.know_family(family, now);
-        Ok(first.seal())
-    } else {
-        Err(invalid("the code was used twice at once; what it issued is revoked").into())
-    }
 }

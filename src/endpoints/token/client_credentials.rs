@@ -1,16 +1,14 @@
 //! The grant `client_credentials`: a machine's own token. RFC 6749 section 4.4, RFC 8707, RFC 9068.
 
 use crate::ambient::random;
+use crate::caller::ClientRequest;
 use crate::protocol::claims_request::ClaimsRequest;
-use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Authorization;
-use crate::protocol::params::Params;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
-use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::tokens::{self, Order};
 use crate::web::answer::ApiError;
@@ -22,12 +20,9 @@ use serde_json::Value;
 /// # Errors
 /// `unauthorized_client`: a public client; `invalid_scope`: nothing of what is asked for beside people's scopes may be
 /// given; `invalid_target`.
-pub(super) async fn issue(
-    provider: &Provider,
-    client: &Client,
-    params: &Params,
-    now: NumericDate,
-) -> Result<Value, ApiError> {
+pub(super) async fn issue(provider: &Provider, request: &ClientRequest) -> Result<Value, ApiError> {
+    let ClientRequest { holder, params, now } = request;
+    let (client, now) = (&holder.client, *now);
     if client.is_public() {
         // RFC 6749 section 4.4: "MUST only be used by confidential clients".
         return Err(Refusal::new(ErrorCode::UnauthorizedClient, "a public client cannot act for itself").into());
@@ -63,7 +58,7 @@ pub(super) async fn issue(
         authorized_at: now,
         confirmation: None,
     };
-    let order = Order { client, user: None, authorization: &authorization, grant, session: grant, nonce: None };
+    let order = Order { holder, user: None, authorization: &authorization, grant, session: grant, nonce: None };
     let minted = tokens::mint(provider, &order, Vec::new(), now).await?;
     Ok(minted.issue(provider, GrantType::ClientCredentials, &order, None, now))
 }

@@ -1,7 +1,7 @@
 //! The grant `refresh_token`: new tokens for old ones. RFC 6749 section 6, OIDC Core 12, RFC 9700 section 4.14.
 
 use crate::ambient::random;
-use crate::caller;
+use crate::caller::{self, ClientRequest};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
@@ -34,12 +34,9 @@ const fn dead() -> Refusal {
 /// # Errors
 /// `invalid_grant`: unknown, ended, revoked, of another client, or shown again too late, which ends the family;
 /// `invalid_scope`, `invalid_target`: more than was granted.
-pub(super) async fn refresh(
-    provider: &Provider,
-    client: &Client,
-    params: &Params,
-    now: NumericDate,
-) -> Result<Value, ApiError> {
+pub(super) async fn refresh(provider: &Provider, request: &ClientRequest) -> Result<Value, ApiError> {
+    let ClientRequest { holder, params, now } = request;
+    let (client, now) = (&holder.client, *now);
     let token = params
         .get("refresh_token")
         .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "refresh_token is missing") })?;
@@ -54,7 +51,7 @@ pub(super) async fn refresh(
         );
     };
     let order = Order {
-        client,
+        holder,
         user: parties.user.as_deref(),
         authorization: &authorization,
         grant: family.family,

@@ -1,14 +1,17 @@
 //! What is asked: the checks of an authorization request whose address is proven, in their order.
 
+use crate::protocol::authorization::Destination;
 use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::factor;
+use crate::protocol::grant::{Authorization, Grant, SignIn};
 use crate::protocol::params::Params;
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::remedy::{Relaxable, Remedy};
 use crate::protocol::response::{Display, PkcePolicy, PromptSet, ResponseMode, ResponseType};
 use crate::protocol::scope::Scope;
+use crate::protocol::time::NumericDate;
 
 /// A sound authorization request, [OIDC Core 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest).
 #[derive(Clone, Debug)]
@@ -45,6 +48,33 @@ impl AuthorizationRequest {
     pub(super) fn wants(&self, subject: Option<&str>) -> bool {
         let asked = self.claims.of_id_token("sub").map(|asked| asked.values.as_slice()).unwrap_or_default();
         asked.is_empty() || asked.iter().any(|value| value.as_str() == subject)
+    }
+
+    /// What a code of this request stands for: what is authorized, and what the code is bound to.
+    #[must_use]
+    pub fn grant(
+        &self,
+        to: &Client,
+        destination: &Destination,
+        sign_in: SignIn,
+        lifetime: i64,
+        now: NumericDate,
+    ) -> Grant {
+        Grant {
+            authorization: Authorization {
+                client_id: to.client_id.clone(),
+                scope: self.scope.clone(),
+                resources: self.resources.clone(),
+                claims: self.claims.clone(),
+                sign_in: Some(sign_in),
+                authorized_at: now,
+                confirmation: None,
+            },
+            redirect_uri: destination.sent_redirect_uri(),
+            nonce: self.nonce.clone(),
+            code_challenge: self.code_challenge.clone(),
+            expires_at: now.plus(lifetime),
+        }
     }
 
     /// Reads a request whose address is proven. The order of the checks is the order in which faults are told.
