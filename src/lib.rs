@@ -6,7 +6,7 @@
 //!
 //! Imports go downward only, as `docs/architecture.md` draws it. Each module has a floor, and names only modules that lie below it:
 //! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance → provider → throttle → audit, web →
-//! store → keys, passwords → ambient, background, config → protocol`. `tests/spec/architecture.rs` has the numbers, without exceptions.
+//! store → keys, passwords → ambient, background, config, texts → protocol`. `tests/spec/architecture.rs` has the numbers, without exceptions.
 
 pub mod allowance;
 pub mod ambient;
@@ -26,6 +26,7 @@ pub mod server;
 pub mod sign_ins;
 pub mod startup;
 pub mod store;
+pub mod texts;
 pub mod throttle;
 pub mod tokens;
 pub mod web;

@@ -7,8 +7,8 @@ use crate::protocol::authorization::{Consented, Interaction, Step};
 use crate::protocol::client::web_address;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::ConsentPolicy;
-use crate::protocol::scope::in_plain_words;
 use crate::provider::Provider;
+use crate::texts::text;
 use crate::web::answer::PageError;
 use crate::web::pages::{self, Chrome, ConsentPage, ScopeLine};
 use axum::extract::State;
@@ -27,16 +27,10 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
         return flow.redirect_to_authorize(&provider);
     };
     let web = |uri: &Option<String>| uri.as_deref().and_then(web_address).map(str::to_owned);
-    let scope = flow.request.scope_to_consent();
-    let scopes = scope.tokens().filter(|token| *token != "openid").map(|token| match in_plain_words(token) {
-        Some((title, description)) => ScopeLine { title: title.to_owned(), description: description.to_owned() },
-        None => ScopeLine {
-            title: token.to_owned(),
-            description: "A permission that this service defines itself.".to_owned(),
-        },
-    });
+    let asked = flow.request.scope_to_consent();
+    let scopes = asked.tokens().filter(|token| *token != "openid").map(ScopeLine::of);
     let page = ConsentPage {
-        page: Chrome::new(&provider.config, format!("Allow {} to know you?", flow.client().display_name())),
+        page: Chrome::new(&provider.config, &text("consent-title").with("client", flow.client().display_name())),
         client_name: flow.client().display_name().to_owned(),
         client_uri: flow.client().home_page().map(str::to_owned),
         policy_uri: web(&flow.client().policy_uri),

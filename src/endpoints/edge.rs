@@ -7,6 +7,7 @@
 use crate::ambient::{CONTEXT, Context};
 use crate::protocol::audit::RefusalRecord;
 use crate::provider::Provider;
+use crate::texts::text;
 use crate::web::answer::{self, Note, PageContent};
 use crate::web::headers;
 use crate::web::network::Network;
@@ -55,15 +56,15 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
         response = answer::method_not_allowed(response, wants_a_page);
     }
     if let Some(content) = response.extensions_mut().remove::<PageContent>() {
+        let row = content.problem.row();
         let page = ErrorPage {
-            page: Chrome::new(&provider.config, content.heading),
-            heading: content.heading,
-            message: content.message,
-            hint: content.hint,
+            page: Chrome::new(&provider.config, &text(row.text).attribute("heading")),
+            text: row.text,
+            mistake: content.mistake.unwrap_or_default(),
             reference: reference.clone(),
             restart: content.restart,
         };
-        let mut rendered = pages::render(content.status, &page, false);
+        let mut rendered = pages::render(row.status, &page, false);
         // What the handler set (cookies, Retry-After, the note) stays.
         for (name, value) in response.headers() {
             if name != axum::http::header::CONTENT_LENGTH {

@@ -26,6 +26,7 @@ use crate::provider::Provider;
 use crate::store::ephemeral::Taken;
 use crate::store::stored::Stored;
 use crate::store::{StoreError, codes, interactions, sessions};
+use crate::texts::text;
 use crate::throttle::{self, Stopped};
 use crate::web::answer::{PageError, authorization_response, see_other};
 use crate::web::cookies::{self, Browser};
@@ -392,7 +393,7 @@ impl Recipient {
 
     /// For the page that carries an answer on.
     fn chrome(&self, provider: &Provider) -> Chrome {
-        Chrome::new(&provider.config, format!("Continue to {}", self.client.display_name()))
+        Chrome::new(&provider.config, &text("form-post-continue").with("client", self.client.display_name()))
     }
 }
 

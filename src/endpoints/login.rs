@@ -16,6 +16,7 @@ use crate::protocol::response::Prompt;
 use crate::protocol::secret::Password;
 use crate::provider::Provider;
 use crate::store::interactions;
+use crate::texts::{Text, text};
 use crate::throttle::Later;
 use crate::web::answer::{Note, PageError};
 use crate::web::cookies::Browser;
@@ -35,16 +36,13 @@ enum LoginError {
 }
 
 impl LoginError {
-    fn text(&self) -> String {
+    fn text(&self) -> Text<'static> {
         match self {
-            Self::Wrong => "That user name and password do not match. Check both and try again.".to_owned(),
+            Self::Wrong => text("login-wrong"),
             Self::TooMany(later) if later.seconds <= 90 => {
-                format!("There were too many failed attempts. Please wait {} seconds and try again.", later.seconds)
+                text("login-wait-seconds").counting("seconds", later.seconds)
             }
-            Self::TooMany(later) => format!(
-                "There were too many failed attempts. Please wait {} minutes and try again.",
-                (later.seconds + 59) / 60
-            ),
+            Self::TooMany(later) => text("login-wait-minutes").counting("minutes", (later.seconds + 59) / 60),
         }
     }
 }
@@ -145,7 +143,7 @@ fn page(
     let somebody = flow.signed_in.as_ref().map(|(_, user)| user);
     let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && error.is_none();
     let shown = LoginPage {
-        page: Chrome::new(&provider.config, format!("Sign in to continue to {}", flow.client().display_name())),
+        page: Chrome::new(&provider.config, &text("login-heading").with("client", flow.client().display_name())),
         client_name: flow.client().display_name().to_owned(),
         interaction: flow.id.expose().to_owned(),
         csrf: provider.secrets.form_token(browser_id, &flow.id),

@@ -17,7 +17,7 @@ use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::grant::Session;
 use crate::protocol::logout::{
-    Ending, Hint, LeaveAddress, LogoutRequest, PARAMETERS, Sender, frame_origin, frontchannel_url, warning_about,
+    Ending, Hint, LeaveAddress, LogoutRequest, PARAMETERS, Sender, Warning, frame_origin, frontchannel_url,
 };
 use crate::protocol::params::Params;
 use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
@@ -25,6 +25,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::logout_requests;
 use crate::store::stored::Stored;
+use crate::texts::{Text, text};
 use crate::throttle;
 use crate::tokens;
 use crate::web::answer::{PageError, see_other};
@@ -47,8 +48,8 @@ struct SignOut {
     hint: Option<Hint>,
     /// Where the browser may go.
     leave: Option<LeaveAddress>,
-    /// What the page says about a request that was not quite in order.
-    warning: Option<&'static str>,
+    /// What was not quite in order in it.
+    warning: Option<Warning>,
     /// The browser's session.
     signed_in: Option<(SessionId, Stored<Session>, Arc<User>)>,
     /// Whether the browser named a session, live or not.
@@ -118,7 +119,7 @@ async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: Numeric
     };
     let leave = client.as_ref().and_then(|client| LeaveAddress::of(client, &params));
     let asked_to_leave = params.get("post_logout_redirect_uri").is_some();
-    let warning = warning_about(sender, client.is_some(), asked_to_leave && leave.is_none());
+    let warning = Warning::about(sender, client.is_some(), asked_to_leave && leave.is_none());
     Ok(SignOut { sender, client, hint, leave, warning, signed_in, named_a_session: browser.session.is_some() })
 }
 
@@ -149,7 +150,8 @@ impl SignOut {
     /// A link to the address that the service asked for.
     fn way_on(&self) -> Option<Link> {
         let (leave, client) = (self.leave.as_ref()?, self.client.as_ref()?);
-        Some(Link { url: leave.url(), label: format!("Go back to {}", client.display_name()) })
+        let label = text("go-back-to-service").with("service", client.display_name()).to_string();
+        Some(Link { url: leave.url(), label })
     }
 }
 
@@ -282,9 +284,9 @@ async fn ask(
         }
     }
     let page = LogoutPage {
-        page: Chrome::new(&provider.config, "Sign out?"),
+        page: Chrome::new(&provider.config, &text("logout-title")),
         user_name,
-        warning: sign_out.warning.map(str::to_owned),
+        warning: sign_out.warning.map(about),
         goes_back_to: sign_out.leave.as_ref().and(sign_out.client.as_ref()).map(|it| it.display_name().to_owned()),
         services,
         csrf: provider.secrets.form_token(browser_id, &name_of(&request)),
@@ -296,11 +298,12 @@ async fn ask(
 /// The page for a person who changed their mind; while they thought about it, the session may have ended.
 fn stay(provider: &Provider, sign_out: &SignOut) -> Response {
     let ending = sign_out.without_ending();
-    let (heading, text) = match sign_out.signed_in {
-        Some(_) => ("You are still signed in", None),
-        None => (ending.heading(), ending.text()),
+    let (heading, explanation) = match sign_out.signed_in {
+        Some(_) => (text("signed-out-stayed"), None),
+        None => (heading(ending), explanation(ending)),
     };
-    let page = SignedOutPage { text, leave: sign_out.way_back(), ..SignedOutPage::saying(&provider.config, heading) };
+    let saying = SignedOutPage::saying(&provider.config, heading);
+    let page = SignedOutPage { text: explanation, leave: sign_out.way_back(), ..saying };
     pages::render(StatusCode::OK, &page, false)
 }
 
@@ -322,7 +325,8 @@ async fn end(provider: &Arc<Provider>, sign_out: SignOut, now: NumericDate) -> R
                 origins.push(origin);
                 let sid = provider.secrets.session_for(client, session.sign_in.session);
                 let url = frontchannel_url(uri, &provider.config.issuer, &sid);
-                frames.push(Frame { url, title: format!("Signing out of {}", client.display_name()) });
+                let title = text("signed-out-frame").with("service", client.display_name()).to_string();
+                frames.push(Frame { url, title });
             }
         }
     }
@@ -368,8 +372,8 @@ fn signed_out(
     };
     let way_on = sign_out.way_on();
     let page = SignedOutPage {
-        text: ending.text(),
-        warning: sign_out.warning.map(str::to_owned),
+        text: explanation(ending),
+        warning: sign_out.warning.map(about),
         reached: services(&[Outcome::Reached, Outcome::ByFrame], None),
         // The service that sent the person has ended its own session.
         not_reached: services(&[Outcome::NotReached], sender),
@@ -377,14 +381,53 @@ fn signed_out(
         goes_by_itself: way_on.is_some() && ending.leads_on(sign_out.sender),
         leave: way_on.or_else(|| sign_out.way_back()),
         frames,
-        ..SignedOutPage::saying(&provider.config, ending.heading())
+        ..SignedOutPage::saying(&provider.config, heading(ending))
     };
     let mut response = pages::render(StatusCode::OK, &page, page.goes_by_itself);
     headers::allow_frames(response.headers_mut(), origins);
     response
 }
 
+/// What the page says of a request that was not quite in order.
+fn about(warning: Warning) -> Text<'static> {
+    match warning {
+        Warning::BadHint => text("logout-bad-hint"),
+        Warning::OthersHint => text("logout-others-hint"),
+        Warning::Silent => text("logout-silent"),
+        Warning::OtherAddress => text("logout-other-address"),
+        Warning::UnknownService => text("logout-unknown-service"),
+    }
+}
+
+/// What became of the session, and no more than is known.
+fn heading(ending: Ending) -> Text<'static> {
+    match ending {
+        Ending::Now => text("signed-out"),
+        Ending::Before => text("signed-out-before"),
+        Ending::NoSession => text("signed-out-nothing"),
+    }
+}
+
+/// The same in a sentence or two, where the heading does not say it all.
+fn explanation(ending: Ending) -> Option<Text<'static>> {
+    (ending != Ending::Now).then(|| heading(ending).attribute("explanation"))
+}
+
 /// A service as the page names it.
 fn service(client: &Client) -> Service {
     Service { name: client.display_name().to_owned(), url: client.home_page().map(str::to_owned) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_that_somebody_is_signed_out_only_where_this_request_did_it() {
+        for ending in [Ending::Now, Ending::Before, Ending::NoSession] {
+            let explained = explanation(ending).map(|text| text.to_string()).unwrap_or_default();
+            let claims = format!("{} {explained}", heading(ending)).contains("signed out");
+            assert_eq!(claims, ending == Ending::Now);
+        }
+    }
 }

@@ -18,6 +18,7 @@ pub mod userinfo;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::remedy::Remedy;
 use crate::provider::{Outdated, Provider};
+use crate::texts;
 use crate::web::answer::{ApiError, Note, PageError};
 use crate::web::fault::Fault;
 use crate::web::headers;
@@ -61,6 +62,8 @@ pub mod path {
 
 /// The public router: every endpoint under the issuer's path.
 pub fn public(provider: Arc<Provider>) -> Router {
+    // Read now, so that nobody waits for it.
+    let _ = texts::english();
     let metadata = headers::cors(&[Method::GET]);
     let flows = Router::new()
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))

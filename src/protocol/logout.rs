@@ -88,20 +88,33 @@ impl Sender {
     }
 }
 
-/// What a page says of a request that is not quite in order. `is_known`: the service is registered and not disabled;
-/// `stays`: it asked for an address that the browser is not sent to.
-#[must_use]
-pub const fn warning_about(sender: Sender, is_known: bool, stays: bool) -> Option<&'static str> {
-    match sender {
-        Sender::BadHint => Some("The service sent a proof that is not good, so you will not be sent back to it."),
-        Sender::OthersHint => Some("The service sent the proof of another one, so you will not be sent back to it."),
-        _ if !stays => None,
-        Sender::Silent => Some("The service did not say which one it is, so you will not be sent back to it."),
-        Sender::Proven | Sender::Named if is_known => {
-            Some("The service asked to send you to an address that is not registered for it, so you stay here.")
-        }
-        Sender::Proven | Sender::Named => {
-            Some("The service that sent you is not registered here, so you will not be sent back to it.")
+/// What is not quite in order in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// The hint is not good.
+    BadHint,
+    /// The hint is of another client.
+    OthersHint,
+    /// The service did not say which one it is.
+    Silent,
+    /// The address is not registered for the service.
+    OtherAddress,
+    /// The service is not registered, or disabled.
+    UnknownService,
+}
+
+impl Warning {
+    /// Of a request. `is_known`: the service is registered and not disabled; `stays`: it asked for an address that the browser
+    /// is not sent to.
+    #[must_use]
+    pub const fn about(sender: Sender, is_known: bool, stays: bool) -> Option<Self> {
+        match sender {
+            Sender::BadHint => Some(Self::BadHint),
+            Sender::OthersHint => Some(Self::OthersHint),
+            _ if !stays => None,
+            Sender::Silent => Some(Self::Silent),
+            Sender::Proven | Sender::Named if is_known => Some(Self::OtherAddress),
+            Sender::Proven | Sender::Named => Some(Self::UnknownService),
         }
     }
 }
@@ -126,32 +139,6 @@ impl Ending {
             Sender::Proven => true,
             Sender::Named => matches!(self, Self::Now),
             Sender::Silent | Sender::BadHint | Sender::OthersHint => false,
-        }
-    }
-
-    /// What the page says, and no more than is known.
-    #[must_use]
-    pub const fn heading(self) -> &'static str {
-        match self {
-            Self::Now => "You are signed out",
-            Self::Before => "Your sign-in had ended before",
-            Self::NoSession => "There is no sign-in to end",
-        }
-    }
-
-    /// The same in a sentence or two.
-    #[must_use]
-    pub const fn text(self) -> Option<&'static str> {
-        match self {
-            Self::Now => None,
-            Self::Before => Some(
-                "It ended in another tab, or by itself after some time, so there was nothing left to end here. Where you used it, \
-                 you may still be signed in: sign out there too.",
-            ),
-            Self::NoSession => Some(
-                "Your browser brought no sign-in of this site along, so nothing was ended. Where you are signed in at a service, \
-                 sign out there.",
-            ),
         }
     }
 }
@@ -291,8 +278,6 @@ mod tests {
             for nobody in [Sender::Silent, Sender::BadHint, Sender::OthersHint] {
                 assert!(!ending.leads_on(nobody));
             }
-            let claims = format!("{} {}", ending.heading(), ending.text().unwrap_or_default()).contains("signed out");
-            assert_eq!(claims, ending == Ending::Now);
         }
     }
 

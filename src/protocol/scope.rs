@@ -105,25 +105,6 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What a scope means to the person who is asked: a title and a sentence.
-#[must_use]
-pub fn in_plain_words(token: &str) -> Option<(&'static str, &'static str)> {
-    match token {
-        "profile" => Some((
-            "Your profile",
-            "Your name and other details of your profile, such as picture, website and language.",
-        )),
-        "email" => Some(("Your e-mail address", "Your e-mail address and whether it has been verified.")),
-        "address" => Some(("Your postal address", "The postal address in your profile.")),
-        "phone" => Some(("Your phone number", "Your phone number and whether it has been verified.")),
-        "offline_access" => Some((
-            "Access while you are away",
-            "Stay connected to your account when you are not using it, until you or an administrator end this.",
-        )),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,5 @@
 //! How a refusal reaches whom it is for: JSON for machines, a page for people, a redirect for clients whose
-//! address is proven. `problems.rs` has the texts of the pages.
+//! address is proven. `problems.rs` has the table of the pages.
 //!
 //! Handlers return `ApiError` (API endpoints) or `PageError` (endpoints for browsers). Either leaves a `Note` for the
 //! log, which `edge.rs` writes once, under the reference that the page shows.
@@ -11,14 +11,14 @@ use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Explanation, Refusal};
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::ResponseMode;
+use crate::texts;
 use crate::web::fault::{Fault, FaultKind};
 use crate::web::headers;
 use crate::web::pages::{self, Chrome, FormPostPage, Link};
-use crate::web::problems::{Problem, Words};
+use crate::web::problems::Problem;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use std::borrow::Cow;
 
 /// What the log says about an answer that refuses.
 #[derive(Clone, Debug)]
@@ -101,9 +101,10 @@ impl From<Refusal> for Note {
 
 impl From<Problem> for Note {
     fn from(problem: Problem) -> Self {
-        let words = problem.words();
-        let note = Self::of(words.code, words.heading);
-        match words.fix {
+        let row = problem.row();
+        // The log is English, whatever language the page has.
+        let note = Self::of(row.code, texts::english().text(row.text).attribute("heading").to_string());
+        match row.fix {
             Some(fix) => note.with_fix(fix),
             None => note,
         }
@@ -113,22 +114,17 @@ impl From<Problem> for Note {
 /// The content of an error page; `edge.rs` adds the reference and renders it.
 #[derive(Clone, Debug)]
 pub struct PageContent {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// What happened.
-    pub heading: &'static str,
-    /// In a sentence.
-    pub message: Cow<'static, str>,
-    /// What can be done.
-    pub hint: &'static str,
+    /// What happened, and what the page says of it.
+    pub problem: Problem,
+    /// What completes that, in English: the mistake of a service.
+    pub mistake: Option<String>,
     /// A way on.
     pub restart: Option<Link>,
 }
 
 impl From<Problem> for PageContent {
     fn from(problem: Problem) -> Self {
-        let Words { status, heading, message, hint, .. } = problem.words();
-        Self { status, heading, message: message.into(), hint, restart: None }
+        Self { problem, mistake: None, restart: None }
     }
 }
 
@@ -295,8 +291,8 @@ impl PageError {
     /// A request that cannot be answered at any client's address.
     #[must_use]
     pub fn bad_request(refusal: Refusal) -> Self {
-        let mut content = PageContent::from(Problem::BadRequest);
-        content.message = format!("{} {}.", content.message, refusal.description).into();
+        let mistake = Some(refusal.description.clone().into_owned());
+        let content = PageContent { mistake, ..Problem::BadRequest.into() };
         Self::Page { content: Box::new(content), note: Box::new(refusal.into()) }
     }
 
@@ -352,8 +348,9 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         match self {
             Self::Page { content, note } => {
-                let mut response = content.status.into_response();
-                if content.status == StatusCode::SERVICE_UNAVAILABLE {
+                let status = content.problem.row().status;
+                let mut response = status.into_response();
+                if status == StatusCode::SERVICE_UNAVAILABLE {
                     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 }
                 response.extensions_mut().insert(*note);

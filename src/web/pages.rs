@@ -1,15 +1,16 @@
 //! The pages, as askama reads their templates, and the assets they link to.
 //!
-//! Everything a page shows is escaped by the template; nothing is marked safe.
+//! Everything a page shows is escaped by the template; nothing is marked safe. What it says is in the catalog
+//! (`src/texts.rs`): a field has what only this request knows, or which text it is.
 
 use crate::config::Config;
 use crate::protocol::client::Client;
 use crate::protocol::secret::Digest;
+use crate::texts::{self, Catalog, Text, text};
 use crate::web::headers;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// The stylesheet.
@@ -34,20 +35,32 @@ pub struct Chrome {
     pub version: String,
     /// The window's title.
     pub title: String,
-    /// BCP 47.
-    pub language: String,
+    /// What the page says, in its language.
+    pub texts: &'static Catalog,
 }
 
 impl Chrome {
     /// The frame of a page with that title.
     #[must_use]
-    pub fn new(config: &Config, title: impl Into<String>) -> Self {
+    pub fn new(config: &Config, title: &Text<'_>) -> Self {
         Self {
             base: config.base_path().to_owned(),
             version: VERSION.clone(),
-            title: title.into(),
-            language: "en".into(),
+            title: title.to_string(),
+            texts: texts::english(),
         }
+    }
+
+    /// A text of the page.
+    #[must_use]
+    pub fn text<'a>(&self, key: &'a str) -> Text<'a> {
+        self.texts.text(key)
+    }
+
+    /// BCP 47.
+    #[must_use]
+    pub const fn language(&self) -> &'static str {
+        self.texts.language()
     }
 }
 
@@ -66,7 +79,7 @@ pub struct LoginPage {
     /// What stands in the field.
     pub username: String,
     /// What went wrong the last time.
-    pub error: Option<String>,
+    pub error: Option<Text<'static>>,
     /// Who could go on without a password (`prompt=select_account`).
     pub continue_as: Option<String>,
     /// Who has to prove themselves again.
@@ -79,6 +92,22 @@ pub struct ScopeLine {
     pub title: String,
     /// In a sentence.
     pub description: String,
+}
+
+impl ScopeLine {
+    /// What a scope means to the person who is asked. One that is a service's own is shown as it is.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        let known = match token {
+            "profile" => text("scope-profile"),
+            "email" => text("scope-email"),
+            "address" => text("scope-address"),
+            "phone" => text("scope-phone"),
+            "offline_access" => text("scope-offline-access"),
+            own => return Self { title: own.to_owned(), description: text("scope-of-a-service").to_string() },
+        };
+        Self { title: known.to_string(), description: known.attribute("description").to_string() }
+    }
 }
 
 /// `/consent`.
@@ -120,7 +149,7 @@ impl Link {
     /// A link that leads to a client.
     #[must_use]
     pub fn to(client: &Client, url: &str) -> Self {
-        Self { url: url.to_owned(), label: format!("Go to {}", client.display_name()) }
+        Self { url: url.to_owned(), label: text("go-to-service").with("service", client.display_name()).to_string() }
     }
 }
 
@@ -130,12 +159,10 @@ impl Link {
 pub struct ErrorPage {
     /// The frame.
     pub page: Chrome,
-    /// What happened.
-    pub heading: &'static str,
-    /// In a sentence.
-    pub message: Cow<'static, str>,
-    /// What can be done.
-    pub hint: &'static str,
+    /// The key of what happened, in a sentence, and what can be done.
+    pub text: &'static str,
+    /// What completes the sentence of some pages: the mistake of a service, in English.
+    pub mistake: String,
     /// Under which the operator's log has it.
     pub reference: String,
     /// A way on.
@@ -163,7 +190,7 @@ pub struct LogoutPage {
     /// Who is signed in.
     pub user_name: String,
     /// What was wrong with the service's request.
-    pub warning: Option<String>,
+    pub warning: Option<Text<'static>>,
     /// The service that the browser goes back to afterwards.
     pub goes_back_to: Option<String>,
     /// Where the session was used.
@@ -198,11 +225,11 @@ pub struct SignedOutPage {
     /// The frame.
     pub page: Chrome,
     /// What happened.
-    pub heading: &'static str,
+    pub heading: Text<'static>,
     /// The same in a sentence or two, where the heading does not say it all.
-    pub text: Option<&'static str>,
+    pub text: Option<Text<'static>>,
     /// What was wrong with the service's request.
-    pub warning: Option<String>,
+    pub warning: Option<Text<'static>>,
     /// Services that know.
     pub reached: Vec<Service>,
     /// Services that do not answer.
@@ -220,9 +247,9 @@ pub struct SignedOutPage {
 impl SignedOutPage {
     /// A page with that heading and nothing else.
     #[must_use]
-    pub fn saying(config: &Config, heading: &'static str) -> Self {
+    pub fn saying(config: &Config, heading: Text<'static>) -> Self {
         Self {
-            page: Chrome::new(config, heading),
+            page: Chrome::new(config, &heading),
             heading,
             text: None,
             warning: None,

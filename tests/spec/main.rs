@@ -66,6 +66,7 @@ mod rfc9207_issuer;
 mod rolling_upgrade;
 mod store_contract;
 mod store_shares;
+mod texts;
 mod throttling;
 mod user_commands;
 mod user_sessions;

@@ -1,0 +1,436 @@
+//! The texts of the pages: each is in the catalog once, is named by what shows it, and no name gets markup into a page.
+//!
+//! A key is a literal in `text("…")`, so that it can be found here.
+
+use askama::Template;
+use fluent_syntax::ast::{Entry, Expression, InlineExpression, Message, Pattern, PatternElement, Resource};
+use fluent_syntax::parser::parse;
+use hallpass::protocol::scope::SCOPES_SUPPORTED;
+use hallpass::texts::{english, text};
+use hallpass::web::pages::{
+    Chrome, ConsentPage, ErrorPage, FormPostPage, Frame, Link, LoginPage, LogoutPage, MessagePage, ScopeLine, Service,
+    SignedOutPage,
+};
+use hallpass::web::problems::Problem;
+use scraper::{Html, Selector};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const CATALOG: &str = include_str!("../../templates/texts/en.ftl");
+
+// ---- What the catalog has.
+
+/// Every message by its key.
+fn messages(resource: &Resource<&'static str>) -> BTreeMap<&'static str, Message<&'static str>> {
+    let messages = resource.body.iter().filter_map(|entry| match entry {
+        Entry::Message(message) => Some((message.id.name, message.clone())),
+        _ => None,
+    });
+    messages.collect()
+}
+
+fn catalog() -> BTreeMap<&'static str, Message<&'static str>> {
+    let messages = messages(&parse(CATALOG).expect("the catalog is sound"));
+    assert!(messages.len() > 70, "{}", messages.len());
+    messages
+}
+
+/// The variables of a text.
+fn variables_of(pattern: &Pattern<&'static str>) -> BTreeSet<String> {
+    fn inline(expression: &InlineExpression<&'static str>, found: &mut BTreeSet<String>) {
+        match expression {
+            InlineExpression::VariableReference { id } => drop(found.insert(id.name.to_owned())),
+            InlineExpression::Placeable { expression } => of(expression, found),
+            InlineExpression::StringLiteral { .. } | InlineExpression::NumberLiteral { .. } => {}
+            other => panic!("{other:?}: say here which variables such a text has"),
+        }
+    }
+    fn of(expression: &Expression<&'static str>, found: &mut BTreeSet<String>) {
+        match expression {
+            Expression::Inline(expression) => inline(expression, found),
+            Expression::Select { selector, variants } => {
+                inline(selector, found);
+                found.extend(variants.iter().flat_map(|variant| variables_of(&variant.value)));
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    for element in &pattern.elements {
+        if let PatternElement::Placeable { expression } = element {
+            of(expression, &mut found);
+        }
+    }
+    found
+}
+
+// ---- What templates and code name.
+
+/// Every file of that kind below a folder, by its path from the top, with its text.
+fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(&path, found) } else { found.push(path) }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join(folder), &mut found);
+    found.retain(|path| path.extension().is_some_and(|it| it == extension));
+    found.sort();
+    let name = |path: &Path| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+    found.into_iter().map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// The templates of the provider's pages. `demo.html` plays a service that is not the provider.
+fn templates() -> Vec<(String, String)> {
+    let mut found = files("templates", "html");
+    found.retain(|(file, _)| file != "templates/demo.html");
+    assert!(found.len() >= 9, "{found:?}");
+    found
+}
+
+/// The code without comments and without its tests.
+fn sources() -> Vec<(String, String)> {
+    let code = |text: &str| {
+        let code = text.split("#[cfg(test)]").next().unwrap().lines();
+        code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    };
+    files("src", "rs").into_iter().map(|(file, text)| (file, code(&text))).collect()
+}
+
+/// A place that shows a text: its key, and what is given to it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Place {
+    key: String,
+    attribute: Option<String>,
+    variables: BTreeSet<String>,
+}
+
+/// What stands in quotes at the beginning.
+fn literal(text: &str) -> Option<&str> {
+    text.trim_start().strip_prefix('"')?.split('"').next()
+}
+
+/// What follows the parenthesis that closes the one before `text`.
+fn behind_the_call(text: &str) -> &str {
+    let (mut depth, mut is_quoted) = (0, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '(' => depth += 1,
+            ')' if depth == 0 => return &text[at + 1..],
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    ""
+}
+
+/// The places of some code or of a template, and what else than a literal is given to `text`.
+fn places(code: &str) -> (Vec<Place>, Vec<String>) {
+    const CALL: &str = "text(";
+    let (mut places, mut others) = (Vec::new(), Vec::new());
+    for (at, _) in code.match_indices(CALL) {
+        let before = &code[..at];
+        let is_other = before.ends_with("fn ") || before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let mut rest = &code[at + CALL.len()..];
+        if is_other {
+            continue;
+        }
+        let Some(key) = literal(rest) else {
+            others.push(rest.split(')').next().unwrap().to_owned());
+            continue;
+        };
+        let mut place = Place { key: key.to_owned(), ..Place::default() };
+        rest = behind_the_call(rest).trim_start();
+        while let Some((verb, arguments)) = rest.strip_prefix('.').and_then(|rest| rest.split_once('(')) {
+            match (verb, literal(arguments)) {
+                ("with" | "counting", Some(name)) => drop(place.variables.insert(name.to_owned())),
+                ("attribute", Some(name)) => place.attribute = Some(name.to_owned()),
+                _ => break,
+            }
+            rest = behind_the_call(arguments).trim_start();
+        }
+        places.push(place);
+    }
+    (places, others)
+}
+
+/// Every place, with its file. Only who names the catalog can show a text.
+fn all_places() -> Vec<(String, Place)> {
+    /// Where the key comes from a table, whose texts have a test of their own, or from who calls.
+    const FROM_A_TABLE: [(&str, &str); 4] = [
+        ("src/endpoints/edge.rs", "row.text"),
+        ("src/web/answer.rs", "row.text"),
+        ("src/web/pages.rs", "key"),
+        ("templates/error.html", "text"),
+    ];
+    let mut found = Vec::new();
+    let code = sources().into_iter().filter(|(file, code)| file != "src/texts.rs" && code.contains("use crate::texts"));
+    for (file, code) in templates().into_iter().chain(code) {
+        let (places, others) = places(&code);
+        for other in others {
+            assert!(FROM_A_TABLE.contains(&(&file, &other)), "{file}: text({other}): a key is a literal");
+        }
+        found.extend(places.into_iter().map(|place| (file.clone(), place)));
+    }
+    assert!(found.len() > 60, "the texts are not where they are looked for: {}", found.len());
+    found
+}
+
+#[test]
+fn every_text_that_is_shown_is_in_the_catalog_with_the_same_variables() {
+    let catalog = catalog();
+    for (file, place) in all_places() {
+        let message = catalog.get(place.key.as_str());
+        let pattern = message.and_then(|message| match &place.attribute {
+            None => message.value.as_ref(),
+            Some(name) => message.attributes.iter().find(|it| it.id.name == name).map(|it| &it.value),
+        });
+        let pattern = pattern.unwrap_or_else(|| panic!("{file} shows {place:?}, which is not in the catalog"));
+        assert_eq!(place.variables, variables_of(pattern), "{file}: {}", place.key);
+        assert!(place.variables.len() <= 4, "{}: `src/texts.rs` can tell four names apart", place.key);
+    }
+}
+
+#[test]
+fn every_text_of_the_catalog_is_shown() {
+    let mut shown: BTreeSet<String> = all_places().into_iter().map(|(_, place)| place.key).collect();
+    shown.extend(Problem::ALL.iter().map(|problem| problem.row().text.to_owned()));
+    let code: String = templates().into_iter().chain(sources()).map(|(_, text)| text).collect();
+    for (key, message) in catalog() {
+        assert!(shown.contains(key), "nobody shows {key}");
+        for attribute in message.attributes {
+            let name = attribute.id.name;
+            assert!(code.contains(&format!(".attribute(\"{name}\")")), "nobody shows {key}.{name}");
+        }
+    }
+}
+
+#[test]
+fn every_problem_and_every_scope_has_its_texts_and_no_variable_beyond_what_it_is_given() {
+    let catalog = catalog();
+    for problem in Problem::ALL {
+        let message = &catalog[problem.row().text];
+        let mut names: Vec<&str> = message.attributes.iter().map(|attribute| attribute.id.name).collect();
+        names.sort_unstable();
+        assert_eq!((names.as_slice(), &message.value), (&["heading", "hint", "message"][..], &None), "{problem:?}");
+        for attribute in &message.attributes {
+            let takes_it = attribute.id.name == "message" && *problem == Problem::BadRequest;
+            let expected = takes_it.then(|| "mistake".to_owned()).into_iter().collect();
+            assert_eq!(variables_of(&attribute.value), expected, "{problem:?}: {}", attribute.id.name);
+        }
+    }
+    for scope in SCOPES_SUPPORTED.iter().filter(|scope| **scope != "openid") {
+        let line = ScopeLine::of(scope);
+        assert!(line.title != *scope && line.title.starts_with(char::is_uppercase), "{scope}: {}", line.title);
+        assert!(line.description.ends_with('.') && line.description.contains(' '), "{scope}: {}", line.description);
+    }
+}
+
+#[test]
+fn the_reader_of_places_reads_them() {
+    let code = "<p>{{ page.text(\"a\") }}</p> text(\n    \"b\",\n)\n    .with(\"x\", f(\"(\", y))\n    .counting(\"n\", (a + 1) / 2).to_string() \
+                text(\"c\").attribute(\"d\"); context(\"e\"); fn text(key); page.text(key)";
+    let place = |key: &str, attribute: Option<&str>, variables: &[&str]| Place {
+        key: key.to_owned(),
+        attribute: attribute.map(str::to_owned),
+        variables: variables.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let expected = vec![place("a", None, &[]), place("b", None, &["n", "x"]), place("c", Some("d"), &[])];
+    assert_eq!(places(code), (expected, vec!["key".to_owned()]));
+    let resource = parse("a = { $x } { $n ->\n    [one] { $y }\n   *[other] b\n } { { $z } }\n").unwrap();
+    let variables = variables_of(messages(&resource)["a"].value.as_ref().unwrap());
+    assert_eq!(variables.into_iter().collect::<Vec<_>>(), ["n", "x", "y", "z"]);
+}
+
+/// The template without what askama reads.
+fn without_expressions(template: &str) -> String {
+    let mut text = template.to_owned();
+    for (begin, end) in [("{#", "#}"), ("{{", "}}"), ("{%", "%}")] {
+        while let Some(at) = text.find(begin) {
+            let length = text[at..].find(end).expect("it is closed") + end.len();
+            text.replace_range(at..at + length, "");
+        }
+    }
+    text
+}
+
+/// Attributes that people read or are read to.
+const READ: &str = "[title], [alt], [aria-label], [aria-description], [aria-roledescription], [placeholder]";
+
+/// What a template says by itself, to be read by people.
+fn words_of(template: &str) -> Vec<String> {
+    // What is for browsers without scripts is read as text by a parser that has them.
+    let html = without_expressions(template).replace("<noscript>", "").replace("</noscript>", "");
+    let html = Html::parse_document(&html);
+    let texts = html.root_element().text().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let read: BTreeSet<&str> = READ.split(", ").map(|name| name.trim_matches(['[', ']'])).collect();
+    let selector = Selector::parse(READ).unwrap();
+    let attributes = html.select(&selector).flat_map(|element| element.value().attrs());
+    let attributes = attributes.filter(|(name, value)| read.contains(name) && !value.trim().is_empty());
+    texts.chain(attributes.map(|(_, value)| value.to_owned())).collect()
+}
+
+#[test]
+fn no_template_has_words_of_its_own() {
+    assert_eq!(words_of("{# a #}<p class=\"b\">{{ c }}</p><img alt=\"\">"), [""; 0]);
+    assert_eq!(words_of("<p>A {{ b }}</p><p aria-label=\"C\"></p>"), ["A", "C"]);
+    for (file, template) in templates() {
+        assert_eq!(words_of(&template), [""; 0], "{file} says so, and the catalog does not");
+    }
+}
+
+#[test]
+fn a_text_is_in_one_line_without_markup_and_invisible_characters() {
+    for entry in CATALOG.lines().filter(|line| !line.starts_with('#')) {
+        let is_odd = |c: char| c == '<' || c == '\t' || ('\u{200b}'..='\u{206f}').contains(&c) || c == '\u{feff}';
+        assert!(!entry.contains(is_odd) && !entry.trim_start().contains("  "), "{entry:?}");
+    }
+    // Fluent makes a line of a page's text of two lines of the catalog, with a line break between them.
+    let is_broken = |pattern: &Pattern<&str>| {
+        pattern.elements.iter().any(|it| matches!(it, PatternElement::TextElement { value } if value.contains('\n')))
+    };
+    for (key, message) in catalog() {
+        let patterns = message.value.iter().chain(message.attributes.iter().map(|attribute| &attribute.value));
+        assert!(!patterns.into_iter().any(is_broken), "{key}");
+    }
+}
+
+// ---- Names.
+
+/// Each page that the provider has, with every part it can have, and with that name wherever one can be.
+fn pages_with(name: &str) -> Vec<(&'static str, String)> {
+    let page = || Chrome { base: String::new(), version: "1".into(), title: name.to_owned(), texts: english() };
+    let named = || Some(name.to_owned());
+    let client_name = name.to_owned();
+    let services =
+        || [None, Some("https://a.example".to_owned())].map(|url| Service { name: name.to_owned(), url }).into();
+    let link = |label| Link { url: "https://a.example".into(), label };
+    let login = LoginPage {
+        page: page(),
+        client_name: client_name.clone(),
+        interaction: String::new(),
+        csrf: String::new(),
+        username: name.to_owned(),
+        error: Some(text("login-wrong")),
+        continue_as: named(),
+        signed_in_as: named(),
+    };
+    let consent = |scopes| ConsentPage {
+        page: page(),
+        client_name: client_name.clone(),
+        client_uri: named(),
+        policy_uri: None,
+        tos_uri: None,
+        user_name: name.to_owned(),
+        interaction: String::new(),
+        csrf: String::new(),
+        scopes,
+        return_host: name.to_owned(),
+    };
+    let error = |problem: &Problem| ErrorPage {
+        page: page(),
+        text: problem.row().text,
+        mistake: name.to_owned(),
+        reference: "R".into(),
+        restart: Some(link(text("go-to-service").with("service", name).to_string())),
+    };
+    let logout = LogoutPage {
+        page: page(),
+        user_name: name.to_owned(),
+        warning: None,
+        goes_back_to: named(),
+        services: vec![name.to_owned()],
+        request: name.to_owned(),
+        csrf: String::new(),
+    };
+    let title = text("signed-out-frame").with("service", name).to_string();
+    let signed_out = SignedOutPage {
+        page: page(),
+        heading: text("signed-out"),
+        text: None,
+        warning: None,
+        reached: services(),
+        not_reached: services(),
+        cannot_be_told: services(),
+        frames: vec![Frame { url: "https://a.example".into(), title }],
+        leave: Some(link(text("go-back-to-service").with("service", name).to_string())),
+        goes_by_itself: true,
+    };
+    let fields = vec![(name.to_owned(), name.to_owned())];
+    let form_post = FormPostPage { page: page(), client_name: client_name.clone(), action: "/".into(), fields };
+    let message = MessagePage { page: page(), heading: name.to_owned(), message: name.to_owned() };
+    let mut pages = vec![
+        ("login.html", login.render().unwrap()),
+        ("consent.html", consent(Vec::new()).render().unwrap()),
+        ("consent.html", consent(vec![ScopeLine::of(name)]).render().unwrap()),
+        ("logout.html", logout.render().unwrap()),
+        ("signed_out.html", signed_out.render().unwrap()),
+        ("form_post.html", form_post.render().unwrap()),
+        ("message.html", message.render().unwrap()),
+    ];
+    pages.extend(Problem::ALL.iter().map(|problem| ("error.html", error(problem).render().unwrap())));
+    pages
+}
+
+#[test]
+fn a_name_with_markup_is_text_on_every_page() {
+    let (hostile, plain) = (pages_with("<b>&\"'\u{e000}{ $x }</title>"), pages_with("Reports"));
+    let elements = |page: &str| {
+        let html = Html::parse_document(page);
+        let selector = Selector::parse("*").unwrap();
+        html.select(&selector).map(|it| (it.value().name().to_owned(), it.value().attrs().count())).collect::<Vec<_>>()
+    };
+    for ((file, hostile), (_, plain)) in hostile.iter().zip(&plain) {
+        assert_eq!(elements(hostile), elements(plain), "{file}: {hostile}");
+        assert!(!hostile.contains("<b>"), "{file}: {hostile}");
+        let text = |page: &str| Html::parse_document(page).root_element().text().collect::<String>();
+        assert_eq!(text(hostile).replace("<b>&\"'\u{e000}{ $x }</title>", "Reports"), text(plain), "{file}");
+    }
+    let shown: BTreeSet<&str> = hostile.iter().map(|(file, _)| *file).collect();
+    for (file, template) in templates().iter().filter(|(_, template)| template.contains("{% extends")) {
+        assert!(shown.contains(file.trim_start_matches("templates/")), "{file} is not looked at: {template}");
+    }
+}
+
+/// In the content of a page, where it reorders nothing around it.
+#[test]
+fn a_name_within_a_sentence_is_kept_apart_from_the_words_around_it() {
+    for (file, page) in
+        pages_with("Reports").into_iter().filter(|(file, _)| *file != "error.html" && *file != "message.html")
+    {
+        let html = Html::parse_document(&page);
+        for element in html.select(&Selector::parse("h1, h2, p, button, li").unwrap()) {
+            let own = element.children().filter_map(|child| child.value().as_text()).map(|text| text.to_string());
+            let own: String = own.collect();
+            assert!(!own.contains("Reports") || element.value().name() == "a", "{file}: {own:?} in {}", element.html());
+        }
+        assert!(html.select(&Selector::parse("bdi").unwrap()).all(|it| it.inner_html() == "Reports"), "{file}");
+    }
+}
+
+// ---- What it costs.
+
+#[test]
+fn a_text_is_written_without_an_allocation_of_its_own() {
+    let mut page = String::with_capacity(1000);
+    let mut allocations = |work: fn(&mut String)| {
+        work(&mut page);
+        page.clear();
+        allocation_counter::measure(|| work(&mut page)).count_total
+    };
+    assert_eq!(allocations(|page| write!(page, "{}", text("login-sign-in")).unwrap()), 0);
+    // The list of variables is one.
+    let with_a_name = allocations(|page| write!(page, "{}", text("login-heading").with("client", "Reports")).unwrap());
+    assert!(with_a_name <= 1, "{with_a_name}");
+    // To tell the name from the words takes another list, and the text itself.
+    let in_parts = allocations(|page| {
+        text("login-heading").with("client", "Reports").parts().each().for_each(|part| page.push_str(part.text));
+    });
+    assert!(in_parts <= 3, "{in_parts}");
+}
