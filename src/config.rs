@@ -4,10 +4,10 @@
 //! setting stops the start with its name, what is wrong and an example. The table below is also what
 //! `--help` and the README are made of.
 
+use crate::failure::Failure;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -29,7 +29,7 @@ impl Setting {
     /// The environment variable.
     #[must_use]
     pub fn variable(&self) -> String {
-        format!("HALLPASS_{}", self.name.to_uppercase())
+        variable_of(self.name)
     }
 
     /// The flag, without its dashes in front.
@@ -37,6 +37,10 @@ impl Setting {
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
     }
+}
+
+fn variable_of(name: &str) -> String {
+    format!("HALLPASS_{}", name.to_uppercase())
 }
 
 macro_rules! settings {
@@ -130,10 +134,62 @@ pub struct Config {
     pub audit_retention: Option<i64>,
 }
 
-/// Why the start stops: one message for the operator.
+/// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(String);
+pub enum ConfigError {
+    /// The file is no TOML.
+    #[error("{}: not TOML: {}", file.display(), source.message())]
+    NotToml {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: toml::de::Error,
+    },
+    /// A setting that nobody knows.
+    #[error("{name} (from {place}): there is no such setting.{}", offer(*nearest))]
+    Unknown {
+        /// What it is called.
+        name: String,
+        /// Where it stands.
+        place: String,
+        /// What was probably meant.
+        nearest: Option<&'static Setting>,
+    },
+    /// A value that cannot be taken. A URL may hold a password, so the value itself is never repeated.
+    #[error("{} (from {place}): {why}", variable_of(name))]
+    Value {
+        /// Of which setting.
+        name: &'static str,
+        /// Where it stands.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+fn offer(nearest: Option<&Setting>) -> String {
+    match nearest {
+        Some(setting) => format!(" Did you mean {}?", setting.variable()),
+        None => " `hallpass serve --help` lists them all.".to_owned(),
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let example = match &error {
+            ConfigError::NotToml { .. } => "issuer = \"https://id.example.com\"".to_owned(),
+            ConfigError::Unknown { nearest: None, .. } => "HALLPASS_ISSUER=https://id.example.com".to_owned(),
+            ConfigError::Unknown { nearest: Some(setting), .. } => {
+                format!("{}={}", setting.variable(), setting.example)
+            }
+            ConfigError::Value { name, .. } => {
+                let setting = SETTINGS.iter().find(|setting| setting.name == *name);
+                format!("{}={}", variable_of(name), setting.map_or("", |setting| setting.example))
+            }
+        };
+        Self::new(error.to_string()).with_note("Example", example)
+    }
+}
 
 /// The settings as text with the place each came from.
 #[derive(Debug, Default)]
@@ -154,13 +210,8 @@ impl RawConfig {
     ) -> Result<Self, ConfigError> {
         let mut values = BTreeMap::new();
         if let Some((path, text)) = file {
-            let table: toml::Table = toml::from_str(text).map_err(|error| {
-                ConfigError(format!(
-                    "{}: not TOML: {}\n  Example: issuer = \"https://id.example.com\"",
-                    path.display(),
-                    error.message()
-                ))
-            })?;
+            let table: toml::Table =
+                toml::from_str(text).map_err(|source| ConfigError::NotToml { file: path.to_owned(), source })?;
             for (key, value) in table {
                 let setting = SETTINGS
                     .iter()
@@ -205,12 +256,7 @@ impl RawConfig {
 
     fn parsed<T>(&self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
         let (text, place) = self.text(name);
-        parse(&text).map_err(|why| {
-            let example = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.example);
-            let variable = format!("HALLPASS_{}", name.to_uppercase());
-            // A URL may hold a password, so the value itself is never repeated.
-            ConfigError(format!("{variable} (from {place}): {why}\n  Example: {variable}={example}"))
-        })
+        parse(&text).map_err(|why| ConfigError::Value { name, place, why })
     }
 
     fn seconds(&self, name: &'static str, least: i64, most: i64) -> Result<i64, ConfigError> {
@@ -254,22 +300,9 @@ fn unknown(name: &str, place: &str) -> ConfigError {
         .iter()
         .map(|setting| (strsim::levenshtein(&bare, setting.name), setting))
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, _)| *distance <= 4);
-    let mut message = format!("{name} (from {place}): there is no such setting.");
-    match nearest {
-        Some((_, setting)) => {
-            let _ = write!(
-                message,
-                " Did you mean {}?\n  Example: {}={}",
-                setting.variable(),
-                setting.variable(),
-                setting.example
-            );
-        }
-        None => message
-            .push_str(" `hallpass serve --help` lists them all.\n  Example: HALLPASS_ISSUER=https://id.example.com"),
-    }
-    ConfigError(message)
+        .filter(|(distance, _)| *distance <= 4)
+        .map(|(_, setting)| setting);
+    ConfigError::Unknown { name: name.to_owned(), place: place.to_owned(), nearest }
 }
 
 /// The issuer keeps its exact text: clients compare it without normalization.
@@ -404,6 +437,11 @@ mod tests {
         RawConfig::gather(|_| None, environment, None)?.check()
     }
 
+    /// What the operator is told.
+    fn told(pairs: &[(&str, &str)]) -> String {
+        Failure::from(config(pairs).unwrap_err()).told()
+    }
+
     #[test]
     fn the_defaults_are_sound() {
         let config = config(&[]).unwrap();
@@ -437,14 +475,14 @@ mod tests {
             ("HALLPASS_AUDIT_RETENTION", "0"),
             ("HALLPASS_AUDIT_RETENTION", "90d"),
         ] {
-            let message = config(&[(name, value)]).unwrap_err().to_string();
+            let message = told(&[(name, value)]);
             assert!(message.starts_with(name) && message.contains("Example: "), "{message}");
         }
     }
 
     #[test]
     fn a_password_in_a_url_is_not_repeated() {
-        let message = config(&[("HALLPASS_DATABASE_URL", "mysql://u:hunter2@h/d")]).unwrap_err().to_string();
+        let message = told(&[("HALLPASS_DATABASE_URL", "mysql://u:hunter2@h/d")]);
         assert!(!message.contains("hunter2"), "{message}");
         let shown = format!("{:?}", config(&[("HALLPASS_DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap());
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -469,7 +507,7 @@ mod tests {
             ("HALLPASS_RESPONSE_TYPES", "code"),
             ("HALLPASS_OUTBOUND_ALLOW", "10.0.0.0/8"),
         ] {
-            let message = config(&[(name, value)]).unwrap_err().to_string();
+            let message = told(&[(name, value)]);
             assert!(
                 message.starts_with(&format!("{name} (from the environment): there is no such setting.")),
                 "{message}"

@@ -15,6 +15,7 @@ pub mod timetable;
 pub use certificate::certificate_ends_at;
 pub use file::{Ending, create, end, instant_text, parse_instant};
 
+use crate::failure::{Failure, Source};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
 use file::{fingerprint, key_files, load_file};
@@ -35,22 +36,32 @@ pub const PUBLISH_LEAD: i64 = 24 * 3600;
 /// is published that long.
 pub const LONGEST_TOKEN: i64 = 86_400;
 
-/// Why the keys cannot be used: the file, what is wrong and the fix.
+/// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// One file is not good enough.
-    #[error("{}: {why}\n  Fix: {fix}", file.display())]
+    #[error("{}: {failure}", file.display())]
     File {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
-        why: String,
-        /// What to do.
-        fix: String,
+        /// What is wrong with it, and what to do.
+        failure: Failure,
     },
-    /// There is no key at all, or none for an algorithm.
-    #[error("{0}")]
-    Missing(String),
+    /// No key signs with RS256 now, which every client may rely on.
+    #[error(
+        "{}: no RS256 key signs now, and every client may rely on one (OpenID Connect Core 15.1)",
+        folder.display()
+    )]
+    NoRs256 {
+        /// The folder of the keys.
+        folder: PathBuf,
+    },
+    /// No key signs with an algorithm now.
+    #[error("no key signs with {algorithm} now")]
+    Missing {
+        /// The algorithm.
+        algorithm: SigningAlgorithm,
+    },
     /// The folder cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -61,7 +72,22 @@ pub enum KeyError {
     },
     /// OpenSSL or josekit failed.
     #[error("signing failed: {0}")]
-    Crypto(String),
+    Crypto(#[source] Source),
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        let what = error.to_string();
+        match error {
+            KeyError::File { file, failure } => failure.about(file.display()),
+            KeyError::NoRs256 { folder } => {
+                Self::new(what).with_fix(format!("hallpass key new --alg RS256 --keys {}", folder.display()))
+            }
+            KeyError::Missing { algorithm } => Self::new(what).with_fix(format!("hallpass key new --alg {algorithm}")),
+            KeyError::Io { path, source } => Self::at(path.display(), source),
+            KeyError::Crypto(source) => Self::at("signing failed", source),
+        }
+    }
 }
 
 /// One key.
@@ -97,11 +123,9 @@ impl KeySet {
         for path in key_files(folder)? {
             let key = load_file(&path)?;
             if let Some(twin) = set.keys.iter().find(|other| other.entry.kid == key.entry.kid) {
-                return Err(KeyError::File {
-                    why: format!("is the same key as {}", twin.entry.file),
-                    fix: "remove one of the two; a key has one timetable".into(),
-                    file: path,
-                });
+                let failure = Failure::new(format!("is the same key as {}", twin.entry.file))
+                    .with_fix("remove one of the two; a key has one timetable");
+                return Err(KeyError::File { file: path, failure });
             }
             set.keys.push(key);
         }
@@ -129,11 +153,7 @@ impl KeySet {
         if self.signing(SigningAlgorithm::Rs256, now).is_some() {
             return Ok(());
         }
-        Err(KeyError::Missing(format!(
-            "{}: no RS256 key signs now, and every client may rely on one (OpenID Connect Core 15.1)\n  Fix: hallpass key new --alg RS256 --keys {}",
-            folder.display(),
-            folder.display()
-        )))
+        Err(KeyError::NoRs256 { folder: folder.to_owned() })
     }
 
     /// The `kid` of every key.
@@ -168,17 +188,13 @@ impl KeySet {
         claims: &Map<String, Value>,
         now: NumericDate,
     ) -> Result<String, KeyError> {
-        let key = self.signing(algorithm, now).ok_or_else(|| {
-            KeyError::Missing(format!(
-                "no key signs with {algorithm} now; `hallpass key new --alg {algorithm}` makes one"
-            ))
-        })?;
+        let key = self.signing(algorithm, now).ok_or(KeyError::Missing { algorithm })?;
         let mut header = JwsHeader::new();
         header.set_token_type(typ);
-        let payload = serde_json::to_vec(claims).map_err(|error| KeyError::Crypto(error.to_string()))?;
+        let payload = serde_json::to_vec(claims).map_err(|error| KeyError::Crypto(error.into()))?;
         JwsContext::new()
             .serialize_compact(&payload, &header, key.signer.as_ref())
-            .map_err(|error| KeyError::Crypto(error.to_string()))
+            .map_err(|error| KeyError::Crypto(error.into()))
     }
 
     /// The claims of a token of that `typ` that one of these keys signed, whatever its `exp` says; `None` for any other,
@@ -361,8 +377,8 @@ mod tests {
         let taken = folder.path().join(format!("es256.{begins}.retired-{one}.pem"));
         std::fs::write(&taken, "somebody's").unwrap();
         let key = load_file(&folder.path().join(format!("es256.{begins}.retired-{two}.pem"))).unwrap();
-        let refused = end(folder.path(), &key, Ending::Retired(NOW.plus(1))).unwrap_err().to_string();
-        assert!(refused.contains("there already") && refused.contains("Fix: "), "{refused}");
+        let refused = Failure::from(end(folder.path(), &key, Ending::Retired(NOW.plus(1))).unwrap_err());
+        assert!(refused.what().ends_with("there already") && refused.fix().is_some(), "{refused}");
         assert_eq!(std::fs::read_to_string(&taken).unwrap(), "somebody's");
         std::fs::remove_file(taken).unwrap();
         end_first(Ending::Leaked(NOW)).unwrap();
@@ -393,9 +409,9 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let Err(error) = KeySet::load(folder.path()) else { panic!("{name} was accepted") };
-            let message = error.to_string();
-            assert!(message.contains(name) && message.contains("Fix: "), "{message}");
-            message
+            let failure = Failure::from(error);
+            assert!(failure.what().contains(name) && failure.fix().is_some(), "{failure}");
+            failure.told()
         };
         let good = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap();
         let weak = PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap().private_key_to_pem_pkcs8().unwrap();
@@ -426,7 +442,7 @@ mod tests {
         let folder = folder();
         let keys = folder.path().join("keys");
         let Err(error) = Keys::open(&keys, false, NOW) else { panic!("started without a key") };
-        assert!(error.to_string().contains("hallpass key new"));
+        assert!(Failure::from(error).fix().is_some_and(|fix| fix.contains("hallpass key new")));
         let opened = Keys::open(&keys, true, NOW).unwrap();
         assert_eq!(opened.current().algorithms(NOW), [SigningAlgorithm::Rs256, SigningAlgorithm::Es256]);
         create(&keys, SigningAlgorithm::EdDsa, NOW).unwrap();

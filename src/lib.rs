@@ -6,7 +6,7 @@
 //!
 //! Imports go downward only, as `docs/architecture.md` draws it. Each module has a floor, and names only modules that lie below it:
 //! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance → provider → throttle → audit, web →
-//! store → keys, passwords → ambient, background, config, texts → protocol`. `tests/spec/architecture.rs` has the numbers, without exceptions.
+//! store → keys, passwords → ambient, background, config, texts → protocol, failure`. `tests/spec/architecture.rs` has the numbers, without exceptions.
 
 pub mod allowance;
 pub mod ambient;
@@ -16,6 +16,7 @@ pub mod caller;
 pub mod commands;
 pub mod config;
 pub mod endpoints;
+pub mod failure;
 pub mod keys;
 pub mod logging;
 pub mod logout;

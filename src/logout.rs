@@ -271,7 +271,9 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
         now,
     );
     let sent = match provider.keys.sign(client.id_token_signed_response_alg, LOGOUT_TOKEN_TYPE, &claims, now) {
-        Ok(token) => provider.outbound.post_form(&uri, &[("logout_token", &token)]).await,
+        Ok(token) => {
+            provider.outbound.post_form(&uri, &[("logout_token", &token)]).await.map_err(|why| why.to_string())
+        }
         Err(error) => Err(error.to_string()),
     };
     let result = match sent {

@@ -7,6 +7,7 @@ mod write_timeout;
 pub use places::{Places, raise_descriptors};
 use write_timeout::WriteTimeout;
 
+use crate::failure::Failure;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -65,9 +66,10 @@ impl Stop {
 ///
 /// # Errors
 /// The address with the reason, and what to set instead.
-pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, String> {
+pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        format!("cannot listen on {address}: {error}\n  Fix: end what uses it, or set {setting} to another address")
+        Failure::at(format!("cannot listen on {address}"), error)
+            .with_fix(format!("end what uses it, or set {setting} to another address"))
     })
 }
 

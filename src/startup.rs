@@ -5,6 +5,7 @@ use crate::audit::pruning::{self, Pruner};
 use crate::audit::{self, Audit};
 use crate::background::Background;
 use crate::config::{Config, EphemeralUrl};
+use crate::failure::Failure;
 use crate::keys::{KeyError, Keys};
 use crate::passwords::Passwords;
 use crate::protocol::audit::{Event, EventKind, Flaw, Impersonal};
@@ -45,14 +46,14 @@ const HOUSE_INTERVAL: Duration = Duration::from_mins(1);
 /// How many batches of old audit events are removed at most each time, so that the first day of a retention stalls nobody.
 const PRUNING_STEPS: usize = 100;
 
-/// Why a start failed: one message for the operator.
+/// Why a start failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A store.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The keys.
-    #[error("{0}")]
+    #[error(transparent)]
     Keys(#[from] KeyError),
     /// A store that did not come up in time.
     #[error("{what} did not answer for {} seconds: {cause}", PATIENCE.as_secs())]
@@ -60,11 +61,25 @@ pub enum StartError {
         /// Which.
         what: &'static str,
         /// The last answer.
+        #[source]
         cause: StoreError,
     },
     /// Anything else.
-    #[error("{0}")]
-    Other(String),
+    #[error(transparent)]
+    Other(#[from] Failure),
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Store(error) => error.into(),
+            StartError::Keys(error) => error.into(),
+            StartError::Unreachable { what, cause } => {
+                Self::from(cause).about(format!("{what} did not answer for {} seconds", PATIENCE.as_secs()))
+            }
+            StartError::Other(failure) => failure,
+        }
+    }
 }
 
 /// Opens the lasting store and applies what is pending. A file of the admin's that fails is told in the log and stops nothing
@@ -83,8 +98,8 @@ pub async fn open_database(config: &Config) -> Result<Db, StartError> {
 async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
     let migrations = Migrations::read(config.migrations.as_deref()).await?;
     let plan = retry_until_ready(DATABASE, || migrations.plan(db)).await?;
-    if let Some(why) = plan.unreleased() {
-        return Err(StartError::Other(why));
+    if let Some(failure) = plan.unreleased() {
+        return Err(failure.into());
     }
     for file in &plan.missing {
         tracing::warn!(
@@ -99,9 +114,6 @@ async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
         match retry_until_ready(DATABASE, || migrations.apply(db)).await {
             Ok(applied) => Some(applied),
             Err(StartError::Store(StoreError::MigrationsLocked)) if !plan.lacks_built_in() => None,
-            Err(StartError::Store(StoreError::MigrationsLocked)) => {
-                return Err(StartError::Other(format!("{}.\n  Fix: {LOCKED_FIX}", StoreError::MigrationsLocked)));
-            }
             Err(error) => return Err(error),
         }
     };
@@ -110,9 +122,6 @@ async fn migrate(config: &Config, db: &Db) -> Result<Watch, StartError> {
     }
     Ok(Watch::new(config.migrations.clone(), applied, &plan))
 }
-
-/// What to do about a lock that somebody else holds.
-pub const LOCKED_FIX: &str = "wait until the other `hallpass` is done, or end it, and try again";
 
 /// Tells in the log what is wrong with the admin's migration files.
 fn tell(faults: &[Fault]) {
@@ -185,8 +194,9 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let pairwise_salt = retry_until_ready(DATABASE, || db.shared_value("pairwise_salt", salt.expose())).await?;
     let root = retry_until_ready(DATABASE, || db.shared_value("root_secret", secret.expose())).await?;
     let secrets = NodeSecrets::new(&root, &pairwise_salt);
-    let passwords = Passwords::new().map_err(|error| StartError::Other(error.to_string()))?;
-    let outbound = Outbound::new(config.outbound_ca.as_deref()).map_err(StartError::Other)?;
+    let passwords = Passwords::new()
+        .map_err(|error| Failure::new("passwords cannot be checked on this machine").with_source(error))?;
+    let outbound = Outbound::new(config.outbound_ca.as_deref())?;
     let directory = Directory::new(db.clone());
     let background = Background::default();
     let audit = Audit::start(db.clone(), clock.clone(), &background);
@@ -238,11 +248,12 @@ pub async fn watch_keys(provider: Arc<Provider>) {
                 }
             }
             Ok(Err(error)) => {
-                let fault = error.to_string();
+                let failure = Failure::from(error);
+                let fault = failure.to_string();
                 if fault != last_fault {
-                    let sentence = fault.lines().next().unwrap_or_default();
-                    watched.degraded.set("keys", Some(format!("{sentence}; the keys from before go on")));
-                    tracing::error!(fault, "the signing keys could not be read again; the ones from before go on");
+                    watched.degraded.set("keys", Some(format!("{fault}; the keys from before go on")));
+                    let fix = failure.fix();
+                    tracing::error!(fault, fix, "the signing keys could not be read again; the ones from before go on");
                     last_fault = fault;
                 }
             }

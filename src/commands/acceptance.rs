@@ -3,6 +3,7 @@
 //!
 //! `-- hallpass: accept CODE: REASON` stands before a statement or at its end. The code is that of the finding.
 
+use crate::failure::Failure;
 use crate::protocol::address::{Risk, risk_of};
 use crate::protocol::client::redirect_uri_fault;
 use crate::protocol::response::ApplicationType;
@@ -81,11 +82,12 @@ impl ValueFault {
     }
 
     /// Why the value is refused, with the way to accept it where there is one.
-    pub(super) fn message(&self) -> String {
+    pub(super) fn failure(&self) -> Failure {
+        let failure = Failure::new(self.why);
         match self.code {
-            None => self.why.to_owned(),
+            None => failure,
             Some(code) => {
-                format!("{}\n  Fix: change it, or accept it with the reason: --accept '{code}: REASON'", self.why)
+                failure.with_fix(format!("change it, or accept it with the reason: --accept '{code}: REASON'"))
             }
         }
     }

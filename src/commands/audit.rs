@@ -4,6 +4,7 @@ use crate::ambient::Clock;
 use crate::audit::pruning::{self, Pruner};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::logging;
 use crate::protocol::audit::{Flaw, Head, Pruned, Record, verify};
 use crate::protocol::time::NumericDate;
@@ -178,8 +179,7 @@ pub(super) async fn run(config: Config, command: AuditCommand) -> Outcome {
 async fn print_list(db: &Db, list: List) -> Outcome {
     let since = list.since.map_or(NumericDate(0), |span| Clock::System.now().plus(-span));
     let wanted = Wanted { event: list.event, sub: list.user, client_id: list.client, reference: list.reference };
-    let records =
-        audit_events::latest(db, &wanted, since, list.limit.into()).await.map_err(|error| error.to_string())?;
+    let records = audit_events::latest(db, &wanted, since, list.limit.into()).await?;
     let mut text = String::new();
     for record in &records {
         if list.json {
@@ -195,7 +195,7 @@ async fn print_list(db: &Db, list: List) -> Outcome {
     Ok(())
 }
 
-fn line(record: &Record) -> Result<String, String> {
+fn line(record: &Record) -> Result<String, Failure> {
     terminal::json_line(&Printed { record, erased: record.erased() })
 }
 
@@ -224,11 +224,11 @@ fn in_columns(record: &Record) -> String {
 
 async fn each_page(db: &Db, mut take: impl FnMut(Vec<Record>) -> Outcome) -> Outcome {
     let mut after: Option<Record> = None;
-    let mut snapshot = audit_events::snapshot(db).await.map_err(|error| error.to_string())?;
+    let mut snapshot = audit_events::snapshot(db).await?;
     loop {
-        let page = audit_events::page(&mut snapshot, after.as_ref()).await.map_err(|error| error.to_string())?;
+        let page = audit_events::page(&mut snapshot, after.as_ref()).await?;
         let Some(last) = page.last().cloned() else {
-            return snapshot.rollback().await.map_err(|error| error.to_string());
+            return Ok(snapshot.rollback().await?);
         };
         take(page)?;
         after = Some(last);
@@ -239,7 +239,7 @@ async fn export(db: &Db) -> Outcome {
     let mut count = 0;
     each_page(db, |page| {
         count += page.len();
-        print!("{}", page.iter().map(line).collect::<Result<String, String>>()?);
+        print!("{}", page.iter().map(line).collect::<Result<String, Failure>>()?);
         Ok(())
     })
     .await?;
@@ -247,18 +247,19 @@ async fn export(db: &Db) -> Outcome {
     Ok(())
 }
 
-fn read_export(file: &Path) -> Result<Vec<Record>, String> {
-    let fault = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+fn read_export(file: &Path) -> Result<Vec<Record>, Failure> {
+    let fault = |error: std::io::Error| Failure::at(file.display(), error);
     let reader: Box<dyn std::io::Read> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
     } else {
-        Box::new(std::fs::File::open(file).map_err(|error| fault(&error))?)
+        Box::new(std::fs::File::open(file).map_err(fault)?)
     };
     let mut records = Vec::new();
     for (number, text) in (1..).zip(std::io::BufReader::new(reader).lines()) {
-        let text = text.map_err(|error| fault(&error))?;
+        let text = text.map_err(fault)?;
         let record = terminal::read_line(&text).ok_or_else(|| {
-            fault(&format!("line {number} is not an event as this version of `hallpass audit export` prints it"))
+            let what = format!("line {number} is not an event as this version of `hallpass audit export` prints it");
+            Failure::new(what).about(file.display())
         })?;
         records.push(record);
     }
@@ -272,11 +273,11 @@ fn report(records: &[Record], kept: Option<&Path>, json: bool) -> Outcome {
             let mut text = String::new();
             std::fs::File::open(file)
                 .and_then(|mut file| file.read_to_string(&mut text))
-                .map_err(|error| format!("{}: {error}", file.display()))?;
+                .map_err(|error| Failure::at(file.display(), error))?;
             let heads =
                 terminal::read_json(&text).and_then(|mut kept| serde_json::from_value(kept["heads"].take()).ok());
             heads.ok_or_else(|| {
-                format!("{}: not what this version of `hallpass audit verify --json` prints", file.display())
+                Failure::new("not what this version of `hallpass audit verify --json` prints").about(file.display())
             })?
         }
     };
@@ -301,7 +302,7 @@ fn report(records: &[Record], kept: Option<&Path>, json: bool) -> Outcome {
             }
             Ok(())
         }
-        Err(flaws) => Err(format!("the audit is not whole:\n  {}", listed(&flaws))),
+        Err(flaws) => Err(Failure::new(format!("the audit is not whole:\n  {}", listed(&flaws)))),
     }
 }
 
@@ -332,14 +333,14 @@ async fn prune(db: &Db, arguments: &Prune, cut: NumericDate, now: NumericDate) -
     let question = format!("Remove every event from before {}, for good?", terminal::instant(cut));
     terminal::confirm(&["audit", "prune"], &question, arguments.yes)?;
     let mut pruner = Pruner::default();
-    let removed = pruner.redirect_to_authorize(db, cut, usize::MAX, now).await.map_err(|error| error.to_string())?;
+    let removed = pruner.redirect_to_authorize(db, cut, usize::MAX, now).await?;
     if arguments.json {
         terminal::print_json(&json!({"events": removed.events, "chains": removed.chains, "until": removed.until}))?;
     }
     eprintln!("{}", in_words(&removed, "were removed"));
     match &pruner.take_flaws()[..] {
         [] => Ok(()),
-        flaws => Err(format!("chains that are not whole were left as they are:\n  {}", listed(flaws))),
+        flaws => Err(Failure::new(format!("chains that are not whole were left as they are:\n  {}", listed(flaws)))),
     }
 }
 
@@ -347,15 +348,15 @@ async fn erase(db: &Db, arguments: &Erase, now: NumericDate) -> Outcome {
     let Erase { sub, name, yes, json } = arguments;
     let question = format!("Erase the personal data of {} in the audit, for good?", terminal::one_line(sub));
     terminal::confirm(&["audit", "erase"], &question, *yes)?;
-    let person = users::find(db, sub).await.map_err(|error| error.to_string())?;
+    let person = users::find(db, sub).await?;
     let is_name = |name: &&str| (1..=LONGEST_NAME).contains(&name.len());
     if !name.iter().all(|name| is_name(&name.as_str())) {
-        return Err(format!("a name has 1 to {LONGEST_NAME} bytes; nothing was changed"));
+        return Err(Failure::new(format!("a name has 1 to {LONGEST_NAME} bytes; nothing was changed")));
     }
     let own =
         person.iter().flat_map(|user| [user.username.as_deref(), user.claims.get("email").and_then(Value::as_str)]);
     let names: Vec<&str> = own.flatten().filter(is_name).chain(name.iter().map(String::as_str)).collect();
-    let erased = audit_events::erase(db, sub, &names, now).await.map_err(|error| error.to_string())?;
+    let erased = audit_events::erase(db, sub, &names, now).await?;
     if *json {
         terminal::print_json(&json!({"events": erased.events, "members": erased.members}))?;
     }

@@ -8,9 +8,11 @@ mod service;
 
 use crate::ambient::{Clock, random};
 use crate::commands::Outcome;
+use crate::commands::terminal::not_hashed;
 use crate::config::RawConfig;
 use crate::endpoints;
 use crate::endpoints::edge;
+use crate::failure::Failure;
 use crate::passwords;
 use crate::protocol::secret::ClientSecret;
 use crate::server::Places;
@@ -64,7 +66,7 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
         secrets = read_secrets(&file)?;
     } else {
         let made: Vec<ClientSecret> = SERVICES.iter().map(|_| ClientSecret::from_random(&random::<32>())).collect();
-        let temporary = TempDir::with_prefix("hallpass-demo-").map_err(|error| error.to_string())?;
+        let temporary = TempDir::with_prefix("hallpass-demo-").map_err(of_folder)?;
         let provider = provider(&temporary, &listeners, &made, &stop, &mut tasks).await?;
         issuer = provider.0;
         credentials = Some(provider.1);
@@ -105,37 +107,48 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
     Ok(())
 }
 
-async fn listen(port: u16, may_move: bool) -> Result<(TcpListener, SocketAddr), String> {
+fn cannot_listen(error: std::io::Error) -> Failure {
+    Failure::new("cannot listen on localhost").with_source(error)
+}
+
+/// The folder of the demo is of no use.
+fn of_folder(error: std::io::Error) -> Failure {
+    Failure::new("the folder of the demo cannot be written").with_source(error)
+}
+
+async fn listen(port: u16, may_move: bool) -> Result<(TcpListener, SocketAddr), Failure> {
     let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = match TcpListener::bind(wanted).await {
-        Err(error) if !may_move => return Err(format!("cannot listen on {wanted}: {error}\n  Fix: end what uses it")),
-        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?,
+        Err(error) if !may_move => {
+            return Err(Failure::at(format!("cannot listen on {wanted}"), error).with_fix("end what uses it"));
+        }
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(cannot_listen)?,
         Ok(listener) => listener,
     };
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
     Ok((listener, address))
 }
 
 /// Both loopback addresses of one port: some browsers try `[::1]` first, and somebody else may sit there.
-async fn listen_as_localhost() -> Result<(u16, Vec<TcpListener>), String> {
-    let mut last = String::new();
+async fn listen_as_localhost() -> Result<(u16, Vec<TcpListener>), Failure> {
+    let mut last = None;
     for port in [PROVIDER_PORT, 0, 0, 0] {
         let four = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => listener,
             Err(error) => {
-                last = error.to_string();
+                last = Some(error);
                 continue;
             }
         };
-        let port = four.local_addr().map_err(|error| error.to_string())?.port();
+        let port = four.local_addr().map_err(cannot_listen)?.port();
         match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
             Ok(six) => return Ok((port, vec![four, six])),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => last = error.to_string(),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => last = Some(error),
             // A machine without IPv6 cannot send anybody there.
             Err(_) => return Ok((port, vec![four])),
         }
     }
-    Err(format!("cannot listen on localhost: {last}"))
+    Err(last.map_or_else(|| Failure::new("cannot listen on localhost"), cannot_listen))
 }
 
 /// Starts the provider on embedded stores; gives its issuer and the password of the demo user.
@@ -145,13 +158,13 @@ async fn provider(
     secrets: &[ClientSecret],
     stop: &server::Stop,
     tasks: &mut Vec<JoinHandle<()>>,
-) -> Result<(String, String), String> {
+) -> Result<(String, String), Failure> {
     let (port, listeners) = listen_as_localhost().await?;
     let issuer = format!("http://localhost:{port}");
     let migrations = folder.path().join("migrations");
-    std::fs::create_dir(&migrations).map_err(|error| error.to_string())?;
+    std::fs::create_dir(&migrations).map_err(of_folder)?;
     for (index, (name, client_id, _)) in SERVICES.iter().enumerate() {
-        let hash = passwords::hash(secrets[index].expose()).map_err(|error| error.to_string())?;
+        let hash = passwords::hash(secrets[index].expose()).map_err(not_hashed)?;
         let sql = format!(
             "INSERT INTO clients (client_id, client_name, consent) VALUES ('{client_id}', '{name}', 'skip');\n\
              INSERT INTO client_secrets (client_id, secret_hash) VALUES ('{client_id}', '{hash}');\n\
@@ -159,7 +172,7 @@ async fn provider(
             services[index].1
         );
         let file = migrations.join(format!("2026010100000{index}_add_client_{client_id}.sql"));
-        std::fs::write(file, sql).map_err(|error| error.to_string())?;
+        std::fs::write(file, sql).map_err(of_folder)?;
     }
     let value = |name: &str| {
         Some(match name {
@@ -170,10 +183,9 @@ async fn provider(
             _ => return None,
         })
     };
-    let config = RawConfig::gather(|setting| value(setting.name), std::iter::empty(), None)
-        .and_then(|raw| raw.check())
-        .map_err(|error| error.to_string())?;
-    let provider = startup::open(config, Clock::System).await.map_err(|error| error.to_string())?;
+    let config =
+        RawConfig::gather(|setting| value(setting.name), std::iter::empty(), None).and_then(|raw| raw.check())?;
+    let provider = startup::open(config, Clock::System).await?;
 
     let password = edge::reference().to_lowercase();
     let user = NewUser {
@@ -182,26 +194,26 @@ async fn provider(
         email_verified: true,
         email: "alice@example.com",
         name: Some("Alice Example"),
-        password_hash: &passwords::hash(&password).map_err(|error| error.to_string())?,
+        password_hash: &passwords::hash(&password).map_err(not_hashed)?,
         now: provider.now(),
     };
-    users::add(&provider.db, &user).await.map_err(|error| error.to_string())?;
+    users::add(&provider.db, &user).await?;
     for listener in listeners {
         tasks.push(tokio::spawn(server::serve(listener, endpoints::public(provider.clone()), places(), stop.clone())));
     }
     Ok((issuer, password))
 }
 
-fn read_secrets(file: &std::path::Path) -> Result<Vec<ClientSecret>, String> {
+fn read_secrets(file: &std::path::Path) -> Result<Vec<ClientSecret>, Failure> {
     let text =
-        zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?);
+        zeroize::Zeroizing::new(std::fs::read_to_string(file).map_err(|error| Failure::at(file.display(), error))?);
     SERVICES
         .iter()
         .map(|(_, client_id, _)| {
             text.lines()
                 .find_map(|line| line.trim().strip_prefix(client_id)?.strip_prefix('='))
                 .map(|secret| ClientSecret::received(secret.trim()))
-                .ok_or_else(|| format!("{}: there is no line {client_id}=…", file.display()))
+                .ok_or_else(|| Failure::new(format!("{}: there is no line {client_id}=…", file.display())))
         })
         .collect()
 }

@@ -1,23 +1,22 @@
 //! `hallpass doctor`: our own set-up, any provider, any service, or a token, checked; one line for each check.
 //!
 //! `ours` looks at settings, files and at ourselves from outside, `stores` at database and Redis; `provider` at a provider, `party` at a
-//! service, `token` at what somebody pasted. Nothing is followed blindly, and nothing lasting is changed.
+//! service, `token` at what somebody pasted; `report` has what they found. Nothing is followed blindly, and nothing lasting is changed.
 
 mod ours;
 mod party;
 mod provider;
+mod report;
 mod stores;
 mod token;
 
 use crate::ambient::Clock;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
-use crate::keys::certificate_ends_at;
+use crate::failure::Failure;
 use crate::logging;
-use crate::protocol::client::is_loopback_host;
-use crate::protocol::time::NumericDate;
-use crate::web::outbound::{Fetched, Outbound};
-use serde_json::{Value, json};
+use crate::web::outbound::Outbound;
+use report::{Report, Verdict};
 use std::io::Read as _;
 use std::path::PathBuf;
 use url::Url;
@@ -60,103 +59,6 @@ fn only_standard_input(text: &str) -> Result<String, String> {
     }
 }
 
-/// What a check came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Ok,
-    Warning,
-    Fault,
-}
-
-impl Verdict {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Fault => "fault",
-        }
-    }
-}
-
-struct Check {
-    name: String,
-    verdict: Verdict,
-    what: String,
-    fix: Option<String>,
-}
-
-/// The checks in the order in which they were made.
-#[derive(Default)]
-struct Report {
-    checks: Vec<Check>,
-}
-
-impl Report {
-    fn ok(&mut self, name: &str, what: impl Into<String>) {
-        self.checks.push(Check { name: name.to_owned(), verdict: Verdict::Ok, what: what.into(), fix: None });
-    }
-
-    fn warning(&mut self, name: &str, what: impl Into<String>, fix: impl Into<String>) {
-        self.push(name, Verdict::Warning, what.into(), fix.into());
-    }
-
-    fn fault(&mut self, name: &str, what: impl Into<String>, fix: impl Into<String>) {
-        self.push(name, Verdict::Fault, what.into(), fix.into());
-    }
-
-    /// An error that may carry its fix, as ours do.
-    fn error(&mut self, name: &str, error: &str, fix: &str) {
-        match error.split_once("\n  Fix: ") {
-            Some((what, own)) => self.fault(name, what, own),
-            None => self.fault(name, error, fix),
-        }
-    }
-
-    fn push(&mut self, name: &str, verdict: Verdict, what: String, fix: String) {
-        self.checks.push(Check { name: name.to_owned(), verdict, what, fix: Some(fix) });
-    }
-
-    fn count(&self, verdict: Verdict) -> usize {
-        self.checks.iter().filter(|check| check.verdict == verdict).count()
-    }
-
-    fn text(&self) -> String {
-        use std::fmt::Write as _;
-        let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
-        let mut text = String::new();
-        for Check { name, verdict, what, fix } in &self.checks {
-            // Whatever somebody answered must not reach the terminal as control characters.
-            let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            let _ = writeln!(text, "{:<7}  {name:<width$}  {what}", verdict.as_str());
-            if let Some(fix) = fix {
-                let _ = writeln!(text, "{:<9}{:<width$}  Fix: {}", "", "", fix.replace('\n', " "));
-            }
-        }
-        text
-    }
-
-    fn json(&self) -> Value {
-        let checks: Vec<Value> = self
-            .checks
-            .iter()
-            .map(|check| {
-                json!({
-                    "check": check.name,
-                    "verdict": check.verdict.as_str(),
-                    "what": check.what,
-                    "fix": check.fix,
-                })
-            })
-            .collect();
-        json!({
-            "ok": self.count(Verdict::Ok),
-            "warnings": self.count(Verdict::Warning),
-            "faults": self.count(Verdict::Fault),
-            "checks": checks,
-        })
-    }
-}
-
 pub(super) async fn run(config: Config, file: Option<PathBuf>, arguments: Arguments) -> Outcome {
     logging::start("error");
     let now = Clock::System.now();
@@ -165,7 +67,7 @@ pub(super) async fn run(config: Config, file: Option<PathBuf>, arguments: Argume
     let target = arguments.url.as_deref().map(address).transpose()?;
     if arguments.token.is_some() {
         let mut input = zeroize::Zeroizing::new(String::new());
-        std::io::stdin().lock().read_to_string(&mut input).map_err(|error| format!("standard input: {error}"))?;
+        std::io::stdin().lock().read_to_string(&mut input).map_err(|error| Failure::at("standard input", error))?;
         let issuer = target.as_ref().map_or(config.issuer.as_str(), Url::as_str);
         let wanted = token::Wanted { audience: arguments.audience.as_deref(), nonce: arguments.nonce.as_deref() };
         token::check(&mut report, &outbound, issuer, &input, &wanted, now).await?;
@@ -192,7 +94,7 @@ pub(super) async fn run(config: Config, file: Option<PathBuf>, arguments: Argume
         eprintln!("{summary}");
         Ok(())
     } else {
-        Err(summary)
+        Err(Failure::new(summary))
     }
 }
 
@@ -201,55 +103,9 @@ const fn plural(count: usize) -> &'static str {
 }
 
 /// An address that somebody typed.
-fn address(text: &str) -> Result<Url, String> {
+fn address(text: &str) -> Result<Url, Failure> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| format!("{text:?} is no http or https address\n  Fix: write it as https://id.example.com"))
-}
-
-/// Whether others can read what is sent there.
-fn is_open_on_the_way(url: &Url) -> bool {
-    url.scheme() != "https" && !is_loopback_host(url)
-}
-
-/// How far clocks may differ before somebody refuses a token, in seconds.
-const SKEW_WARNING: i64 = 5;
-/// How far before everybody does.
-const SKEW_FAULT: i64 = 60;
-
-/// Says by how many seconds another clock is ahead of ours.
-fn check_skew(report: &mut Report, name: &str, whose: &str, ahead: i64) {
-    let fix = "let every machine keep its clock by NTP";
-    match ahead.abs() {
-        0..=SKEW_WARNING => report.ok(name, format!("{whose} agrees with this machine's")),
-        seconds if seconds <= SKEW_FAULT => {
-            report.warning(name, format!("{whose} differs from this machine's by {ahead} seconds"), fix);
-        }
-        _ => report.fault(name, format!("{whose} differs from this machine's by {ahead} seconds"), fix),
-    }
-}
-
-/// The clock of whoever answered, by its `Date`.
-fn check_date(report: &mut Report, answer: &Fetched, now: NumericDate) {
-    let date = answer.header("date").and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
-    match date {
-        Some(date) => check_skew(report, "clock", "its clock", date.timestamp().as_second().saturating_sub(now.0)),
-        None => report.warning(
-            "clock",
-            "its answers have no Date, so its clock cannot be compared",
-            "let the proxy pass Date on",
-        ),
-    }
-}
-
-/// How long the certificate is good for.
-fn check_certificate(report: &mut Report, answer: &Fetched, now: NumericDate) {
-    let Some(ends_at) = answer.certificate.as_deref().and_then(certificate_ends_at) else { return };
-    let days = ends_at.since(now) / 86_400;
-    let ends = format!("the certificate ends in {days} day{}", if days == 1 { "" } else { "s" });
-    let fix = "renew it; whoever renews it by itself seems not to";
-    match days {
-        ..7 => report.fault("tls", ends, fix),
-        7..21 => report.warning("tls", ends, fix),
-        _ => report.ok("tls", format!("the certificate is good for {days} days")),
-    }
+    url.ok_or_else(|| {
+        Failure::new(format!("{text:?} is no http or https address")).with_fix("write it as https://id.example.com")
+    })
 }

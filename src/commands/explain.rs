@@ -2,6 +2,7 @@
 
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::logging;
 use crate::protocol::audit::RefusalRecord;
 use crate::protocol::difference;
@@ -63,15 +64,15 @@ fn canonical(reference: &str) -> Option<String> {
 
 async fn explain(db: &Db, reference: &str, json: bool) -> Outcome {
     let Some(reference) = canonical(reference) else {
-        return Err(format!(
-            "{reference:?} is no reference.\n  Fix: it has ten letters and digits, such as 7K3QX-M2VAB; `hallpass explain --latest` lists what was refused"
+        return Err(Failure::new(format!("{reference:?} is no reference")).with_fix(
+            "it has ten letters and digits, such as 7K3QX-M2VAB; `hallpass explain --latest` lists what was refused",
         ));
     };
-    let Some(refusal) = refusals::find(db, &reference).await.map_err(|error| error.to_string())? else {
+    let Some(refusal) = refusals::find(db, &reference).await? else {
         return not_refused(db, &reference).await;
     };
     if json {
-        return terminal::print_json(&serde_json::to_value(&refusal).map_err(|error| error.to_string())?);
+        return terminal::print_json(&serde_json::to_value(&refusal).map_err(terminal::not_json)?);
     }
     let similar = match (&refusal.explanation.sent, refusal.code.as_str()) {
         (Some(sent), "invalid_client") if refusal.client_id.is_none() => similar_client(db, sent).await?,
@@ -84,10 +85,11 @@ async fn explain(db: &Db, reference: &str, json: bool) -> Outcome {
 /// What else is known of a request that was not refused, or that nobody knows.
 async fn not_refused(db: &Db, reference: &str) -> Outcome {
     let wanted = Wanted { reference: Some(reference.to_owned()), ..Wanted::default() };
-    let events = audit_events::latest(db, &wanted, NumericDate(0), 20).await.map_err(|error| error.to_string())?;
+    let events = audit_events::latest(db, &wanted, NumericDate(0), 20).await?;
     if events.is_empty() {
-        return Err(format!(
-            "no refusal has the reference {reference}.\n  It is kept for a month from about a second after the answer, in the database of HALLPASS_DATABASE_URL;\n  requests to unknown paths are in the log only. `hallpass explain --latest` lists what was refused"
+        return Err(Failure::new(format!("no refusal has the reference {reference}")).with_fix(
+            "`hallpass explain --latest` lists what was refused. It is kept for a month from about a second after the answer,\n  \
+             in the database of HALLPASS_DATABASE_URL; requests to unknown paths are in the log only",
         ));
     }
     let mut text = format!("{reference} was not refused. What happened in it:\n");
@@ -106,8 +108,8 @@ async fn not_refused(db: &Db, reference: &str) -> Outcome {
 }
 
 /// The registered client whose name is most like an unknown one.
-async fn similar_client(db: &Db, sent: &str) -> Result<Option<String>, String> {
-    let ids = clients::ids(db).await.map_err(|error| error.to_string())?;
+async fn similar_client(db: &Db, sent: &str) -> Result<Option<String>, Failure> {
+    let ids = clients::ids(db).await?;
     let nearest = ids.into_iter().map(|id| (strsim::levenshtein(&id.to_lowercase(), &sent.to_lowercase()), id)).min();
     Ok(nearest.filter(|(distance, _)| *distance <= 3).map(|(_, id)| id))
 }
@@ -180,7 +182,7 @@ fn wrapped(text: &str) -> String {
 }
 
 async fn latest(db: &Db, most: u16, json: bool) -> Outcome {
-    let refused = refusals::latest(db, most.into()).await.map_err(|error| error.to_string())?;
+    let refused = refusals::latest(db, most.into()).await?;
     let mut text = String::new();
     for refusal in &refused {
         if json {

@@ -9,6 +9,7 @@ pub(super) use hints::hints;
 use crate::ambient::Clock;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
+use crate::failure::{Failure, Warning};
 use crate::keys::plan::{self, Plan, State, short, shown, uncovered};
 use crate::keys::timetable::{Entry, Hints, Timetable};
 use crate::keys::{self, Ending, JWKS_MAX_AGE, Key, KeySet, LONGEST_TOKEN, PUBLISH_LEAD};
@@ -99,16 +100,20 @@ pub(super) async fn run(config: Config, command: KeyCommand) -> Outcome {
 async fn known_hints(config: &Config, set: &KeySet) -> Hints {
     let (hints, why) = hints(config, set).await;
     if let Some(why) = why {
-        eprintln!("hallpass: when files may be deleted is not known, as that depends on the clients' rows: {why}");
+        eprintln!(
+            "hallpass: when files may be deleted is not known, as that depends on the clients' rows: {}",
+            why.told()
+        );
     }
     hints
 }
 
-fn load(folder: &Path) -> Result<KeySet, String> {
+fn load(folder: &Path) -> Result<KeySet, Failure> {
     if folder.is_dir() {
-        KeySet::load(folder).map_err(|error| error.to_string())
+        Ok(KeySet::load(folder)?)
     } else {
-        Err(format!("{}: there is no such folder\n  Fix: hallpass key new, or set HALLPASS_KEYS", folder.display()))
+        let what = format!("{}: there is no such folder", folder.display());
+        Err(Failure::new(what).with_fix("hallpass key new, or set HALLPASS_KEYS"))
     }
 }
 
@@ -122,11 +127,10 @@ pub(super) fn plan_of(set: &KeySet, hints: &Hints, now: NumericDate) -> Plan {
 }
 
 fn new(folder: &Path, algorithm: SigningAlgorithm, signs_from: Option<NumericDate>, now: NumericDate) -> Outcome {
-    let set =
-        if folder.is_dir() { KeySet::load(folder).map_err(|error| error.to_string())? } else { KeySet::default() };
+    let set = if folder.is_dir() { KeySet::load(folder)? } else { KeySet::default() };
     let is_first = set.signing(algorithm, now).is_none();
     let signs_from = signs_from.unwrap_or(if is_first { now } else { now.plus(PUBLISH_LEAD) });
-    let path = keys::create(folder, algorithm, signs_from).map_err(|error| error.to_string())?;
+    let path = keys::create(folder, algorithm, signs_from)?;
     println!("{}", path.display());
     eprintln!("{algorithm}: published from now on, signs from {}", keys::instant_text(signs_from));
     if !is_first && signs_from < now.plus(JWKS_MAX_AGE) {
@@ -146,7 +150,7 @@ fn show(set: &KeySet, hints: &Hints, as_json: bool, now: NumericDate) -> Outcome
     }
     match plan.findings.iter().filter(|finding| finding.is_fault).count() {
         0 => Ok(()),
-        _ => Err("the plan has a fault".into()),
+        _ => Err(Failure::new("the plan has a fault")),
     }
 }
 
@@ -176,7 +180,8 @@ fn table_of(plan: &Plan, hints: &Hints) -> String {
     }
     for finding in &plan.findings {
         let word = if finding.is_fault { "fault" } else { "warning" };
-        let _ = write!(text, "\n{word}: {}: {}\n  Fix: {}\n", finding.algorithm, finding.why, finding.fix);
+        let warning = Warning::new(format!("{word}: {}: {}", finding.algorithm, finding.why), &finding.fix);
+        let _ = write!(text, "\n{}\n", warning.told());
     }
     text
 }
@@ -222,7 +227,7 @@ fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
 }
 
 /// The key that somebody means: by its file's name, its kid or the beginning of it.
-fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, String> {
+fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, Failure> {
     let file = Path::new(wanted).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let found: Vec<&Key> = set
         .all()
@@ -231,11 +236,9 @@ fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, Str
         .collect();
     match found.as_slice() {
         [key] => Ok(key),
-        [] => Err(format!(
-            "{}: there is no key {wanted:?}\n  Fix: `hallpass key plan` shows their kids; four characters are the least",
-            folder.display()
-        )),
-        _ => Err(format!("{wanted:?} means {} keys\n  Fix: give more of the kid", found.len())),
+        [] => Err(Failure::new(format!("{}: there is no key {wanted:?}", folder.display()))
+            .with_fix("`hallpass key plan` shows their kids; four characters are the least")),
+        _ => Err(Failure::new(format!("{wanted:?} means {} keys", found.len())).with_fix("give more of the kid")),
     }
 }
 
@@ -245,19 +248,18 @@ fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now:
     let Entry { kid, file, timetable, .. } = &key.entry;
     let kid = short(kid);
     if let Some(at) = timetable.leaked_at {
-        return Err(format!("{kid}: it is known to have leaked since {}", shown(at)));
+        return Err(Failure::new(format!("{kid}: it is known to have leaked since {}", shown(at))));
     }
     if arguments.leaked {
         return take_out(config, set, hints, key, arguments.yes, now);
     }
     if let Some(at) = timetable.retired_at.filter(|_| timetable.is_retired_at(now)) {
-        return Err(format!("{kid}: it is retired since {}", shown(at)));
+        return Err(Failure::new(format!("{kid}: it is retired since {}", shown(at))));
     }
     if arguments.at.is_some_and(|at| at < now) {
+        let what = "--at: that is in the past; what it signed since then would have been signed with a retired key";
         return Err(
-            "--at: that is in the past; what it signed since then would have been signed with a retired key\n  \
-            Fix: leave --at out, or say --leaked if the key must not be believed any more"
-                .into(),
+            Failure::new(what).with_fix("leave --at out, or say --leaked if the key must not be believed any more")
         );
     }
     let at = instant_of_retirement(&entries(set), &key.entry, arguments, now)?;
@@ -268,7 +270,7 @@ fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now:
         hints.longest.map(|longest| kept_until(at.plus(longest))).unwrap_or_default()
     );
     terminal::confirm(&["key", "retire"], "Retire it?", arguments.yes)?;
-    let path = keys::end(folder, key, Ending::Retired(at)).map_err(|error| error.to_string())?;
+    let path = keys::end(folder, key, Ending::Retired(at))?;
     println!("{}", path.display());
     Ok(())
 }
@@ -287,7 +289,7 @@ fn instant_of_retirement(
     key: &Entry,
     arguments: &Retire,
     now: NumericDate,
-) -> Result<NumericDate, String> {
+) -> Result<NumericDate, Failure> {
     let algorithm = key.timetable.algorithm;
     let before = uncovered(entries, algorithm, now);
     let is_sound = |at: NumericDate| {
@@ -315,16 +317,17 @@ fn instant_of_retirement(
     match wanted {
         Some(at) => Ok(at),
         None if arguments.without_successor && algorithm != SigningAlgorithm::Rs256 => Ok(arguments.at.unwrap_or(now)),
-        None if arguments.without_successor => Err(
-            "RS256 must always have a key: every client may rely on it (OpenID Connect Core 15.1), and `serve` does not start without\n  \
-             Fix: hallpass key new --alg RS256, and then retire this one"
-                .into(),
-        ),
-        None => Err(format!(
-            "nothing would sign with {algorithm} then, and clients that use it could not be signed in\n  \
-             Fix: hallpass key new --alg {algorithm}, and then retire this one{}",
-            if algorithm == SigningAlgorithm::Rs256 { "" } else { "; or say --without-successor" }
-        )),
+        None if arguments.without_successor => Err(Failure::new(
+            "RS256 must always have a key: every client may rely on it (OpenID Connect Core 15.1), and `serve` does not start without",
+        )
+        .with_fix("hallpass key new --alg RS256, and then retire this one")),
+        None => {
+            let what =
+                format!("nothing would sign with {algorithm} then, and clients that use it could not be signed in");
+            let otherwise = if algorithm == SigningAlgorithm::Rs256 { "" } else { "; or say --without-successor" };
+            let fix = format!("hallpass key new --alg {algorithm}, and then retire this one{otherwise}");
+            Err(Failure::new(what).with_fix(fix))
+        }
     }
 }
 
@@ -373,7 +376,7 @@ fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, yes: bool, 
         let path = successor(&config.keys, algorithm, now)?;
         eprintln!("made {}, which signs at once", path.display());
     }
-    let path = keys::end(&config.keys, key, Ending::Leaked(now)).map_err(|error| error.to_string())?;
+    let path = keys::end(&config.keys, key, Ending::Leaked(now))?;
     println!("{}", path.display());
     eprintln!(
         "Every node sees it within five seconds, if they share the folder; copy both files to those that do not."
@@ -382,7 +385,7 @@ fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, yes: bool, 
 }
 
 /// A key that signs at once; the second of its name may be taken by one that was made just now.
-fn successor(folder: &Path, algorithm: SigningAlgorithm, now: NumericDate) -> Result<std::path::PathBuf, String> {
+fn successor(folder: &Path, algorithm: SigningAlgorithm, now: NumericDate) -> Result<std::path::PathBuf, Failure> {
     let mut made = keys::create(folder, algorithm, now);
     for seconds in 1..5 {
         if made.is_ok() {
@@ -390,5 +393,5 @@ fn successor(folder: &Path, algorithm: SigningAlgorithm, now: NumericDate) -> Re
         }
         made = keys::create(folder, algorithm, now.plus(-seconds));
     }
-    made.map_err(|error| error.to_string())
+    Ok(made?)
 }

@@ -1,6 +1,7 @@
 //! `hallpass completions` and `hallpass man`: from the same source as `--help`.
 
 use crate::commands::{Outcome, command};
+use crate::failure::Failure;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -20,12 +21,12 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Outcome {
 pub(super) fn pages(folder: Option<&Path>) -> Outcome {
     let Some(folder) = folder else {
         let mut text = Vec::new();
-        clap_mangen::Man::new(command()).render(&mut text).map_err(|error| error.to_string())?;
+        clap_mangen::Man::new(command()).render(&mut text).map_err(|error| Failure::at("the manual", error))?;
         return put(&text);
     };
     std::fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(command().disable_help_subcommand(true), folder))
-        .map_err(|error| format!("{}: {error}", folder.display()))?;
+        .map_err(|error| Failure::at(folder.display(), error))?;
     eprintln!("Wrote the pages into {}", folder.display());
     Ok(())
 }
@@ -33,5 +34,5 @@ pub(super) fn pages(folder: Option<&Path>) -> Outcome {
 fn put(text: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(text);
     print!("{text}");
-    std::io::stdout().flush().map_err(|error| format!("standard output: {error}"))
+    std::io::stdout().flush().map_err(|error| Failure::at("standard output", error))
 }

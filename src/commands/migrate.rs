@@ -4,9 +4,8 @@ use crate::ambient::Clock;
 use crate::audit;
 use crate::commands::{Outcome, terminal};
 use crate::config::{Config, DatabaseUrl};
+use crate::failure::Failure;
 use crate::logging;
-use crate::startup::LOCKED_FIX;
-use crate::store::StoreError;
 use crate::store::clients;
 use crate::store::db::Db;
 use crate::store::migrations::{self, Applied, Fault, File, Migrations, Plan};
@@ -38,26 +37,24 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     logging::start("warn");
-    let text = |error: StoreError| error.to_string();
-    let migrations = Migrations::read(config.migrations.as_deref()).await.map_err(text)?;
+    let migrations = Migrations::read(config.migrations.as_deref()).await?;
     if let (true, DatabaseUrl::Sqlite(path)) = (arguments.check, &config.database_url)
         && !path.exists()
     {
-        return Err(format!(
-            "{}: there is no database yet; everything is pending.\n  Fix: `hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves",
-            path.display()
-        ));
+        let what = format!("{}: there is no database yet; everything is pending", path.display());
+        return Err(Failure::new(what)
+            .with_fix("`hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves"));
     }
-    let db = Db::open(&config.database_url).await.map_err(text)?;
-    let plan = migrations.plan(&db).await.map_err(text)?;
-    if let Some(why) = plan.unreleased() {
-        return Err(why);
+    let db = Db::open(&config.database_url).await?;
+    let plan = migrations.plan(&db).await?;
+    if let Some(failure) = plan.unreleased() {
+        return Err(failure);
     }
     let outcome = if !plan.edited.is_empty() {
         print(&arguments, &plan, None, &lines(&plan, "pending", &plan.pending))?;
-        Err(refused(&plan))
+        refused(&plan)
     } else if arguments.check {
-        let trial = migrations::trial(&migrations, &db).await.map_err(text)?;
+        let trial = migrations::trial(&migrations, &db).await?;
         print(&arguments, &plan, trial.as_ref(), &lines(&plan, "pending", &plan.pending))?;
         checked(&plan, trial.as_ref(), &config)
     } else {
@@ -77,13 +74,8 @@ fn print(arguments: &Arguments, plan: &Plan, fault: Option<&Fault>, lines: &str)
 
 /// Applies what is pending, and says what became of it.
 async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Arguments) -> Outcome {
-    let applied = match migrations.apply(db).await {
-        Ok(applied) => applied,
-        Err(error @ StoreError::MigrationsLocked) => return Err(format!("{error}.\n  Fix: {LOCKED_FIX}")),
-        Err(error) => return Err(error.to_string()),
-    };
-    let Applied { files, failed, waiting } = applied;
-    audit::note_migrations(db, &files, Clock::System.now()).await.map_err(|error| error.to_string())?;
+    let Applied { files, failed, waiting } = migrations.apply(db).await?;
+    audit::note_migrations(db, &files, Clock::System.now()).await?;
     // So that the first sign-ins after many people were added need not wait for it; a node does it as well.
     if let Err(error) = users::fold_names(db).await {
         tracing::debug!(%error, "names of people could not be folded");
@@ -96,39 +88,35 @@ async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Argume
     eprintln!("{} applied, {} were before", files.len(), plan.applied.len());
     // The schema takes any word, so nothing before this has looked at the rows.
     if !files.is_empty() {
-        for (client_id, fault) in clients::faults(db).await.map_err(|error| error.to_string())? {
+        for (client_id, fault) in clients::faults(db).await? {
             eprintln!("{} is not served: {}; {}", terminal::one_line(&client_id), fault.why, fault.fix);
         }
     }
-    let mut message: Vec<String> = plan.warnings().iter().chain(fault).map(told).collect();
-    if message.is_empty() {
-        return Ok(());
-    }
-    if !waiting.is_empty() {
+    let mut failures: Vec<Failure> = plan.warnings().iter().chain(fault).map(Failure::from).collect();
+    if let Some(last) = failures.pop() {
         let names: Vec<&str> = waiting.iter().map(|file| file.name.as_str()).collect();
-        message.push(format!("  Not applied until then: {}", names.join(", ")));
+        let is_waited = !names.is_empty();
+        failures.push(if is_waited { last.with_note("Not applied until then", names.join(", ")) } else { last });
     }
-    Err(message.join("\n"))
+    outcome_of(failures)
 }
 
-/// What is wrong with a file, and the fix.
-fn told(fault: &Fault) -> String {
-    format!("{}.\n  Fix: {}", fault.sentence(), fault.fix)
+/// Done, where nothing is wrong.
+fn outcome_of(failures: impl IntoIterator<Item = Failure>) -> Outcome {
+    Failure::all(failures).map_or(Ok(()), Err)
 }
 
 /// Somebody is there who can put it right first.
-fn refused(plan: &Plan) -> String {
+fn refused(plan: &Plan) -> Outcome {
     let names: Vec<&str> = plan.edited.iter().map(|file| file.name.as_str()).collect();
-    let edited = format!(
-        "{}: an applied file was edited since, so nothing is applied.\n  Fix: restore it, and put the change into a new file",
-        names.join(", ")
-    );
-    std::iter::once(edited).chain(plan.faults.iter().map(told)).collect::<Vec<_>>().join("\n")
+    let edited = Failure::new(format!("{}: an applied file was edited since, so nothing is applied", names.join(", ")))
+        .with_fix("restore it, and put the change into a new file");
+    outcome_of(std::iter::once(edited).chain(plan.faults.iter().map(Failure::from)))
 }
 
 /// What `--check` comes to.
 fn checked(plan: &Plan, trial: Option<&Fault>, config: &Config) -> Outcome {
-    let mut told: Vec<String> = plan.faults.iter().chain(trial).map(told).collect();
+    let mut failures: Vec<Failure> = plan.faults.iter().chain(trial).map(Failure::from).collect();
     let mut found = Vec::new();
     let mut fixes = Vec::new();
     if !plan.pending.is_empty() {
@@ -145,13 +133,12 @@ fn checked(plan: &Plan, trial: Option<&Fault>, config: &Config) -> Outcome {
         fixes.push(format!("put what is missing back into {folder}, or use the version of Hallpass that has it"));
     }
     if !found.is_empty() {
-        told.push(format!("{}.\n  Fix: {}", found.join(", "), fixes.join("; ")));
+        failures.push(Failure::new(found.join(", ")).with_fix(fixes.join("; ")));
     }
-    if told.is_empty() {
+    if failures.is_empty() {
         eprintln!("{} applied, nothing pending", plan.applied.len());
-        return Ok(());
     }
-    Err(told.join("\n"))
+    outcome_of(failures)
 }
 
 /// What is edited or missing, and files under a word.

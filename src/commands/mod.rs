@@ -18,6 +18,7 @@ mod terminal;
 mod user;
 
 use crate::config::{Config, RawConfig, SETTINGS};
+use crate::failure::Failure;
 use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,8 +88,8 @@ enum Command {
     },
 }
 
-/// Why a command ends with status 1: one message.
-type Outcome = Result<(), String>;
+/// What a command comes to; a failure ends it with status 1.
+type Outcome = Result<(), Failure>;
 
 /// The command line as it is parsed, completed and documented: the commands, and every setting as a flag.
 fn command() -> clap::Command {
@@ -117,8 +118,8 @@ pub fn main() -> ExitCode {
     };
     match run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("hallpass: {message}");
+        Err(failure) => {
+            eprintln!("hallpass: {}", failure.told());
             ExitCode::FAILURE
         }
     }
@@ -159,8 +160,10 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
 }
 
 fn with_runtime(work: impl Future<Output = Outcome>) -> Outcome {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("the runtime cannot be started").with_source(error))?;
     let outcome = runtime.block_on(work);
     // A hash that is still being computed must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
@@ -168,7 +171,7 @@ fn with_runtime(work: impl Future<Output = Outcome>) -> Outcome {
 }
 
 /// Gathers the settings: flags (given before or after the command), environment, file.
-fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, String> {
+fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, Failure> {
     let mut deepest = matches;
     while let Some((_, inner)) = deepest.subcommand() {
         deepest = inner;
@@ -177,37 +180,42 @@ fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, String>
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => None,
-        Err(error) => return Err(format!("{}: {error}", path.display())),
+        Err(error) => return Err(Failure::at(path.display(), error)),
     };
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    RawConfig::gather(
+    let raw = RawConfig::gather(
         |setting| deepest.get_one::<String>(setting.name).cloned(),
         environment,
         text.as_deref().map(|text| (path.as_path(), text)),
-    )
-    .and_then(|raw| raw.check())
-    .map_err(|error| error.to_string())
+    )?;
+    Ok(raw.check()?)
 }
 
 /// Reads a secret: asked for on a terminal without showing it, else the first line of standard input.
-fn read_secret(prompt: &str, twice: bool) -> Result<zeroize::Zeroizing<String>, String> {
+fn read_secret(prompt: &str, twice: bool) -> Result<zeroize::Zeroizing<String>, Failure> {
     use std::io::{BufRead as _, IsTerminal as _};
     if !std::io::stdin().is_terminal() {
         let mut line = zeroize::Zeroizing::new(String::new());
-        std::io::stdin().lock().read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
+        std::io::stdin().lock().read_line(&mut line).map_err(|error| Failure::at("standard input", error))?;
         let text = line.trim_end_matches(['\r', '\n']);
-        return if text.is_empty() { Err("standard input holds no secret".into()) } else { Ok(text.to_owned().into()) };
+        return if text.is_empty() {
+            Err(Failure::new("standard input holds no secret"))
+        } else {
+            Ok(text.to_owned().into())
+        };
     }
     let ask = |prompt: String| {
-        rpassword::prompt_password(prompt).map(zeroize::Zeroizing::new).map_err(|error| error.to_string())
+        rpassword::prompt_password(prompt)
+            .map(zeroize::Zeroizing::new)
+            .map_err(|error| Failure::at("the terminal", error))
     };
     let first = ask(format!("{prompt}: "))?;
     if first.is_empty() {
-        return Err("nothing was typed".into());
+        return Err(Failure::new("nothing was typed"));
     }
     if twice && *ask(format!("{prompt}, again: "))? != *first {
-        return Err("the two differ; nothing was changed".into());
+        return Err(Failure::new("the two differ; nothing was changed"));
     }
     Ok(first)
 }

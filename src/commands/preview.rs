@@ -5,7 +5,8 @@
 
 use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, terminal};
-use crate::config::{Config, DatabaseUrl};
+use crate::config::Config;
+use crate::failure::Failure;
 use crate::keys::KeySet;
 use crate::logging;
 use crate::protocol::claims::User;
@@ -67,10 +68,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     }
 }
 
-fn read_saved(file: &Path) -> Result<Value, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("--diff {}: {error}", file.display()))?;
+fn read_saved(file: &Path) -> Result<Value, Failure> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| Failure::at(format!("--diff {}", file.display()), error))?;
     let mut saved = terminal::read_json(&text).ok_or_else(|| {
-        format!("--diff {}: that is not what this version of `hallpass preview … --json` prints\n  Fix: save what `hallpass preview … --json` prints", file.display())
+        Failure::new("that is not what this version of `hallpass preview … --json` prints")
+            .about(format!("--diff {}", file.display()))
+            .with_fix("save what `hallpass preview … --json` prints")
     })?;
     if let Some(members) = saved.as_object_mut() {
         members.remove("version");
@@ -79,30 +83,27 @@ fn read_saved(file: &Path) -> Result<Value, String> {
 }
 
 /// The database as it is: it is neither made nor migrated.
-async fn open(config: &Config) -> Result<Db, String> {
-    if let DatabaseUrl::Sqlite(path) = &config.database_url
-        && !path.exists()
-    {
-        return Err(format!("{}: there is no database yet\n  Fix: hallpass migrate", path.display()));
-    }
-    Db::open(&config.database_url).await.map_err(|error| error.to_string())
+async fn open(config: &Config) -> Result<Db, Failure> {
+    terminal::must_exist(config)?;
+    Ok(Db::open(&config.database_url).await?)
 }
 
-async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Value, String> {
-    let text = |error: crate::store::StoreError| error.to_string();
+async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Value, Failure> {
     let now = Clock::System.now();
-    let client = clients::find(db, &arguments.client).await.map_err(text)?;
-    let client = client.ok_or_else(|| format!("there is no client {:?}", arguments.client))?;
-    let user = match users::find_by_login(db, &arguments.user).await.map_err(text)? {
+    let client = clients::find(db, &arguments.client).await?;
+    let client = client.ok_or_else(|| Failure::new(format!("there is no client {:?}", arguments.client)))?;
+    let user = match users::find_by_login(db, &arguments.user).await? {
         Some(user) => Some(user),
-        None => users::find(db, &arguments.user).await.map_err(text)?,
+        None => users::find(db, &arguments.user).await?,
     };
-    let user = user.ok_or_else(|| format!("there is nobody {:?}", arguments.user))?;
+    let user = user.ok_or_else(|| Failure::new(format!("there is nobody {:?}", arguments.user)))?;
     let scope = scope(&client, &user, arguments, now)?;
-    let pairwise_salt = match db.known_value("pairwise_salt").await.map_err(text)? {
+    let pairwise_salt = match db.known_value("pairwise_salt").await? {
         Some(salt) => salt,
         None if client.subject_type == SubjectType::Pairwise => {
-            return Err("the salt of pairwise subjects is not made yet\n  Fix: let `hallpass serve` run once".into());
+            return Err(
+                Failure::new("the salt of pairwise subjects is not made yet").with_fix("let `hallpass serve` run once")
+            );
         }
         // It decides nothing that is not random anyway.
         None => String::new(),
@@ -114,29 +115,30 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
 }
 
 /// What would be granted, or why nothing is.
-fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) -> Result<Scope, String> {
+fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) -> Result<Scope, Failure> {
     if client.disabled_at.is_some_and(|at| at <= now) {
-        return Err(format!("{} is disabled: nobody gets anything by it", client.client_id));
+        return Err(Failure::new(format!("{} is disabled: nobody gets anything by it", client.client_id)));
     }
     if !client.grant_types.contains(&GrantType::AuthorizationCode) {
-        return Err(format!("{} does not sign people in: its grant_types lack authorization_code", client.client_id));
+        let what = format!("{} does not sign people in: its grant_types lack authorization_code", client.client_id);
+        return Err(Failure::new(what));
     }
     if !user.may_sign_in() {
         let why = if user.is_ambiguous { "a client has the same id" } else { "the account is disabled" };
-        return Err(format!("{} cannot sign in: {why}", arguments.user));
+        return Err(Failure::new(format!("{} cannot sign in: {why}", arguments.user)));
     }
     let asked = match &arguments.scope {
-        Some(text) => Scope::parse(text).map_err(|why| format!("--scope: {why}"))?,
+        Some(text) => Scope::parse(text).map_err(|why| Failure::new(format!("--scope: {why}")))?,
         None => client.scope.clone(),
     };
     let granted = client.granted_of(&asked);
     if granted.is_empty() {
-        return Err(format!(
+        return Err(Failure::new(format!(
             "none of the scopes {:?} may be given to {}, whose row has {:?}",
             asked.to_string(),
             client.client_id,
             client.scope.to_string()
-        ));
+        )));
     }
     let left_out: Vec<&str> = asked.tokens().filter(|token| !granted.has(token)).collect();
     if !left_out.is_empty() {
@@ -259,8 +261,8 @@ fn compare(saved: &Value, preview: &Value, as_json: bool) -> Outcome {
             eprintln!("no difference");
             Ok(())
         }
-        1 => Err("1 difference".into()),
-        count => Err(format!("{count} differences")),
+        1 => Err(Failure::new("1 difference")),
+        count => Err(Failure::new(format!("{count} differences"))),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::{self, path};
+use crate::failure::Warning;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::provider::Provider;
 use crate::server::Places;
@@ -23,15 +24,15 @@ pub(super) async fn run(config: Config) -> Outcome {
     // Listened for from here on: also while a database is waited for, and without a moment in which it would be lost.
     let mut signal = pin!(server::signal());
     let provider = tokio::select! {
-        opened = startup::open(config, Clock::System) => opened.map_err(|error| error.to_string())?,
+        opened = startup::open(config, Clock::System) => opened?,
         () = &mut signal => {
             tracing::info!("stopped before it served");
             return Ok(());
         }
     };
-    let lock = provider.db.lock_for_serving().map_err(|error| error.to_string())?;
+    let lock = provider.db.lock_for_serving()?;
     let facts = provider.ephemeral.facts().await;
-    let warnings: Vec<String> =
+    let warnings: Vec<Warning> =
         warnings(&provider.config).into_iter().chain(facts.into_iter().flat_map(|facts| facts.warnings)).collect();
     announce(&provider, &warnings);
     let started = Event::new(EventKind::NodeStarted, provider.now())
@@ -71,7 +72,7 @@ fn keep_running(provider: &Arc<Provider>) {
 }
 
 /// Says what it runs on, where to go next, and what is not fit for production.
-fn announce(provider: &Provider, warnings: &[String]) {
+fn announce(provider: &Provider, warnings: &[Warning]) {
     let config = &provider.config;
     let algorithms: Vec<&str> = provider.keys.current().algorithms(provider.now()).iter().map(|a| a.as_str()).collect();
     let database = match &config.database_url {
@@ -95,7 +96,7 @@ fn announce(provider: &Provider, warnings: &[String]) {
         eprintln!("  Keys         {} in {}", algorithms.join(", "), config.keys.display());
         eprintln!("\n  Next: hallpass user add NAME --email ADDRESS, and hallpass client new ID --redirect-uri URI");
         for warning in warnings {
-            eprintln!("  Not for production: {warning}");
+            eprintln!("  Not for production: {}", warning.told());
         }
         eprintln!();
     } else {
@@ -110,8 +111,8 @@ fn announce(provider: &Provider, warnings: &[String]) {
             algorithms = algorithms.join(" "),
             "serving"
         );
-        for warning in warnings {
-            tracing::warn!(warning, "not for production");
+        for Warning { what, fix } in warnings {
+            tracing::warn!(warning = what, fix, "not for production");
         }
     }
 }
@@ -124,28 +125,43 @@ pub(super) fn place(url: &str) -> String {
 }
 
 /// What of the settings is not fit for production; `doctor` says it too. Of Redis, its own facts say it.
-pub(super) fn warnings(config: &Config) -> Vec<String> {
+pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if !config.is_https() {
-        warnings.push("the issuer is http, which only this machine can use. Set HALLPASS_ISSUER=https://… and put a TLS proxy in front".to_owned());
+        warnings.push(Warning::new(
+            "the issuer is http, which only this machine can use",
+            "set HALLPASS_ISSUER=https://… and put a TLS proxy in front",
+        ));
     }
     if config.is_https() && config.trusted_proxies.is_empty() {
         // Nobody but a proxy ends TLS here.
-        warnings.push("everybody comes from the proxy's address and shares its limits: one who guesses passwords stops all. Set HALLPASS_TRUSTED_PROXIES to the proxy's network".to_owned());
+        warnings.push(Warning::new(
+            "everybody comes from the proxy's address and shares its limits: one who guesses passwords stops all",
+            "set HALLPASS_TRUSTED_PROXIES to the proxy's network",
+        ));
     }
     if matches!(config.redis_url, EphemeralUrl::Memory) {
-        warnings.push("sign-ins live in this process and end with it. Set HALLPASS_REDIS_URL for restarts without sign-outs, and for several nodes".to_owned());
+        warnings.push(Warning::new(
+            "sign-ins live in this process and end with it",
+            "set HALLPASS_REDIS_URL for restarts without sign-outs, and for several nodes",
+        ));
     }
     match &config.database_url {
         DatabaseUrl::Sqlite(_) => {
-            warnings.push("one SQLite file serves one node. Fine for a small home; set HALLPASS_DATABASE_URL=postgres://… for more".to_owned());
+            warnings.push(Warning::new(
+                "one SQLite file serves one node, which is fine for a small home",
+                "set HALLPASS_DATABASE_URL=postgres://… for more",
+            ));
         }
         DatabaseUrl::Postgres(url) => {
             let url = url.expose_secret();
             let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
             let is_here = host.is_empty() || host == "localhost" || host.starts_with("127.") || host == "[::1]";
             if !is_here && !url.contains("sslmode=verify-full") {
-                warnings.push("the database is on another machine and its certificate is not checked. Add ?sslmode=verify-full to HALLPASS_DATABASE_URL".to_owned());
+                warnings.push(Warning::new(
+                    "the database is on another machine and its certificate is not checked",
+                    "add ?sslmode=verify-full to HALLPASS_DATABASE_URL",
+                ));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! `NO_COLOR` has nothing to take away.
 
 use crate::config::{Config, DatabaseUrl};
+use crate::failure::{Failure, Source};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::migrations::Migrations;
@@ -15,8 +16,8 @@ pub(super) fn is_there() -> bool {
 }
 
 /// Asks for a line. An empty one takes the default; without a default it stays empty.
-pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, String> {
-    let fault = |error: std::io::Error| format!("the terminal: {error}");
+pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, Failure> {
+    let fault = |error: std::io::Error| Failure::at("the terminal", error);
     let mut asked = std::io::stderr().lock();
     match default {
         Some(default) => write!(asked, "{question} [{default}]: "),
@@ -27,7 +28,7 @@ pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, Strin
     let mut line = String::new();
     if std::io::stdin().lock().read_line(&mut line).map_err(fault)? == 0 {
         let _ = writeln!(asked);
-        return Err("the answers ended; nothing was changed".into());
+        return Err(Failure::new("the answers ended; nothing was changed"));
     }
     let answer = line.trim();
     Ok(if answer.is_empty() { default.unwrap_or_default().to_owned() } else { answer.to_owned() })
@@ -37,27 +38,27 @@ pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, Strin
 pub(super) fn ask_until<T>(
     question: &str,
     default: Option<&str>,
-    read: impl Fn(&str) -> Result<T, String>,
-) -> Result<T, String> {
+    read: impl Fn(&str) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     loop {
         match read(&ask(question, default)?) {
             Ok(value) => return Ok(value),
-            Err(why) => eprintln!("  {why}"),
+            Err(failure) => eprintln!("  {}", failure.told()),
         }
     }
 }
 
 /// Reads yes or no.
-pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
+pub(super) fn yes_or_no(text: &str) -> Result<bool, Failure> {
     match text.to_lowercase().as_str() {
         "y" | "yes" => Ok(true),
         "n" | "no" => Ok(false),
-        _ => Err("answer yes or no".into()),
+        _ => Err(Failure::new("answer yes or no")),
     }
 }
 
 /// Asks before something is lost; `yes` is the flag `--yes`. A script must give it.
-pub(super) fn confirm(path: &[&str], what: &str, yes: bool) -> Result<(), String> {
+pub(super) fn confirm(path: &[&str], what: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
@@ -67,7 +68,7 @@ pub(super) fn confirm(path: &[&str], what: &str, yes: bool) -> Result<(), String
     if ask_until(&format!("{what} (yes, no)"), Some("no"), yes_or_no)? {
         Ok(())
     } else {
-        Err("nothing was changed".into())
+        Err(Failure::new("nothing was changed"))
     }
 }
 
@@ -139,15 +140,26 @@ pub(super) fn read_json(text: &str) -> Option<serde_json::Value> {
 }
 
 /// Prints one JSON object, with the version of its form.
-pub(super) fn print_json(document: &serde_json::Value) -> Result<(), String> {
-    println!("{}", serde_json::to_string_pretty(&versioned(document)).map_err(|error| error.to_string())?);
+pub(super) fn print_json(document: &serde_json::Value) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(&versioned(document));
+    println!("{}", text.map_err(not_json)?);
     Ok(())
 }
 
 /// One line of many: a JSON object with the version of its form.
-pub(super) fn json_line(document: &impl serde::Serialize) -> Result<String, String> {
+pub(super) fn json_line(document: &impl serde::Serialize) -> Result<String, Failure> {
     let line = Line { version: JSON_VERSION, document };
-    serde_json::to_string(&line).map(|text| text + "\n").map_err(|error| error.to_string())
+    serde_json::to_string(&line).map(|text| text + "\n").map_err(not_json)
+}
+
+/// Why there is no hash of a secret or of a password.
+pub(super) fn not_hashed(error: impl Into<Source>) -> Failure {
+    Failure::new("the hash cannot be computed").with_source(error)
+}
+
+/// Why something cannot be printed as JSON.
+pub(super) fn not_json(error: serde_json::Error) -> Failure {
+    Failure::new("this cannot be written as JSON").with_source(error)
 }
 
 /// Reads such a line. `None`: it is none, or of a form that this version does not know.
@@ -164,29 +176,32 @@ struct Line<T> {
 }
 
 /// Opens the database that is there, for a command that only looks or changes a row: it makes none and applies nothing.
-pub(super) async fn open_database(config: &Config) -> Result<Db, String> {
-    if let DatabaseUrl::Sqlite(path) = &config.database_url
-        && !path.exists()
-    {
-        return Err(format!(
-            "{}: there is no database yet.\n  Fix: `hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves",
-            path.display()
-        ));
-    }
-    let db = Db::open(&config.database_url).await.map_err(|error| error.to_string())?;
+pub(super) async fn open_database(config: &Config) -> Result<Db, Failure> {
+    must_exist(config)?;
+    let db = Db::open(&config.database_url).await?;
     // Only the tables of this version are asked for; the files of the admin may wait for their own time.
-    let built_in = Migrations::read(None).await.map_err(|error| error.to_string())?;
-    let plan = built_in.plan(&db).await.map_err(|error| error.to_string())?;
-    if let Some(why) = plan.unreleased() {
-        return Err(why);
+    let built_in = Migrations::read(None).await?;
+    let plan = built_in.plan(&db).await?;
+    if let Some(failure) = plan.unreleased() {
+        return Err(failure);
     }
     if plan.pending.is_empty() {
         return Ok(db);
     }
-    Err(format!(
-        "the database is older than this version: {} of its migrations are pending.\n  Fix: hallpass migrate",
-        plan.pending.len()
-    ))
+    let pending = plan.pending.len();
+    let what = format!("the database is older than this version: {pending} of its migrations are pending");
+    Err(Failure::new(what).with_fix("hallpass migrate"))
+}
+
+/// Sees to it that there is a database, for a command that is not to make one.
+pub(super) fn must_exist(config: &Config) -> Result<(), Failure> {
+    match &config.database_url {
+        DatabaseUrl::Sqlite(path) if !path.exists() => {
+            Err(Failure::new(format!("{}: there is no database yet", path.display()))
+                .with_fix("`hallpass migrate` makes it, or set HALLPASS_DATABASE_URL to the one that serves"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ mod sessions;
 use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, read_secret, terminal};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::protocol::claims::User;
 use crate::protocol::secret::{Handle, Password};
 use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
-use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::users::{self, Holder, NewUser};
 use crate::{logging, passwords, startup};
@@ -110,21 +110,20 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
 }
 
 /// Why nobody can have that user name.
-fn username_fault(username: &str, email: &str) -> Option<String> {
+fn username_fault(username: &str, email: &str) -> Option<Failure> {
     const MOST_BYTES: usize = 255;
     if username.len() > MOST_BYTES {
-        return Some(format!("the user name must have 1 to {MOST_BYTES} bytes"));
+        return Some(Failure::new(format!("the user name must have 1 to {MOST_BYTES} bytes")));
     }
     if let Err(why) = text::username(username) {
-        return Some(format!(
-            "the user name cannot be used: {why}\n  Fix: take letters, digits, ASCII signs such as . - _ ', and single spaces; the full \
-             name (name) may have anything"
+        return Some(Failure::new("the user name cannot be used").with_source(why).with_fix(
+            "take letters, digits, ASCII signs such as . - _ ', and single spaces; the full name (name) may have anything",
         ));
     }
     if username.contains('@') && text::fold_username(username) != text::fold_email(email) {
-        return Some(
-            "a user name with @ would be taken for somebody's e-mail address; it must be the person's own".to_owned(),
-        );
+        return Some(Failure::new(
+            "a user name with @ would be taken for somebody's e-mail address; it must be the person's own",
+        ));
     }
     None
 }
@@ -134,20 +133,21 @@ fn is_email(text: &str) -> bool {
 }
 
 /// Asks for a new password or reads it; gives its hash.
-fn new_password(command: &str, password_stdin: bool) -> Result<String, String> {
+fn new_password(command: &str, password_stdin: bool) -> Result<String, Failure> {
     if !password_stdin && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-        return Err(format!(
-            "there is no terminal to ask for the password\n  Fix: hallpass user {command} … --password-stdin < FILE"
-        ));
+        return Err(Failure::new("there is no terminal to ask for the password")
+            .with_fix(format!("hallpass user {command} … --password-stdin < FILE")));
     }
     let password = Password::received(read_secret("Password", true)?.as_str());
     let password = text::prepare(&password).map_err(|why| {
-        format!("the password cannot be used: {why}\n  Fix: take one of letters, digits, signs and spaces, {MAX_PASSWORD_BYTES} bytes at most")
+        Failure::new("the password cannot be used")
+            .with_source(why)
+            .with_fix(format!("take one of letters, digits, signs and spaces, {MAX_PASSWORD_BYTES} bytes at most"))
     })?;
     if password.expose().chars().count() < MIN_PASSWORD_CHARACTERS {
-        return Err(format!("the password must have at least {MIN_PASSWORD_CHARACTERS} characters"));
+        return Err(Failure::new(format!("the password must have at least {MIN_PASSWORD_CHARACTERS} characters")));
     }
-    passwords::hash(password.expose()).map_err(|error| error.to_string())
+    passwords::hash(password.expose()).map_err(terminal::not_hashed)
 }
 
 async fn add(config: Config, person: &Add) -> Outcome {
@@ -156,7 +156,7 @@ async fn add(config: Config, person: &Add) -> Outcome {
         return Err(why);
     }
     if !is_email(email) {
-        return Err("--email: that is not an e-mail address".into());
+        return Err(Failure::new("--email: that is not an e-mail address"));
     }
     // Before a password is typed in vain; where there is no database yet, nobody can have the address.
     if let Ok(db) = terminal::open_database(&config).await {
@@ -164,7 +164,7 @@ async fn add(config: Config, person: &Add) -> Outcome {
         db.close().await;
     }
     let password_hash = new_password("add", person.password_stdin)?;
-    let db = startup::open_database(&config).await.map_err(|error| error.to_string())?;
+    let db = startup::open_database(&config).await?;
     let others = others_with_address(&db, person).await?;
     let sub = Handle(random()).text();
     let user = NewUser {
@@ -176,10 +176,10 @@ async fn add(config: Config, person: &Add) -> Outcome {
         password_hash: &password_hash,
         now: Clock::System.now(),
     };
-    let added = users::add(&db, &user).await.map_err(|error| error.to_string())?;
+    let added = users::add(&db, &user).await?;
     db.close().await;
     if !added {
-        return Err(format!("there is a user {username:?} already"));
+        return Err(Failure::new(format!("there is a user {username:?} already")));
     }
     println!("{sub}");
     eprintln!("added {username}");
@@ -196,20 +196,20 @@ async fn add(config: Config, person: &Add) -> Outcome {
 ///
 /// # Errors
 /// The user name is taken, or the address is and nobody said that it may be shared.
-async fn others_with_address(db: &Db, person: &Add) -> Result<Vec<Holder>, String> {
+async fn others_with_address(db: &Db, person: &Add) -> Result<Vec<Holder>, Failure> {
     let Add { username, email, shared_email, .. } = person;
-    let others = users::with_address(db, email).await.map_err(|error| error.to_string())?;
+    let others = users::with_address(db, email).await?;
     if others.iter().any(|other| is_same(other.username.as_deref(), username)) {
-        return Err(format!("there is a user {username:?} already"));
+        return Err(Failure::new(format!("there is a user {username:?} already")));
     }
     if others.is_empty() || *shared_email {
         return Ok(others);
     }
-    Err(format!(
-        "{email} is the address of {} already: neither could sign in by it, and services would be told that it is not verified\n  \
-         Fix: give each person an address of their own, or say --shared-email",
+    let what = format!(
+        "{email} is the address of {} already: neither could sign in by it, and services would be told that it is not verified",
         names_of(&others)
-    ))
+    );
+    Err(Failure::new(what).with_fix("give each person an address of their own, or say --shared-email"))
 }
 
 /// Whether a user name is that one, in whatever letters.
@@ -224,7 +224,7 @@ fn names_of(holders: &[Holder]) -> String {
 
 async fn list(config: Config, json: bool) -> Outcome {
     let db = terminal::open_database(&config).await?;
-    let found = users::list(&db).await.map_err(|error| error.to_string())?;
+    let found = users::list(&db).await?;
     db.close().await;
     if json {
         let people = found.iter().map(|user| {
@@ -262,18 +262,18 @@ async fn list(config: Config, json: bool) -> Outcome {
 }
 
 /// Finds whom a user name or an e-mail address means.
-async fn find(db: &Db, username: &str) -> Result<User, String> {
-    let fault = |error: StoreError| error.to_string();
-    if let Some(found) = users::find_by_login(db, username).await.map_err(fault)? {
+async fn find(db: &Db, username: &str) -> Result<User, Failure> {
+    if let Some(found) = users::find_by_login(db, username).await? {
         return Ok(found);
     }
-    let several = users::with_address(db, username).await.map_err(fault)?;
+    let several = users::with_address(db, username).await?;
     let (whose, fix) = if several.is_empty() {
         (String::new(), "`hallpass user list` names them".to_owned())
     } else {
         (format!(", but {}", names_of(&several)), "say the user name of the one that you mean".to_owned())
     };
-    Err(format!("no single person has the user name or the e-mail address {username:?}{whose}.\n  Fix: {fix}"))
+    let what = format!("no single person has the user name or the e-mail address {username:?}{whose}");
+    Err(Failure::new(what).with_fix(fix))
 }
 
 /// A person as a question names them.
@@ -287,9 +287,7 @@ async fn set_password(config: Config, username: &str, password_stdin: bool) -> O
     // Before a password is typed for nobody.
     let user = find(&db, username).await?;
     let password_hash = new_password("set-password", password_stdin)?;
-    let ended = users::set_password(&db, &user.sub, &password_hash, Clock::System.now())
-        .await
-        .map_err(|error| error.to_string())?;
+    let ended = users::set_password(&db, &user.sub, &password_hash, Clock::System.now()).await?;
     db.close().await;
     let families =
         if ended == 1 { "1 refresh token family".to_owned() } else { format!("{ended} refresh token families") };
@@ -316,7 +314,7 @@ async fn disable(config: Config, username: &str, yes: bool) -> Outcome {
     }
     let what = format!("Disable {}? Sign-ins and tokens of this person end everywhere.", named(&user));
     terminal::confirm(PATH, &what, yes)?;
-    users::disable(&db, &user.sub, Clock::System.now()).await.map_err(|error| error.to_string())?;
+    users::disable(&db, &user.sub, Clock::System.now()).await?;
     db.close().await;
     eprintln!(
         "disabled {}; within ten seconds no sign-in and no token of this person counts any more.\n\

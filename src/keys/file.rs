@@ -5,6 +5,7 @@
 
 use super::timetable::{Entry, Timetable};
 use super::{Key, KeyError};
+use crate::failure::Failure;
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -31,6 +32,9 @@ use zeroize::Zeroizing;
 
 /// The least RSA modulus that is accepted, in bits (RFC 7518 section 3.3).
 pub const RSA_BITS: u32 = 2048;
+
+/// What to do where a key is of no use.
+const MAKE_ANOTHER: &str = "make a new one with `hallpass key new`, and remove this file";
 
 const INSTANT_FORMAT: &str = "%Y-%m-%dT%H%M%SZ";
 
@@ -128,22 +132,20 @@ pub fn end(folder: &Path, key: &Key, ending: Ending) -> Result<PathBuf, KeyError
     };
     let (from, to) = (folder.join(&key.entry.file), folder.join(format!("{stem}.{extension}")));
     if from != to && to.exists() {
-        return Err(KeyError::File {
-            why: "a file of that name is there already".into(),
-            fix: "choose another instant".into(),
-            file: to,
-        });
+        let failure = Failure::new("a file of that name is there already").with_fix("choose another instant");
+        return Err(KeyError::File { file: to, failure });
     }
     std::fs::rename(&from, &to).map_err(io(&from))?;
     Ok(to)
 }
 
 pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
-    let fault = |why: String, fix: &str| KeyError::File { file: path.to_owned(), why, fix: fix.to_owned() };
+    let of_file = |failure: Failure| KeyError::File { file: path.to_owned(), failure };
+    let fault = |why: &str, fix: &str| of_file(Failure::new(why).with_fix(fix));
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let timetable = timetable(name).ok_or_else(|| {
         fault(
-            "its name is not a timetable".into(),
+            "its name is not a timetable",
             "name it ALGORITHM.INSTANT.pem, such as rs256.2026-12-01T000000Z.pem, or move it elsewhere",
         )
     })?;
@@ -151,20 +153,21 @@ pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
     let mode = data.permissions().mode();
     if mode & 0o007 != 0 {
         return Err(fault(
-            format!("everybody on this machine may read it (mode {:o})", mode & 0o777),
+            &format!("everybody on this machine may read it (mode {:o})", mode & 0o777),
             &format!("chmod 600 {}", path.display()),
         ));
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(io(path))?);
     let private = if path.extension().is_some_and(|extension| extension == "jwk") {
-        jwk_of_json(&text)
-            .map_err(|why| fault(why, "it must hold one private JWK (RFC 7517), or be a PEM file named .pem"))?
+        jwk_of_json(&text).map_err(|why| {
+            of_file(why.with_fix("it must hold one private JWK (RFC 7517), or be a PEM file named .pem"))
+        })?
     } else {
-        jwk_of_pem(&text).map_err(|why| fault(why, "make a new one with `hallpass key new`, and remove this file"))?
+        jwk_of_pem(&text).map_err(|why| of_file(why.with_fix(MAKE_ANOTHER)))?
     };
     let wrong_type = || {
         fault(
-            format!("its name says {}, but it holds another kind of key", timetable.algorithm),
+            &format!("its name says {}, but it holds another kind of key", timetable.algorithm),
             "RS256 and PS256 take an RSA key, ES256 one on P-256, EdDSA one on Ed25519; rename it or replace it",
         )
     };
@@ -183,8 +186,8 @@ pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
             .map_or(0, |n| n.num_bits());
         if u32::try_from(bits).unwrap_or(0) < RSA_BITS {
             return Err(fault(
-                format!("its modulus has {bits} bits; the least is {RSA_BITS} (RFC 7518 section 3.3)"),
-                "make a new one with `hallpass key new`, and remove this file",
+                &format!("its modulus has {bits} bits; the least is {RSA_BITS} (RFC 7518 section 3.3)"),
+                MAKE_ANOTHER,
             ));
         }
     }
@@ -196,10 +199,7 @@ pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
     public.insert("alg".into(), timetable.algorithm.as_str().into());
 
     let broken = |error: josekit::JoseError| {
-        fault(
-            format!("the key cannot be used: {error}"),
-            "make a new one with `hallpass key new`, and remove this file",
-        )
+        of_file(Failure::new("the key cannot be used").with_fix(MAKE_ANOTHER).with_source(error))
     };
     let mut private = private;
     private.retain(|name, _| !matches!(name.as_str(), "use" | "key_ops" | "alg" | "x5c" | "x5t" | "x5t#S256" | "x5u"));
@@ -208,12 +208,7 @@ pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
     let published = Jwk::from_map(public.clone()).map_err(broken)?;
     let (signer, verifier) = signer_and_verifier(timetable.algorithm, &private, &published).map_err(broken)?;
     let proof = signer.sign(b"hallpass").and_then(|signature| verifier.verify(b"hallpass", &signature));
-    proof.map_err(|_| {
-        fault(
-            "its private and public parts do not belong together".into(),
-            "make a new one with `hallpass key new`, and remove this file",
-        )
-    })?;
+    proof.map_err(|_| fault("its private and public parts do not belong together", MAKE_ANOTHER))?;
     let appeared_at = data
         .modified()
         .ok()
@@ -249,24 +244,25 @@ fn thumbprint(required: &Map<String, Value>) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(serde_json::to_vec(&sorted).unwrap_or_default()))
 }
 
-fn jwk_of_json(text: &str) -> Result<Map<String, Value>, String> {
-    let jwk: Map<String, Value> = serde_json::from_str(text).map_err(|_| "it is not a JSON object".to_owned())?;
+fn jwk_of_json(text: &str) -> Result<Map<String, Value>, Failure> {
+    // What the parser says may quote the file.
+    let jwk: Map<String, Value> = serde_json::from_str(text).map_err(|_| Failure::new("it is not a JSON object"))?;
     if jwk.contains_key("keys") {
-        return Err("it is a JWK Set; one file holds one key".into());
+        return Err(Failure::new("it is a JWK Set; one file holds one key"));
     }
     if jwk.get("d").is_none() {
-        return Err("it has no private part".into());
+        return Err(Failure::new("it has no private part"));
     }
     Ok(jwk)
 }
 
-fn jwk_of_pem(text: &str) -> Result<Map<String, Value>, String> {
+fn jwk_of_pem(text: &str) -> Result<Map<String, Value>, Failure> {
     // An empty passphrase instead of OpenSSL's default, which would ask on the terminal.
     let key = PKey::private_key_from_pem_callback(text.as_bytes(), |_| Ok(0))
-        .map_err(|_| "it is not a PEM private key, or it is protected by a passphrase".to_owned())?;
+        .map_err(|_| Failure::new("it is not a PEM private key, or it is protected by a passphrase"))?;
     jwk_of_key(&key)
-        .map_err(|error| error.to_string())?
-        .ok_or_else(|| "it is not an RSA, P-256 or Ed25519 key".to_owned())
+        .map_err(|error| Failure::new("its numbers cannot be read").with_source(error))?
+        .ok_or_else(|| Failure::new("it is not an RSA, P-256 or Ed25519 key"))
 }
 
 fn jwk_of_key(key: &PKey<Private>) -> Result<Option<Map<String, Value>>, openssl::error::ErrorStack> {
@@ -323,7 +319,7 @@ fn jwk_of_key(key: &PKey<Private>) -> Result<Option<Map<String, Value>>, openssl
 /// # Errors
 /// The folder cannot be written, or a file of that name is there already.
 pub fn create(folder: &Path, algorithm: SigningAlgorithm, signs_from: NumericDate) -> Result<PathBuf, KeyError> {
-    let crypto = |error: openssl::error::ErrorStack| KeyError::Crypto(error.to_string());
+    let crypto = |error: openssl::error::ErrorStack| KeyError::Crypto(error.into());
     if !folder.is_dir() {
         std::fs::create_dir_all(folder).map_err(io(folder))?;
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(io(folder))?;

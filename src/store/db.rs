@@ -4,6 +4,7 @@
 //! sqlx believes of a transaction is wrong for good once SQLite has ended it by itself, as it does on a full disk.
 
 use crate::config::DatabaseUrl;
+use crate::failure::Failure;
 use crate::store::StoreError;
 use secrecy::ExposeSecret;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -11,7 +12,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Executor as _};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -141,7 +142,7 @@ impl Db {
             DatabaseUrl::Sqlite(path) => {
                 let path = create_private(path)?;
                 let file = url::Url::from_file_path(&path)
-                    .map_err(|()| StoreError::File(format!("{}: not a path that can be opened", path.display())))?;
+                    .map_err(|()| Failure::new(format!("{}: not a path that can be opened", path.display())))?;
                 let options = AnyConnectOptions::from_str(&file.as_str().replacen("file://", "sqlite://", 1))?;
                 (options, Kind::Sqlite(path), 4)
             }
@@ -264,10 +265,12 @@ impl Db {
         let file = lock_file(path, "serving")?;
         match file.try_lock() {
             Ok(()) => Ok(Some(ServeLock { _file: file })),
-            Err(_) => Err(StoreError::File(format!(
-                "{}: another `hallpass serve` runs on this file.\n  Fix: end it, or use PostgreSQL and Redis for several nodes",
-                path.display()
-            ))),
+            Err(TryLockError::WouldBlock) => {
+                Err(Failure::new(format!("{}: another `hallpass serve` runs on this file", path.display()))
+                    .with_fix("end it, or use PostgreSQL and Redis for several nodes")
+                    .into())
+            }
+            Err(TryLockError::Error(error)) => Err(Failure::at(path.display(), error).into()),
         }
     }
 
@@ -307,7 +310,7 @@ pub(in crate::store) fn lock_file(database: &Path, name: &str) -> Result<File, S
         .truncate(false)
         .mode(0o600)
         .open(&path)
-        .map_err(|error| StoreError::File(format!("{}: {error}", Path::new(&path).display())))
+        .map_err(|error| Failure::at(Path::new(&path).display(), error).into())
 }
 
 /// The primary result code of SQLite, <https://sqlite.org/rescode.html>; the extended ones have it in their low byte.
@@ -347,7 +350,7 @@ fn may_pass_at_postgres(code: &str) -> bool {
 }
 
 fn create_private(path: &Path) -> Result<PathBuf, StoreError> {
-    let fault = |error: std::io::Error| StoreError::File(format!("{}: {error}", path.display()));
+    let fault = |error: std::io::Error| StoreError::from(Failure::at(path.display(), error));
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}

@@ -14,6 +14,7 @@
 
 use crate::ambient::Clock;
 use crate::config::EphemeralUrl;
+use crate::failure::Warning;
 use crate::protocol::secret::Digest;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
@@ -116,8 +117,8 @@ pub struct Facts {
     pub tells_policy: bool,
     /// Its clock.
     pub clock: Option<NumericDate>,
-    /// What there is to warn of how it keeps what it holds: a sentence on what is wrong, and one on what to do.
-    pub warnings: Vec<String>,
+    /// What there is to warn of how it keeps what it holds.
+    pub warnings: Vec<Warning>,
     /// What a crash costs, where there is nothing to warn of.
     pub cost_of_a_crash: &'static str,
 }

@@ -15,6 +15,7 @@ pub use watch::Watch;
 
 pub(in crate::store) use cause::in_words as in_plain_words;
 
+use crate::failure::Failure;
 use crate::store::StoreError;
 use crate::store::db::{Db, Kind, lock_file};
 use crate::store::row::row;
@@ -118,6 +119,12 @@ impl Fault {
     }
 }
 
+impl From<&Fault> for Failure {
+    fn from(fault: &Fault) -> Self {
+        Self::new(fault.sentence()).with_fix(&fault.fix)
+    }
+}
+
 /// What a database has and what the files would change.
 #[derive(Debug, Default)]
 pub struct Plan {
@@ -142,13 +149,15 @@ impl Plan {
         self.pending.iter().any(File::is_built_in)
     }
 
-    /// Why this version cannot work on that database at all, with the fix: it was made by one that was never released.
+    /// Why this version cannot work on that database at all: it was made by one that was never released.
     #[must_use]
-    pub fn unreleased(&self) -> Option<String> {
+    pub fn unreleased(&self) -> Option<Failure> {
         let file = self.edited.iter().find(|file| file.is_built_in())?;
-        Some(format!(
-            "the database was made by an unreleased version of Hallpass, whose {} was another one.\n  Fix: name a new database in HALLPASS_DATABASE_URL and let `hallpass migrate` make its tables, or run the version that made this one",
-            file.name
+        let what =
+            format!("the database was made by an unreleased version of Hallpass, whose {} was another one", file.name);
+        Some(Failure::new(what).with_fix(
+            "name a new database in HALLPASS_DATABASE_URL and let `hallpass migrate` make its tables, or run the version \
+             that made this one",
         ))
     }
 
@@ -217,7 +226,7 @@ impl Migrations {
         let ours: BTreeMap<i64, Vec<u8>> = built_in.iter().map(|own| (own.version, own.checksum.to_vec())).collect();
         let folder = tokio::task::spawn_blocking(move || Folder::read(&folder, &ours))
             .await
-            .map_err(|error| StoreError::File(error.to_string()))?;
+            .map_err(|error| Failure::new("the migrations could not be read").with_source(error))?;
         Ok(Self { built_in, folder })
     }
 
@@ -266,8 +275,8 @@ impl Migrations {
         let mut connection = db.connect().await?;
         let _lock = lock(db, &mut connection).await?;
         let plan = self.plan(db).await?;
-        if let Some(why) = plan.unreleased() {
-            return Err(StoreError::File(why));
+        if let Some(failure) = plan.unreleased() {
+            return Err(failure.into());
         }
         if db.kind() == &Kind::Postgres {
             connection.execute(WAIT_FOR_TABLES).await?;
@@ -317,11 +326,8 @@ impl Migrations {
         let (StoreError::Migration(error), Some(own)) = (&error, own) else { return Err(error) };
         let file = File::named_by(own.version, &own.description);
         let fault = cause::of(&file.name, own.sql.as_str(), error);
-        Err(StoreError::File(format!(
-            "{}, which comes with Hallpass and nothing works without.\n  Fix: {}",
-            fault.sentence(),
-            cause::FIX_OF_BUILT_IN
-        )))
+        let what = format!("{}, which comes with Hallpass and nothing works without", fault.sentence());
+        Err(Failure::new(what).with_fix(cause::FIX_OF_BUILT_IN).into())
     }
 }
 
@@ -337,7 +343,9 @@ async fn lock(db: &Db, connection: &mut AnyConnection) -> Result<Option<std::fs:
             Some(file) => match file.try_lock() {
                 Ok(()) => true,
                 Err(TryLockError::WouldBlock) => false,
-                Err(TryLockError::Error(error)) => return Err(StoreError::File(error.to_string())),
+                Err(TryLockError::Error(error)) => {
+                    return Err(Failure::new("the lock of the migrations cannot be taken").with_source(error).into());
+                }
             },
             None => sqlx::query_scalar::<_, String>(LOCK).fetch_one(&mut *connection).await? == "true",
         };

@@ -33,6 +33,7 @@ pub mod users;
 use sqlx::migrate::MigrateError;
 
 use crate::ambient::{Context, DATABASE_PATIENCE, context};
+use crate::failure::Failure;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub enum StoreError {
     Database(#[from] sqlx::Error),
     /// The short-lived store failed.
     #[error("redis: {0}")]
-    Redis(::redis::RedisError),
+    Redis(#[source] ::redis::RedisError),
     /// A migration could not be applied.
     #[error("migration: {0}")]
     Migration(#[from] MigrateError),
@@ -82,9 +83,9 @@ pub enum StoreError {
     /// The lasting store did not answer in time.
     #[error("the database did not answer in time")]
     Late,
-    /// A file or folder of the store.
-    #[error("{0}")]
-    File(String),
+    /// A file, a folder or a server is not as the store needs it.
+    #[error(transparent)]
+    Setup(#[from] Failure),
     /// Another process applies migrations, and has for as long as we wait for it.
     #[error("another process has held the lock of the migrations for 5 seconds")]
     MigrationsLocked,
@@ -97,6 +98,27 @@ impl From<::redis::RedisError> for StoreError {
     fn from(error: ::redis::RedisError) -> Self {
         // With noeviction it refuses what would need more memory.
         if error.code() == Some("OOM") { Self::Full } else { Self::Redis(error) }
+    }
+}
+
+/// What to do about a lock that somebody else holds.
+const LOCKED_FIX: &str = "wait until the other `hallpass` is done, or end it, and try again";
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Setup(failure) => failure,
+            StoreError::Inconsistent { table, key, why, fix } => {
+                Self::new(format!("table {table}, {key:?}: {why}")).with_fix(fix)
+            }
+            StoreError::MigrationsLocked => Self::new(error.to_string()).with_fix(LOCKED_FIX),
+            StoreError::Database(source) => Self::at("database", source),
+            StoreError::Redis(source) => Self::at("redis", source),
+            StoreError::Migration(source) => Self::at("migration", source),
+            StoreError::Record(source) => Self::at("a record in the short-lived store is not readable", source),
+            StoreError::Full | StoreError::Late => Self::new(error.to_string()),
+            StoreError::Shared(source) => Self::at("an answer that several waited for", source),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod persistence;
 mod started;
 
+use crate::failure::Failure;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Counted, Facts, Tallied, Tally};
@@ -116,10 +117,8 @@ impl Redis {
             let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
             let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
             if found < LEAST_VERSION {
-                return Err(StoreError::File(format!(
-                    "Redis {}.{} is too old; 6.2 or newer is needed",
-                    found.0, found.1
-                )));
+                let what = format!("Redis {}.{} is too old", found.0, found.1);
+                return Err(Failure::new(what).with_fix("use Redis 6.2 or newer").into());
             }
         }
         let mut policy_command = cmd("CONFIG");
@@ -127,10 +126,8 @@ impl Redis {
         match self.ask_every_node(&policy_command).await {
             // One node of a cluster is enough.
             Ok(policies) if ["lru", "lfu", "random", "ttl"].iter().any(|evicting| policies.contains(evicting)) => {
-                return Err(StoreError::File(
-                    "Redis may evict live sign-ins and the tombstones of used codes when its memory is full.\n  Fix: set maxmemory-policy noeviction"
-                        .into(),
-                ));
+                let what = "Redis may evict live sign-ins and the tombstones of used codes when its memory is full";
+                return Err(Failure::new(what).with_fix("set maxmemory-policy noeviction").into());
             }
             Ok(policies) if policies.contains("noeviction") => {}
             _ => tracing::warn!("Redis does not tell its maxmemory-policy; make sure that it is noeviction"),
@@ -321,11 +318,8 @@ impl Sentinel {
 
 /// Reads `[user:password@]host:port[,host:port…]/service[/database]`.
 fn sentinel_client(rest: &str) -> Result<SentinelClient, StoreError> {
-    let fault = || {
-        StoreError::File(
-            "HALLPASS_REDIS_URL: expected redis+sentinel://[user:password@]host:port,…/service[/database]".into(),
-        )
-    };
+    let fault =
+        || Failure::new("HALLPASS_REDIS_URL: expected redis+sentinel://[user:password@]host:port,…/service[/database]");
     let (authority, path) = rest.split_once('/').ok_or_else(fault)?;
     let (credentials, hosts) =
         authority.rsplit_once('@').map_or((None, authority), |(credentials, hosts)| (Some(credentials), hosts));

@@ -1,6 +1,7 @@
 //! A fault of ours while a request is answered: what broke, as a kind that can be counted, with its cause. Nobody outside is
 //! told more than whether it may pass.
 
+use crate::failure::Failure;
 use crate::keys::KeyError;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::store::StoreError;
@@ -48,7 +49,7 @@ kinds! {
     RecordUnreadable = "record_unreadable",
     /// The short-lived store is full.
     StoreFull = "store_full",
-    /// A file of a store.
+    /// A file of a store, or how it is set up.
     StoreFile = "store_file",
     /// No key signs with the algorithm of the client.
     KeyMissing = "key_missing",
@@ -120,6 +121,11 @@ impl Fault {
         Self { kind, fix: None, source: Box::new(source) }
     }
 
+    /// What an operator would be told of at the command line, too.
+    fn of(kind: FaultKind, failure: Failure) -> Self {
+        Self { fix: failure.fix().map(str::to_owned), ..Self::new(kind, failure) }
+    }
+
     /// What should be impossible.
     #[must_use]
     pub fn bug(what: &'static str) -> Self {
@@ -167,7 +173,7 @@ fn kind_of(error: &StoreError) -> FaultKind {
         StoreError::Full => FaultKind::StoreFull,
         StoreError::Record(_) => FaultKind::RecordUnreadable,
         StoreError::Inconsistent { .. } => FaultKind::RowFaulty,
-        StoreError::File(_) => FaultKind::StoreFile,
+        StoreError::Setup(_) => FaultKind::StoreFile,
         StoreError::Database(_) | StoreError::Migration(_) | StoreError::MigrationsLocked if error.may_pass() => {
             FaultKind::DatabaseUnavailable
         }
@@ -183,6 +189,7 @@ impl From<StoreError> for Fault {
             StoreError::Inconsistent { table, key, why, fix } => {
                 Self { fix: Some(fix), ..Self::new(kind, Sentence(format!("table {table}, {key:?}: {why}"))) }
             }
+            StoreError::Setup(failure) => Self::of(kind, failure),
             error => Self::new(kind, error),
         }
     }
@@ -191,10 +198,10 @@ impl From<StoreError> for Fault {
 impl From<KeyError> for Fault {
     fn from(error: KeyError) -> Self {
         let kind = match &error {
-            KeyError::Missing(_) => FaultKind::KeyMissing,
+            KeyError::NoRs256 { .. } | KeyError::Missing { .. } => FaultKind::KeyMissing,
             _ => FaultKind::SigningFailed,
         };
-        Self::new(kind, error)
+        Self::of(kind, error.into())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Requests of our own to services: bounded in time, never redirected, by addresses that an admin registered.
 
+use crate::failure::Failure;
 use axum::http::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::tls::TlsInfo;
@@ -42,8 +43,8 @@ impl Outbound {
     /// A client that trusts the system's authorities and those of a PEM file (`HALLPASS_OUTBOUND_CA`).
     ///
     /// # Errors
-    /// The file cannot be read or holds no certificate; for the operator.
-    pub fn new(authorities: Option<&Path>) -> Result<Self, String> {
+    /// The file cannot be read or holds no certificate.
+    pub fn new(authorities: Option<&Path>) -> Result<Self, Failure> {
         let mut builder = Client::builder()
             // Whoever is redirected can be sent anywhere.
             .redirect(Policy::none())
@@ -53,24 +54,27 @@ impl Outbound {
             .tls_info(true)
             .user_agent(concat!("hallpass/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = authorities {
-            let fault = |why: &dyn std::fmt::Display| format!("HALLPASS_OUTBOUND_CA: {}: {why}", path.display());
-            let pem = std::fs::read(path).map_err(|error| fault(&error))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| fault(&error))?;
+            let place = || format!("HALLPASS_OUTBOUND_CA: {}", path.display());
+            let pem = std::fs::read(path).map_err(|error| Failure::at(place(), error))?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| Failure::at(place(), error))?;
             if certificates.is_empty() {
-                return Err(fault(&"it holds no certificate in PEM form"));
+                return Err(Failure::new("it holds no certificate in PEM form").about(place()));
             }
             for certificate in certificates {
                 builder = builder.add_root_certificate(certificate);
             }
         }
-        builder.build().map(Self).map_err(|error| error.to_string())
+        builder
+            .build()
+            .map(Self)
+            .map_err(|error| Failure::new("requests of our own cannot be sent from this machine").with_source(error))
     }
 
     /// Posts a form and gives the status; the body of the answer is not read.
     ///
     /// # Errors
-    /// Why there is no answer, in words for the operator.
-    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, String> {
+    /// Why there is no answer.
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, NoAnswer> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = self
             .0
@@ -78,26 +82,26 @@ impl Outbound {
             .header("content-type", "application/x-www-form-urlencoded")
             .header("cache-control", "no-store")
             .body(body);
-        request.send().await.map(|response| response.status().as_u16()).map_err(why)
+        Ok(request.send().await?.status().as_u16())
     }
 
     /// Gets an address, with further headers; at most a mebibyte of the answer is read.
     ///
     /// # Errors
-    /// Why there is no answer, in words for the operator.
-    pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Fetched, String> {
+    /// Why there is no answer.
+    pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Fetched, NoAnswer> {
         fetch(headers.iter().fold(self.0.get(url), |request, (name, value)| request.header(*name, *value))).await
     }
 }
 
-async fn fetch(request: RequestBuilder) -> Result<Fetched, String> {
-    let mut response = request.send().await.map_err(why)?;
+async fn fetch(request: RequestBuilder) -> Result<Fetched, NoAnswer> {
+    let mut response = request.send().await?;
     let certificate = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(why)? {
+    while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
         if body.len() > MOST_BYTES {
-            return Err("the answer is larger than a mebibyte".to_owned());
+            return Err(NoAnswer::TooLarge);
         }
     }
     Ok(Fetched {
@@ -108,13 +112,29 @@ async fn fetch(request: RequestBuilder) -> Result<Fetched, String> {
     })
 }
 
-fn why(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {} seconds", PATIENCE.as_secs());
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// It did not come in time.
+    #[error("no answer within {} seconds", PATIENCE.as_secs())]
+    Late,
+    /// It has more than is read.
+    #[error("the answer is larger than a mebibyte")]
+    TooLarge,
+    /// The request could not be sent, or the answer broke off.
+    #[error("{}", innermost(.0))]
+    Failed(#[source] reqwest::Error),
+}
+
+impl From<reqwest::Error> for NoAnswer {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() { Self::Late } else { Self::Failed(error.without_url()) }
     }
-    // The innermost cause says what happened; the outer ones only that it did.
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
+}
+
+/// The innermost cause says what happened; the outer ones only that it did.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }

@@ -101,7 +101,7 @@ fn floor_of(module: &str) -> u32 {
         "store" => 3,
         "keys" | "passwords" => 2,
         "ambient" | "background" | "config" | "logging" | "texts" => 1,
-        "protocol" => 0,
+        "failure" | "protocol" => 0,
         other => panic!("src/{other} is new: say here on which floor it is"),
     }
 }
@@ -202,6 +202,113 @@ fn what_an_event_says_of_a_person_can_be_erased() {
         }
     }
     assert_eq!(named.iter().map(String::as_str).collect::<Vec<_>>(), IMPERSONAL);
+}
+
+/// The code that ships: without comments and without the tests beside it.
+fn shipped_code_of(text: &str) -> String {
+    code_of(text.split("#[cfg(test)]\nmod tests").next().unwrap())
+}
+
+/// Whoever prints a failure takes its fix from a field; nobody writes one into a text, and nobody parses it back out.
+#[test]
+fn what_happened_and_its_fix_become_one_text_in_one_place() {
+    for (file, text) in sources() {
+        let code = shipped_code_of(&text);
+        assert!(!code.contains("Fix:"), "src/{file} writes a fix into a text; `Failure::with_fix` takes it");
+        assert_eq!(code.matches("= \"Fix\";").count(), usize::from(file == "failure.rs"), "src/{file}");
+    }
+}
+
+/// What stands between the brackets that open here, and the last of its parts at the top.
+fn last_argument(code: &str) -> &str {
+    let (mut depth, mut begins) = (0_i32, 0);
+    for (at, c) in code.char_indices() {
+        match c {
+            // `->` closes nothing.
+            '>' if code[..at].ends_with('-') => {}
+            '<' | '(' | '[' => depth += 1,
+            '>' | ')' | ']' => depth -= 1,
+            ',' if depth == 1 => begins = at + 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return code[begins..at].trim();
+        }
+    }
+    ""
+}
+
+/// The functions of a text whose error is a bare text, each by its name.
+fn failing_with_texts(code: &str) -> Vec<String> {
+    let results = code.match_indices("Result<").map(|(at, _)| at);
+    let failing = results.filter(|at| last_argument(&code[at + "Result".len()..]) == "String");
+    failing.map(|at| word_at(code[..at].rsplit_once("fn ").map_or("", |(_, rest)| rest))).collect()
+}
+
+/// A parser of the command line may say what it wants in a text: clap makes wrong usage of it. The parsers of `config.rs`
+/// are the same for settings, whose name and example `ConfigError` adds.
+#[test]
+fn only_the_parser_of_a_value_fails_with_a_text() {
+    let sources = sources();
+    let parsers: BTreeSet<String> = sources
+        .iter()
+        .flat_map(|(_, text)| text.split("value_parser = ").skip(1).map(str::to_owned).collect::<Vec<_>>())
+        .map(|rest| rest.split([',', ')', '(']).next().unwrap().rsplit("::").next().unwrap().to_owned())
+        .collect();
+    assert!(parsers.contains("parse_span") && parsers.contains("word"), "{parsers:?}");
+    for (file, text) in sources.iter().filter(|(file, _)| file != "config.rs") {
+        for name in failing_with_texts(&shipped_code_of(text)) {
+            assert!(parsers.contains(&name), "src/{file}: the error of {name} is a text; return a `Failure`");
+        }
+    }
+}
+
+/// What an enum or a struct of errors is called, with what it holds.
+fn errors_of(code: &str) -> Vec<(String, String)> {
+    code.split("thiserror::Error")
+        .skip(1)
+        .map(|rest| {
+            let declared = ["enum ", "struct "]
+                .into_iter()
+                .filter_map(|word| rest.split_once(word))
+                .max_by_key(|(before, _)| std::cmp::Reverse(before.len()));
+            let (_, declared) = declared.expect("an error is an enum or a struct");
+            (word_at(declared), declared.split("\n}").next().unwrap().to_owned())
+        })
+        .collect()
+}
+
+/// An error says what broke by its kind and its fields.
+#[test]
+fn no_error_is_a_finished_text() {
+    let mut errors = BTreeSet::from(["Failure".to_owned(), "Fault".to_owned()]);
+    for (file, text) in sources() {
+        for (name, inside) in errors_of(&shipped_code_of(&text)) {
+            for (at, _) in inside.match_indices('(') {
+                let held = inside[at + 1..].split(')').next().unwrap().rsplit([']', ' ']).next().unwrap();
+                assert!(held != "String", "src/{file}: a variant of {name} is a text");
+            }
+            errors.insert(name);
+        }
+    }
+    assert!(errors.contains("StoreError") && errors.contains("KeyError") && errors.len() > 6, "{errors:?}");
+    for (file, text) in sources() {
+        let code = code_of(&text);
+        for made in code.split("impl From<").skip(1) {
+            let (from, rest) = made.split_once("> for ").unwrap();
+            let is_text = from == "String" || from.ends_with("str");
+            assert!(!(is_text && errors.contains(&word_at(rest))), "src/{file}: {} is made of a text", word_at(rest));
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_errors_reads_them() {
+    let code = "fn a(b: &str) -> Result<Option<(u8, String)>, String> {}\nfn c() -> Result<String, Failure> {}\n\
+                fn d(read: impl Fn(&str) -> Result<u8, String>) {}";
+    assert_eq!(failing_with_texts(code), ["a", "d"]);
+    let code = "#[derive(Debug, thiserror::Error)]\npub enum E {\n    A(String),\n}\nstruct F(String);";
+    assert_eq!(errors_of(code), [("E".to_owned(), "E {\n    A(String),".to_owned())]);
 }
 
 #[test]

@@ -284,7 +284,7 @@ async fn a_redis_that_brings_back_what_was_ended_is_named_and_one_that_does_not_
     for (settings, verdict, words) in [
         (&["--save", "3600 1 300 100"][..], "warning", "snapshots only (save \"3600 1 300 100\")"),
         (&["--save", "3600 1", "--appendonly", "yes"], "ok", "a crash costs the last second at most"),
-        (&["--save", "", "--appendonly", "yes", "--appendfsync", "no"], "warning", "Set appendfsync everysec"),
+        (&["--save", "", "--appendonly", "yes", "--appendfsync", "no"], "warning", "set appendfsync everysec"),
         (&["--save", ""], "ok", "keeps nothing on disk"),
     ] {
         let own = redis::Server::persisting(settings);
@@ -296,7 +296,7 @@ async fn a_redis_that_brings_back_what_was_ended_is_named_and_one_that_does_not_
         if words.contains("last second") || words.contains("appendfsync") {
             found.has("ok", "redis", "a crash costs the last second at most");
         } else {
-            found.has("warning", "redis", "Make sure that it has appendonly yes, or keeps nothing at all");
+            found.has("warning", "redis", "make sure that it has appendonly yes, or keeps nothing at all");
         }
         found.has("ok", "redis", "written, taken and counted");
     }

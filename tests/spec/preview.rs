@@ -176,7 +176,7 @@ async fn a_preview_stores_nothing() {
     assert_eq!(rows().await, before);
 
     let empty = TempDir::with_prefix("hallpass-test-").unwrap();
-    refused(&run(empty.path(), &["preview", "reports", "alice"]), &["no database yet", "Fix: hallpass migrate"]);
+    refused(&run(empty.path(), &["preview", "reports", "alice"]), &["no database yet", "Fix: `hallpass migrate`"]);
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }
 

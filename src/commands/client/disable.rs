@@ -1,11 +1,12 @@
 //! `hallpass client disable`: acts through the database, on every running node within ten seconds; or writes a migration.
 
-use super::{is_standard_output, quoted, write_migration};
+use super::written::{is_standard_output, no_client, quoted, write_migration};
 use crate::ambient::Clock;
 use crate::commands::acceptance::client_id_fault;
 use crate::commands::terminal::{self, instant, one_line};
 use crate::commands::{Outcome, with_runtime};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::logging;
 use crate::store::clients;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub(in crate::commands) struct Disable {
 pub(super) fn run(config: Config, disable: Disable) -> Outcome {
     // One that was accepted with a reason when it was registered is as good as any other here.
     if let Some(fault) = client_id_fault(&disable.id).filter(|fault| fault.code.is_none()) {
-        return Err(fault.why.into());
+        return Err(Failure::new(fault.why));
     }
     if disable.migration || disable.output.is_some() {
         let now = Clock::System.now();
@@ -66,9 +67,9 @@ async fn at_once(config: Config, disable: Disable) -> Outcome {
     }
     let db = terminal::open_database(&config).await?;
     // Also a client whose row cannot be served.
-    let found = clients::name_and_end(&db, &disable.id).await.map_err(|error| error.to_string())?;
+    let found = clients::name_and_end(&db, &disable.id).await?;
     let Some((name, disabled_at)) = found else {
-        return Err(format!("there is no client {}.\n  Fix: `hallpass client list` names them", disable.id));
+        return Err(no_client(&disable.id));
     };
     if let Some(since) = disabled_at {
         eprintln!("{} is disabled since {}; nothing was changed", disable.id, instant(since));
@@ -80,7 +81,7 @@ async fn at_once(config: Config, disable: Disable) -> Outcome {
         one_line(if name.is_empty() { &disable.id } else { &name })
     );
     terminal::confirm(&["client", "disable"], &what, disable.yes)?;
-    clients::disable(&db, &disable.id, Clock::System.now()).await.map_err(|error| error.to_string())?;
+    clients::disable(&db, &disable.id, Clock::System.now()).await?;
     db.close().await;
     eprintln!(
         "disabled {}; every node refuses it within ten seconds.\n\

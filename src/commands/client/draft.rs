@@ -1,11 +1,12 @@
 //! A client about to be registered: what was asked for, checked, and written as SQL that is pleasant to review.
 
 use super::new::New;
-use super::{Secret, quoted};
+use super::written::{Secret, quoted};
 use crate::ambient::Clock;
 use crate::commands::acceptance::{Acceptance, PLAIN_HTTP, ValueFault, address_fault, audience_fault, client_id_fault};
 use crate::commands::judge::ALWAYS_ASKS;
 use crate::commands::terminal::{instant, one_line};
+use crate::failure::Failure;
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
 };
@@ -51,7 +52,7 @@ struct Item<'a> {
 
 impl Draft {
     /// Takes the defaults for what was not said, and checks the whole.
-    pub(super) fn of(new: New) -> Result<Self, String> {
+    pub(super) fn of(new: New) -> Result<Self, Failure> {
         let auth_method = match new.auth_method {
             _ if new.public => ClientAuthMethod::None,
             method => method.unwrap_or(ClientAuthMethod::ClientSecretBasic),
@@ -129,35 +130,38 @@ impl Draft {
         std::iter::once(id).chain(addresses).chain(apis).collect()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Failure> {
         let items = self.items();
         for Item { flag, value, fault, .. } in &items {
             if let Some(fault) = fault.as_ref().filter(|fault| !fault.is_accepted_by(&self.accepted)) {
-                return Err(format!("{flag} {}: {}", one_line(value), fault.message()));
+                return Err(fault.failure().about(format!("{flag} {}", one_line(value))));
             }
         }
         let needs =
             |code: &str| items.iter().any(|item| item.fault.as_ref().is_some_and(|fault| fault.code == Some(code)));
         for Acceptance { code, .. } in &self.accepted {
             if !needs(code) {
-                return Err(format!("--accept {code}: nothing that is registered here needs it.\n  Fix: leave it out"));
+                return Err(Failure::new(format!("--accept {code}: nothing that is registered here needs it"))
+                    .with_fix("leave it out"));
             }
         }
         if needs(PLAIN_HTTP) && self.pkce == PkcePolicy::Optional {
-            return Err("--pkce optional: with an address by plain http a code can be read on the way, and PKCE is what protects it".into());
+            return Err(Failure::new(
+                "--pkce optional: with an address by plain http a code can be read on the way, and PKCE is what protects it",
+            ));
         }
         let machine = self.grants.contains(&GrantType::ClientCredentials);
         let signs_people_in = self.grants.contains(&GrantType::AuthorizationCode);
         if self.redirect_uris.is_empty() && signs_people_in && !machine && self.resource.is_none() {
-            return Err("--redirect-uri is missing: people could not come back from signing in".into());
+            return Err(Failure::new("--redirect-uri is missing: people could not come back from signing in"));
         }
         if self.is_public() && machine {
-            return Err(
-                "--grant client_credentials: a public client cannot act for itself (RFC 6749 section 4.4)".into()
-            );
+            return Err(Failure::new(
+                "--grant client_credentials: a public client cannot act for itself (RFC 6749 section 4.4)",
+            ));
         }
         if self.is_public() && self.pkce == PkcePolicy::Optional {
-            return Err("--pkce optional: a public client must use PKCE (RFC 9700 section 2.1.1)".into());
+            return Err(Failure::new("--pkce optional: a public client must use PKCE (RFC 9700 section 2.1.1)"));
         }
         Ok(())
     }
@@ -306,11 +310,11 @@ fn is_machine(grants: &[GrantType]) -> bool {
 
 /// The most a client can be given: what was asked for, or what its grants can use; for a machine no scope about people,
 /// which no token of its own could have.
-fn scope(asked: Option<&str>, grants: &[GrantType]) -> Result<Scope, String> {
+fn scope(asked: Option<&str>, grants: &[GrantType]) -> Result<Scope, Failure> {
     // Without offline_access no refresh token follows (OIDC Core 11).
     let refreshes = grants.contains(&GrantType::RefreshToken);
     let default = if refreshes { "openid profile email offline_access" } else { "openid profile email" };
-    let scope = Scope::parse(asked.unwrap_or(default)).map_err(|why| format!("--scope: {why}"))?;
+    let scope = Scope::parse(asked.unwrap_or(default)).map_err(|why| Failure::new(format!("--scope: {why}")))?;
     Ok(if is_machine(grants) { scope.for_machines() } else { scope })
 }
 

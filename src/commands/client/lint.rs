@@ -13,6 +13,7 @@ mod secrets;
 use crate::commands::judge::{Fault, Level};
 use crate::commands::{Outcome, terminal};
 use crate::config::{Config, SETTINGS};
+use crate::failure::Failure;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -149,7 +150,7 @@ pub(super) async fn run(config: Config, lint: Lint) -> Outcome {
         let _ = write!(summary, ", {} accepted", accepted.len());
     }
     if errors > 0 {
-        return Err(summary);
+        return Err(Failure::new(summary));
     }
     eprintln!("{summary}");
     Ok(())
@@ -166,16 +167,16 @@ struct Review {
 }
 
 /// Reads and judges.
-async fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<Review, String> {
+async fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<Review, Failure> {
     let (files, mut findings) = files::read(place)?;
-    let mut reviewed = rows::Rows::new().await.map_err(|error| error.to_string())?;
+    let mut reviewed = rows::Rows::new().await?;
     let judged = async {
         for file in &files {
             reviewed.take(file).await?;
         }
         reviewed.judge(issuer).await
     };
-    let (judged, orders) = judged.await.map_err(|error| error.to_string())?;
+    let (judged, orders) = judged.await?;
     reviewed.close().await;
     findings.extend(judged);
     // Each text is told of once, by the rule that knows it best.

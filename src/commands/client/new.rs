@@ -2,10 +2,12 @@
 
 use super::draft::{Draft, scopes_left_out};
 use super::settings::{Registration, Stack};
-use super::{SecretArguments, is_standard_output, lint, questions, write_migration};
+use super::written::{Secret, SecretArguments, is_standard_output, write_migration};
+use super::{lint, questions};
 use crate::commands::acceptance::Acceptance;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
+use crate::failure::{Failure, Warning};
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
 };
@@ -134,12 +136,9 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     }
     // Only what can be known without a database; and whoever names another place knows what goes there.
     if new.output.is_none() && lint::registers(config, &new.id) == Some(true) {
-        return Err(format!(
-            "a file of {} registers {} already.\n  Fix: choose another ID; `hallpass client rotate-secret {}` gives it another secret",
-            config.migrations_or_default().display(),
-            new.id,
-            new.id
-        ));
+        let what = format!("a file of {} registers {} already", config.migrations_or_default().display(), new.id);
+        let fix = format!("choose another ID; `hallpass client rotate-secret {}` gives it another secret", new.id);
+        return Err(Failure::new(what).with_fix(fix));
     }
     if terminal::is_there() && !new.no_questions && !new.secret.secret_stdin {
         questions::ask(&mut new)?;
@@ -160,11 +159,10 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
         eprintln!("Left out of its scope: {left_out}. A machine acts for itself, and these are about people.");
     }
     if let Some(warning) = draft.doubt_about_sign_outs(&config.issuer) {
-        eprintln!(
-            "--frontchannel-logout-uri {warning}.\n  Fix: give it a --backchannel-logout-uri, which needs no cookie"
-        );
+        let what = format!("--frontchannel-logout-uri {warning}");
+        eprintln!("{}", Warning::new(what, "give it a --backchannel-logout-uri, which needs no cookie").told());
     }
-    let secret = if draft.is_public() { super::Secret::Public } else { secret.secret()? };
+    let secret = if draft.is_public() { Secret::Public } else { secret.secret()? };
     let file = write_migration(config, output.as_deref(), &format!("add_client_{}", draft.id), &draft.sql(&secret))?;
     if to_standard_output {
         eprintln!("Wrote standard output. Apply it to the database; no restart is needed.");

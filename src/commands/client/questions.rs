@@ -4,6 +4,7 @@ use super::new::New;
 use super::settings::Stack;
 use crate::commands::acceptance::{Acceptance, address_fault, audience_fault, client_id_fault};
 use crate::commands::terminal::{self, ask_until, yes_or_no};
+use crate::failure::Failure;
 use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo};
 use clap::ValueEnum as _;
 
@@ -16,13 +17,13 @@ enum Kind {
     Machine,
 }
 
-pub(super) fn ask(new: &mut New) -> Result<(), String> {
+pub(super) fn ask(new: &mut New) -> Result<(), Failure> {
     // Whoever has said all that people usually say is not held up by questions.
     if !new.redirect_uri.is_empty() && new.name.is_some() && new.consent.is_some() {
         return Ok(());
     }
     if let Some(fault) = client_id_fault(&new.id).filter(|fault| !fault.is_accepted_by(&new.accept)) {
-        return Err(fault.message());
+        return Err(fault.failure());
     }
     eprintln!(
         "Registering the client {}. Enter takes what stands in brackets; Ctrl-C leaves nothing behind.\n",
@@ -37,7 +38,7 @@ pub(super) fn ask(new: &mut New) -> Result<(), String> {
             let api = ask_until("The API that it calls, its URI", Some("none"), |text| match text {
                 "none" => Ok(None),
                 uri => match audience_fault(uri).filter(|fault| !fault.is_accepted_by(&new.accept)) {
-                    Some(fault) => Err(fault.message()),
+                    Some(fault) => Err(fault.failure()),
                     None => Ok(Some(uri.to_owned())),
                 },
             })?;
@@ -81,7 +82,7 @@ fn is_public(new: &New) -> bool {
 }
 
 /// What the flags say it is, or the answer, written where the flags would be.
-fn kind(new: &mut New) -> Result<Kind, String> {
+fn kind(new: &mut New) -> Result<Kind, Failure> {
     let is_public = is_public(new);
     let said = match new.application_type {
         _ if !new.redirect_uri.is_empty() && !is_public => Some(Kind::Server),
@@ -100,7 +101,7 @@ fn kind(new: &mut New) -> Result<Kind, String> {
         "browser" => Ok(Kind::Browser),
         "native" => Ok(Kind::Native),
         "machine" => Ok(Kind::Machine),
-        _ => Err("answer server, browser, native or machine".to_owned()),
+        _ => Err(Failure::new("answer server, browser, native or machine")),
     })?;
     match kind {
         Kind::Server => {}
@@ -114,7 +115,7 @@ fn kind(new: &mut New) -> Result<Kind, String> {
     Ok(kind)
 }
 
-fn redirect_uris(new: &mut New, application_type: ApplicationType) -> Result<(), String> {
+fn redirect_uris(new: &mut New, application_type: ApplicationType) -> Result<(), Failure> {
     let example = match application_type {
         ApplicationType::Web => format!("https://{}.example.com/signin-oidc", new.id),
         ApplicationType::Native => "http://127.0.0.1/callback".to_owned(),
@@ -132,29 +133,29 @@ fn optional_uri(
     question: &str,
     application_type: ApplicationType,
     accepted: &[Acceptance],
-) -> Result<Option<String>, String> {
+) -> Result<Option<String>, Failure> {
     ask_until(question, Some("none"), |text| match text {
         "none" => Ok(None),
         uri => checked(uri, application_type, accepted).map(Some),
     })
 }
 
-fn checked(uri: &str, application_type: ApplicationType, accepted: &[Acceptance]) -> Result<String, String> {
+fn checked(uri: &str, application_type: ApplicationType, accepted: &[Acceptance]) -> Result<String, Failure> {
     if uri.is_empty() {
-        return Err("this one is needed: people could not come back from signing in".into());
+        return Err(Failure::new("this one is needed: people could not come back from signing in"));
     }
     match address_fault(uri, application_type).filter(|fault| !fault.is_accepted_by(accepted)) {
-        Some(fault) => Err(fault.message()),
+        Some(fault) => Err(fault.failure()),
         None => Ok(uri.to_owned()),
     }
 }
 
-fn settings(new: &mut New) -> Result<(), String> {
+fn settings(new: &mut New) -> Result<(), Failure> {
     if new.settings.is_none() && !new.json {
         let names: Vec<String> = Stack::value_variants().iter().map(|stack| stack.name().to_owned()).collect();
         let question = format!("Settings to print ({})", names.join(", "));
         let stack = ask_until(&question, Some("env"), |text| {
-            Stack::from_str(text, true).map_err(|_| format!("answer one of {}", names.join(", ")))
+            Stack::from_str(text, true).map_err(|_| Failure::new(format!("answer one of {}", names.join(", "))))
         })?;
         new.settings = Some(stack);
     }

@@ -1,12 +1,14 @@
 //! `hallpass client rotate-secret`: a second secret, and an end for the first, so that nothing stands still meanwhile.
 
+use super::lint;
 use super::settings::{Registration, Stack};
-use super::{SecretArguments, is_standard_output, lint, quoted, write_migration};
+use super::written::{SecretArguments, is_standard_output, quoted, write_migration};
 use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::commands::acceptance::client_id_fault;
 use crate::commands::terminal::{self, instant};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::keys;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::ClientSecret;
@@ -78,12 +80,12 @@ pub(super) fn run(config: &Config, rotate: &Rotate) -> Outcome {
     }
     // One that was accepted with a reason when it was registered is as good as any other here.
     if let Some(fault) = client_id_fault(&rotate.id).filter(|fault| fault.code.is_none()) {
-        return Err(fault.why.into());
+        return Err(Failure::new(fault.why));
     }
     let now = Clock::System.now();
     let ends_at = rotate.ends_at.unwrap_or(now.plus(rotate.ends_in));
     if ends_at < now {
-        return Err("--ends-at lies in the past.\n  Fix: --ends-in 0 ends the old secrets at once".into());
+        return Err(Failure::new("--ends-at lies in the past").with_fix("--ends-in 0 ends the old secrets at once"));
     }
     let secret = rotate.secret.secret()?;
     let Some(hash) = secret.hash() else { return Ok(()) };

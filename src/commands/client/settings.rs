@@ -5,6 +5,7 @@ mod quote;
 
 use crate::ambient::random;
 use crate::endpoints::path;
+use crate::failure::Failure;
 use crate::protocol::response::ClientAuthMethod;
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
@@ -60,7 +61,7 @@ impl Registration<'_> {
     }
 
     /// The settings as text.
-    pub(super) fn settings(&self, stack: Stack) -> Result<String, String> {
+    pub(super) fn settings(&self, stack: Stack) -> Result<String, Failure> {
         match stack {
             Stack::Env => self.env(),
             Stack::Aspnetcore => self.aspnetcore(),
@@ -90,7 +91,7 @@ impl Registration<'_> {
         })
     }
 
-    fn env(&self) -> Result<String, String> {
+    fn env(&self) -> Result<String, Failure> {
         rendered(&Env {
             discovery_url: quote::shell(&self.discovery_url()),
             client_id: quote::shell(self.client_id),
@@ -99,7 +100,7 @@ impl Registration<'_> {
         })
     }
 
-    fn aspnetcore(&self) -> Result<String, String> {
+    fn aspnetcore(&self) -> Result<String, Failure> {
         let redirect_uri = self.redirect_uri("/signin-oidc");
         let callback_path = path_of(&redirect_uri);
         // A handler at the root would take the home page away.
@@ -117,7 +118,7 @@ impl Registration<'_> {
         })
     }
 
-    fn fastapi(&self) -> Result<String, String> {
+    fn fastapi(&self) -> Result<String, Failure> {
         let redirect_uri = self.redirect_uri("/auth/callback");
         let callback_path = path_of(&redirect_uri);
         let auth_method = if self.is_public {
@@ -141,7 +142,7 @@ impl Registration<'_> {
         })
     }
 
-    fn spring(&self) -> Result<String, String> {
+    fn spring(&self) -> Result<String, Failure> {
         let redirect_uri = self.redirect_uri("/login/oauth2/code/hallpass");
         let path = path_of(&redirect_uri);
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:/ ".contains(&b);
@@ -163,7 +164,7 @@ impl Registration<'_> {
         })
     }
 
-    fn oauth2_proxy(&self) -> Result<String, String> {
+    fn oauth2_proxy(&self) -> Result<String, Failure> {
         let redirect_uri = self.redirect_uri("/oauth2/callback");
         let path = path_of(&redirect_uri);
         let prefix = path.strip_suffix("/callback").filter(|prefix| !prefix.is_empty());
@@ -195,9 +196,9 @@ fn other_than(taken: &str, [first, second]: [&'static str; 2]) -> &'static str {
     if taken == first { second } else { first }
 }
 
-fn rendered(template: &impl Template) -> Result<String, String> {
+fn rendered(template: &impl Template) -> Result<String, Failure> {
     // A template ends without the line break of its file.
-    let text = template.render().map_err(|error| format!("the settings cannot be written: {error}"))?;
+    let text = template.render().map_err(|error| Failure::at("the settings cannot be written", error))?;
     Ok(format!("{}\n", text.trim_end_matches('\n')))
 }
 

@@ -1,11 +1,13 @@
 //! `hallpass client list` and `show`: what is registered, never a hash and never a secret.
 
 use super::settings::{Registration, Stack};
+use super::written::no_client;
 use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::commands::judge::ALWAYS_ASKS;
 use crate::commands::terminal::{self, instant, one_line};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::logging;
 use crate::protocol::client::Client;
 use crate::protocol::response::ConsentPolicy;
@@ -37,8 +39,8 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
     logging::start("warn");
     let db = terminal::open_database(&config).await?;
     let now = Clock::System.now();
-    let found = clients::list(&db, now).await.map_err(|error| error.to_string())?;
-    let faults = clients::faults(&db).await.map_err(|error| error.to_string())?;
+    let found = clients::list(&db, now).await?;
+    let faults = clients::faults(&db).await?;
     db.close().await;
     if list.json {
         let clients = found.iter().map(|client| {
@@ -89,19 +91,18 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
 pub(super) async fn show(config: Config, show: Show) -> Outcome {
     logging::start("warn");
     let db = terminal::open_database(&config).await?;
-    let fault = |error: crate::store::StoreError| error.to_string();
-    let columns = clients::columns(&db, &show.id).await.map_err(fault)?;
+    let columns = clients::columns(&db, &show.id).await?;
     let Some(columns) = columns else {
-        return Err(format!("there is no client {}.\n  Fix: `hallpass client list` names them", show.id));
+        return Err(no_client(&show.id));
     };
-    let secrets = clients::secret_dates(&db, &show.id).await.map_err(fault)?;
+    let secrets = clients::secret_dates(&db, &show.id).await?;
     // A row with a word that is not registered can be shown all the same: that is when one wants to see it.
     let client = clients::find(&db, &show.id).await;
-    let lists = clients::lists(&db, &show.id).await.map_err(fault)?;
+    let lists = clients::lists(&db, &show.id).await?;
     db.close().await;
     let client = match client {
         Ok(Some(client)) => client,
-        Ok(None) => return Err(format!("there is no client {} any more", show.id)),
+        Ok(None) => return Err(Failure::new(format!("there is no client {} any more", show.id))),
         Err(error) => {
             eprintln!("hallpass: {error}");
             let Lists { redirect_uris, post_logout_redirect_uris, audiences, .. } = lists;

@@ -3,6 +3,7 @@
 //! It keeps what it learned in memory, checks everything a relying party must, and shows how.
 
 use crate::ambient::random;
+use crate::failure::Failure;
 use crate::protocol::secret::{ClientSecret, SessionId, same_text};
 use crate::web::pages::{self, Link};
 use askama::Template;
@@ -66,21 +67,22 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(registration: Registration) -> Result<Self, String> {
+    pub(super) fn new(registration: Registration) -> Result<Self, Failure> {
         let http = reqwest::ClientBuilder::new()
             // A relying party that follows redirects can be sent anywhere.
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(10))
             .build()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| Failure::new("requests cannot be sent from this machine").with_source(error))?;
         Ok(Self { registration, http, pending: Mutex::default(), signed_in: Mutex::default() })
     }
 
-    async fn discover(&self) -> Result<CoreProviderMetadata, String> {
-        let issuer = IssuerUrl::new(self.registration.issuer.clone()).map_err(|error| error.to_string())?;
+    async fn discover(&self) -> Result<CoreProviderMetadata, Failure> {
+        let issuer = IssuerUrl::new(self.registration.issuer.clone())
+            .map_err(|error| Failure::at(&self.registration.issuer, error))?;
         CoreProviderMetadata::discover_async(issuer, &self.http)
             .await
-            .map_err(|error| format!("Discovery failed: {error}"))
+            .map_err(|error| Failure::new("Discovery failed").with_source(error))
     }
 
     fn cookie_name(&self, what: &str) -> String {
@@ -127,7 +129,7 @@ impl Service {
     }
 
     /// Everything between the button and the redirect.
-    async fn begin(&self) -> Result<(String, String), String> {
+    async fn begin(&self) -> Result<(String, String), Failure> {
         let client = CoreClient::from_provider_metadata(
             self.discover().await?,
             ClientId::new(self.registration.client_id.clone()),
@@ -149,28 +151,31 @@ impl Service {
         Ok((url.to_string(), state.secret().clone()))
     }
 
-    fn redirect_url(&self) -> Result<RedirectUrl, String> {
-        RedirectUrl::new(format!("{}/callback", self.registration.address)).map_err(|error| error.to_string())
+    fn redirect_url(&self) -> Result<RedirectUrl, Failure> {
+        RedirectUrl::new(format!("{}/callback", self.registration.address))
+            .map_err(|error| Failure::at(&self.registration.address, error))
     }
 
     /// Everything between the answer and the greeting.
-    async fn finish(&self, headers: &HeaderMap, query: &str) -> Result<SignedIn, String> {
+    async fn finish(&self, headers: &HeaderMap, query: &str) -> Result<SignedIn, Failure> {
         let answer: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let state = answer.get("state").ok_or("The answer has no state.")?;
-        let expected = self.cookie(headers, "state").ok_or("This browser did not begin a sign-in here.")?;
+        let state = answer.get("state").ok_or_else(|| Failure::new("The answer has no state."))?;
+        let expected =
+            self.cookie(headers, "state").ok_or_else(|| Failure::new("This browser did not begin a sign-in here."))?;
         if !same_text(state, &expected) {
-            return Err("The answer's state is not the one this browser was given.".into());
+            return Err(Failure::new("The answer's state is not the one this browser was given."));
         }
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(state);
-        let pending = pending.ok_or("This sign-in is not known here any more. Please try again.")?;
+        let pending =
+            pending.ok_or_else(|| Failure::new("This sign-in is not known here any more. Please try again."))?;
         if answer.get("iss") != Some(&self.registration.issuer) {
-            return Err("The answer came from another issuer.".into());
+            return Err(Failure::new("The answer came from another issuer."));
         }
         if let Some(error) = answer.get("error") {
             let description = answer.get("error_description").map_or("", String::as_str);
-            return Err(format!("The sign-in was refused: {error}. {description}"));
+            return Err(Failure::new(format!("The sign-in was refused: {error}. {description}")));
         }
-        let code = answer.get("code").ok_or("The answer has no code.")?;
+        let code = answer.get("code").ok_or_else(|| Failure::new("The answer has no code."))?;
 
         let metadata = self.discover().await?;
         let client = CoreClient::from_provider_metadata(
@@ -181,30 +186,31 @@ impl Service {
         .set_redirect_uri(self.redirect_url()?);
         let tokens = client
             .exchange_code(AuthorizationCode::new(code.clone()))
-            .map_err(|error| error.to_string())?
+            .map_err(|error| Failure::new("Discovery names no token endpoint").with_source(error))?
             .set_pkce_verifier(pending.verifier)
             .request_async(&self.http)
             .await
-            .map_err(|error| format!("The code was not accepted: {error}"))?;
-        let id_token = tokens.id_token().ok_or("There is no id_token.")?;
+            .map_err(|error| Failure::new("The code was not accepted").with_source(error))?;
+        let id_token = tokens.id_token().ok_or_else(|| Failure::new("There is no id_token."))?;
         let verifier = client.id_token_verifier();
         let claims = id_token
             .claims(&verifier, &pending.nonce)
-            .map_err(|error| format!("The id_token was not accepted: {error}"))?;
-        let expected_hash = claims.access_token_hash().ok_or("The id_token has no at_hash.")?;
-        let algorithm = id_token.signing_alg().map_err(|error| error.to_string())?;
-        let key = id_token.signing_key(&verifier).map_err(|error| error.to_string())?;
-        let actual_hash =
-            AccessTokenHash::from_token(tokens.access_token(), algorithm, key).map_err(|error| error.to_string())?;
+            .map_err(|error| Failure::new("The id_token was not accepted").with_source(error))?;
+        let expected_hash = claims.access_token_hash().ok_or_else(|| Failure::new("The id_token has no at_hash."))?;
+        let unsigned = |error| Failure::new("The signature of the id_token cannot be checked").with_source(error);
+        let algorithm = id_token.signing_alg().map_err(unsigned)?;
+        let key = id_token.signing_key(&verifier).map_err(unsigned)?;
+        let actual_hash = AccessTokenHash::from_token(tokens.access_token(), algorithm, key)
+            .map_err(|error| Failure::new("The at_hash cannot be computed").with_source(error))?;
         if actual_hash != *expected_hash {
-            return Err("The access token is not the one the id_token names.".into());
+            return Err(Failure::new("The access token is not the one the id_token names."));
         }
         let info: CoreUserInfoClaims = client
             .user_info(tokens.access_token().clone(), Some(claims.subject().clone()))
-            .map_err(|error| error.to_string())?
+            .map_err(|error| Failure::new("Discovery names no userinfo endpoint").with_source(error))?
             .request_async(&self.http)
             .await
-            .map_err(|error| format!("Userinfo was not accepted: {error}"))?;
+            .map_err(|error| Failure::new("Userinfo was not accepted").with_source(error))?;
 
         let encoded = id_token.to_string();
         let part = |index: usize| {
@@ -301,7 +307,7 @@ async fn login(State(service): State<Arc<Service>>) -> Response {
             service.set_cookie(&mut response, "state", &state);
             response
         }
-        Err(error) => service.page(StatusCode::BAD_GATEWAY, None, Some(error)),
+        Err(error) => service.page(StatusCode::BAD_GATEWAY, None, Some(error.to_string())),
     }
 }
 
@@ -321,7 +327,7 @@ async fn callback(State(service): State<Arc<Service>>, request: Request) -> Resp
             service.set_cookie(&mut response, "session", &id);
             response
         }
-        Err(error) => service.page(StatusCode::BAD_REQUEST, None, Some(error)),
+        Err(error) => service.page(StatusCode::BAD_REQUEST, None, Some(error.to_string())),
     }
 }
 

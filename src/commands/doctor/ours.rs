@@ -1,6 +1,7 @@
 //! Our own set-up: settings, files, keys, and ourselves as others see us through the proxy.
 
-use super::{Report, check_certificate, check_date, stores};
+use super::report::{Report, check_certificate, check_date};
+use super::stores;
 use crate::ambient::{Clock, random};
 use crate::commands::{key, serve};
 use crate::config::{Config, DatabaseUrl};
@@ -58,14 +59,8 @@ fn settings(report: &mut Report, config: &Config) {
         report.ok("settings", "fit for production");
     }
     for warning in warnings {
-        warned(report, "settings", &warning);
+        report.warned("settings", warning);
     }
-}
-
-/// A warning is what it is, and what to do about it.
-pub(super) fn warned(report: &mut Report, name: &str, warning: &str) {
-    let (what, fix) = warning.split_once(". ").unwrap_or((warning, "see README.md"));
-    report.warning(name, what, fix);
 }
 
 fn mode_of(path: &Path) -> Option<u32> {
@@ -104,7 +99,7 @@ fn files(report: &mut Report, config: &Config, file: Option<PathBuf>) {
 async fn keys(report: &mut Report, config: &Config, now: NumericDate) {
     let set = match KeySet::load(&config.keys) {
         Ok(set) => set,
-        Err(error) => return report.error("keys", &error.to_string(), "hallpass key new --alg RS256"),
+        Err(error) => return report.failure("keys", error, "hallpass key new --alg RS256"),
     };
     // Where the database does not answer, its own check says so.
     let (hints, _) = key::hints(config, &set).await;

@@ -2,9 +2,10 @@
 //!
 //! A redirect is reported and not followed, unless it stays on the same host.
 
-use super::{Report, is_open_on_the_way};
-use crate::commands::Outcome;
-use crate::config::{Config, DatabaseUrl};
+use super::report::{Report, is_open_on_the_way};
+use crate::commands::{Outcome, terminal};
+use crate::config::Config;
+use crate::failure::Failure;
 use crate::protocol::address::is_private_host;
 use crate::protocol::client::{Client, is_loopback_host};
 use crate::protocol::response::{ApplicationType, ConsentPolicy};
@@ -178,15 +179,11 @@ pub(super) async fn check_client(
     client_id: &str,
     now: NumericDate,
 ) -> Outcome {
-    if let DatabaseUrl::Sqlite(path) = &config.database_url
-        && !path.exists()
-    {
-        return Err(format!("{}: there is no database yet\n  Fix: hallpass migrate", path.display()));
-    }
-    let db = Db::open(&config.database_url).await.map_err(|error| error.to_string())?;
-    let client = clients::find(&db, client_id).await.map_err(|error| error.to_string());
+    terminal::must_exist(config)?;
+    let db = Db::open(&config.database_url).await?;
+    let client = clients::find(&db, client_id).await;
     db.close().await;
-    let client = client?.ok_or_else(|| format!("there is no client {client_id:?}"))?;
+    let client = client?.ok_or_else(|| Failure::new(format!("there is no client {client_id:?}")))?;
     if client.disabled_at.is_some_and(|at| at <= now) {
         report.warning("client", format!("{client_id} is disabled"), "nobody gets anything by it until that is undone");
     } else {

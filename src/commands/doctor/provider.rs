@@ -1,7 +1,8 @@
 //! Any provider from outside: its discovery document and its keys. OIDC Discovery 3 and 4, RFC 8414, RFC 7517, RFC 9700.
 
-use super::{Report, check_certificate, check_date, is_open_on_the_way};
+use super::report::{Report, check_certificate, check_date, is_open_on_the_way};
 use crate::endpoints::path::{OAUTH_AUTHORIZATION_SERVER, OPENID_CONFIGURATION};
+use crate::failure::Failure;
 use crate::protocol::time::NumericDate;
 use crate::web::outbound::{Fetched, Outbound};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -49,15 +50,20 @@ fn words<'a>(document: &'a Map<String, Value>, name: &str) -> Option<Vec<&'a str
     Some(document.get(name)?.as_array()?.iter().filter_map(Value::as_str).collect())
 }
 
+fn answers(url: &str, what: &str) -> Failure {
+    Failure::new(format!("{url} answers {what}"))
+}
+
 /// A provider's document and the JWK Set it names, for whoever checks a token.
-pub(super) async fn read(outbound: &Outbound, address: &str) -> Result<(Map<String, Value>, String), String> {
+pub(super) async fn read(outbound: &Outbound, address: &str) -> Result<(Map<String, Value>, String), Failure> {
     let (_, discovery) = names(address);
-    let answer = outbound.get(&discovery, &[]).await.map_err(|why| format!("{discovery}: {why}"))?;
-    let document =
-        document(&answer).ok_or_else(|| format!("{discovery} answers {} and no discovery document", answer.status))?;
-    let jwks_uri = text(&document, "jwks_uri").ok_or_else(|| format!("{discovery} names no jwks_uri"))?.to_owned();
-    let jwks = outbound.get(&jwks_uri, &[]).await.map_err(|why| format!("{jwks_uri}: {why}"))?;
-    if jwks.status == 200 { Ok((document, jwks.body)) } else { Err(format!("{jwks_uri} answers {}", jwks.status)) }
+    let answer = outbound.get(&discovery, &[]).await.map_err(|why| Failure::at(&discovery, why))?;
+    let document = document(&answer)
+        .ok_or_else(|| answers(&discovery, &format!("{} and no discovery document", answer.status)))?;
+    let jwks_uri = text(&document, "jwks_uri");
+    let jwks_uri = jwks_uri.ok_or_else(|| Failure::new(format!("{discovery} names no jwks_uri")))?.to_owned();
+    let jwks = outbound.get(&jwks_uri, &[]).await.map_err(|why| Failure::at(&jwks_uri, why))?;
+    if jwks.status == 200 { Ok((document, jwks.body)) } else { Err(answers(&jwks_uri, &jwks.status.to_string())) }
 }
 
 pub(super) async fn check(report: &mut Report, outbound: &Outbound, address: &str, now: NumericDate) {

@@ -1,12 +1,12 @@
 //! The stores of our own set-up: whether they answer and let us do what we must, whether every migration is applied, and
 //! rows that cannot work.
 
-use super::ours::warned;
-use super::{Report, check_skew};
+use super::report::{Report, check_skew};
 use crate::ambient::{Clock, random};
 use crate::commands::judge::{self, Fault};
 use crate::commands::serve;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
+use crate::failure::Failure;
 use crate::keys::KeySet;
 use crate::passwords;
 use crate::protocol::client::Client;
@@ -32,14 +32,14 @@ pub(super) async fn database(report: &mut Report, config: &Config) -> Option<Db>
     let db = match Db::open(&config.database_url).await {
         Ok(db) => db,
         Err(error) => {
-            report.error("database", &error.to_string(), "start it, or fix HALLPASS_DATABASE_URL");
+            report.failure("database", error, "start it, or fix HALLPASS_DATABASE_URL");
             return None;
         }
     };
     let facts = match checkup::facts(&db).await {
         Ok(facts) => facts,
         Err(error) => {
-            report.error("database", &error.to_string(), "start it, or fix HALLPASS_DATABASE_URL");
+            report.failure("database", error, "start it, or fix HALLPASS_DATABASE_URL");
             return None;
         }
     };
@@ -62,12 +62,14 @@ pub(super) async fn database(report: &mut Report, config: &Config) -> Option<Db>
     let rights = "make the user of HALLPASS_DATABASE_URL the owner of the database";
     match checkup::may_migrate(&db).await {
         Ok(()) => report.ok("database", "migrations may make tables"),
-        Err(error) => report.error("database", &format!("migrations cannot make tables: {error}"), rights),
+        Err(error) => report.failure("database", Failure::from(error).about("migrations cannot make tables"), rights),
     }
     if migrations(report, config, &db).await {
         match checkup::may_write(&db).await {
             Ok(()) => report.ok("database", "the tables may be written"),
-            Err(error) => report.error("database", &format!("a node cannot write its tables: {error}"), rights),
+            Err(error) => {
+                report.failure("database", Failure::from(error).about("a node cannot write its tables"), rights);
+            }
         }
     }
     Some(db)
@@ -84,12 +86,12 @@ async fn migrations(report: &mut Report, config: &Config, db: &Db) -> bool {
     let (plan, trial) = match looked_at.await {
         Ok(found) => found,
         Err(error) => {
-            report.error("migrations", &error.to_string(), "hallpass migrate --check");
+            report.failure("migrations", error, "hallpass migrate --check");
             return false;
         }
     };
-    if let Some(why) = plan.unreleased() {
-        report.error("migrations", &why, "name a new database");
+    if let Some(failure) = plan.unreleased() {
+        report.failure("migrations", failure, "name a new database");
         return false;
     }
     let faults: Vec<migrations::Fault> = plan.warnings().into_iter().chain(trial).collect();
@@ -132,7 +134,7 @@ pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: 
             }
             Err(error) => {
                 faults += 1;
-                report.error("clients", &error.to_string(), "correct the row by a migration");
+                report.failure("clients", error, "correct the row by a migration");
             }
             Ok(client) => {
                 judged(report, config, &client);
@@ -205,7 +207,7 @@ pub(super) async fn redis(report: &mut Report, config: &Config) {
     let place = url.expose_secret().split(',').map(serve::place).collect::<Vec<_>>().join(", ");
     let ephemeral = match Ephemeral::open(&config.redis_url, &config.issuer, Clock::System).await {
         Ok(ephemeral) => ephemeral,
-        Err(error) => return report.error("redis", &error.to_string(), "start it, or fix HALLPASS_REDIS_URL"),
+        Err(error) => return report.failure("redis", error, "start it, or fix HALLPASS_REDIS_URL"),
     };
     if let Some(facts) = ephemeral.facts().await {
         report
@@ -219,11 +221,11 @@ pub(super) async fn redis(report: &mut Report, config: &Config) {
                 "make sure that it is noeviction: anything else loses sign-ins and forgets used codes",
             );
         }
-        for warning in &facts.warnings {
-            warned(report, "redis", warning);
-        }
         if facts.warnings.is_empty() {
             report.ok("redis", facts.cost_of_a_crash);
+        }
+        for warning in facts.warnings {
+            report.warned("redis", warning);
         }
         match facts.clock {
             Some(clock) => check_skew(report, "redis", "its clock", clock.since(Clock::System.now())),
@@ -234,23 +236,22 @@ pub(super) async fn redis(report: &mut Report, config: &Config) {
     }
     match try_verbs(&ephemeral).await {
         Ok(()) => report.ok("redis", "records may be written, taken and counted"),
-        Err(error) => report.error(
+        Err(failure) => report.failure(
             "redis",
-            &format!("a record cannot be written, taken or counted: {error}"),
+            failure.about("a record cannot be written, taken or counted"),
             "allow SET, GET, DEL, EVAL on keys that begin with hallpass: to the user of HALLPASS_REDIS_URL",
         ),
     }
 }
 
 /// Each kind of command once, on a key of its own that is gone afterwards.
-async fn try_verbs(ephemeral: &Ephemeral) -> Result<(), String> {
+async fn try_verbs(ephemeral: &Ephemeral) -> Result<(), Failure> {
     let key = format!("doctor:{}", Handle(random()).text());
-    let text = |error: crate::store::StoreError| error.to_string();
-    ephemeral.put(&key, &1_u8, 60).await.map_err(text)?;
-    let taken = ephemeral.spend::<u8>(&key, 60).await.map_err(text)?;
-    ephemeral.delete(&key).await.map_err(text)?;
+    ephemeral.put(&key, &1_u8, 60).await?;
+    let taken = ephemeral.spend::<u8>(&key, 60).await?;
+    ephemeral.delete(&key).await?;
     let tally = Tally { field: "doctor", window: 60, most: 1, amount: 1 };
-    ephemeral.tally(&key, &[tally]).await.map_err(text)?;
-    ephemeral.delete(&key).await.map_err(text)?;
-    if taken == Taken::Fresh(1) { Ok(()) } else { Err("what was written was not found again".to_owned()) }
+    ephemeral.tally(&key, &[tally]).await?;
+    ephemeral.delete(&key).await?;
+    if taken == Taken::Fresh(1) { Ok(()) } else { Err(Failure::new("what was written was not found again")) }
 }

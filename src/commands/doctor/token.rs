@@ -1,7 +1,9 @@
 //! A token that somebody pasted, claim by claim, with the reasons. RFC 7515, RFC 7519, OIDC Core 3.1.3.7, RFC 9068 section 4,
 //! Back-Channel Logout 2.6. Neither the token nor its signature is printed.
 
-use super::{Report, provider};
+use super::provider;
+use super::report::Report;
+use crate::failure::Failure;
 use crate::keys::plan::shown;
 use crate::protocol::claims::at_hash;
 use crate::protocol::response::SigningAlgorithm;
@@ -37,9 +39,9 @@ pub(super) async fn check(
     input: &str,
     wanted: &Wanted<'_>,
     now: NumericDate,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let mut lines = input.lines().map(str::trim).filter(|line| !line.is_empty());
-    let token = lines.next().ok_or("standard input holds no token")?;
+    let token = lines.next().ok_or_else(|| Failure::new("standard input holds no token"))?;
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
     let access_token = lines.next();
     let Some(jws) = take_apart(report, token) else { return Ok(()) };

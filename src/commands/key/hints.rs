@@ -3,6 +3,7 @@
 
 use crate::commands::terminal;
 use crate::config::{Config, DatabaseUrl};
+use crate::failure::Failure;
 use crate::keys::timetable::Hints;
 use crate::keys::{KeySet, LONGEST_TOKEN};
 use crate::protocol::client::REFRESH_FAMILY_LIFETIME;
@@ -11,7 +12,7 @@ use crate::store::checkup;
 use crate::store::db::Db;
 
 /// What is known of hints; with the reason where the database cannot be asked, so that no file is given up then.
-pub(in crate::commands) async fn hints(config: &Config, set: &KeySet) -> (Hints, Option<String>) {
+pub(in crate::commands) async fn hints(config: &Config, set: &KeySet) -> (Hints, Option<Failure>) {
     let of_settings = config.session_lifetime.max(LONGEST_TOKEN);
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
@@ -27,7 +28,7 @@ pub(in crate::commands) async fn hints(config: &Config, set: &KeySet) -> (Hints,
     db.close().await;
     match asked {
         Ok(hints) => (hints, None),
-        Err(error) => (Hints::default(), Some(error.to_string())),
+        Err(error) => (Hints::default(), Some(error.into())),
     }
 }
 

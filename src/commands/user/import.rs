@@ -4,6 +4,7 @@ use super::{is_email, username_fault};
 use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::passwords;
 use crate::protocol::secret::Handle;
 use crate::protocol::text;
@@ -54,38 +55,35 @@ struct Line {
 }
 
 impl Line {
-    fn fault(&self) -> Option<String> {
+    fn fault(&self) -> Option<Failure> {
         if let Some(why) = username_fault(&self.username, &self.email) {
-            return Some(why.replace("\n  ", " "));
+            return Some(why);
         }
         if !is_email(&self.email) {
-            return Some("email is not an e-mail address".into());
+            return Some(Failure::new("email is not an e-mail address"));
         }
         if self.sub.as_ref().is_some_and(|sub| sub.is_empty() || sub.len() > 255 || !sub.is_ascii()) {
-            return Some("sub must have 1 to 255 ASCII characters (OIDC Core 2)".into());
+            return Some(Failure::new("sub must have 1 to 255 ASCII characters (OIDC Core 2)"));
         }
         let hash = self.password_hash.as_ref()?;
         passwords::hash_fault(hash)
             .or_else(|| passwords::hash_weakness(hash))
-            .map(|why| format!("password_hash: {why}"))
+            .map(|why| Failure::new(format!("password_hash: {why}")))
     }
 }
 
 pub(super) async fn run(config: Config, import: Import) -> Outcome {
     let text = if import.file.as_os_str() == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input: {error}"))?;
+        std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::at("standard input", error))?;
         text
     } else {
-        std::fs::read_to_string(&import.file).map_err(|error| format!("{}: {error}", import.file.display()))?
+        std::fs::read_to_string(&import.file).map_err(|error| Failure::at(import.file.display(), error))?
     };
-    let db = if import.apply {
-        startup::open_database(&config).await.map_err(|error| error.to_string())?
-    } else {
-        terminal::open_database(&config).await?
-    };
+    let db =
+        if import.apply { startup::open_database(&config).await? } else { terminal::open_database(&config).await? };
     let (mut names, mut subs) = (BTreeSet::new(), BTreeSet::new());
-    let existing = users::list(&db).await.map_err(|error| error.to_string())?;
+    let existing = users::list(&db).await?;
     for user in &existing {
         names.extend(user.username.as_deref().map(text::fold_username));
         subs.insert(user.sub.clone());
@@ -95,17 +93,18 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
     let mut faults = 0_usize;
     let mut without_password = 0_usize;
     for (number, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-        let line: Result<Line, String> = serde_json::from_str(text).map_err(|error| {
+        let line: Result<Line, Failure> = serde_json::from_str(text).map_err(|error| {
             // The message of the parser may quote the line, and with it a hash.
-            format!("it is not an object of the known members ({} at column {})", kind_of(&error), error.column())
+            let (kind, column) = (kind_of(&error), error.column());
+            Failure::new(format!("it is not an object of the known members ({kind} at column {column})"))
         });
         let found = line.and_then(|line| match line.fault() {
             Some(why) => Err(why),
             None if !names.insert(text::fold_username(&line.username)) => {
-                Err(format!("there is a user {:?} already", line.username))
+                Err(Failure::new(format!("there is a user {:?} already", line.username)))
             }
             None if line.sub.as_ref().is_some_and(|sub| !subs.insert(sub.clone())) => {
-                Err("there is somebody with that sub already".to_owned())
+                Err(Failure::new("there is somebody with that sub already"))
             }
             None => Ok(line),
         });
@@ -115,9 +114,10 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
                 addresses.add(&line, number + 1);
                 people.push(line);
             }
-            Err(why) => {
+            Err(failure) => {
                 faults += 1;
-                println!("{}:{}: {why}", import.file.display(), number + 1);
+                let fix = failure.fix().map_or_else(String::new, |fix| format!("; {fix}"));
+                println!("{}:{}: {failure}{fix}", import.file.display(), number + 1);
             }
         }
     }
@@ -128,7 +128,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
         let _ = write!(summary, "; {shared} with an address that another person has too");
     }
     if faults > 0 {
-        return Err(format!("{summary}.\n  Fix: correct the lines above; nothing was added"));
+        return Err(Failure::new(summary).with_fix("correct the lines above; nothing was added"));
     }
     if !import.apply {
         eprintln!("{summary}. Nothing was added yet: --apply does it.");
@@ -148,7 +148,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
             password_hash: line.password_hash,
         })
         .collect();
-    users::import(&db, &people, now).await.map_err(|error| error.to_string())?;
+    users::import(&db, &people, now).await?;
     db.close().await;
     eprintln!("added {} people", people.len());
     Ok(())

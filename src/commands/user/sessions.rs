@@ -4,6 +4,7 @@ use super::{find, named};
 use crate::ambient::Clock;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::protocol::time::NumericDate;
 use crate::store::user_sessions::{self, Listed};
 use serde_json::json;
@@ -55,9 +56,7 @@ async fn list(config: Config, username: &str, json: bool) -> Outcome {
     let db = terminal::open_database(&config).await?;
     let user = find(&db, username).await?;
     let now = Clock::System.now();
-    let found = user_sessions::list(&db, &user.sub, config.session_idle_lifetime, now)
-        .await
-        .map_err(|error| error.to_string())?;
+    let found = user_sessions::list(&db, &user.sub, config.session_idle_lifetime, now).await?;
     db.close().await;
     let instant = |at: i64| terminal::instant(NumericDate(at));
     if json {
@@ -95,13 +94,13 @@ async fn end(config: Config, username: &str, session: Option<&str>, yes: bool) -
     let which = if session.is_some() { "this sign-in" } else { "every sign-in" };
     terminal::confirm(PATH, &format!("End {which} of {}?", named(&user)), yes)?;
     let now = Clock::System.now();
-    let ended = user_sessions::end(&db, &user.sub, session, now).await.map_err(|error| error.to_string())?;
+    let ended = user_sessions::end(&db, &user.sub, session, now).await?;
     db.close().await;
     match (session, ended) {
-        (Some(session), 0) => Err(format!(
-            "{} has no sign-in {session:?} that has not ended.\n  Fix: `hallpass user sessions list {username}` names them",
-            named(&user)
-        )),
+        (Some(session), 0) => {
+            Err(Failure::new(format!("{} has no sign-in {session:?} that has not ended", named(&user)))
+                .with_fix(format!("`hallpass user sessions list {username}` names them")))
+        }
         (None, 0) => {
             eprintln!("{} is not signed in anywhere; nothing was changed", named(&user));
             Ok(())

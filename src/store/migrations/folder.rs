@@ -3,6 +3,7 @@
 //! the order.
 
 use super::{FIRST_ADMIN_VERSION, Fault, File, Plan};
+use crate::failure::Failure;
 use sqlx::migrate::{Migration, MigrationType};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::path::Path;
 struct Numbered {
     name: String,
     /// `Err`: why it cannot be read.
-    migration: Result<Migration, String>,
+    migration: Result<Migration, Failure>,
 }
 
 /// The files of one number: one, unless somebody was careless.
@@ -69,12 +70,13 @@ impl Folder {
             let fix = format!("name it by its date, such as {EXAMPLE}, or move it elsewhere");
             return self.faults.push(Fault::new(name, why, fix));
         };
-        let migration = std::fs::read(&path).map_err(|error| format!("it cannot be read: {error}")).and_then(|bytes| {
-            let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-            let is_without_transaction = text.starts_with("-- no-transaction");
-            let sql = AssertSqlSafe(text).into_sql_str();
-            Ok(Migration::new(version, description.into(), kind, sql, is_without_transaction))
-        });
+        let migration =
+            std::fs::read(&path).map_err(|error| Failure::at("it cannot be read", error)).and_then(|bytes| {
+                let text = String::from_utf8(bytes).map_err(|_| Failure::new("it is not UTF-8"))?;
+                let is_without_transaction = text.starts_with("-- no-transaction");
+                let sql = AssertSqlSafe(text).into_sql_str();
+                Ok(Migration::new(version, description.into(), kind, sql, is_without_transaction))
+            });
         if version < FIRST_ADMIN_VERSION {
             let checksum = migration.as_ref().ok().map(|migration| &*migration.checksum);
             return match ours.get(&version) {
@@ -144,7 +146,11 @@ impl Candidates {
         };
         for file in &self.0 {
             if let Err(why) = &file.migration {
-                plan.faults.push(Fault::new(&file.name, why, "write it anew, as plain text that we may read"));
+                plan.faults.push(Fault::new(
+                    &file.name,
+                    why.to_string(),
+                    "write it anew, as plain text that we may read",
+                ));
             }
         }
         let names: Vec<&str> = self.0.iter().map(|file| file.name.as_str()).collect();

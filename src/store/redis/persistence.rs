@@ -4,6 +4,7 @@
 //! was revoked since then live again. An append-only file is a second old at most, and where nothing is kept nothing can
 //! come back; <https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/>.
 
+use crate::failure::Warning;
 use ::redis::Value;
 use std::collections::BTreeMap;
 
@@ -22,8 +23,8 @@ enum Persistence {
 
 /// What the servers say of it together.
 pub(super) struct Persisted {
-    /// What there is to warn of: a sentence that says what is wrong, and one that says what to do.
-    pub(super) warnings: Vec<String>,
+    /// What there is to warn of.
+    pub(super) warnings: Vec<Warning>,
     /// What a crash costs, where there is nothing to warn of.
     pub(super) cost: &'static str,
 }
@@ -41,7 +42,8 @@ pub(super) fn judge(answers: &[BTreeMap<String, Value>; 4]) -> Persisted {
             (node.as_str(), of_node(append_only, append_fsync, save, info))
         })
         .collect();
-    let mut warnings: Vec<String> = found.iter().filter_map(|(node, persistence)| warning(node, persistence)).collect();
+    let mut warnings: Vec<Warning> =
+        found.iter().filter_map(|(node, persistence)| warning(node, persistence)).collect();
     if found.is_empty() {
         warnings.extend(warning("", &Persistence::Unknown));
     }
@@ -74,22 +76,31 @@ fn of_node(
 }
 
 /// What there is to warn of one server, and what to do.
-fn warning(node: &str, persistence: &Persistence) -> Option<String> {
+fn warning(node: &str, persistence: &Persistence) -> Option<Warning> {
     let who = if node.is_empty() { "Redis".to_owned() } else { format!("the Redis node {node}") };
     match persistence {
         Persistence::Nothing | Persistence::AppendOnly { is_left_to_the_system: false } => None,
-        Persistence::Snapshots(times) => Some(format!(
-            "{who} keeps snapshots only (save {times:?}): after a crash, sessions that were signed out and tokens that were \
-             revoked since the last one live again. Set appendonly yes, with which a crash costs a second at most, or save \"\" \
-             and no file at all, with which everybody signs in again"
+        Persistence::Snapshots(times) => Some(Warning::new(
+            format!(
+                "{who} keeps snapshots only (save {times:?}): after a crash, sessions that were signed out and tokens that \
+                 were revoked since the last one live again"
+            ),
+            "set appendonly yes, with which a crash costs a second at most, or save \"\" and no file at all, with which \
+             everybody signs in again",
         )),
-        Persistence::AppendOnly { is_left_to_the_system: true } => Some(format!(
-            "{who} leaves it to the system when its append-only file is written (appendfsync no): what was ended in the last \
-             half minute before a crash lives again. Set appendfsync everysec, or always"
+        Persistence::AppendOnly { is_left_to_the_system: true } => Some(Warning::new(
+            format!(
+                "{who} leaves it to the system when its append-only file is written (appendfsync no): what was ended in \
+                 the last half minute before a crash lives again"
+            ),
+            "set appendfsync everysec, or always",
         )),
-        Persistence::Unknown => Some(format!(
-            "{who} does not tell how it keeps what it holds (CONFIG is forbidden): with snapshots alone, sessions that were \
-             signed out live again after a crash. Make sure that it has appendonly yes, or keeps nothing at all"
+        Persistence::Unknown => Some(Warning::new(
+            format!(
+                "{who} does not tell how it keeps what it holds (CONFIG is forbidden): with snapshots alone, sessions that \
+                 were signed out live again after a crash"
+            ),
+            "make sure that it has appendonly yes, or keeps nothing at all",
         )),
     }
 }
@@ -145,11 +156,11 @@ mod tests {
             match words {
                 Some(words) => {
                     assert!(
-                        told.warnings.len() == 1 && told.warnings[0].contains(words),
+                        told.warnings.len() == 1 && told.warnings[0].what.contains(words),
                         "{settings:?} {:?}",
                         told.warnings
                     );
-                    assert_eq!(told.warnings[0].matches(". ").count(), 1, "what, and what to do");
+                    assert!(told.warnings[0].fix.starts_with("set append"), "{:?}", told.warnings);
                 }
                 None => assert!(told.warnings.is_empty(), "{settings:?} {:?}", told.warnings),
             }
@@ -161,15 +172,19 @@ mod tests {
     fn one_that_forbids_config_is_asked_by_info_and_doubted_only_where_that_says_nothing() {
         assert!(told(&[("", None, "loading:0\r\naof_enabled:1\r\n")]).warnings.is_empty());
         for silent in ["loading:0\r\naof_enabled:0\r\n", ""] {
-            assert!(told(&[("", None, silent)]).warnings[0].contains("does not tell"), "{silent}");
+            assert!(told(&[("", None, silent)]).warnings[0].what.contains("does not tell"), "{silent}");
         }
-        assert!(judge(&Default::default()).warnings[0].contains("does not tell"));
+        assert!(judge(&Default::default()).warnings[0].what.contains("does not tell"));
     }
 
     #[test]
     fn each_node_of_a_cluster_is_doubted_by_its_address() {
         let good = Some(["yes", "everysec", ""]);
         let told = told(&[("a:1", good, ""), ("b:2", Some(["no", "everysec", "60 1"]), ""), ("c:3", good, "")]);
-        assert!(told.warnings.len() == 1 && told.warnings[0].contains("the Redis node b:2"), "{:?}", told.warnings);
+        assert!(
+            told.warnings.len() == 1 && told.warnings[0].what.contains("the Redis node b:2"),
+            "{:?}",
+            told.warnings
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The files of a folder in the order in which they are applied, and what is wrong with their names.
 
 use super::{Finding, Level, Place};
+use crate::failure::Failure;
 use crate::store::migrations::{FIRST_ADMIN_VERSION, built_in};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub(super) struct File {
 const EXAMPLE: &str = "begin its name with a date, such as 20261201090000_add_client_reports.sql";
 
 /// Reads the admin's files of a folder, or one file. Copies of our own migrations are left out.
-pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
+pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), Failure> {
     let mut findings = Vec::new();
     if place.is_file() {
         let text = text_of(place)?;
@@ -24,7 +25,7 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
         return Ok((vec![File { name: place.display().to_string(), text }], findings));
     }
     let fault = |error: std::io::Error| {
-        format!("{}: {error}\n  Fix: name the folder of your migrations, or set HALLPASS_MIGRATIONS", place.display())
+        Failure::at(place.display(), error).with_fix("name the folder of your migrations, or set HALLPASS_MIGRATIONS")
     };
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(place).map_err(fault)? {
@@ -66,12 +67,13 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), String> {
 /// The longest file that is read, in bytes; a migration of clients has a thousandth of it.
 const LONGEST: u64 = 8 << 20;
 
-fn text_of(path: &Path) -> Result<String, String> {
+fn text_of(path: &Path) -> Result<String, Failure> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() > LONGEST) {
-        return Err(format!("{}: it is longer than 8 MiB.\n  Fix: divide it", path.display()));
+        return Err(Failure::new("it is longer than 8 MiB").about(path.display()).with_fix("divide it"));
     }
-    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    String::from_utf8(bytes).map_err(|_| format!("{}: it is not UTF-8.\n  Fix: save it as UTF-8", path.display()))
+    let bytes = std::fs::read(path).map_err(|error| Failure::at(path.display(), error))?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::new("it is not UTF-8").about(path.display()).with_fix("save it as UTF-8"))
 }
 
 enum Name {
