@@ -6,7 +6,7 @@ use crate::passwords;
 use crate::protocol::address::is_plain_http;
 use crate::protocol::client::Client;
 use crate::protocol::columns::{self, RowFault};
-use crate::protocol::response::{ApplicationType, ConsentPolicy, GrantType, PkcePolicy};
+use crate::protocol::response::{ApplicationType, ConsentPolicy, PkcePolicy};
 use crate::protocol::site::FrontChannel;
 use crate::store::clients;
 
@@ -200,10 +200,10 @@ fn of_public(client: &Client) -> Vec<Fault> {
         let fix = "write consent 'ask', or give it a secret";
         found.push(Fault::warning("consent-ignored", why, fix).in_column("consent"));
     }
-    if client.grant_types.contains(&GrantType::ClientCredentials) {
+    if let Some(machine) = client.grant_types.iter().find(|grant| grant.is_of_machines()) {
         let why =
             format!("{id} is public and cannot prove who it is, so it cannot act for itself (RFC 6749 section 4.4)");
-        let fix = "give it a secret, or take client_credentials away";
+        let fix = format!("give it a secret, or take {machine} away");
         found.push(Fault::error("public-machine", why, fix).in_column("grant_types"));
     }
     if !client.secrets.is_empty() {
@@ -228,13 +228,13 @@ fn of_missing(client: &Client) -> Vec<Fault> {
             fix,
         ));
     }
-    if !client.grant_types.contains(&GrantType::AuthorizationCode) || client.resource.is_some() {
+    let Some(grant) = client.grant_types.iter().find(|grant| grant.needs_redirect_uri()) else { return found };
+    if client.resource.is_some() {
         return found;
     }
     if client.redirect_uris.is_empty() {
-        let why = format!(
-            "{id} has the grant authorization_code and no redirect URI, so that nobody can come back from signing in"
-        );
+        let why =
+            format!("{id} has the grant {grant} and no redirect URI, so that nobody can come back from signing in");
         found.push(Fault::error("no-redirect-uri", why, "add a row to client_redirect_uris"));
     }
     let mut missing = Vec::new();

@@ -195,10 +195,10 @@ words! {
 words! {
     /// A column that is a plain yes or no.
     YesNo {
-        /// No.
-        No = "no",
         /// Yes.
         Yes = "yes",
+        /// No.
+        No = "no",
     }
 }
 words! {
@@ -250,6 +250,37 @@ impl PromptSet {
     #[must_use]
     pub fn has(&self, prompt: Prompt) -> bool {
         self.0.contains(&prompt)
+    }
+}
+
+impl GrantType {
+    /// Whether a person signs in for it, in a browser.
+    #[must_use]
+    pub const fn is_of_people(self) -> bool {
+        matches!(self, Self::AuthorizationCode)
+    }
+
+    /// Whether it ends at an address of the client.
+    #[must_use]
+    pub const fn needs_redirect_uri(self) -> bool {
+        matches!(self, Self::AuthorizationCode)
+    }
+
+    /// Whether it is for a client that acts for itself, which only one that proves who it is can do
+    /// ([RFC 6749 section 4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+    #[must_use]
+    pub const fn is_of_machines(self) -> bool {
+        matches!(self, Self::ClientCredentials)
+    }
+
+    /// What a client can do with it, in a few words.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "people sign in",
+            Self::RefreshToken => "it stays signed in, where it asks for offline_access",
+            Self::ClientCredentials => "it acts for itself, without people",
+        }
     }
 }
 

@@ -271,8 +271,10 @@ impl Scratch {
         self.steps.store(budget, Ordering::Relaxed);
         let outcome = tokio::time::timeout(PATIENCE, self.connection.execute(AssertSqlSafe(text))).await;
         let Ok(outcome) = outcome else {
-            // The thread of that connection is at it still.
+            // The thread of that connection is at it still, under a lock which closing any other connection to the same memory
+            // waits for: they stay open until the process ends.
             (self.left, self.is_stuck) = (0, true);
+            std::mem::forget(self.db.clone());
             return Ok(Err(Refusal::Endless));
         };
         self.left -= budget - self.steps.swap(i64::MAX, Ordering::Relaxed);

@@ -150,15 +150,15 @@ impl Draft {
                 "--pkce optional: with an address by plain http a code can be read on the way, and PKCE is what protects it",
             ));
         }
-        let machine = self.grants.contains(&GrantType::ClientCredentials);
-        let signs_people_in = self.grants.contains(&GrantType::AuthorizationCode);
-        if self.redirect_uris.is_empty() && signs_people_in && !machine && self.resource.is_none() {
+        let machine = self.grants.iter().find(|grant| grant.is_of_machines());
+        let needs_redirect_uri = self.grants.iter().any(|grant| grant.needs_redirect_uri());
+        if self.redirect_uris.is_empty() && needs_redirect_uri && machine.is_none() && self.resource.is_none() {
             return Err(Failure::new("--redirect-uri is missing: people could not come back from signing in"));
         }
-        if self.is_public() && machine {
-            return Err(Failure::new(
-                "--grant client_credentials: a public client cannot act for itself (RFC 6749 section 4.4)",
-            ));
+        if let Some(machine) = machine.filter(|_| self.is_public()) {
+            return Err(Failure::new(format!(
+                "--grant {machine}: a public client cannot act for itself (RFC 6749 section 4.4)"
+            )));
         }
         if self.is_public() && self.pkce == PkcePolicy::Optional {
             return Err(Failure::new("--pkce optional: a public client must use PKCE (RFC 9700 section 2.1.1)"));
@@ -294,18 +294,13 @@ impl Draft {
     }
 
     fn meaning_of_grants(&self) -> String {
-        let meanings = self.grants.iter().map(|grant| match grant {
-            GrantType::AuthorizationCode => "people sign in",
-            GrantType::RefreshToken => "it stays signed in, where it asks for offline_access",
-            GrantType::ClientCredentials => "it acts for itself, without people",
-        });
-        meanings.collect::<Vec<_>>().join("; ")
+        self.grants.iter().map(|grant| grant.meaning()).collect::<Vec<_>>().join("; ")
     }
 }
 
 /// Whether a client with these grants acts for itself only, so that no person ever signs in to it.
 fn is_machine(grants: &[GrantType]) -> bool {
-    grants.contains(&GrantType::ClientCredentials) && !grants.contains(&GrantType::AuthorizationCode)
+    grants.iter().any(|grant| grant.is_of_machines()) && !grants.iter().any(|grant| grant.is_of_people())
 }
 
 /// The most a client can be given: what was asked for, or what its grants can use; for a machine no scope about people,

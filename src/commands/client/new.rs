@@ -9,7 +9,7 @@ use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::{Failure, Warning};
 use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
+    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, Word, YesNo,
 };
 use crate::protocol::secret::ClientSecret;
 use serde_json::json;
@@ -70,10 +70,10 @@ pub(in crate::commands) struct New {
     #[arg(long, conflicts_with_all = ["secret_stdin", "secret_hash", "auth_method"])]
     pub(super) public: bool,
     /// web, or native for one on the person's own machine [default: web]
-    #[arg(long, value_name = "TYPE", value_parser = word(ApplicationType::parse, "web, native"))]
+    #[arg(long, value_name = "TYPE", value_parser = word::<ApplicationType>())]
     pub(super) application_type: Option<ApplicationType>,
     /// How it authenticates: `client_secret_basic` or `client_secret_post` [default: `client_secret_basic`]
-    #[arg(long, value_name = "METHOD", value_parser = word(ClientAuthMethod::parse, "client_secret_basic, client_secret_post, none"))]
+    #[arg(long, value_name = "METHOD", value_parser = word::<ClientAuthMethod>())]
     pub(super) auth_method: Option<ClientAuthMethod>,
     /// The most it can be given [default: openid profile email, and `offline_access` with the grant `refresh_token`; none for
     /// a machine]
@@ -81,13 +81,13 @@ pub(in crate::commands) struct New {
     pub(super) scope: Option<String>,
     /// Grant type: `authorization_code`, `refresh_token`, `client_credentials`; may be repeated [default:
     /// `authorization_code`]
-    #[arg(long, value_name = "GRANT", value_parser = word(GrantType::parse, "authorization_code, refresh_token, client_credentials"))]
+    #[arg(long, value_name = "GRANT", value_parser = word::<GrantType>())]
     pub(super) grant: Vec<GrantType>,
     /// opaque, or jwt for APIs that check access tokens by themselves
-    #[arg(long, value_name = "FORMAT", default_value = "opaque", value_parser = word(AccessTokenFormat::parse, "opaque, jwt"))]
+    #[arg(long, value_name = "FORMAT", default_value = "opaque", value_parser = word::<AccessTokenFormat>())]
     pub(super) access_token_format: AccessTokenFormat,
     /// yes: name and e-mail stand in the `id_token` too; no: only userinfo tells them [default: yes]
-    #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "yes", value_parser = word(YesNo::parse, "yes, no"))]
+    #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "yes", value_parser = word::<YesNo>())]
     pub(super) claims_in_id_token: Option<YesNo>,
     /// An API that its access tokens are for (aud); may be repeated
     #[arg(long, value_name = "URI")]
@@ -96,10 +96,10 @@ pub(in crate::commands) struct New {
     #[arg(long, value_name = "URI")]
     pub(super) resource: Option<String>,
     /// required, or optional for a library that cannot do PKCE [default: required]
-    #[arg(long, value_name = "POLICY", value_parser = word(PkcePolicy::parse, "required, optional"))]
+    #[arg(long, value_name = "POLICY", value_parser = word::<PkcePolicy>())]
     pub(super) pkce: Option<PkcePolicy>,
     /// ask, or skip for one of the organization's own services [default: ask]
-    #[arg(long, value_name = "POLICY", value_parser = word(ConsentPolicy::parse, "ask, skip"))]
+    #[arg(long, value_name = "POLICY", value_parser = word::<ConsentPolicy>())]
     pub(super) consent: Option<ConsentPolicy>,
     /// Accept what is refused at first (plain-http, private-scheme, client-id, audience), with the reason; may be repeated
     #[arg(long, value_name = "CODE: REASON", value_parser = Acceptance::flag)]
@@ -120,11 +120,8 @@ pub(in crate::commands) struct New {
     no_questions: bool,
 }
 
-fn word<T: Clone + Send + Sync + 'static>(
-    parse: fn(&str) -> Option<T>,
-    choices: &'static str,
-) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
-    move |text| parse(text).ok_or_else(|| format!("use one of: {choices}"))
+fn word<W: Word + Send + Sync>() -> impl Fn(&str) -> Result<W, String> + Clone + Send + Sync + 'static {
+    |text| W::of_word(text).ok_or_else(|| format!("use one of: {}", W::WORDS.join(", ")))
 }
 
 const PATH: &[&str] = &["client", "new"];
