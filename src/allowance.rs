@@ -101,7 +101,15 @@ pub async fn keep(provider: &Provider, owner: Owner<'_>, kept: &[Kept]) -> Resul
     };
     let most = |kept: &Kept| if matches!(owner, Owner::Machine(_)) { PER_MACHINE } else { kept.most };
     let key = format!("{kind}:{}", &Digest::of(&[kind, name]).as_str()[..22]);
-    let tallies: Vec<Tally<'_>> = kept
+    // One number for each field: the store counts them side by side.
+    let mut summed: Vec<Kept> = Vec::new();
+    for one in kept {
+        match summed.iter_mut().find(|other| other.field == one.field) {
+            Some(other) => other.amount += one.amount,
+            None => summed.push(one.clone()),
+        }
+    }
+    let tallies: Vec<Tally<'_>> = summed
         .iter()
         .map(|kept| Tally { field: &kept.field, window: kept.window, most: most(kept), amount: kept.amount })
         .collect();
@@ -110,7 +118,7 @@ pub async fn keep(provider: &Provider, owner: Owner<'_>, kept: &[Kept]) -> Resul
         Ok(Tallied::Counted(_)) | Err(StoreError::Full) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(Tallied::Over { index, ends_in }) => {
-            let what = kept.get(index).map_or("", |kept| kept.field.as_str());
+            let what = summed.get(index).map_or("", |kept| kept.field.as_str());
             tracing::warn!(kind, name, what, "one has more kept than anybody needs; further ones are refused");
             Err(Stopped::Later(Later { seconds: ends_in }))
         }

@@ -138,12 +138,12 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is no TOML.
-    #[error("{}: not TOML: {}", file.display(), source.message())]
+    #[error("{}: not TOML: {why}", file.display())]
     NotToml {
         /// The file.
         file: PathBuf,
-        /// Why.
-        source: toml::de::Error,
+        /// Why, without a word of the file, which may hold a password.
+        why: String,
     },
     /// A setting that nobody knows.
     #[error("{name} (from {place}): there is no such setting.{}", offer(*nearest))]
@@ -210,8 +210,10 @@ impl RawConfig {
     ) -> Result<Self, ConfigError> {
         let mut values = BTreeMap::new();
         if let Some((path, text)) = file {
-            let table: toml::Table =
-                toml::from_str(text).map_err(|source| ConfigError::NotToml { file: path.to_owned(), source })?;
+            let table: toml::Table = toml::from_str(text).map_err(|error: toml::de::Error| ConfigError::NotToml {
+                file: path.to_owned(),
+                why: error.message().to_owned(),
+            })?;
             for (key, value) in table {
                 let setting = SETTINGS
                     .iter()

@@ -5,6 +5,7 @@
 
 use crate::allowance::{self, Kept, Owner};
 use crate::ambient::{random, uncanceled};
+use crate::failure::Failure;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::client::Client;
 use crate::protocol::grant::Session;
@@ -13,7 +14,7 @@ use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::site::FrontChannel;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
-use crate::store::logout_outbox::{self, Message};
+use crate::store::logout_outbox::{self, Message, Sender, Written};
 use crate::store::{StoreError, sessions, timely, user_sessions};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
 use futures_util::StreamExt as _;
@@ -79,6 +80,8 @@ pub enum Cause {
     Service,
     /// Its row was ended, or the account was.
     Row,
+    /// It had ended before, and not to the end.
+    Before,
 }
 
 impl Cause {
@@ -88,49 +91,85 @@ impl Cause {
             Self::AnotherPerson => "another person",
             Self::Service => "service",
             Self::Row => "row or account",
+            Self::Before => "an end that broke off",
         }
     }
 }
 
 /// A session that was ended: the services that held it, and the messages that are on their way to them.
+#[derive(Default)]
 pub struct Ended {
     told: Vec<LogoutResult>,
-    messages: Vec<(usize, String)>,
+    messages: Vec<(usize, Written)>,
+    /// Clients whose message could not be written.
+    unwritten: Vec<String>,
 }
 
 impl Ended {
-    /// Writes a message for each of these clients that has an address for it. What fails is said, and does not stop the others
-    /// from being told.
-    async fn announce(&mut self, provider: &Provider, session: &Session, clients: &[String], now: NumericDate) {
+    /// Writes a message for each of these clients that has an address for it. What fails is said, tried again in the background,
+    /// and does not stop the others from being told.
+    async fn announce(&mut self, provider: &Arc<Provider>, session: &Session, clients: &[String], now: NumericDate) {
         let (sub, handle) = (&session.sign_in.sub, session.sign_in.session);
-        for client_id in clients {
-            let client = match provider.directory.client(client_id, now).await {
-                Ok(Some(client)) => client,
-                Ok(None) => continue,
-                Err(error) => {
-                    tracing::error!(%error, client_id, "a service is not told of a sign-out: its row cannot be read");
-                    continue;
-                }
-            };
+        let written = futures_util::stream::iter(clients.to_vec()).map(|client_id| {
+            let (provider, sub) = (provider.clone(), sub.clone());
+            async move { write(&provider, &client_id, &sub, handle, now).await }
+        });
+        let written: Vec<_> = written.buffered(AT_ONCE).collect().await;
+        for (client, message) in written.into_iter().flatten() {
             let mut outcome = Outcome::without_back_channel(&client, &provider.config.issuer);
-            if client.backchannel_logout_uri.is_some() {
-                match timely(logout_outbox::add(&provider.db, client_id, sub, handle, now)).await {
-                    Ok(message) => {
-                        self.messages.push((self.told.len(), message));
-                        outcome = Outcome::NotReached;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, client_id, "a service is not told of a sign-out: the message cannot be kept");
-                    }
+            match message {
+                None => {}
+                Some(Ok(message)) => {
+                    self.messages.push((self.told.len(), message));
+                    outcome = Outcome::NotReached;
+                }
+                Some(Err(error)) => {
+                    let client_id = &client.client_id;
+                    tracing::error!(%error, client_id, "a service is told late of a sign-out: the message cannot be written yet");
+                    self.unwritten.push(client_id.clone());
                 }
             }
             self.told.push(LogoutResult { client, outcome });
         }
     }
 
+    /// Notes that the session was this request's to end: messages of an end that broke off before are sent once more, and what
+    /// could not be written is tried again.
+    async fn confirm(&self, provider: &Arc<Provider>, session: &Session, now: NumericDate) {
+        for (_, message) in self.messages.iter().filter(|(_, message)| message.is_known) {
+            if let Err(error) = timely(logout_outbox::repeat(&provider.db, &message.id, now)).await {
+                tracing::error!(%error, message = message.id, "a logout message could not be sent once more");
+            }
+        }
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let (provider, clients) = (provider.clone(), self.unwritten.clone());
+        let (sub, handle) = (session.sign_in.sub.clone(), session.sign_in.session);
+        tokio::spawn(async move {
+            let mut left = clients;
+            for pause in ROW_PAUSES {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                let mut failed = Vec::new();
+                for client_id in left {
+                    if logout_outbox::add(&provider.db, &client_id, &sub, handle, provider.now()).await.is_err() {
+                        failed.push(client_id);
+                    }
+                }
+                left = failed;
+            }
+            if !left.is_empty() {
+                tracing::error!(
+                    clients = left.join(" "),
+                    "services are not told of a sign-out: no message could be written"
+                );
+            }
+        });
+    }
+
     /// Sends the messages once and waits for a while; gives what became of each service.
     pub async fn told(self, provider: &Arc<Provider>) -> Vec<LogoutResult> {
-        let Self { mut told, messages } = self;
+        let Self { mut told, messages, .. } = self;
         if messages.is_empty() {
             return told;
         }
@@ -152,10 +191,32 @@ impl Ended {
     }
 }
 
+/// Writes the message for a client, if it has an address for it. `None`: there is no such client any more.
+async fn write(
+    provider: &Provider,
+    client_id: &str,
+    sub: &str,
+    session: Handle,
+    now: NumericDate,
+) -> Option<(Arc<Client>, Option<Result<Written, StoreError>>)> {
+    let client = match provider.directory.client(client_id, now).await {
+        Ok(client) => client?,
+        Err(error) => {
+            tracing::error!(%error, client_id, "a service is not told of a sign-out: its row cannot be read");
+            return None;
+        }
+    };
+    if client.backchannel_logout_uri.is_none() {
+        return Some((client, None));
+    }
+    let written = timely(logout_outbox::add(&provider.db, client_id, sub, session, now)).await;
+    Some((client, Some(written)))
+}
+
 /// Tries messages once each, also when nobody waits for them any more; gives the places of those that arrived.
 fn deliver_all(
     provider: &Arc<Provider>,
-    messages: Vec<(usize, String)>,
+    messages: Vec<(usize, Written)>,
 ) -> tokio::sync::mpsc::UnboundedReceiver<usize> {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let provider = provider.clone();
@@ -164,7 +225,7 @@ fn deliver_all(
             .for_each_concurrent(AT_ONCE, |(at, message)| {
                 let (provider, sender) = (provider.clone(), sender.clone());
                 async move {
-                    if deliver(&provider, &message).await {
+                    if deliver(&provider, &message.id, Sender::Writer).await {
                         let _ = sender.send(at);
                     }
                 }
@@ -204,20 +265,35 @@ async fn end_at_once(
     // The marker first: if the store fails between the two, the session is still there and can be ended again.
     sessions::end(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
     // Then the messages, which nothing else could write once the record is taken.
-    let mut ended = Ended { told: Vec::new(), messages: Vec::new() };
+    let mut ended = Ended::default();
     ended.announce(provider, session, &session.clients, now).await;
     // The request that takes it sends them first, and no other does.
-    let Some(current) = sessions::take(&provider.ephemeral, record).await? else { return Ok(None) };
+    let Some((record, current)) = take(provider, record, handle).await? else { return Ok(None) };
     // What another tab has signed in to since the session was read.
     let further: Vec<String> = current.clients.iter().filter(|it| !session.clients.contains(it)).cloned().collect();
     ended.announce(provider, session, &further, now).await;
+    ended.confirm(provider, session, now).await;
     let kept = Kept::session(&current, provider.config.session_lifetime);
     let sub = &current.sign_in.sub;
     allowance::give_back(provider, Owner::Person(sub), vec![kept]).await;
     let event = Event::new(EventKind::SignOut, now).of(sub).with("by", cause.as_str());
     provider.audit.record(event.with("clients", Impersonal::configured(&current.clients.join(" "))));
-    settle_row(provider, handle, record.clone(), now).await;
+    settle_row(provider, handle, record, now).await;
     Ok(Some(ended))
+}
+
+/// Takes the record of a session: the one that was read, or where the person signed in once more meanwhile, the one that the
+/// session goes on in.
+async fn take(provider: &Provider, record: &Digest, session: Handle) -> Result<Option<(Digest, Session)>, StoreError> {
+    if let Some(taken) = sessions::take(&provider.ephemeral, record).await? {
+        return Ok(Some((record.clone(), taken)));
+    }
+    // Signing out works without the database.
+    let Ok(Some(other)) = timely(user_sessions::record_of(&provider.db, session)).await else { return Ok(None) };
+    if other.matches(record) {
+        return Ok(None);
+    }
+    Ok(sessions::take(&provider.ephemeral, &other).await?.map(|taken| (other, taken)))
 }
 
 /// Notes in its row that a sign-in is over. Signing out works without the database: what cannot be written now is tried
@@ -239,10 +315,13 @@ async fn settle_row(provider: &Arc<Provider>, session: Handle, record: Digest, n
 }
 
 /// Tries a message once, if no other node does. Says whether it arrived.
-async fn deliver(provider: &Provider, id: &str) -> bool {
+async fn deliver(provider: &Provider, id: &str, sender: Sender) -> bool {
     let now = provider.now();
     let outcome = async {
-        let Some(message) = logout_outbox::lease(&provider.db, id, now).await? else { return Ok(false) };
+        let Some(message) = logout_outbox::lease(&provider.db, id, sender, now).await? else {
+            // Another node may have been first.
+            return logout_outbox::is_delivered(&provider.db, id).await;
+        };
         attempt(provider, &message, now).await
     }
     .await;
@@ -274,7 +353,11 @@ async fn attempt(provider: &Provider, message: &Message, now: NumericDate) -> Re
         Ok(token) => {
             provider.outbound.post_form(&uri, &[("logout_token", &token)]).await.map_err(|why| why.to_string())
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => {
+            let failure = Failure::from(error);
+            tracing::error!(client_id, fix = failure.fix(), "a logout token could not be signed: {failure}");
+            Err(failure.to_string())
+        }
     };
     let result = match sent {
         // Section 2.8: 200, and 204 for frameworks that answer so.
@@ -323,7 +406,7 @@ pub async fn deliver_due(provider: &Arc<Provider>) {
         Ok(due) => {
             futures_util::stream::iter(due)
                 .for_each_concurrent(AT_ONCE, |id| async move {
-                    deliver(provider, &id).await;
+                    deliver(provider, &id, Sender::Round).await;
                 })
                 .await;
         }

@@ -300,7 +300,7 @@ pub async fn sweep_expired(provider: Arc<Provider>) {
 async fn prune_audit(provider: &Provider, pruner: &mut Pruner) -> Result<(), StoreError> {
     let Some(days) = provider.config.audit_retention else { return Ok(()) };
     let now = provider.now();
-    let removed = pruner.redirect_to_authorize(&provider.db, pruning::cut(days, now), PRUNING_STEPS, now).await?;
+    let removed = pruner.prune(&provider.db, pruning::cut(days, now), PRUNING_STEPS, now).await?;
     if removed.events > 0 {
         tracing::info!(
             events = removed.events,

@@ -38,7 +38,7 @@ impl Pruner {
     ///
     /// # Errors
     /// The database failed; what was removed until then stays removed.
-    pub async fn redirect_to_authorize(
+    pub async fn prune(
         &mut self,
         db: &Db,
         cut: NumericDate,

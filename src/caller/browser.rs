@@ -46,7 +46,9 @@ impl FromRequest<Arc<Provider>> for BrowserRequest {
         let network = Network::of(&request, &provider.config);
         let params = match *request.method() {
             Method::POST => request::form(request).await,
-            Method::HEAD => Err(Refusal::new(ErrorCode::InvalidRequest, "this is asked for by GET or POST")),
+            Method::HEAD => {
+                Err(Refusal::new(ErrorCode::InvalidRequest, "this is asked for by GET or POST").as_expected())
+            }
             _ => request::query(&request),
         };
         let params = params.map_err(PageError::bad_request)?;

@@ -333,7 +333,7 @@ async fn prune(db: &Db, arguments: &Prune, cut: NumericDate, now: NumericDate) -
     let question = format!("Remove every event from before {}, for good?", terminal::instant(cut));
     terminal::confirm(&["audit", "prune"], &question, arguments.yes)?;
     let mut pruner = Pruner::default();
-    let removed = pruner.redirect_to_authorize(db, cut, usize::MAX, now).await?;
+    let removed = pruner.prune(db, cut, usize::MAX, now).await?;
     if arguments.json {
         terminal::print_json(&json!({"events": removed.events, "chains": removed.chains, "until": removed.until}))?;
     }

@@ -4,7 +4,7 @@ use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::{self, path};
-use crate::failure::Warning;
+use crate::failure::{Failure, Warning};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::provider::Provider;
 use crate::server::Places;
@@ -15,6 +15,7 @@ use secrecy::ExposeSecret as _;
 use std::io::IsTerminal as _;
 use std::pin::pin;
 use std::sync::Arc;
+use tokio::task::JoinSet;
 
 pub(super) async fn run(config: Config) -> Outcome {
     logging::start("info");
@@ -42,18 +43,27 @@ pub(super) async fn run(config: Config) -> Outcome {
     let (stopper, stop) = server::stop_sign();
     keep_running(&provider);
     let places = Places::public(descriptors, &provider.config.trusted_proxies);
-    let serving = tokio::spawn(server::serve(public, endpoints::public(provider.clone()), places, stop.clone()));
-    let managing =
-        tokio::spawn(server::serve(management, endpoints::management(provider.clone()), Places::few(), stop));
-    signal.await;
+    let mut listeners = JoinSet::new();
+    listeners.spawn(server::serve(public, endpoints::public(provider.clone()), places, stop.clone()));
+    listeners.spawn(server::serve(management, endpoints::management(provider.clone()), Places::few(), stop));
+    // A node that does not listen must not look alive to what would start it again.
+    let has_fallen = tokio::select! {
+        () = &mut signal => false,
+        _ = listeners.join_next() => true,
+    };
     tracing::info!("stopping: requests in flight finish first");
     stopper.stop();
-    let _ = tokio::join!(serving, managing);
+    while listeners.join_next().await.is_some() {}
     provider.background.stop().await;
     provider.audit.flush().await;
     provider.db.close().await;
     drop(lock);
     tracing::info!("stopped");
+    if has_fallen {
+        return Err(
+            Failure::new("a listener ended by itself").with_fix("start it again, and report what the log says before")
+        );
+    }
     Ok(())
 }
 

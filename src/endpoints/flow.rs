@@ -204,7 +204,7 @@ impl Flow {
                 allowance::give_back(provider, Owner::Person(&session.sign_in.sub), kept.to_vec()).await;
             }
             // Where that sign-out did not come to its end, its services have not been told.
-            let ended = logout::end_session(provider, &session_id.digest(), session, Cause::Person, self.now).await?;
+            let ended = logout::end_session(provider, &session_id.digest(), session, Cause::Before, self.now).await?;
             if let Some(ended) = ended {
                 ended.in_background(provider);
             }

@@ -87,13 +87,14 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
     let typed = asked.params.get("username").unwrap_or_default().trim().to_owned();
     let password = Password::received(asked.params.get("password").unwrap_or_default());
     let by = |kind| Event::new(kind, asked.now).by(&flow.client().client_id).from(&asked.network);
-    match password::prove(provider, asked, &typed, password).await? {
+    let session = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.session);
+    match password::prove(provider, asked, session, &typed, password).await? {
         Proof::Proven(proven) => {
-            let password::Proven { user, attempt, renewal } = *proven;
+            let password::Proven { user, attempt, session_has_ended, renewal } = *proven;
             let renewing = renewal
                 .map(|renewal| password::renew(provider.clone(), user.sub.clone(), user.credential.clone(), renewal));
             let event = by(EventKind::SignIn).of(&user.sub).with("amr", Factor::Password.amr());
-            let proven = start::Proven { user, factors: &[Factor::Password], attempt };
+            let proven = start::Proven { user, factors: &[Factor::Password], attempt, session_has_ended };
             let response = Box::pin(start::start_session(provider, asked, flow, proven)).await?;
             provider.audit.record(event);
             // Nobody waits for it.

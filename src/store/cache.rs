@@ -19,7 +19,7 @@ use crate::store::db::Db;
 use crate::store::refresh_families::{self, Family};
 use crate::store::{StoreError, clients, consents, timely, users};
 use moka::Equivalent;
-use shelf::{Asked, Shelf};
+use shelf::{Asked, Entry, Shelf};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -33,6 +33,8 @@ const MAX_STALE: i64 = 3600;
 /// Seconds for which a database that did not answer is left alone where something is known: finding out takes
 /// as long as a connection may.
 const RETRY_AFTER: i64 = 10;
+/// How far the clocks of two nodes may be apart, in seconds: beyond that `doctor` calls it a fault.
+const CLOCKS: i64 = 60;
 /// What `Directory::away_since` says of a database that answers.
 const ANSWERS: i64 = i64::MIN;
 
@@ -175,13 +177,16 @@ impl Directory {
         if sign_in.holds(&known) {
             return Ok(Some(known));
         }
-        if self.users.get(sub.as_str()).is_some_and(|entry| entry.read_at > sign_in.auth_time) {
+        let is_newer = |entry: Arc<Entry<User>>| entry.read_at > sign_in.auth_time.plus(CLOCKS);
+        if self.users.get(sub.as_str()).is_some_and(is_newer) || self.is_unreachable(now) {
             return Ok(None);
         }
-        // Not by the read that is shared: it may have begun before the sign-in as well.
-        let Some(user) = timely(users::find(&self.db, sub)).await? else { return Ok(None) };
-        self.know_user(user.clone(), now);
-        Ok(Some(user).filter(|user| sign_in.holds(user)).map(Arc::new))
+        let read = || {
+            let (db, sub) = (self.db.clone(), sub.clone());
+            async move { users::find(&db, &sub).await }
+        };
+        let found = timely(self.users.read_anew(sub.as_str(), now, &read)).await?;
+        Ok(found.filter(|user| sign_in.holds(user)))
     }
 
     /// What a person allowed a client so far.

@@ -6,8 +6,11 @@ use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::row::row;
 
-const ADD: &str = "INSERT INTO logout_outbox (message_id, client_id, sub, session, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $5) \
+const ADD: &str = "INSERT INTO logout_outbox (message_id, client_id, sub, session, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6) \
      ON CONFLICT (message_id) DO NOTHING";
+const REPEAT: &str = "UPDATE logout_outbox SET created_at = $2, due_at = $3, tries = 0, delivered_at = NULL, given_up_at = NULL \
+     WHERE message_id = $1 AND (delivered_at IS NOT NULL OR given_up_at IS NOT NULL)";
+const IS_DELIVERED: &str = "SELECT COUNT(*) FROM logout_outbox WHERE message_id = $1 AND delivered_at IS NOT NULL";
 const DUE: &str = "SELECT message_id FROM logout_outbox WHERE due_at <= $1 AND delivered_at IS NULL AND given_up_at IS NULL \
      ORDER BY due_at LIMIT 64";
 const LEASE: &str = "UPDATE logout_outbox SET due_at = $3, tries = tries + 1 \
@@ -20,6 +23,8 @@ const SWEEP: &str = "DELETE FROM logout_outbox WHERE created_at <= $1";
 
 /// How long a message may take before another node tries it, in seconds.
 const LEASE_SECONDS: i64 = 30;
+/// How long a message is left to the request that wrote it, before any node tries it, in seconds.
+const FIRST_TRY: i64 = 5;
 /// How long messages are kept, in seconds.
 const KEPT: i64 = 30 * 86_400;
 
@@ -56,21 +61,54 @@ fn name_of(session: Handle, client_id: &str) -> Handle {
     Handle::of_digest(&Digest::of(&["logout message", &session.text(), client_id]))
 }
 
-/// Writes the message that tells a client of the end of a session, once; gives its name.
+/// A message that is written.
+pub struct Written {
+    /// Its name.
+    pub id: String,
+    /// Whether it was there before.
+    pub is_known: bool,
+}
+
+/// Writes the message that tells a client of the end of a session, if it is not there.
 ///
 /// # Errors
 /// The database failed.
-pub async fn add(db: &Db, client_id: &str, sub: &str, session: Handle, now: NumericDate) -> Result<String, StoreError> {
+pub async fn add(
+    db: &Db,
+    client_id: &str,
+    sub: &str,
+    session: Handle,
+    now: NumericDate,
+) -> Result<Written, StoreError> {
     let id = name_of(session, client_id).text();
-    sqlx::query(ADD)
+    let added = sqlx::query(ADD)
         .bind(&id)
         .bind(client_id)
         .bind(sub)
         .bind(session.text())
         .bind(now.0)
+        .bind(now.plus(FIRST_TRY).0)
         .execute(db.statement())
         .await?;
-    Ok(id)
+    Ok(Written { id, is_known: added.rows_affected() == 0 })
+}
+
+/// Lets a message be sent once more that has arrived or was given up: the session that it told of has ended again.
+///
+/// # Errors
+/// The database failed.
+pub async fn repeat(db: &Db, id: &str, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(REPEAT).bind(id).bind(now.0).bind(now.plus(FIRST_TRY).0).execute(db.statement()).await?;
+    Ok(())
+}
+
+/// Whether a message has arrived.
+///
+/// # Errors
+/// The database failed.
+pub async fn is_delivered(db: &Db, id: &str) -> Result<bool, StoreError> {
+    let count: i64 = sqlx::query_scalar(IS_DELIVERED).bind(id).fetch_one(db.statement()).await?;
+    Ok(count > 0)
 }
 
 /// The names of messages that are due.
@@ -81,13 +119,26 @@ pub async fn due(db: &Db, now: NumericDate) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(DUE).bind(now.0).fetch_all(db.statement()).await?)
 }
 
+/// Who wants to send a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// The request that wrote it, for which it is due at once.
+    Writer,
+    /// Whichever node finds it due.
+    Round,
+}
+
 /// Takes a message for this node, if no other has it.
 ///
 /// # Errors
 /// The database failed.
-pub async fn lease(db: &Db, id: &str, now: NumericDate) -> Result<Option<Message>, StoreError> {
+pub async fn lease(db: &Db, id: &str, sender: Sender, now: NumericDate) -> Result<Option<Message>, StoreError> {
+    let due = match sender {
+        Sender::Writer => now.plus(FIRST_TRY),
+        Sender::Round => now,
+    };
     let leased: Vec<Row> =
-        sqlx::query_as(LEASE).bind(id).bind(now.0).bind(now.plus(LEASE_SECONDS).0).fetch_all(db.statement()).await?;
+        sqlx::query_as(LEASE).bind(id).bind(due.0).bind(now.plus(LEASE_SECONDS).0).fetch_all(db.statement()).await?;
     Ok(leased.into_iter().next().and_then(|row| {
         Some(Message {
             id: row.message_id,

@@ -129,6 +129,14 @@ async fn login() {
     assert!(page.status.is_redirection(), "{page}");
     // The person, and the row of the sign-in.
     assert_within(cost, budget(0, 3, 2, 1));
+    // Once more in the same browser, where the session goes on.
+    let _ = provider.settle(&browser, page).await;
+    let page = Authorization::of(&client).with("prompt", "login").open(&provider, &browser).await;
+    let mut form = page.form("form");
+    form.set("username", "alice").set("password", crate::support::provider::PASSWORD);
+    let (cost, page) = cost_of(&provider, browser.submit(form, Some(("action", "sign_in")))).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_within(cost, budget(0, 3, 2, 1));
 }
 
 #[tokio::test]

@@ -174,6 +174,43 @@ async fn one_person_has_a_bound_of_their_own() {
     assert!(stranger.cookies().iter().all(|cookie| !cookie.name.contains("session")));
 }
 
+/// A sign-in that came to nothing takes nothing from what its person may have kept, however it was refused.
+#[tokio::test]
+async fn a_refused_sign_in_leaves_nothing_counted() {
+    let provider = TestProvider::start().await;
+    let client = provider.add(NewClient::new("reports").with("consent", "skip")).await;
+    provider.alice().await;
+    let key = format!("kept:{}", &Digest::of(&["kept", "alice-sub"]).as_str()[..22]);
+    let counted = async || provider.provider.ephemeral.tallied(&key, "sessions").await.unwrap();
+    let again = Authorization::of(&client).with("prompt", "login");
+    let sign_in = async |browser: &UserAgent| {
+        let page = again.open(&provider, browser).await;
+        provider.type_in(browser, &page, "alice", crate::support::provider::PASSWORD).await
+    };
+    let browser = UserAgent::new();
+    assert!(sign_in(&browser).await.query_parameter("code").is_some());
+    let one = counted().await;
+    assert!(one > 0);
+    provider.sql("ALTER TABLE user_sessions RENAME TO away").await;
+    // In another browser, and over the session of this one, which is there still.
+    assert!(sign_in(&UserAgent::new()).await.status.is_server_error());
+    assert_eq!(counted().await, one);
+    assert!(sign_in(&browser).await.status.is_server_error());
+    assert_eq!(counted().await, one);
+    provider.sql("ALTER TABLE away RENAME TO user_sessions").await;
+    assert!(
+        Authorization::of(&client)
+            .with("prompt", "none")
+            .open(&provider, &browser)
+            .await
+            .query_parameter("code")
+            .is_some()
+    );
+    assert_eq!(counted().await, one);
+    assert!(sign_in(&browser).await.query_parameter("code").is_some());
+    assert_eq!(counted().await, one, "the same person's session takes the place of the one before");
+}
+
 /// The memory of a spent code lasts as long as what it can have issued; a family is ended by its code even after that.
 #[tokio::test]
 async fn a_spent_code_is_remembered_as_long_as_what_it_issued() {

@@ -166,6 +166,20 @@ fn the_commands_are_those_of_the_page() {
     assert_eq!(promised, found);
 }
 
+#[test]
+fn the_endpoints_are_those_of_the_page() {
+    let source = include_str!("../../src/endpoints/mod.rs");
+    let of_constants =
+        source.lines().filter(|line| line.trim().starts_with("pub const ") && line.contains(": &str = \"/"));
+    let of_health = source.lines().filter(|line| line.contains(".route(\"/health/"));
+    let served: BTreeSet<String> =
+        of_constants.chain(of_health).filter_map(|line| line.split('"').nth(1)).map(str::to_owned).collect();
+    let promised: BTreeSet<String> =
+        quoted(&section("Endpoints")).into_iter().filter(|text| text.starts_with('/')).collect();
+    assert_eq!(promised, served);
+    assert!(served.len() > 10, "{served:?}");
+}
+
 /// The paths of the members of a document; of lists, those of the first item.
 fn members(document: &Value) -> BTreeSet<String> {
     fn walk(value: &Value, path: &str, found: &mut BTreeSet<String>) {

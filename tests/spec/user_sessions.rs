@@ -233,13 +233,38 @@ async fn a_sign_out_that_breaks_off_half_way_has_written_what_services_are_told(
     let end = async || logout::end_session(here, &id.digest(), &session, logout::Cause::Person, here.now()).await;
     assert!(end().await.is_err());
     logout::deliver_due(here).await;
-    assert_eq!(listener.wait_for(1).await.len(), 1);
-    // Tried again, it is the same message.
-    sessions::restore(&here.ephemeral, &id, &session, here.now()).await.unwrap();
-    assert!(end().await.unwrap().is_some() && end().await.unwrap().is_none());
+    assert!(listener.tokens().is_empty(), "for some seconds it is left to the request that wrote it");
+    provider.travel(5);
     logout::deliver_due(here).await;
-    assert_eq!(listener.tokens().len(), 1);
+    assert_eq!(listener.wait_for(1).await.len(), 1);
+    // The session that is there after all ends in full, and the service is told once more: it may have let the person in again.
+    sessions::restore(&here.ephemeral, &id, &session, here.now()).await.unwrap();
+    let ended = end().await.unwrap().unwrap().told(here).await;
+    let outcomes: Vec<_> = ended.iter().map(|told| (told.client.client_id.as_str(), told.outcome)).collect();
+    assert_eq!(outcomes, [("reports", logout::Outcome::Reached)]);
+    assert!(end().await.unwrap().is_none());
+    provider.travel(60);
+    logout::deliver_due(here).await;
+    assert_eq!(listener.tokens().len(), 2);
     assert_eq!(provider.rows("SELECT message_id FROM logout_outbox").await.len(), 1);
+}
+
+/// A sign-out that broke off after its marker is brought to its end by the next sign-in in the same browser.
+#[tokio::test]
+async fn a_sign_in_over_a_session_whose_end_broke_off_tells_its_services() {
+    let (provider, client, listener) = ready().await;
+    let browser = UserAgent::new();
+    let _ = provider.tokens(&browser, &client).await;
+    let cookie = browser.cookies().into_iter().find(|cookie| cookie.name.contains("session")).unwrap().value;
+    let id = hallpass::protocol::secret::SessionId::received(cookie);
+    let here = &provider.provider;
+    let session = sessions::find(&here.ephemeral, &id).await.unwrap().unwrap().sign_in.session;
+    sessions::end(&here.ephemeral, session, 600).await.unwrap();
+    let page = Authorization::of(&client).with("prompt", "login").open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    assert!(page.query_parameter("code").is_some(), "{page}");
+    assert_eq!(listener.wait_for(1).await.len(), 1);
+    assert_eq!(listed(&provider, "alice").len(), 1, "the one that goes on, under another name");
 }
 
 #[tokio::test]

@@ -3,10 +3,10 @@
 use crate::caller::BrowserRequest;
 use crate::passwords::{Renewal, StoredHash, Typed, Verdict};
 use crate::protocol::claims::User;
-use crate::protocol::secret::{BrowserId, Password};
+use crate::protocol::secret::{BrowserId, Handle, Password};
 use crate::protocol::text::MAX_NAME_BYTES;
 use crate::provider::Provider;
-use crate::store::{timely, users};
+use crate::store::{sessions, timely, users};
 use crate::throttle::{self, Attempt, Later, Stopped};
 use crate::web::answer::PageError;
 use crate::web::problems::Problem;
@@ -43,6 +43,8 @@ pub(super) struct Proven {
     pub user: User,
     /// The attempt, which is taken back when the sign-in is complete.
     pub attempt: Attempt,
+    /// The session that was there before has been ended in another tab: its name cannot be used again.
+    pub session_has_ended: bool,
     /// The hash in the row is not as we would make it now.
     pub renewal: Option<Renewal>,
 }
@@ -52,6 +54,7 @@ pub(super) struct Proven {
 pub(super) async fn prove(
     provider: &Provider,
     asked: &BrowserRequest,
+    session: Option<Handle>,
     typed: &str,
     password: Password,
 ) -> Result<Proof, PageError> {
@@ -65,7 +68,15 @@ pub(super) async fn prove(
     // It is counted on the very browser that is known: another name of the same browser would be a new counter.
     let name = browser.kept.as_ref().unwrap_or(browser_id);
     let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, name, user)));
-    let attempt = match throttle::sign_in(&provider.ephemeral, &account, network, is_known.then_some(name)).await {
+    let has_ended = async {
+        match session {
+            Some(session) => sessions::has_ended(&provider.ephemeral, session).await,
+            None => Ok(false),
+        }
+    };
+    let (attempt, session_has_ended) =
+        tokio::join!(throttle::sign_in(&provider.ephemeral, &account, network, is_known.then_some(name)), has_ended);
+    let attempt = match attempt {
         Ok(attempt) => attempt,
         Err(Stopped::Later(later)) => return Ok(Proof::Later { sub, later }),
         Err(Stopped::Fault(error)) => return Err(error.into()),
@@ -89,7 +100,9 @@ pub(super) async fn prove(
     let typed = Typed::new(password);
     let verdict = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| Problem::Busy)?;
     Ok(match (user, verdict) {
-        (Some(user), Verdict::Right(renewal)) => Proof::Proven(Box::new(Proven { user, attempt, renewal })),
+        (Some(user), Verdict::Right(renewal)) => {
+            Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended?, renewal }))
+        }
         _ => Proof::Wrong { sub, attempt: Some(attempt) },
     })
 }

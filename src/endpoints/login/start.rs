@@ -13,7 +13,7 @@ use crate::protocol::grant::{Session, SignIn};
 use crate::protocol::secret::{Handle, SessionId};
 use crate::provider::Provider;
 use crate::store::stored::Stored;
-use crate::store::{StoreError, sessions, timely, user_sessions};
+use crate::store::{sessions, timely, user_sessions};
 use crate::throttle::{Attempt, Stopped};
 use crate::web::answer::PageError;
 use crate::web::cookies;
@@ -30,6 +30,8 @@ pub(super) struct Proven {
     pub factors: &'static [Factor],
     /// The attempt, which is taken back.
     pub attempt: Attempt,
+    /// The session that was there before has been ended in another tab: its name cannot be used again.
+    pub session_has_ended: bool,
 }
 
 /// Starts a session under a new id and goes on. The person who was signed in already keeps the session's
@@ -41,9 +43,17 @@ pub(super) async fn start_session(
     proven: Proven,
 ) -> Result<Response, PageError> {
     let (browser, now) = (&asked.browser, asked.now);
-    let Proven { user, factors, attempt } = proven;
-    end_another(provider, asked, flow, &user).await?;
-    let same_person = same_person(provider, flow, &user).await?;
+    let Proven { user, factors, attempt, session_has_ended } = proven;
+    let before = Before::of(flow, &user, session_has_ended);
+    if let (Before::Ends(session, cause), Some(id)) = (&before, &browser.session)
+        && let Some(ended) = logout::end_session(provider, &id.digest(), session, *cause, now).await?
+    {
+        ended.told(provider).await;
+    }
+    let same_person = match before {
+        Before::GoesOn(session) => Some(session),
+        Before::Ends(..) | Before::Nothing => None,
+    };
     let handle = same_person.map_or_else(|| Handle(random()), |session| session.sign_in.session);
     let session = Session {
         sign_in: SignIn::of(&user, factors, handle, now),
@@ -61,36 +71,35 @@ pub(super) async fn start_session(
     let here = SignedIn { sub: session.sign_in.sub.clone(), session: handle };
     let after = Interaction { signed_in: Some(here), ..Interaction::clone(&flow.interaction) };
     let owner = Owner::Person(&session.sign_in.sub);
-    let signed_in = tokio::try_join!(
-        async { Ok(sessions::start(&provider.ephemeral, &session_id, &session, now).await?) },
+    // All to their end, also where one fails: what came of each decides what is taken back.
+    let (started, noted, succeeded, counted, forgotten) = tokio::join!(
+        sessions::start(&provider.ephemeral, &session_id, &session, now),
         flow.note(provider, &after),
-        async { Ok(attempt.succeeded(&provider.ephemeral).await?) },
-        async { Ok::<_, PageError>(allowance::keep(provider, owner, &kept).await) },
+        attempt.succeeded(&provider.ephemeral),
+        allowance::keep(provider, owner, &kept),
         async {
             match &browser.session {
-                Some(old) => Ok(sessions::forget(&provider.ephemeral, old).await?),
+                Some(old) => sessions::forget(&provider.ephemeral, old).await,
                 None => Ok(()),
             }
         },
     );
-    let is_answered = matches!(signed_in, Err(PageError::Page { .. }));
-    let refused = match signed_in {
+    let is_counted = counted.is_ok();
+    let is_answered = matches!(noted, Err(PageError::Page { .. }));
+    let refused = match (noted, started.and(succeeded).and(forgotten), counted) {
         // The row last: whoever lists sign-ins finds none that came to nothing.
-        Ok((.., Ok(()), ())) => match write_row(provider, asked, &session_id, &session).await {
-            Ok(()) => None,
-            Err(error) => {
-                allowance::give_back(provider, owner, vec![Kept::session(&session, lifetime)]).await;
-                Some(error)
-            }
-        },
-        Ok((.., Err(Stopped::Later(_)), ())) => Some(Problem::Busy.into()),
-        Ok((.., Err(Stopped::Fault(error)), ())) => Some(error.into()),
-        Err(error) => Some(error),
+        (Ok(()), Ok(()), Ok(())) => write_row(provider, asked, &session_id, &session).await.err(),
+        (Err(error), ..) => Some(error),
+        (_, Err(error), _) | (.., Err(Stopped::Fault(error))) => Some(error.into()),
+        (.., Err(Stopped::Later(_))) => Some(Problem::Busy.into()),
     };
     if let Some(error) = refused {
         // Nothing came of it: the session from before is what it was, should it be gone already. What was ended meanwhile stays
         // ended, and what another tab has completed goes on there.
         let _ = sessions::forget(&provider.ephemeral, &session_id).await;
+        if is_counted {
+            allowance::give_back(provider, owner, kept).await;
+        }
         let has_ended = sessions::has_ended(&provider.ephemeral, session.sign_in.session).await.unwrap_or(true);
         if let (Some(id), Some(before), false) = (&browser.session, same_person, is_answered || has_ended) {
             let _ = sessions::restore(&provider.ephemeral, id, before, now).await;
@@ -111,37 +120,27 @@ pub(super) async fn start_session(
     Ok(response)
 }
 
-/// Ends the session of this browser that does not go on, for every service that holds it: another person's, or one that no
-/// longer holds.
-async fn end_another(
-    provider: &Arc<Provider>,
-    asked: &BrowserRequest,
-    flow: &Flow,
-    user: &User,
-) -> Result<(), PageError> {
-    let (session, cause) = match (&flow.signed_in, &flow.ended) {
-        (Some((session, _)), _) if session.sign_in.sub != user.sub => (session, Cause::AnotherPerson),
-        (None, Some(session)) => (session, Cause::Row),
-        _ => return Ok(()),
-    };
-    let Some(id) = &asked.browser.session else { return Ok(()) };
-    if let Some(ended) = logout::end_session(provider, &id.digest(), session, cause, asked.now).await? {
-        ended.told(provider).await;
-    }
-    Ok(())
+/// What becomes of the session that this browser had.
+enum Before<'a> {
+    /// It is the same person's, whose sign-in keeps its name.
+    GoesOn(&'a Stored<Session>),
+    /// It ends, for every service that holds it.
+    Ends(&'a Stored<Session>, Cause),
+    /// There is none.
+    Nothing,
 }
 
-/// The session of the same person in this browser, whose name goes on; not one that was ended in another tab.
-async fn same_person<'a>(
-    provider: &Provider,
-    flow: &'a Flow,
-    user: &User,
-) -> Result<Option<&'a Stored<Session>>, StoreError> {
-    let Some((session, _)) = flow.signed_in.as_ref().filter(|(session, _)| session.sign_in.sub == user.sub) else {
-        return Ok(None);
-    };
-    let has_ended = sessions::has_ended(&provider.ephemeral, session.sign_in.session).await?;
-    Ok((!has_ended).then_some(session))
+impl<'a> Before<'a> {
+    fn of(flow: &'a Flow, user: &User, has_ended: bool) -> Self {
+        match (&flow.signed_in, &flow.ended) {
+            (Some((session, _)), _) if session.sign_in.sub != user.sub => Self::Ends(session, Cause::AnotherPerson),
+            // Where that end did not come to its end, its services have not been told.
+            (Some((session, _)), _) if has_ended => Self::Ends(session, Cause::Before),
+            (Some((session, _)), _) => Self::GoesOn(session),
+            (None, Some(session)) => Self::Ends(session, Cause::Row),
+            (None, None) => Self::Nothing,
+        }
+    }
 }
 
 /// Writes the row by which the sign-in is listed and ended.

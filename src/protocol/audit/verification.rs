@@ -248,10 +248,14 @@ fn unaccounted(records: &[Record], known: &Known<'_>, erased: usize) -> Option<F
     let erasures = told(Record::erasures, |checkpoint| checkpoint.erasures);
     let erased_before = told(|_| 0, |checkpoint| checkpoint.erased);
     let all = erased_before.saturating_add(erased.try_into().unwrap_or(i64::MAX));
-    let first = records.iter().find(|record| !record.erased().is_empty())?;
+    let of_record = records.iter().find(|record| !record.erased().is_empty());
+    let of_record = of_record.map(|record| (&record.chain, record.sequence));
+    // Those that were pruned since hide nothing by it.
+    let of_checkpoint = || known.checkpoints.values().find(|checkpoint| checkpoint.erased > 0);
+    let (chain, sequence) = of_record.or_else(|| of_checkpoint().map(|told| (&told.chain, told.sequence)))?;
     let why =
         format!("{all} personal members are gone, this one's among them, but events tell only of {erasures} erased");
-    (all > erasures).then(|| Flaw::at(&first.chain, first.sequence, &why))
+    (all > erasures).then(|| Flaw::at(chain, sequence, &why))
 }
 
 #[cfg(test)]
@@ -282,7 +286,10 @@ mod tests {
 
     /// The same after the first events of the first chain were pruned, by the second one.
     fn pruned(events: usize) -> Vec<Record> {
-        let mut records = two_chains();
+        pruned_from(two_chains(), events)
+    }
+
+    fn pruned_from(mut records: Vec<Record>, events: usize) -> Vec<Record> {
         let (one, mut rest): (Vec<Record>, Vec<Record>) = records.drain(..).partition(|record| record.chain == "one");
         let checkpoint = one[..events].iter().fold(Checkpoint::nothing("one"), Checkpoint::beyond);
         let last = rest.last().unwrap();
@@ -363,6 +370,15 @@ mod tests {
         assert_eq!(verify(&records, &[]).unwrap().erased, 3);
         records[1].digests.insert("sub".into(), "x".into());
         assert!(why(&records).contains("one 2: this event was changed"));
+    }
+
+    #[test]
+    fn pruning_hides_nothing_that_was_erased_by_hand() {
+        let mut records = two_chains();
+        erase(&mut records[1]);
+        let records = pruned_from(records, 3);
+        assert!(records.iter().all(|record| record.erased().is_empty()));
+        assert!(why(&records).contains("one 3: 3 personal members are gone"), "{}", why(&records));
     }
 
     #[test]

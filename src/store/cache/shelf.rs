@@ -147,9 +147,41 @@ where
         Q: Asked<K> + ?Sized,
         F: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
     {
+        self.read_if(asked, now, read, |landed| matches!(landed, Ok(None))).await
+    }
+
+    /// Reads a key by a read that was begun after this call, which those share that wait for one.
+    ///
+    /// # Errors
+    /// What the read came to.
+    pub async fn read_anew<Q, F>(
+        self: &Arc<Self>,
+        asked: &Q,
+        now: NumericDate,
+        read: &impl Fn() -> F,
+    ) -> Result<Option<Arc<T>>, StoreError>
+    where
+        Q: Asked<K> + ?Sized,
+        F: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
+    {
+        self.read_if(asked, now, read, |_| true).await
+    }
+
+    /// Reads a key, and once more where the read was begun before and came to what is not to be believed then.
+    async fn read_if<Q, F>(
+        self: &Arc<Self>,
+        asked: &Q,
+        now: NumericDate,
+        read: &impl Fn() -> F,
+        is_doubtful: impl Fn(&Landed<T>) -> bool,
+    ) -> Result<Option<Arc<T>>, StoreError>
+    where
+        Q: Asked<K> + ?Sized,
+        F: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
+    {
         let seat = self.board(asked.key(), now, read);
         let mut landed = seat.read.await;
-        if !seat.is_first && matches!(landed, Ok(None)) {
+        if !seat.is_first && is_doubtful(&landed) {
             // Whichever read is in progress now, it was begun after all of these requests came.
             let next = {
                 let mut again = seat.again.lock().unwrap_or_else(PoisonError::into_inner);
