@@ -32,6 +32,13 @@ impl Setting {
         variable_of(self.name)
     }
 
+    /// Whether an empty value is a fault: the default that would take its place is another address, another database or
+    /// other keys than were meant.
+    #[must_use]
+    pub fn is_never_empty(&self) -> bool {
+        matches!(self.name, "issuer" | "listen" | "management_listen" | "database_url" | "keys")
+    }
+
     /// The flag, without its dashes in front.
     #[must_use]
     pub fn flag(&self) -> String {
@@ -229,7 +236,7 @@ impl RawConfig {
                         .join(","),
                     other => other.to_string(),
                 };
-                values.insert(setting.name, (text, format!("{} in {}", setting.name, path.display())));
+                take(&mut values, setting, text, format!("{} in {}", setting.name, path.display()))?;
             }
         }
         for (variable, text) in environment.filter(|(variable, _)| variable.starts_with("HALLPASS_")) {
@@ -237,13 +244,11 @@ impl RawConfig {
                 .iter()
                 .find(|setting| setting.variable() == variable)
                 .ok_or_else(|| unknown(&variable, "the environment"))?;
-            if !text.is_empty() {
-                values.insert(setting.name, (text, variable));
-            }
+            take(&mut values, setting, text, variable)?;
         }
         for setting in SETTINGS {
             if let Some(text) = flag(setting) {
-                values.insert(setting.name, (text, format!("--{}", setting.flag())));
+                take(&mut values, setting, text, format!("--{}", setting.flag()))?;
             }
         }
         Ok(Self { values })
@@ -294,6 +299,25 @@ impl RawConfig {
         };
         Ok(config)
     }
+}
+
+/// Takes a value for what came before it. An empty one says nothing, as templates and compose files write it where nothing is
+/// meant; where that would put a default in its place unseen, it is a fault.
+fn take(
+    values: &mut BTreeMap<&'static str, (String, String)>,
+    setting: &'static Setting,
+    text: String,
+    place: String,
+) -> Result<(), ConfigError> {
+    if !text.trim().is_empty() {
+        values.insert(setting.name, (text, place));
+        return Ok(());
+    }
+    if setting.is_never_empty() {
+        let why = format!("is empty; leave it out to mean {}", setting.default);
+        return Err(ConfigError::Value { name: setting.name, place, why });
+    }
+    Ok(())
 }
 
 fn unknown(name: &str, place: &str) -> ConfigError {
@@ -359,13 +383,59 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
         }
         Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
     } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        let _: Url = text
+        let url: Url = text
             .parse()
             .map_err(|_| "is not a valid URL; special characters in a password must be percent-encoded".to_owned())?;
+        for (name, value) in url.query_pairs() {
+            postgres_parameter(&name, &value)?;
+        }
         Ok(DatabaseUrl::Postgres(text.to_owned().into()))
     } else {
         Err("must begin with sqlite: or postgres://".into())
     }
+}
+
+/// What can stand behind the question mark of a PostgreSQL URL.
+const POSTGRES_PARAMETERS: &[&str] = &[
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "statement-cache-capacity",
+];
+/// How the server is verified.
+const SSL_MODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// A misspelt parameter would be left out, and the connection not be verified.
+fn postgres_parameter(name: &str, value: &str) -> Result<(), String> {
+    let offer = |known: &[&'static str], sent: &str| {
+        let near = known.iter().min_by_key(|known| strsim::levenshtein(known, &sent.to_lowercase()));
+        let near = near.filter(|known| strsim::levenshtein(known, &sent.to_lowercase()) <= 3);
+        near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+    };
+    // `options[NAME]` sets a parameter of the session.
+    let is_known = POSTGRES_PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'));
+    if !is_known {
+        return Err(format!("has the unknown parameter {name:?}{}", offer(POSTGRES_PARAMETERS, name)));
+    }
+    if matches!(name, "sslmode" | "ssl-mode") && !SSL_MODES.contains(&value) {
+        let offer = offer(SSL_MODES, value);
+        return Err(format!("has {name}={value:?}, which is none of {}{offer}", SSL_MODES.join(", ")));
+    }
+    Ok(())
 }
 
 fn redis_url(text: &str) -> Result<EphemeralUrl, String> {
@@ -479,6 +549,50 @@ mod tests {
         ] {
             let message = told(&[(name, value)]);
             assert!(message.starts_with(name) && message.contains("Example: "), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_stops_where_a_default_would_take_its_place_unseen_and_is_unset_elsewhere() {
+        for setting in SETTINGS {
+            for blank in ["", "  "] {
+                let of_environment = config(&[(&setting.variable(), blank)]);
+                let of_flag = RawConfig::gather(
+                    |other| (other.name == setting.name).then(|| blank.to_owned()),
+                    std::iter::empty(),
+                    None,
+                );
+                let text = format!("{} = {blank:?}", setting.name);
+                let of_file =
+                    RawConfig::gather(|_| None, std::iter::empty(), Some((Path::new("hallpass.toml"), &text)));
+                let of_all = [of_environment.map(drop), of_flag.map(drop), of_file.map(drop)];
+                for taken in of_all {
+                    assert_eq!(taken.is_err(), setting.is_never_empty(), "{} {taken:?}", setting.name);
+                }
+            }
+            assert!(!setting.is_never_empty() || !setting.default.is_empty(), "{}", setting.name);
+        }
+        let message = told(&[("HALLPASS_DATABASE_URL", "")]);
+        assert!(message.contains("HALLPASS_DATABASE_URL") && message.contains("is empty"), "{message}");
+        // What is unset in the environment still holds in the file.
+        let file = (Path::new("hallpass.toml"), "code_lifetime = 120");
+        let raw =
+            RawConfig::gather(|_| None, [("HALLPASS_CODE_LIFETIME".into(), String::new())].into_iter(), Some(file));
+        assert_eq!(raw.unwrap().check().unwrap().code_lifetime, 120);
+    }
+
+    #[test]
+    fn a_misspelt_parameter_of_the_database_stops_instead_of_being_left_out() {
+        let message = |query: &str| told(&[("HALLPASS_DATABASE_URL", &format!("postgres://u@h/d?{query}"))]);
+        assert!(message("sslmod=verify-full").contains("\"sslmod\"; did you mean sslmode?"));
+        assert!(message("sslmode=verify_full").contains("did you mean verify-full?"));
+        assert!(message("sslmode=verify-full&sslrotcert=/ca.pem").contains("did you mean sslrootcert?"));
+        assert!(message("SSLMODE=verify-full").contains("unknown parameter"));
+        assert!(message("sslmode=").contains("none of disable"));
+        for good in
+            ["sslmode=verify-full&sslrootcert=/ca.pem", "application_name=x", "options[search_path]=a", "host=/run/p"]
+        {
+            assert!(config(&[("HALLPASS_DATABASE_URL", &format!("postgres://u@h/d?{good}"))]).is_ok(), "{good}");
         }
     }
 

@@ -147,15 +147,23 @@ fn bad_request() -> Response {
     (StatusCode::BAD_REQUEST, close, "a request must have one Host header (RFC 9112 section 3.2)\n").into_response()
 }
 
-/// Waits for SIGTERM or SIGINT.
+/// Waits for SIGTERM or SIGINT. SIGHUP, which ends a process that does not hear it, is heard and does nothing: there is
+/// nothing to read again that is not read again by itself.
 pub async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let heard = |kind| signal(kind).ok();
+    let (Some(mut terminate), Some(mut interrupt), Some(mut hangup)) =
+        (heard(SignalKind::terminate()), heard(SignalKind::interrupt()), heard(SignalKind::hangup()))
     else {
         return std::future::pending().await;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return,
+            _ = interrupt.recv() => return,
+            _ = hangup.recv() => tracing::info!(
+                "SIGHUP changes nothing: keys, clients and migrations are read again by themselves, settings at the start"
+            ),
+        }
     }
 }

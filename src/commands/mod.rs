@@ -23,9 +23,12 @@ use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Su
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The version, in a release with the commit that it is made of.
+const VERSION: &str = env!("BUILD_VERSION");
+
 /// One sign-in for all services of an organization: an OpenID Connect provider.
 #[derive(Parser)]
-#[command(name = "hallpass", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "hallpass", version = VERSION, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Settings come from flags, then HALLPASS_… variables, then hallpass.toml.\n\
     \n\
     Try it:        hallpass demo\n\

@@ -1,7 +1,7 @@
 //! `hallpass serve`: the provider, until SIGTERM or SIGINT.
 
 use crate::ambient::Clock;
-use crate::commands::Outcome;
+use crate::commands::{Outcome, VERSION};
 use crate::config::{Config, DatabaseUrl, EphemeralUrl};
 use crate::endpoints::{self, path};
 use crate::failure::{Failure, Warning};
@@ -97,7 +97,7 @@ fn announce(provider: &Provider, warnings: &[Warning]) {
     };
     let discovery = provider.url(path::OPENID_CONFIGURATION);
     if std::io::stderr().is_terminal() {
-        eprintln!("\n  Hallpass {}", env!("CARGO_PKG_VERSION"));
+        eprintln!("\n  Hallpass {VERSION}");
         eprintln!("  Issuer       {}", config.issuer);
         eprintln!("  Discovery    {discovery}");
         eprintln!("  Listening    {} (health: http://{}/health/ready)", config.listen, config.management_listen);
@@ -111,7 +111,7 @@ fn announce(provider: &Provider, warnings: &[Warning]) {
         eprintln!();
     } else {
         tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
+            version = VERSION,
             issuer = config.issuer,
             discovery,
             listen = %config.listen,

@@ -40,6 +40,8 @@ fn sources() -> Vec<(String, String)> {
             let name = path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
             (name, fs::read_to_string(&path).unwrap())
         })
+        // The build script is no part of the crate.
+        .filter(|(name, _)| name != "build.rs")
         .collect()
 }
 

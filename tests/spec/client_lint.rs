@@ -349,7 +349,7 @@ fn tables_columns_and_words_must_be_registered_ones() {
         ("access_token_format", "JWT", "opaque, jwt"),
         ("subject_type", "private", "public, pairwise"),
         ("refresh_token_rotation", "sometimes", "always, never"),
-        ("claims_in_id_token", "true", "no, yes"),
+        ("claims_in_id_token", "true", "yes, no"),
         ("token_endpoint_auth_method", "private_key_jwt", "client_secret_basic, client_secret_post, none"),
         ("response_types", "code id_token", "code, separated by commas"),
         ("response_types", "code, token", "code, separated by commas"),

@@ -656,6 +656,23 @@ async fn connections_on_which_nothing_happens_do_not_hold_up_the_end() {
     drop((ahead, kept));
 }
 
+/// What ends a session of a terminal, and what some supervisors send to have settings read again, ends no provider.
+#[tokio::test]
+async fn a_hangup_changes_nothing() {
+    let folder = folder();
+    let (database_url, redis_url) = fresh_stores(folder.path());
+    copy_keys(&folder.path().join("keys"));
+    let mut serve = Serve::start(folder.path(), &database_url, &redis_url);
+    for _ in 0..3 {
+        serve.running.signal("HUP");
+    }
+    serve.running.wait_for("SIGHUP changes nothing");
+    let _ = get(&format!("{}/jwks", serve.issuer)).await.ok();
+    assert!(serve.running.is_running());
+    serve.running.signal("TERM");
+    assert_eq!(serve.running.wait(), 0);
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {
     let folder = folder();
