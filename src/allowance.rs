@@ -1,5 +1,5 @@
-//! Allowances: how much one person can have us keep. Whoever is signed in can ask for codes and tokens without end, and a
-//! store that one person fills is full for everybody.
+//! Allowances: how much one user can have us keep. A signed-in user can ask for codes and tokens without end, and a
+//! store that one user fills is full for all.
 //!
 //! What is kept is weighed as it is stored, by what it is and by how long it stays; sessions, codes and tokens of one
 //! person have a limit each, far above what people and their services need. Machines have one in process.
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 /// The most bytes of each kind: codes, tokens of one lifetime, sessions.
 pub const PER_PERSON: i64 = 16 * 1024 * 1024;
-/// The most families of refresh tokens that one person begins in a day; each is a row for months.
+/// The most families of refresh tokens that one user starts in a day; each is a row for months.
 pub const FAMILIES_PER_DAY: i64 = 5000;
 const DAY: i64 = 86_400;
 
@@ -67,8 +67,8 @@ impl Kept {
     /// A sign-in, which stays so many seconds; the services that it was used for are not counted, as they come later.
     #[must_use]
     pub fn session(session: &Session, seconds: i64) -> Self {
-        let begun = Session { clients: Vec::new(), ..session.clone() };
-        Self::of("sessions".to_owned(), seconds, weight(&begun))
+        let started = Session { clients: Vec::new(), ..session.clone() };
+        Self::of("sessions".to_owned(), seconds, weight(&started))
     }
 
     /// A family of refresh tokens.
@@ -88,7 +88,7 @@ fn weight(value: &impl Serialize) -> i64 {
     Start::weight(&serde_json::to_string(value).unwrap_or_default())
 }
 
-/// Notes what is kept for somebody: all of it or, where one is too much, nothing.
+/// Notes what is kept for a user or machine: all of it or, where one is too much, nothing.
 ///
 /// # Errors
 /// `Later`: it is too much; the store failed.
@@ -114,12 +114,12 @@ pub async fn keep(provider: &Provider, owner: Owner<'_>, kept: &[Kept]) -> Resul
         .map(|kept| Tally { field: &kept.field, window: kept.window, most: most(kept), amount: kept.amount })
         .collect();
     match provider.ephemeral.tally(&key, &tallies).await {
-        // Counters that strangers have filled up stop nobody who is signed in.
+        // Counters that strangers have filled up do not stop a signed-in user.
         Ok(Tallied::Counted(_)) | Err(StoreError::Full) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(Tallied::Over { index, ends_in }) => {
             let what = summed.get(index).map_or("", |kept| kept.field.as_str());
-            tracing::warn!(kind, name, what, "one has more kept than anybody needs; further ones are refused");
+            tracing::warn!(kind, name, what, "more is kept for one than any service needs; further ones are refused");
             Err(Stopped::Later(Later { seconds: ends_in }))
         }
     }

@@ -1,7 +1,7 @@
 //! What surrounds every piece of work: the clock, chance, and the request that is being answered.
 //!
 //! The clock is read once per request and handed down; randomness comes from here only, so that tests can move the one
-//! and nothing random is made in passing. Everything may stand on this file, and it stands on the protocol's words alone.
+//! and nothing random is made in passing. Everything may use this file, and it uses the protocol's words alone.
 
 use crate::protocol::time::NumericDate;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -39,7 +39,7 @@ impl Clock {
 #[expect(
     clippy::disallowed_methods,
     clippy::expect_used,
-    reason = "the one place that makes randomness; without it nothing may go on"
+    reason = "the one place that makes randomness; without it nothing may continue"
 )]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -103,7 +103,7 @@ pub fn context<T>(ask: impl FnOnce(&Context) -> T) -> Option<T> {
     CONTEXT.try_with(|context| ask(context)).ok()
 }
 
-/// Does something to its end, also when whoever waits for it goes away, in the context of the request that is being answered.
+/// Does something to its end, also when its caller goes away, in the context of the request that is being answered.
 /// `None`: it panicked, or the process is ending.
 pub async fn uncanceled<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let task = match CONTEXT.try_with(Arc::clone) {

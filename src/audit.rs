@@ -4,9 +4,9 @@
 //! than can be written, is counted, and the count is an event itself, once a minute at most. Commands write their events
 //! with the change itself.
 //!
-//! An event is what changed something, or a sign-in that failed or was slowed. What anybody can provoke has budgets, so
-//! that nobody fills the disk and no flood hides anything else: refusals, which are kept for `hallpass explain` and are no
-//! events, have one, and of it each network; each account has one; and so have the names that no account has.
+//! An event is what changed something, or a sign-in that failed or was slowed. What any client can provoke has budgets, so
+//! that no attacker fills the disk and no flood hides anything else: refusals, which are kept for `hallpass explain` and are
+//! no events, have one, and of it each network; each account has one; and so have the names that no account has.
 
 pub mod pruning;
 
@@ -35,7 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the end of a run waits for the last batch.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// How many refusals, and how many failures at names that nobody has, may come at once, and how many a second in the long
+/// How many refusals, and how many failures at names that no user has, may come at once, and how many a second in the long
 /// run.
 const STRANGERS: Rate = Rate { burst: 2000, earned: 5, every: 1 };
 /// The same for what one account is tried with.
@@ -77,7 +77,7 @@ impl Budget {
         let Rate { burst, earned, every } = self.rate;
         let times = now.since(self.counted_at).max(0) / every;
         self.left = times.saturating_mul(earned).saturating_add(self.left).min(burst);
-        // What is not a whole interval goes on counting; a clock that goes back begins anew.
+        // What is not a whole interval continues to count; a clock that goes back starts anew.
         self.counted_at = if now < self.counted_at { now } else { self.counted_at.plus(times * every) };
     }
 
@@ -116,28 +116,28 @@ impl Each {
     }
 }
 
-/// The budgets of what anybody can provoke.
+/// The budgets of what any client can provoke.
 struct Budgets {
     refusals: Budget,
     networks: Each,
-    /// Failures at names that nobody has.
-    nobody: Budget,
+    /// Failures at names that no user has.
+    unknown: Budget,
     accounts: Each,
 }
 
 impl Budgets {
     fn new(now: NumericDate) -> Self {
         let strangers = || Budget::new(STRANGERS, now);
-        Self { refusals: strangers(), networks: Each::new(NETWORK), nobody: strangers(), accounts: Each::new(ACCOUNT) }
+        Self { refusals: strangers(), networks: Each::new(NETWORK), unknown: strangers(), accounts: Each::new(ACCOUNT) }
     }
 
-    /// Whether a failure at an account may be kept, or at a name that nobody has.
+    /// Whether a failure at an account may be kept, or at a name that no user has.
     fn take_failure(&mut self, sub: Option<&str>, now: NumericDate) -> bool {
         let of_account = sub.and_then(|sub| self.accounts.take(sub, now));
-        of_account.unwrap_or_else(|| self.nobody.take(now))
+        of_account.unwrap_or_else(|| self.unknown.take(now))
     }
 
-    /// Whether a refusal may be kept, of a network or of one that stands for everybody.
+    /// Whether a refusal may be kept, of a network or of one that many share.
     fn take_refusal(&mut self, network: Option<&str>, now: NumericDate) -> bool {
         network.and_then(|network| self.networks.take(network, now)).unwrap_or(true) && self.refusals.take(now)
     }
@@ -173,7 +173,7 @@ impl Audit {
         self.leave(Item::Event(event.in_request(context(|context| context.reference.clone()))));
     }
 
-    /// Leaves a refusal for `hallpass explain`, with the network that was refused; `None`: one that stands for everybody.
+    /// Leaves a refusal for `hallpass explain`, with the network that was refused; `None`: one that many share.
     pub fn refused(&self, refusal: RefusalRecord, network: Option<&str>) {
         if self.budgets().take_refusal(network, NumericDate(refusal.at)) {
             self.leave(Item::Refusal(Box::new(refusal)));
@@ -230,7 +230,7 @@ pub async fn note_migrations(db: &Db, applied: &[File], now: NumericDate) -> Res
     note(db, events.collect(), now).await
 }
 
-/// What the task that writes needs, also once it is started again: then it goes on with what waits, in a chain of its own.
+/// What the task that writes needs, also once it is started again: then it continues with what waits, in a chain of its own.
 #[derive(Clone)]
 struct Writer {
     db: Db,
@@ -293,7 +293,7 @@ async fn write(Writer { db, clock, receiver, lost }: Writer) -> ControlFlow<()> 
         if keep(&db, &mut chain, events, &refused, now).await {
             taken.are_written();
         }
-        // Whoever waits for it waits no longer, whatever became of it.
+        // Those who wait for it wait no longer, whatever the outcome.
         drop(flushed);
     }
     ControlFlow::Break(())
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_anybody_can_provoke_has_a_budget() {
+    fn what_any_client_can_provoke_has_a_budget() {
         let mut budget = Budget::new(STRANGERS, NOW);
         let kept = |budget: &mut Budget, now| (0..10_000).filter(|_| budget.take(now)).count();
         assert_eq!(kept(&mut budget, NOW), 2000);
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_hides_nobody_but_the_one_it_is_about() {
+    fn a_flood_hides_only_events_of_its_own_target() {
         let mut budgets = Budgets::new(NOW);
         for _ in 0..10_000 {
             let _ = budgets.take_failure(Some("alice"), NOW);

@@ -17,7 +17,7 @@ use url::Url;
 pub struct Setting {
     /// The name in `hallpass.toml`; the flag has dashes, the variable is `HALLPASS_` and capitals.
     pub name: &'static str,
-    /// What holds when nobody speaks; empty: unset.
+    /// What holds when it is not set; empty: unset.
     pub default: &'static str,
     /// One line of meaning.
     pub meaning: &'static str,
@@ -152,12 +152,12 @@ pub enum ConfigError {
         /// Why, without a word of the file, which may hold a password.
         why: String,
     },
-    /// A setting that nobody knows.
+    /// An unknown setting.
     #[error("{name} (from {place}): there is no such setting.{}", offer(*nearest))]
     Unknown {
         /// What it is called.
         name: String,
-        /// Where it stands.
+        /// Where it is set.
         place: String,
         /// What was probably meant.
         nearest: Option<&'static Setting>,
@@ -167,7 +167,7 @@ pub enum ConfigError {
     Value {
         /// Of which setting.
         name: &'static str,
-        /// Where it stands.
+        /// Where it is set.
         place: String,
         /// What is wrong with it.
         why: String,
@@ -209,7 +209,7 @@ impl RawConfig {
     /// the process, `file` the text of `hallpass.toml` with its name.
     ///
     /// # Errors
-    /// A setting nobody knows, in the environment or the file, and a file that is not TOML.
+    /// An unknown setting, in the environment or the file, and a file that is not TOML.
     pub fn gather(
         flag: impl Fn(&Setting) -> Option<String>,
         environment: impl Iterator<Item = (String, String)>,
@@ -336,7 +336,7 @@ fn issuer(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|_| "is not an absolute URL".to_owned())?;
     if text.ends_with('/') {
         return Err(
-            "must not end with a slash: clients compare the issuer letter by letter, and most write it without".into(),
+            "must not end with a slash: clients compare the issuer byte for byte, and most write it without".into()
         );
     }
     if url.query().is_some() || url.fragment().is_some() {
@@ -541,7 +541,7 @@ mod tests {
             ("HALLPASS_DATABASE_URL", "sqlite::memory:"),
             ("HALLPASS_REDIS_URL", "localhost:6379"),
             ("HALLPASS_MIGRATIONS", "/there/is/no/such/folder"),
-            ("HALLPASS_TRUSTED_PROXIES", "everybody"),
+            ("HALLPASS_TRUSTED_PROXIES", "every proxy"),
             ("HALLPASS_CODE_LIFETIME", "3600"),
             ("HALLPASS_CODE_LIFETIME", "soon"),
             ("HALLPASS_AUDIT_RETENTION", "0"),

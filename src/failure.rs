@@ -1,5 +1,5 @@
-//! What an operator is told: what happened, how it is fixed and the error behind it, each for itself, until whoever prints it
-//! decides how. `told` is the one place where they become a text.
+//! What an operator is told: what happened, how it is fixed and the error behind it, each for itself, until the code that
+//! prints it decides how. `told` is the one place where they become a text.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};

@@ -117,7 +117,7 @@ impl KeySet {
     /// Reads every key of a folder: `*.pem` and `*.jwk`; other files are not ours.
     ///
     /// # Errors
-    /// The first file that is broken, too weak or readable by everybody, with its name and the fix.
+    /// The first file that is broken, too weak or readable by all, with its name and the fix.
     pub fn load(folder: &Path) -> Result<Self, KeyError> {
         let mut set = Self { keys: Vec::new(), fingerprint: fingerprint(folder)? };
         for path in key_files(folder)? {
@@ -375,11 +375,11 @@ mod tests {
         end_first(Ending::Retired(NOW.plus(2))).unwrap();
         assert_eq!(names(folder.path()), [format!("es256.{begins}.retired-{two}.pem")]);
         let taken = folder.path().join(format!("es256.{begins}.retired-{one}.pem"));
-        std::fs::write(&taken, "somebody's").unwrap();
+        std::fs::write(&taken, "another's").unwrap();
         let key = load_file(&folder.path().join(format!("es256.{begins}.retired-{two}.pem"))).unwrap();
         let refused = Failure::from(end(folder.path(), &key, Ending::Retired(NOW.plus(1))).unwrap_err());
         assert!(refused.what().ends_with("there already") && refused.fix().is_some(), "{refused}");
-        assert_eq!(std::fs::read_to_string(&taken).unwrap(), "somebody's");
+        assert_eq!(std::fs::read_to_string(&taken).unwrap(), "another's");
         std::fs::remove_file(taken).unwrap();
         end_first(Ending::Leaked(NOW)).unwrap();
         assert_eq!(names(folder.path()), [format!("es256.{begins}.retired-{two}.leaked-{begins}.pem")]);
@@ -450,7 +450,7 @@ mod tests {
         assert!(!opened.refresh(NOW).unwrap());
         let rs256 = opened.current().signing(SigningAlgorithm::Rs256, NOW).unwrap().entry.file.clone();
         std::fs::rename(keys.join(&rs256), folder.path().join("away.pem")).unwrap();
-        assert!(opened.refresh(NOW).unwrap_err().to_string().contains("no RS256 key"), "what was there goes on");
+        assert!(opened.refresh(NOW).unwrap_err().to_string().contains("no RS256 key"), "what was there stays in use");
         assert!(opened.current().signing(SigningAlgorithm::Rs256, NOW).is_some());
         std::fs::rename(folder.path().join("away.pem"), keys.join(&rs256)).unwrap();
         assert_eq!(opened.current().algorithms(NOW).len(), 3);

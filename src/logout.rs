@@ -1,6 +1,6 @@
 //! The end of a session: everything it issued is dead, and every service that holds it is told.
 //!
-//! Back-Channel Logout 1.0: a message for each service is written before anybody is told that it is over, tried at
+//! Back-Channel Logout 1.0: a message for each service is written before the user is told that it is over, tried at
 //! once, and then again in the background, also after a restart, until it arrives or a day has passed.
 
 use crate::allowance::{self, Kept, Owner};
@@ -185,7 +185,7 @@ impl Ended {
         told
     }
 
-    /// Sends the messages; nobody waits for them.
+    /// Sends the messages; no request waits for them.
     pub fn in_background(self, provider: &Arc<Provider>) {
         drop(deliver_all(provider, self.messages));
     }
@@ -213,7 +213,7 @@ async fn write(
     Some((client, Some(written)))
 }
 
-/// Tries messages once each, also when nobody waits for them any more; gives the places of those that arrived.
+/// Tries messages once each, also when the request has gone; gives the places of those that arrived.
 fn deliver_all(
     provider: &Arc<Provider>,
     messages: Vec<(usize, Written)>,
@@ -237,7 +237,7 @@ fn deliver_all(
 
 /// Ends a session: its cookie, its tokens, and what services remember. `None`: it had ended before.
 ///
-/// It goes on when nobody waits for it any more: once the record is taken, nothing else knows which services to tell.
+/// It continues when the request has gone: once the record is taken, nothing else knows which services to tell.
 ///
 /// # Errors
 /// A store failed.
@@ -283,7 +283,7 @@ async fn end_at_once(
 }
 
 /// Takes the record of a session: the one that was read, or where the person signed in once more meanwhile, the one that the
-/// session goes on in.
+/// session continues in.
 async fn take(provider: &Provider, record: &Digest, session: Handle) -> Result<Option<(Digest, Session)>, StoreError> {
     if let Some(taken) = sessions::take(&provider.ephemeral, record).await? {
         return Ok(Some((record.clone(), taken)));

@@ -1,8 +1,9 @@
-//! argon2id, and the only file that names it: passwords of people and secrets of clients.
+//! argon2id, and the only file that names it: passwords of users and secrets of clients.
 //!
 //! A hash costs about 20 ms and 19 MiB, so it runs off the async threads behind a gate: at most cores - 1 at
-//! a time (whoever has a turn asks the throttle before using it, so that what waits is not yet counted), a bounded queue behind them, people and clients each at a gate of their own. A client's secret
-//! that was proven once is remembered by a keyed digest and costs nothing again.
+//! a time (who has a turn asks the throttle before using it, so that what waits is not yet counted), a bounded queue behind
+//! them, users and clients each at a gate of their own. A client's secret that was proven once is remembered by a keyed
+//! digest and costs nothing again.
 
 use crate::protocol::client::Client;
 use crate::protocol::secret::{ClientSecret, Digest, Password};
@@ -22,7 +23,7 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const SALT_BYTES: usize = 16;
 
-/// The most a stored hash may cost, wherever it came from: at a sign-in it takes memory and time of everybody. 128 MiB, 16
+/// The most a stored hash may cost, wherever it came from: at a sign-in it takes memory and time of all. 128 MiB, 16
 /// passes and lanes, and about half a second: as much as 1 GiB once. More than libraries and cheat sheets recommend.
 const MOST_MEMORY_KIB: u32 = 128 * 1024;
 const MOST_PASSES: u32 = 16;
@@ -118,7 +119,7 @@ pub struct Typed {
 }
 
 impl Typed {
-    /// Prepares what was typed. Nobody has a password that is too long, and it is not looked at.
+    /// Prepares what was typed. No user has a password that is too long, and it is not looked at.
     #[must_use]
     pub fn new(typed: Password) -> Self {
         let typed = if typed.expose().len() > MAX_PASSWORD_BYTES { Password::received("") } else { typed };
@@ -164,7 +165,7 @@ impl Renewal {
 }
 
 /// By which parameters to hash the password of a hash again; `None` where the hash is good as it is. What costs more memory or
-/// more work than ours do, somebody chose so: it is not made cheaper.
+/// more work than ours do, an operator chose so: it is not made cheaper.
 fn renewed_params(stored: &str, is_as_typed: bool) -> Option<Params> {
     let (parsed, params) = bounded(stored).ok()?;
     let ours = Params::new(MEMORY_KIB, PASSES, 1, None).ok()?;
@@ -186,7 +187,7 @@ fn renewed_params(stored: &str, is_as_typed: bool) -> Option<Params> {
     if costs_more { Params::new(memory, params.t_cost(), params.p_cost(), None).ok() } else { Some(ours) }
 }
 
-/// A person's hash as it rests.
+/// A user's hash as it is stored.
 #[derive(Clone, Copy)]
 pub struct StoredHash<'a> {
     /// argon2id in PHC form, or what should have been.
@@ -203,13 +204,13 @@ pub struct Passwords {
     proven: moka::sync::Cache<Digest, Arc<str>>,
     /// The key of those digests, of this process only.
     proof_key: String,
-    /// A hash that nobody's password has, for names that nobody has.
-    nobody: Arc<str>,
+    /// A hash that no password has, for names that no user has.
+    dummy: Arc<str>,
     /// Hashes computed so far; budgets are asserted on it.
     computed: Arc<AtomicU64>,
     /// Hashes made anew so far.
     renewed: AtomicU64,
-    /// Rows with a hash that cannot be checked, of which the log told a while ago.
+    /// Rows with a hash that cannot be checked, as logged a while ago.
     told: moka::sync::Cache<String, ()>,
 }
 
@@ -225,7 +226,7 @@ impl Passwords {
             people: Gate::new(width),
             clients: Gate::new(width),
             proven: moka::sync::Cache::new(REMEMBERED),
-            nobody: hash(&proof_key)?.into(),
+            dummy: hash(&proof_key)?.into(),
             proof_key,
             computed: Arc::new(AtomicU64::new(0)),
             renewed: AtomicU64::new(0),
@@ -250,9 +251,9 @@ impl Passwords {
     }
 
     /// Whether `typed` is the password behind `stored`: as RFC 8265 prepares it, or else as it was typed where the hash may be
-    /// of before passwords were prepared. What is typed in another form than it is prepared costs two hashes, whoever it is
-    /// typed for; without a stored hash (unknown user, or one without a password) or with one that cannot be checked, they are
-    /// computed all the same. So the answer takes the same time.
+    /// of before passwords were prepared. What is typed in another form than it is prepared costs two hashes, whatever name
+    /// it is typed for; without a stored hash (unknown user, or one without a password) or with one that cannot be checked,
+    /// they are computed all the same. So the answer takes the same time.
     ///
     /// # Errors
     /// `Busy` when the process is ending.
@@ -263,8 +264,8 @@ impl Passwords {
         stored: Option<StoredHash<'_>>,
     ) -> Result<Verdict, Busy> {
         let stored = stored.filter(|stored| unusable(stored.hash).is_none());
-        let (is_somebody, is_prepared) = (stored.is_some(), stored.is_some_and(|stored| stored.is_prepared));
-        let stored = stored.map_or_else(|| self.nobody.clone(), |stored| Arc::from(stored.hash));
+        let (is_known, is_prepared) = (stored.is_some(), stored.is_some_and(|stored| stored.is_prepared));
+        let stored = stored.map_or_else(|| self.dummy.clone(), |stored| Arc::from(stored.hash));
         let counter = self.computed.clone();
         turn.run(move || {
             let verify = |password: &Password| {
@@ -273,7 +274,7 @@ impl Passwords {
             };
             let is_as_prepared = verify(&typed.first);
             let is_as_typed = !is_as_prepared && typed.second.as_ref().is_some_and(verify) && !is_prepared;
-            if is_somebody && (is_as_prepared || is_as_typed) {
+            if is_known && (is_as_prepared || is_as_typed) {
                 Verdict::Right(Renewal::of(typed, is_as_typed, &stored))
             } else {
                 Verdict::Wrong
@@ -282,8 +283,8 @@ impl Passwords {
         .await
     }
 
-    /// Hashes a proven password as we would now; one more turn at the gate of people, after those who wait there. `None`: argon2
-    /// refuses it.
+    /// Hashes a proven password as we would now; one more turn at the gate of users, after those who wait there. `None`:
+    /// argon2 refuses it.
     ///
     /// # Errors
     /// `Busy` when the queue is full.
@@ -317,7 +318,7 @@ impl Passwords {
     ) -> Result<bool, Busy> {
         if secret.expose().len() > MAX_SECRET_BYTES {
             // As long as any other, so that its length does not tell which clients there are.
-            return self.verify_nobody(turn).await.map(|()| false);
+            return self.verify_dummy(turn).await.map(|()| false);
         }
         if self.is_proven(client, secret, now) {
             return Ok(true);
@@ -326,7 +327,7 @@ impl Passwords {
         for hash in valid.extract_if(.., |hash| unusable(hash).is_some()) {
             self.tell_of("client_secrets", &client.client_id, &hash);
         }
-        let candidates = if valid.is_empty() { vec![self.nobody.clone()] } else { valid.clone() };
+        let candidates = if valid.is_empty() { vec![self.dummy.clone()] } else { valid.clone() };
         let text = Zeroizing::new(secret.expose().to_owned());
         let counter = self.computed.clone();
         let proven = turn
@@ -346,11 +347,11 @@ impl Passwords {
         }
     }
 
-    /// Computes a hash that proves nothing, where nobody could be proven.
+    /// Computes a hash that proves nothing, where no user or client could be proven.
     ///
     /// # Errors
     /// `Busy` when the process is ending.
-    pub async fn verify_nobody(&self, turn: Turn) -> Result<(), Busy> {
+    pub async fn verify_dummy(&self, turn: Turn) -> Result<(), Busy> {
         self.verify_person(turn, Typed::new(Password::received("")), None).await.map(drop)
     }
 
@@ -552,7 +553,7 @@ mod tests {
         assert!((1..=MOST_KEPT).contains(&MEMORY.lock().unwrap().len()));
     }
 
-    /// RFC 8265 section 4.2; a hash of before is found by what was typed, and nobody can tell by the time.
+    /// RFC 8265 section 4.2; a hash of before is found by what was typed, and the time does not tell.
     #[tokio::test]
     async fn what_is_typed_is_tried_as_it_is_prepared_and_then_as_it_is() {
         const COMPOSED: &str = "Ísafjörður";
@@ -564,7 +565,7 @@ mod tests {
             (DECOMPOSED, Some((&of_composed, true)), true, 1),
             (DECOMPOSED, Some((&of_composed, false)), true, 1),
             (DECOMPOSED, Some((&of_decomposed, false)), true, 2),
-            // Such a row was written by nobody: whoever marks it prepares the password first.
+            // No code writes such a row: what marks it prepares the password first.
             (DECOMPOSED, Some((&of_decomposed, true)), false, 2),
             (COMPOSED, Some((&of_decomposed, false)), false, 1),
             (COMPOSED, None, false, 1),
@@ -634,7 +635,7 @@ mod tests {
         format!("$argon2id$v=19${parameters}$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g")
     }
 
-    /// Such a hash comes with a row or an import, and everybody would wait for it, or the process would end.
+    /// Such a hash comes with a row or an import, and all would wait for it, or the process would end.
     #[test]
     fn a_hash_that_costs_more_than_the_most_is_never_computed() {
         for good in ["m=19456,t=2,p=1", "m=65536,t=4,p=1", "m=102400,t=2,p=8", "m=131072,t=8,p=16", "m=65536,t=16,p=4"]
@@ -659,7 +660,7 @@ mod tests {
         }
     }
 
-    /// The answer takes the same time and the same work as for anybody else.
+    /// The answer takes the same time and the same work as for any other.
     #[tokio::test]
     async fn a_hash_that_cannot_be_checked_is_wrong_after_a_hash_of_the_usual_cost() {
         let passwords = Passwords::new().unwrap();

@@ -64,8 +64,8 @@ impl Outdated {
         }
     }
 
-    /// Why nobody is let in.
-    pub const WHY: &'static str = "this version of Hallpass is older than rows in the database, and lets nobody in";
+    /// Why no user is let in.
+    pub const WHY: &'static str = "this version of Hallpass is older than rows in the database, and lets no user in";
 
     /// Whether it may not.
     #[must_use]
@@ -94,13 +94,13 @@ pub struct Provider {
     pub outbound: Outbound,
     /// When sign-ins were used, on its way to their rows.
     pub seen: Seen,
-    /// How often somebody may be wrong.
+    /// How often a user or client may be wrong.
     pub throttle: Throttle,
     /// The tasks behind the requests, and how often each has died.
     pub background: Background,
     /// What happened, on its way to the database.
     pub audit: Audit,
-    /// What all nodes share and nobody else knows.
+    /// What all nodes share and no other party knows.
     pub secrets: NodeSecrets,
     /// How often which kind of thing broke.
     pub faults: FaultCounts,
@@ -108,7 +108,7 @@ pub struct Provider {
     pub degraded: Degraded,
     /// Whether the database has rows that only a newer version understands.
     pub outdated: Outdated,
-    /// The migration files, of which some may be left undone.
+    /// The migration files; some may be left undone.
     pub migrations: Watch,
 }
 

@@ -38,7 +38,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Stop(watch::Receiver<bool>);
 
-/// Tells everybody who holds a `Stop`.
+/// Tells all holders of a `Stop`.
 pub struct Stopper(watch::Sender<bool>);
 
 /// A stop sign and who raises it.
@@ -56,7 +56,7 @@ impl Stopper {
 }
 
 impl Stop {
-    /// Waits for it; also when nobody is left to raise it.
+    /// Waits for it; also when no `Stopper` is left to raise it.
     pub async fn wait(&mut self) {
         let _ = self.0.wait_for(|stopped| *stopped).await;
     }

@@ -43,7 +43,8 @@ const NAMES_INTERVAL: Duration = Duration::from_secs(5);
 /// How often what has ended is forgotten.
 const HOUSE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How many batches of old audit events are removed at most each time, so that the first day of a retention stalls nobody.
+/// How many batches of old audit events are removed at most each time, so that the first day of a retention stalls no
+/// request.
 const PRUNING_STEPS: usize = 100;
 
 /// Why a start failed.
@@ -131,13 +132,13 @@ fn tell(faults: &[Fault]) {
             line = fault.line,
             why = fault.why,
             fix = fault.fix,
-            "something is wrong with a migration file; everything else goes on without it"
+            "something is wrong with a migration file; everything else continues without it"
         );
     }
 }
 
 /// Looks at the migration files every few seconds, so that the readiness tells of one that was edited, and is well again once
-/// one that failed has been put right and applied; and whether this version may still serve on its database.
+/// one that failed has been fixed and applied; and whether this version may still serve on its database.
 pub async fn watch_migrations(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(MIGRATIONS_INTERVAL);
     loop {
@@ -251,9 +252,13 @@ pub async fn watch_keys(provider: Arc<Provider>) {
                 let failure = Failure::from(error);
                 let fault = failure.to_string();
                 if fault != last_fault {
-                    watched.degraded.set("keys", Some(format!("{fault}; the keys from before go on")));
+                    watched.degraded.set("keys", Some(format!("{fault}; the keys from before stay in use")));
                     let fix = failure.fix();
-                    tracing::error!(fault, fix, "the signing keys could not be read again; the ones from before go on");
+                    tracing::error!(
+                        fault,
+                        fix,
+                        "the signing keys could not be read again; the ones from before stay in use"
+                    );
                     last_fault = fault;
                 }
             }
@@ -265,13 +270,13 @@ pub async fn watch_keys(provider: Arc<Provider>) {
     }
 }
 
-/// Folds the names of people who were added or renamed by hand, as many as they are: a sign-in waits for a few only.
+/// Folds the names of users who were added or renamed by hand, as many as they are: a sign-in waits for a few only.
 pub async fn watch_names(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(NAMES_INTERVAL);
     loop {
         interval.tick().await;
         if let Err(error) = users::fold_names(&provider.db).await {
-            tracing::debug!(%error, "names of people could not be folded; it is tried again");
+            tracing::debug!(%error, "names of users could not be folded; it is tried again");
         }
     }
 }

@@ -22,7 +22,7 @@ const ENGLISH_SOURCE: &str = include_str!("../templates/texts/en.ftl");
 
 static ENGLISH: LazyLock<Catalog> = LazyLock::new(|| Catalog::read("en", ENGLISH_SOURCE).0);
 
-/// Each stands for one variable while a text is taken apart. No catalog has such characters: they mean nothing to anybody.
+/// Each stands for one variable while a text is taken apart. No catalog has such characters: they are for private use.
 const PLACEHOLDERS: [&str; 4] = ["\u{e000}", "\u{e001}", "\u{e002}", "\u{e003}"];
 
 /// The catalog in English, read once.
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn a_text_that_is_missing_is_shown_as_its_key() {
         let catalog = catalog("a =\n    .b = B\n");
-        for text in [catalog.text("nobody"), catalog.text("a"), catalog.text("a").attribute("c")] {
+        for text in [catalog.text("missing"), catalog.text("a"), catalog.text("a").attribute("c")] {
             assert_eq!(text.to_string(), text.key);
         }
     }

@@ -1,12 +1,12 @@
-//! Throttling: how often somebody may be wrong. Every endpoint that checks a password or a secret asks here first.
+//! Throttling: how often a user or client may be wrong. Every endpoint that checks a password or a secret asks here first.
 //!
 //! An attempt is counted when its turn has come and before its hash is computed, on the account that was found or on the
-//! name that was typed, and taken back when it succeeds: however many people sign in at once, few are counted at a time.
+//! name that was typed, and taken back when it succeeds: however many users sign in at once, few are counted at a time.
 //! Account and network together have a hard limit, and so have a network and the wider one it belongs to over all accounts;
-//! an account over all networks is only slowed, more and more, so that nobody can lock its owner out. A browser that has
+//! an account over all networks is only slowed, more and more, so that no attacker can lock its owner out. A browser that has
 //! signed in to the account before answers for itself alone.
 //!
-//! A name that nobody has is counted as an account is, under a keyed digest, so that neither counters nor delays tell which
+//! A name that no user has is counted as an account is, under a keyed digest, so that neither counters nor delays tell which
 //! names there are. Only what cost a hash leaves a counter for a name, and one wide network leaves few.
 //!
 //! Key: `fail:{/24 or /48}`, counts by network and account for an hour.
@@ -51,7 +51,7 @@ pub const PER_CLIENT_AND_NETWORK: i64 = 20;
 /// Failed client authentications from one network, of whatever clients.
 pub const CLIENTS_PER_NETWORK: i64 = 200;
 
-/// The most bytes that the sign-ins and sign-outs which one network has begun and not completed may have stored.
+/// The most bytes that the sign-ins and sign-outs which one network has started and not completed may store.
 pub const STARTED_PER_NETWORK: i64 = 8 * 1024 * 1024;
 
 /// Too many failures: come again in so many seconds.
@@ -61,7 +61,7 @@ pub struct Later {
     pub seconds: i64,
 }
 
-/// Why an attempt may not go on.
+/// Why an attempt may not continue.
 #[derive(Debug)]
 pub enum Stopped {
     /// Too many failures.
@@ -182,7 +182,7 @@ fn delay_after(failures: i64) -> Option<Duration> {
     Some(Duration::from_secs((FIRST_DELAY << doubled).min(LONGEST_DELAY)))
 }
 
-/// Counts a sign-in that is about to be checked; one trip. `known` is the browser that has proven that somebody signed in to
+/// Counts a sign-in that is about to be checked; one trip. `known` is the browser that has proven that a user signed in to
 /// this account with it before.
 ///
 /// # Errors
@@ -203,8 +203,8 @@ pub async fn sign_in(
         (network.to_string(), SIGN_IN_WINDOW, PER_NETWORK),
         (format!("{network} {account}"), SIGN_IN_WINDOW, PER_ACCOUNT_AND_NETWORK),
     ];
-    // What stands for everybody belongs to no customer.
-    if !network.is_everybody() {
+    // What many share belongs to no customer.
+    if !network.is_shared() {
         fields.push(("all".to_owned(), WIDE_WINDOW, PER_WIDE_NETWORK));
     }
     let over_all = over_all_networks(account);
@@ -234,11 +234,11 @@ fn or_nothing(counted: Result<Count, Stopped>) -> Result<Option<Count>, Stopped>
     }
 }
 
-/// The budget of a network for what it begins without having proven anything. What stands for everybody has the whole
+/// The budget of a network for what it starts without having proven anything. One that many share has the whole
 /// share, and no more.
 #[must_use]
 pub const fn started_budget(network: Network) -> i64 {
-    if network.is_everybody() { STARTED_SHARE } else { STARTED_PER_NETWORK }
+    if network.is_shared() { STARTED_SHARE } else { STARTED_PER_NETWORK }
 }
 
 /// An attempt to authenticate a client that was counted.
@@ -251,7 +251,7 @@ pub struct ClientAttempt(Option<Count>);
 pub async fn client(ephemeral: &Ephemeral, client_id: &str, network: Network) -> Result<ClientAttempt, Stopped> {
     let name = Digest::of(&["client", client_id]);
     let mut fields = vec![(name.as_str()[..22].to_owned(), CLIENT_WINDOW, PER_CLIENT_AND_NETWORK)];
-    if !network.is_everybody() {
+    if !network.is_shared() {
         fields.push(("all".to_owned(), CLIENT_WINDOW, CLIENTS_PER_NETWORK));
     }
     Ok(ClientAttempt(or_nothing(Count::one(ephemeral, format!("client:{network}"), fields).await)?))
@@ -302,7 +302,7 @@ impl Attempt {
     pub async fn failed(self, ephemeral: &Ephemeral) -> Result<(), StoreError> {
         let tally = Tally { field: "all", window: SIGN_IN_WINDOW, most: i64::MAX, amount: 1 };
         match ephemeral.tally(&over_all_networks(&self.account), &[tally]).await {
-            // Where no counter can be kept, everybody is slowed.
+            // Where no counter can be kept, all are slowed.
             Ok(_) | Err(StoreError::Full) => Ok(()),
             Err(error) => Err(error),
         }

@@ -92,7 +92,7 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// What is ready to be handed out: the token's record is stored under a name that nobody knows yet, so that whatever
+/// What is ready to be handed out: the token's record is stored under a name that no client knows yet, so that whatever
 /// decides about it can come last.
 pub struct Minted {
     response: Value,
@@ -126,7 +126,7 @@ impl Minted {
         response
     }
 
-    /// Forgets it: it is handed out to nobody. What cannot be forgotten now ends by itself, and nobody knows its name.
+    /// Forgets it: it is not handed out. What cannot be forgotten now ends by itself, and no client knows its name.
     pub async fn discard(self, provider: &Provider, order: &Order<'_>) {
         allowance::give_back(provider, order.owner(), vec![self.kept]).await;
         if let Err(error) = access_tokens::revoke(&provider.ephemeral, &self.digest).await {
@@ -191,7 +191,7 @@ pub fn seal(order: &Order<'_>, secrets: &NodeSecrets) -> AccessToken {
     secrets.seal(AccessTokenParts { grant: order.grant, session: order.session }, &random())
 }
 
-/// What an access token allows, as it rests.
+/// What an access token allows, as it is stored.
 #[must_use]
 pub fn access_grant(terms: Terms<'_>, order: &Order<'_>, now: NumericDate) -> AccessGrant {
     let Order { holder: Holder { client }, authorization, .. } = order;
@@ -331,7 +331,7 @@ pub fn jti_of(opaque: &AccessToken) -> &str {
     opaque.expose().strip_prefix(AccessToken::PREFIX).unwrap_or_default()
 }
 
-/// What rests instead of a `jti`.
+/// What is stored instead of a `jti`.
 #[must_use]
 pub fn digest_of_jti(jti: &str) -> Digest {
     Digest::of(&["jti", jti])

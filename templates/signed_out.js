@@ -1,4 +1,4 @@
-// signed_out.js owns one act, done once: going on as soon as every frame has
+// signed_out.js owns one act, done once: continuing as soon as every frame has
 // loaded, so that every service has been told, and after three seconds at most.
 // The page's own refresh is for browsers without script only.
 "use strict";

@@ -18,7 +18,7 @@ builder.Services.AddSingleton<LogoutTokenValidator>();
 builder.Services
     .AddAuthentication(options =>
     {
-        // The cookie says who is signed in here; the provider is asked when nobody is.
+        // The cookie says who is signed in here; the provider is asked when no user is.
         options.DefaultScheme = CookieAuthenticationDefaults.AuthenticationScheme;
         options.DefaultChallengeScheme = OpenIdConnectDefaults.AuthenticationScheme;
     })
@@ -27,7 +27,7 @@ builder.Services
         options.Cookie.Name = "__Host-monolith";
         options.Cookie.HttpOnly = true;
         options.Cookie.SecurePolicy = CookieSecurePolicy.Always;
-        // Not Strict: the way back from the provider is a navigation that another site begins.
+        // Not Strict: the way back from the provider is a navigation that another site starts.
         options.Cookie.SameSite = SameSiteMode.Lax;
         options.ExpireTimeSpan = TimeSpan.FromHours(8);
         options.AccessDeniedPath = "/account/refused";

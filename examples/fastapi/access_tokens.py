@@ -1,6 +1,6 @@
 """Access tokens that callers bring to the API of Reports, checked in either of two ways.
 
-A JWT (RFC 9068) is checked here, by the provider's published keys: nobody is asked, and a token that is withdrawn
+A JWT (RFC 9068) is checked here, by the provider's published keys: the provider is not asked, and a token that is withdrawn
 stays good until it expires. An opaque token means nothing here: the provider is asked each time (introspection,
 RFC 7662), and what is withdrawn is refused at once. Either way the token must be meant for this API (`aud`).
 """
@@ -31,7 +31,7 @@ TYPES = {"at+jwt", "application/at+jwt"}
 REQUIRED_CLAIMS = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 # Seconds by which two clocks may differ.
 LEEWAY = 10
-# Seconds after which the keys are fetched again, and in which an unknown `kid` fetches them once at most: anybody can
+# Seconds after which the keys are fetched again, and in which an unknown `kid` fetches them once at most: any caller can
 # make tokens with a `kid` of their own, and they must not make this service ask the provider each time.
 KEYS_MAX_AGE = 600
 KEYS_MIN_AGE = 10
@@ -149,7 +149,7 @@ class AccessTokens:
         if time.monotonic() - self._keys_fetched_at < KEYS_MAX_AGE and kid in {key.kid for key in self._keys.keys}:
             return self._keys.get_by_kid(kid)
         async with self._fetching:
-            # Somebody else may have fetched them while this request waited.
+            # Another request may have fetched them while this request waited.
             if time.monotonic() - self._keys_tried_at >= KEYS_MIN_AGE or not self._keys.keys:
                 await self._fetch_keys(jwks_uri)
         if kid is None:

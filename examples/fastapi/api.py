@@ -3,7 +3,7 @@
     GET  /api/reports          scope reports:read, a JWT access token, checked here
     POST /api/reports/publish  scope reports:publish, any access token, checked by asking the provider
 
-Reading is frequent and does no harm, so it asks nobody. Publishing cannot be undone, so a token that was withdrawn a
+Reading is frequent and does no harm, so it does not ask the provider. Publishing cannot be undone, so a token that was withdrawn a
 second ago must not do it.
 """
 
@@ -30,7 +30,7 @@ REPORTS = [{"title": "Revenue of the quarter"}, {"title": "Visitors of the week"
 
 
 def bearer_token(request: Request) -> str:
-    """Returns the token of the `Authorization` header, the one place where it may stand."""
+    """Returns the token of the `Authorization` header, the one place where it may be."""
     values = request.headers.getlist("authorization")
     scheme, _, token = (values[0] if values else "").partition(" ")
     if scheme.lower() != "bearer":
@@ -83,7 +83,7 @@ def described(caller: Caller) -> dict[str, Any]:
 
 
 async def explain_refused_token(request: Request, error: TokenRefused) -> Response:
-    """RFC 6750 3: the challenge for programs, and the same as JSON for whoever reads it."""
+    """RFC 6750 3: the challenge for programs, and the same as JSON for a human reader."""
     members = {"error": error.error, "error_description": error.description, "scope": error.scope}
     members = {name: value for name, value in members.items() if value}
     challenge = ", ".join(f'{name}="{value}"' for name, value in {"realm": REALM, **members}.items())

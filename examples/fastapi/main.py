@@ -33,7 +33,7 @@ from settings import BadSettings, Settings, read_settings
 log = logging.getLogger("uvicorn.error.reports")
 
 SECURITY_HEADERS = {
-    # `form-action` bounds redirects too: a sign-out that goes on to the provider needs its origin here.
+    # `form-action` bounds redirects too: a sign-out that continues to the provider needs its origin here.
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     # The address of the callback holds a code, which must not reach another site.
@@ -72,7 +72,7 @@ async def close_at_the_end(app: FastAPI) -> AsyncIterator[None]:
 
 
 def add_session(app: FastAPI, settings: Settings) -> None:
-    """`Lax`, not `Strict`: the callback is a navigation that another site begins."""
+    """`Lax`, not `Strict`: the callback is a navigation that another site starts."""
     app.add_middleware(
         SessionMiddleware,
         secret_key=settings.session_secret,

@@ -73,7 +73,7 @@ async def logout(
     form_tokens: FormTokensOfApp,
     form_token: Annotated[str, Form()] = "",
 ) -> Response:
-    """Ends the session here. The provider's own session, and those of other services, go on."""
+    """Ends the session here. The provider's own session, and those of other services, continue."""
     if person is not None:
         if not form_tokens.accepts(form_token, person):
             explanation = "The form is too old or did not come from this service. You are still signed in."

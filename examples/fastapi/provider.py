@@ -186,7 +186,7 @@ def explained_failures() -> Iterator[None]:
         raise SignInFailed(
             502,
             "The id_token was not accepted.",
-            "The provider's answer could not be verified, so nobody was signed in.",
+            "The provider's answer could not be verified, so no user was signed in.",
             str(error),
         ) from error
     except httpx2.TransportError as error:

@@ -1,7 +1,7 @@
 """The session of this service: who is signed in here, and nothing of the provider's.
 
-It rests in a signed cookie (Starlette's `SessionMiddleware`): the browser can read it but not
-change it. So it holds `sub`, `name` and `email`, and no token. While a sign-in is under way,
+It is stored in a signed cookie (Starlette's `SessionMiddleware`): the browser can read it but not
+change it. So it holds `sub`, `name` and `email`, and no token. While a sign-in is in progress,
 Authlib keeps `state`, `nonce` and `code_verifier` in it as well.
 """
 
@@ -13,7 +13,7 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-# Longer than this nobody stays signed in without asking the provider again.
+# Longer than this no user stays signed in without asking the provider again.
 SESSION_LIFETIME = 8 * 60 * 60
 
 

@@ -86,7 +86,7 @@ def problem_with(name: str, value: str) -> str | None:
 
 
 def problem_with_address(value: str) -> str | None:
-    """Over plain http anybody on the way reads codes and cookies: only within one machine."""
+    """Over plain http an attacker on the way reads codes and cookies: only within one machine."""
     try:
         address = urlsplit(value)
     except ValueError:

@@ -34,7 +34,7 @@ pub struct Pruner {
 
 impl Pruner {
     /// Removes events that happened before the cut, in so many steps at most; a step is a batch or a look at a chain. Gives
-    /// what was removed. The next call goes on from there.
+    /// what was removed. The next call continues from there.
     ///
     /// # Errors
     /// The database failed; what was removed until then stays removed.

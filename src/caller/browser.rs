@@ -1,4 +1,4 @@
-//! The browser at an endpoint for people: its cookies, the session that they name, and whether a form is our own.
+//! The browser at a browser-facing endpoint: its cookies, the session that they name, and whether a form is our own.
 
 use crate::protocol::claims::User;
 use crate::protocol::error::{ErrorCode, Refusal};
@@ -38,7 +38,7 @@ impl FromRequest<Arc<Provider>> for BrowserRequest {
 
     /// # Errors
     /// `invalid_request` on a page: a broken encoding, or no form; HEAD, by which link previews come: they must not spend
-    /// anything, nor sign anybody out.
+    /// anything, nor sign a user out.
     async fn from_request(request: axum::extract::Request, provider: &Arc<Provider>) -> Result<Self, PageError> {
         let now = provider.now();
         let headers = request.headers().clone();

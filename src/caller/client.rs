@@ -127,10 +127,10 @@ async fn named(
 async fn refuse_as_slowly(provider: &Provider, request: &Request, client_id: &str) -> Result<(), ApiError> {
     let turn = provider.passwords.turn_for_client().await?;
     let _counted = throttle::client(&provider.ephemeral, client_id, request.network).await?;
-    Ok(provider.passwords.verify_nobody(turn).await?)
+    Ok(provider.passwords.verify_dummy(turn).await?)
 }
 
-/// A client nobody knows.
+/// A client that is not known.
 fn unknown(client_id: &str) -> Refusal {
     let shown: String = client_id.chars().take(100).collect();
     unproven(&format!("client_id {shown:?} is unknown or disabled"))
@@ -164,7 +164,7 @@ fn wrong_secret(client: &Client, secret: &ClientSecret, now: NumericDate) -> Ref
         .with_remedy(Remedy::SetSecret { client_id: client.client_id.clone() })
 }
 
-/// The same words for every cause, so that nobody learns which clients there are; the log has the cause.
+/// The same words for every cause, so that no caller learns which clients there are; the log has the cause.
 fn unproven(detail: &str) -> Refusal {
     Refusal::new(ErrorCode::InvalidClient, "client authentication failed").with_detail(detail)
 }

@@ -1,4 +1,4 @@
-//! Who shows an access token: whose it is, and whether what it stands for still holds.
+//! Who shows an access token: whose it is, and whether it is still valid.
 
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
@@ -55,9 +55,9 @@ pub const fn bearer(refusal: Refusal) -> ApiError {
     ApiError::Refusal(refusal, Challenge::Bearer)
 }
 
-/// An access token somebody shows, as far as it can be read without asking anybody.
+/// An access token that a caller shows, as far as it can be read without a look-up.
 pub struct Presented {
-    /// Under which it rests.
+    /// The digest it is stored under.
     pub digest: Digest,
     /// What could end it.
     pub parts: AccessTokenParts,

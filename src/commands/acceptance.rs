@@ -1,7 +1,7 @@
 //! What is refused at first and may be accepted with a reason: by `--accept` of `hallpass client new`, and by a comment
-//! that the lint reads. The runtime does all of it; what nobody should do in silence is written beside the row.
+//! that the lint reads. The runtime does all of it; what no operator should do in silence is written beside the row.
 //!
-//! `-- hallpass: accept CODE: REASON` stands before a statement or at its end. The code is that of the finding.
+//! `-- hallpass: accept CODE: REASON` is before a statement or at its end. The code is that of the finding.
 
 use crate::failure::Failure;
 use crate::protocol::address::{Risk, risk_of};
@@ -41,7 +41,7 @@ impl Acceptance {
         Ok(Self { code: code.to_owned(), reason: reason.to_owned() })
     }
 
-    /// As the value of `--accept`, of which only what can be accepted there is good.
+    /// As the value of `--accept`: only what can be accepted there is good.
     pub(super) fn flag(text: &str) -> Result<Self, String> {
         let acceptance = Self::parse(text)?;
         let known = [PLAIN_HTTP, PRIVATE_SCHEME, CLIENT_ID, AUDIENCE];
@@ -57,7 +57,7 @@ impl Acceptance {
         format!("-- hallpass: accept {}: {}\n", self.code, self.reason)
     }
 
-    /// Reads a line of a comment; `None`: it is meant for people alone.
+    /// Reads a line of a comment; `None`: it is meant for readers alone.
     pub(super) fn read(line: &str) -> Option<Result<Self, &'static str>> {
         let order = line.trim_start_matches(['-', '/', '*', ' ', '\t']).strip_prefix("hallpass:")?;
         let order = order.trim_end().strip_suffix("*/").unwrap_or(order).trim();
@@ -103,7 +103,7 @@ pub(super) fn address_fault(uri: &str, application_type: ApplicationType) -> Opt
     let why = redirect_uri_fault(uri, application_type)?;
     Some(match risk_of(uri, application_type) {
         Some(Risk::PlainHttp) => ValueFault {
-            why: "it is plain http in a network of your own, where everybody in it can read and change what is sent (RFC 9700 section 2.6)",
+            why: "it is plain http in a network of your own, where any machine in it can read and change what is sent (RFC 9700 section 2.6)",
             code: Some(PLAIN_HTTP),
         },
         Some(Risk::PrivateScheme) => ValueFault { why, code: Some(PRIVATE_SCHEME) },
@@ -130,7 +130,7 @@ pub(super) fn client_id_fault(id: &str) -> Option<ValueFault> {
 /// may fix another one, as far as `aud` can hold it
 /// ([RFC 7519 section 2](https://www.rfc-editor.org/rfc/rfc7519#section-2): what has a colon is a URI).
 pub(super) fn audience_fault(audience: &str) -> Option<ValueFault> {
-    // The parser passes over line breaks and blanks, which compare as they stand.
+    // The parser passes over line breaks and blanks, which compare as they are.
     let is_uri = audience.bytes().all(|b| b.is_ascii_graphic()) && url::Url::parse(audience).is_ok();
     if is_uri && !audience.contains('#') {
         return None;

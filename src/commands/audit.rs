@@ -31,8 +31,8 @@ pub(super) enum AuditCommand {
     /// Whether no event was changed, taken out or put in; prints the end of each chain
     #[command(after_help = "Examples:\n  hallpass audit verify --json > heads.json     # keep it somewhere else\n  \
         hallpass audit verify --heads heads.json      # later: is all of that still there?\n\n\
-        What is cut off at the end of a chain is seen only by whoever kept a later end of it elsewhere. What was pruned or \
-        erased is counted, and no fault.")]
+        What is cut off at the end of a chain is seen only with a later end of it that was kept elsewhere. What was pruned or \
+        erased is counted, and is not a fault.")]
     Verify(Verify),
     /// Remove the oldest events of each chain, for good
     #[command(
@@ -58,7 +58,7 @@ pub(super) struct List {
     /// Only events of that kind, such as `sign_in`
     #[arg(long)]
     event: Option<String>,
-    /// Only those of that person, by `sub`
+    /// Only those of that user, by `sub`
     #[arg(long, value_name = "SUB")]
     user: Option<String>,
     /// Only those by way of that client

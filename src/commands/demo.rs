@@ -129,7 +129,7 @@ async fn listen(port: u16, may_move: bool) -> Result<(TcpListener, SocketAddr), 
     Ok((listener, address))
 }
 
-/// Both loopback addresses of one port: some browsers try `[::1]` first, and somebody else may sit there.
+/// Both loopback addresses of one port: some browsers try `[::1]` first, and another server may listen there.
 async fn listen_as_localhost() -> Result<(u16, Vec<TcpListener>), Failure> {
     let mut last = None;
     for port in [PROVIDER_PORT, 0, 0, 0] {
@@ -144,7 +144,7 @@ async fn listen_as_localhost() -> Result<(u16, Vec<TcpListener>), Failure> {
         match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
             Ok(six) => return Ok((port, vec![four, six])),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => last = Some(error),
-            // A machine without IPv6 cannot send anybody there.
+            // A machine without IPv6 cannot send a browser there.
             Err(_) => return Ok((port, vec![four])),
         }
     }
@@ -218,7 +218,7 @@ fn read_secrets(file: &std::path::Path) -> Result<Vec<ClientSecret>, Failure> {
         .collect()
 }
 
-/// Everybody who tries it comes from this machine.
+/// All who try it come from this machine.
 fn places() -> Arc<Places> {
     Places::public(server::raise_descriptors(), &[])
 }

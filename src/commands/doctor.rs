@@ -1,7 +1,8 @@
 //! `hallpass doctor`: our own set-up, any provider, any service, or a token, checked; one line for each check.
 //!
 //! `ours` looks at settings, files and at ourselves from outside, `stores` at database and Redis; `provider` at a provider, `party` at a
-//! service, `token` at what somebody pasted; `report` has what they found. Nothing is followed blindly, and nothing lasting is changed.
+//! service, `token` at what was pasted; `report` has what they found. Nothing is followed blindly, and nothing lasting is
+//! changed.
 
 mod ours;
 mod party;
@@ -102,7 +103,7 @@ const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// An address that somebody typed.
+/// An address that was typed.
 fn address(text: &str) -> Result<Url, Failure> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| {

@@ -19,9 +19,9 @@ const INDENT: usize = 10;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  hallpass explain 7K3QX-M2VAB\n  hallpass explain --latest 5\n\n\
-    Refusals are kept for a month. What is said here is for operators: people and services are told less.")]
+    Refusals are kept for a month. What is said here is for operators: users and services are told less.")]
 pub(super) struct Arguments {
-    /// The reference, as it stands on the page, in X-Request-Id and in the log
+    /// The reference, as it is on the page, in X-Request-Id and in the log
     #[arg(required_unless_present = "latest")]
     reference: Option<String>,
     /// List the latest refusals instead
@@ -82,7 +82,7 @@ async fn explain(db: &Db, reference: &str, json: bool) -> Outcome {
     Ok(())
 }
 
-/// What else is known of a request that was not refused, or that nobody knows.
+/// What else is known of a request that was not refused, or that is unknown.
 async fn not_refused(db: &Db, reference: &str) -> Outcome {
     let wanted = Wanted { reference: Some(reference.to_owned()), ..Wanted::default() };
     let events = audit_events::latest(db, &wanted, NumericDate(0), 20).await?;
@@ -163,7 +163,7 @@ fn beside(sent: &str, expected: Option<&str>, are_addresses: bool) -> String {
     text
 }
 
-/// Breaks a text at spaces; further lines stand under the first.
+/// Breaks a text at spaces; further lines are under the first.
 fn wrapped(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_stands_over_the_registered_one_with_the_difference_marked() {
+    fn an_address_is_over_the_registered_one_with_the_difference_marked() {
         let refusal = RefusalRecord {
             reference: "7K3QX-M2VA0".into(),
             at: 1_790_000_000,

@@ -152,7 +152,7 @@ pub(super) fn of_values(client: &Client) -> Vec<Fault> {
     of_row.chain(lists.into_iter().flatten()).collect()
 }
 
-/// What is wrong with a client as a whole. `issuer`: as people will see it, if that is known. `is_whole`: whether all of its
+/// What is wrong with a client as a whole. `issuer`: as users will see it, if that is known. `is_whole`: whether all of its
 /// rows are known, so that what is not there is missing.
 pub(super) fn of_client(client: &Client, issuer: Option<&str>, is_whole: bool) -> Vec<Fault> {
     let mut found = of_public(client);
@@ -234,15 +234,15 @@ fn of_missing(client: &Client) -> Vec<Fault> {
     }
     if client.redirect_uris.is_empty() {
         let why =
-            format!("{id} has the grant {grant} and no redirect URI, so that nobody can come back from signing in");
+            format!("{id} has the grant {grant} and no redirect URI, so that no user can come back from signing in");
         found.push(Fault::error("no-redirect-uri", why, "add a row to client_redirect_uris"));
     }
     let mut missing = Vec::new();
     if client.backchannel_logout_uri.is_none() && client.frontchannel_logout_uri.is_none() {
-        missing.push("is not told when somebody signs out elsewhere (backchannel_logout_uri, frontchannel_logout_uri)");
+        missing.push("is not told when a user signs out elsewhere (backchannel_logout_uri, frontchannel_logout_uri)");
     }
     if client.post_logout_redirect_uris.is_empty() {
-        missing.push("cannot send people through our sign-out and get them back (client_post_logout_redirect_uris)");
+        missing.push("cannot send users through our sign-out and get them back (client_post_logout_redirect_uris)");
     }
     if !missing.is_empty() {
         let why = format!("{id} {}", missing.join(", and "));

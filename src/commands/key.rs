@@ -44,7 +44,7 @@ pub(super) enum KeyCommand {
     #[command(after_help = "Examples: the usual change of keys; the old one stops when the new one begins\n  \
         hallpass key new --alg RS256\n  \
         hallpass key retire 6Zq1V_0dyAbC\n\n\
-        Somebody has the key: a successor signs at once, and what it signed is refused from now on\n  \
+        The key was stolen: a successor signs at once, and what it signed is refused from now on\n  \
         hallpass key retire --leaked 6Zq1V_0dyAbC")]
     Retire(Retire),
 }
@@ -57,7 +57,7 @@ pub(super) struct Retire {
     /// When it stops signing, such as 2026-12-01T00:00:00Z; by default when another takes over
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant, conflicts_with = "leaked")]
     at: Option<NumericDate>,
-    /// Somebody else has it: it is dead at once, and another one signs at once
+    /// It was stolen: it is dead at once, and another one signs at once
     #[arg(long)]
     leaked: bool,
     /// Even if nothing signs with its algorithm then; never for RS256
@@ -226,7 +226,7 @@ fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
     })
 }
 
-/// The key that somebody means: by its file's name, its kid or the beginning of it.
+/// The key that an operator means: by its file's name, its kid or the beginning of it.
 fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, Failure> {
     let file = Path::new(wanted).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let found: Vec<&Key> = set
@@ -278,7 +278,7 @@ fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now:
 /// What is said of the file of a key that stops.
 fn kept_until(at: NumericDate) -> String {
     format!(
-        "\nKeep the file until {}: until then a service may send a person to the sign-out with an id_token that it signed.",
+        "\nKeep the file until {}: until then a service may send a user to the sign-out with an id_token that it signed.",
         shown(at)
     )
 }
@@ -355,8 +355,8 @@ fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, yes: bool, 
     eprintln!(
         "  - What the leaked key signed fails from now on: id_tokens, also as id_token_hint (settings: {} seconds), and\n    \
          JWT access tokens (settings: {} seconds). Clients get new ones; opaque access tokens, refresh tokens and\n    \
-         sign-ins here were not signed with it and go on.\n  \
-         - Whoever has it can sign tokens that a service believes until it fetches the key list again. We say that it\n    \
+         sign-ins here were not signed with it and continue.\n  \
+         - A thief can sign tokens that a service believes until it fetches the key list again. We say that it\n    \
          should after {JWKS_MAX_AGE} seconds; services that cache longer must be restarted: ASP.NET Core keeps it for 12 hours\n    \
          or until it meets a kid it does not know, mod_oauth2 for 24 hours, some until they are restarted\n    \
          (docs/rotating-keys.md has a list). Then end the sessions that services themselves keep.",

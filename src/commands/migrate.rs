@@ -76,9 +76,9 @@ fn print(arguments: &Arguments, plan: &Plan, fault: Option<&Fault>, lines: &str)
 async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Arguments) -> Outcome {
     let Applied { files, failed, waiting } = migrations.apply(db).await?;
     audit::note_migrations(db, &files, Clock::System.now()).await?;
-    // So that the first sign-ins after many people were added need not wait for it; a node does it as well.
+    // So that the first sign-ins after many users were added need not wait for it; a node does it as well.
     if let Err(error) = users::fold_names(db).await {
-        tracing::debug!(%error, "names of people could not be folded");
+        tracing::debug!(%error, "names of users could not be folded");
     }
     let fault = failed.as_ref().map(|failed| &failed.fault);
     let failed: Vec<File> = failed.iter().map(|failed| failed.file.clone()).collect();
@@ -106,7 +106,7 @@ fn outcome_of(failures: impl IntoIterator<Item = Failure>) -> Outcome {
     Failure::all(failures).map_or(Ok(()), Err)
 }
 
-/// Somebody is there who can put it right first.
+/// An operator is there who can fix it first.
 fn refused(plan: &Plan) -> Outcome {
     let names: Vec<&str> = plan.edited.iter().map(|file| file.name.as_str()).collect();
     let edited = Failure::new(format!("{}: an applied file was edited since, so nothing is applied", names.join(", ")))

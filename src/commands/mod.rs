@@ -1,5 +1,5 @@
 //! The commands of the binary. Data goes to standard output, everything else to standard error; the status is
-//! 0 for done, 1 for refused or found wanting, 2 for wrong usage.
+//! 0 for done, 1 for refused or failed checks, 2 for wrong usage.
 
 mod acceptance;
 mod audit;
@@ -57,7 +57,7 @@ enum Command {
     /// Register services, review their migrations, change their secrets, end them
     #[command(subcommand)]
     Client(Box<client::ClientCommand>),
-    /// Add people, list them, set their passwords
+    /// Add users, list them, set their passwords
     #[command(subcommand)]
     User(user::UserCommand),
     /// Make, show and retire signing keys
@@ -70,7 +70,7 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Check our own set-up, any provider, any service, or a token
     Doctor(doctor::Arguments),
-    /// Print the claims that a client would get about a person, without a token
+    /// Print the claims that a client would get about a user, without a token
     Preview(preview::Arguments),
     /// Read a secret from standard input and print its argon2id hash
     #[command(after_help = "Examples:\n  hallpass hash-secret\n  hallpass hash-secret < secret.txt\n\n\

@@ -1,7 +1,7 @@
 //! `hallpass preview CLIENT USER`: what this pair would get, made by the code that makes the real tokens.
 //!
 //! Claims are printed and no token: nothing is signed and nothing is stored. `--diff` compares with what `--json`
-//! printed before, in CI for example: whoever changes a client's row or the claims of a person sees what that changes.
+//! printed before, in CI for example: an operator who changes a client's row or the claims of a user sees what that changes.
 
 use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, terminal};
@@ -38,7 +38,7 @@ const VOLATILE: [&str; 8] = ["iat", "exp", "auth_time", "jti", "at_hash", "sid",
 pub(super) struct Arguments {
     /// The client's `client_id`
     client: String,
-    /// The person's user name, e-mail address or sub
+    /// The user's user name, e-mail address or sub
     user: String,
     /// What is asked for; by default all that the client may have
     #[arg(long)]
@@ -96,7 +96,7 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
         Some(user) => Some(user),
         None => users::find(db, &arguments.user).await?,
     };
-    let user = user.ok_or_else(|| Failure::new(format!("there is nobody {:?}", arguments.user)))?;
+    let user = user.ok_or_else(|| Failure::new(format!("there is no user {:?}", arguments.user)))?;
     let scope = scope(&client, &user, arguments, now)?;
     let pairwise_salt = match db.known_value("pairwise_salt").await? {
         Some(salt) => salt,
@@ -117,10 +117,10 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
 /// What would be granted, or why nothing is.
 fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) -> Result<Scope, Failure> {
     if client.disabled_at.is_some_and(|at| at <= now) {
-        return Err(Failure::new(format!("{} is disabled: nobody gets anything by it", client.client_id)));
+        return Err(Failure::new(format!("{} is disabled: it gets no tokens", client.client_id)));
     }
     if !client.grant_types.contains(&GrantType::AuthorizationCode) {
-        let what = format!("{} does not sign people in: its grant_types lack authorization_code", client.client_id);
+        let what = format!("{} does not sign users in: its grant_types lack authorization_code", client.client_id);
         return Err(Failure::new(what));
     }
     if !user.may_sign_in() {
@@ -200,7 +200,7 @@ fn built(terms: Terms<'_>, holder: &Holder, user: &User, scope: &Scope, now: Num
     })
 }
 
-/// For people: a heading and a block for each.
+/// For a reader: a heading and a block for each.
 fn text_of(preview: &Value) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();

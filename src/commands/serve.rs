@@ -67,7 +67,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     Ok(())
 }
 
-/// Starts what goes on behind the requests.
+/// Starts what runs behind the requests.
 fn keep_running(provider: &Arc<Provider>) {
     let keep = |name, task: fn(Arc<Provider>) -> BoxFuture<'static, ()>| {
         let provider = provider.clone();
@@ -144,9 +144,9 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
         ));
     }
     if config.is_https() && config.trusted_proxies.is_empty() {
-        // Nobody but a proxy ends TLS here.
+        // Only a proxy ends TLS here.
         warnings.push(Warning::new(
-            "everybody comes from the proxy's address and shares its limits: one who guesses passwords stops all",
+            "all users come from the proxy's address and share its limits: one attacker who guesses passwords stops all",
             "set HALLPASS_TRUSTED_PROXIES to the proxy's network",
         ));
     }

@@ -1,4 +1,4 @@
-//! What commands say to a person at a terminal and to a script: questions, confirmations, tables, wrong usage.
+//! What commands say to an operator at a terminal and to a script: questions, confirmations, tables, wrong usage.
 //!
 //! Questions go to standard error, so that standard output stays what a pipe expects. Nothing here has colors, and
 //! `NO_COLOR` has nothing to take away.
@@ -10,7 +10,7 @@ use crate::store::db::Db;
 use crate::store::migrations::Migrations;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
-/// Whether somebody is there to be asked.
+/// Whether an operator is there to be asked.
 pub(super) fn is_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
@@ -117,7 +117,7 @@ pub(super) fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// An instant as people and `--ends-at` write it: `2026-12-01T00:00:00Z`.
+/// An instant as operators and `--ends-at` write it: `2026-12-01T00:00:00Z`.
 pub(super) fn instant(at: NumericDate) -> String {
     jiff::Timestamp::from_second(at.0).map_or_else(|_| at.to_string(), |timestamp| timestamp.to_string())
 }
@@ -133,7 +133,8 @@ fn versioned(document: &serde_json::Value) -> serde_json::Value {
     document
 }
 
-/// Reads a document that a command printed and somebody kept. `None`: it is none, or of a form that this version does not know.
+/// Reads a document that a command printed and an operator kept. `None`: it is none, or of a form that this version does not
+/// know.
 pub(super) fn read_json(text: &str) -> Option<serde_json::Value> {
     let document: serde_json::Value = serde_json::from_str(text).ok()?;
     (document.get("version")?.as_u64() == Some(JSON_VERSION.into())).then_some(document)

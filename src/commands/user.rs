@@ -1,4 +1,4 @@
-//! `hallpass user …`: people who can sign in.
+//! `hallpass user …`: the users who can sign in.
 
 mod import;
 mod sessions;
@@ -16,24 +16,24 @@ use crate::store::users::{self, Holder, NewUser};
 use crate::{logging, passwords, startup};
 use serde_json::json;
 
-/// The least length of a password that a person chooses (NIST SP 800-63B section 5.1.1.2).
+/// The least length of a password that a user chooses (NIST SP 800-63B section 5.1.1.2).
 const MIN_PASSWORD_CHARACTERS: usize = 8;
 
 #[derive(clap::Subcommand)]
 pub(super) enum UserCommand {
-    /// Add a person; the password is asked for
+    /// Add a user; the password is asked for
     #[command(after_help = ADD_HELP)]
     Add(Add),
-    /// List the people
+    /// List the users
     #[command(after_help = "Examples:\n  hallpass user list\n  hallpass user list --json | jq -r '.users[].email'")]
     List {
         /// Print a JSON array instead
         #[arg(long)]
         json: bool,
     },
-    /// Give a person another password, which ends their sign-ins and refresh tokens
+    /// Give a user another password, which ends their sign-ins and refresh tokens
     #[command(
-        after_help = "Within ten seconds every sign-in, access token and refresh token of the person has ended, everywhere.\n\n\
+        after_help = "Within ten seconds every sign-in, access token and refresh token of the user has ended, everywhere.\n\n\
             Examples:\n  hallpass user set-password alice\n  hallpass user set-password alice --password-stdin < password.txt"
     )]
     SetPassword {
@@ -43,10 +43,10 @@ pub(super) enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Refuse a person from now on, also where Hallpass runs already
+    /// Refuse a user from now on, also where Hallpass runs already
     #[command(
-        after_help = "Within ten seconds no sign-in, access token or refresh token of the person counts any more. Nothing is \
-            deleted; UPDATE users SET disabled_at = NULL brings the person back.\n\n\
+        after_help = "Within ten seconds no sign-in, access token or refresh token of the user counts any more. Nothing is \
+            deleted; UPDATE users SET disabled_at = NULL brings the user back.\n\n\
             Examples:\n  hallpass user disable alice          asks first\n  hallpass user disable alice --yes    in a script"
     )]
     Disable {
@@ -56,17 +56,17 @@ pub(super) enum UserCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// List where a person is signed in, and end it
+    /// List where a user is signed in, and end it
     #[command(subcommand, after_help = sessions::HELP)]
     Sessions(sessions::SessionsCommand),
-    /// Add people from a file of JSON lines, with the hashes of their passwords
+    /// Add users from a file of JSON lines, with the hashes of their passwords
     #[command(after_help = import::HELP)]
     Import(import::Import),
 }
 
 const ADD_HELP: &str =
     "Your word is proof: services are told that the address is verified, unless --email-unverified says \
-otherwise. An address that another person has is refused: while two people have it, neither can sign in by it, and \
+otherwise. An address that another user has is refused: while two users have it, neither can sign in by it, and \
 services, which link accounts by verified addresses, are told that it is not verified.
 
 Examples:
@@ -74,19 +74,19 @@ Examples:
   hallpass user add alice --email alice@example.com --password-stdin < password.txt
   hallpass user add desk --email office@example.com --shared-email
 
-The person's sub goes to standard output.";
+The user's sub goes to standard output.";
 
 #[derive(clap::Args)]
 pub(super) struct Add {
-    /// What the person types at sign-in
+    /// What the user types at sign-in
     username: String,
     /// E-mail address
     #[arg(long)]
     email: String,
-    /// Nobody has verified that the address is the person's
+    /// The address is not verified to be the user's
     #[arg(long)]
     email_unverified: bool,
-    /// Take an address that another person has, too
+    /// Take an address that another user has, too
     #[arg(long)]
     shared_email: bool,
     /// Full name
@@ -109,7 +109,7 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
     }
 }
 
-/// Why nobody can have that user name.
+/// Why no user can have that user name.
 fn username_fault(username: &str, email: &str) -> Option<Failure> {
     const MOST_BYTES: usize = 255;
     if username.len() > MOST_BYTES {
@@ -122,7 +122,7 @@ fn username_fault(username: &str, email: &str) -> Option<Failure> {
     }
     if username.contains('@') && text::fold_username(username) != text::fold_email(email) {
         return Some(Failure::new(
-            "a user name with @ would be taken for somebody's e-mail address; it must be the person's own",
+            "a user name with @ would be taken for another user's e-mail address; it must be the user's own",
         ));
     }
     None
@@ -158,7 +158,7 @@ async fn add(config: Config, person: &Add) -> Outcome {
     if !is_email(email) {
         return Err(Failure::new("--email: that is not an e-mail address"));
     }
-    // Before a password is typed in vain; where there is no database yet, nobody can have the address.
+    // Before a password is typed in vain; where there is no database yet, no user can have the address.
     if let Ok(db) = terminal::open_database(&config).await {
         others_with_address(&db, person).await?;
         db.close().await;
@@ -185,17 +185,17 @@ async fn add(config: Config, person: &Add) -> Outcome {
     eprintln!("added {username}");
     if !others.is_empty() {
         eprintln!(
-            "hallpass: {email} is the address of {} too: nobody can be found by it alone, and services are told that it is not verified",
+            "hallpass: {email} is the address of {} too: no user can be found by it alone, and services are told that it is not verified",
             names_of(&others)
         );
     }
     Ok(())
 }
 
-/// Who has the address of a person about to be added already.
+/// Who has the address of a user about to be added already.
 ///
 /// # Errors
-/// The user name is taken, or the address is and nobody said that it may be shared.
+/// The user name is taken, or the address is and it was not said that it may be shared.
 async fn others_with_address(db: &Db, person: &Add) -> Result<Vec<Holder>, Failure> {
     let Add { username, email, shared_email, .. } = person;
     let others = users::with_address(db, email).await?;
@@ -209,7 +209,7 @@ async fn others_with_address(db: &Db, person: &Add) -> Result<Vec<Holder>, Failu
         "{email} is the address of {} already: neither could sign in by it, and services would be told that it is not verified",
         names_of(&others)
     );
-    Err(Failure::new(what).with_fix("give each person an address of their own, or say --shared-email"))
+    Err(Failure::new(what).with_fix("give each user an address of their own, or say --shared-email"))
 }
 
 /// Whether a user name is that one, in whatever letters.
@@ -256,7 +256,7 @@ async fn list(config: Config, json: bool) -> Outcome {
         .collect();
     print!("{}", terminal::table(&["USERNAME", "EMAIL", "NAME", "SUB", "STATE"], &rows));
     if rows.is_empty() {
-        eprintln!("There is nobody yet. `hallpass user add NAME --email ADDRESS` adds a person.");
+        eprintln!("There are no users yet. `hallpass user add NAME --email ADDRESS` adds one.");
     }
     Ok(())
 }
@@ -272,11 +272,11 @@ async fn find(db: &Db, username: &str) -> Result<User, Failure> {
     } else {
         (format!(", but {}", names_of(&several)), "say the user name of the one that you mean".to_owned())
     };
-    let what = format!("no single person has the user name or the e-mail address {username:?}{whose}");
+    let what = format!("no single user has the user name or the e-mail address {username:?}{whose}");
     Err(Failure::new(what).with_fix(fix))
 }
 
-/// A person as a question names them.
+/// A user as a question names them.
 fn named(user: &User) -> String {
     let username = user.username.as_deref().unwrap_or(&user.sub);
     terminal::one_line(&format!("{username} ({})", user.display_name()))
@@ -284,7 +284,7 @@ fn named(user: &User) -> String {
 
 async fn set_password(config: Config, username: &str, password_stdin: bool) -> Outcome {
     let db = terminal::open_database(&config).await?;
-    // Before a password is typed for nobody.
+    // Before a password is typed for no user.
     let user = find(&db, username).await?;
     let password_hash = new_password("set-password", password_stdin)?;
     let ended = users::set_password(&db, &user.sub, &password_hash, Clock::System.now()).await?;
@@ -296,7 +296,7 @@ async fn set_password(config: Config, username: &str, password_stdin: bool) -> O
         named(&user)
     );
     if user.disabled_at.is_some() {
-        eprintln!("hallpass: this person is disabled, and cannot sign in with it");
+        eprintln!("hallpass: this user is disabled, and cannot sign in with it");
     }
     Ok(())
 }
@@ -312,13 +312,13 @@ async fn disable(config: Config, username: &str, yes: bool) -> Outcome {
         eprintln!("{} is disabled since {}; nothing was changed", named(&user), terminal::instant(since));
         return Ok(());
     }
-    let what = format!("Disable {}? Sign-ins and tokens of this person end everywhere.", named(&user));
+    let what = format!("Disable {}? Sign-ins and tokens of this user end everywhere.", named(&user));
     terminal::confirm(PATH, &what, yes)?;
     users::disable(&db, &user.sub, Clock::System.now()).await?;
     db.close().await;
     eprintln!(
-        "disabled {}; within ten seconds no sign-in and no token of this person counts any more.\n\
-         To bring the person back: UPDATE users SET disabled_at = NULL WHERE sub = '{}';",
+        "disabled {}; within ten seconds no sign-in and no token of this user counts any more.\n\
+         To bring the user back: UPDATE users SET disabled_at = NULL WHERE sub = '{}';",
         named(&user),
         user.sub.replace('\'', "''")
     );

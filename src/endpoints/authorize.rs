@@ -1,4 +1,4 @@
-//! `/authorize`: where every sign-in begins and ends. RFC 6749 section 4.1.1-2, OIDC Core 3.1.2, RFC 9207.
+//! `/authorize`: where every sign-in starts and ends. RFC 6749 section 4.1.1-2, OIDC Core 3.1.2, RFC 9207.
 
 use crate::caller::BrowserRequest;
 use crate::endpoints::flow::{self, Continued, Flow, Started};

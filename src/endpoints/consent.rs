@@ -57,7 +57,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
             .by(&flow.client().client_id)
             .with("scope", Impersonal::configured(&flow.request.scope_to_consent().to_string()));
         let sub = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.sub.as_str());
-        provider.audit.record(event.of_whoever(sub));
+        provider.audit.record(event.of_subject(sub));
     };
     if params.get("decision") == Some("deny") {
         decided(EventKind::ConsentDenied);

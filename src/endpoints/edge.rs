@@ -119,7 +119,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
             detail: note.detail.clone(),
             explanation: note.explanation.clone(),
         };
-        let network = (!network.is_everybody()).then(|| network.wide().to_string());
+        let network = (!network.is_shared()).then(|| network.wide().to_string());
         provider.audit.refused(record, network.as_deref());
     }
     response

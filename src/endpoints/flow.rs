@@ -1,6 +1,6 @@
 //! One authorization request in one browser: what `/authorize`, `/login` and `/consent` all have to know.
 //!
-//! A `Flow` is answered at once or begins an interaction; a `Continued` flow has one, which `/login` and `/consent` take.
+//! A `Flow` is answered at once or starts an interaction; a `Continued` flow has one, which `/login` and `/consent` take.
 //! The pages never link to one another: each sends the browser back to `/authorize?interaction=…`, which asks `next_step`
 //! again.
 
@@ -145,8 +145,8 @@ impl Flow {
     pub async fn advance(self, provider: &Arc<Provider>, browser: &Browser) -> Result<Response, PageError> {
         let recipient = self.recipient.clone();
         let advanced = match self.next(provider, None) {
-            Step::SignIn => self.begin(provider, browser, path::LOGIN).await,
-            Step::Consent => self.begin(provider, browser, path::CONSENT).await,
+            Step::SignIn => self.start(provider, browser, path::LOGIN).await,
+            Step::Consent => self.start(provider, browser, path::CONSENT).await,
             Step::Refuse(refusal) => Err(self.recipient.refuse(provider, refusal)),
             Step::Issue => match self.grant(provider) {
                 Ok(grant) => Box::pin(self.issue(provider, browser, grant)).await,
@@ -156,8 +156,8 @@ impl Flow {
         advanced.map_err(|error| recipient.tell(provider, error))
     }
 
-    /// Begins an interaction and sends the browser to its first page.
-    async fn begin(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
+    /// Starts an interaction and sends the browser to its first page.
+    async fn start(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
         let browser_id = name_of(browser);
         let Self { recipient, params, network, now, .. } = self;
         let id = start(provider, Started { recipient: &recipient, params, network, browser: Some(&browser_id) }, now)
@@ -286,7 +286,7 @@ impl Continued {
         advanced.map_err(|error| recipient.tell(provider, error))
     }
 
-    /// Sends the browser to a page; the first that comes is the one that goes on.
+    /// Sends the browser to a page; the first that comes is the one that continues.
     async fn show(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
         if self.interaction.browser.is_some() {
             return to_page(provider, browser, page, &self.id, None);
@@ -314,7 +314,7 @@ impl Continued {
     /// Sends the browser back to `/authorize`, where the next step is decided.
     ///
     /// # Errors
-    /// The address cannot stand in a header.
+    /// The address cannot be a header.
     pub fn redirect_to_authorize(&self, provider: &Provider) -> Result<Response, PageError> {
         to_authorize(provider, &self.id)
     }
@@ -328,7 +328,7 @@ impl Continued {
         Err(self.recipient.refuse(provider, refusal))
     }
 
-    /// Issues a code: whoever ends the interaction does it, nobody else.
+    /// Issues a code: only the request that ends the interaction does.
     async fn issue(self, provider: &Arc<Provider>, browser: &Browser) -> Result<Response, PageError> {
         let grant = self.grant(provider);
         self.finish(provider).await?;
@@ -402,10 +402,10 @@ fn name_of(browser: &Browser) -> BrowserId {
     browser.id.clone().unwrap_or_else(|| BrowserId::from_random(&random::<32>()))
 }
 
-/// Sends the browser back to `/authorize`, to go on with an interaction.
+/// Sends the browser back to `/authorize`, to continue an interaction.
 ///
 /// # Errors
-/// The address cannot stand in a header.
+/// The address cannot be a header.
 pub fn to_authorize(provider: &Provider, id: &InteractionId) -> Result<Response, PageError> {
     Ok(see_other(&format!("{}?interaction={}", provider.url(path::AUTHORIZE), id.expose()))?)
 }
@@ -420,12 +420,12 @@ fn to_page(
 ) -> Result<Response, PageError> {
     let mut response = see_other(&format!("{}?interaction={}", provider.url(page), id.expose()))?;
     if let Some(name) = bound.filter(|_| browser.needs_a_name()) {
-        response.headers_mut().append(header::SET_COOKIE, cookies::set_begun(&provider.config, name, id));
+        response.headers_mut().append(header::SET_COOKIE, cookies::set_started(&provider.config, name, id));
     }
     Ok(response)
 }
 
-/// A request that is about to be remembered, although nobody has proven anything yet.
+/// A request that is about to be remembered, although no user has proven anything yet.
 pub struct Started<'a> {
     /// Where a refusal goes.
     pub recipient: &'a Recipient,
@@ -433,14 +433,14 @@ pub struct Started<'a> {
     pub params: Params,
     /// Whose budget it takes from.
     pub network: Network,
-    /// Who may continue it; `None`: the first browser that does, which is how a POST from another site has to begin.
+    /// Who may continue it; `None`: the first browser that does, which is how a POST from another site has to start.
     pub browser: Option<&'a BrowserId>,
 }
 
 /// Remembers a request under a new id.
 ///
 /// # Errors
-/// `invalid_request`: more than can be kept for everybody; the store failed.
+/// `invalid_request`: more than can be kept for all; the store failed.
 pub async fn start(provider: &Provider, started: Started<'_>, now: NumericDate) -> Result<InteractionId, PageError> {
     let Started { recipient, params, network, browser } = started;
     let id = InteractionId::from_random(&random::<16>());

@@ -1,7 +1,7 @@
 //! `/health/live` and `/health/ready`, on the management listener only.
 //!
 //! Ready means that `/token` can be answered: a balancer takes nodes out that are not, so nothing that a stranger can bring
-//! about may make one unready. What else is not as it should be stands in `degraded`.
+//! about may make one unready. What else is not as it should be is in `degraded`.
 
 use crate::protocol::remedy::Remedy;
 use crate::provider::{Outdated, Provider};
@@ -47,14 +47,14 @@ pub async fn ready(State(provider): State<Arc<Provider>>) -> Response {
         missing.push("database");
     }
     if !database_answers {
-        let sentence = "the database does not answer: clients and people that are known are served for an hour, refresh tokens, \
+        let sentence = "the database does not answer: clients and users that are known are served for an hour, refresh tokens, \
                         passwords and changes are not";
         degraded.insert("database".into(), sentence.into());
     }
     if let Ok(Ok(fill)) = started
         && fill.stored * 10 >= fill.most * 9
     {
-        let sentence = "the share of started sign-ins is full: the oldest that nobody has typed into give way";
+        let sentence = "the share of started sign-ins is full: the oldest without any input give way";
         degraded.insert("started_sign_ins".into(), sentence.into());
     }
     if !matches!(short_lived, Ok(Ok(()))) {

@@ -36,7 +36,7 @@ pub struct Recipient {
 
 /// A request that was not taken in.
 pub enum NotTaken {
-    /// Client or destination is not proven: there is nobody to tell but whoever looks.
+    /// Client or destination is not proven: only the person at the browser can be told.
     Unproven(Refusal),
     /// The recipient is told.
     Refused(Box<Recipient>, Refusal),

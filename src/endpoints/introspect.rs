@@ -16,7 +16,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Introspection, for the client that a token was issued to and for the API in its `aud`; to anybody else, and for
+/// Introspection, for the client that a token was issued to and for the API in its `aud`; to any other, and for
 /// anything that is not good, the answer is `{"active": false}` and nothing more
 /// ([RFC 7662 section 2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2), section 4).
 ///
@@ -61,11 +61,11 @@ async fn refresh_token(
     now: NumericDate,
 ) -> Result<Option<Value>, ApiError> {
     let Some(parts) = RefreshTokenParts::open(token) else { return Ok(None) };
-    let Some((family, stands)) = timely(refresh_families::find(&provider.db, &parts)).await? else { return Ok(None) };
+    let Some((family, is_valid)) = timely(refresh_families::find(&provider.db, &parts)).await? else { return Ok(None) };
     let idle_lifetime = caller.lifetimes.refresh_token_idle.unwrap_or(provider.config.refresh_token_idle_lifetime);
     let ends_at = family.expires_at.min(family.used_at.plus(idle_lifetime));
     let authorization = &family.authorization;
-    let is_due = stands && authorization.client_id == caller.client_id && !ends_at.is_past(now);
+    let is_due = is_valid && authorization.client_id == caller.client_id && !ends_at.is_past(now);
     if !is_due || caller::parties(provider, authorization, now).await?.is_none() {
         return Ok(None);
     }

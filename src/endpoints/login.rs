@@ -53,7 +53,7 @@ impl LoginError {
 /// A page: the interaction is unknown, expired, or of another browser.
 pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
     let flow = Continued::of(&provider, &mut asked).await?;
-    // Somebody who signed in meanwhile, perhaps in another tab, need not do it again.
+    // A user who signed in meanwhile, perhaps in another tab, need not do it again.
     if asked.params.get("switch").is_none() && !matches!(flow.step(&provider), Step::SignIn) {
         return flow.redirect_to_authorize(&provider);
     }
@@ -97,14 +97,14 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
             let proven = start::Proven { user, factors: &[Factor::Password], attempt, session_has_ended };
             let response = Box::pin(start::start_session(provider, asked, flow, proven)).await?;
             provider.audit.record(event);
-            // Nobody waits for it.
+            // The answer does not wait for it.
             renewing.map(tokio::spawn);
             Ok(response)
         }
         Proof::Wrong { sub, attempt } => {
-            provider.audit.record(by(EventKind::SignInFailed).of_whoever(sub.as_deref()));
+            provider.audit.record(by(EventKind::SignInFailed).of_subject(sub.as_deref()));
             if let Some(attempt) = attempt {
-                // Once somebody has tried, it gives way only when no other can.
+                // Once a user has tried, it gives way only when no other can.
                 let (id, interaction) = (&flow.id, &flow.interaction);
                 tokio::try_join!(
                     attempt.failed(&provider.ephemeral),
@@ -114,13 +114,13 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
             page(provider, &asked.browser, flow, Some(typed), Some(&LoginError::Wrong))
         }
         Proof::Later { sub, later } => {
-            provider.audit.record(by(EventKind::SignInThrottled).of_whoever(sub.as_deref()));
+            provider.audit.record(by(EventKind::SignInThrottled).of_subject(sub.as_deref()));
             page(provider, &asked.browser, flow, Some(typed), Some(&LoginError::TooMany(later)))
         }
     }
 }
 
-/// The person's own word: nothing that anybody has to look into.
+/// The user's own decision: nothing for an operator to look into.
 const fn canceled() -> Refusal {
     Refusal::new(ErrorCode::AccessDenied, "the person canceled the sign-in").as_expected()
 }
@@ -138,10 +138,10 @@ fn page(
     error: Option<&LoginError>,
 ) -> Result<Response, PageError> {
     let Some(browser_id) = &browser.id else {
-        // An interaction that no browser has begun yet is begun at `/authorize`.
+        // An interaction that no browser has started yet is started at `/authorize`.
         return flow.redirect_to_authorize(provider);
     };
-    let somebody = flow.signed_in.as_ref().map(|(_, user)| user);
+    let signed_in = flow.signed_in.as_ref().map(|(_, user)| user);
     let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && error.is_none();
     let shown = LoginPage {
         page: Chrome::new(&provider.config, &text("login-heading").with("client", flow.client().display_name())),
@@ -150,11 +150,11 @@ fn page(
         csrf: provider.secrets.form_token(browser_id, &flow.id),
         username: typed
             .or_else(|| flow.request.login_hint.clone())
-            .or_else(|| somebody.filter(|_| !chooses).and_then(|user| user.username.clone()))
+            .or_else(|| signed_in.filter(|_| !chooses).and_then(|user| user.username.clone()))
             .unwrap_or_default(),
         error: error.map(LoginError::text),
-        continue_as: somebody.filter(|_| chooses).map(|user| user.display_name().to_owned()),
-        signed_in_as: somebody.filter(|_| !chooses && error.is_none()).map(|user| user.display_name().to_owned()),
+        continue_as: signed_in.filter(|_| chooses).map(|user| user.display_name().to_owned()),
+        signed_in_as: signed_in.filter(|_| !chooses && error.is_none()).map(|user| user.display_name().to_owned()),
     };
     let (status, code, description) = match error {
         None => return Ok(pages::render(StatusCode::OK, &shown, false)),

@@ -1,7 +1,7 @@
 //! `/logout`: RP-Initiated Logout 1.0, with Back-Channel and Front-Channel Logout 1.0 behind it.
 //!
 //! A service's request with a token of this very session ends it at once. Anything else asks the person first, and
-//! nobody is sent to an address that is not registered. What is said afterwards is what happened.
+//! no browser is sent to an address that is not registered. What is said afterwards is what happened.
 //!
 //! `service` is for services that ask from their own servers.
 
@@ -56,7 +56,7 @@ struct SignOut {
     named_a_session: bool,
 }
 
-/// A request as far as it can be read without asking anybody.
+/// A request as far as it can be read without a look-up.
 struct Asked {
     sender: Sender,
     /// The service, as its token says or it itself.
@@ -200,7 +200,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: BrowserRequest
     end(&provider, sign_out, now).await
 }
 
-/// The longest request that may go on in an address, in bytes: proxies read so much.
+/// The longest request that may be carried in an address, in bytes: proxies read so much.
 const MAX_QUERY_BYTES: usize = 6000;
 
 /// Sends the browser on by GET, which brings the cookies along: the request waits meanwhile in the store, or where nothing
@@ -219,7 +219,7 @@ async fn wait_for_the_cookies(
     let query = match kept {
         Ok(()) => format!("logout={}", id.expose()),
         Err(error) if encoded.len() <= MAX_QUERY_BYTES => {
-            tracing::warn!(%error, "a request to sign out cannot be kept; it goes on in the address");
+            tracing::warn!(%error, "a request to sign out cannot be kept; it is carried in the address");
             encoded
         }
         Err(error) => return Err(error.into()),
@@ -277,7 +277,7 @@ async fn ask(
     if let Some((_, session, user)) = &sign_out.signed_in {
         user.display_name().clone_into(&mut user_name);
         for client_id in &session.clients {
-            // The list is there to be looked at: a row that cannot be read keeps nobody from signing out.
+            // The list is there to be looked at: a row that cannot be read keeps no user from signing out.
             if let Ok(Some(client)) = provider.directory.client(client_id, now).await {
                 services.push(client.display_name().to_owned());
             }
@@ -330,7 +330,7 @@ async fn end(provider: &Arc<Provider>, sign_out: SignOut, now: NumericDate) -> R
             }
         }
     }
-    let leaves = sign_out.leave.as_ref().filter(|_| ending.leads_on(sign_out.sender));
+    let leaves = sign_out.leave.as_ref().filter(|_| ending.redirects_by_itself(sign_out.sender));
     let mut response = match leaves {
         Some(leave) if frames.is_empty() => see_other(&leave.url())?,
         _ => signed_out(provider, &sign_out, ending, &told, frames, &origins),
@@ -378,7 +378,7 @@ fn signed_out(
         // The service that sent the person has ended its own session.
         not_reached: services(&[Outcome::NotReached], sender),
         cannot_be_told: services(&[Outcome::CannotBeTold, Outcome::ByFrameElsewhere], sender),
-        goes_by_itself: way_on.is_some() && ending.leads_on(sign_out.sender),
+        goes_by_itself: way_on.is_some() && ending.redirects_by_itself(sign_out.sender),
         leave: way_on.or_else(|| sign_out.way_back()),
         frames,
         ..SignedOutPage::saying(&provider.config, heading(ending))
@@ -423,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_says_that_somebody_is_signed_out_only_where_this_request_did_it() {
+    fn a_page_says_that_a_user_is_signed_out_only_where_this_request_did_it() {
         for ending in [Ending::Now, Ending::Before, Ending::NoSession] {
             let explained = explanation(ending).map(|text| text.to_string()).unwrap_or_default();
             let claims = format!("{} {explained}", heading(ending)).contains("signed out");

@@ -62,7 +62,7 @@ pub mod path {
 
 /// The public router: every endpoint under the issuer's path.
 pub fn public(provider: Arc<Provider>) -> Router {
-    // Read now, so that nobody waits for it.
+    // Read now, so that no request waits for it.
     let _ = texts::english();
     let metadata = headers::cors(&[Method::GET]);
     let flows = Router::new()

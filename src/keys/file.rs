@@ -113,7 +113,7 @@ fn timetable(name: &str) -> Option<Timetable> {
 pub enum Ending {
     /// It stops signing at that instant, and stays published until its last token has ended.
     Retired(NumericDate),
-    /// Somebody else has it: it is dead at once.
+    /// It was stolen: it is dead at once.
     Leaked(NumericDate),
 }
 
@@ -153,7 +153,7 @@ pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
     let mode = data.permissions().mode();
     if mode & 0o007 != 0 {
         return Err(fault(
-            &format!("everybody on this machine may read it (mode {:o})", mode & 0o777),
+            &format!("every user of this machine may read it (mode {:o})", mode & 0o777),
             &format!("chmod 600 {}", path.display()),
         ));
     }

@@ -285,13 +285,13 @@ mod tests {
         let week = hints(7 * DAY);
         assert_eq!(state_at(7 * DAY - 1, &week), State::Retired);
         assert_eq!(state_at(7 * DAY, &week), State::Done);
-        // A family that began under a longer lifetime than the rows have now.
+        // A family that started under a longer lifetime than the rows have now.
         let families =
             |end: i64| BTreeMap::from([("old".to_owned(), NOW.plus(end)), ("new".to_owned(), NOW.plus(DAY))]);
         let later = Hints { families: families(30 * DAY), ..week };
         assert_eq!(state_at(30 * DAY - 1, &later), State::Retired);
         assert_eq!(state_at(30 * DAY, &later), State::Done);
-        // Where nobody can tell, nothing is given up.
+        // Where it is not known, nothing is given up.
         assert_eq!(state_at(1000 * DAY, &Hints::default()), State::Retired);
     }
 
@@ -326,7 +326,7 @@ mod tests {
         assert!(said(&[], 0)[0].1.contains("no RS256 key signs now"));
         let ends = said(&[rs256("a", -DAY, Some(DAY))], 0);
         assert!(ends[0].0 && ends[0].1.contains("from 2026-12-02T00:00:00Z on"), "{ends:?}");
-        // Another algorithm may end; that is a warning only, and of one that nobody began nothing is said.
+        // Another algorithm may end; that is a warning only, and of one that was not started nothing is said.
         let other = said(&[rs256("a", -DAY, None), entry("b", SigningAlgorithm::Es256, -DAY, Some(DAY))], 0);
         assert_eq!((other.len(), other[0].0), (1, false), "{other:?}");
         let superseded = said(&[rs256("a", -DAY, None), rs256("b", 0, None)], 0);
@@ -337,7 +337,7 @@ mod tests {
         let entries = [rs256("a", -DAY, None), early.clone()];
         assert!(said(&entries, 0)[0].1.contains("until 2026-12-01T01:00:00Z"), "{:?}", said(&entries, 0));
         assert!(said(&entries, HOUR).iter().all(|(_, why)| !why.contains("refuse")), "by then every cache knows it");
-        assert_eq!(said(&[early], HOUR / 2), [], "nobody knows a key before the first");
+        assert_eq!(said(&[early], HOUR / 2), [], "no cache knows a key before the first");
     }
 
     #[test]

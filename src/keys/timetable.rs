@@ -21,7 +21,7 @@ pub struct Timetable {
 }
 
 impl Timetable {
-    /// Whether somebody else has the key: it neither signs nor is published, and nothing that it signed is believed.
+    /// Whether the key was stolen: it neither signs nor is published, and nothing that it signed is believed.
     #[must_use]
     pub const fn is_leaked(&self) -> bool {
         self.leaked_at.is_some()
@@ -60,7 +60,7 @@ impl Timetable {
 pub struct Hints {
     /// The longest of those lifetimes, in seconds, and no less than `LONGEST_TOKEN`; `None`: not known, so nothing is given up.
     pub longest: Option<i64>,
-    /// When the last family of refresh tokens ends that began before a key stopped, by the key's kid.
+    /// The end of the last family of refresh tokens started before a key stopped, by the key's kid.
     pub families: BTreeMap<String, NumericDate>,
 }
 
@@ -91,8 +91,8 @@ impl Entry {
         (self.timetable.signs_from, &self.kid)
     }
 
-    /// From when its file is of no use any more: when nothing that it signed can be brought to anybody, us included. `None`:
-    /// that is not decided, or not known.
+    /// From when its file is of no use any more: when nothing that it signed can be shown to any service, us included.
+    /// `None`: that is not decided, or not known.
     #[must_use]
     pub fn deletable_at(&self, hints: &Hints) -> Option<NumericDate> {
         let of_hints = || {
@@ -200,7 +200,7 @@ mod tests {
             ((0, Some(10), None), week(BTreeMap::new()), Some(17)),
             ((0, Some(10), None), week(families(12)), Some(17)),
             ((0, Some(10), None), week(families(30)), Some(30)),
-            // Where nobody can tell, nothing is given up; a leaked one is of no use to anybody.
+            // Where it is not known, nothing is given up; a leaked one is of no more use.
             ((0, Some(10), None), Hints::default(), None),
             ((0, Some(10), Some(5)), Hints::default(), Some(5)),
             ((0, None, Some(5)), week(families(30)), Some(5)),

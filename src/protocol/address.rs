@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn private_hosts_are_those_that_nobody_outside_can_be() {
+    fn private_hosts_are_those_that_no_public_host_can_be() {
         for host in [
             "10.0.0.1",
             "172.16.0.1",

@@ -1,11 +1,11 @@
 //! What is kept of what happened: events in hash-chained order, and refusals under their reference.
 //!
 //! A chain belongs to one run of a node or of a command. Each event names the hash of the one before it, and the first
-//! event of a chain the hash of the newest event that was there when it began, so that nothing can be changed, taken out
-//! or put in between without being seen; what is cut off at the end is seen by whoever kept a later head.
+//! event of a chain the hash of the newest event that was there when it started, so that nothing can be changed, taken out
+//! or put in between without being seen; what is cut off at the end is seen by those who kept a later head.
 //!
-//! The hash covers what tells of nobody as it is, and of what tells of a person a salted digest (`personal`), so that the
-//! latter can be erased. `verification` checks all of it, and knows what was pruned by its checkpoints.
+//! The hash covers members that identify no user as they are, and of personal ones a salted digest (`personal`), so that the
+//! personal ones can be erased. `verification` checks all of it, and knows what was pruned by its checkpoints.
 
 mod personal;
 mod verification;
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A chain begins.
+    /// A chain starts.
     ChainBegun,
     /// So many events could not be kept: more came than could be written.
     EventsLost,
@@ -32,7 +32,7 @@ pub enum EventKind {
     NodeStarted,
     /// The set of published keys is another one.
     KeysChanged,
-    /// Somebody signed in.
+    /// A user signed in.
     SignIn,
     /// User name and password did not match.
     SignInFailed,
@@ -148,12 +148,12 @@ impl Event {
     /// To that person.
     #[must_use]
     pub fn of(self, sub: &str) -> Self {
-        self.of_whoever(Some(sub))
+        self.of_subject(Some(sub))
     }
 
     /// To that person, if it is known who it was.
     #[must_use]
-    pub fn of_whoever(mut self, sub: Option<&str>) -> Self {
+    pub fn of_subject(mut self, sub: Option<&str>) -> Self {
         self.sub = sub.map(str::to_owned);
         self
     }
@@ -179,7 +179,7 @@ impl Event {
         self
     }
 
-    /// With a further member that tells of nobody: it is kept for as long as the event is.
+    /// With a further member that identifies no user: it is kept for as long as the event is.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Impersonal>) -> Self {
         self.detail.insert(name.to_owned(), value.into().into());
@@ -268,7 +268,7 @@ impl Checkpoint {
     }
 }
 
-/// An event in its place, as it rests in `audit_events` and as it is exported: one JSON object a line.
+/// An event in its place, as it is stored in `audit_events` and as it is exported: one JSON object a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The run it belongs to.
@@ -287,7 +287,7 @@ pub struct Record {
     pub network: Option<String>,
     /// The request it happened in.
     pub reference: Option<String>,
-    /// Whatever else there is to say that tells of nobody: a JSON object, as text, so that it is hashed as it was written.
+    /// Further members, which identify no user: a JSON object, as text, so that it is hashed as it was written.
     pub detail: Option<String>,
     /// What else tells of a person.
     #[serde(default)]
@@ -453,7 +453,7 @@ impl Chain {
     }
 }
 
-/// A refusal as it rests in `refusals`, for `hallpass explain`.
+/// A refusal as it is stored in `refusals`, for `hallpass explain`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalRecord {
     /// What the page and the log carry.

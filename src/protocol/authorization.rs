@@ -259,7 +259,7 @@ mod tests {
                 request: &request,
                 session: Some(&session),
                 subject: Some("u"),
-                hinted_subject: Some("somebody else"),
+                hinted_subject: Some("another"),
                 interaction: here.as_ref(),
                 remembered: None,
                 now: NOW,

@@ -53,14 +53,14 @@ pub struct User {
     pub password_hash: Option<String>,
     /// The hash was made by us, of a password prepared as RFC 8265 has it; others may be of what was typed.
     pub password_is_prepared: bool,
-    /// A mark of the password as it is now (22 characters): it changes whenever the password does, by whichever hand, stays
-    /// where the same password is hashed anew, and opens nothing.
+    /// A mark of the password as it is now (22 characters): it changes whenever the password does, however it is changed,
+    /// stays where the same password is hashed anew, and opens nothing.
     pub credential: String,
     /// What was issued before is dead.
     pub tokens_valid_after: Option<NumericDate>,
     /// Since when the person cannot sign in.
     pub disabled_at: Option<NumericDate>,
-    /// A client has this `sub` as its `client_id`: in an access token nobody could tell the two apart
+    /// A client has this `sub` as its `client_id`: in an access token an API could not tell the two apart
     /// ([RFC 9068 section 5](https://www.rfc-editor.org/rfc/rfc9068#section-5)), so the person cannot sign in.
     pub is_ambiguous: bool,
 }

@@ -67,7 +67,7 @@ pub struct Client {
     pub consent: ConsentPolicy,
     /// `access_token_format`.
     pub access_token_format: AccessTokenFormat,
-    /// `claims_in_id_token`: whether the claims of the scopes stand in the `id_token` too.
+    /// `claims_in_id_token`: whether the claims of the scopes are in the `id_token` too.
     pub claims_in_id_token: bool,
     /// `subject_type`.
     pub subject_type: SubjectType,

@@ -77,7 +77,7 @@ impl<W: Word> WordColumn<W> {
         Self { name, form, words: PhantomData }
     }
 
-    /// Reads the text as one word, to the letter.
+    /// Reads the text as one word, compared exactly.
     ///
     /// # Errors
     /// The word is not one that this version knows.

@@ -1,6 +1,6 @@
 //! What was sent beside what is registered: where two texts differ, marked, and in words.
 
-/// Marks where `sent` differs from `expected`: two lines that can stand under each other, and a third with `^` under the
+/// Marks where `sent` differs from `expected`: two lines that can be printed under each other, and a third with `^` under the
 /// differing characters of the longer one.
 #[must_use]
 pub fn marked(sent: &str, expected: &str) -> [String; 3] {
@@ -12,7 +12,7 @@ pub fn marked(sent: &str, expected: &str) -> [String; 3] {
     [line(&one), line(&other), format!("{}{}", " ".repeat(head), "^".repeat(width))]
 }
 
-/// The same in one line, for a log: what differs stands between « and ».
+/// The same in one line, for a log: what differs is between « and ».
 #[must_use]
 pub fn in_one_line(sent: &str, expected: &str) -> String {
     let (one, other): (Vec<char>, Vec<char>) = (shown(sent), shown(expected));
@@ -31,7 +31,7 @@ fn common(one: &[char], other: &[char]) -> (usize, usize) {
     (head, tail)
 }
 
-/// The longest text that is compared, in characters: what was sent is somebody else's.
+/// The longest text that is compared, in characters: what was sent is not ours.
 const LONGEST: usize = 600;
 
 /// Characters that could not be seen, or would move the marks, are shown as `?`.
@@ -94,7 +94,7 @@ pub fn usual_mistake(sent: &str, expected: &str) -> Option<&'static str> {
         return Some("the queries differ; an address is compared with its query");
     }
     (one == other)
-        .then_some("they mean the same, but are written differently, and addresses are compared letter by letter")
+        .then_some("they mean the same, but are written differently, and addresses are compared byte for byte")
 }
 
 #[cfg(test)]

@@ -90,8 +90,8 @@ impl ErrorCode {
     }
 }
 
-/// What the operator needs to fix a refusal, as it rests for `hallpass explain`: what was sent, what was expected, and the fix
-/// in words. No secret in any of them.
+/// What the operator needs to fix a refusal, as it is stored for `hallpass explain`: what was sent, what was expected, and
+/// the fix in words. No secret in any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// What came.
@@ -105,7 +105,7 @@ pub struct Explanation {
     pub fix: Option<String>,
 }
 
-/// The longest text of an explanation in characters: what was sent is somebody else's.
+/// The longest text of an explanation in characters: what was sent is not ours.
 const LONGEST_EXPLANATION: usize = 600;
 /// The most texts that are told as expected.
 const MOST_EXPECTED: usize = 20;
@@ -131,8 +131,8 @@ pub struct Refusal {
     pub explanation: Option<Box<Explanation>>,
     /// What can be done about it.
     pub remedy: Option<Box<Remedy>>,
-    /// Whether it is an answer that a sound client expects, such as `login_required` to `prompt=none`: nobody has to look
-    /// into it.
+    /// Whether it is an answer that a sound client expects, such as `login_required` to `prompt=none`: no operator has to
+    /// look into it.
     pub is_expected: bool,
 }
 
@@ -165,7 +165,7 @@ impl Refusal {
         Self { description: Cow::Owned(safe), ..Self::new(code, "") }
     }
 
-    /// The same refusal as an answer that is part of the protocol and no fault of anybody.
+    /// The same refusal as an answer that is part of the protocol and not an error.
     #[must_use]
     pub const fn as_expected(mut self) -> Self {
         self.is_expected = true;

@@ -1,8 +1,8 @@
-//! How somebody proves who they are, and what that is worth: `amr` (RFC 8176) and `acr` (OIDC Core 2).
+//! How a user proves who they are, and what that is worth: `amr` (RFC 8176) and `acr` (OIDC Core 2).
 //!
 //! A sign-in is made of factors (`SignIn::of`); what it is called in tokens follows from them here.
 
-/// The `acr` values that a sign-in here can stand for, the least first. `1` is a single factor, level 1 of
+/// The `acr` values that a sign-in here can have, the least first. `1` is a single factor, level 1 of
 /// [ISO/IEC 29115](https://openid.net/specs/openid-connect-core-1_0.html#IDToken). They are told where they are asked for.
 pub const ACR_VALUES: &[&str] = &["1"];
 
@@ -23,7 +23,7 @@ impl Factor {
     }
 }
 
-/// What factors that were proven together stand for.
+/// What factors that were proven together are worth.
 #[must_use]
 pub const fn acr_of(_proven: &[Factor]) -> &'static str {
     ACR_VALUES[0]

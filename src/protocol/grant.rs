@@ -129,7 +129,7 @@ pub struct Grant {
 /// A live access token, opaque or JWT.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccessGrant {
-    /// What was authorized, of which this token may be for less.
+    /// What was authorized; this token may be for less.
     pub authorization: Authorization,
     /// The APIs it is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_password_ends_what_the_old_one_began() {
+    fn a_changed_password_ends_what_the_old_one_started() {
         let mut user = User { credential: "one".into(), ..User::default() };
         let before = sign_in(&user, 1);
         assert!(before.holds(&user));

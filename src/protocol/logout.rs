@@ -1,4 +1,4 @@
-//! The request of a service to sign somebody out: [RP-Initiated Logout 1.0](https://openid.net/specs/openid-connect-rpinitiated-1_0.html),
+//! The request of a service to sign a user out: [RP-Initiated Logout 1.0](https://openid.net/specs/openid-connect-rpinitiated-1_0.html),
 //! and the token that tells the other services: [Back-Channel Logout 1.0](https://openid.net/specs/openid-connect-backchannel-1_0.html).
 
 use crate::protocol::client::Client;
@@ -43,7 +43,7 @@ impl Hint {
 pub enum Sender {
     /// By an `id_token` of ours for it, and by no other `client_id` beside that.
     Proven,
-    /// By its `client_id` alone, which anybody can write.
+    /// By its `client_id` alone, which any site can write.
     Named,
     /// Not at all.
     Silent,
@@ -132,9 +132,9 @@ pub enum Ending {
 
 impl Ending {
     /// Whether the browser goes to a registered address by itself. A service that proved itself gets its browser back. One
-    /// that is only named does when a person agreed to the sign-out; otherwise anybody's link would lead there.
+    /// that is only named does when the user agreed to the sign-out; otherwise any site's link would lead there.
     #[must_use]
-    pub const fn leads_on(self, sender: Sender) -> bool {
+    pub const fn redirects_by_itself(self, sender: Sender) -> bool {
         match sender {
             Sender::Proven => true,
             Sender::Named => matches!(self, Self::Now),
@@ -151,7 +151,7 @@ pub struct LeaveAddress {
 }
 
 impl LeaveAddress {
-    /// The address of a request, if it is registered for that client to the letter, but for the port of a native app on
+    /// The address of a request, if it is registered for that client exactly, but for the port of a native app on
     /// loopback ([section 3](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RedirectionAfterLogout)).
     #[must_use]
     pub fn of(client: &Client, params: &Params) -> Option<Self> {
@@ -273,10 +273,10 @@ mod tests {
     #[test]
     fn the_browser_leaves_by_itself_for_a_proven_service_or_after_a_sign_out() {
         for ending in [Ending::Now, Ending::Before, Ending::NoSession] {
-            assert!(ending.leads_on(Sender::Proven));
-            assert_eq!(ending.leads_on(Sender::Named), ending == Ending::Now);
-            for nobody in [Sender::Silent, Sender::BadHint, Sender::OthersHint] {
-                assert!(!ending.leads_on(nobody));
+            assert!(ending.redirects_by_itself(Sender::Proven));
+            assert_eq!(ending.redirects_by_itself(Sender::Named), ending == Ending::Now);
+            for unproven in [Sender::Silent, Sender::BadHint, Sender::OthersHint] {
+                assert!(!ending.redirects_by_itself(unproven));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What all nodes of a provider share and nobody else knows: one root, of which a key for each purpose is made, and the salt of
-//! pairwise subjects, which is never made of anything and never renewed.
+//! What all nodes of a provider share and no other party knows: one root, of which a key for each purpose is made, and the
+//! salt of pairwise subjects, which is never made of anything and never renewed.
 //!
 //! HKDF ([RFC 5869](https://www.rfc-editor.org/rfc/rfc5869)) by label, so that no key serves two purposes;
 //! HMAC-SHA256 ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)) over parts that carry their lengths.
@@ -130,7 +130,7 @@ impl NodeSecrets {
     }
 
     /// The access token for these parts from 32 random bytes: grant, masked session, secret. The session is masked because
-    /// two clients that compare their tokens must not learn that one stands behind both.
+    /// two clients that compare their tokens must not learn that one is behind both.
     #[must_use]
     pub fn seal(&self, parts: AccessTokenParts, secret: &[u8; 32]) -> AccessToken {
         let mut bytes = Zeroizing::new([0_u8; ACCESS_TOKEN_BYTES]);
@@ -140,7 +140,7 @@ impl NodeSecrets {
         AccessToken::from_random(bytes.as_slice())
     }
 
-    /// Reads the handles out of an access token somebody shows. `None` for anything that is not one of ours to the last bit:
+    /// Reads the handles out of an access token that a caller shows. `None` for anything that is not bit for bit one of ours:
     /// the encoding must be canonical.
     #[must_use]
     pub fn open(&self, token: &AccessToken) -> Option<AccessTokenParts> {
@@ -160,8 +160,8 @@ impl NodeSecrets {
         self.form.text(&[browser.expose().as_bytes(), interaction.expose().as_bytes()])
     }
 
-    /// What proves to us that somebody signed in to this account with this browser (22 characters): bound to both and to the
-    /// password as it was (`credential`), and saying nothing to anybody else.
+    /// What proves to us that a user signed in to this account with this browser (22 characters): bound to both and to the
+    /// password as it was (`credential`), and meaningless to all others.
     #[must_use]
     pub fn known_browser(&self, browser: &BrowserId, sub: &str, credential: &str) -> String {
         let mut tag = self.known_browser.text(&[browser.expose().as_bytes(), sub.as_bytes(), credential.as_bytes()]);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_has_is_counted_by_itself_whatever_its_spelling() {
+    fn a_name_that_no_user_has_is_counted_by_itself_whatever_its_spelling() {
         let secrets = NodeSecrets::new("root", "salt");
         let account = |found: Option<&str>, typed: &str| secrets.account(found, typed);
         for (one, same) in [
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(names.len(), 20_000);
         assert_eq!(account(Some("u"), "alice"), account(Some("u"), "ALICE@example.com"));
         assert_ne!(account(Some("u"), ""), account(None, "u"));
-        // Nobody else can tell which counter is whose.
+        // Without the secret, it cannot be told which counter is whose.
         assert_ne!(account(None, "nobody"), NodeSecrets::new("another", "salt").account(None, "nobody"));
     }
 }

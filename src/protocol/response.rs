@@ -9,7 +9,7 @@ pub trait Word: Copy + 'static {
     /// The registered words, in the order they are published.
     const WORDS: &'static [&'static str];
 
-    /// Reads a registered word, to the letter.
+    /// Reads a registered word, compared exactly.
     fn of_word(word: &str) -> Option<Self>;
 }
 
@@ -36,7 +36,7 @@ macro_rules! words {
                 }
             }
 
-            /// Reads the registered word, to the letter.
+            /// Reads the registered word, compared exactly.
             #[must_use]
             pub fn parse(word: &str) -> Option<Self> {
                 Self::SUPPORTED.iter().copied().find(|value| value.as_str() == word)
@@ -121,7 +121,7 @@ words! {
         ClientSecretBasic = "client_secret_basic",
         /// The secret in the body.
         ClientSecretPost = "client_secret_post",
-        /// A public client: PKCE stands in.
+        /// A public client: PKCE takes its place.
         None = "none",
     }
 }
@@ -256,7 +256,7 @@ impl PromptSet {
 impl GrantType {
     /// Whether a person signs in for it, in a browser.
     #[must_use]
-    pub const fn is_of_people(self) -> bool {
+    pub const fn is_of_users(self) -> bool {
         matches!(self, Self::AuthorizationCode)
     }
 
@@ -277,9 +277,9 @@ impl GrantType {
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::AuthorizationCode => "people sign in",
+            Self::AuthorizationCode => "users sign in",
             Self::RefreshToken => "it stays signed in, where it asks for offline_access",
-            Self::ClientCredentials => "it acts for itself, without people",
+            Self::ClientCredentials => "it acts for itself, without users",
         }
     }
 }
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn none_stands_alone() {
+    fn none_comes_alone() {
         for alone in ["none", " none ", "none none"] {
             assert!(PromptSet::parse(alone).unwrap().has(Prompt::None), "{alone:?}");
         }

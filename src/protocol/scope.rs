@@ -56,7 +56,7 @@ impl Scope {
 
     /// The tokens that are about a person.
     #[must_use]
-    pub fn for_people(&self) -> Self {
+    pub fn for_users(&self) -> Self {
         Self(self.0.iter().filter(|token| SCOPES_SUPPORTED.contains(&token.as_str())).cloned().collect())
     }
 
@@ -122,10 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_is_about_people_or_about_an_api() {
+    fn a_scope_is_about_users_or_about_an_api() {
         let scope = Scope::parse("jobs:run openid profile email address phone offline_access OpenID").unwrap();
         assert_eq!(scope.for_machines().to_string(), "jobs:run OpenID");
-        assert_eq!(scope.for_people().to_string(), "openid profile email address phone offline_access");
+        assert_eq!(scope.for_users().to_string(), "openid profile email address phone offline_access");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Values that let somebody in: codes, tokens, secrets, session ids.
+//! Values that grant access: codes, tokens, secrets, session ids.
 //!
-//! Each is a type that cannot be printed, rests as a SHA-256 digest, and is compared in constant time.
+//! Each is a type that cannot be printed, is stored as a SHA-256 digest, and is compared in constant time.
 //! The prefixes let secret scanners find a leaked one. Where the random bytes come from is the
 //! caller's affair (`Provider::random`).
 
@@ -12,7 +12,7 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A SHA-256 digest as base64url (43 characters): what rests instead of a secret.
+/// A SHA-256 digest as base64url (43 characters): what is stored instead of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
@@ -55,12 +55,12 @@ pub fn same_text(left: &str, right: &str) -> bool {
 }
 
 macro_rules! secret {
-    // Those whose digest rests somewhere instead of them, or that are told from others by their beginning, say so.
+    // Those whose digest is stored instead of them, or that are told from others by their beginning, say so.
     ($(#[$documentation:meta])* $name:ident, $prefix:literal, digest $($more:tt)*) => {
         secret!($(#[$documentation])* $name, $prefix $($more)*);
 
         impl $name {
-            /// What rests in a store instead of it.
+            /// What is stored instead of it.
             #[must_use]
             pub fn digest(&self) -> Digest {
                 Digest::of(&[stringify!($name), &self.0])
@@ -90,7 +90,7 @@ macro_rules! secret {
                 Self(Zeroizing::new(text))
             }
 
-            /// One that somebody presents; nothing is checked yet.
+            /// One that a caller presents; nothing is checked yet.
             #[must_use]
             pub fn received(text: impl Into<String>) -> Self {
                 Self(Zeroizing::new(text.into()))
@@ -155,7 +155,7 @@ secret!(
     prefix
 );
 secret!(
-    /// The id of one authorization request in progress, as it stands in the URL of the login page.
+    /// The id of one authorization request in progress, as it is in the URL of the login page.
     ///
     /// Knowing it opens nothing without the browser's cookie.
     InteractionId,
@@ -250,7 +250,7 @@ impl RefreshTokenParts {
         RefreshToken::from_random(bytes.as_slice())
     }
 
-    /// Reads a token somebody shows. `None` for anything that is not one of ours to the last bit.
+    /// Reads a token that a caller shows. `None` for anything that is not bit for bit one of ours.
     #[must_use]
     pub fn open(token: &RefreshToken) -> Option<Self> {
         let text = token.expose().strip_prefix(RefreshToken::PREFIX)?;
@@ -264,14 +264,15 @@ impl RefreshTokenParts {
         })
     }
 
-    /// What rests instead of the secret.
+    /// What is stored instead of the secret.
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&["RefreshToken", &self.family.text(), &URL_SAFE_NO_PAD.encode(self.secret.as_slice())])
     }
 
     /// The next generation: HKDF ([RFC 5869](https://www.rfc-editor.org/rfc/rfc5869)) of this secret and the family's
-    /// salt, so that the same predecessor gives the same successor while the salt is there, and nobody can without it.
+    /// salt, so that the same predecessor gives the same successor while the salt is there, and it cannot be derived without
+    /// it.
     #[must_use]
     pub fn successor(&self, salt: &[u8]) -> Self {
         let mut secret = Zeroizing::new([0_u8; 32]);

@@ -177,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(username(text).as_deref(), Ok(folded), "{number}");
         }
-        // A space is none of a part's; it stands between two.
+        // A space is not in a part; it is between two.
         assert_eq!(username_part("foo bar"), Err(Refused::Character(' ')), "8");
         assert_eq!(username("foo bar").as_deref(), Ok("foo bar"));
         assert_eq!(username(""), Err(Refused::Length(MAX_NAME_BYTES)), "9");

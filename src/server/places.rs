@@ -54,7 +54,7 @@ pub struct Places {
 #[derive(Default)]
 struct Shared {
     taken: HashMap<IpAddr, usize>,
-    /// Private addresses that have sent a proxy's header: they stand for everybody.
+    /// Private addresses that have sent a proxy's header: many share them.
     speakers: HashSet<IpAddr>,
     said_at: Option<Instant>,
 }
@@ -100,7 +100,7 @@ impl Places {
         let narrow = network.address();
         let mut shared = self.shared();
         let taken = shared.taken.get(&narrow).copied().unwrap_or(0);
-        let is_bounded = !network.is_everybody()
+        let is_bounded = !network.is_shared()
             && !shared.speakers.contains(&address)
             && !self.trusted.iter().any(|trusted| trusted.contains(&address));
         if is_bounded && self.per_network.is_some_and(|most| taken >= most) {

@@ -23,7 +23,7 @@ pub(super) struct WriteTimeout<T> {
     stream: T,
     patience: Duration,
     linger: Duration,
-    /// Whether all that came was a whole request: nothing more is on its way then, as far as anybody knows.
+    /// Whether all that came was a whole request: nothing more is on its way then, as far as we know.
     is_quiet: Arc<AtomicBool>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -32,12 +32,12 @@ pub(super) struct WriteTimeout<T> {
 }
 
 impl<T> WriteTimeout<T> {
-    /// `is_quiet` is set by whoever has read a request to its end, and taken back here when more comes.
+    /// `is_quiet` is set by what has read a request to its end, and taken back here when more comes.
     pub(super) const fn new(stream: T, patience: Duration, is_quiet: Arc<AtomicBool>) -> Self {
         Self { stream, patience, linger: LINGER, is_quiet, waiting: None, lingering: None }
     }
 
-    /// What becomes of a write that came to `outcome`.
+    /// What to do with a write that came to `outcome`.
     fn bounded<V>(&mut self, outcome: Poll<io::Result<V>>, context: &mut Context<'_>) -> Poll<io::Result<V>> {
         if outcome.is_ready() {
             self.waiting = None;
@@ -174,10 +174,10 @@ mod tests {
         let (near, _far) = duplex(1024);
         let mut near = patient(near, Duration::from_secs(1), false);
         near.linger = Duration::from_millis(100);
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         near.shutdown().await.unwrap();
-        assert!(begun.elapsed() >= near.linger);
-        // Where nothing is on its way, nobody waits.
+        assert!(started.elapsed() >= near.linger);
+        // Where nothing is on its way, there is no wait.
         let (near, _far) = duplex(1024);
         let mut near = patient(near, Duration::from_secs(1), true);
         near.linger = Duration::from_hours(1);

@@ -2,7 +2,7 @@
 //!
 //! A token is live if its record is there and neither its grant nor its session carries a marker. Markers beat
 //! a winner that is still minting: its record appears, but it is dead. A JWT has a record too, under its `jti`: it is
-//! checked by whoever can reach us, and revoked like any other.
+//! checked by those who can reach us, and revoked like any other.
 //!
 //! Key: `at:{digest of token}`, an `AccessGrant` for the token's lifetime.
 //!

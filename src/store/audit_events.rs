@@ -1,5 +1,5 @@
 //! Audit events as rows: appended many at once in the background, or with the change that they tell of, read back in their
-//! order, and what tells of one person erased. `audit_pruning` removes them.
+//! order, and what tells of one user erased. `audit_pruning` removes them.
 
 use crate::ambient::random;
 use crate::protocol::audit::{Chain, Event, EventKind, Record};
@@ -41,16 +41,17 @@ const LATEST: &str = concat!(
     " FROM audit_events WHERE at >= $1 AND ($2 IS NULL OR event = $2) AND ($3 IS NULL OR sub = $3) \
      AND ($4 IS NULL OR client_id = $4) AND ($5 IS NULL OR reference = $5) ORDER BY at DESC, chain DESC, sequence DESC LIMIT $6"
 );
-// All personal members of an event at once: what is left of it would tell of the person still. Their digests stay.
+// All personal members of an event at once: what is left of it would tell of the user still. Their digests stay.
 const ERASE_BY_SUB: &str = "UPDATE audit_events SET sub = NULL, network = NULL, personal = NULL, salts = NULL WHERE sub = $1 \
      AND (chain, sequence) IN (SELECT chain, sequence FROM audit_events WHERE sub = $1 ORDER BY chain, sequence LIMIT 500) \
      RETURNING digests";
-// An event of nobody that says a name; one of another person is about that person. There is no index of it: the table is read.
+// An event of no user that says a name; one of another user is about that user. There is no index of it: the table is
+// read.
 const ERASE_BY_NAME: &str = "UPDATE audit_events SET network = NULL, personal = NULL, salts = NULL WHERE personal IS NOT NULL \
      AND (chain, sequence) IN (SELECT chain, sequence FROM audit_events WHERE sub IS NULL AND personal IS NOT NULL \
      AND LOWER(personal) LIKE LOWER($1) ESCAPE '!' ORDER BY chain, sequence LIMIT 500) RETURNING digests";
 
-/// How often a failure that may pass is tried again while a person is erased.
+/// How often a failure that may pass is tried again while a user is erased.
 const MOST_FAILURES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -115,7 +116,8 @@ impl From<Row> for Record {
     }
 }
 
-/// Adds events to a chain, which is begun if there is none yet. Gives the place of the last. On an error the chain is as it was.
+/// Adds events to a chain, which is started if there is none yet. Gives the place of the last. On an error the chain is as it
+/// was.
 ///
 /// # Errors
 /// The database failed.
@@ -130,9 +132,9 @@ pub async fn append(
         chain.clone()
     } else {
         let newest: Option<Row> = sqlx::query_as(NEWEST).fetch_optional(&mut **transaction).await?;
-        let (begun, first) = Chain::begin(chain_name(), newest.map(Record::from).as_ref(), now);
+        let (chain, first) = Chain::begin(chain_name(), newest.map(Record::from).as_ref(), now);
         records.push(first);
-        begun
+        chain
     };
     records.extend(events.into_iter().map(|event| goes_on.add(event, random)));
     let mut rest = records.as_slice();
@@ -176,7 +178,7 @@ pub async fn note_change(transaction: &mut Transaction, event: Event, now: Numer
     Ok(())
 }
 
-/// The name of a chain: of one run, and of nobody else's.
+/// The name of a chain: of this run alone.
 fn chain_name() -> String {
     URL_SAFE_NO_PAD.encode(random::<9>())
 }
@@ -239,7 +241,7 @@ pub struct Erased {
     pub members: i64,
 }
 
-/// Erases what tells of a person: every personal member of the events of that `sub`, and of events of nobody that say one of
+/// Erases what identifies a user: every personal member of the events of that `sub`, and of events of no user that say one of
 /// the names, upper and lower case alike. What a node has not written yet, a second later, is not among it. Each transaction
 /// erases those of 500 events, and writes an event that says how many members they were, but not whose.
 ///
@@ -257,7 +259,7 @@ pub async fn erase(db: &Db, sub: &str, names: &[&str], now: NumericDate) -> Resu
                     erased.events += batch.events;
                     erased.members += batch.members;
                 }
-                // Whoever prunes or erases the same may have locked the same rows in another order.
+                // Another pruning or erasing of the same may have locked the same rows in another order.
                 Err(error) if error.may_pass() && failures < MOST_FAILURES => {
                     failures += 1;
                     chain = None;

@@ -1,7 +1,8 @@
-//! Audit events that are removed: the oldest of a chain, a batch in a transaction, with the checkpoint that stands for them.
+//! Audit events that are removed: the oldest of a chain, a batch in a transaction, with the checkpoint that replaces them.
 //!
-//! The checkpoint is an event itself, in the chain of whoever removes. `audit_checkpoints` only says where the newest one of
-//! each chain is, so that the next pruning goes on from it; and its row is the lock of all who prune the same chain.
+//! The checkpoint is an event itself, in the chain of the process that removes. `audit_checkpoints` only says where the
+//! newest one of each chain is, so that the next pruning continues from it; and its row is the lock of all who prune the same
+//! chain.
 
 use crate::protocol::audit::{Chain, Checkpoint, Event, Flaw, Pruned, Record, check_prefix};
 use crate::protocol::time::NumericDate;
@@ -10,13 +11,13 @@ use crate::store::audit_events::{Row, append, columns};
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 
-/// How many events a transaction removes at most: SQLite has one writer, and nobody waits long for this one.
+/// How many events a transaction removes at most: SQLite has one writer, and no request waits long for this one.
 const BATCH: i64 = 500;
 
 const IS_ANY: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM audit_events WHERE at < $1 LIMIT 1) AS expired";
 const NEXT: &str = "SELECT chain, sequence, at FROM audit_events WHERE chain > $1 ORDER BY chain, sequence LIMIT 1";
 const FIRST: &str = "SELECT chain, sequence, at FROM audit_events WHERE chain = $1 ORDER BY sequence LIMIT $2";
-// Whoever comes second waits here for the first, and then sees what that one has written.
+// The second one waits here for the first, and then sees what that one has written.
 const LOCK: &str = "INSERT INTO audit_checkpoints (chain, told_chain, told_sequence) VALUES ($1, '', 0) \
      ON CONFLICT (chain) DO UPDATE SET chain = excluded.chain RETURNING told_chain, told_sequence";
 const TOLD: &str = "SELECT told_chain, told_sequence FROM audit_checkpoints WHERE chain = $1";
@@ -64,7 +65,7 @@ pub async fn next_chain(db: &Db, after: &str) -> Result<Option<Place>, StoreErro
 }
 
 /// Removes the oldest events of a chain, those before the first that is not older than the cut, as many as one transaction
-/// may; their checkpoint goes to the end of `own`, the chain of whoever removes. Gives what was removed.
+/// may; their checkpoint goes to the end of `own`, the chain of the process that removes. Gives what was removed.
 ///
 /// # Errors
 /// The database failed. Inside: the events are not whole, so that none of them was removed.
@@ -97,7 +98,7 @@ pub async fn prune(
 /// What was removed.
 struct Removed {
     records: Vec<Record>,
-    /// What stands for it and for all that was removed before.
+    /// What replaces it and all that was removed before.
     checkpoint: Checkpoint,
     /// Where the checkpoint before it was told of.
     told: Pointer,

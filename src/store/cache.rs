@@ -1,8 +1,8 @@
-//! The directory: clients, people and consents as they were at most ten seconds ago.
+//! The directory: clients, users and consents as they were at most ten seconds ago.
 //!
 //! An entry is served as it is while it is fresh, refreshed in the background when it grows old, and read
 //! again before it is served once it is too old. Absence is never cached, so a client works the moment its
-//! row is committed, by whichever hand. On a database error what is known is served on, for an hour; one request
+//! row is committed, by hand or by a command. On a database error what is known is served on, for an hour; one request
 //! at a time finds out whether the database is back, and the others do not wait for that. What many want at once is read
 //! once (`shelf`), and what is kept is bounded by its bytes (`weight`).
 
@@ -38,7 +38,7 @@ const CLOCKS: i64 = 60;
 /// What `Directory::away_since` says of a database that answers.
 const ANSWERS: i64 = i64::MIN;
 
-/// How many bytes the caches hold at most, 32 MiB together: people are the most and the largest of what is kept.
+/// How many bytes the caches hold at most, 32 MiB together: users are the most and the largest of what is kept.
 const CLIENT_BYTES: u64 = 8 << 20;
 const USER_BYTES: u64 = 16 << 20;
 const CONSENT_BYTES: u64 = 4 << 20;
@@ -51,7 +51,7 @@ struct Pair {
     client_id: String,
 }
 
-/// The same as somebody asks for it.
+/// The same, as it is asked for.
 struct PairAsked<'a> {
     sub: &'a str,
     client_id: &'a str,
@@ -98,17 +98,17 @@ pub struct Held {
     pub most: u64,
 }
 
-/// What the provider knows of clients, people and consents.
+/// What the provider knows of clients, users and consents.
 pub struct Directory {
     db: Db,
     clients: Arc<Shelf<String, Client>>,
     users: Arc<Shelf<String, User>>,
     consents: Arc<Shelf<Pair, Scope>>,
-    /// What families of refresh tokens grant, which never changes; whether one still stands, only its row says.
+    /// What families of refresh tokens grant, which never changes; whether one is still valid, only its row says.
     families: Arc<Shelf<Handle, Family>>,
     /// Since when the database is known not to answer.
     away_since: AtomicI64,
-    /// Since when whoever asks for readiness has found it so without a break.
+    /// Since when each question for readiness has found it so.
     silent_since: AtomicI64,
 }
 
@@ -154,10 +154,10 @@ impl Directory {
         Ok(found.filter(|client| client.disabled_at.is_none_or(|at| at > now)))
     }
 
-    /// A person by their `sub`, disabled or not.
+    /// A user by their `sub`, disabled or not.
     ///
     /// # Errors
-    /// The database failed and the person is not known.
+    /// The database failed and the user is not known.
     pub async fn user(&self, sub: &str, now: NumericDate) -> Result<Option<Arc<User>>, StoreError> {
         let read = || {
             let (db, sub) = (self.db.clone(), sub.to_owned());
@@ -166,8 +166,8 @@ impl Directory {
         self.find(&self.users, sub, now, read).await
     }
 
-    /// The person of a sign-in, if it still holds. What was read before the sign-in says nothing about it: another node may
-    /// have let the person in with a password that was changed since then.
+    /// The user of a sign-in, if it is still valid. What was read before the sign-in says nothing about it: another node may
+    /// have let the user in with a password that was changed since then.
     ///
     /// # Errors
     /// As `user`.
@@ -189,7 +189,7 @@ impl Directory {
         Ok(found.filter(|user| sign_in.holds(user)))
     }
 
-    /// What a person allowed a client so far.
+    /// What a user allowed a client so far.
     ///
     /// # Errors
     /// The database failed and nothing is known.
@@ -223,7 +223,7 @@ impl Directory {
         Ok(())
     }
 
-    /// What a family of refresh tokens grants, whether or not it still stands.
+    /// What a family of refresh tokens grants, whether or not it is still valid.
     ///
     /// # Errors
     /// The database failed.
@@ -238,12 +238,12 @@ impl Directory {
         timely(self.families.read(&family, now, &read)).await
     }
 
-    /// Puts a family that was just begun where its first refresh finds it.
+    /// Puts a family that was just started where its first refresh finds it.
     pub fn know_family(&self, family: Family, now: NumericDate) {
         self.families.put(family.family, family, now);
     }
 
-    /// Puts a person who was just read for a sign-in where the following requests find them.
+    /// Puts a user who was just read for a sign-in where the following requests find them.
     pub fn know_user(&self, user: User, now: NumericDate) {
         self.users.put(user.sub.clone(), user, now);
     }
@@ -304,7 +304,7 @@ impl Directory {
         now.since(NumericDate(self.silent_since.load(Ordering::SeqCst))) < MAX_STALE
     }
 
-    /// Whether to serve what is known without asking: the database did not answer a moment ago, or somebody is
+    /// Whether to serve what is known without asking: the database did not answer a moment ago, or a request is
     /// asking it again right now.
     fn is_unreachable(&self, now: NumericDate) -> bool {
         let since = self.away_since.load(Ordering::SeqCst);

@@ -102,13 +102,13 @@ pub async fn longest_family(db: &Db, default: i64) -> Result<Option<i64>, StoreE
     Ok(sqlx::query_scalar(LONGEST).bind(default).fetch_one(db.statement()).await?)
 }
 
-/// When the last of the refresh families ends that began by an instant and are not revoked.
+/// The end of the last refresh family that was started by an instant and is not revoked.
 ///
 /// # Errors
 /// The database failed.
-pub async fn last_end_of_families(db: &Db, begun_by: NumericDate) -> Result<Option<NumericDate>, StoreError> {
+pub async fn last_end_of_families(db: &Db, started_by: NumericDate) -> Result<Option<NumericDate>, StoreError> {
     const LAST: &str = "SELECT MAX(expires_at) FROM refresh_families WHERE issued_at <= $1 AND revoked_at IS NULL";
-    let end: Option<i64> = sqlx::query_scalar(LAST).bind(begun_by.0).fetch_one(db.statement()).await?;
+    let end: Option<i64> = sqlx::query_scalar(LAST).bind(started_by.0).fetch_one(db.statement()).await?;
     Ok(end.map(NumericDate))
 }
 
@@ -124,7 +124,7 @@ row! {
     }
 }
 
-/// The hashes of people who are not disabled, after that of an owner: a thousand at most, by their owners.
+/// The hashes of users who are not disabled, after that of an owner: a thousand at most, by their owners.
 ///
 /// # Errors
 /// The database failed.

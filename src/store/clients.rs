@@ -25,7 +25,7 @@ const FIND: &str = "SELECT client_id, client_name, application_type, token_endpo
 const IDS: &str = "SELECT client_id FROM clients ORDER BY client_id LIMIT 1000";
 const ALL_IDS: &str = "SELECT client_id FROM clients ORDER BY client_id";
 const NAME_AND_END: &str = "SELECT client_name, disabled_at FROM clients WHERE client_id = $1";
-// What other tables have of a client, all in one statement: a client that nobody knows yet costs two.
+// What other tables have of a client, all in one statement: a client that is not cached yet costs two.
 const OTHERS: &str = "SELECT 'secret' AS kind, secret_hash AS value, client_secret_expires_at AS expires_at \
      FROM client_secrets WHERE client_id = $1 \
      UNION ALL SELECT 'redirect_uri', redirect_uri, 0 FROM client_redirect_uris WHERE client_id = $1 \
@@ -33,7 +33,7 @@ const OTHERS: &str = "SELECT 'secret' AS kind, secret_hash AS value, client_secr
      FROM client_post_logout_redirect_uris WHERE client_id = $1 \
      UNION ALL SELECT 'audience', audience, 0 FROM client_audiences WHERE client_id = $1 \
      ORDER BY kind, value";
-// The one place that takes every column there is: whoever looks at a row wants to see what a newer version put there.
+// The one place that takes every column there is: an operator who looks at a row wants to see what a newer version put there.
 const COLUMNS: &str = "SELECT * FROM clients WHERE client_id = $1";
 const LIST: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, consent, origin, disabled_at, \
      (SELECT COUNT(*) FROM client_secrets WHERE client_secrets.client_id = clients.client_id \
@@ -166,7 +166,7 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
 }
 
 fn client_of(row: Row, lists: Lists) -> Result<Client, RowFault> {
-    // Rows of another origin may stand under rules that this version does not have.
+    // Rows of another origin may be under rules that this version does not have.
     ORIGIN.read(&row.origin)?;
     let client = Client {
         application_type: APPLICATION_TYPE.read(&row.application_type)?,
@@ -216,15 +216,15 @@ row! {
         pub client_id: String,
         /// `client_name`.
         pub client_name: String,
-        /// `application_type`, whatever word stands there.
+        /// `application_type`, whatever word is there.
         pub application_type: String,
-        /// `token_endpoint_auth_method`, whatever word stands there.
+        /// `token_endpoint_auth_method`, whatever word is there.
         pub token_endpoint_auth_method: String,
         /// `grant_types`.
         pub grant_types: String,
         /// `consent`.
         pub consent: String,
-        /// `origin`, whatever word stands there.
+        /// `origin`, whatever word is there.
         pub origin: String,
         /// `disabled_at`.
         pub disabled_at: Option<i64>,

@@ -14,7 +14,7 @@ fn key(digest: &Digest) -> String {
     format!("code:{}", digest.as_str())
 }
 
-/// How long a code that nobody redeems is known beyond its lifetime, in seconds: a client that is late is told so.
+/// How long a code that is not redeemed is known beyond its lifetime, in seconds: a client that is late is told so.
 pub const TOMBSTONE_TTL: i64 = 600;
 
 /// Remembers the grant behind `code`, which can be redeemed for `lifetime` seconds.
@@ -54,7 +54,7 @@ pub async fn withdraw(ephemeral: &Ephemeral, code: &AuthorizationCode, client_id
 
 /// Redeems a code, once, and names its grant. [RFC 6749 section 10.5](https://www.rfc-editor.org/rfc/rfc6749#section-10.5).
 ///
-/// The client is part of the key: whoever shows another's code finds nothing and burns nothing. That it was shown is
+/// The client is part of the key: a client that shows another's code finds nothing and burns nothing. That it was shown is
 /// remembered for `tombstone` seconds, which outlast what the code issued.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What a person allowed a client, remembered per client and scope.
+//! What a user allowed a client, remembered per client and scope.
 
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;

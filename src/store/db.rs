@@ -51,7 +51,7 @@ struct Inner {
 }
 
 /// A transaction. Unless it is committed or rolled back without a fault, its connection is closed: which state it was left
-/// in (a full disk, a server that broke off, a request that nobody waits for any more) cannot be known.
+/// in (a full disk, a server that broke off, a request whose client has gone) cannot be known.
 pub struct Transaction {
     connection: PoolConnection<Any>,
     has_ended: bool,
@@ -60,7 +60,7 @@ pub struct Transaction {
 impl Transaction {
     async fn begin(pool: &AnyPool, statement: &'static str, patience: Duration) -> Result<Self, StoreError> {
         let give_up = Instant::now() + patience;
-        // Before the statement is sent: whoever goes away while it is on its way leaves nothing begun behind.
+        // Before the statement is sent: a request that ends while it is on its way leaves no transaction open.
         let mut transaction = Self { connection: pool.acquire().await?, has_ended: false };
         while let Err(error) = transaction.execute(statement).await {
             if !is_busy(&error) || Instant::now() >= give_up {
@@ -164,7 +164,7 @@ impl Db {
         connections: u32,
         patience: Duration,
     ) -> Result<Self, StoreError> {
-        // Statements carry no values, but whoever turns logging up should read ours and not theirs.
+        // Statements carry no values, but an operator who turns logging up should read ours and not theirs.
         let options = options.disable_statement_logging();
         let is_sqlite = matches!(kind, Kind::Sqlite(_));
         let pool = AnyPoolOptions::new()
@@ -179,7 +179,7 @@ impl Db {
                         connection.execute("PRAGMA journal_mode = WAL").await?;
                         connection.execute("PRAGMA synchronous = FULL").await?;
                     } else {
-                        // A statement that nobody waits for any more must not be carried out later: the client was told that it
+                        // A statement whose request has ended must not be carried out later: the client was told that it
                         // was not.
                         let lock_timeout = format!("SET lock_timeout = {}", patience.as_millis());
                         connection.execute(AssertSqlSafe(lock_timeout)).await?;
@@ -210,12 +210,12 @@ impl Db {
         self.0.statements.load(Ordering::Relaxed)
     }
 
-    /// The pool, for a statement of a task in the background, which is on nobody's budget.
+    /// The pool, for a statement of a task in the background, which is on no request's budget.
     pub(in crate::store) fn statement_in_background(&self) -> &AnyPool {
         &self.0.pool
     }
 
-    /// A transaction of a task in the background, which is on nobody's budget.
+    /// A transaction of a task in the background, which is on no request's budget.
     pub(crate) async fn begin_in_background(&self) -> Result<Transaction, StoreError> {
         let statement = match self.0.kind {
             Kind::Sqlite(_) => "BEGIN IMMEDIATE",
@@ -326,7 +326,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
     matches!(sqlite_code(error), Some(5 | 6))
 }
 
-/// Whether the same may work later, without anybody changing what was asked.
+/// Whether the same may work later, without a change of what was asked.
 pub(in crate::store) fn may_pass(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,

@@ -8,9 +8,9 @@
 //! No command spans slots, so a cluster needs nothing special; what belongs to one trip is sent at once.
 //!
 //! What strangers had us keep (`start` and its like) is weighed as it is stored: each network has a budget, all of them
-//! together a share, and when one of the two is full, the oldest that nobody has typed into give way, and where there are none
-//! the oldest of the others: nobody can shut everybody out by typing. It is the one exception to the rule that what is live is never
-//! evicted.
+//! together a share, and when one of the two is full, the oldest without any input give way, and where there are none
+//! the oldest of the others: no attacker can shut all users out by typing. It is the one exception to the rule that what is
+//! live is never evicted.
 
 use crate::ambient::Clock;
 use crate::config::EphemeralUrl;
@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Taken<T> {
     /// It was there, and now it is this caller's alone.
     Fresh(T),
-    /// Somebody took it before.
+    /// It was taken before.
     Spent,
     /// It was never there, or is long gone.
     Missing,
@@ -45,7 +45,7 @@ pub struct Counted {
     pub ends_in: i64,
 }
 
-/// The most bytes that all sign-ins and sign-outs which were begun and not completed may have stored. In process it is a
+/// The most bytes that all sign-ins and sign-outs which were started and not completed may store. In process it is a
 /// quarter of the store.
 pub const STARTED_SHARE: i64 = 64 * 1024 * 1024;
 
@@ -236,7 +236,7 @@ impl Ephemeral {
         taken(found)
     }
 
-    /// Puts back what was spent and handed out to nobody, for `ttl` seconds, where its tombstone still is.
+    /// Puts back what was spent and not handed out, for `ttl` seconds, where its tombstone still is.
     ///
     /// # Errors
     /// The store failed.
@@ -321,7 +321,7 @@ impl Ephemeral {
         }
     }
 
-    /// Keeps what a stranger began, within the budgets it names.
+    /// Keeps what a stranger started, within the budgets it names.
     ///
     /// # Errors
     /// `Full`: it is larger than a budget; the store failed.
@@ -334,7 +334,7 @@ impl Ephemeral {
         }
     }
 
-    /// Reads what a stranger began; a tombstone reads as absent.
+    /// Reads what a stranger started; a tombstone reads as absent.
     ///
     /// # Errors
     /// The store failed.
@@ -367,7 +367,7 @@ impl Ephemeral {
         }
     }
 
-    /// Takes what a stranger began, once; a tombstone stays as long as it would have.
+    /// Takes what a stranger started, once; a tombstone stays as long as it would have.
     ///
     /// # Errors
     /// The store failed.

@@ -1,4 +1,4 @@
-//! Authorization requests in progress. Anybody can begin one, so they have a share of the store of their own
+//! Authorization requests in progress. Any client can start one, so they have a share of the store of their own
 //! (`Ephemeral::start`).
 //!
 //! Key: `started`, by id an `Interaction`, or a tombstone once taken, for an hour and a half. It has `logout_requests.rs` in it too.
@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::store::ephemeral::{Ephemeral, STARTED_SHARE, Start, Taken};
 use crate::store::stored::Stored;
 
-/// How long a person may take for one sign-in, in seconds.
+/// How long a user may take for one sign-in, in seconds.
 pub const LIFETIME: i64 = 1800;
 /// How long it is remembered beyond that, so that a late page can say what happened.
 const TOMBSTONE_TTL: i64 = 3600;
@@ -40,7 +40,7 @@ pub async fn find(ephemeral: &Ephemeral, id: &InteractionId) -> Result<Option<St
     ephemeral.started(id.digest().as_str()).await
 }
 
-/// Records what happened in it, unless it has changed or ended since it was read. Once a person has typed into it, it
+/// Records what happened in it, unless it has changed or ended since it was read. Once a user has typed into it, it
 /// gives way after all others.
 ///
 /// # Errors

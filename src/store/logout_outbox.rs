@@ -56,7 +56,7 @@ row! {
     }
 }
 
-/// The name of the message that tells a client of the end of a session: there is one, whoever writes it.
+/// The name of the message that tells a client of the end of a session: there is one, whichever node writes it.
 fn name_of(session: Handle, client_id: &str) -> Handle {
     Handle::of_digest(&Digest::of(&["logout message", &session.text(), client_id]))
 }

@@ -1,5 +1,5 @@
 //! Sign-outs that a service asked for by POST: from another site it brings no cookies, so they wait for the GET that does.
-//! Anybody can begin one, so they have the share of the store that started sign-ins have.
+//! Any site can start one, so they have the share of the store that started sign-ins have.
 //!
 //! Key: `started`, by id a `LogoutRequest`, beside the sign-ins of `interactions.rs`.
 

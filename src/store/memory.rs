@@ -20,9 +20,9 @@ use tallies::Tallies;
 const MAX_ENTRIES: usize = 500_000;
 /// The most bytes that tokens, sessions and codes may have together.
 const MAX_BYTES: usize = 160 * 1024 * 1024;
-/// What an entry weighs beside its value and its key, which also stands in the list of expiries.
+/// What an entry weighs beside its value and its key, which is also in the list of expiries.
 const ENTRY: usize = 128;
-/// Room beyond `MAX_BYTES` for the markers that end something: a full store must not keep anybody signed in.
+/// Room beyond `MAX_BYTES` for the markers that end something: a full store must not keep a user signed in.
 const RESERVE: usize = 8 * 1024 * 1024;
 /// What must be free for the store to be called well.
 const BREATH: usize = 64 * 1024;

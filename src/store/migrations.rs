@@ -37,8 +37,8 @@ const BUILT_IN: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migra
 /// The schema that this version knows: the number of its last built-in file.
 pub const SCHEMA_VERSION: i64 = BUILT_IN[BUILT_IN.len() - 1].0;
 
-/// The name in `provider_values` of the least schema version that may serve. A feature that can refuse somebody raises it
-/// with its first such row, so that an older node, which does not know the row, lets nobody in.
+/// The name in `provider_values` of the least schema version that may serve. A feature that can refuse a user raises it
+/// with its first such row, so that an older node, which does not know the row, lets no such user in.
 const LEAST_VERSION: &str = "least_schema_version";
 
 /// The least schema version that may serve on this database. What cannot be read as a number is newer than everything.
@@ -64,7 +64,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Held until its connection ends.
 const LOCK: &str = "SELECT CAST(pg_try_advisory_lock(4711001) AS TEXT)";
-/// A table that a transaction of somebody else holds must not hold up a start for ever.
+/// A table that another's transaction holds must not hold up a start for ever.
 const WAIT_FOR_TABLES: &str = "SET lock_timeout = '5s'";
 
 /// One file, as an operator knows it.

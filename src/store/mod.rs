@@ -37,20 +37,20 @@ use crate::failure::Failure;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The answer of the lasting store, if it comes in time: somebody waits for it. All statements of one request share what it may
-/// wait altogether.
+/// The answer of the lasting store, if it comes in time: a request waits for it. All statements of one request share what it
+/// may wait altogether.
 ///
 /// # Errors
 /// `Late`, or what the store says.
 pub async fn timely<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let patience = context(Context::database_patience).unwrap_or(Duration::from_millis(DATABASE_PATIENCE));
     let answer = tokio::time::timeout(patience, work).await.unwrap_or(Err(StoreError::Late));
-    context(|context| context.has_waited(begun.elapsed()));
+    context(|context| context.has_waited(started.elapsed()));
     answer
 }
 
-/// Why a store could not answer. Nobody outside is told; it is logged once at the edge.
+/// Why a store could not answer. No client is told; it is logged once at the edge.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The lasting store failed.
@@ -101,7 +101,7 @@ impl From<::redis::RedisError> for StoreError {
     }
 }
 
-/// What to do about a lock that somebody else holds.
+/// What to do about a lock that another process holds.
 const LOCKED_FIX: &str = "wait until the other `hallpass` is done, or end it, and try again";
 
 impl From<StoreError> for Failure {
@@ -125,7 +125,7 @@ impl From<StoreError> for Failure {
 impl From<Arc<Self>> for StoreError {
     fn from(error: Arc<Self>) -> Self {
         match &*error {
-            // Those that somebody tells apart stay what they are.
+            // Those that a caller tells apart stay what they are.
             Self::Inconsistent { table, key, why, fix } => {
                 Self::Inconsistent { table, key: key.clone(), why: why.clone(), fix: fix.clone() }
             }
@@ -159,7 +159,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the fault may pass by itself, so that the same is worth another try: nobody listens, the server is still
+    /// Whether the fault may pass by itself, so that the same is worth another try: no server listens, the server is still
     /// starting or has just failed over, a disk is full, another process writes.
     #[must_use]
     pub fn may_pass(&self) -> bool {

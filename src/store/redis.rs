@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, RwLock};
 
-/// How long a command may take before the request that needs it fails; whoever waits is answered within two seconds.
+/// How long a command may take before the request that needs it fails; the client is answered within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long connecting may take at the start, and how long it is tried in the background.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
@@ -207,7 +207,7 @@ impl Redis {
     }
 
     /// The drivers' futures are large, and a request joins several: each is put aside. A driver that connects again, or
-    /// asks one node after the other, takes its own time; nobody waits for that.
+    /// asks one node after the other, takes its own time; no request waits for that.
     async fn run<T: FromRedisValue + Send>(&self, command: &Cmd) -> RedisResult<T> {
         if let Ok(result) = tokio::time::timeout(PATIENCE, Box::pin(self.send(command))).await {
             return result;
@@ -306,7 +306,7 @@ impl Redis {
 impl Sentinel {
     /// Asks the sentinels who is the master now; the next command goes there.
     async fn find_master(&self) {
-        // Whoever finds the client taken leaves it to the one who has it.
+        // A task that finds the client taken leaves it to the one that has it.
         let Ok(mut client) = self.client.try_lock() else { return };
         match tokio::time::timeout(PATIENCE, client.get_async_connection()).await {
             Ok(Ok(connection)) => *self.connection.write().await = connection,

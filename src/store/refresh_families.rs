@@ -1,7 +1,7 @@
 //! Refresh tokens: a family is one row, and its current token is one digest in it.
 //!
 //! A rotation is one `UPDATE` that names the digest it replaces, so of many who show the same token one rotates; the
-//! others find the salt and derive the very same successor from what they hold. What must never happen twice rests
+//! others find the salt and derive the very same successor from what they hold. What must never happen twice is stored
 //! here and not in the short-lived store. RFC 6749 section 6, RFC 9700 section 4.14.
 
 use crate::protocol::grant::Authorization;
@@ -12,12 +12,12 @@ use crate::store::db::Db;
 use crate::store::row::row;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-const BEGIN: &str = "INSERT INTO refresh_families (family_id, client_id, sub, authorized, used_at, expires_at, current_digest, issued_at) \
+const START: &str = "INSERT INTO refresh_families (family_id, client_id, sub, authorized, used_at, expires_at, current_digest, issued_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $5) ON CONFLICT (family_id) DO NOTHING";
 // Of a family for which nothing was handed out: its code was put back after a fault, and the first row may be there.
-const BEGIN_AGAIN: &str = "UPDATE refresh_families SET current_digest = $2 \
+const START_AGAIN: &str = "UPDATE refresh_families SET current_digest = $2 \
      WHERE family_id = $1 AND revoked_at IS NULL AND previous_digest IS NULL";
-const REVOKE_BEFORE_BEGIN: &str = "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
+const REVOKE_BEFORE_START: &str = "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
      VALUES ($1, $2, $3, $3, $4, $3) ON CONFLICT (family_id) DO UPDATE SET revoked_at = excluded.revoked_at, salt = NULL \
      WHERE refresh_families.revoked_at IS NULL";
 const ROTATE: &str = "UPDATE refresh_families SET previous_digest = current_digest, current_digest = $4, salt = $5, used_at = $6 \
@@ -84,12 +84,12 @@ impl Row {
             table: "refresh_families",
             key: self.family_id.clone(),
             why,
-            fix: "delete the row; the person signs in again".to_owned(),
+            fix: "delete the row; the user signs in again".to_owned(),
         };
         let authorization: Authorization =
             serde_json::from_str(text).map_err(|error| inconsistent(format!("authorized cannot be read: {error}")))?;
         if authorization.client_id != self.client_id || authorization.sub() != Some(sub) {
-            return Err(inconsistent("authorized is another client's or person's than the row".to_owned()));
+            return Err(inconsistent("authorized is another client's or user's than the row".to_owned()));
         }
         let family = Handle::parse(&self.family_id).ok_or_else(|| inconsistent("family_id is no name".to_owned()))?;
         let (used_at, expires_at) = (NumericDate(self.used_at), NumericDate(self.expires_at));
@@ -97,12 +97,12 @@ impl Row {
     }
 }
 
-/// Begins a family with its first token. `false`: its code was replayed meanwhile, and the family is dead.
+/// Starts a family with its first token. `false`: its code was replayed meanwhile, and the family is dead.
 ///
 /// # Errors
 /// The database failed.
-pub async fn begin(db: &Db, family: &Family, digest: &Digest) -> Result<bool, StoreError> {
-    let begun = sqlx::query(BEGIN)
+pub async fn start(db: &Db, family: &Family, digest: &Digest) -> Result<bool, StoreError> {
+    let started = sqlx::query(START)
         .bind(family.family.text())
         .bind(&family.authorization.client_id)
         .bind(family.authorization.sub())
@@ -112,11 +112,11 @@ pub async fn begin(db: &Db, family: &Family, digest: &Digest) -> Result<bool, St
         .bind(digest.as_str())
         .execute(db.statement())
         .await?;
-    if begun.rows_affected() == 1 {
+    if started.rows_affected() == 1 {
         return Ok(true);
     }
     let again =
-        sqlx::query(BEGIN_AGAIN).bind(family.family.text()).bind(digest.as_str()).execute(db.statement()).await?;
+        sqlx::query(START_AGAIN).bind(family.family.text()).bind(digest.as_str()).execute(db.statement()).await?;
     Ok(again.rows_affected() == 1)
 }
 
@@ -124,8 +124,8 @@ pub async fn begin(db: &Db, family: &Family, digest: &Digest) -> Result<bool, St
 ///
 /// # Errors
 /// The database failed.
-pub async fn revoke_before_begin(db: &Db, family: Handle, client_id: &str, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(REVOKE_BEFORE_BEGIN)
+pub async fn revoke_before_start(db: &Db, family: Handle, client_id: &str, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(REVOKE_BEFORE_START)
         .bind(family.text())
         .bind(client_id)
         .bind(now.0)

@@ -101,7 +101,7 @@ pub enum Refusal {
 pub struct Leniency {
     /// Whether foreign keys and CHECKs are off.
     pub is_unchecked: bool,
-    /// What becomes of a row that cannot be inserted: `IGNORE`, `REPLACE`.
+    /// What happens to a row that cannot be inserted: `IGNORE`, `REPLACE`.
     pub otherwise: Option<&'static str>,
 }
 
@@ -111,7 +111,7 @@ pub struct Scratch {
     db: Db,
     steps: Arc<AtomicI64>,
     left: i64,
-    /// Whether a statement is at work still although nobody waits for it: nothing can be asked of the database any more.
+    /// Whether a statement still runs although its time is over: nothing can be asked of the database any more.
     is_stuck: bool,
     /// The table that notes changes. Its name is of chance: what is tried must not write its own notes.
     notes: String,
@@ -250,7 +250,7 @@ impl Scratch {
         statement: &Statement,
         leniency: Leniency,
     ) -> Result<Result<Vec<Change>, Refusal>, StoreError> {
-        // Whoever calls has told them apart already, and this is what nothing gets past.
+        // The caller has told them apart already, and this is what nothing gets past.
         if let Some(why) = danger(statement.text()) {
             return Ok(Err(Refusal::Other(why.to_owned())));
         }
@@ -457,8 +457,8 @@ mod tests {
         let _ = tried(&mut scratch, "INSERT INTO client_audiences VALUES ('x', 'https://api')").await.unwrap();
         let gone = shape(tried(&mut scratch, "DELETE FROM clients").await.unwrap());
         assert_eq!(gone.len(), 3, "the row of its API too: {gone:?}");
-        let nobody = "INSERT INTO client_audiences VALUES ('x', 'https://api')";
-        assert_eq!(tried(&mut scratch, nobody).await.unwrap_err(), Refusal::NoSuchRow);
+        let missing = "INSERT INTO client_audiences VALUES ('x', 'https://api')";
+        assert_eq!(tried(&mut scratch, missing).await.unwrap_err(), Refusal::NoSuchRow);
         let nameless = "INSERT INTO clients (client_name) VALUES ('x')";
         let no_value = Refusal::NoValue("clients".to_owned(), "client_id".to_owned());
         assert_eq!(tried(&mut scratch, nameless).await.unwrap_err(), no_value);

@@ -99,7 +99,7 @@ pub async fn used(
             None => return Ok(false),
         }
     }
-    // The person goes on; what is lost is that this service is told when the session ends.
+    // The sign-in continues; what is lost is that this service is told when the session ends.
     ephemeral.note_unsettled();
     tracing::error!(client_id, "others changed a session at each of {TRIES} tries; this client is not noted in it");
     Ok(false)
@@ -113,7 +113,7 @@ pub async fn take(ephemeral: &Ephemeral, record: &Digest) -> Result<Option<Sessi
     ephemeral.remove(&key(record)).await
 }
 
-/// Forgets a cookie whose session goes on under another, as it does at a sign-in.
+/// Forgets a cookie whose session continues under another, as it does at a sign-in.
 ///
 /// # Errors
 /// The store failed.
@@ -121,7 +121,7 @@ pub async fn forget(ephemeral: &Ephemeral, id: &SessionId) -> Result<(), StoreEr
     ephemeral.delete(&key(&id.digest())).await
 }
 
-/// Whether a session of that name was ended, by a sign-out or by another person's sign-in.
+/// Whether a session of that name was ended, by a sign-out or by another user's sign-in.
 ///
 /// # Errors
 /// The store failed.

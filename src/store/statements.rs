@@ -1,5 +1,5 @@
 //! SQL files as statements, read by a parser that knows only what SQLite and PostgreSQL have in common: where each statement
-//! and value stands, which clients it names, and what in it is not portable. Nothing is carried out here.
+//! and value is, which clients it names, and what in it is not portable. Nothing is carried out here.
 
 use sqlparser::ast::{
     AssignmentTarget, BinaryOperator, Expr, FromTable, Ident, InTarget, Insert, ObjectName, SetExpr, Spanned as _,
@@ -60,7 +60,7 @@ pub struct Comment {
     pub text: String,
     /// The line that it begins on, from 1.
     pub line: usize,
-    /// The statement that it stands in or behind, on the line of its end, or else the next one, by its place.
+    /// The statement that it is in or behind, on the line of its end, or else the next one, by its place.
     pub statement: Option<usize>,
 }
 
@@ -107,7 +107,7 @@ pub struct Said {
     pub rows: Vec<Vec<Value>>,
     /// The clients whose `client_id` its condition demands.
     pub clients: Vec<String>,
-    /// Names in double quotes where a value may stand, which SQLite takes for a text if no column has that name.
+    /// Names in double quotes where a value may be, which SQLite takes for a text if no column has that name.
     pub quoted: Vec<(String, usize)>,
     /// What is not the same on both databases.
     pub warning: Option<String>,
@@ -276,7 +276,7 @@ impl Statement {
     }
 }
 
-/// Why a statement must not be carried out; `None`: it may. It is looked at by itself, so that whatever stands around it
+/// Why a statement must not be carried out; `None`: it may. It is looked at by itself, so that what is around it
 /// changes nothing: one statement, of words, numbers, texts and signs that SQLite reads to the same end.
 pub(in crate::store) fn danger(text: &str) -> Option<&'static str> {
     let Ok(tokens) = Tokenizer::new(&Portable, text).tokenize_with_location() else {
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_belongs_to_the_statement_that_it_stands_in_or_before() {
+    fn a_comment_belongs_to_the_statement_that_it_is_in_or_before() {
         let text = "-- 0\n\n-- 0\nINSERT -- 0\n INTO t VALUES (1); -- 0\n-- 1\nDELETE FROM t; /* 1 */ DELETE FROM u;;\n-- 3\n\
                     UPDATE t SET a = 1 -- 3\n-- 3\n";
         let script = read(text);

@@ -138,7 +138,7 @@ mod tests {
             stored.changed_to(&after).unwrap(),
             r#"{"later":{"b":12345678901234567890123},"list":[{"number":1,"more":true}],"name":"b","part":{"number":3,"weight":2},"until":5}"#
         );
-        // A member that is no more goes with what nobody here knows of it.
+        // A member that was removed takes with it what this version does not know of it.
         let after = Known { part: None, ..stored.clone().into_value() };
         assert_eq!(
             stored.changed_to(&after).unwrap(),

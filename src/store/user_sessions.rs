@@ -1,7 +1,7 @@
-//! Sign-ins as rows: listed and ended by commands and by the people themselves, whichever process has the live record.
+//! Sign-ins as rows: listed and ended by commands and by the users themselves, whichever process has the live record.
 //!
-//! Whoever ends one writes `ended_at`. A node then takes the live record, tells the services, and writes `settled_at`; the
-//! same for the sign-ins of people who are disabled or deleted, or whose sign-ins were declared invalid.
+//! Ending one writes `ended_at`. A node then takes the live record, tells the services, and writes `settled_at`; the
+//! same for the sign-ins of users who are disabled or deleted, or whose sign-ins were declared invalid.
 
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::secret::{Digest, Handle};
@@ -12,18 +12,18 @@ use crate::store::{StoreError, audit_events};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-// A sign-in goes on under its name when the same person types the password again, unless it has been ended meanwhile.
+// A sign-in continues under its name when the same user types the password again, unless it has been ended meanwhile.
 const START: &str = "INSERT INTO user_sessions (session, sub, record, browser, network, started_at, auth_time, seen_at, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $6, $6, $7) ON CONFLICT (session) DO UPDATE SET record = excluded.record, \
      browser = excluded.browser, network = excluded.network, auth_time = excluded.auth_time, seen_at = excluded.seen_at, \
      expires_at = excluded.expires_at \
      WHERE user_sessions.ended_at IS NULL AND user_sessions.settled_at IS NULL AND user_sessions.sub = excluded.sub";
-// Only while the row still names the record that was taken: a sign-in that went on meanwhile is another one.
+// Only while the row still names the record that was taken: a sign-in that continued meanwhile is another one.
 const END: &str = "UPDATE user_sessions SET ended_at = COALESCE(ended_at, $2), settled_at = $2 \
      WHERE session = $1 AND record = $3 AND settled_at IS NULL";
 const CLAIM: &str = "UPDATE user_sessions SET ended_at = COALESCE(ended_at, $2) WHERE session = $1 AND record = $3 AND settled_at IS NULL";
 const RECORD: &str = "SELECT record FROM user_sessions WHERE session = $1 AND settled_at IS NULL";
-// What ended, the sign-ins of people who may not sign in any more, those declared invalid, those of nobody.
+// What ended, the sign-ins of users who may not sign in any more, those declared invalid, those of users who are not there.
 const TO_SETTLE: &str = "SELECT session, record FROM user_sessions WHERE settled_at IS NULL AND ended_at IS NOT NULL \
      UNION ALL SELECT session, record FROM users CROSS JOIN user_sessions \
      WHERE users.disabled_at IS NOT NULL AND user_sessions.sub = users.sub AND settled_at IS NULL \
@@ -37,7 +37,7 @@ const SEEN: &str = "UPDATE user_sessions SET seen_at = $2 WHERE session = $1 AND
 const END_ONE: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL";
 const END_ALL: &str =
     "UPDATE user_sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL";
-// A shell without foreign keys leaves the names of people behind who are not there any more.
+// A shell without foreign keys leaves the names of users behind who are not there any more.
 const ORPHANS: &str = "UPDATE user_sessions SET sub = NULL WHERE settled_at IS NULL AND sub IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.sub = user_sessions.sub)";
 const SWEEP: [&str; 2] =
@@ -46,7 +46,7 @@ const SWEEP: [&str; 2] =
 /// How long a sign-in that is over stays, in seconds.
 const KEPT: i64 = 86_400;
 
-/// A sign-in that starts, or goes on with the password typed again.
+/// A sign-in that starts, or continues with the password typed again.
 pub struct Start<'a> {
     /// Its name.
     pub session: Handle,
@@ -54,9 +54,9 @@ pub struct Start<'a> {
     pub sub: &'a str,
     /// The key of its live record.
     pub record: &'a Digest,
-    /// The browser, as people are shown it.
+    /// The browser, as the user is shown it.
     pub browser: &'a str,
-    /// The network, as people are shown it.
+    /// The network, as the user is shown it.
     pub network: &'a str,
     /// The clock.
     pub now: NumericDate,
@@ -91,7 +91,7 @@ pub async fn settled(db: &Db, session: Handle, record: &Digest, now: NumericDate
     Ok(())
 }
 
-/// Takes a sign-in that is to end, so that it cannot go on under its name any more. `false`: it went on meanwhile, with another
+/// Takes a sign-in that is to end, so that it cannot continue under its name. `false`: it continued meanwhile, with another
 /// record, or is settled.
 ///
 /// # Errors
@@ -133,7 +133,7 @@ pub async fn to_settle(db: &Db) -> Result<Vec<ToSettle>, StoreError> {
 }
 
 row! {
-    /// A sign-in as a person or an operator is shown it.
+    /// A sign-in as a user or an operator is shown it.
     pub struct Listed {
         /// Its name.
         pub session: String,
@@ -150,7 +150,7 @@ row! {
     }
 }
 
-/// The sign-ins of a person that have neither ended nor been idle for `idle_lifetime` seconds, the one used last first; a
+/// The sign-ins of a user that have neither ended nor been idle for `idle_lifetime` seconds, the one used last first; a
 /// thousand at most.
 ///
 /// # Errors
@@ -213,7 +213,7 @@ async fn seen(db: &Db, session: Handle, at: NumericDate) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Ends the sign-ins of a person, or the one of that name. Every node sees it within ten seconds. Gives how many there were.
+/// Ends the sign-ins of a user, or the one of that name. Every node sees it within ten seconds. Gives how many there were.
 ///
 /// # Errors
 /// The database failed.
@@ -234,7 +234,7 @@ pub async fn end(db: &Db, sub: &str, session: Option<&str>, now: NumericDate) ->
     Ok(ended)
 }
 
-/// Ends every sign-in of a person, in the transaction of what ends them. Gives how many there were.
+/// Ends every sign-in of a user, in the transaction of what ends them. Gives how many there were.
 ///
 /// # Errors
 /// The database failed.
@@ -246,7 +246,7 @@ pub(super) async fn end_all(
     Ok(sqlx::query(END_ALL).bind(sub).bind(now.0).execute(connection).await?.rows_affected())
 }
 
-/// Forgets sign-ins that are long over, and finds those whose person is not there any more.
+/// Forgets sign-ins that are long over, and finds those whose user is not there any more.
 ///
 /// # Errors
 /// The database failed.

@@ -1,7 +1,7 @@
 //! People by their `sub`, or by what they type at sign-in.
 //!
 //! Names and addresses are compared as `protocol::text` folds them, in columns that are written here: what a database takes
-//! for lower case differs. A row that somebody wrote by hand is folded when the next person is looked for, whoever that is;
+//! for lower case differs. A row that was written by hand is folded when any user is looked for next;
 //! until then it would be found as it is written.
 
 use crate::ambient::random;
@@ -23,7 +23,7 @@ macro_rules! is_unfolded {
     };
 }
 
-/// 1 where another person has the address of `users` too, as theirs or as a user name: compared as a sign-in compares it.
+/// 1 where another user has the address of `users` too, as theirs or as a user name: compared as a sign-in compares it.
 macro_rules! shares_address {
     () => {
         "CASE WHEN EXISTS (SELECT 1 FROM users AS others WHERE others.email_folded = users.email_folded \
@@ -51,7 +51,7 @@ macro_rules! columns {
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM users WHERE sub = $1");
 // Three with an address are enough to know that it is not unique; whose user name it is must be among them. There is always
-// a row, so that it tells of unfolded ones also where nobody is found, in the same time.
+// a row, so that it tells of unfolded ones also where no user is found, in the same time.
 const FIND_BY_LOGIN: &str = concat!(
     "SELECT ",
     columns!(),
@@ -59,7 +59,7 @@ const FIND_BY_LOGIN: &str = concat!(
      ON username_folded = $1 OR email_folded = $2 OR username = $3 OR email = $3 \
      ORDER BY CASE WHEN username = $3 THEN 0 WHEN username_folded = $1 THEN 1 ELSE 2 END LIMIT 4"
 );
-// Whoever was renamed by hand gives the old name free to whom it is written for now.
+// A user who was renamed by hand leaves the old name to the user whose row has it now.
 const FREE: &str = concat!(
     "UPDATE users SET username_folded = NULL WHERE username_folded = CAST($1 AS TEXT) AND sub <> $2 AND ",
     is_unfolded!()
@@ -88,7 +88,7 @@ const WITH_ADDRESS: &str = "SELECT sub, username, disabled_at FROM users WHERE e
      ORDER BY COALESCE(username_folded, username, sub), sub LIMIT 5";
 const SET_PASSWORD: &str =
     "UPDATE users SET password_hash = $2, credential_digest = $3, credential_id = $4 WHERE sub = $1";
-// Whoever else wrote a hash meanwhile, of this password or another, was first.
+// Another writer of a hash meanwhile, of this password or another, was first.
 const RENEW_HASH: &str = "UPDATE users SET password_hash = $3, credential_digest = $4, credential_id = $5 \
      WHERE sub = $1 AND password_hash = $2";
 const END_FAMILIES: &str =
@@ -138,7 +138,7 @@ row! {
 }
 
 impl Row {
-    /// The person, where there is one.
+    /// The user, where there is one.
     fn user(self) -> Option<User> {
         let row = self;
         let sub = row.sub?;
@@ -165,12 +165,12 @@ impl Row {
                 claims.insert(claim.into(), json!(text));
             }
         }
-        // The user name is what the person wishes to be called by, unless the record says otherwise.
+        // The user name is what the user wishes to be called by, unless the record says otherwise.
         if let (None, Some(username)) = (&row.preferred_username, &row.username) {
             claims.insert("preferred_username".into(), json!(username));
         }
         if row.email.is_some() {
-            // Services link accounts by a verified address, so one that two people have is nobody's proof.
+            // Services link accounts by a verified address, so one that two users have proves nothing.
             let is_verified = row.email_verified_at.is_some() && row.shares_address == 0;
             claims.insert("email_verified".into(), json!(is_verified));
         }
@@ -228,7 +228,7 @@ fn credential_of(password_hash: &str, written: Option<&str>) -> String {
 }
 
 row! {
-    /// A row that somebody inserted or renamed by hand.
+    /// A row that was inserted or renamed by hand.
     struct Unfolded {
         sub: String,
         username: Option<String>,
@@ -283,23 +283,23 @@ async fn are_unfolded(db: &Db) -> Result<bool, StoreError> {
     Ok(found.is_some())
 }
 
-/// Folds what a request found unfolded, as far as it may wait for it. Where that fails nobody is kept out by it: the names
+/// Folds what a request found unfolded, as far as it may wait for it. Where that fails no user is kept out by it: the names
 /// are found as they are written, and the next one tries again.
 async fn fold_for_request(db: &Db) {
     let folded = async { fold_some(db.begin().await?).await };
     if let Err(error) = folded.await {
-        tracing::warn!(%error, "names of people that were written by hand could not be folded");
+        tracing::warn!(%error, "names of users that were written by hand could not be folded");
     }
 }
 
-/// Finds a person, disabled or not.
+/// Finds a user, disabled or not.
 ///
 /// # Errors
 /// The database failed.
 pub async fn find(db: &Db, sub: &str) -> Result<Option<User>, StoreError> {
     let row = async || sqlx::query_as::<_, Row>(FIND).bind(sub).fetch_optional(db.statement()).await;
     let mut found = row().await?;
-    // Somebody may have been given this person's address.
+    // Another user may have been given this one's address.
     if found.as_ref().is_some_and(|row| row.are_unfolded > 0) {
         fold_for_request(db).await;
         found = row().await?;
@@ -308,7 +308,7 @@ pub async fn find(db: &Db, sub: &str) -> Result<Option<User>, StoreError> {
 }
 
 /// Finds whom a user name or an e-mail address means, in whatever letters. The very user name comes first, then the user name
-/// in other letters, then the address; one that several records share means nobody.
+/// in other letters, then the address; one that several records share means no user.
 ///
 /// # Errors
 /// The database failed.
@@ -334,7 +334,7 @@ pub async fn find_by_login(db: &Db, login: &str) -> Result<Option<User>, StoreEr
     Ok(if found.len() == 1 { found.pop().and_then(Row::user) } else { None })
 }
 
-/// A person to be added.
+/// A user to be added.
 pub struct NewUser<'a> {
     /// `sub`.
     pub sub: &'a str,
@@ -342,7 +342,7 @@ pub struct NewUser<'a> {
     pub username: &'a str,
     /// `email`.
     pub email: &'a str,
-    /// Whether somebody has verified it.
+    /// Whether it was verified.
     pub email_verified: bool,
     /// `name`.
     pub name: Option<&'a str>,
@@ -352,12 +352,12 @@ pub struct NewUser<'a> {
     pub now: NumericDate,
 }
 
-/// Adds a person. `Ok(false)`: the user name is taken.
+/// Adds a user. `Ok(false)`: the user name is taken.
 ///
 /// # Errors
 /// The database failed.
 pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
-    // A name that its row does not have any more is nobody's.
+    // A name that its row does not have any more is free.
     fold_names(db).await?;
     let mut transaction = db.begin().await?;
     let added = sqlx::query(INSERT)
@@ -390,7 +390,7 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
 }
 
 row! {
-    /// A person as a list has them; never the hash.
+    /// A user as a list has them; never the hash.
     pub struct Listed {
         /// `sub`.
         pub sub: String,
@@ -406,15 +406,15 @@ row! {
         pub created_at: Option<i64>,
         /// `disabled_at`.
         pub disabled_at: Option<i64>,
-        /// 0: this person cannot sign in with a password.
+        /// 0: this user cannot sign in with a password.
         pub has_password: i64,
-        /// 1: another person has the address too, so that it is told as unverified and nobody can sign in by it.
+        /// 1: another user has the address too, so that it is told as unverified and no user can sign in by it.
         pub shares_address: i64,
     }
 }
 
 row! {
-    /// A person who has an address, as theirs or as a user name.
+    /// A user who has an address, as theirs or as a user name.
     pub struct Holder {
         /// `sub`.
         pub sub: String,
@@ -426,7 +426,7 @@ row! {
 }
 
 impl Holder {
-    /// How a message calls the person.
+    /// How a message calls the user.
     #[must_use]
     pub fn name(&self) -> String {
         let name = self.username.as_deref().unwrap_or(&self.sub);
@@ -434,7 +434,7 @@ impl Holder {
     }
 }
 
-/// Who has that address, disabled people among them, compared as a sign-in compares it; five at most.
+/// Who has that address, disabled users among them, compared as a sign-in compares it; five at most.
 ///
 /// # Errors
 /// The database failed.
@@ -443,7 +443,7 @@ pub async fn with_address(db: &Db, email: &str) -> Result<Vec<Holder>, StoreErro
     Ok(sqlx::query_as(WITH_ADDRESS).bind(text::fold_email(email)).fetch_all(db.statement()).await?)
 }
 
-/// Everybody, disabled or not.
+/// All users, disabled or not.
 ///
 /// # Errors
 /// The database failed.
@@ -452,8 +452,9 @@ pub async fn list(db: &Db) -> Result<Vec<Listed>, StoreError> {
     Ok(sqlx::query_as(LIST).fetch_all(db.statement()).await?)
 }
 
-/// Gives a person another password, which was prepared before it was hashed. Sign-ins and access tokens carry a mark of the old one and end with it; the refresh
-/// families are ended here as well, so that they stay dead should the old hash ever come back. Gives how many did.
+/// Gives a user another password, which was prepared before it was hashed. Sign-ins and access tokens carry a mark of the old
+/// one and end with it; the refresh families are ended here as well, so that they stay dead should the old hash ever come
+/// back. Gives how many did.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
@@ -474,7 +475,7 @@ pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericD
 }
 
 /// Writes another hash of the same, prepared password, where the row still has that of before: `credential` is the mark of
-/// that, and stays, so nothing ends. `false`: somebody was first, and nothing was changed. On nobody's budget.
+/// that, and stays, so nothing ends. `false`: another writer was first, and nothing was changed. On no request's budget.
 ///
 /// # Errors
 /// The database failed.
@@ -496,7 +497,7 @@ pub async fn renew_hash(
     Ok(renewed.rows_affected() == 1)
 }
 
-/// Disables a person from now on; nothing is deleted. `false`: there is nobody, or they were disabled before.
+/// Disables a user from now on; nothing is deleted. `false`: there is no such user, or they were disabled before.
 ///
 /// # Errors
 /// The database failed.
@@ -510,7 +511,7 @@ pub async fn disable(db: &Db, sub: &str, now: NumericDate) -> Result<bool, Store
     Ok(is_disabled)
 }
 
-/// A person from elsewhere.
+/// A user from elsewhere.
 pub struct Imported {
     /// `sub`.
     pub sub: String,
@@ -518,7 +519,7 @@ pub struct Imported {
     pub username: String,
     /// `email`.
     pub email: String,
-    /// Whether somebody has verified it.
+    /// Whether it was verified.
     pub email_verified: bool,
     /// `name`.
     pub name: Option<String>,
@@ -530,7 +531,7 @@ pub struct Imported {
     pub password_hash: Option<String>,
 }
 
-/// Adds people, all of them or nobody.
+/// Adds users, all of them or none.
 ///
 /// # Errors
 /// The database failed, or a user name or `sub` is taken.

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 
-/// Whether a request names `wanted` itself and wants it no less than `default`, which everybody else gets: wildcards, an
+/// Whether a request names `wanted` itself and wants it no less than `default`, which all other requests get: wildcards, an
 /// absent header and what cannot be read ask for nothing in particular.
 #[must_use]
 pub fn asks_for(headers: &HeaderMap, wanted: &str, default: &str) -> bool {

@@ -265,7 +265,7 @@ pub fn json_body(status: StatusCode, body: &serde_json::Value) -> Response {
 /// A refusal at an endpoint for browsers.
 #[derive(Debug)]
 pub enum PageError {
-    /// There is nobody to redirect to: a page with a reference.
+    /// There is no address to redirect to: a page with a reference.
     Page {
         /// What it says.
         content: Box<PageContent>,
@@ -375,10 +375,9 @@ impl IntoResponse for PageError {
 /// A redirect by GET, whatever the request was (RFC 9700 section 4.12).
 ///
 /// # Errors
-/// The address cannot stand in a header.
+/// The address cannot be a header.
 pub fn see_other(location: &str) -> Result<Response, Fault> {
-    let value =
-        HeaderValue::try_from(location).map_err(|_| Fault::bug("an address cannot stand in a Location header"))?;
+    let value = HeaderValue::try_from(location).map_err(|_| Fault::bug("an address cannot be a Location header"))?;
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, value);
     headers::no_store(response.headers_mut());
@@ -401,7 +400,7 @@ pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, c
         ResponseMode::Query => {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.extend_pairs(response.parameters.iter().map(|(name, value)| (*name, value.as_str())));
-            // The registered address keeps its own query, to the letter.
+            // The registered address keeps its own query, byte for byte.
             let separator = if response.redirect_uri.contains('?') { '&' } else { '?' };
             match see_other(&format!("{}{separator}{}", response.redirect_uri, query.finish())) {
                 Ok(answer) => answer,

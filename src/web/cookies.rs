@@ -15,14 +15,14 @@ use cookie::{Cookie, SameSite};
 pub struct Browser {
     /// The browser, for the interaction at hand.
     pub id: Option<BrowserId>,
-    /// The name that it keeps, once somebody has signed in with it.
+    /// The name that it keeps, once a user has signed in with it.
     pub kept: Option<BrowserId>,
-    /// The cookies of sign-ins that were begun before, and the browser's name in each. Tabs that are opened at once each get one: with a single cookie,
-    /// the last answer would take the others' away.
-    begun: Vec<(String, BrowserId)>,
+    /// The cookies of sign-ins that were started before, and the browser's name in each. Tabs that are opened at once each
+    /// get one: with a single cookie, the last answer would take the others' away.
+    started: Vec<(String, BrowserId)>,
     /// The session.
     pub session: Option<SessionId>,
-    /// Proofs that somebody signed in with this browser before, `NodeSecrets::known_browser`.
+    /// Proofs that a user signed in with this browser before, `NodeSecrets::known_browser`.
     pub known: Vec<String>,
     /// What it is, as people are shown it.
     pub agent: String,
@@ -30,11 +30,11 @@ pub struct Browser {
 
 /// The longest value that is read, in bytes.
 const MAX_VALUE: usize = 200;
-/// To a browser that brings so many cookies of begun sign-ins no further one is given: who never completes any would in
-/// the end send more than servers read.
-const MOST_BEGUN: usize = 8;
+/// To a browser that brings so many cookies of started sign-ins no further one is given: one that never completes any would
+/// in the end send more than servers read.
+const MAX_STARTED: usize = 8;
 /// How long such a cookie lasts, in minutes: as long as the sign-in may take.
-const BEGUN_MINUTES: i64 = 30;
+const STARTED_MINUTES: i64 = 30;
 /// To how many accounts a browser can be known.
 const MOST_KNOWN: usize = 8;
 
@@ -73,19 +73,19 @@ impl Browser {
         };
         let value = |which: Name, prefix: &str| named(&name(config, &which), prefix);
         let kept = value(Name::Browser, BrowserId::PREFIX).map(BrowserId::received);
-        let of_begun = format!("{}_", name(config, &Name::Browser));
-        let begun: Vec<(String, BrowserId)> = cookies
+        let of_started = format!("{}_", name(config, &Name::Browser));
+        let started: Vec<(String, BrowserId)> = cookies
             .iter()
-            .filter(|cookie| cookie.name().starts_with(&of_begun))
+            .filter(|cookie| cookie.name().starts_with(&of_started))
             .filter_map(|cookie| {
                 let id = named(cookie.name(), BrowserId::PREFIX)?;
                 Some((cookie.name().to_owned(), BrowserId::received(id)))
             })
             .collect();
         Self {
-            id: kept.clone().or_else(|| begun.first().map(|(_, id)| id.clone())),
+            id: kept.clone().or_else(|| started.first().map(|(_, id)| id.clone())),
             kept,
-            begun,
+            started,
             session: value(Name::Session, SessionId::PREFIX).map(SessionId::received),
             known: value(Name::Known, "").map(|tags| tags.split('.').map(str::to_owned).collect()).unwrap_or_default(),
             agent: user_agent::described(headers),
@@ -95,19 +95,23 @@ impl Browser {
     /// Whether it brought no cookie of ours.
     #[must_use]
     pub const fn is_bare(&self) -> bool {
-        self.kept.is_none() && self.begun.is_empty() && self.session.is_none() && self.known.is_empty()
+        self.kept.is_none() && self.started.is_empty() && self.session.is_none() && self.known.is_empty()
     }
 
-    /// Whether a sign-in that begins here needs a cookie of its own.
+    /// Whether a sign-in that starts here needs a cookie of its own.
     #[must_use]
     pub const fn needs_a_name(&self) -> bool {
-        self.kept.is_none() && self.begun.len() < MOST_BEGUN
+        self.kept.is_none() && self.started.len() < MAX_STARTED
     }
 
     /// Whether it is the one that an interaction was bound to; it goes by that name from here on.
     pub fn is_bound_to(&mut self, bound: &Digest) -> bool {
-        let found =
-            self.kept.iter().chain(self.begun.iter().map(|(_, id)| id)).find(|id| bound.matches(&id.digest())).cloned();
+        let found = self
+            .kept
+            .iter()
+            .chain(self.started.iter().map(|(_, id)| id))
+            .find(|id| bound.matches(&id.digest()))
+            .cloned();
         let is_bound = found.is_some();
         if is_bound {
             self.id = found;
@@ -117,13 +121,13 @@ impl Browser {
 
     /// The headers that end the cookies which say no more than the name that is kept does.
     #[must_use]
-    pub fn forget_begun(&self, config: &Config, kept: &BrowserId) -> Vec<HeaderValue> {
-        let same = self.begun.iter().filter(|(_, id)| id.digest().matches(&kept.digest()));
+    pub fn forget_started(&self, config: &Config, kept: &BrowserId) -> Vec<HeaderValue> {
+        let same = self.started.iter().filter(|(_, id)| id.digest().matches(&kept.digest()));
         same.map(|(name, _)| set(config, name.clone(), "", Some(Duration::ZERO))).collect()
     }
 }
 
-/// How long a browser that somebody signed in with is remembered, in days.
+/// How long a browser that a user signed in with is remembered, in days.
 const BROWSER_DAYS: i64 = 90;
 
 fn set(config: &Config, name: String, value: &str, max_age: Option<Duration>) -> HeaderValue {
@@ -147,12 +151,12 @@ pub fn set_browser(config: &Config, id: &BrowserId) -> HeaderValue {
 
 /// The header that names the browser for one interaction, while it has no name to keep.
 #[must_use]
-pub fn set_begun(config: &Config, id: &BrowserId, interaction: &InteractionId) -> HeaderValue {
+pub fn set_started(config: &Config, id: &BrowserId, interaction: &InteractionId) -> HeaderValue {
     let name = format!("{}_{}", name(config, &Name::Browser), &interaction.digest().as_str()[..8]);
-    set(config, name, id.expose(), Some(Duration::minutes(BEGUN_MINUTES)))
+    set(config, name, id.expose(), Some(Duration::minutes(STARTED_MINUTES)))
 }
 
-/// The header that names the browser for longer, as somebody has signed in with it.
+/// The header that names the browser for longer, as a user has signed in with it.
 #[must_use]
 pub fn keep_browser(config: &Config, id: &BrowserId) -> HeaderValue {
     set(config, name(config, &Name::Browser), id.expose(), Some(Duration::days(BROWSER_DAYS)))

@@ -1,4 +1,4 @@
-//! A fault of ours while a request is answered: what broke, as a kind that can be counted, with its cause. Nobody outside is
+//! A fault of ours while a request is answered: what broke, as a kind that can be counted, with its cause. No client is
 //! told more than whether it may pass.
 
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 //! Where a request comes from: the peer's address, or what a trusted proxy says of it.
 //!
-//! Used for throttling and audit only; nothing else may depend on it. A header that somebody else than a trusted
+//! Used for throttling and audit only; nothing else may depend on it. A header that anything but a trusted
 //! proxy sends says nothing.
 
 use crate::config::Config;
@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
-    is_everybody: bool,
+    is_shared: bool,
 }
 
 impl Network {
@@ -22,14 +22,14 @@ impl Network {
     #[must_use]
     pub fn of_address(address: IpAddr) -> Self {
         let address = address.to_canonical();
-        Self { address: masked(address, 32, 64), is_everybody: address.is_loopback() || address.is_unspecified() }
+        Self { address: masked(address, 32, 64), is_shared: address.is_loopback() || address.is_unspecified() }
     }
 
-    /// Whether it stands for everybody: this machine itself, or a private address that speaks for others without being
+    /// Whether many users share it: this machine itself, or a private address that speaks for others without being
     /// named a trusted proxy. Budgets of a single network do not fit it.
     #[must_use]
-    pub const fn is_everybody(&self) -> bool {
-        self.is_everybody
+    pub const fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Its first address, by which it is told apart.
@@ -54,20 +54,20 @@ impl Network {
         let client = client_of(peer, request.headers(), &config.trusted_proxies);
         let network = Self::of_address(client);
         Self {
-            is_everybody: network.is_everybody || (client == peer && speaks_for_others(peer, request.headers())),
+            is_shared: network.is_shared || (client == peer && speaks_for_others(peer, request.headers())),
             ..network
         }
     }
 }
 
 /// Whether a peer forwards what others ask: a private address with a header that proxies write. A public address may write
-/// such a header as well, but then it is anybody's.
+/// such a header as well, but then it proves nothing.
 #[must_use]
 pub fn speaks_for_others(peer: IpAddr, headers: &HeaderMap) -> bool {
     is_private(peer) && is_forwarded(headers)
 }
 
-/// Whether a request has a header by which proxies say that they ask for somebody else.
+/// Whether a request has a header by which proxies say that they forward another's request.
 #[must_use]
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
     ["x-forwarded-for", "forwarded", "via"].iter().any(|name| headers.contains_key(*name))
@@ -99,7 +99,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// Walks `X-Forwarded-For` from the right as long as trusted proxies wrote it; what stands left of the first untrusted
+/// Walks `X-Forwarded-For` from the right as long as trusted proxies wrote it; what is to the left of the first untrusted
 /// address is that address's own claim.
 fn client_of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_left_of_an_untrusted_address_is_its_own_claim() {
+    fn what_is_to_the_left_of_an_untrusted_address_is_its_own_claim() {
         let trusted = ["10.0.0.0/8"];
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.1"], &trusted), "198.51.100.1");
         assert_eq!(client("10.0.0.1", &["1.1.1.1", "198.51.100.1, 10.0.0.7"], &trusted), "198.51.100.1");
@@ -174,9 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_and_a_private_proxy_that_nobody_named_stand_for_everybody() {
+    fn this_machine_and_a_private_proxy_that_is_not_named_are_shared() {
         let forwarded = ("x-forwarded-for", "198.51.100.1");
-        for (peer, headers, trusted, is_everybody) in [
+        for (peer, headers, trusted, is_shared) in [
             ("127.0.0.1", &[][..], "", true),
             ("::1", &[], "", true),
             ("::ffff:127.0.0.1", &[forwarded], "", true),
@@ -187,7 +187,7 @@ mod tests {
             ("100.64.0.1", &[forwarded], "", true),
             ("fd00::1", &[forwarded], "", true),
             ("fe80::1", &[forwarded], "", true),
-            // Anybody on the internet can write a header.
+            // Any host on the internet can write a header.
             ("203.0.113.9", &[forwarded], "", false),
             ("2001:db8::9", &[("via", "1.1 x")], "", false),
             // A proxy that is named and says who asks speaks for that one; one that says nothing we read, for all.
@@ -195,7 +195,7 @@ mod tests {
             ("127.0.0.1", &[forwarded], "127.0.0.1", false),
             ("10.0.0.7", &[("forwarded", "for=198.51.100.1")], "10.0.0.0/8", true),
         ] {
-            assert_eq!(network_of(peer, headers, trusted).is_everybody(), is_everybody, "{peer} {headers:?} {trusted}");
+            assert_eq!(network_of(peer, headers, trusted).is_shared(), is_shared, "{peer} {headers:?} {trusted}");
         }
         assert_eq!(network_of("127.0.0.1", &[forwarded], "127.0.0.1").to_string(), "198.51.100.1");
     }

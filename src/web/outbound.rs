@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How much of an answer is read, in bytes.
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// What somebody answered.
+/// What the other server answered.
 #[derive(Debug)]
 pub struct Fetched {
     /// The status.
@@ -46,7 +46,7 @@ impl Outbound {
     /// The file cannot be read or holds no certificate.
     pub fn new(authorities: Option<&Path>) -> Result<Self, Failure> {
         let mut builder = Client::builder()
-            // Whoever is redirected can be sent anywhere.
+            // A redirect could lead anywhere.
             .redirect(Policy::none())
             .no_proxy()
             .timeout(PATIENCE)

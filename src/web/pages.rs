@@ -19,7 +19,7 @@ pub const STYLESHEET: &str = include_str!("../../templates/hallpass.css");
 pub const ICON: &str = include_str!("../../templates/icon.svg");
 /// The script that submits a `form_post` page.
 pub const FORM_POST_SCRIPT: &str = include_str!("../../templates/form_post.js");
-/// The script that goes on from the page after a sign-out when every frame has loaded.
+/// The script that continues from the page after a sign-out when every frame has loaded.
 pub const SIGNED_OUT_SCRIPT: &str = include_str!("../../templates/signed_out.js");
 
 /// Changes with the content of the assets, so that they can be kept for long.
@@ -76,11 +76,11 @@ pub struct LoginPage {
     pub interaction: String,
     /// The form's token.
     pub csrf: String,
-    /// What stands in the field.
+    /// What is in the field.
     pub username: String,
     /// What went wrong the last time.
     pub error: Option<Text<'static>>,
-    /// Who could go on without a password (`prompt=select_account`).
+    /// Who could continue without a password (`prompt=select_account`).
     pub continue_as: Option<String>,
     /// Who has to prove themselves again.
     pub signed_in_as: Option<String>,

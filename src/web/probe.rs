@@ -1,7 +1,7 @@
 //! What reaches a node of a request that its operator sent through the proxy: `hallpass doctor` asks, the discovery
-//! document's answer tells, to nobody else.
+//! document's answer tells, and no other request learns it.
 //!
-//! The question carries a proof made with a secret that rests in the database, so only who can read that is told. The
+//! The question carries a proof made with a secret that is stored in the database, so only who can read that is told. The
 //! answer is a header of the same response: nothing is remembered, and any node can give it.
 
 use crate::config::Config;
@@ -24,7 +24,7 @@ pub struct Arrived {
     pub is_trusted: bool,
     /// `Host`.
     pub host: Option<String>,
-    /// Whether it came with a header by which proxies say that they ask for somebody else.
+    /// Whether it came with a header by which proxies say that they forward another's request.
     #[serde(default)]
     pub is_forwarded: bool,
     /// `X-Forwarded-For`.
@@ -41,7 +41,7 @@ pub fn question(key: &MacKey, nonce: &str) -> String {
     format!("{nonce}.{}", key.text(&[nonce.as_bytes()]))
 }
 
-/// The header's value for the answer; `None`: nobody asks who may.
+/// The header's value for the answer; `None`: the request may not ask.
 #[must_use]
 pub fn answer(request: &Request, config: &Config, key: &MacKey) -> Option<HeaderValue> {
     let question = request.headers().get(HEADER)?.to_str().ok()?;

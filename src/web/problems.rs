@@ -1,4 +1,4 @@
-//! The pages for what cannot go on: which text each shows to the person, and what it tells the operator. One table.
+//! The pages for what cannot continue: which text each shows to the person, and what it tells the operator. One table.
 //!
 //! The texts are in the catalog, each with `.heading`, `.message` and `.hint`. `answer.rs` makes answers of the rows, with the way
 //! back to the service where there is one; `edge.rs` adds the reference.
@@ -22,7 +22,7 @@ pub struct Row {
 /// Makes the enum and its table from one list, so that a page is read and changed in one place.
 macro_rules! problems {
     ($($(#[$about:meta])* $problem:ident { $($column:ident: $cell:expr,)+ $(..$like:ident)? })+) => {
-        /// Why a person cannot go on.
+        /// Why a user cannot continue.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Problem { $($(#[$about])* $problem,)+ }
 
@@ -49,7 +49,7 @@ problems! {
         text: "problem-nothing-to-continue",
         fix: Some(
             "The interaction is not in the short-lived store: it was completed, is older than half an hour, was started on a node with \
-             another Redis (or in a process that was restarted, without HALLPASS_REDIS_URL), or gave way because somebody started very many.",
+             another Redis (or in a process that was restarted, without HALLPASS_REDIS_URL), or gave way because very many were started.",
         ),
     }
     /// The interaction is older than it may be.
@@ -103,14 +103,14 @@ problems! {
     }
     /// A form's token is not that of this browser.
     FormOfAnotherBrowser {
-        fix: Some("The form's token is not that of this browser: the page was kept by a cache, or somebody forged the form."),
+        fix: Some("The form's token is not that of this browser: the page was kept by a cache, or the form was forged."),
         ..FormOfAnotherOrigin
     }
     /// A request that cannot be answered at any client's address. The refusal completes the message, and has its own code
     /// and fix.
     BadRequest {
         code: ErrorCode::InvalidRequest.as_str(),
-        // Nobody is asked to prove anything here, as a 401 would.
+        // No credentials are asked for here, as a 401 would.
         status: StatusCode::BAD_REQUEST,
         text: "problem-bad-request",
         fix: None,

@@ -21,7 +21,7 @@ impl Remedy {
                 redirect_uri(client_id, sent, registrable, nearest.as_deref()).into()
             }
             Self::RegisterClient => "Was its migration applied (`hallpass migrate --check`), to this database, and is it not disabled \
-                 (`hallpass client list`)? A client_id is compared letter by letter."
+                 (`hallpass client list`)? A client_id is compared byte for byte."
                 .into(),
             Self::WidenScope => {
                 "Let the service ask for less, or widen clients.scope in a new migration file.".into()
@@ -31,7 +31,7 @@ impl Remedy {
             }
             Self::UsePkce { client_id, relaxable } => use_pkce(client_id, *relaxable).into(),
             Self::SendCodeChallenge => {
-                "Send code_challenge with code_challenge_method=S256 to /authorize as well. If the service does, somebody took it out \
+                "Send code_challenge with code_challenge_method=S256 to /authorize as well. If the service does, it was taken out \
                  on the way (RFC 9700 section 4.8.2)."
                     .into()
             }
@@ -47,12 +47,12 @@ impl Remedy {
             }
             Self::SendOwnCode => {
                 "Is the code whole, is it this client's own, and is it redeemed at the issuer that it came from (iss)? Codes that \
-                 nobody knows any more are long past their life, or Redis lost them."
+                 are not known any more are long past their lifetime, or Redis lost them."
                     .into()
             }
             Self::RedeemCodeOnce => {
                 "A code is good once. A page that is reloaded or a request that is sent again shows it twice: redirect away from the \
-                 callback after redeeming it, and do not retry. If the service did not, somebody else had the code."
+                 callback after redeeming it, and do not retry. If the service did not, the code was stolen."
                     .into()
             }
             Self::RedeemCodeSooner => {
@@ -80,7 +80,7 @@ impl Remedy {
                     .into()
             }
             Self::SetSecret { client_id } => format!(
-                "Set the secret that `hallpass client new` or `client rotate-secret` printed. If nobody has it any more: \
+                "Set the secret that `hallpass client new` or `client rotate-secret` printed. If it is lost: \
                  `hallpass client rotate-secret {client_id}`, then `hallpass migrate`."
             )
             .into(),

@@ -65,7 +65,7 @@ pub async fn form(request: extract::Request) -> Result<Params, Refusal> {
         ));
     }
     if request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        // Nobody compresses a form, and what unpacks to more than it weighs is not unpacked.
+        // No browser compresses a form, and what unpacks to more than it weighs is not unpacked.
         return Err(Refusal::new(ErrorCode::InvalidRequest, "the body must not be compressed"));
     }
     let claimed =

@@ -1,6 +1,6 @@
 ### en.ftl owns every text of the pages and mails, in English.
 ###
-### A text is text: what looks like markup is shown as it stands. A name is a variable; the template decides whether it is
+### A text is text: what looks like markup is shown as it is. A name is a variable; the template decides whether it is
 ### marked (`src/texts.rs`). How often something is, is written out for each plural that the language has.
 
 ## The frame of every page
@@ -100,10 +100,10 @@ signed-out-stayed = You are still signed in
 signed-out-reached = You were signed out of these services too:
 signed-out-not-reached = These services could not be reached yet. We keep trying; until then you may still be signed in there:
 signed-out-cannot-be-told = You may still be signed in at these services, which cannot be told from here. Sign out there too:
-# The title of a frame that nobody sees.
+# The title of a frame that no user sees.
 signed-out-frame = Signing out of { $service }
 
-## Pages for what cannot go on: what happened, in a sentence, and what the person can do. `src/web/problems.rs` has the rest.
+## Pages for what cannot continue: what happened, in a sentence, and what the person can do. `src/web/problems.rs` has the rest.
 
 error-reference = Reference
 error-reference-hint = Give this to the person who runs this service.
@@ -122,12 +122,12 @@ problem-already-answered =
     .hint = Go to the service you want to use; you may be signed in already.
 problem-no-cookie =
     .heading = Your browser did not send our cookie
-    .message = Without it, nobody can know that it is you who started this sign-in.
+    .message = Without it, there is no way to know that it is you who started this sign-in.
     .hint = Allow cookies for this site, then go back to the service and start again.
 problem-another-browser =
     .heading = This sign-in was started in another browser
     .message = It can only be continued where it was started.
-    .hint = If somebody sent you this link, do not use it. Otherwise go to the service and start again.
+    .hint = If someone sent you this link, do not use it. Otherwise go to the service and start again.
 problem-form-not-ours =
     .heading = This form was not accepted
     .message = It did not come from this site's own page in this browser.

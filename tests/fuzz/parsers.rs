@@ -83,7 +83,7 @@ fn parameters(text: &str) {
         assert!(description.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\'));
     }
     if let Some(address) = LeaveAddress::of(&client, &params) {
-        assert!(address.url().starts_with(LEAVING), "nobody leaves to an address that is not registered");
+        assert!(address.url().starts_with(LEAVING), "no browser leaves to an address that is not registered");
     }
     let kept = params.clone().only(authorization::PARAMETERS);
     assert!(kept.encoded().len() <= params.encoded().len() && kept.get("state") == params.get("state"));
@@ -139,12 +139,12 @@ fn claims(text: &str) {
     assert!(narrowed.scopes_beyond(&Scope::default()).is_within(&allowed), "a claim beyond the client's scope is left");
     let known = serde_json::Map::from_iter([("email".to_owned(), serde_json::Value::from("a@a.example"))]);
     let selected = claims_request::select(&narrowed.userinfo, &known);
-    assert!(selected.keys().all(|name| name == "email"), "nobody's claims but the person's own");
+    assert!(selected.keys().all(|name| name == "email"), "no claims but the user's own");
     let kept = serde_json::to_string(&request).expect("it is kept with the code");
     assert_eq!(serde_json::from_str::<ClaimsRequest>(&kept).ok().as_ref(), Some(&request));
 }
 
-/// What trusted proxies say of where a request comes from: an address that stands there, or the proxy itself.
+/// What trusted proxies say of where a request comes from: an address that is there, or the proxy itself.
 fn forwarded(text: &str) {
     let trusted = |name: &str| (name == "trusted_proxies").then(|| "203.0.113.0/24".to_owned());
     let config = RawConfig::gather(|setting| trusted(setting.name), std::iter::empty(), None)
@@ -212,7 +212,7 @@ fn headers(data: &[u8], text: &str) {
         let mut request = Request::new(axum::body::Body::empty());
         request.headers_mut().insert("x-forwarded-for", value);
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 1))));
-        assert_eq!(Network::of(&request, &config).to_string(), "203.0.113.9", "nobody is a trusted proxy here");
+        assert_eq!(Network::of(&request, &config).to_string(), "203.0.113.9", "no proxy is trusted here");
     }
 }
 
@@ -231,7 +231,7 @@ fn setting(text: &str) {
     if let Ok(config) =
         RawConfig::gather(|setting| issuer(setting.name), std::iter::empty(), None).and_then(|raw| raw.check())
     {
-        assert_eq!(config.issuer, text, "an issuer is kept to the letter");
+        assert_eq!(config.issuer, text, "an issuer is kept byte for byte");
         assert_eq!(format!("{}{}", config.origin(), config.base_path()), text);
         assert!(config.is_https() || text.starts_with("http://"));
     }

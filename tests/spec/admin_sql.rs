@@ -91,7 +91,7 @@ async fn a_client_inserted_by_hand_works_the_moment_it_is_committed_on_every_nod
     // The second node has the issuer of the first, as behind a load balancer, so its own directory is asked.
     let second = provider.second_node().await;
     let known_to_second = async || second.provider.directory.client("reports", second.provider.now()).await.unwrap();
-    // Asked before it is there, so that whoever remembered that it is not would be found out.
+    // Asked before it is there, so that a node which remembered that it is not would be found out.
     let refused = Authorization::of(&reports()).open(&provider, &UserAgent::new()).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused}");
     assert_eq!(word_at_token(&provider, &reports()).await, "invalid_client");
@@ -344,7 +344,7 @@ async fn migrate_check_says_what_is_pending_edited_or_missing_and_changes_nothin
     let missing = check();
     assert_eq!(missing.status, 1, "{missing:?}");
     assert!(missing.stdout.contains("missing  20261201090000"), "{missing:?}");
-    // Another node may have it, so that it stops nobody else.
+    // Another node may have it, so that it stops no other command.
     assert_eq!(place.run(&["migrate"]).status, 0);
 }
 
@@ -398,7 +398,7 @@ async fn an_applied_file_that_was_edited_is_refused_by_migrate_and_stops_nothing
     assert_eq!(refused.status, 1, "{refused:?}");
     assert!(refused.stdout.contains("edited   20261201090000"), "{refused:?}");
     assert!(refused.stderr.contains(FILE) && refused.stderr.contains("Fix: "), "{refused:?}");
-    assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1, "somebody is there who can put it right first");
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1, "an operator is there who can fix it first");
 
     let node = Node::start(&place);
     assert_eq!(place.number("SELECT COUNT(*) FROM clients WHERE client_id = 'more'").await, 1);
@@ -427,7 +427,7 @@ async fn a_file_that_is_edited_beside_a_running_node_is_told_of_while_it_is() {
     node.becomes_well().await;
 }
 
-/// One service's file must not stop everybody.
+/// One service's file must not stop all.
 #[tokio::test]
 async fn a_pending_file_that_fails_stops_those_after_it_and_not_serve_and_is_well_again_without_a_restart() {
     for (sql, line, cause) in [
@@ -515,7 +515,7 @@ async fn what_is_told_of_a_file_that_fails_quotes_nothing_secret() {
 }
 
 #[tokio::test]
-async fn what_is_no_migration_is_told_of_and_stops_nobody() {
+async fn what_is_no_migration_is_reported_and_stops_no_other() {
     let place = Place::new();
     place.write(FILE, "INSERT INTO clients (client_id) VALUES ('reports');");
     place.write("README.md", "Clients of our organization.");
@@ -645,12 +645,12 @@ async fn a_lock_that_another_process_holds_is_waited_for_for_five_seconds() {
     drop(held);
     assert_eq!(place.run(&["migrate"]).status, 0);
 
-    // With ours applied it goes on, and says what it has not done.
+    // With ours applied it continues, and says what it has not done.
     place.write(FILE, "INSERT INTO clients (client_id) VALUES ('reports');");
     let held = hold_lock(&place).await;
-    let began = Instant::now();
+    let started = Instant::now();
     let node = Node::start(&place);
-    assert!(began.elapsed() > Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(started.elapsed() > Duration::from_secs(4), "{:?}", started.elapsed());
     assert!(node.degraded().await.contains(FILE));
     assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 0);
     drop(held);
@@ -659,9 +659,9 @@ async fn a_lock_that_another_process_holds_is_waited_for_for_five_seconds() {
     assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1);
 }
 
-/// Somebody forgot a transaction in a shell.
+/// An operator forgot a transaction in a shell.
 #[tokio::test]
-async fn a_file_that_waits_for_somebody_elses_transaction_does_not_hold_up_serve() {
+async fn a_file_that_waits_for_another_transaction_does_not_hold_up_serve() {
     let place = Place::new();
     assert_eq!(place.run(&["migrate"]).status, 0);
     let is_postgres = stores() == Stores::Servers;
@@ -803,7 +803,7 @@ async fn a_row_of_the_fewest_columns_asks_for_consent_and_wants_pkce() {
     let without = Authorization::of(&reports()).without("code_challenge").without("code_challenge_method");
     let answer = without.complete(&provider, &browser).await;
     assert_eq!(answer.error(), "invalid_request");
-    // `NewClient` of the harness writes the same three statements, and so stands for them everywhere.
+    // `NewClient` of the harness writes the same three statements, and so replaces them everywhere.
     let (sql, _) = NewClient::new("other").sql();
     assert_eq!(sql.matches("INSERT INTO").count(), 3);
 }

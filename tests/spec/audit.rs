@@ -229,7 +229,7 @@ async fn the_list_is_narrowed_by_what_is_wanted() {
     let json: Value = serde_json::from_str(&list(&["--event", "sign_in", "--json"])[0]).unwrap();
     assert_eq!(json["sub"], "alice-sub");
     provider.travel(7200);
-    assert!(!list(&["--since", "1h"]).is_empty(), "it is the clock of whoever asks");
+    assert!(!list(&["--since", "1h"]).is_empty(), "it is the clock of the operator who asks");
     let wrong = provider.command(&["audit", "list", "--since", "yesterday"], "");
     assert_eq!(wrong.status, 2, "{wrong:?}");
 }
@@ -245,9 +245,9 @@ fn without_a_database_there_is_nothing_to_read_and_none_is_made() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// Whoever asks is answered, whatever the audit does: what cannot be kept is counted.
+/// Every request is answered, whatever the audit does: what cannot be kept is counted.
 #[tokio::test]
-async fn a_database_that_is_away_holds_nobody_up_and_what_waited_is_written_when_it_is_back() {
+async fn a_database_that_is_away_holds_no_request_up_and_what_waited_is_written_when_it_is_back() {
     let (provider, client) = with_sign_ins().await;
     provider.sql("ALTER TABLE audit_events RENAME TO away").await;
     let browser = UserAgent::new();

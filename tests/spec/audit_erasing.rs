@@ -5,7 +5,7 @@ use crate::support::TestProvider;
 use hallpass::protocol::audit::{Event, EventKind};
 use serde_json::{Value, json};
 
-/// A provider with two events of Alice and one of Bob, and one of nobody from somewhere else.
+/// A provider with two events of Alice and one of Bob, and one of no user from another network.
 async fn with_people() -> TestProvider {
     let provider = TestProvider::start().await;
     provider.alice().await;
@@ -52,7 +52,7 @@ async fn what_was_erased_is_gone_and_verify_says_so_and_that_the_rest_is_whole()
     let sign_ins = of_kind(&after, "sign_in");
     let names: Vec<Value> = sign_ins.iter().map(|event| event["erased"].clone()).collect();
     assert_eq!(names, [json!(["browser", "network", "sub"]), json!([]), json!(["network", "sub"])]);
-    // What tells of nobody stays, and so do place and hash.
+    // What identifies no user stays, and so do place and hash.
     assert_eq!(detail(sign_ins[2])["amr"], "pwd");
     for before in &before {
         let is_same = |event: &&Value| event["chain"] == before["chain"] && event["sequence"] == before["sequence"];
@@ -115,7 +115,7 @@ async fn what_was_changed_by_hand_is_no_erasure() {
 }
 
 #[tokio::test]
-async fn what_was_typed_for_a_person_in_events_of_nobody_is_erased_by_name() {
+async fn what_was_typed_for_a_user_in_events_of_no_user_is_erased_by_name() {
     let provider = TestProvider::start().await;
     provider.alice().await;
     let now = provider.provider.now();
@@ -123,7 +123,7 @@ async fn what_was_typed_for_a_person_in_events_of_nobody_is_erased_by_name() {
         let event = Event::new(EventKind::SignInFailed, now).from(&"192.0.2.7");
         provider.provider.audit.record(event.personal("username", typed));
     }
-    // About Bob, whoever had the name before.
+    // About Bob, though another had the name before.
     let event = Event::new(EventKind::UserAdded, now).of("bob-sub").personal("username", "alice");
     provider.provider.audit.record(event);
     provider.provider.audit.flush().await;
@@ -139,7 +139,7 @@ async fn what_was_typed_for_a_person_in_events_of_nobody_is_erased_by_name() {
     whole(&provider);
 }
 
-/// More than one transaction erases, while a node writes and somebody else erases the same.
+/// More than one transaction erases, while a node writes and another command erases the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_events_are_erased_while_others_are_written() {
     let provider = TestProvider::start().await;

@@ -75,7 +75,7 @@ async fn pruning_removes_what_is_old_and_leaves_one_checkpoint_a_chain() {
     provider.travel(10 * DAY);
     let before = events(&provider).await;
     let heads = keep_heads(&provider);
-    assert_eq!(pruned(&provider, "5d"), (7, 2), "each began with an event of its own");
+    assert_eq!(pruned(&provider, "5d"), (7, 2), "each started with an event of its own");
 
     let after = events(&provider).await;
     assert_eq!(of_kind(&after, "sign_in").len(), 2, "a cut in the middle of a chain");
@@ -95,7 +95,7 @@ async fn pruning_removes_what_is_old_and_leaves_one_checkpoint_a_chain() {
     }
     let said = whole(&provider, &["--heads", &heads]);
     assert!(said.contains("7 events of 2 chains were pruned before"), "{said}");
-    // A node goes on in a chain of which all was pruned.
+    // A node continues in a chain that was pruned to its end.
     write(&other, 1).await;
     whole(&provider, &["--heads", &heads]);
     assert_eq!(pruned(&provider, "5d"), (0, 0));
@@ -239,11 +239,11 @@ async fn an_export_after_erasing_and_pruning_is_whole_by_itself() {
 /// Runs what a node does once a minute, once.
 async fn sweep_expired(provider: &TestProvider) {
     let house = startup::sweep_expired(provider.provider.clone());
-    assert!(tokio::time::timeout(Duration::from_secs(3), house).await.is_err(), "it goes on for ever");
+    assert!(tokio::time::timeout(Duration::from_secs(3), house).await.is_err(), "it runs for ever");
 }
 
 #[tokio::test]
-async fn nothing_is_removed_unless_somebody_says_so() {
+async fn nothing_is_removed_unless_an_operator_says_so() {
     let provider = with_old_and_new(&[], 3, 1).await;
     let before = events(&provider).await;
     provider.travel(4000 * DAY);
@@ -266,7 +266,7 @@ async fn a_node_with_a_retention_removes_what_is_past_it() {
     assert_eq!(of_kind(&after, "sign_in").len(), 2);
     assert_eq!(checkpoints(&after).len(), 1);
     assert!(whole(&provider, &["--heads", &heads]).contains("701 events of 1 chains were pruned"));
-    // As time goes by, also what told of it; and its own chain goes on.
+    // As time goes by, also what told of it; and its own chain continues.
     provider.travel(10 * DAY);
     sweep_expired(&provider).await;
     let after = events(&provider).await;
@@ -287,7 +287,7 @@ async fn the_command_knows_the_retention_of_the_nodes() {
     assert!(detail(&until)["until"].as_i64().unwrap() < provider.now() - 8 * DAY);
 }
 
-/// Two prune, a node writes, and whoever verifies meanwhile sees something whole.
+/// Two prune, a node writes, and an operator who verifies meanwhile sees something whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn pruning_while_nodes_write_and_others_prune_keeps_everything_whole() {
     let provider = with_old_and_new(&[], 2600, 1).await;

@@ -1,5 +1,5 @@
-//! The tasks behind the requests: one that dies is counted, started again and named in the readiness, and nobody is refused
-//! for it. The pauses are tested in `src/background.rs`.
+//! The tasks behind the requests: one that dies is counted, started again and named in the readiness, and no request is
+//! refused for it. The pauses are tested in `src/background.rs`.
 
 use crate::floods::health;
 use crate::support::TestProvider;

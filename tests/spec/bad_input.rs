@@ -1,4 +1,4 @@
-//! Broken and hostile input: a clear answer, nothing lost, nobody else held up.
+//! Broken and hostile input: a clear answer, nothing lost, no other request held up.
 
 use crate::support::verbs::{Auth, http, send};
 use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent};
@@ -96,7 +96,7 @@ async fn a_compressed_body_is_refused() {
     }
 }
 
-/// 405 with `Allow`, readable for whoever asks.
+/// 405 with `Allow`, readable for the caller.
 #[tokio::test]
 async fn another_method_is_405_with_allow() {
     let (provider, ..) = ready().await;
@@ -190,7 +190,7 @@ async fn ambiguous_requests_are_refused() {
         assert!(!answer.contains("\"keys\""), "{head:?}: {answer}");
         assert!([0, 400, 431, 501, 505].contains(&status(&answer)), "{head:?}: {answer}");
     }
-    // Both lengths given: the chunked one counts, and what follows is not read as a second request of somebody else.
+    // Both lengths given: the chunked one counts, and what follows is not read as a second request of another client.
     let both = "POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX";
     let answer = raw(&provider, both.as_bytes()).await;
     assert_eq!(status(&answer), 400, "{answer}");
@@ -261,7 +261,7 @@ async fn a_target_that_is_no_path_leads_nowhere() {
     let _ = provider.get("/jwks", &[]).await.ok();
 }
 
-/// What a proxy that nobody has named claims to have heard: no address, no scheme and no path follows it.
+/// What a proxy that is not named claims to have heard: no address, no scheme and no path follows it.
 #[tokio::test]
 async fn claims_of_a_proxy_change_nothing_but_whose_limits_count() {
     let (provider, client, _) = ready().await;
@@ -316,7 +316,7 @@ async fn huge_heads_and_bodies_are_refused() {
 
 /// Slow clients and idle connections cost a place each, and no more: others are answered meanwhile.
 #[tokio::test]
-async fn slow_and_idle_connections_hold_nobody_up() {
+async fn slow_and_idle_connections_hold_no_request_up() {
     let (provider, ..) = ready().await;
     let mut idle = Vec::new();
     for number in 0..300 {
@@ -413,7 +413,7 @@ async fn markup_in_a_parameters_name_stays_text() {
     }
 }
 
-/// Look-alikes are other names: nothing is normalized into somebody else's. Wide letters are the same letters (RFC 8265
+/// Look-alikes are other names: nothing is normalized into another's. Wide letters are the same letters (RFC 8265
 /// section 3.3), from an East Asian keyboard.
 #[tokio::test]
 async fn look_alikes_are_strangers() {

@@ -235,7 +235,7 @@ async fn the_keyboard_is_enough(provider: &TestProvider, client: &TestClient, re
         browser.press(&tab.to_string()).await;
         passed.push(focus(browser).await);
         let ring = "return getComputedStyle(document.activeElement).outlineStyle";
-        assert_eq!(browser.ask(ring).await, "solid", "whoever is on {passed:?} sees it");
+        assert_eq!(browser.ask(ring).await, "solid", "a user on {passed:?} sees it");
         assert!(passed.len() < 5, "{passed:?}");
     }
     browser.press(&enter.to_string()).await;
@@ -255,9 +255,10 @@ async fn a_late_answer_is_told_so(provider: &TestProvider, client: &TestClient, 
 
 // ---- Signing out.
 
-/// Front-Channel Logout 2: the browser itself tells the services, and goes on when they have been told, also without script.
+/// Front-Channel Logout 2: the browser itself tells the services, and continues when they have been told, also without
+/// script.
 #[tokio::test]
-async fn a_sign_out_tells_services_by_frames_and_goes_on_by_itself() {
+async fn a_sign_out_tells_services_by_frames_and_continues_by_itself() {
     for javascript in [true, false] {
         let provider = TestProvider::start().await;
         let (service, told, left) = (Receiver::start().await, Receiver::start().await, Receiver::start().await);
@@ -294,10 +295,10 @@ async fn a_sign_out_tells_services_by_frames_and_goes_on_by_itself() {
     }
 }
 
-/// A frame that never answers holds nobody up: after three seconds the script goes on, once. (The refresh of a page without
-/// script waits for its frames, as HTML has it; there is the link.)
+/// A frame that never answers holds no sign-out up: after three seconds the script continues, once. (The refresh of a page
+/// without script waits for its frames, as HTML has it; there is the link.)
 #[tokio::test]
-async fn a_frame_that_does_not_load_holds_nobody_up() {
+async fn a_frame_that_does_not_load_holds_no_sign_out_up() {
     let provider = TestProvider::start().await;
     let (service, left) = (Receiver::start().await, Receiver::start().await);
     // It takes connections and says nothing.
@@ -317,7 +318,7 @@ async fn a_frame_that_does_not_load_holds_nobody_up() {
     out.query_pairs_mut()
         .append_pair("id_token_hint", &id_token)
         .append_pair("post_logout_redirect_uri", &left.redirect_uri);
-    tokio::time::timeout(Duration::from_mins(1), browser.goto(out.as_str())).await.expect("it goes on");
+    tokio::time::timeout(Duration::from_mins(1), browser.goto(out.as_str())).await.expect("it continues");
     let _ = left.next().await;
     browser.wait_for_url_containing("/callback").await;
     tokio::time::sleep(Duration::from_millis(3500)).await;
@@ -420,7 +421,7 @@ impl Look<'_> {
         self.at("demo-reports", "BODY").await;
     }
 
-    /// Takes a picture, and checks what can be measured: nothing is too wide, the focus is where typing goes on, every
+    /// Takes a picture, and checks what can be measured: nothing is too wide, the focus is where typing continues, every
     /// field has its label, and whatever is pressed is large enough for a thumb.
     async fn at(&self, name: &str, focused: &str) {
         let dark = if self.dark { "dark" } else { "light" };

@@ -129,7 +129,7 @@ async fn login() {
     assert!(page.status.is_redirection(), "{page}");
     // The person, and the row of the sign-in.
     assert_within(cost, budget(0, 3, 2, 1));
-    // Once more in the same browser, where the session goes on.
+    // Once more in the same browser, where the session continues.
     let _ = provider.settle(&browser, page).await;
     let page = Authorization::of(&client).with("prompt", "login").open(&provider, &browser).await;
     let mut form = page.form("form");

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 /// How many want the same thing at once.
 const RACERS: usize = 64;
 
-/// What is not kept is read again for whoever comes when the read is over; on a busy machine some of the racers do.
+/// What is not kept is read again for a request that comes when the read is over; on a busy machine some of the racers do.
 const A_FEW: u64 = 16;
 
 const NOW: NumericDate = NumericDate(1_790_000_000);
@@ -130,9 +130,9 @@ async fn what_many_want_at_once_is_read_once() {
     }
 }
 
-/// Whoever joins a read that had begun before they came cannot take its word that there is nothing.
+/// A request that joins a read which had started before it came cannot take its word that there is nothing.
 #[tokio::test]
-async fn absence_is_told_only_by_a_read_that_began_after_the_question() {
+async fn absence_is_told_only_by_a_read_that_started_after_the_question() {
     for store in lasting().await {
         let directory = Arc::new(Directory::new(store.db.clone()));
         let ask = |_| {
@@ -148,7 +148,7 @@ async fn absence_is_told_only_by_a_read_that_began_after_the_question() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_read_gets_it_although_whoever_began_it_has_gone() {
+async fn who_waits_for_a_read_gets_it_although_the_request_that_started_it_has_gone() {
     for store in lasting().await {
         store.sql(A_CLIENT).await;
         let directory = Directory::new(store.db.clone());
@@ -162,7 +162,7 @@ async fn who_waits_for_a_read_gets_it_although_whoever_began_it_has_gone() {
         assert!(others.await.unwrap().is_some(), "{}", store.name);
         assert_eq!(store.db.statements() - before, 2, "{}", store.name);
 
-        // With the last who waits the read ends, and stands in nobody's way.
+        // With the last who waits the read ends, and is in no request's way.
         {
             let mut first = pin!(directory.client("reports", NOW.plus(60)));
             assert!(first.as_mut().now_or_never().is_none());
@@ -193,7 +193,7 @@ async fn an_error_is_told_to_all_who_wait_and_not_kept() {
     }
 }
 
-/// A table that is locked: nobody waits longer than a request does, and a single read waits for it.
+/// A table that is locked: no task waits longer than a request does, and a single read waits for it.
 #[tokio::test]
 async fn each_who_waits_for_a_read_has_patience_of_their_own() {
     let [_, store] = lasting().await;
@@ -206,9 +206,9 @@ async fn each_who_waits_for_a_read_has_patience_of_their_own() {
         let directory = directory.clone();
         async move { directory.client("reports", NOW).await.map(|client| client.is_some()) }
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     let (cost, told) = statements(&store, race(RACERS, ask)).await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert!(told.into_iter().all(|told| told.is_err_and(|error| error.may_pass())));
     assert_eq!(cost, 1);
     holder.execute("ROLLBACK").await.unwrap();
@@ -225,7 +225,7 @@ async fn what_is_read_while_a_consent_is_given_does_not_hide_it() {
         directory.remember_consent("alice-sub", "reports", &openid, NOW).await.unwrap();
         let mut earlier = pin!(directory.consent("alice-sub", "reports", NOW));
         assert!(earlier.as_mut().now_or_never().is_none());
-        // Its statement is carried out meanwhile, and nobody has taken the answer.
+        // Its statement is carried out meanwhile, and no request has taken the answer.
         tokio::time::sleep(Duration::from_millis(100)).await;
         directory.remember_consent("alice-sub", "reports", &email, NOW).await.unwrap();
         assert!(earlier.await.unwrap().is_some(), "{}", store.name);

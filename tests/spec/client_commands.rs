@@ -79,11 +79,11 @@ fn at_a_terminal_client_new_asks_for_what_is_missing_with_the_defaults_shown() {
     let typed = "Reports\n\nmaybe\nyes\nhttp://reports.example.com/\nhttps://reports.example.com/signin-oidc\n\nhttps://reports.example.com/\n\n\n\n\n";
     let outcome = done(run_at_terminal(folder.path(), &["client", "new", "reports"], &[], typed));
     insta::assert_snapshot!(without_chance(&outcome.stdout), @r##"
-Registering the client reports. Enter takes what stands in brackets; Ctrl-C leaves nothing behind.
+Registering the client reports. Enter takes what is in brackets; Ctrl-C leaves nothing behind.
 
-Name, as people read it [reports]: Where it runs: server, browser (no server behind it), native (on the person's own machine), machine (without people) [server]: One of your own services, so that nobody is asked for consent (yes, no) [no]:   answer yes or no
-One of your own services, so that nobody is asked for consent (yes, no) [no]: Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc:   it is plain http to another machine, where a code can be read on the way; use https
-Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc: Another redirect URI [none]: Post-logout redirect URI, where the browser may go after a sign-out [none]: Back-channel logout URI, where it is told that somebody signed out elsewhere [none]: Its library can do PKCE (S256), as nearly all can (yes, no) [yes]: Name and e-mail in the id_token too, where most libraries look for them (yes, no) [yes]: Settings to print (env, aspnetcore, fastapi, spring, oauth2-proxy, all) [env]: 
+Name, as users read it [reports]: Where it runs: server, browser (no server behind it), native (on the user's own machine), machine (without users) [server]: One of your own services, so that users are not asked for consent (yes, no) [no]:   answer yes or no
+One of your own services, so that users are not asked for consent (yes, no) [no]: Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc:   it is plain http to another machine, where a code can be read on the way; use https
+Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc: Another redirect URI [none]: Post-logout redirect URI, where the browser may go after a sign-out [none]: Back-channel logout URI, where it is told that a user signed out elsewhere [none]: Its library can do PKCE (S256), as nearly all can (yes, no) [yes]: Name and e-mail in the id_token too, where most libraries look for them (yes, no) [yes]: Settings to print (env, aspnetcore, fastapi, spring, oauth2-proxy, all) [env]: 
 Wrote migrations/20…_add_client_reports.sql. Review it, commit it, and apply it with `hallpass migrate`; no restart is needed.
 The secret is shown this once; it is not in the file.
 OIDC_DISCOVERY_URL=http://localhost:8080/.well-known/openid-configuration
@@ -171,7 +171,7 @@ fn client_new_says_that_a_front_channel_on_another_site_ends_nothing() {
 
 /// RFC 6749 section 3.3: scopes about people are nothing that a machine could be given.
 #[test]
-fn no_scope_about_people_is_written_for_a_machine() {
+fn no_scope_about_users_is_written_for_a_machine() {
     let folder = folder();
     let machine = ["--grant", "client_credentials"];
     let signs_people_in = ["--grant", "client_credentials", "--grant", "authorization_code", "--redirect-uri", URI];
@@ -195,7 +195,7 @@ fn no_scope_about_people_is_written_for_a_machine() {
     }
 }
 
-/// What the generator writes for a machine works as it stands, also where its library asks for `openid`.
+/// What the generator writes for a machine works as it is, also where its library asks for `openid`.
 #[tokio::test]
 async fn a_machine_as_it_is_written_gets_a_token() {
     let provider = TestProvider::start().await;
@@ -283,15 +283,15 @@ INSERT INTO clients (
     client_id_issued_at
 ) VALUES (
     'reports',                             -- client_id: what it calls itself; never changes
-    'Reports',                             -- client_name: what people read on the pages
+    'Reports',                             -- client_name: what users read on the pages
     'web',                                 -- application_type: it runs on a server or in a browser
     'client_secret_basic',                 -- token_endpoint_auth_method: it proves itself by its secret, in the header
-    'authorization_code refresh_token',    -- grant_types: people sign in; it stays signed in, where it asks for offline_access
+    'authorization_code refresh_token',    -- grant_types: users sign in; it stays signed in, where it asks for offline_access
     'openid profile email offline_access', -- scope: the most that it can be given
     'opaque',                              -- access_token_format: a random text; an API asks /introspect what it is worth
     'required',                            -- pkce: every sign-in must prove with S256 that it was not intercepted
-    'skip',                                -- consent: one of our own services, nobody is asked
-    'yes',                                 -- claims_in_id_token: name and e-mail stand in the id_token, where most libraries look for them
+    'skip',                                -- consent: one of our own services, users are not asked
+    'yes',                                 -- claims_in_id_token: name and e-mail are in the id_token, where most libraries look for them
     17…                             -- client_id_issued_at: 20…
 );
 
@@ -300,10 +300,10 @@ INSERT INTO clients (
 INSERT INTO client_secrets (client_id, secret_hash, created_at)
 VALUES ('reports', '$argon2id$…', 17…);
 
--- Where answers are sent; compared letter by letter.
+-- Where answers are sent; compared byte for byte.
 INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('reports', 'https://reports.example.com/signin-oidc');
 
--- Where the browser may go after a sign-out; compared letter by letter.
+-- Where the browser may go after a sign-out; compared byte for byte.
 INSERT INTO client_post_logout_redirect_uris (client_id, post_logout_redirect_uri) VALUES ('reports', 'https://reports.example.com/');
 "##);
 }
@@ -459,7 +459,7 @@ fn the_grant_refresh_token_brings_the_scope_that_it_needs() {
     assert!(!with("c", &["--grant", "refresh_token", "--scope", "openid"]).contains("'openid profile"));
 }
 
-/// What is changed by a file comes after what registers it, whatever dates somebody chose.
+/// What is changed by a file comes after what registers it, whatever dates an operator chose.
 #[test]
 fn a_new_file_comes_after_every_file_of_the_folder() {
     let folder = folder();
@@ -775,7 +775,7 @@ async fn migrate_says_in_json_what_is_pending_edited_or_missing_and_how_to_fix_i
 }
 
 #[test]
-fn help_of_the_commands_for_clients_and_people_teaches_by_examples() {
+fn help_of_the_commands_for_clients_and_users_teaches_by_examples() {
     let folder = folder();
     let commands = every_command(folder.path());
     assert!(commands.len() > 15, "{commands:?}");
@@ -865,7 +865,7 @@ fn colors_are_for_terminals_and_no_color_takes_them_away() {
     }
 }
 
-/// Whoever lists the processes of a machine sees their arguments.
+/// Any user who lists the processes of a machine sees their arguments.
 #[test]
 fn no_command_takes_a_secret_as_an_argument() {
     let folder = folder();
@@ -898,10 +898,10 @@ async fn a_person_signs_in_to_a_service_whose_client_was_made_by_answers() {
     let browser = UserAgent::new();
     let page = Authorization::of(&client).open(&provider, &browser).await;
     let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
-    assert!(page.query_parameter("code").is_some(), "one's own service asks nobody for consent: {page}");
+    assert!(page.query_parameter("code").is_some(), "one's own service asks no user for consent: {page}");
 }
 
-/// What stands in the row, and what the command says of it.
+/// What is in the row, and what the command says of it.
 fn registered(folder: &Path, arguments: &[&str]) -> (String, Outcome) {
     let arguments: Vec<&str> = ["client", "new"].iter().chain(arguments).copied().collect();
     let outcome = done(run(folder, &arguments));
@@ -924,7 +924,7 @@ fn client_new_has_a_flag_for_the_claims_in_the_id_token() {
 }
 
 #[tokio::test]
-async fn client_new_has_flags_for_the_pages_that_people_are_shown_and_checks_them_like_the_other_addresses() {
+async fn client_new_has_flags_for_the_pages_that_users_are_shown_and_checks_them_like_the_other_addresses() {
     let provider = TestProvider::start().await;
     let pages = [
         ("--client-uri", "client_uri", "https://reports.example.com/"),
@@ -989,7 +989,7 @@ async fn a_consent_that_will_be_ignored_is_told_by_the_generator_and_by_show_and
 
 const NATIVE: &[&str] = &["--public", "--application-type", "native"];
 
-/// The code, how the command line has it, and the statement that the comment stands before.
+/// The code, how the command line has it, and the statement that the comment is before.
 fn acceptable() -> Vec<(&'static str, Vec<&'static str>, &'static str)> {
     let native = |uri: &'static str| NATIVE.iter().copied().chain(["--redirect-uri", uri]).collect::<Vec<_>>();
     let web = |more: &[&'static str]| ["x", "--redirect-uri", URI].iter().chain(more).copied().collect::<Vec<_>>();

@@ -379,7 +379,7 @@ fn tables_columns_and_words_must_be_registered_ones() {
     error(&client("a", ", scope", ", 'openid \"x\"'"), 1, "scope", &[]);
 }
 
-/// The database takes any word, so the file that brought it is applied and can only be put right by another.
+/// The database takes any word, so the file that brought it is applied and can only be fixed by another.
 #[test]
 fn an_unknown_word_is_put_right_by_a_later_file() {
     let bad = client("reports", ", pkce", ", 'of'") + "UPDATE clients SET consent = 'never' WHERE client_id = 'other';";
@@ -393,7 +393,7 @@ fn an_unknown_word_is_put_right_by_a_later_file() {
 
 /// OIDC Core 8.1: several hosts need a registered sector; and with one in the row, no other address changes a `sub`.
 #[test]
-fn the_sector_of_a_pairwise_client_rests_in_its_row() {
+fn the_sector_of_a_pairwise_client_is_stored_in_its_row() {
     let pairwise = |columns: &str, values: &str| {
         client("a", &format!(", subject_type{columns}"), &format!(", 'pairwise'{values}"))
     };
@@ -520,7 +520,7 @@ fn what_the_schema_refuses_is_found_in_its_row_and_the_rest_is_judged() {
     error(&client("a", ", client_name", ", \"x\""), 1, "unknown-column", &["no column x", "single quotes"]);
 }
 
-/// Whoever reviews a file must not be changed by it.
+/// The machine of a reviewer must not be changed by a file.
 #[test]
 fn a_file_reaches_nothing_beyond_the_scratch_database() {
     let good = client("reports", "", "");
@@ -587,11 +587,11 @@ fn a_file_cannot_silence_what_is_found() {
 #[test]
 fn a_statement_that_hangs_in_one_step_is_a_finding() {
     let asked = std::time::Duration::from_mins(1);
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let hangs = "INSERT INTO clients (client_id, client_name) VALUES ('x', \
                  replace(hex(zeroblob(20000000)), hex(zeroblob(10000000)) || '1', ''));";
     let (status, _) = findings_in(hangs);
-    assert!(status == 1 && begun.elapsed() < asked, "{:?}", begun.elapsed());
+    assert!(status == 1 && started.elapsed() < asked, "{:?}", started.elapsed());
 }
 
 #[test]
@@ -648,7 +648,7 @@ VALUES ('reports', 'http://reports.example.com/signin-oidc');
     insta::assert_snapshot!(outcome.stdout, @r##"
 migrations/20261201090000_add_client_reports.sql:1: secret-in-comment: the comment holds a secret or token as it is; take it out, and rotate that secret: it is in the history now
 migrations/20261201090000_add_client_reports.sql:3: public-without-pkce: reports is public and may leave PKCE out, so that a code can be stolen on the way (RFC 9700 section 2.1.1); leave pkce at required
-migrations/20261201090000_add_client_reports.sql:3: no-logout-uri (warning): reports is not told when somebody signs out elsewhere (backchannel_logout_uri, frontchannel_logout_uri), and cannot send people through our sign-out and get them back (client_post_logout_redirect_uris); register them where it can use them
+migrations/20261201090000_add_client_reports.sql:3: no-logout-uri (warning): reports is not told when a user signs out elsewhere (backchannel_logout_uri, frontchannel_logout_uri), and cannot send users through our sign-out and get them back (client_post_logout_redirect_uris); register them where it can use them
 migrations/20261201090000_add_client_reports.sql:5: redirect-uri: http://reports.example.com/signin-oidc: it is plain http to another machine, where a code can be read on the way; use https; write the https address exactly as the service sends it (http only on a loopback address)
 migrations/notes.sql:1: file-name: without NUMBER_ before its words, it is never applied; begin its name with a date, such as 20261201090000_add_client_reports.sql
 migrations/notes.sql:1: secret-plain: secret_hash holds a plain text: it is not a PHC string ($argon2id$v=19$m=…,t=…,p=…$salt$hash); `hallpass client rotate-secret` makes a new one; this one is in the history now
@@ -726,7 +726,7 @@ fn a_front_channel_on_another_site_than_the_issuers_asks_for_a_back_channel() {
         (Some("https://id.example.com"), "https://reports.example.com/out"),
         (Some("https://id.example.com/auth"), "https://example.com:8443/out"),
         (Some("http://localhost:9000"), "http://localhost:9001/out"),
-        // Nobody has said what the issuer is.
+        // It was not said what the issuer is.
         (None, "https://reports.example.org/out"),
     ] {
         assert_eq!(found(&only_front("reports", uri, ""), issuer, &["--strict"]), (0, String::new()), "{uri}");

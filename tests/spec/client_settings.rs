@@ -256,7 +256,7 @@ fn oauth2_proxy_is_toml_with_options_that_it_knows() {
         assert_eq!((word("provider"), word("code_challenge_method")), (Some("oidc"), Some("S256")));
         assert!(word("client_secret").unwrap().starts_with("hp_cs_"));
         assert_eq!(table.contains_key("cookie_secure"), uri.starts_with("http:"));
-        // It takes 16, 24 or 32 bytes, encoded; a text that everybody knows would be as good as none.
+        // It takes 16, 24 or 32 bytes, encoded; a text that is publicly known would be as good as none.
         let secret = base64::engine::general_purpose::URL_SAFE.decode(word("cookie_secret").unwrap()).unwrap();
         assert_eq!(secret.len(), 32);
     }
@@ -305,7 +305,7 @@ fn code_of(program: &str) -> String {
     code
 }
 
-/// Every type of the code, by where it stands: a capital letter that no dot is before.
+/// Every type of the code, by where it is: a capital letter that no dot is before.
 fn types_of(code: &str) -> Vec<String> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -352,7 +352,7 @@ fn aspnetcore_has_every_using_that_its_identifiers_need_and_no_other() {
             let (_, from) = OF_CSHARP
                 .iter()
                 .find(|(known, _)| known == name)
-                .unwrap_or_else(|| panic!("nobody knows where {name} comes from:\n{code}"));
+                .unwrap_or_else(|| panic!("it is not known where {name} comes from:\n{code}"));
             if !from.starts_with("implicit: ") {
                 assert!(usings.contains(from), "{name} needs using {from};");
                 needed.push(from);
@@ -432,7 +432,7 @@ fn every_stack_prints_what_was_reviewed() {
 }
 
 #[test]
-fn no_stack_prints_a_value_that_everybody_knows() {
+fn no_stack_prints_a_value_that_is_publicly_known() {
     for stack in STACKS {
         for more in [&["--redirect-uri", URI][..], &["--public", "--redirect-uri", URI]] {
             let text = settings("reports", stack, more);

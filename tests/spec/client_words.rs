@@ -155,7 +155,7 @@ async fn a_row_with_an_unknown_word_concerns_its_client_alone_and_is_named_where
 }
 
 #[tokio::test]
-async fn migrate_names_the_rows_that_the_schema_takes_and_nobody_serves() {
+async fn migrate_names_the_rows_that_the_schema_takes_and_no_node_serves() {
     let provider = TestProvider::start().await;
     let file = provider.folder.path().join("migrations").join("20261201090000_add_client_reports.sql");
     fs::write(file, NewClient::new("reports").with("token_endpoint_auth_method", "private_key_jwt").sql().0).unwrap();

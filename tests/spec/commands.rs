@@ -77,7 +77,7 @@ fn wrong_usage_ends_with_status_2_and_says_what_is_wrong() {
         &["user", "add", "alice"],
         &["key", "new", "--alg", "HS256"],
         &["key", "new", "--signs-from", "tomorrow"],
-        // A secret on the command line would stand in the list of processes.
+        // A secret on the command line would be in the list of processes.
         &["user", "add", "alice", "--email", "a@example.com", "--password", "correct horse"],
         &["hash-secret", "a-secret-as-an-argument"],
     ] {
@@ -139,7 +139,7 @@ async fn user_add_makes_a_person_who_can_sign_in_at_once() {
 }
 
 #[test]
-fn user_add_refuses_what_could_not_sign_in_or_be_somebody_else() {
+fn user_add_refuses_what_could_not_sign_in_or_would_be_another_user() {
     let folder = folder();
     let add = |arguments: &[&str], password: &str| {
         let arguments: Vec<&str> = ["user", "add"].iter().chain(arguments).copied().collect();
@@ -456,9 +456,9 @@ async fn serve_on_servers_says_where_they_are_without_their_passwords() {
     assert!(!stderr.contains("HALLPASS_REDIS_URL"), "it is there, so nothing is to be said about it: {stderr}");
 }
 
-/// An https issuer means a proxy, and a proxy that nobody names stands for everybody at the limits.
+/// An https issuer means a proxy, and a proxy that is not named shares one limit among all users.
 #[tokio::test]
-async fn serve_behind_a_proxy_that_nobody_named_says_so() {
+async fn serve_behind_a_proxy_that_is_not_named_says_so() {
     for (proxies, is_said) in [("", true), ("10.0.0.0/8", false)] {
         let folder = folder();
         copy_keys(&folder.path().join("keys"));
@@ -524,7 +524,7 @@ fn a_second_serve_on_one_sqlite_file_is_refused() {
     let outcome = refused_start(|_| {}, &[("HALLPASS_DATABASE_URL", &database_url)]);
     refused(&outcome, &["another `hallpass serve`", "hallpass.db", "Fix: "]);
     assert!(first.running.is_running());
-    // The lock ends with whoever holds it, however that was.
+    // The lock ends with the process that holds it, however that ended.
     first.running.signal("KILL");
     first.running.wait();
     drop(Serve::start(folder.path(), &database_url, ""));
@@ -698,7 +698,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
         let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
         assert!(page.query_parameter("code").is_some(), "{page}");
     } else {
-        assert!(page.query_parameter("code").is_some(), "the sign-in stands: {page}");
+        assert!(page.query_parameter("code").is_some(), "the sign-in is still valid: {page}");
         let _ = provider.userinfo(&tokens.text("access_token")).await.ok();
     }
     drop(serve);
@@ -802,7 +802,7 @@ async fn health_is_on_the_management_listener_only_and_nothing_else_is() {
     }
 }
 
-/// Whoever begins with the defaults and a person: three commands, one sign-in.
+/// An operator who starts with the defaults and a user: three commands, one sign-in.
 #[tokio::test]
 async fn a_person_and_a_client_added_beside_a_running_serve_can_sign_in() {
     let folder = folder();

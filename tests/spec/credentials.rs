@@ -1,5 +1,5 @@
 //! The mark of a password, which sign-ins and tokens carry: it stays where the same password is hashed anew, and is another
-//! as soon as the password is, by whichever hand.
+//! as soon as the password is, however it is changed.
 
 use crate::store_contract::{Lasting, lasting, race};
 use crate::support::program::done;
@@ -64,7 +64,7 @@ async fn hash_in_row(provider: &TestProvider) -> String {
     provider.rows("SELECT password_hash FROM users WHERE sub = 'alice-sub'").await[0][0].clone().unwrap()
 }
 
-/// Waits for what nobody waits for.
+/// Waits for what no request waits for.
 async fn renewed(provider: &TestProvider, before: &str) -> String {
     for _ in 0..500 {
         let hash = hash_in_row(provider).await;
@@ -77,7 +77,7 @@ async fn renewed(provider: &TestProvider, before: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_hash_by_other_parameters_is_made_anew_at_the_sign_in_and_signs_nobody_out() {
+async fn a_hash_by_other_parameters_is_made_anew_at_the_sign_in_and_ends_no_session() {
     for (algorithm, memory, passes) in
         [(Algorithm::Argon2id, 8192, 1), (Algorithm::Argon2id, 7168, 5), (Algorithm::Argon2i, 19456, 2)]
     {
@@ -94,7 +94,7 @@ async fn a_hash_by_other_parameters_is_made_anew_at_the_sign_in_and_signs_nobody
         }
         // Once is enough.
         assert_eq!((hash_in_row(&provider).await, provider.provider.passwords.renewed()), (hash, 1));
-        // By hand, it all ends: what began before the hash was made anew, and what began after it.
+        // By hand, it all ends: what started before the hash was made anew, and what started after it.
         let other = hash_of("another password, as good");
         provider.sql(&format!("UPDATE users SET password_hash = '{other}'")).await;
         provider.travel(10);
@@ -172,7 +172,7 @@ async fn a_hash_of_a_password_that_was_not_prepared_is_made_anew_and_prepared() 
     }
 }
 
-/// Whoever changes the password means to end things, whatever the new one is.
+/// An operator who changes the password means to end things, whatever the new one is.
 #[tokio::test]
 async fn the_same_password_set_again_ends_everything() {
     let (provider, client) = ready().await;
@@ -236,7 +236,7 @@ async fn of_many_who_make_a_hash_anew_one_wins_and_a_new_password_beats_them_all
         .await;
         assert_eq!(won.iter().filter(|won| **won).count(), 1, "{}", store.name);
         assert_eq!(mark(&store).await, before, "{}", store.name);
-        // Somebody signed in with the password of before while another one was set.
+        // A user signed in with the password of before while another one was set.
         users::set_password(&store.db, "alice-sub", "another", NumericDate(1)).await.unwrap();
         let set = mark(&store).await;
         let winner = format!("new-{}", won.iter().position(|won| *won).unwrap());

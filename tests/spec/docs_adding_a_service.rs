@@ -1,5 +1,5 @@
 //! `docs/adding-a-service.md`, run from its own text: each `sh` block beside a provider that serves, with the output that the
-//! block behind it promises (`…` stands for what differs from run to run). So the page cannot rot.
+//! block behind it promises (`…` is what differs from run to run). So the page cannot rot.
 
 use crate::support::{TestClient, TestProvider};
 use std::fs;
@@ -44,7 +44,7 @@ fn fits(promised: &str, line: &str) -> bool {
     true
 }
 
-/// Whether all lines are as promised; a line of `…` alone stands for any number.
+/// Whether all lines are as promised; a line of `…` alone means any number.
 fn all_fit(promised: &[&str], lines: &[&str]) -> bool {
     match promised {
         [] => lines.is_empty(),

@@ -133,14 +133,14 @@ async fn come_by_bridge(State(bridge): State<Bridge>, RawQuery(query): RawQuery)
 
 const STEPS: [&str; 6] = [
     "1. Start Hallpass beside the bridge",
-    "2. Bring the people over, under their old ids",
+    "2. Bring the users over, under their old ids",
     "3. Register both sides",
     "4. Move Reports first",
     "5. Move the monolith",
     "6. Remove the bridge",
 ];
 
-/// A reader who follows the document to the letter, but for the addresses of their own machines.
+/// A reader who follows the document word for word, but for the addresses of their own machines.
 struct Reader {
     blocks: Vec<Block>,
     folder: TempDir,
@@ -181,7 +181,7 @@ impl Reader {
         self.serve.as_ref().unwrap().issuer.clone()
     }
 
-    /// Runs what stands under a heading, in its order, but for ways back; gives what each block printed.
+    /// Runs what is under a heading, in its order, but for ways back; gives what each block printed.
     async fn follow(&mut self, heading: &str) -> Vec<String> {
         self.follow_only(heading, &["sh", "sql"]).await
     }
@@ -334,7 +334,7 @@ async fn both_ways_in_work_during_the_change_and_the_old_one_is_gone_after_it() 
         assert!(page.location().is_none() && page.url.path().ends_with("/login"), "{username}: {page}");
     }
 
-    // 5: the monolith is a client. One sign-in for both, and the bridge still stands on its session.
+    // 5: the monolith is a client. One sign-in for both, and the bridge still works with its session.
     let printed = reader.follow(STEPS[4]).await;
     let browser = UserAgent::new();
     let sub = sub_by_openid_connect(&provider, &browser, &monolith, "alice").await;
@@ -353,7 +353,7 @@ async fn both_ways_in_work_during_the_change_and_the_old_one_is_gone_after_it() 
     let page = provider.open(&Authorization::of(&monolith), &browser).await;
     assert!(page.url.path().ends_with("/login"), "{page}");
 
-    // 6: the bridge is gone, and everything else goes on.
+    // 6: the bridge is gone, and everything else continues.
     old.is_removed.store(true, Ordering::SeqCst);
     let printed = reader.follow(STEPS[5]).await;
     assert_eq!(printed, ["", "410\n"]);

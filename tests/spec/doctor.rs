@@ -109,7 +109,7 @@ async fn a_healthy_node_is_found_healthy() {
     let found = Findings::of(&run_with(folder.path(), &["doctor", "--json"], &serve.variables(), ""));
     found.has_no("fault");
     for (name, words) in [
-        ("files", "not open to everybody"),
+        ("files", "not open to every user"),
         ("keys", "RS256, PS256, ES256, EdDSA sign"),
         ("database", "migrations may make tables"),
         ("database", "the tables may be written"),
@@ -177,7 +177,7 @@ async fn ills_of_files_keys_rows_and_migrations_are_named() {
     fs::write(migrations.join("20260101000000_one.sql"), "CREATE TABLE one (a INTEGER);").unwrap();
     let found = doctor(&provider, &[]).await;
     found
-        .has("fault", "files", "everybody on this machine may add a signing key")
+        .has("fault", "files", "every user of this machine may add a signing key")
         .has("fault", "files", "chmod 640 hallpass.toml")
         .has("fault", "clients", "modern: no key signs with EdDSA")
         .has("warning", "migrations", "1 not applied");
@@ -231,7 +231,7 @@ async fn live_rows_are_judged_by_the_rules_of_the_lint() {
         "bare has the grant authorization_code and no redirect URI",
         "wide: http://wide.example.com/cb: it is plain http to another machine",
         "wide: ftp://x: ",
-        "app is not told when somebody signs out elsewhere",
+        "app is not told when a user signs out elsewhere",
     ] {
         found.has("warning", "clients", what);
     }
@@ -318,7 +318,7 @@ async fn rows_whose_hash_costs_too_much_or_is_none_are_named() {
     let provider = TestProvider::start().await;
     provider.alice().await;
     let _ = provider.client("reports").await;
-    doctor(&provider, &[]).await.has("ok", "hashes", "1 of people and 1 of clients");
+    doctor(&provider, &[]).await.has("ok", "hashes", "1 of users and 1 of clients");
     let with = |parameters: &str| format!("$argon2id$v=19${parameters}$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g");
     for hash in [with("m=4294967295,t=1,p=1"), with("m=1048576,t=16,p=1"), "a password".to_owned()] {
         provider.sql(&format!("UPDATE users SET password_hash = '{hash}' WHERE sub = 'alice-sub'")).await;
@@ -423,9 +423,9 @@ async fn what_a_proxy_sends_is_compared_with_the_issuer() {
     doctor(&behind(https, &[]).await, &[]).await.has("ok", "proxy", "X-Forwarded-Proto is \"https\"");
 }
 
-/// Nobody else is told what reaches a node.
+/// No stranger is told what reaches a node.
 #[tokio::test]
-async fn a_node_tells_nobody_else_what_reaches_it() {
+async fn a_node_tells_no_stranger_what_reaches_it() {
     let provider = TestProvider::start().await;
     for question in ["", "x", "nonce.", "nonce.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         let answer = provider.get("/.well-known/openid-configuration", &[("hallpass-doctor", question)]).await.ok();
@@ -459,7 +459,7 @@ async fn ills_of_a_proxy_are_named() {
     )
     .await;
     let provider = TestProvider::with(&[("issuer", &open)]).await;
-    doctor(&provider, &[]).await.has("fault", "management", "answers to everybody");
+    doctor(&provider, &[]).await.has("fault", "management", "is publicly reachable");
 }
 
 #[tokio::test]
@@ -613,7 +613,7 @@ async fn a_service_is_looked_at_from_outside() {
     look("/")
         .await
         .has_no("fault")
-        .has("ok", "address", "begins a sign-in at https://id.example.com/authorize as reports")
+        .has("ok", "address", "starts a sign-in at https://id.example.com/authorize as reports")
         .has("ok", "address", "PKCE")
         .has("ok", "address", "the cookie correlation comes back");
     look("/poor")
@@ -632,11 +632,11 @@ async fn a_service_is_looked_at_from_outside() {
         "SameSite=None without Secure",
     );
     assert!(away.checks.iter().all(|(.., what, _)| !what.contains("secret")), "queries are not shown");
-    look("/circle").await.has("fault", "address", "leads on and on");
+    look("/circle").await.has("fault", "address", "redirects in a loop");
     look("/form-post").await.has_no("fault").has("ok", "address", "POST only");
     look("/broken").await.has("warning", "address", "500");
     look("/callback").await.has_no("fault").has("ok", "address", "400");
-    look("/nobody").await.has("fault", "address", "nobody is at home there");
+    look("/missing").await.has("fault", "address", "there is nothing there");
     let closed = format!("http://localhost:{}/", free_port());
     Findings::of(&run_outside(&["doctor", &closed, "--json"]).await).has("fault", "address", "DNS");
 }
@@ -646,19 +646,19 @@ async fn every_address_of_a_registered_client_is_looked_at() {
     let provider = TestProvider::start().await;
     let origin = serve(Router::new().route("/callback", get(async || StatusCode::BAD_REQUEST))).await;
     let listener = LogoutListener::start().await;
-    let (callback, nobody) = (format!("{origin}/callback"), format!("{origin}/nobody"));
+    let (callback, missing) = (format!("{origin}/callback"), format!("{origin}/missing"));
     let client = NewClient::new("reports")
         .at(&[&callback])
-        .leaving_to(&nobody)
-        .with("frontchannel_logout_uri", &nobody)
+        .leaving_to(&missing)
+        .with("frontchannel_logout_uri", &missing)
         .with("backchannel_logout_uri", &listener.uri);
     provider.add(client).await;
     let found = doctor(&provider, &["--client", "reports"]).await;
     found
         .has("ok", "client", "registered")
         .has("ok", "redirect_uri", "answers 400")
-        .has("fault", "post_logout_redirect_uri", "nobody is at home")
-        .has("fault", "frontchannel_logout_uri", "nobody is at home")
+        .has("fault", "post_logout_redirect_uri", "there is nothing there")
+        .has("fault", "frontchannel_logout_uri", "there is nothing there")
         .has("fault", "backchannel_logout_uri", "answers 200 to what is no logout token");
     listener.answer(400);
     doctor(&provider, &["--client", "reports"]).await.has("ok", "backchannel_logout_uri", "with 400");
@@ -712,7 +712,7 @@ async fn a_front_channel_on_another_site_is_named_where_there_is_no_back_channel
     }
 }
 
-/// RFC 8252 section 7.3: there is a port and somebody who listens only while the application signs in.
+/// RFC 8252 section 7.3: there is a port and a listener only while the application signs in.
 #[tokio::test]
 async fn a_loopback_address_of_a_native_client_is_the_persons_own_and_no_fault() {
     let provider = TestProvider::start().await;
@@ -722,8 +722,8 @@ async fn a_loopback_address_of_a_native_client_is_the_persons_own_and_no_fault()
         .leaving_to("http://127.0.0.1/signed-out");
     provider.add(app).await;
     let found = doctor(&provider, &["--client", "app"]).await;
-    found.has_no("fault").has("ok", "redirect_uri", "on the person's own machine");
-    found.has("ok", "post_logout_redirect_uri", "on the person's own machine");
+    found.has_no("fault").has("ok", "redirect_uri", "on the user's own machine");
+    found.has("ok", "post_logout_redirect_uri", "on the user's own machine");
     // The row promises something else.
     found.has("warning", "consent", "RFC 8252");
     // A service on the web that is developed on this machine should answer here.
@@ -781,7 +781,7 @@ async fn a_token_is_checked_claim_by_claim() {
         "another one",
     );
 
-    // Changed, cut off, and signed by nobody.
+    // Changed, cut off, and without a signature.
     let (head, signature) = id_token.rsplit_once('.').unwrap();
     let (header, _) = head.split_once('.').unwrap();
     let forged = |change: &dyn Fn(&mut Value)| {
@@ -810,9 +810,9 @@ async fn a_token_is_checked_claim_by_claim() {
         .has("fault", "nbf", "not good for another")
         .has("fault", "exp", "at 1970-01-01T00:00:01Z")
         .has("warning", "azp", "several audiences")
-        .has("fault", "sub", "about nobody");
+        .has("fault", "sub", "about no user");
     let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), head.split_once('.').unwrap().1);
-    checked(&provider, &none, &[]).await.has("fault", "alg", "nobody signed it");
+    checked(&provider, &none, &[]).await.has("fault", "alg", "it is not signed");
     let secret = format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#), head.split_once('.').unwrap().1);
     checked(&provider, &secret, &[]).await.has("fault", "alg", "client's secret");
     let stranger =
@@ -856,7 +856,7 @@ async fn jwt_access_tokens_are_told_from_id_tokens() {
 }
 
 #[tokio::test]
-async fn a_token_never_stands_on_the_command_line() {
+async fn a_token_is_never_on_the_command_line() {
     let folder = folder();
     let outcome = run(folder.path(), &["doctor", "--token", "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"]);
     assert_eq!(outcome.status, 2);
@@ -943,7 +943,7 @@ fn certificate(folder: &Path, days: u32) {
     builder.set_issuer_name(&name).unwrap();
     builder.set_pubkey(&key).unwrap();
     builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    // An hour more, so that nobody has to hurry.
+    // An hour more, so that there is no hurry.
     let end = hallpass::ambient::Clock::System.now().plus(i64::from(days) * 86_400 + 3600);
     builder.set_not_after(&Asn1Time::from_unix(end.0).unwrap()).unwrap();
     builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();

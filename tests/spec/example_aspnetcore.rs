@@ -254,7 +254,7 @@ impl Ready {
         Challenge { url, state, nonce, code_verifier, correlation_cookie, nonce_cookie }
     }
 
-    /// Follows a challenge, as alice where somebody is asked for, to the page that posts the answer.
+    /// Follows a challenge, as alice where a user is asked for, to the page that posts the answer.
     async fn authorize(&self, challenge: &Challenge) -> Page {
         let page = self.browser.cross_site_get(&challenge.url).await;
         let mut page = self.provider.settle(&self.browser, page).await;
@@ -272,7 +272,7 @@ impl Ready {
         let arrival = self.app.only();
         assert_eq!((&arrival.method, arrival.path.as_str()), (&Method::POST, self.settings.callback_path.as_str()));
         assert!(arrival.header("content-type").starts_with("application/x-www-form-urlencoded"));
-        assert_eq!(arrival.get("state"), Some(challenge.state.as_str()), "state comes back to the letter");
+        assert_eq!(arrival.get("state"), Some(challenge.state.as_str()), "state comes back byte for byte");
         assert!(arrival.has_cookie(&challenge.correlation_cookie), "Correlation failed: {}", arrival.header("cookie"));
         arrival
     }
@@ -563,12 +563,12 @@ async fn the_back_channel_message_passes_each_check_of_the_receiver() {
     assert_ne!(header_of(token)["typ"], "JWT");
 }
 
-/// Addresses, name and scope stand in several files, and all of them say the same.
+/// Addresses, name and scope are in several files, and all of them say the same.
 #[tokio::test]
 async fn the_files_of_the_example_agree_with_its_migration() {
     let ready = Ready::start().await;
     let Settings { client_id, scope, callback_path, signed_out_callback_path, backchannel_path, .. } = &ready.settings;
-    // The handler's own defaults, so that nobody is surprised who leaves the line out.
+    // The handler's own defaults, so that no developer is surprised who leaves the line out.
     assert_eq!((callback_path.as_str(), signed_out_callback_path.as_str()), ("/signin-oidc", "/signout-callback-oidc"));
     let text = |rows: Vec<Vec<Option<String>>>| rows[0].clone().into_iter().map(Option::unwrap).collect::<Vec<_>>();
     let row = text(
@@ -586,7 +586,7 @@ async fn the_files_of_the_example_agree_with_its_migration() {
     let sql = file(&format!("migrations/{MIGRATION}"));
     assert!(sql.contains(&format!("'{}'", ready.settings.at(backchannel_path))));
 
-    // The rest of the options that the replay stands for.
+    // The rest of the options that the replay replaces.
     let options = file("SignIn/ProviderOptions.cs");
     for line in [
         "options.ResponseType = OpenIdConnectResponseType.Code;",
@@ -609,7 +609,7 @@ async fn the_files_of_the_example_agree_with_its_migration() {
     }
 }
 
-/// As it is checked in it registers nobody: the database refuses the text where a hash belongs.
+/// As it is checked in it registers no client: the database refuses the text where a hash belongs.
 #[tokio::test]
 async fn the_migration_without_a_hash_is_refused() {
     let provider = TestProvider::start().await;
@@ -726,7 +726,7 @@ async fn the_example_builds_and_does_in_chromium_what_its_readme_says() {
     browser.goto(&at("/profile")).await;
     browser.wait_for_url_containing("/login").await;
 
-    // Single sign-on: signed in at the provider by now, nobody is asked; then a sign-out elsewhere ends it here.
+    // Single sign-on: signed in at the provider by now, the user is not asked; then a sign-out elsewhere ends it here.
     type_in_at(&browser).await;
     browser.goto(&at("/account/login")).await;
     assert_eq!(browser.text("h1").await, "Hello, Alice Example", "{}", app.log());

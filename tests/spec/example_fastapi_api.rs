@@ -329,13 +329,13 @@ async fn an_opaque_access_token_expires_and_a_wrong_secret_of_ours_is_not_the_ca
     assert!(!service.log().contains(&token), "{}", service.log());
 }
 
-/// Keys are kept, and fetched again for an unknown `kid`, but not by everybody who makes one up.
+/// Keys are kept, and fetched again for an unknown `kid`, but not for every caller who makes one up.
 #[tokio::test]
 async fn a_new_key_is_learned_and_made_up_ones_do_not_reach_the_provider() {
     let mut ready = Ready::start();
     let machine = ready.machine("nightly", "jwt", SCOPE, &ready.audience());
     let good = ready.own_token(&machine).await;
-    let begun = now();
+    let started = now();
     let _ = ready.call_with(&READ, &good).await.ok();
     let folder = ready.provider.folder.path().join("keys");
     let tomorrow = now() + 86_400;
@@ -354,10 +354,10 @@ async fn a_new_key_is_learned_and_made_up_ones_do_not_reach_the_provider() {
         ready.assert_refused(&READ, &forged, 401, "invalid_token").await;
     }
     let asked = ready.provider.log().lines().filter(|line| line.contains("/jwks")).count();
-    let most = usize::try_from((now() - begun) / 10 + 2).unwrap();
+    let most = usize::try_from((now() - started) / 10 + 2).unwrap();
     assert!((2..=most).contains(&asked), "{asked}, not {most}: {}", ready.provider.log());
 
-    // With the provider gone, what is known goes on; what must be asked about is nobody's fault but ours.
+    // With the provider gone, what is known continues to work; what must be asked about is our fault, not the caller's.
     ready.provider.serve.running.signal("TERM");
     assert_eq!(ready.provider.serve.running.wait(), 0);
     let _ = ready.call_with(&READ, &good).await.ok();

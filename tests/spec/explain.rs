@@ -47,7 +47,7 @@ async fn ready() -> (TestProvider, TestClient, UserAgent) {
 }
 
 #[tokio::test]
-async fn an_unregistered_redirect_uri_stands_over_the_registered_one_with_the_difference_marked() {
+async fn an_unregistered_redirect_uri_is_over_the_registered_one_with_the_difference_marked() {
     let (provider, client, browser) = ready().await;
     let request = Authorization::of(&client).with("redirect_uri", "https://reports.example/callback/");
     let page = request.open(&provider, &browser).await;

@@ -107,7 +107,7 @@ impl Node {
         page
     }
 
-    /// A sign-in whose row cannot be written: refused, and nobody is signed in.
+    /// A sign-in whose row cannot be written: refused, and no user is signed in.
     async fn cannot_sign_in(&self) {
         let browser = UserAgent::new();
         let page = self.remote.open(&Authorization::of(&self.client), &browser).await;
@@ -233,7 +233,7 @@ async fn a_full_disk_comes_back(disk: &SmallDisk, database_url: &str) {
     }
     assert!(!node.add_user("meanwhile"));
     node.cannot_sign_in().await;
-    // What only reads goes on.
+    // What only reads continues.
     assert_eq!(node.ready().await.0, 200);
 
     disk.free();
@@ -289,10 +289,10 @@ async fn a_sqlite_file_that_another_process_writes_to_is_waited_for_and_nothing_
     let mut shell = AnyConnection::connect(&database_url).await.unwrap();
     shell.execute("BEGIN IMMEDIATE").await.unwrap();
 
-    let began = Instant::now();
+    let started = Instant::now();
     let refused = node.say_yes(&browser, &page).await;
     assert!(refused.status.is_server_error(), "{refused}");
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     let refused = node.refresh(&token).await;
     assert!(refused.status.is_server_error(), "{}", refused.body);
     node.cannot_sign_in().await;
@@ -302,7 +302,7 @@ async fn a_sqlite_file_that_another_process_writes_to_is_waited_for_and_nothing_
     let _ = node.refresh(&token).await.ok();
     node.audit_has_sign_ins(3).await;
 
-    // Shorter than a request waits, and nobody notices.
+    // Shorter than a request waits, and no client notices.
     shell.execute("BEGIN IMMEDIATE").await.unwrap();
     let (answered, ()) = tokio::join!(node.say_yes(&another, &other_page), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -350,7 +350,7 @@ async fn a_postgresql_that_fails_over_is_read_only_for_a_while_and_nothing_of_th
 
 /// By the kernel, for want of memory, or with its machine.
 #[tokio::test]
-async fn a_node_that_is_killed_loses_nothing_that_rests_in_the_database() {
+async fn a_node_that_is_killed_loses_nothing_that_is_stored_in_the_database() {
     let server = Server::start();
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();
     let sqlite = format!("sqlite:{}", folder.path().join("hallpass.db").display());
@@ -365,7 +365,7 @@ async fn a_node_that_is_killed_loses_nothing_that_rests_in_the_database() {
         node.serve = Serve::again(node.folder.path(), node.serve.variables.clone());
 
         assert!(!node.add_user("before"));
-        // What was consented to is not asked again, and the family of the token goes on.
+        // What was consented to is not asked again, and the family of the token continues.
         let browser = UserAgent::new();
         let request = Authorization::of(&node.client).with("scope", "openid offline_access");
         let page = node.remote.open(&request, &browser).await;
@@ -387,13 +387,13 @@ async fn a_bad_key_file_beside_a_running_node_is_told_of_and_the_keys_from_befor
     let told = async || node.ready().await.1["degraded"]["keys"].as_str().unwrap_or_default().to_owned();
     until("it is told of", async || told().await.contains("rs256.2031-01-01T000000Z.pem")).await;
     assert_eq!(node.ready().await.0, 200);
-    assert!(node.serve.running.output().1.contains("the ones from before go on"));
+    assert!(node.serve.running.output().1.contains("the ones from before stay in use"));
     let _ = node.tokens().await;
     fs::remove_file(&file).unwrap();
     until("all is well", async || node.ready().await == (200, json!({"status": "ready"}))).await;
 }
 
-/// An hour forward, as after a machine woke up, and back again, as when its clock is put right.
+/// An hour forward, as after a machine woke up, and back again, as when its clock is corrected.
 #[tokio::test]
 async fn a_clock_that_jumps_ends_what_is_over_by_it_and_nothing_works_wrongly_afterwards() {
     let provider = TestProvider::start().await;
@@ -415,7 +415,7 @@ async fn a_clock_that_jumps_ends_what_is_over_by_it_and_nothing_works_wrongly_af
     provider.travel(-3600);
     let third = refresh(&second.text("refresh_token")).await;
     let _ = provider.userinfo(&third.text("access_token")).await.ok();
-    // The sign-in stands, and new ones work.
+    // The sign-in is still valid, and new ones work.
     for browser in [browser, UserAgent::new()] {
         let tokens = provider.tokens(&browser, &client).await;
         let _ = provider.userinfo(&tokens.text("access_token")).await.ok();
@@ -454,9 +454,9 @@ async fn a_redis_with_snapshots_brings_revoked_tokens_back_after_a_crash_and_the
     }
 }
 
-/// Such a hash comes with a row by hand or from elsewhere; it ended the process, or held everybody up for half a minute.
+/// Such a hash comes with a row by hand or from elsewhere; it ended the process, or held all users up for half a minute.
 #[tokio::test]
-async fn a_hash_that_costs_too_much_is_wrong_and_named_in_the_log_and_everybody_else_goes_on() {
+async fn a_hash_that_costs_too_much_is_wrong_and_named_in_the_log_and_stops_no_other_user() {
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();
     let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
     let mut node = Node::start(&database_url, "").await;

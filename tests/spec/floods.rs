@@ -18,8 +18,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Takes so many bytes of the share as a network would that begins sign-ins.
-async fn begin(provider: &TestProvider, network: &str, bytes: i64, budget: i64) {
+/// Takes so many bytes of the share as a network would that starts sign-ins.
+async fn start(provider: &TestProvider, network: &str, bytes: i64, budget: i64) {
     let text = "x".repeat(1024 * 1024);
     let weight = Start::weight(&serde_json::to_string(&text).unwrap());
     for _ in 0..bytes / weight {
@@ -44,15 +44,15 @@ pub async fn health(provider: &TestProvider) -> (u16, Value) {
     (status, body)
 }
 
-/// A network that begins sign-ins and completes none fills its own budget and nobody else's; its own oldest give way, so
+/// A network that starts sign-ins and completes none fills its own budget and no other's; its own oldest give way, so
 /// that it is never shut out for as long as they are kept.
 #[tokio::test]
-async fn a_network_that_begins_sign_ins_takes_nothing_from_others_and_is_not_shut_out() {
+async fn a_network_that_starts_sign_ins_takes_nothing_from_others_and_is_not_shut_out() {
     let (provider, client) = ready().await;
     let (other, attacker) = (from("203.0.113.1"), from("198.51.100.1"));
     let request = Authorization::of(&client);
     let page = request.open(&provider, &other).await;
-    begin(&provider, "198.51.100.1", 4 * STARTED_PER_NETWORK, STARTED_PER_NETWORK).await;
+    start(&provider, "198.51.100.1", 4 * STARTED_PER_NETWORK, STARTED_PER_NETWORK).await;
     let stored = provider.provider.ephemeral.fill_of_started(STARTED_SHARE).await.unwrap().stored;
     assert!(stored <= STARTED_PER_NETWORK + 10_000, "{stored}");
     assert_eq!(request.open(&provider, &attacker).await.status, 200);
@@ -61,7 +61,7 @@ async fn a_network_that_begins_sign_ins_takes_nothing_from_others_and_is_not_shu
     assert!(!Answer::of(&page, &client.redirect_uri).code().is_empty(), "the other's sign-in was still there");
 }
 
-/// Without a named proxy this machine stands for everybody: it has the whole share and no more, tokens and sessions have
+/// Without a named proxy all users share this machine's address: it has the whole share and no more, tokens and sessions have
 /// theirs, and what was typed into stays.
 #[tokio::test]
 async fn a_full_share_takes_nothing_from_tokens_and_makes_room_for_the_next() {
@@ -74,7 +74,7 @@ async fn a_full_share_takes_nothing_from_tokens_and_makes_room_for_the_next() {
     let typed = provider.type_in(&typing, &typed, "alice", "a typing error").await;
     assert_eq!(typed.status, 422);
     let looked_at = request.open(&provider, &looking).await;
-    begin(&provider, "127.0.0.1", 2 * STARTED_SHARE, STARTED_SHARE).await;
+    start(&provider, "127.0.0.1", 2 * STARTED_SHARE, STARTED_SHARE).await;
     let (status, body) = health(&provider).await;
     assert_eq!((status, &body["status"]), (200, &Value::from("ready")), "{body}");
     assert!(body["degraded"]["started_sign_ins"].as_str().unwrap().contains("give way"), "{body}");
@@ -82,7 +82,7 @@ async fn a_full_share_takes_nothing_from_tokens_and_makes_room_for_the_next() {
     let code = Answer::of(&page, &client.redirect_uri).code().to_owned();
     let _ = provider.redeem(&client, &code).await.ok();
     let page = provider.type_in(&looking, &looked_at, "alice", crate::support::provider::PASSWORD).await;
-    assert_eq!(page.status, 400, "nobody had typed into it");
+    assert_eq!(page.status, 400, "it had no input yet");
     assert!(!provider.sign_in(&UserAgent::new(), &client).await.code().is_empty(), "the next finds room at once");
 }
 

@@ -1,4 +1,4 @@
-//! `hallpass key plan` and `key retire`, as a person and as a script use them; and the page about it, run as it stands.
+//! `hallpass key plan` and `key retire`, as a person and as a script use them; and the page about it, run as it is.
 //! `key new` is in `commands.rs`, the clients' view in `key_rotation.rs`.
 
 use crate::support::program::{Running, done, files_in, refused, run, run_with};
@@ -133,7 +133,7 @@ fn key_plan_shows_every_key_with_its_timetable() {
     assert_eq!(plan["findings"][0]["fix"], "hallpass key new --alg ES256");
 }
 
-/// Whoever reads the plan in a pipe gets the same words in the same columns.
+/// A script that reads the plan in a pipe gets the same words in the same columns.
 #[test]
 fn key_plan_is_made_for_pipes_too() {
     let folder = folder();
@@ -171,7 +171,7 @@ fn key_retire_lets_a_key_stop_when_its_successor_begins() {
     assert_eq!(files_in(&folder.path().join("keys")).len(), 2);
     assert_eq!(fs::metadata(folder.path().join(file)).unwrap().permissions().mode() & 0o777, 0o600);
     let key = plan(folder.path())["keys"][0].clone();
-    assert_eq!(key["state"], "signs", "until then it goes on");
+    assert_eq!(key["state"], "signs", "until then it continues");
     assert_eq!(
         (key["retired_at"].as_i64(), key["deletable_at"].as_i64()),
         (Some(begins), Some(begins + SESSION_LIFETIME))
@@ -217,12 +217,12 @@ async fn a_keys_file_may_be_deleted_when_no_session_and_no_refresh_family_can_br
     let is = |found: (String, Option<i64>, Option<i64>), state: &str, days: i64| {
         assert_eq!(found, (state.to_owned(), Some(days * DAY), Some(days * DAY)));
     };
-    // Nobody gets refresh tokens: the settings decide.
+    // No client gets refresh tokens: the settings decide.
     let _ = provider.client("plain").await;
     is(end_of(&provider, &kid, &[]), "done", 7);
     is(end_of(&provider, &kid, &[("HALLPASS_SESSION_LIFETIME", "864000")]), "retired", 10);
     is(end_of(&provider, &kid, &[("HALLPASS_SESSION_LIFETIME", "3600")]), "done", 1);
-    // A client's row, the default of which is half a year; one that is disabled may come back.
+    // A client's row, which has half a year by default; one that is disabled may come back.
     let refreshing = |id: &str| NewClient::new(id).with("grant_types", "authorization_code refresh_token");
     provider.add(refreshing("short").with("refresh_token_lifetime", "3600")).await;
     is(end_of(&provider, &kid, &[]), "done", 7);
@@ -237,18 +237,18 @@ async fn a_keys_file_may_be_deleted_when_no_session_and_no_refresh_family_can_br
     assert!(!table.contains("may be deleted"), "{table}");
 }
 
-/// Rows that were changed since do not shorten what began before.
+/// Rows that were changed since do not shorten what started before.
 #[tokio::test]
-async fn a_refresh_family_that_began_before_a_key_stopped_keeps_its_file() {
+async fn a_refresh_family_that_started_before_a_key_stopped_keeps_its_file() {
     let (provider, kid) = provider_with_a_retired_key(8 * DAY).await;
     let _ = provider.client("reports").await;
     let retired_at = Clock::System.now().0 - 8 * DAY;
-    let family = async |id: &str, begun: i64, ends: i64, revoked: &str| {
-        let (begun, ends) = (retired_at + begun, retired_at + ends);
+    let family = async |id: &str, started: i64, ends: i64, revoked: &str| {
+        let (started, ends) = (retired_at + started, retired_at + ends);
         provider
             .sql(&format!(
                 "INSERT INTO refresh_families (family_id, client_id, issued_at, used_at, expires_at, revoked_at) \
-                 VALUES ('{id}', 'reports', {begun}, {begun}, {ends}, {revoked})"
+                 VALUES ('{id}', 'reports', {started}, {started}, {ends}, {revoked})"
             ))
             .await;
     };
@@ -373,8 +373,8 @@ fn a_leaked_key_is_dead_at_once_and_another_one_signs() {
         until then. Restart it, and it does not.
       - What the leaked key signed fails from now on: id_tokens, also as id_token_hint (settings: 600 seconds), and
         JWT access tokens (settings: 600 seconds). Clients get new ones; opaque access tokens, refresh tokens and
-        sign-ins here were not signed with it and go on.
-      - Whoever has it can sign tokens that a service believes until it fetches the key list again. We say that it
+        sign-ins here were not signed with it and continue.
+      - A thief can sign tokens that a service believes until it fetches the key list again. We say that it
         should after 3600 seconds; services that cache longer must be restarted: ASP.NET Core keeps it for 12 hours
         or until it meets a kid it does not know, mod_oauth2 for 24 hours, some until they are restarted
         (docs/rotating-keys.md has a list). Then end the sessions that services themselves keep.
@@ -485,10 +485,10 @@ fn shell_blocks(page: &str) -> Vec<String> {
     page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// docs/rotating-keys.md, run as it stands by a shell that stops at the first failure, beside a running node; what
+/// docs/rotating-keys.md, run as it is by a shell that stops at the first failure, beside a running node; what
 /// the page promises behind each block is checked.
 #[tokio::test]
-async fn the_page_about_rotating_keys_works_as_it_stands() {
+async fn the_page_about_rotating_keys_works_as_it_is() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rotating-keys.md")).unwrap();
     let blocks = shell_blocks(&page);
     assert_eq!(blocks.len(), 6, "say here what a new block promises");
@@ -540,7 +540,7 @@ async fn the_page_about_rotating_keys_works_as_it_stands() {
         jwks.json()["keys"].as_array().unwrap().len()
     };
     assert_eq!(published().await, 2);
-    // Keys of long ago, as they are where somebody reads this page.
+    // Keys of long ago, as they are where an operator reads this page.
     for file in files_in(&folder.path().join("keys")) {
         written_at(&folder.path().join("keys").join(file), "2025-01-01T000000Z");
     }

@@ -74,7 +74,7 @@ impl SignIn {
 }
 
 async fn provider_with_a_service() -> (TestProvider, TestClient) {
-    // As long as any: whoever shows an id_token at its very end must still be believed.
+    // As long as any: an id_token that is shown at its very end must still be believed.
     let provider = TestProvider::with(&[("id_token_lifetime", &LONGEST_TOKEN.to_string())]).await;
     let client = NewClient::new("reports")
         .with("consent", "skip")
@@ -129,15 +129,15 @@ async fn no_service_with_a_caching_client_fails_while_keys_change_under_load() {
     key(&provider, &["new", "--alg", "RS256"]);
     key(&provider, &["retire", "--yes", "--", &old_kid]);
     copy_files(&provider, &second);
-    let began = provider.now();
+    let started = provider.now();
 
     let mut kids = HashSet::new();
     let mut kept: Vec<String> = vec![first];
     let mut checked = 0;
     let mut step = 0;
-    while provider.now() < began + PUBLISH_LEAD + LONGEST_TOKEN + HOUR {
+    while provider.now() < started + PUBLISH_LEAD + LONGEST_TOKEN + HOUR {
         // Slowly where something changes, three times an hour elsewhere.
-        let since = provider.now() - began;
+        let since = provider.now() - started;
         let is_near = |instant: i64| (since - instant).abs() < 10 * MINUTE;
         let stride =
             if is_near(PUBLISH_LEAD) || is_near(PUBLISH_LEAD + LONGEST_TOKEN) { 2 * MINUTE } else { 20 * MINUTE };
@@ -157,7 +157,7 @@ async fn no_service_with_a_caching_client_fails_while_keys_change_under_load() {
             // What was just issued, and what is about to end.
             for token in tokens.iter().chain(kept.first()).chain(kept.get(index)) {
                 if let Err(why) = service.verify(token, now).await {
-                    panic!("service {index}, {since} seconds after the change began: {why}");
+                    panic!("service {index}, {since} seconds after the change started: {why}");
                 }
                 checked += 1;
             }

@@ -8,7 +8,7 @@
 //! | Keycloak CVE-2026-9793: what was encrypted counted as signed | a signature is verified, never inferred | `oidc_discovery_exercised::what_is_not_supported_says_so`, `lessons_of_peers::a_signature_is_verified_never_inferred` |
 //! | Keycloak CVE-2024-4540: parameters readable in a cookie | cookies hold random handles only | `lessons_of_peers::cookies_hold_random_handles_only` |
 //! | Keycloak CVE-2026-4874, CVE-2020-10770: requests to addresses of a request | nothing that a request names is fetched | `lessons_of_peers::no_address_of_a_request_is_fetched`, `architecture::a_library_is_named_in_its_own_place_only` |
-//! | Keycloak CVE-2026-9798: another flow did not ask for the lockout | one function checks for every endpoint | `throttling::guessing_a_clients_secret_is_stopped_and_stops_nobody_else`, `throttling::an_account_can_be_guessed_ten_times_from_one_network` |
+//! | Keycloak CVE-2026-9798: another flow did not ask for the lockout | one function checks for every endpoint | `throttling::guessing_a_clients_secret_is_stopped_and_stops_no_other_client`, `throttling::an_account_can_be_guessed_ten_times_from_one_network` |
 //! | Authelia CVE-2025-24806, CVE-2026-47203: failures counted for each spelling | counted on the account that is found | `throttling::spelling_variants_are_one_account`, `throttling::an_unknown_name_is_throttled_like_a_known_one` |
 //! | authentik CVE-2023-48228: PKCE checked only if a verifier is sent | the stored challenge decides | `rfc7636_pkce::a_code_is_redeemed_with_its_verifier_only` |
 //! | Pocket ID CVE-2026-28513: a code refused only if two things are wrong | each wrong condition alone is enough | `lessons_of_peers::each_single_wrong_condition_refuses_a_code` |
@@ -16,7 +16,7 @@
 //! | Zitadel CVE-2026-55672: codes and refresh tokens of another client | the client is part of what is looked up | `rfc6749_code_grant::a_stranger_with_a_code_finds_nothing_and_burns_nothing`, `rfc6749_refresh::a_stranger_with_a_refresh_token_finds_nothing_and_ends_nothing` |
 //! | Zitadel CVE-2026-27840: a truncated token is still good | every token is looked up whole | `lessons_of_peers::a_token_that_is_not_whole_is_none` |
 //! | Zitadel CVE-2026-55671: a deny list beaten by redirects | no redirect is followed | `lessons_of_peers::a_receiver_that_redirects_is_not_followed` |
-//! | Dex CVE-2022-39222: who knows the request's id takes the victim's code | each step is bound to the browser | `pages::a_sign_in_continues_only_in_the_browser_it_was_begun_in`, `pages::nobody_is_signed_in_by_somebody_elses_form` |
+//! | Dex CVE-2022-39222: who knows the request's id takes the victim's code | each step is bound to the browser | `pages::a_sign_in_continues_only_in_the_browser_it_was_started_in`, `pages::no_user_is_signed_in_by_anothers_form` |
 //! | Duende CVE-2024-39694: an odd address passed for a local one | the browser carries no address to return to | `lessons_of_peers::the_browser_carries_no_address_to_return_to` |
 //! | Duende CVE-2024-49755: a proof not checked at one endpoint | one function reads access tokens | `lessons_of_peers::what_ended_is_dead_at_every_door` |
 //! | doorkeeper-openid_connect 2019, tinyauth 2026: errors redirected before the address is checked | until then a page | `lessons_of_peers::whatever_else_is_wrong_an_unproven_address_gets_a_page` |
@@ -24,12 +24,12 @@
 //! | Rauthy pull request 1696: values that exist once are read, then removed | one atomic take | `store_contract::of_sixty_four_who_redeem_one_code_one_wins_on_every_store`, `store_contract::every_verb_that_decides_decides_for_one_of_sixty_four`, `pages::of_64_tabs_that_answer_at_once_one_gets_the_code` |
 //! | `Origin: null` from a page without a referrer | our pages keep theirs, and a hidden origin is allowed for | `pages::a_form_of_ours_with_a_hidden_origin_is_accepted` |
 //! | a client secret followed by NUL | secrets are compared whole | `bad_input::a_secret_is_compared_to_its_last_byte`, `bad_input::a_name_with_nul_in_the_header_is_a_clients_fault_and_none_of_ours` |
-//! | introspection by any confidential client | for the token's client and the API in its `aud` | `rfc7662_introspection::to_anybody_else_it_is_inactive` |
+//! | introspection by any confidential client | for the token's client and the API in its `aud` | `rfc7662_introspection::to_any_other_client_it_is_inactive` |
 //! | discovery that follows the `Host` header | nothing follows it | `oidc_discovery::the_host_of_a_request_changes_nothing`, `bad_input::claims_of_a_proxy_change_nothing_but_whose_limits_count` |
 //!
 //! Not ours yet: client assertions (Hydra GHSA-3p3g-vpw6-4w66: the `jti` is remembered; audience injection, January 2025: the
-//! issuer is the only audience) and `DPoP`. Whoever adds them adds their lines. `architecture::every_test_that_a_table_names_exists`
-//! keeps this one true.
+//! issuer is the only audience) and `DPoP`. A change that adds them adds their lines.
+//! `architecture::every_test_that_a_table_names_exists` keeps this one true.
 
 use crate::support::listener::LogoutListener;
 use crate::support::provider::PASSWORD;
@@ -54,7 +54,7 @@ async fn long(provider: &TestProvider) -> TestClient {
     provider.add(client.with("grant_types", "authorization_code refresh_token")).await
 }
 
-/// An address that nobody may call, and how often somebody did.
+/// An address that must not be called, and how often it was.
 async fn tripwire() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -202,7 +202,7 @@ async fn no_address_of_a_request_is_fetched() {
     let head = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"RS256","jku":"{url}","x5u":"{url}","kid":"{url}"}}"#));
     let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"iss":"{url}","sub":"x"}}"#));
     let _ = provider.userinfo(&format!("{head}.{claims}.c2ln")).await;
-    // Somebody who calls it is noticed.
+    // A call to it is noticed.
     assert_eq!(calls.load(Ordering::SeqCst), 0);
     let _ = tokio::net::TcpStream::connect(url.trim_start_matches("http://").trim_end_matches('/')).await.unwrap();
     crate::support::remote::until("the tripwire works", async || calls.load(Ordering::SeqCst) == 1).await;
@@ -349,7 +349,7 @@ async fn a_token_that_is_not_whole_is_none() {
     }
 }
 
-/// Whoever may be called may not send us on: a redirect is an answer like any other, and no success.
+/// A server that may be called may not send us on: a redirect is an answer like any other, and no success.
 #[tokio::test]
 async fn a_receiver_that_redirects_is_not_followed() {
     let (url, calls) = tripwire().await;

@@ -110,7 +110,7 @@ fn reference_in(headers: &HeaderMap) -> String {
     headers.get("x-request-id").expect("every answer has a reference").to_str().unwrap().to_owned()
 }
 
-/// The forms in which a text might stand in a log: as it is, in URLs, in JSON, in base64 wherever it begins there,
+/// The forms in which a text might be in a log: as it is, in URLs, in JSON, in base64 wherever it begins there,
 /// and in hexadecimal digits.
 fn forms_of(secret: &str) -> BTreeSet<String> {
     let in_form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();

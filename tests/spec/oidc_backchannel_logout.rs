@@ -144,7 +144,7 @@ async fn after_a_day_it_is_given_up() {
 
 /// It survives a restart: whatever node comes next delivers it, and two nodes deliver it once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_message_is_delivered_once_by_whichever_node() {
+async fn a_message_is_delivered_once_by_any_node() {
     let one = LogoutListener::start().await;
     let (provider, _, browser) = ready(&[("one", &one)]).await;
     one.answer(503);
@@ -188,7 +188,7 @@ async fn the_redirect_comes_after_the_notifications() {
     assert_eq!(one.tokens().len(), 1);
 }
 
-/// Somebody else signs in with the same browser: the first one's session ends for every service.
+/// Another user signs in with the same browser: the first one's session ends for every service.
 #[tokio::test]
 async fn another_persons_sign_in_ends_the_session_before() {
     let one = LogoutListener::start().await;
@@ -198,7 +198,7 @@ async fn another_persons_sign_in_ends_the_session_before() {
     let _ = provider.type_in(&browser, &page, "bob", PASSWORD).await;
     let tokens = one.wait_for(1).await;
     assert_eq!(claims_of(&tokens[0])["sub"], "alice-sub");
-    // The same person signing in again keeps the session, and tells nobody.
+    // The same person signing in again keeps the session, and no service is told.
     let page = Authorization::of(&clients[0]).with("prompt", "login").open(&provider, &browser).await;
     let _ = provider.type_in(&browser, &page, "bob", PASSWORD).await;
     assert_eq!(one.tokens().len(), 1);
@@ -278,7 +278,7 @@ async fn a_front_channel_service_is_loaded_in_a_frame() {
         page.body
     );
     assert!(page.header("content-security-policy").unwrap().ends_with("; frame-src https://front.example"));
-    // The refresh is for browsers without script, as the script goes on by itself: one of the two, never both.
+    // The refresh is for browsers without script, as the script continues by itself: one of the two, never both.
     let refresh =
         "<noscript><meta http-equiv=\"refresh\" content=\"3; url=https://front.example/out?state=s\"></noscript>";
     assert!(page.body.contains(refresh) && page.body.matches("http-equiv").count() == 1, "{}", page.body);
@@ -299,7 +299,7 @@ fn links(page: &Page, list: &str) -> Vec<(String, Option<String>)> {
 }
 
 /// The page names where the person may still be signed in, each with a link to its home page if that is a web address; the
-/// service that sent them, by whichever word, is not among them.
+/// service that sent them, whichever parameter names it, is not among them.
 #[tokio::test]
 async fn the_page_links_to_the_services_that_were_not_told_but_for_the_one_that_sent_the_person() {
     let listener = LogoutListener::start().await;
@@ -382,7 +382,7 @@ async fn a_frame_on_another_site_is_loaded_and_not_taken_for_a_sign_out() {
     assert_eq!(names("cannot_be_told"), ["The name service", "The tls service", "The elsewhere service"]);
 }
 
-/// The operator is told which sign-out cannot be seen to work, and what to do; the person goes on all the same.
+/// The operator is told which sign-out cannot be seen to work, and what to do; the sign-out continues all the same.
 #[tokio::test]
 async fn the_log_names_a_sign_out_that_cannot_be_seen_to_work() {
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();
@@ -447,7 +447,7 @@ async fn what_is_no_web_page_gets_no_frame() {
     }
 }
 
-/// A database that takes no messages keeps nobody signed in, and no service is claimed to have been told.
+/// A database that takes no messages keeps no user signed in, and no service is claimed to have been told.
 #[tokio::test]
 async fn a_sign_out_ends_the_session_also_when_no_message_can_be_kept() {
     let listener = LogoutListener::start().await;
@@ -463,7 +463,7 @@ async fn a_sign_out_ends_the_session_also_when_no_message_can_be_kept() {
     assert!(listener.tokens().is_empty());
 }
 
-/// The messages rest in SQL: a process that is killed takes none with it, and the operator sees what became of each.
+/// The messages are stored in SQL: a process that is killed takes none with it, and the operator sees the outcome of each.
 #[tokio::test]
 async fn a_message_survives_a_killed_process_and_its_results_are_seen_by_the_operator() {
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();

@@ -29,9 +29,9 @@ async fn get_and_post_are_both_served() {
     assert!(!Answer::of(&page, &client.redirect_uri).code().is_empty());
 }
 
-/// A POST by somebody who is not signed in, and has no cookie at all.
+/// A POST by a user who is not signed in, and has no cookie at all.
 #[tokio::test]
-async fn a_post_from_another_site_begins_a_sign_in() {
+async fn a_post_from_another_site_starts_a_sign_in() {
     let (provider, client, browser) = ready().await;
     let page = browser.cross_site_post(&provider.url("/authorize"), &Authorization::of(&client).fields()).await;
     let page = provider.settle(&browser, page).await;

@@ -58,7 +58,7 @@ fn is_signed_by(token: &str, jwk: &Value) -> bool {
 #[tokio::test]
 async fn it_carries_the_required_claims() {
     let provider = TestProvider::start().await;
-    // The required claims and no other: a row of Core 5.4 to the letter.
+    // The required claims and no other: a row with exactly Core 5.4.
     let client = NewClient::new("reports").with("consent", "skip").with("claims_in_id_token", "no");
     let client = provider.add(client).await;
     provider.alice().await;
@@ -118,7 +118,7 @@ async fn each_algorithm_signs_and_at_hash_fits() {
 async fn the_claims_of_the_scopes_stand_in_the_id_token_by_default() {
     let provider = TestProvider::start().await;
     provider.alice().await;
-    // A row with nothing but its name, as somebody writes it by hand.
+    // A row with nothing but its name, as an operator writes it by hand.
     let client = provider.client("plain").await;
     let claims = claims_of(&provider.tokens(&UserAgent::new(), &client).await.text("id_token"));
     assert_eq!((claims["name"].as_str(), claims["email"].as_str()), (Some("Alice Example"), Some("alice@example.com")));
@@ -129,7 +129,7 @@ async fn the_claims_of_the_scopes_stand_in_the_id_token_by_default() {
     assert!(claims.get("name").is_none() && claims["email"] == "alice@example.com", "{claims}");
 }
 
-/// 5.4 to the letter: with an access token beside it, the claims are for userinfo.
+/// Exactly 5.4: with an access token beside it, the claims are for userinfo.
 #[tokio::test]
 async fn a_row_can_keep_the_claims_out_of_the_id_token() {
     let provider = TestProvider::start().await;
@@ -225,7 +225,7 @@ async fn an_algorithm_without_a_key_is_a_server_error() {
     assert!(!failed.body.contains("ES256") && !failed.body.contains("key"), "{}", failed.body);
 }
 
-/// Somebody else signs in with the same browser: another person, another session.
+/// Another user signs in with the same browser: another person, another session.
 #[tokio::test]
 async fn another_person_in_the_same_browser_has_another_session() {
     let provider = TestProvider::start().await;

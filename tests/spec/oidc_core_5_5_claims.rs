@@ -40,7 +40,7 @@ async fn what_is_not_known_is_left_out() {
     assert_eq!(userinfo, json!({"sub": "alice-sub", "name": "Alice Example"}));
 }
 
-/// The client's row is the most it can be given, by whichever way it asks.
+/// The client's row is the most it can be given, however it asks.
 #[tokio::test]
 async fn a_claim_beyond_the_clients_scope_is_not_given() {
     let (provider, _, browser) = ready().await;

@@ -89,9 +89,9 @@ async fn an_expired_hint_is_accepted() {
     assert!(!is_signed_in(&provider, &client, &browser).await);
 }
 
-/// Section 3: only to an address registered to the letter; a query of its own stays.
+/// Section 3: only to an address registered byte for byte; a query of its own stays.
 #[tokio::test]
-async fn nobody_is_sent_to_an_address_that_is_not_registered() {
+async fn no_browser_is_sent_to_an_address_that_is_not_registered() {
     for bad in [
         "https://evil.example/",
         "https://reports.example/signed-out/",
@@ -172,7 +172,7 @@ async fn a_hint_of_another_session_asks_first() {
         assert_eq!(page.location().unwrap().as_str(), OUT);
         assert!(!is_signed_in(&provider, &client, browser).await);
     }
-    assert!(is_signed_in(&provider, &client, &browser).await, "the hint's own session goes on");
+    assert!(is_signed_in(&provider, &client, &browser).await, "the hint's own session continues");
 }
 
 /// Section 2: the person may say no.
@@ -187,7 +187,7 @@ async fn the_person_may_stay() {
 
 /// The form is our own, in this browser, once.
 #[tokio::test]
-async fn a_forged_form_signs_nobody_out() {
+async fn a_forged_form_signs_no_user_out() {
     let (provider, client, browser, _) = ready().await;
     let page = browser.get(&provider.url("/logout")).await;
     let form = page.form("form");
@@ -215,7 +215,7 @@ async fn a_forged_form_signs_nobody_out() {
     assert_claims_nothing(&again);
 }
 
-/// A page that does not say that anybody was signed out.
+/// A page that does not say that a user was signed out.
 #[track_caller]
 fn assert_claims_nothing(page: &Page) {
     assert_eq!(page.status, 200, "{page}");
@@ -224,9 +224,9 @@ fn assert_claims_nothing(page: &Page) {
     assert!(!page.title().is_empty() && page.forms().is_empty(), "{page}");
 }
 
-/// Nobody is signed in: there is nothing to ask, and a proven service gets its browser back.
+/// No user is signed in: there is nothing to ask, and a proven service gets its browser back.
 #[tokio::test]
-async fn with_nobody_signed_in_there_is_nothing_to_ask() {
+async fn with_no_user_signed_in_there_is_nothing_to_ask() {
     let (provider, client, browser, hint) = ready().await;
     let stranger = UserAgent::new();
     let page = stranger.get(&provider.url("/logout")).await;
@@ -237,12 +237,12 @@ async fn with_nobody_signed_in_there_is_nothing_to_ask() {
     let page = stranger.cross_site_get(&url(&provider, &[("post_logout_redirect_uri", OUT)])).await;
     assert_claims_nothing(&page);
     assert!(!page.body.contains(OUT), "{}", page.body);
-    assert!(is_signed_in(&provider, &client, &browser).await, "nobody else's session ends");
+    assert!(is_signed_in(&provider, &client, &browser).await, "no other session ends");
 }
 
-/// A preview of a link, or whoever else asks by HEAD, signs nobody out.
+/// A preview of a link, or another HEAD request, signs no user out.
 #[tokio::test]
-async fn a_link_preview_signs_nobody_out() {
+async fn a_link_preview_signs_no_user_out() {
     let (provider, client, browser, hint) = ready().await;
     let cookies: Vec<String> =
         browser.cookies().iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
@@ -299,7 +299,7 @@ async fn offline_access_outlives_the_session() {
     let _ = provider.userinfo(&refreshed.text("access_token")).await.ok();
 }
 
-/// A code that was issued before and is redeemed after the end signs nobody in, not even for `offline_access`: the service
+/// A code that was issued before and is redeemed after the end signs no user in, not even for `offline_access`: the service
 /// was told of the sign-out already, and would not be told again.
 #[tokio::test]
 async fn a_code_of_an_ended_session_is_worth_nothing() {
@@ -316,7 +316,7 @@ async fn a_code_of_an_ended_session_is_worth_nothing() {
         assert_eq!(refused.error(), (400, "invalid_grant".into()), "{scope}");
     }
     let alive = provider.rows("SELECT COUNT(*) FROM refresh_families WHERE revoked_at IS NULL").await;
-    assert_eq!(alive, [[Some("0".to_owned())]], "the family that was begun is dead");
+    assert_eq!(alive, [[Some("0".to_owned())]], "the family that was started is dead");
 }
 
 // ---- Every combination of who is signed in, hint, client_id, address and method.
@@ -550,7 +550,7 @@ async fn where_a_sign_out_ends_follows_from_session_hint_client_address_and_meth
     assert_eq!(cases, 5 * (7 * 5 - 1) * 3 * 2);
 }
 
-/// A hint whose client was disabled or deleted since proves nobody that could be gone back to.
+/// A hint whose client was disabled or deleted since proves no service that could be gone back to.
 #[tokio::test]
 async fn the_hint_of_a_client_that_is_gone_ends_nothing_by_itself() {
     let table = Table::new().await;
@@ -733,7 +733,7 @@ async fn of_many_tabs_that_sign_out_at_once_one_says_so() {
 
 /// A store that does not answer: nothing is claimed, and the person can try again.
 #[tokio::test]
-async fn a_store_that_fails_signs_nobody_out_in_words() {
+async fn a_store_that_fails_signs_no_user_out_in_words() {
     let (provider, client, browser, hint) = ready().await;
     let asking = browser.get(&provider.url("/logout")).await;
     provider.sql("ALTER TABLE clients RENAME TO hidden").await;

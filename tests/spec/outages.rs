@@ -1,4 +1,4 @@
-//! When a store is away, full or slow: everybody is told within two seconds what may pass, nothing acknowledged is lost,
+//! When a store is away, full or slow: every client is told within two seconds what may pass, nothing acknowledged is lost,
 //! and what ends something works when what starts something does not. `docs/failures.md` is the table of it.
 
 use crate::support::provider::PASSWORD;
@@ -11,13 +11,13 @@ use sqlx::{AnyConnection, Connection as _, Executor as _};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The longest that anybody waits for an answer; twice what is promised, as machines are slow at times.
+/// The longest that a client waits for an answer; twice what is promised, as machines are slow at times.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 async fn timed<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let begun = Instant::now();
+    let started = Instant::now();
     let value = work.await;
-    assert!(begun.elapsed() < PATIENCE, "{what} took {:?}", begun.elapsed());
+    assert!(started.elapsed() < PATIENCE, "{what} took {:?}", started.elapsed());
     value
 }
 
@@ -126,7 +126,7 @@ async fn a_redis_that_is_away_or_silent_is_told_within_two_seconds_and_found_aga
     assert!(!provider.sign_in(&stranger, &client).await.code().is_empty());
 }
 
-/// A failure of ours costs nobody their refresh tokens, however long it lasts.
+/// A failure of ours costs no client its refresh tokens, however long it lasts.
 #[tokio::test]
 async fn a_refresh_that_failed_for_want_of_redis_works_again_afterwards() {
     let server = redis::Server::start();
@@ -251,9 +251,9 @@ async fn a_sign_out_during_a_sign_in_leaves_no_dead_session() {
     let _ = provider.redeem(&client, answer.code()).await.ok();
 }
 
-/// The same where the sign-out comes while the password is typed: the sign-in begins a session of its own.
+/// The same where the sign-out comes while the password is typed: the sign-in starts a session of its own.
 #[tokio::test]
-async fn a_sign_in_that_ends_after_a_sign_out_begins_anew() {
+async fn a_sign_in_that_ends_after_a_sign_out_starts_anew() {
     let provider = TestProvider::start().await;
     let client = provider.client("reports").await;
     provider.alice().await;
@@ -296,14 +296,14 @@ async fn a_database_that_does_not_answer_is_told_in_time() {
     form.set("username", "alice").set("password", PASSWORD);
     let answered = timed("POST /login", stranger.submit(form, Some(("action", "sign_in")))).await;
     is_unavailable_page("POST /login", &answered);
-    // Client and person are known here: a signed-in person goes on.
+    // Client and person are known here: a signed-in user continues.
     let answer = timed("/authorize", Authorization::of(&client).complete(&provider, &browser)).await;
     let _ = timed("/token", provider.redeem(&client, answer.code())).await.ok();
     holder.execute("ROLLBACK").await.unwrap();
     crate::support::remote::until("it is back", async || refresh(&provider, &client, &token).await.status == 200).await;
 }
 
-/// What broke is counted by its kind and named in the log, and nobody outside is told.
+/// What broke is counted by its kind and named in the log, and no client is told.
 #[tokio::test]
 async fn what_breaks_is_counted_by_its_kind() {
     let provider = TestProvider::start().await;

@@ -89,7 +89,7 @@ async fn a_person_signs_in_and_consents_without_script() {
 }
 
 #[tokio::test]
-async fn whoever_cannot_sign_in_is_told_the_same_words_after_the_same_work() {
+async fn a_user_who_cannot_sign_in_is_told_the_same_words_after_the_same_work() {
     let provider = TestProvider::start().await;
     let client = provider.client("reports").await;
     provider.alice().await;
@@ -144,7 +144,7 @@ async fn a_user_name_or_an_e_mail_address_in_any_case_signs_in() {
 }
 
 #[tokio::test]
-async fn an_e_mail_address_that_two_people_share_signs_in_neither() {
+async fn an_e_mail_address_that_two_users_share_signs_in_neither() {
     let provider = TestProvider::start().await;
     let client = provider.client("reports").await;
     provider.alice().await;
@@ -265,7 +265,7 @@ async fn a_form_of_ours_with_a_hidden_origin_is_accepted() {
 }
 
 #[tokio::test]
-async fn nobody_is_signed_in_by_somebody_elses_form() {
+async fn no_user_is_signed_in_by_anothers_form() {
     let provider = TestProvider::start().await;
     let client = provider.client("reports").await;
     provider.alice().await;
@@ -391,7 +391,7 @@ async fn a_session_ends_when_it_was_idle_for_too_long() {
     let _ = provider.sign_in(&browser, &client).await;
     let idle = provider.provider.config.session_idle_lifetime;
     for _ in 0..2 {
-        // Each use begins the time anew.
+        // Each use starts the time anew.
         provider.travel(idle - 60);
         let _ = silently(&provider, &client, &browser).await.code();
     }
@@ -439,7 +439,7 @@ async fn a_changed_password_or_a_disabled_user_ends_the_session_within_ten_secon
 // ---- Interactions.
 
 #[tokio::test]
-async fn a_sign_in_continues_only_in_the_browser_it_was_begun_in() {
+async fn a_sign_in_continues_only_in_the_browser_it_was_started_in() {
     let provider = TestProvider::start().await;
     let client = asking_client(&provider, "reports").await;
     provider.alice().await;
@@ -530,7 +530,7 @@ async fn of_64_tabs_that_answer_at_once_one_gets_the_code() {
     assert_eq!(subject(&provider, &client, &Answer::of(&codes[0], &client.redirect_uri)).await, "alice-sub");
 }
 
-/// Whoever opens several services at once, in a browser that has none of our cookies, begins several sign-ins at once: the
+/// A user who opens several services at once, in a browser that has none of our cookies, starts several sign-ins at once: the
 /// answer to one takes nothing away from the others.
 #[tokio::test]
 async fn tabs_that_are_opened_at_once_in_a_new_browser_all_complete() {
@@ -669,7 +669,7 @@ async fn consent_is_remembered_per_client_and_scope() {
     let _ = Answer::of(&provider.type_in(&again, &login, "alice", PASSWORD).await, &client.redirect_uri).code();
     let less = Authorization::of(&client).with("scope", "openid").open(&provider, &browser).await;
     let _ = Answer::of(&less, &client.redirect_uri).code();
-    // More is, and another client, and whoever insists.
+    // More is, and another client, and a client that insists.
     let wider = Authorization::of(&client).open(&provider, &browser).await;
     assert_at(&wider, "/consent");
     let _ = Answer::of(&decide(&provider, &browser, &wider, "allow").await, &client.redirect_uri).code();
@@ -712,7 +712,7 @@ async fn a_denial_reaches_the_client_and_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_the_person_signed_in_uses_another_account() {
+async fn who_is_not_the_person_signed_in_uses_another_account() {
     let provider = TestProvider::start().await;
     let client = asking_client(&provider, "reports").await;
     provider.alice().await;
@@ -864,7 +864,7 @@ async fn markup_is_shown_and_not_obeyed() {
     assert_harmless(&login);
     assert!(login.text().contains(HOSTILE) && login.title().contains(HOSTILE), "the client's name: {login}");
     assert_eq!(login.form("form").value("username"), Some(HOSTILE), "the hint");
-    let typed = format!("somebody {HOSTILE}");
+    let typed = format!("a user {HOSTILE}");
     let wrong = provider.type_in(&browser, &login, &typed, "wrong").await;
     assert_harmless(&wrong);
     assert_eq!(wrong.form("form").value("username"), Some(typed.as_str()), "the user name");

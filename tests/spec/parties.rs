@@ -44,7 +44,7 @@ fn assert_alice(known: &Value) {
     assert_eq!(told, ["alice-sub", "Alice Example", "alice@example.com"], "{known}");
 }
 
-/// What the provider says to somebody who asks without showing a page.
+/// What the provider says to a client that asks without showing a page.
 async fn is_signed_in(provider: &TestProvider, probe: &TestClient, browser: &UserAgent) -> bool {
     let page = Authorization::of(probe).with("prompt", "none").open(provider, browser).await;
     let answer = Answer::of(&page, &probe.redirect_uri);
@@ -187,7 +187,7 @@ async fn each_party_takes_each_algorithm_it_knows() {
     }
 }
 
-/// Whichever way the row says, and with PKCE in any case.
+/// Whatever the row says, and with PKCE in any case.
 #[tokio::test]
 async fn each_party_may_send_its_secret_in_the_header_or_in_the_body() {
     let provider = ready().await;
@@ -237,7 +237,7 @@ async fn a_party_is_told_when_the_person_refuses() {
 
 /// Tokens of one kind are never taken for another: `typ` tells them apart, and a logout token has no `nonce`.
 #[tokio::test]
-async fn an_id_token_signs_nobody_out() {
+async fn an_id_token_signs_no_user_out() {
     let provider = ready().await;
     let parties = [node(&provider).await, python(&provider).await, behind_apache(&provider).await];
     let browser = UserAgent::new();

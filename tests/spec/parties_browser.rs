@@ -119,7 +119,7 @@ fn refreshing(id: &str) -> NewClient {
 #[tokio::test]
 async fn oidc_client_ts_signs_in_renews_by_refresh_token_and_signs_out() {
     let provider = ready().await;
-    // On another site than the provider, so that nothing rests on cookies that cross sites.
+    // On another site than the provider, so that nothing depends on cookies that cross sites.
     let settings = json!({"scope": "openid profile email offline_access", "loadUserInfo": true});
     let page = Page::start(&provider, "spa", "spa.localhost", refreshing("spa"), settings).await;
     // A second party, with a server behind it, which shares the sign-in and is told of the end.
@@ -270,7 +270,7 @@ async fn oidc_client_ts_signs_in_and_out_in_a_popup() {
     assert_eq!(browser.text("#state").await, "signed in");
     assert_eq!(browser.text("#claim-name").await, "Alice Example");
 
-    // Nobody is asked, so this one is gone before it could be taken in hand.
+    // No user is asked, so this one is gone before it could be taken in hand.
     Page::click(&browser, "#popup-logout").await;
     assert_eq!(page.outcome(&browser, "popup-logout").await, "by popup");
     assert_eq!(browser.text("#state").await, "signed out");

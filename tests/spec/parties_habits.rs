@@ -26,7 +26,7 @@ fn assert_alice(known: &Value) {
     assert_eq!(told, ["alice-sub", "Alice Example", "alice@example.com"], "{known}");
 }
 
-/// What a party says that did not let somebody in.
+/// What a party says that did not let a user in.
 async fn error_at(party: &Party, browser: &UserAgent) -> String {
     let page = party.open(browser, "/login").await.page;
     assert!(page.url.as_str().starts_with(&party.at("/callback")), "{page}\n{}", party.log());
@@ -38,7 +38,7 @@ async fn error_at(party: &Party, browser: &UserAgent) -> String {
 #[tokio::test]
 async fn a_library_without_pkce_needs_pkce_optional_in_its_row() {
     let provider = ready().await;
-    // Refused at once, in words for whoever runs the library.
+    // Refused at once, in words for the operator of the library.
     let place = Place::of("strict");
     provider.add(place.client()).await;
     let strict = Party::with_habits(place, &provider, &[]).await;
@@ -117,7 +117,7 @@ async fn redeem(provider: &TestProvider, client: &TestClient, content_type: &str
 }
 
 /// As ASP.NET Core's handler does by default: `form_post`, PKCE and nonce, parameters of its own, and all that it knows
-/// of somebody is in the `id_token`.
+/// of the user is in the `id_token`.
 #[tokio::test]
 async fn a_library_that_reads_the_id_token_only_finds_name_and_email_there() {
     let provider = ready().await;
@@ -225,7 +225,7 @@ async fn a_library_that_expects_a_refresh_token_needs_the_grant_in_its_row_and_m
     }
 }
 
-/// The PKCE of old libraries, which send the verifier itself, protects against nobody who reads the request.
+/// The PKCE of old libraries, which send the verifier itself, does not protect against an attacker who reads the request.
 #[tokio::test]
 async fn a_library_that_can_do_plain_only_is_refused_and_may_leave_it_out() {
     let provider = ready().await;

@@ -189,10 +189,10 @@ async fn who_would_get_nothing_is_told_why() {
     provider.add(NewClient::new("ended").with("disabled_at", "1")).await;
     provider.add(NewClient::new("machine").with("grant_types", "client_credentials")).await;
     refused(&preview(&provider, &["nobody", "alice"]), &["no client \"nobody\""]);
-    refused(&preview(&provider, &["reports", "nobody"]), &["nobody \"nobody\""]);
+    refused(&preview(&provider, &["reports", "nobody"]), &["no user \"nobody\""]);
     refused(&preview(&provider, &["reports", "bob"]), &["bob cannot sign in", "disabled"]);
     refused(&preview(&provider, &["ended", "alice"]), &["ended is disabled"]);
-    refused(&preview(&provider, &["machine", "alice"]), &["does not sign people in"]);
+    refused(&preview(&provider, &["machine", "alice"]), &["does not sign users in"]);
     refused(&preview(&provider, &["reports", "alice", "--scope", "admin"]), &["none of the scopes"]);
     refused(&preview(&provider, &["reports", "alice", "--scope", "a\"b"]), &["--scope"]);
     assert!(preview(&provider, &["reports", "alice", "--scope", "openid admin"]).stderr.contains("not granted: admin"));

@@ -1,4 +1,4 @@
-//! What `docs/promises.md` promises is what runs, and what rests in databases does not change: the built-in migrations.
+//! What `docs/promises.md` promises is what runs, and what is stored in databases does not change: the built-in migrations.
 
 use crate::support::program::{done, every_command, run_with};
 use crate::support::{NewUser, TestProvider};
@@ -23,7 +23,7 @@ fn section(heading: &str) -> String {
     rest.split("\n## ").next().unwrap().to_owned()
 }
 
-/// What stands between backticks.
+/// What is between backticks.
 fn quoted(text: &str) -> BTreeSet<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -278,7 +278,7 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
 
 /// What another version printed is not taken for what this one understands.
 #[tokio::test]
-async fn a_document_of_another_form_is_refused_by_whoever_reads_it() {
+async fn a_document_of_another_form_is_refused_by_its_reader() {
     let provider = TestProvider::start().await;
     provider.client("reports").await;
     provider.add_user(NewUser::alice()).await;

@@ -119,7 +119,7 @@ proptest! {
     }
 }
 
-/// Whoever writes a parser adds it to what is fed here.
+/// A new parser is added to what is fed here.
 #[test]
 fn every_type_that_is_parsed_is_fed() {
     let fed = include_str!("../fuzz/parsers.rs");

@@ -239,7 +239,7 @@ async fn open(browser: &UserAgent, url: &str) -> (Page, Vec<Url>) {
     (page, visited)
 }
 
-/// Fills the provider's login page in and goes on.
+/// Fills the provider's login page in and continues.
 async fn sign_in(browser: &UserAgent, page: &Page) -> Page {
     assert!(page.url.path().ends_with("/login"), "{page}");
     let mut form = page.form("form");
@@ -261,7 +261,7 @@ async fn enter(browser: &UserAgent, issuer: &str, url: &str) -> Page {
 }
 
 #[tokio::test]
-async fn the_fastapi_example_signs_people_in() {
+async fn the_fastapi_example_signs_users_in() {
     let provider = Installation::start();
     let base_url = FastApi::base_url();
     let redirect_uri = format!("{base_url}/auth/callback");
@@ -275,7 +275,7 @@ async fn the_fastapi_example_signs_people_in() {
     let (home, _) = open(&browser, &at("/")).await;
     assert!(home.text().contains("You are not signed in."), "{home}");
 
-    // Somebody who refuses is told so, and stays out.
+    // A user who refuses is told so, and stays out.
     let (login, _) = open(&browser, &at("/reports")).await;
     assert_eq!(login.title(), "Sign in to continue to FastAPI & friends");
     let consent = sign_in(&browser, &login).await;
@@ -285,7 +285,7 @@ async fn the_fastapi_example_signs_people_in() {
     let (home, _) = open(&browser, &at("/")).await;
     assert!(home.text().contains("You are not signed in."), "{home}");
 
-    // Somebody who allows it comes back to where they wanted to go.
+    // A user who allows it comes back to where they wanted to go.
     let (consent, _) = open(&browser, &at("/reports")).await;
     let reports = decide(&browser, &consent, "allow").await;
     assert_eq!((reports.url.as_str(), reports.texts("h1")), (at("/reports").as_str(), vec!["Your reports".to_owned()]));
@@ -302,7 +302,7 @@ async fn the_fastapi_example_signs_people_in() {
     let back = enter(&browser, &provider.serve.issuer, &at("/reports")).await;
     assert_eq!(back.texts("dd"), told);
 
-    // A code that is shown again is nobody's.
+    // A code that is shown again is invalid.
     let stranger = UserAgent::new();
     let replayed = stranger.get(&at("/auth/callback?code=x&state=y")).await;
     assert_eq!(replayed.status.as_u16(), 400, "{replayed}");
@@ -373,7 +373,7 @@ async fn the_demos_services_and_the_fastapi_example_share_one_sign_in_at_a_provi
     assert_eq!(reports.texts("h1"), ["Hello, Alice Example"], "{reports}");
     let fastapi = enter(&browser, &issuer, &format!("{base_url}/reports")).await;
     assert_eq!(fastapi.texts("h1"), ["Your reports"], "{}", service.log());
-    // Everybody was told of the same person.
+    // All were told of the same user.
     let sub = &fastapi.texts("dd")[0];
     assert!(monolith.text().contains(sub) && reports.text().contains(sub), "{sub}: {monolith}");
 

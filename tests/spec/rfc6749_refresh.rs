@@ -24,7 +24,7 @@ async fn ready() -> (TestProvider, TestClient, UserAgent) {
     ready_with(&[]).await
 }
 
-async fn begin(provider: &TestProvider, browser: &UserAgent, client: &TestClient) -> Api {
+async fn start(provider: &TestProvider, browser: &UserAgent, client: &TestClient) -> Api {
     let answer = Authorization::of(client).with("scope", SCOPE).complete(provider, browser).await;
     provider.redeem(client, answer.code()).await.ok()
 }
@@ -47,14 +47,14 @@ fn invalid_grant() -> (u16, String) {
 #[tokio::test]
 async fn a_refresh_token_is_issued_for_offline_access_only() {
     let (provider, client, browser) = ready().await;
-    let tokens = begin(&provider, &browser, &client).await;
+    let tokens = start(&provider, &browser, &client).await;
     assert!(tokens.text("refresh_token").starts_with("hp_rt_"));
     assert_eq!(tokens.text("scope"), SCOPE);
     let without = provider.tokens(&browser, &client).await.json();
     assert!(without.get("refresh_token").is_none());
     let plain = NewClient::new("plain").with("consent", "skip").with("scope", SCOPE);
     let plain = provider.add(plain).await;
-    let tokens = begin(&provider, &browser, &plain).await.json();
+    let tokens = start(&provider, &browser, &plain).await.json();
     assert!(tokens.get("refresh_token").is_none());
     assert_eq!(tokens["scope"], "openid profile email");
     let page = refresh(&provider, &plain, "hp_rt_x").await;
@@ -76,7 +76,7 @@ async fn offline_access_is_named_on_the_consent_page() {
 #[tokio::test]
 async fn a_refresh_gives_new_tokens_about_the_same_sign_in() {
     let (provider, client, browser) = ready().await;
-    let first = begin(&provider, &browser, &client).await;
+    let first = start(&provider, &browser, &client).await;
     provider.travel(100);
     let second = refresh(&provider, &client, &first.text("refresh_token")).await.ok();
     assert_eq!(second.text("scope"), SCOPE);
@@ -101,7 +101,7 @@ async fn a_refresh_gives_new_tokens_about_the_same_sign_in() {
 #[tokio::test]
 async fn scope_can_shrink_and_never_grow() {
     let (provider, client, browser) = ready().await;
-    let token = begin(&provider, &browser, &client).await.text("refresh_token");
+    let token = start(&provider, &browser, &client).await.text("refresh_token");
     for (scope, error) in [("openid phone", "invalid_scope"), ("openid \"x", "invalid_scope")] {
         let refused = refresh_with(&provider, &client, &token, &[("scope", scope)]).await;
         assert_eq!(refused.error(), (400, error.into()));
@@ -122,7 +122,7 @@ async fn scope_can_shrink_and_never_grow() {
 async fn a_stranger_with_a_refresh_token_finds_nothing_and_ends_nothing() {
     let (provider, client, browser) = ready().await;
     let stranger = provider.add(refreshing("stranger")).await;
-    let token = begin(&provider, &browser, &client).await.text("refresh_token");
+    let token = start(&provider, &browser, &client).await.text("refresh_token");
     assert_eq!(refresh(&provider, &stranger, &token).await.error(), invalid_grant());
     // Nor can it be asked what was granted.
     let too_much = refresh_with(&provider, &stranger, &token, &[("scope", "openid phone")]).await;
@@ -130,11 +130,11 @@ async fn a_stranger_with_a_refresh_token_finds_nothing_and_ends_nothing() {
     let _ = refresh(&provider, &client, &token).await.ok();
 }
 
-/// An answer that was lost costs nobody the session: the same successor, within the window.
+/// An answer that was lost costs no client the session: the same successor, within the window.
 #[tokio::test]
 async fn within_the_window_a_repetition_gets_the_same_successor() {
     let (provider, client, browser) = ready().await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let successor = refresh(&provider, &client, &first).await.ok().text("refresh_token");
     // A second less than could be, as machines are slow at times.
     provider.travel(8);
@@ -148,9 +148,9 @@ async fn within_the_window_a_repetition_gets_the_same_successor() {
 #[tokio::test]
 async fn after_the_window_a_repetition_ends_the_family() {
     let (provider, client, browser) = ready().await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let second = refresh(&provider, &client, &first).await.ok();
-    let other = begin(&provider, &browser, &client).await;
+    let other = start(&provider, &browser, &client).await;
     provider.travel(10);
     assert_eq!(refresh(&provider, &client, &first).await.error(), invalid_grant());
     assert_eq!(refresh(&provider, &client, &second.text("refresh_token")).await.error(), invalid_grant());
@@ -164,7 +164,7 @@ async fn after_the_window_a_repetition_ends_the_family() {
 #[tokio::test]
 async fn once_the_successor_was_used_its_predecessor_ends_the_family() {
     let (provider, client, browser) = ready().await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let second = refresh(&provider, &client, &first).await.ok().text("refresh_token");
     let third = refresh(&provider, &client, &second).await.ok().text("refresh_token");
     assert_eq!(refresh(&provider, &client, &first).await.error(), invalid_grant());
@@ -175,7 +175,7 @@ async fn once_the_successor_was_used_its_predecessor_ends_the_family() {
 #[tokio::test]
 async fn a_guessed_secret_ends_the_family() {
     let (provider, client, browser) = ready().await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let guessed = format!("{}{}", &first[..first.len() - 4], if first.ends_with("AAAA") { "BBBB" } else { "AAAA" });
     assert_eq!(refresh(&provider, &client, &guessed).await.error(), invalid_grant());
     assert_eq!(refresh(&provider, &client, &first).await.error(), invalid_grant());
@@ -185,7 +185,7 @@ async fn a_guessed_secret_ends_the_family() {
 #[tokio::test]
 async fn a_window_of_zero_forgives_nothing() {
     let (provider, client, browser) = ready_with(&[("refresh_reuse_window", "0")]).await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let second = refresh(&provider, &client, &first).await.ok().text("refresh_token");
     assert_eq!(refresh(&provider, &client, &first).await.error(), invalid_grant());
     assert_eq!(refresh(&provider, &client, &second).await.error(), invalid_grant());
@@ -195,7 +195,7 @@ async fn a_window_of_zero_forgives_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_who_refresh_at_once_all_get_the_one_successor() {
     let (provider, client, browser) = ready_with(&[("refresh_reuse_window", "60")]).await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let answers = futures_util::future::join_all((0..64).map(|_| refresh(&provider, &client, &first))).await;
     let successors: HashSet<String> = answers.into_iter().map(|answer| answer.ok().text("refresh_token")).collect();
     assert_eq!(successors.len(), 1);
@@ -208,7 +208,7 @@ async fn of_64_who_refresh_at_once_all_get_the_one_successor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_without_a_window_one_wins_and_keeps_nothing() {
     let (provider, client, browser) = ready_with(&[("refresh_reuse_window", "0")]).await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let answers = futures_util::future::join_all((0..64).map(|_| refresh(&provider, &client, &first))).await;
     let winners: Vec<Api> = answers.into_iter().filter(|answer| answer.status == 200).collect();
     assert_eq!(winners.len(), 1);
@@ -238,7 +238,7 @@ async fn a_replayed_code_ends_the_family() {
 async fn an_unused_family_ends() {
     let (provider, client, browser) = ready_with(&[("refresh_token_idle_lifetime", "1000")]).await;
     let own = provider.add(refreshing("own").with("refresh_token_idle_lifetime", "100")).await;
-    let (of_settings, of_row) = (begin(&provider, &browser, &client).await, begin(&provider, &browser, &own).await);
+    let (of_settings, of_row) = (start(&provider, &browser, &client).await, start(&provider, &browser, &own).await);
     provider.travel(100);
     assert_eq!(refresh(&provider, &own, &of_row.text("refresh_token")).await.error(), invalid_grant());
     provider.travel(890);
@@ -254,7 +254,7 @@ async fn an_unused_family_ends() {
 async fn a_family_has_an_absolute_end() {
     let (provider, _, browser) = ready().await;
     let own = provider.add(refreshing("own").with("refresh_token_lifetime", "300")).await;
-    let mut token = begin(&provider, &browser, &own).await.text("refresh_token");
+    let mut token = start(&provider, &browser, &own).await.text("refresh_token");
     for _ in 0..2 {
         provider.travel(140);
         token = refresh(&provider, &own, &token).await.ok().text("refresh_token");
@@ -263,7 +263,7 @@ async fn a_family_has_an_absolute_end() {
     assert_eq!(refresh(&provider, &own, &token).await.error(), invalid_grant());
 }
 
-/// A changed password, by whichever hand, a disabled person or client, and what was declared invalid.
+/// A password, however it is changed, a disabled user or client, and what was declared invalid.
 #[tokio::test]
 async fn a_change_to_the_person_or_the_client_ends_it() {
     for sql in [
@@ -274,14 +274,14 @@ async fn a_change_to_the_person_or_the_client_ends_it() {
         "UPDATE clients SET tokens_valid_after = 4000000000",
     ] {
         let (provider, client, browser) = ready().await;
-        let tokens = begin(&provider, &browser, &client).await;
+        let tokens = start(&provider, &browser, &client).await;
         provider.sql(sql).await;
         provider.travel(10);
         assert_eq!(refresh(&provider, &client, &tokens.text("refresh_token")).await.error(), invalid_grant(), "{sql}");
         assert_eq!(provider.userinfo(&tokens.text("access_token")).await.error().0, 401, "{sql}");
     }
     let (provider, client, browser) = ready().await;
-    let tokens = begin(&provider, &browser, &client).await;
+    let tokens = start(&provider, &browser, &client).await;
     provider.sql("UPDATE clients SET disabled_at = 1").await;
     provider.travel(10);
     let refused = refresh(&provider, &client, &tokens.text("refresh_token")).await;
@@ -298,7 +298,7 @@ async fn a_change_to_the_person_or_the_client_ends_it() {
 async fn what_is_authorized_after_the_instant_of_the_client_holds_whenever_the_person_signed_in() {
     let (provider, client, browser) = ready().await;
     let request = Authorization::of(&client).with("scope", "openid profile email offline_access");
-    let before = begin(&provider, &browser, &client).await;
+    let before = start(&provider, &browser, &client).await;
     provider.travel(100);
     let late_code = request.complete(&provider, &browser).await;
     provider.travel(5);
@@ -337,14 +337,14 @@ async fn what_is_authorized_after_the_instant_of_the_client_holds_whenever_the_p
 async fn a_public_client_rotates_always_and_a_row_can_end_rotation_for_others() {
     let (provider, _, browser) = ready().await;
     let fixed = provider.add(refreshing("fixed").with("refresh_token_rotation", "never")).await;
-    let token = begin(&provider, &browser, &fixed).await.text("refresh_token");
+    let token = start(&provider, &browser, &fixed).await.text("refresh_token");
     for _ in 0..2 {
         let refreshed = refresh(&provider, &fixed, &token).await.ok().json();
         assert!(refreshed.get("refresh_token").is_none());
         provider.travel(100);
     }
     let public = provider.add(refreshing("public").with("refresh_token_rotation", "never").public()).await;
-    let token = begin(&provider, &browser, &public).await.text("refresh_token");
+    let token = start(&provider, &browser, &public).await.text("refresh_token");
     let next = refresh(&provider, &public, &token).await.ok().text("refresh_token");
     assert_ne!(next, token);
 }
@@ -353,7 +353,7 @@ async fn a_public_client_rotates_always_and_a_row_can_end_rotation_for_others() 
 #[tokio::test]
 async fn a_scope_taken_from_the_client_is_not_refreshed() {
     let (provider, client, browser) = ready().await;
-    let tokens = begin(&provider, &browser, &client).await;
+    let tokens = start(&provider, &browser, &client).await;
     provider.sql("UPDATE clients SET scope = 'openid offline_access'").await;
     provider.travel(10);
     let refreshed = refresh(&provider, &client, &tokens.text("refresh_token")).await.ok();
@@ -364,7 +364,7 @@ async fn a_scope_taken_from_the_client_is_not_refreshed() {
 #[tokio::test]
 async fn what_is_no_refresh_token_is_refused() {
     let (provider, client, browser) = ready().await;
-    let tokens = begin(&provider, &browser, &client).await;
+    let tokens = start(&provider, &browser, &client).await;
     let real = tokens.text("refresh_token");
     for bad in [
         "x",
@@ -383,11 +383,11 @@ async fn what_is_no_refresh_token_is_refused() {
     let _ = refresh(&provider, &client, &real).await.ok();
 }
 
-/// No token rests: the row has digests, and the salt goes when the window is over.
+/// No token is stored: the row has digests, and the salt goes when the window is over.
 #[tokio::test]
-async fn no_secret_rests_and_the_salt_goes_with_the_window() {
+async fn no_secret_is_stored_and_the_salt_goes_with_the_window() {
     let (provider, client, browser) = ready().await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let second = refresh(&provider, &client, &first).await.ok().text("refresh_token");
     let rows = provider.rows("SELECT current_digest, previous_digest, salt FROM refresh_families").await;
     assert_eq!(rows.len(), 1);
@@ -405,7 +405,7 @@ async fn no_secret_rests_and_the_salt_goes_with_the_window() {
 #[tokio::test]
 async fn a_revocation_outlives_the_short_lived_store() {
     let (provider, client, browser) = ready().await;
-    let first = begin(&provider, &browser, &client).await.text("refresh_token");
+    let first = start(&provider, &browser, &client).await.text("refresh_token");
     let second = refresh(&provider, &client, &first).await.ok().text("refresh_token");
     provider.travel(10);
     assert_eq!(refresh(&provider, &client, &first).await.error(), invalid_grant());

@@ -8,11 +8,11 @@ async fn ready() -> (TestProvider, TestClient, serde_json::Value) {
     let client = NewClient::new("reports").with("consent", "skip").with("scope", "openid offline_access");
     let client = provider.add(client.with("grant_types", "authorization_code refresh_token")).await;
     provider.alice().await;
-    let tokens = begin(&provider, &client).await;
+    let tokens = start(&provider, &client).await;
     (provider, client, tokens)
 }
 
-async fn begin(provider: &TestProvider, client: &TestClient) -> serde_json::Value {
+async fn start(provider: &TestProvider, client: &TestClient) -> serde_json::Value {
     let request = Authorization::of(client).with("scope", "openid offline_access");
     let answer = request.complete(provider, &UserAgent::new()).await;
     provider.redeem(client, answer.code()).await.ok().json()
@@ -26,7 +26,7 @@ fn text<'a>(tokens: &'a serde_json::Value, member: &str) -> &'a str {
 #[tokio::test]
 async fn a_revoked_refresh_token_takes_the_whole_grant_with_it() {
     let (provider, client, tokens) = ready().await;
-    let other = begin(&provider, &client).await;
+    let other = start(&provider, &client).await;
     let fields = [("token", text(&tokens, "refresh_token")), ("token_type_hint", "refresh_token")];
     let answer = provider.post("/revoke", client.auth(), &fields).await.ok();
     assert_eq!((answer.body.as_str(), answer.header("cache-control")), ("", Some("no-store")));
@@ -43,9 +43,9 @@ async fn a_revoked_access_token_goes_alone() {
         let (provider, client, _) = ready().await;
         provider.sql(&format!("UPDATE clients SET access_token_format = '{format}'")).await;
         provider.travel(10);
-        let tokens = begin(&provider, &client).await;
+        let tokens = start(&provider, &client).await;
         let _ = provider.userinfo(text(&tokens, "access_token")).await.ok();
-        // A wrong hint misleads nobody.
+        // A wrong hint does not mislead.
         let fields = [("token", text(&tokens, "access_token")), ("token_type_hint", "refresh_token")];
         let _ = provider.post("/revoke", client.auth(), &fields).await.ok();
         assert_eq!(provider.userinfo(text(&tokens, "access_token")).await.error().0, 401, "{format}");

@@ -85,7 +85,7 @@ async fn a_row_can_make_pkce_optional_for_a_confidential_client_only() {
     assert_eq!(Answer::of(&page, &public.redirect_uri).error(), "invalid_request");
 }
 
-/// RFC 9700 section 4.8.2: a verifier where there was no challenge is somebody else's code.
+/// RFC 9700 section 4.8.2: a verifier where there was no challenge is a stolen code.
 #[tokio::test]
 async fn a_verifier_without_a_challenge_is_refused() {
     let (provider, _, browser) = ready().await;

@@ -54,9 +54,9 @@ async fn the_tokens_client_and_the_api_in_its_aud_are_told() {
     }
 }
 
-/// Section 4: to anybody else the token is inactive, and nothing more is said.
+/// Section 4: to any other client the token is inactive, and nothing more is said.
 #[tokio::test]
-async fn to_anybody_else_it_is_inactive() {
+async fn to_any_other_client_it_is_inactive() {
     let (provider, client, _) = ready().await;
     let token = tokens(&provider, &client).await;
     let stranger = provider.client("stranger").await;

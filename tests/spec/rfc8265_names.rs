@@ -63,7 +63,7 @@ async fn a_user_name_is_one_persons_in_whatever_letters_on_either_database() {
         ] {
             assert!(add(&store, sub, username, &format!("{sub}@example.com")).await, "{username}, {}", store.name);
             for other in others {
-                // A dotless i is another letter; it is nobody's only because nobody has it.
+                // A dotless i is another letter; it is unknown only because no user has it.
                 let expected = if sub == "4" { None } else { Some(sub) };
                 assert_found(&store, other, found(&store, other).await.as_deref(), expected);
                 if expected.is_some() {
@@ -106,7 +106,7 @@ async fn a_row_by_hand_is_found_in_any_case_from_the_first_look_on() {
         assert_found(&store, "again", found(&store, "ÖZGÜR").await.as_deref(), Some("1"));
         assert_found(&store, "nobody", found(&store, "nobody").await.as_deref(), None);
         assert_eq!(store.db.statements() - before, 2, "{}", store.name);
-        // Whoever has no name at all is folded too, and never again.
+        // A user without a name is folded too, and never again.
         store.sql("INSERT INTO users (sub) VALUES ('bare')").await;
         assert_found(&store, "", found(&store, "").await.as_deref(), None);
         let before = store.db.statements();
@@ -115,14 +115,14 @@ async fn a_row_by_hand_is_found_in_any_case_from_the_first_look_on() {
     }
 }
 
-/// What a name costs must not tell whether somebody has it.
+/// What a name costs must not tell whether a user has it.
 #[tokio::test]
-async fn a_name_that_nobody_has_costs_as_many_statements_as_another() {
+async fn a_name_that_no_user_has_costs_as_many_statements_as_another() {
     for store in lasting().await {
         store.sql(&by_hand("1", "alice", "alice@example.com")).await;
         let mut costs = Vec::new();
         for login in ["nobody", "ALICE", "nobody", "alice"] {
-            // A row that somebody else wrote meanwhile.
+            // A row that was written by hand meanwhile.
             store.sql(&format!("INSERT INTO users (sub) VALUES ('filler-{}')", costs.len())).await;
             for _ in 0..2 {
                 let before = store.db.statements();
@@ -135,7 +135,7 @@ async fn a_name_that_nobody_has_costs_as_many_statements_as_another() {
 }
 
 #[tokio::test]
-async fn whoever_was_renamed_by_hand_is_found_by_the_new_name_only() {
+async fn a_user_renamed_by_hand_is_found_by_the_new_name_only() {
     for store in lasting().await {
         assert!(add(&store, "1", "Özgür", "old@example.com").await);
         store.sql("UPDATE users SET username = 'Günther', email = 'NEW@example.com' WHERE sub = '1'").await;
@@ -148,7 +148,7 @@ async fn whoever_was_renamed_by_hand_is_found_by_the_new_name_only() {
         ] {
             assert_found(&store, login, found(&store, login).await.as_deref(), expected);
         }
-        // The old name is free at once, whoever takes it: a command, or another row by hand.
+        // The old name is free at once, for all who take it: a command, or another row by hand.
         store.sql("UPDATE users SET username = 'Renamed' WHERE sub = '1'").await;
         assert!(add(&store, "2", "GÜNTHER", "g@example.com").await, "{}", store.name);
         store.sql("UPDATE users SET username = 'Again' WHERE sub = '2'").await;
@@ -163,9 +163,9 @@ async fn whoever_was_renamed_by_hand_is_found_by_the_new_name_only() {
     }
 }
 
-/// A fold that is not of the row's own name decides nothing, whoever wrote it.
+/// A fold that is not of the row's own name decides nothing, however it was written.
 #[tokio::test]
-async fn a_stale_fold_lets_nobody_in_by_the_old_name() {
+async fn a_stale_fold_lets_no_user_in_by_the_old_name() {
     for store in lasting().await {
         assert!(add(&store, "1", "alice", "alice@example.com").await);
         // As if it had been folded: the row itself is looked at all the same.
@@ -197,7 +197,7 @@ async fn two_names_by_hand_that_differ_in_letters_only_are_each_found_as_they_ar
     }
 }
 
-/// RFC 8265 refuses it; whoever wrote the row wants it all the same.
+/// RFC 8265 refuses it; the operator who wrote the row wants it all the same.
 #[tokio::test]
 async fn a_name_by_hand_that_the_profile_refuses_is_found() {
     for store in lasting().await {
@@ -227,19 +227,19 @@ async fn an_address_is_shared_in_whatever_letters_also_with_a_row_by_hand() {
             store.sql("DELETE FROM users WHERE sub = '2'").await;
             store.sql(&other).await;
             let who = found(&store, "team@bücher.example").await;
-            // Whose user name it is comes first; else it is nobody's.
+            // Whose user name it is comes first; else it is no user's.
             assert_ne!(who.as_deref(), Some("1"), "{other}, {}", store.name);
             assert_eq!(who.is_some(), other.contains("'berta@example.com'"), "{other}, {}", store.name);
             store.sql("DELETE FROM users WHERE sub = '2'").await;
         }
-        // Somebody's address was changed by hand to hers.
+        // Another user's address was changed by hand to hers.
         assert!(add(&store, "3", "clara", "clara@example.com").await);
         store.sql("UPDATE users SET email = 'TEAM@bücher.EXAMPLE' WHERE sub = '3'").await;
         assert_found(&store, "shared", found(&store, "team@bücher.example").await.as_deref(), None);
     }
 }
 
-/// A full disk, a standby: nobody is kept out by it who types the name as it is written.
+/// A full disk, a standby: it keeps no user out who types the name as it is written.
 #[tokio::test]
 async fn a_name_that_cannot_be_folded_is_found_as_it_is_written() {
     for store in lasting().await {
@@ -259,7 +259,7 @@ async fn a_name_that_cannot_be_folded_is_found_as_it_is_written() {
     }
 }
 
-/// More than one sign-in waits for: it goes on, and a node folds the rest in the background.
+/// More than one sign-in waits for: it continues, and a node folds the rest in the background.
 #[tokio::test]
 async fn many_rows_by_hand_are_folded_however_many_they_are() {
     for store in lasting().await {
@@ -423,7 +423,7 @@ async fn what_is_no_user_name_or_password_is_refused_with_the_fix() {
 }
 
 #[tokio::test]
-async fn commands_find_people_in_whatever_letters() {
+async fn commands_find_users_in_whatever_letters() {
     let (provider, _) = ready().await;
     provider.add_user(NewUser::named("1").with("username", "Özgür").with("email", "Özgür@Bücher.example")).await;
     for arguments in [

@@ -35,7 +35,7 @@ async fn a_machine_gets_an_access_token_and_nothing_else() {
     let members: Vec<&String> = answer.as_object().unwrap().keys().collect();
     assert_eq!(members.len(), 4, "{members:?}");
     assert_eq!((answer["token_type"].as_str(), answer["scope"].as_str()), (Some("Bearer"), Some("jobs:run jobs:read")));
-    // It opens nobody's claims.
+    // It opens no user's claims.
     let refused = provider.userinfo(answer["access_token"].as_str().unwrap()).await;
     assert_eq!(refused.error(), (403, "insufficient_scope".into()));
 }
@@ -53,10 +53,10 @@ async fn a_machine_is_given_scopes_of_apis_only() {
     assert!(own(&provider, &bare, &[]).await.ok().json().get("scope").is_none());
 }
 
-/// RFC 6749 section 3.3: libraries that ask for `openid` whatever the grant get a token that is about nobody, whether the
-/// scope stands in the row or not.
+/// RFC 6749 section 3.3: libraries that ask for `openid` whatever the grant get a token that is about no user, whether the
+/// scope is in the row or not.
 #[tokio::test]
-async fn a_machine_that_asks_for_scopes_about_people_only_gets_a_token_without_scope() {
+async fn a_machine_that_asks_for_scopes_about_users_only_gets_a_token_without_scope() {
     let (provider, robot) = ready().await;
     let bare = NewClient::new("bare").with("grant_types", "client_credentials").with("scope", "");
     let bare = provider.add(bare).await;

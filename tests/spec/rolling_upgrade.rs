@@ -30,7 +30,7 @@ fn authorization() -> Value {
     })
 }
 
-/// What is in the store now, to the letter.
+/// What is in the store now, byte for byte.
 async fn raw(store: &Ephemeral, key: &str) -> Value {
     store.get(key).await.unwrap().unwrap()
 }
@@ -126,7 +126,7 @@ async fn a_token_and_a_sign_out_of_another_version_are_read() {
     }
 }
 
-/// Whoever is overtaken at every try is counted, so that a service that is not told of a sign-out leaves a trace.
+/// A request that is overtaken at every try is counted, so that a service that is not told of a sign-out leaves a trace.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_client_is_noted_in_the_session_or_counted_as_not_noted() {
     const RACERS: usize = 128;

@@ -133,7 +133,7 @@ pub async fn lasting() -> [Lasting; 2] {
     [Lasting::open("SQLite", None).await, Lasting::open("PostgreSQL", Some(postgres::server())).await]
 }
 
-/// Lets everybody go at once, on threads of their own; gives what they came to.
+/// Lets all go at once, on threads of their own; gives what they came to.
 pub async fn race<T: Send + 'static, F>(racers: usize, run: impl Fn(usize) -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
@@ -218,7 +218,7 @@ async fn what_is_put_is_gone_when_its_time_is_over() {
     }
 }
 
-/// A record is short, the memory of its end is long: what nobody takes does not fill the store.
+/// A record is short, the memory of its end is long: what is not taken does not fill the store.
 #[tokio::test]
 async fn what_is_spent_is_remembered_for_a_time_of_its_own() {
     let stores = short_lived().await;
@@ -229,7 +229,7 @@ async fn what_is_spent_is_remembered_for_a_time_of_its_own() {
         }
         assert_eq!(store.spend::<i64>("a", 100).await.unwrap(), Taken::Fresh(1), "{name}");
         assert_eq!(store.spend::<i64>("a", 100).await.unwrap(), Taken::Spent, "{name}");
-        // Nobody takes a tombstone for a record, or puts anything in its place.
+        // No caller takes a tombstone for a record, or puts anything in its place.
         assert_eq!(store.get::<i64>("a").await.unwrap(), None, "{name}");
         assert!(!store.replace("a", &as_read(1), &2, 100).await.unwrap(), "{name}");
         assert!(!store.replace("a", &as_read(""), &"x", 100).await.unwrap(), "{name}");
@@ -239,7 +239,7 @@ async fn what_is_spent_is_remembered_for_a_time_of_its_own() {
     for here in &stores {
         let store = &here.store;
         let gone = async || store.get::<i64>("b").await.unwrap().is_none();
-        here.until(2, "what nobody took is gone", gone).await;
+        here.until(2, "what was not taken is gone", gone).await;
         for key in ["a", "c"] {
             assert_eq!(store.spend::<i64>(key, 100).await.unwrap(), Taken::Spent, "{}: {key}", here.name);
         }
@@ -362,7 +362,7 @@ async fn a_redis_that_went_away_is_found_again() {
     server.stop();
     let asked = Instant::now();
     assert!(here.store.get::<i64>("a").await.is_err());
-    // Whoever asks is told, and not kept waiting.
+    // The caller is told, and not kept waiting.
     assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
     server.start_again();
     until("it is found again", async || here.store.put("a", &2, 100).await.is_ok()).await;
@@ -431,15 +431,15 @@ async fn a_person_is_found_by_user_name_or_e_mail_whatever_the_case() {
             let found = users::find_by_login(&store.db, login).await.unwrap();
             assert_eq!(found.map(|user| user.sub).as_deref(), Some("alice-sub"), "{login:?}, {}", store.name);
         }
-        for nobody in ["", "alic", "alice ", "%", "_lice", "a*", "alice@example.org", "' OR '1'='1", "alice-sub"] {
-            assert!(users::find_by_login(&store.db, nobody).await.unwrap().is_none(), "{nobody:?}, {}", store.name);
+        for unknown in ["", "alic", "alice ", "%", "_lice", "a*", "alice@example.org", "' OR '1'='1", "alice-sub"] {
+            assert!(users::find_by_login(&store.db, unknown).await.unwrap().is_none(), "{unknown:?}, {}", store.name);
         }
     }
 }
 
 /// A sign-in by e-mail works only where the address is unique.
 #[tokio::test]
-async fn an_e_mail_address_that_several_share_means_nobody_and_a_user_name_wins() {
+async fn an_e_mail_address_that_several_share_means_no_user_and_a_user_name_wins() {
     for store in lasting().await {
         for name in ["anna", "berta", "clara", "doris", "emma"] {
             store.sql(&NewUser::named(name).with("email", "Team@example.com").sql()).await;
@@ -447,7 +447,7 @@ async fn an_e_mail_address_that_several_share_means_nobody_and_a_user_name_wins(
         let found = async |login: &str| users::find_by_login(&store.db, login).await.unwrap().map(|user| user.sub);
         assert_eq!(found("team@example.com").await, None, "{}", store.name);
         assert_eq!(found("clara").await.as_deref(), Some("clara-sub"), "{}", store.name);
-        // Somebody whose user name the address is, beside so many who only share it.
+        // A user whose user name the address is, beside so many who only share it.
         store.sql(&NewUser::named("zoe").with("username", "team@example.com").sql()).await;
         assert_eq!(found("TEAM@example.com").await.as_deref(), Some("zoe-sub"), "{}", store.name);
     }
@@ -638,7 +638,7 @@ async fn no_consent_of_several_tabs_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_shared_value_is_made_once_by_whoever_is_first() {
+async fn a_shared_value_is_made_once_by_the_first_writer() {
     for store in lasting().await {
         let values = race(16, |racer| {
             let db = store.db.clone();
@@ -671,7 +671,7 @@ async fn a_new_client_is_seen_at_once_and_a_change_within_ten_seconds() {
         assert_eq!(store.db.statements(), before, "{}", store.name);
         assert_eq!(name(10).await.as_deref(), Some("Two"), "{}", store.name);
 
-        // Whoever asks in between sees it even earlier, and waits for nothing.
+        // A request in between sees it even earlier, and waits for nothing.
         store.sql("UPDATE clients SET client_name = 'Three'").await;
         until("the refresh in the background has come", async || name(16).await.as_deref() == Some("Three")).await;
 
@@ -735,7 +735,7 @@ async fn a_database_that_goes_away_is_answered_for_from_the_cache() {
     assert_eq!(found.client_name, "Two");
 }
 
-/// An hour, after which a disabled client must not go on because the database is away.
+/// An hour, after which a disabled client must not continue because the database is away.
 #[tokio::test]
 async fn what_is_cached_is_not_served_for_ever() {
     for store in lasting().await {

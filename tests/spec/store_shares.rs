@@ -1,5 +1,5 @@
-//! What the short-lived store keeps for whom: the share of what strangers began, counters, and what ends something, on every
-//! form of the store.
+//! What the short-lived store keeps for whom: the share of what strangers started, counters, and what ends something, on
+//! every form of the store.
 
 use crate::store_contract::{ShortLived, an_issuer, as_read, short_lived};
 use crate::support::redis;
@@ -7,7 +7,7 @@ use hallpass::store::StoreError;
 use hallpass::store::ephemeral::{Counted, Start, Taken, Tallied, Tally};
 use std::sync::atomic::Ordering;
 
-/// Something a stranger began, with budgets that nothing here fills.
+/// Something a stranger started, with budgets that nothing here fills.
 pub const fn start<'a>(id: &'a str, network: &'a str) -> Start<'a> {
     Start { id, network, network_budget: 1 << 30, share: 1 << 30, ttl: 100 }
 }
@@ -35,7 +35,7 @@ async fn are_there(here: &ShortLived, ids: &[&str]) -> Vec<bool> {
 }
 
 #[tokio::test]
-async fn what_a_stranger_began_is_read_changed_and_taken_once() {
+async fn what_a_stranger_started_is_read_changed_and_taken_once() {
     for here in short_lived().await {
         let (name, store) = (here.name, &here.store);
         assert_eq!(store.started::<String>("a").await.unwrap(), None, "{name}");
@@ -70,7 +70,7 @@ async fn the_oldest_of_a_network_give_way_to_its_own_and_to_no_other() {
             store.start(&of(id, "one"), &text).await.unwrap();
         }
         assert_eq!(are_there(&here, &["other", "a", "b", "c", "d"]).await, [true, false, true, true, true], "{name}");
-        // Somebody has typed into b, so c is the oldest that may give way.
+        // b has had input, so c is the oldest that may give way.
         assert!(store.change_started("b", &as_read(text.clone()), &text, true).await.unwrap(), "{name}");
         store.start(&of("e", "one"), &text).await.unwrap();
         assert_eq!(are_there(&here, &["other", "b", "c", "d", "e"]).await, [true, true, false, true, true], "{name}");
@@ -85,7 +85,7 @@ async fn the_oldest_of_a_network_give_way_to_its_own_and_to_no_other() {
             "{name}: its tombstone is still there"
         );
         assert_eq!(are_there(&here, &["other", "b", "f"]).await, [true, true, true], "{name}");
-        // Where everything was typed into, the oldest of it gives way: typing shuts nobody out.
+        // Where everything was typed into, the oldest of it gives way: typing shuts no user out.
         assert!(store.change_started("f", &as_read(text.clone()), &text, true).await.unwrap(), "{name}");
         store.start(&of("g", "one"), &text).await.unwrap();
         assert!(store.change_started("g", &as_read(text.clone()), &text, true).await.unwrap(), "{name}");

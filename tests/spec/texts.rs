@@ -109,7 +109,7 @@ struct Place {
     variables: BTreeSet<String>,
 }
 
-/// What stands in quotes at the beginning.
+/// What is in quotes at the beginning.
 fn literal(text: &str) -> Option<&str> {
     text.trim_start().strip_prefix('"')?.split('"').next()
 }
@@ -203,10 +203,10 @@ fn every_text_of_the_catalog_is_shown() {
     shown.extend(Problem::ALL.iter().map(|problem| problem.row().text.to_owned()));
     let code: String = templates().into_iter().chain(sources()).map(|(_, text)| text).collect();
     for (key, message) in catalog() {
-        assert!(shown.contains(key), "nobody shows {key}");
+        assert!(shown.contains(key), "no page shows {key}");
         for attribute in message.attributes {
             let name = attribute.id.name;
-            assert!(code.contains(&format!(".attribute(\"{name}\")")), "nobody shows {key}.{name}");
+            assert!(code.contains(&format!(".attribute(\"{name}\")")), "no page shows {key}.{name}");
         }
     }
 }

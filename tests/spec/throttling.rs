@@ -1,4 +1,4 @@
-//! Throttling: guessing is made slow, and nobody can lock an owner out by it.
+//! Throttling: guessing is made slow, and no attacker can lock an owner out by it.
 
 use crate::support::provider::PASSWORD;
 use crate::support::verbs::{Auth, http, send};
@@ -86,7 +86,7 @@ async fn spelling_variants_are_one_account() {
     }
 }
 
-/// A name that nobody has is throttled just the same, so that nobody learns which names there are; and each by itself, so
+/// A name that no user has is throttled just the same, so that no caller learns which names there are; and each by itself, so
 /// that what was tried with one says nothing about another.
 #[tokio::test]
 async fn an_unknown_name_is_throttled_like_a_known_one() {
@@ -104,16 +104,16 @@ async fn an_unknown_name_is_throttled_like_a_known_one() {
         counters.insert(provider.provider.secrets.account(None, &name));
     }
     assert_eq!(counters.len(), 10_000, "names share counters");
-    for other in ["alice", "somebody"] {
+    for other in ["alice", "mallory"] {
         assert_eq!(attempt(&provider, &client, &attacker, other, "guess").await.status, 422, "{other}");
     }
-    // At a name that was failed at from everywhere one waits, whether somebody has it or not.
+    // At a name that was failed at from everywhere one waits, whether a user has it or not.
     let names = [account(&provider, "alice-sub"), unknown(&provider, "nobody at all")];
     for (name, account) in ["alice", "nobody at all"].into_iter().zip(names) {
         fail(&provider, &format!("fail:{account}"), "all", PER_ACCOUNT).await;
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         assert_eq!(attempt(&provider, &client, &from("203.0.113.9"), name, "guess").await.status, 422, "{name}");
-        assert!(begun.elapsed().as_secs_f64() >= 2.9, "{name}");
+        assert!(started.elapsed().as_secs_f64() >= 2.9, "{name}");
     }
 }
 
@@ -121,7 +121,7 @@ fn unknown(provider: &TestProvider, name: &str) -> String {
     provider.provider.secrets.account(None, name)
 }
 
-/// Nobody locks an owner out: from another network the owner signs in, from a browser that is known also in the
+/// No attacker locks an owner out: from another network the owner signs in, from a browser that is known also in the
 /// attacker's own network.
 #[tokio::test]
 async fn the_owner_is_not_locked_out() {
@@ -139,7 +139,7 @@ async fn the_owner_is_not_locked_out() {
     assert_eq!(attempt(&provider, &client, &attacker, "alice", PASSWORD).await.status, 429);
 }
 
-/// A known browser answers for itself: it has a limit of its own, and knowing bob's account helps nobody with alice's.
+/// A known browser answers for itself: it has a limit of its own, and knowing bob's account does not help with alice's.
 #[tokio::test]
 async fn a_known_browser_has_its_own_limit_and_one_account() {
     let (provider, client) = ready().await;
@@ -163,7 +163,7 @@ async fn a_network_that_sprays_over_many_accounts_is_stopped() {
     assert!(is_in(&attempt(&provider, &client, &known, "alice", PASSWORD).await));
     let attacker = from("198.51.100.1");
     fail(&provider, "fail:198.51.100.0", "198.51.100.1", PER_NETWORK - 1).await;
-    assert_eq!(attempt(&provider, &client, &attacker, "somebody", "guess").await.status, 422);
+    assert_eq!(attempt(&provider, &client, &attacker, "mallory", "guess").await.status, 422);
     assert_eq!(attempt(&provider, &client, &attacker, "another", "guess").await.status, 429);
     assert!(is_in(&attempt(&provider, &client, &from("198.51.100.2"), "alice", PASSWORD).await));
     assert!(is_in(&attempt(&provider, &client, &known, "alice", PASSWORD).await));
@@ -178,10 +178,10 @@ async fn an_account_attacked_from_everywhere_is_slowed_and_not_locked() {
     let over_all = format!("fail:{}", account(&provider, "alice-sub"));
     fail(&provider, &over_all, "all", PER_ACCOUNT).await;
     let stranger = async || {
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let page = attempt(&provider, &client, &from("192.0.2.33"), "alice", PASSWORD).await;
         assert!(is_in(&page), "{page}");
-        begun.elapsed()
+        started.elapsed()
     };
     // It waits three seconds. The bounds are wide, as machines are slow at times.
     let slowed = stranger().await;
@@ -189,9 +189,9 @@ async fn an_account_attacked_from_everywhere_is_slowed_and_not_locked() {
     // A stranger's success clears nothing; the known browser does not wait, and its success clears the account.
     let failures = async || provider.provider.ephemeral.tallied(&over_all, "all").await.unwrap();
     assert_eq!(failures().await, PER_ACCOUNT);
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     assert!(is_in(&attempt(&provider, &client, &known, "alice", PASSWORD).await));
-    assert!(begun.elapsed() < slowed);
+    assert!(started.elapsed() < slowed);
     assert_eq!(failures().await, 0);
     assert!(stranger().await < slowed);
 }
@@ -216,7 +216,7 @@ async fn a_wide_network_is_counted_as_one() {
 }
 
 /// A browser is one browser by the name it keeps: cookies of an earlier sign-in, kept through a sign-out and sent together
-/// with those of sign-ins that were begun elsewhere, are counted on the one that proved to be known.
+/// with those of sign-ins that were started elsewhere, are counted on the one that proved to be known.
 #[tokio::test]
 async fn a_known_browser_is_counted_by_the_name_that_is_known() {
     let (provider, client) = ready().await;
@@ -225,7 +225,7 @@ async fn a_known_browser_is_counted_by_the_name_that_is_known() {
     let kept: Vec<_> = browser.cookies().into_iter().filter(|cookie| !cookie.name.contains("session")).collect();
     let mut checked = 0;
     for _ in 0..2 * PER_ACCOUNT_AND_NETWORK {
-        // A browser that was never here begins a sign-in, and then turns up with the cookies of the known one as well.
+        // A browser that was never here starts a sign-in, and then turns up with the cookies of the known one as well.
         let stranger = from("203.0.113.1");
         let page = Authorization::of(&client).open(&provider, &stranger).await;
         for cookie in &kept {
@@ -248,7 +248,7 @@ async fn a_forged_forwarded_address_does_not_get_round_it() {
     }
     assert_eq!(attempt(&provider, &client, &from("203.0.113.1"), "alice", PASSWORD).await.status, 429);
 
-    // Behind a proxy, what stands left of the first untrusted address is that address's own claim.
+    // Behind a proxy, what is to the left of the first untrusted address is that address's own claim.
     let (provider, client) = ready().await;
     for number in 0..PER_ACCOUNT_AND_NETWORK {
         let browser = from(&format!("192.0.2.{number}, 198.51.100.1"));
@@ -283,7 +283,7 @@ async fn guesses_sent_at_once_are_counted_before_they_are_checked() {
 
 /// Client authentication: a hard limit for client and network, and a secret that is proven is never stopped by it.
 #[tokio::test]
-async fn guessing_a_clients_secret_is_stopped_and_stops_nobody_else() {
+async fn guessing_a_clients_secret_is_stopped_and_stops_no_other_client() {
     let (provider, client) = ready().await;
     let other = provider.client("other").await;
     let fields = [("grant_type", "authorization_code"), ("code", "x")];
@@ -319,7 +319,7 @@ async fn successes_do_not_count() {
     }
 }
 
-/// A client that nobody registered costs what a registered one does: a hash, and a count.
+/// A client that is not registered costs what a registered one does: a hash, and a count.
 #[tokio::test]
 async fn an_unknown_client_is_checked_and_counted_like_a_known_one() {
     let (provider, _) = ready().await;
@@ -350,7 +350,7 @@ async fn an_unknown_client_is_checked_and_counted_like_a_known_one() {
         }
         assert_eq!(status, 429, "{id}");
     }
-    // Who invents a name for each try is stopped as one network; this machine is none, it stands for everybody.
+    // Who invents a name for each try is stopped as one network; this machine is none, many share it.
     let tally = Tally { field: "all", window: CLIENT_WINDOW, most: i64::MAX, amount: CLIENTS_PER_NETWORK };
     for network in ["203.0.113.7", "127.0.0.1"] {
         provider.provider.ephemeral.tally(&format!("client:{network}"), &[tally]).await.unwrap();
@@ -364,7 +364,7 @@ async fn an_unknown_client_is_checked_and_counted_like_a_known_one() {
     assert_eq!(provider.post("/token", Auth::Basic("another", "guess"), &fields).await.error().0, 401);
 }
 
-/// Parameters that nobody reads are not kept, and the others have a bound together.
+/// Parameters that are not read are not kept, and the others have a bound together.
 #[tokio::test]
 async fn what_is_kept_of_a_request_is_bounded() {
     let (provider, client) = ready().await;
@@ -374,7 +374,7 @@ async fn what_is_kept_of_a_request_is_bounded() {
     let padded = (0..3).fold(request.clone(), |request, number| request.with(&format!("unknown{number}"), &large));
     assert!(!padded.complete(&provider, &browser).await.code().is_empty());
     let long = request.with("state", &"s".repeat(7000)).with("nonce", &"n".repeat(7000));
-    // Nothing is kept for somebody who is signed in.
+    // Nothing is kept for a user who is signed in.
     assert!(!long.complete(&provider, &browser).await.code().is_empty());
     let page = long.open(&provider, &UserAgent::new()).await;
     let answer = Answer::of(&page, &client.redirect_uri);

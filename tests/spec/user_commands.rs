@@ -32,7 +32,7 @@ async fn refresh(provider: &TestProvider, client: &TestClient, token: &str) -> A
     provider.post("/token", client.auth(), &fields).await
 }
 
-/// Whether the login page lets somebody in.
+/// Whether the login page lets a user in.
 async fn can_sign_in(provider: &TestProvider, login: &str, password: &str) -> bool {
     let client = NewClient::new("reports").sql().1;
     let browser = UserAgent::new();
@@ -48,7 +48,7 @@ fn users(provider: &TestProvider) -> Value {
 }
 
 #[tokio::test]
-async fn the_list_has_everybody_and_no_hash() {
+async fn the_list_has_all_users_and_no_hash() {
     let provider = TestProvider::start().await;
     assert_eq!(users(&provider), json!([]));
     assert!(done(with_input(&provider, &["user", "list"], "")).stderr.contains("user add"));
@@ -112,7 +112,7 @@ async fn another_password_ends_every_sign_in_and_token_of_the_person_within_ten_
     assert_eq!(refresh(&provider, &client, &refresh_token).await.text("error"), "invalid_grant");
     assert!(!can_sign_in(&provider, "alice", PASSWORD).await);
     assert!(can_sign_in(&provider, "alice", new).await);
-    // Nobody else is touched.
+    // No other user is touched.
     let _ = provider.userinfo(&other_access_token).await.ok();
     let _ = refresh(&provider, &client, &other_refresh_token).await.ok();
     // The old hash, brought back by a restored backup, does not bring the refresh token back.
@@ -140,13 +140,13 @@ async fn a_password_is_asked_for_twice_at_a_terminal_and_never_shown() {
         &with_input(&provider, &["user", "set-password", "nobody", "--password-stdin"], "good password"),
         &["nobody", "user list"],
     );
-    // An address that two people share means nobody.
+    // An address that two users share means no user.
     for name in ["carol", "dave"] {
         provider.add_user(NewUser::named(name).with("email", "both@example.com")).await;
     }
     refused(
         &with_input(&provider, &["user", "set-password", "both@example.com", "--password-stdin"], "good password"),
-        &["no single person"],
+        &["no single user"],
     );
     assert!(can_sign_in(&provider, "alice", typed.trim()).await, "what was refused has changed nothing");
 }
@@ -171,12 +171,12 @@ async fn a_disabled_person_is_refused_within_ten_seconds_and_can_be_brought_back
     assert!(again.stderr.contains("nothing was changed"), "{again:?}");
     let password = done(with_input(&provider, &["user", "set-password", "alice", "--password-stdin"], PASSWORD));
     assert!(password.stderr.contains("disabled"), "{password:?}");
-    provider.sql(disabled.stderr.split("person back: ").nth(1).unwrap()).await;
+    provider.sql(disabled.stderr.split("user back: ").nth(1).unwrap()).await;
     assert!(can_sign_in(&provider, "alice", PASSWORD).await);
 }
 
 #[tokio::test]
-async fn people_are_imported_with_their_hashes_after_a_report() {
+async fn users_are_imported_with_their_hashes_after_a_report() {
     let provider = TestProvider::start().await;
     let _ = provider.client("reports").await;
     let file = provider.folder.path().join("people.jsonl");
@@ -233,7 +233,7 @@ fn an_import_of_nothing_readable_is_refused() {
 // ---- The e-mail address: whose it is, and whether that is known (OIDC Core 5.1, `email_verified`). Services link
 // accounts by a verified address, so a wrong `true` lets one person into another's account.
 
-/// What everybody is told of a person's address: `id_token`, userinfo, preview and list, which must say the same.
+/// What all services are told of a user's address: `id_token`, userinfo, preview and list, which must say the same.
 async fn email_verified(provider: &TestProvider, client: &TestClient, username: &str) -> bool {
     let browser = UserAgent::new();
     let page = Authorization::of(client).open(provider, &browser).await;
@@ -287,7 +287,7 @@ async fn an_address_that_another_person_has_is_refused_by_user_add_with_the_name
         refused(&outcome, &[holder, "--shared-email", "Fix: "]);
         assert_eq!(outcome.stdout, "");
     }
-    // Nobody types a password in vain.
+    // No operator types a password in vain.
     let at_terminal = at_terminal(&provider, &["user", "add", "new", "--email", "alice@example.com"], "");
     refused(&at_terminal, &["the address of alice already"]);
     assert!(!at_terminal.stdout.contains("Password"), "{at_terminal:?}");
@@ -297,12 +297,12 @@ async fn an_address_that_another_person_has_is_refused_by_user_add_with_the_name
     assert!(shared.stderr.contains("alice") && shared.stderr.contains("not verified"), "{shared:?}");
     refused(
         &with_input(&provider, &["user", "set-password", "alice@example.com", "--password-stdin"], PASSWORD),
-        &["no single person", "alice, new"],
+        &["no single user", "alice, new"],
     );
 }
 
 #[tokio::test]
-async fn while_two_people_have_an_address_it_is_told_as_unverified_of_either() {
+async fn while_two_users_have_an_address_it_is_told_as_unverified_of_either() {
     let provider = TestProvider::start().await;
     let client = provider.client("reports").await;
     provider.alice().await;
@@ -327,7 +327,7 @@ async fn while_two_people_have_an_address_it_is_told_as_unverified_of_either() {
     assert!(email_verified(&provider, &client, "third").await, "a longer address is another one");
 }
 
-/// Somebody who is signed in already, on a node that knows the person.
+/// A user who is signed in already, on a node that knows them.
 #[tokio::test]
 async fn a_running_node_tells_within_ten_seconds_that_an_address_is_shared() {
     let provider = TestProvider::start().await;
@@ -358,18 +358,18 @@ async fn an_import_takes_a_shared_address_and_names_both() {
     ];
     for (arguments, end) in [
         (&["user", "import", "-"][..], "Nothing was added yet: --apply does it.\n"),
-        (&["user", "import", "-", "--apply"], "added 4 people\n"),
+        (&["user", "import", "-", "--apply"], "added 4 users\n"),
     ] {
         let report = done(with_input(&provider, arguments, &lines.join("\n")));
         assert!(report.stderr.ends_with(end), "{report:?}");
         insta::allow_duplicates! {
             insta::assert_snapshot!(report.stdout, @r"
-            -:1: the address Alice@Example.com of erin is that of alice (in the database) too: nobody can be found by it alone, and services are told that it is not verified
-            -:2: the address office@example.com of frank is that of heidi (line 4) too: nobody can be found by it alone, and services are told that it is not verified
-            -:4: the address OFFICE@example.com of heidi is that of frank (line 2) too: nobody can be found by it alone, and services are told that it is not verified
+            -:1: the address Alice@Example.com of erin is that of alice (in the database) too: no user can be found by it alone, and services are told that it is not verified
+            -:2: the address office@example.com of frank is that of heidi (line 4) too: no user can be found by it alone, and services are told that it is not verified
+            -:4: the address OFFICE@example.com of heidi is that of frank (line 2) too: no user can be found by it alone, and services are told that it is not verified
             ");
         }
-        let is_counted = report.stderr.contains("3 with an address that another person has too");
+        let is_counted = report.stderr.contains("3 with an address that another user has too");
         assert_eq!(is_counted, arguments.len() == 3, "{report:?}");
     }
     provider.travel(10);

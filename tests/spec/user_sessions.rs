@@ -50,7 +50,7 @@ async fn a_sign_in_is_listed_with_browser_and_network_and_when_it_was_used() {
         (Some("Firefox on Linux"), Some("127.0.0.1"))
     );
     assert_eq!(rows[0]["started_at"], rows[0]["last_used_at"]);
-    // Typed again it goes on, under the same name; in another browser it is another.
+    // Typed again it continues, under the same name; in another browser it is another.
     let page = Authorization::of(&client).with("prompt", "login").open(&provider, &browser).await;
     let _ = provider.type_in(&browser, &page, "alice", PASSWORD).await;
     let _ = provider.tokens(&UserAgent::new(), &client).await;
@@ -85,7 +85,7 @@ async fn when_it_was_used_last_is_known_to_within_an_hour() {
     assert_ne!(row[0], row[1]);
 }
 
-/// Every way in which a sign-in ends, whoever ends it: the services are told once, what was issued is dead, the browser is
+/// Every way in which a sign-in ends: the services are told once, what was issued is dead, the browser is
 /// not signed in any more, and the row is settled.
 #[tokio::test]
 async fn what_ends_a_sign_in_ends_it_everywhere_and_tells_its_services_once() {
@@ -151,7 +151,7 @@ async fn one_sign_in_of_several_is_ended_and_the_others_go_on() {
     let _ = listener.wait_for(1).await;
     assert!(!is_signed_in(&provider, &one, &client).await);
     assert!(is_signed_in(&provider, &other, &client).await);
-    // It was the person's own sign-in, not another's, and nobody ends it twice.
+    // It was the person's own sign-in, not another's, and it is not ended twice.
     provider.add_user(NewUser::named("bob")).await;
     for (who, session) in [("alice", session), ("bob", rows[1]["session"].as_str().unwrap()), ("alice", "nothing")] {
         let refused = provider.command(&["user", "sessions", "end", who, session, "--yes"], "");
@@ -264,7 +264,7 @@ async fn a_sign_in_over_a_session_whose_end_broke_off_tells_its_services() {
     let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
     assert!(page.query_parameter("code").is_some(), "{page}");
     assert_eq!(listener.wait_for(1).await.len(), 1);
-    assert_eq!(listed(&provider, "alice").len(), 1, "the one that goes on, under another name");
+    assert_eq!(listed(&provider, "alice").len(), 1, "the one that continues, under another name");
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn what_a_sign_in_issued_ends_with_its_row_although_its_record_is_gone() {
     assert!(open.is_empty());
 }
 
-/// A sign-in that nobody could list or end is none.
+/// A sign-in that could not be listed or ended is none.
 #[tokio::test]
 async fn a_sign_in_whose_row_cannot_be_written_is_refused_and_leaves_nothing() {
     let (provider, client, _listener) = ready().await;
@@ -345,7 +345,7 @@ async fn rows_of_sign_ins_that_are_long_over_are_forgotten() {
 
 /// Idle for longer than a session may be, it is not listed: the person would be asked for the password there.
 #[tokio::test]
-async fn a_sign_in_that_nobody_used_for_long_is_not_listed() {
+async fn a_sign_in_that_was_not_used_for_long_is_not_listed() {
     let (provider, client, _listener) = ready().await;
     let _ = provider.tokens(&UserAgent::new(), &client).await;
     // Commands have the machine's clock.
@@ -415,7 +415,7 @@ async fn a_token_of_another_client_or_for_another_client_id_ends_nothing() {
 
 /// A browser sends `Origin` or `Sec-Fetch-Site` with a POST, or a cookie of ours; without a token nothing can be meant.
 #[tokio::test]
-async fn a_browser_s_post_goes_on_by_303_as_before() {
+async fn a_browser_s_post_continues_by_303_as_before() {
     let (provider, client, listener) = ready().await;
     let browser = UserAgent::new();
     let hint = provider.tokens(&browser, &client).await.text("id_token");

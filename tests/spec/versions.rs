@@ -1,4 +1,4 @@
-//! What holds across versions: an older node lets in nobody whom a newer row refuses.
+//! What holds across versions: an older node lets in no user whom a newer row refuses.
 
 use crate::support::program::Serve;
 use crate::support::provider::{copy_keys, fresh_stores, run_sql};
@@ -28,7 +28,7 @@ async fn say(provider: &TestProvider, least: &str) {
 }
 
 #[tokio::test]
-async fn a_node_that_is_older_than_a_row_lets_nobody_in_and_readiness_says_why() {
+async fn a_node_that_is_older_than_a_row_lets_no_user_in_and_readiness_says_why() {
     let provider = TestProvider::start().await;
     let client = provider.client("reports").await;
     provider.alice().await;
@@ -54,7 +54,7 @@ async fn a_node_that_is_older_than_a_row_lets_nobody_in_and_readiness_says_why()
         }
         let answer = provider.get("/userinfo", &[("authorization", &bearer)]).await;
         assert_eq!(answer.error(), (503, "temporarily_unavailable".into()));
-        // What lets nobody in goes on.
+        // What lets no user in continues.
         for path in ["/.well-known/openid-configuration", "/jwks", "/assets/hallpass.css", "/logout"] {
             assert_eq!(provider.get(path, &[]).await.status, 200, "{path}");
         }
@@ -90,7 +90,7 @@ async fn a_running_node_sees_within_ten_seconds_that_it_may_not_serve_and_one_th
         .await
         .unwrap();
     let asked = tokio::time::Instant::now();
-    until("the node serves nobody", async || status(&serve).await == 503).await;
+    until("the node serves no user", async || status(&serve).await == 503).await;
     assert!(asked.elapsed() < std::time::Duration::from_secs(10));
     serve.running.signal("TERM");
     serve.running.wait();

@@ -1,4 +1,4 @@
-// Where the provider tells this app that somebody signed out, server to server: OpenID Connect Back-Channel Logout 1.0.
+// Where the provider tells this app that a user signed out, server to server: OpenID Connect Back-Channel Logout 1.0.
 
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Mvc;

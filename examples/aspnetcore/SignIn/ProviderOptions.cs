@@ -20,7 +20,7 @@ public static class ProviderOptions
         // From the user secrets in development and from the environment (Provider__ClientSecret) in production; never
         // from a file that is checked in.
         options.ClientSecret = provider["ClientSecret"];
-        // Over plain http anybody on the way reads tokens: only within one machine.
+        // Over plain http an attacker on the way reads tokens: only within one machine.
         options.RequireHttpsMetadata = !environment.IsDevelopment();
 
         // The code flow with PKCE. form_post keeps the code out of addresses, histories and logs.
@@ -28,7 +28,7 @@ public static class ProviderOptions
         options.ResponseMode = OpenIdConnectResponseMode.FormPost;
         options.UsePkce = true;
 
-        // Registered as redirect_uri and post_logout_redirect_uri, to the letter.
+        // Registered as redirect_uri and post_logout_redirect_uri, byte for byte.
         options.CallbackPath = "/signin-oidc";
         options.SignedOutCallbackPath = "/signout-callback-oidc";
         options.SignedOutRedirectUri = "/";
@@ -49,7 +49,7 @@ public static class ProviderOptions
         options.TokenValidationParameters.ValidAlgorithms = new[] { SecurityAlgorithms.RsaSha256 };
         options.TokenValidationParameters.ValidAudience = options.ClientId;
 
-        // id_token for the sign-out, access and refresh token for APIs. They rest in the session store, not in a cookie.
+        // id_token for the sign-out, access and refresh token for APIs. They are stored in the session store, not in a cookie.
         options.SaveTokens = true;
 
         options.Events.OnRemoteFailure = context =>

@@ -1,4 +1,4 @@
-// The sessions of this app: the cookie holds a key only, and the ticket with its claims and tokens rests here. So the
+// The sessions of this app: the cookie holds a key only, and the ticket with its claims and tokens is stored here. So the
 // provider can end a session from outside (back-channel logout), which a cookie alone cannot do.
 //
 // In memory, for one node. For several, keep the same four columns in a table that all of them see: key, ticket, sid, sub.

@@ -16,7 +16,7 @@ public sealed class TokenRefresh(
 {
     private static readonly TimeSpan Margin = TimeSpan.FromMinutes(1);
 
-    /// <summary>Runs for each request of somebody who is signed in, and nearly always has nothing to do.</summary>
+    /// <summary>Runs for each request of a signed-in user, and nearly always has nothing to do.</summary>
     public async Task ValidateAsync(CookieValidatePrincipalContext context)
     {
         // The handler wrote it in this form beside the tokens.
@@ -65,7 +65,7 @@ public sealed class TokenRefresh(
         }
         catch (Exception error) when (error is HttpRequestException or TaskCanceledException or ArgumentException)
         {
-            // Not reached, too slow, or no JSON. The person stays signed in here; whoever needs the access token finds
+            // Not reached, too slow, or no JSON. The person stays signed in here; code that needs the access token finds
             // that it has expired.
             logger.LogWarning(error, "the provider cannot be asked for a refresh");
             return;
@@ -73,7 +73,7 @@ public sealed class TokenRefresh(
 
         if (!await IsAboutTheSamePersonAsync(provider, answer.IdToken, context))
         {
-            logger.LogError("the id_token of a refresh is not good, or is about somebody else");
+            logger.LogError("the id_token of a refresh is not good, or is about another user");
             context.RejectPrincipal();
             return;
         }

@@ -43,7 +43,7 @@ pub(super) fn run(config: Config, disable: Disable) -> Outcome {
     if disable.migration || disable.output.is_some() {
         let now = Clock::System.now();
         let sql = format!(
-            "-- Disables the client {}: nobody can sign in there, and its tokens and secrets are refused.\n\
+            "-- Disables the client {}: no user can sign in there, and its tokens and secrets are refused.\n\
              -- To bring it back: UPDATE clients SET disabled_at = NULL WHERE client_id = {};\n\n\
              UPDATE clients SET disabled_at = {now} -- {}\nWHERE client_id = {} AND disabled_at IS NULL;\n",
             disable.id,
@@ -76,7 +76,7 @@ async fn at_once(config: Config, disable: Disable) -> Outcome {
         return Ok(());
     }
     let what = format!(
-        "Disable {} ({})? Nobody can sign in there any more, and its tokens end.",
+        "Disable {} ({})? No user can sign in there any more, and its tokens end.",
         disable.id,
         one_line(if name.is_empty() { &disable.id } else { &name })
     );

@@ -109,7 +109,7 @@ impl Draft {
     /// Every value that a rule judges.
     fn items(&self) -> Vec<Item<'_>> {
         let own = self.application_type;
-        // Nothing but what the browser is sent back to may be an application on the person's own machine.
+        // Nothing but what the browser is sent back to may be an application on the user's own machine.
         let web = ApplicationType::Web;
         let lists = [
             ("--redirect-uri", "client_redirect_uris", self.redirect_uris.as_slice(), own),
@@ -153,7 +153,7 @@ impl Draft {
         let machine = self.grants.iter().find(|grant| grant.is_of_machines());
         let needs_redirect_uri = self.grants.iter().any(|grant| grant.needs_redirect_uri());
         if self.redirect_uris.is_empty() && needs_redirect_uri && machine.is_none() && self.resource.is_none() {
-            return Err(Failure::new("--redirect-uri is missing: people could not come back from signing in"));
+            return Err(Failure::new("--redirect-uri is missing: users could not come back from signing in"));
         }
         if let Some(machine) = machine.filter(|_| self.is_public()) {
             return Err(Failure::new(format!(
@@ -166,7 +166,7 @@ impl Draft {
         Ok(())
     }
 
-    /// The migration. Each value has its column and what the choice means beside it, so that nobody counts commas.
+    /// The migration. Each value has its column and what the choice means beside it, so that no reader counts commas.
     pub(super) fn sql(&self, secret: &Secret) -> String {
         let now = Clock::System.now();
         let id = quoted(&self.id);
@@ -198,13 +198,13 @@ impl Draft {
                 &self.redirect_uris,
                 "client_redirect_uris",
                 "redirect_uri",
-                "Where answers are sent; compared letter by letter.",
+                "Where answers are sent; compared byte for byte.",
             ),
             (
                 &self.post_logout_redirect_uris,
                 "client_post_logout_redirect_uris",
                 "post_logout_redirect_uri",
-                "Where the browser may go after a sign-out; compared letter by letter.",
+                "Where the browser may go after a sign-out; compared byte for byte.",
             ),
             (&self.audiences, "client_audiences", "audience", "The APIs that its access tokens are for (aud)."),
         ];
@@ -233,12 +233,12 @@ impl Draft {
         let grants = self.grants.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(" ");
         let application_type = match self.application_type {
             ApplicationType::Web => "it runs on a server or in a browser",
-            ApplicationType::Native => "it runs on the person's own machine; the port of a loopback address is free",
+            ApplicationType::Native => "it runs on the user's own machine; the port of a loopback address is free",
         };
         let auth_method = match self.auth_method {
             ClientAuthMethod::ClientSecretBasic => "it proves itself by its secret, in the header",
             ClientAuthMethod::ClientSecretPost => "it proves itself by its secret, in the body",
-            ClientAuthMethod::None => "public: it cannot keep a secret, and PKCE stands in",
+            ClientAuthMethod::None => "public: it cannot keep a secret, PKCE takes its place",
         };
         let access_token_format = match self.access_token_format {
             AccessTokenFormat::Opaque => "a random text; an API asks /introspect what it is worth",
@@ -249,16 +249,16 @@ impl Draft {
             PkcePolicy::Optional => "its library cannot do PKCE; it must use nonce and check it",
         };
         let consent = match self.consent {
-            ConsentPolicy::Ask => "people are asked once what it may know",
-            ConsentPolicy::Skip => "one of our own services, nobody is asked",
+            ConsentPolicy::Ask => "users are asked once what it may know",
+            ConsentPolicy::Skip => "one of our own services, users are not asked",
         };
         let meaning_of_claims = match self.claims_in_id_token {
-            YesNo::Yes => "name and e-mail stand in the id_token, where most libraries look for them",
+            YesNo::Yes => "name and e-mail are in the id_token, where most libraries look for them",
             YesNo::No => "name and e-mail are for those who ask userinfo (OpenID Connect Core 5.4)",
         };
         let mut columns = vec![
             ("client_id", quoted(&self.id), "what it calls itself; never changes".to_owned()),
-            ("client_name", quoted(&self.name), "what people read on the pages".to_owned()),
+            ("client_name", quoted(&self.name), "what users read on the pages".to_owned()),
             ("application_type", quoted(self.application_type.as_str()), application_type.to_owned()),
             ("token_endpoint_auth_method", quoted(self.auth_method.as_str()), auth_method.to_owned()),
             ("grant_types", quoted(&grants), self.meaning_of_grants()),
@@ -271,15 +271,11 @@ impl Draft {
         ];
         let optional = [
             ("resource", &self.resource, "the API that it is itself: it may introspect tokens for it"),
-            ("backchannel_logout_uri", &self.backchannel_logout_uri, "we tell it here that somebody signed out"),
-            (
-                "frontchannel_logout_uri",
-                &self.frontchannel_logout_uri,
-                "the browser loads this when somebody signs out",
-            ),
+            ("backchannel_logout_uri", &self.backchannel_logout_uri, "we tell it here that a user signed out"),
+            ("frontchannel_logout_uri", &self.frontchannel_logout_uri, "the browser loads this when a user signs out"),
             ("client_uri", &self.client_uri, "its home page"),
-            ("policy_uri", &self.policy_uri, "what it does with people's data; linked where they are asked"),
-            ("tos_uri", &self.tos_uri, "its terms; linked where people are asked"),
+            ("policy_uri", &self.policy_uri, "what it does with users' data; linked where they are asked"),
+            ("tos_uri", &self.tos_uri, "its terms; linked where users are asked"),
         ];
         for (name, uri, meaning) in optional {
             if let Some(uri) = uri {
@@ -290,7 +286,7 @@ impl Draft {
     }
 
     fn meaning_of_scope(&self) -> &'static str {
-        if self.scope.is_empty() { "none: its tokens are about nobody" } else { "the most that it can be given" }
+        if self.scope.is_empty() { "none: its tokens are about no user" } else { "the most that it can be given" }
     }
 
     fn meaning_of_grants(&self) -> String {
@@ -298,12 +294,12 @@ impl Draft {
     }
 }
 
-/// Whether a client with these grants acts for itself only, so that no person ever signs in to it.
+/// Whether a client with these grants acts for itself only, so that no user ever signs in to it.
 fn is_machine(grants: &[GrantType]) -> bool {
-    grants.iter().any(|grant| grant.is_of_machines()) && !grants.iter().any(|grant| grant.is_of_people())
+    grants.iter().any(|grant| grant.is_of_machines()) && !grants.iter().any(|grant| grant.is_of_users())
 }
 
-/// The most a client can be given: what was asked for, or what its grants can use; for a machine no scope about people,
+/// The most a client can be given: what was asked for, or what its grants can use; for a machine no scope about users,
 /// which no token of its own could have.
 fn scope(asked: Option<&str>, grants: &[GrantType]) -> Result<Scope, Failure> {
     // Without offline_access no refresh token follows (OIDC Core 11).
@@ -313,8 +309,8 @@ fn scope(asked: Option<&str>, grants: &[GrantType]) -> Result<Scope, Failure> {
     Ok(if is_machine(grants) { scope.for_machines() } else { scope })
 }
 
-/// The scopes about people that were asked for a machine, which are left out; empty where there are none.
+/// The scopes about users that were asked for a machine, which are left out; empty where there are none.
 pub(super) fn scopes_left_out(new: &New) -> Scope {
     let asked = Scope::parse(new.scope.as_deref().unwrap_or_default()).unwrap_or_default();
-    if is_machine(&new.grant) { asked.for_people() } else { Scope::default() }
+    if is_machine(&new.grant) { asked.for_users() } else { Scope::default() }
 }

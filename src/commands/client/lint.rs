@@ -1,4 +1,4 @@
-//! `hallpass client lint`: reviews migration files without a database, so that CI can refuse what a person would overlook.
+//! `hallpass client lint`: reviews migration files without a database, so that CI can refuse what a reviewer would overlook.
 //!
 //! The files are applied to a scratch database in memory, statement by statement and in the order of `hallpass migrate`, and
 //! what they come to in the end is read as the provider reads it and judged by `judge`. `rows` remembers who wrote what,
@@ -99,7 +99,7 @@ impl Finding {
     }
 }
 
-/// The issuer that people will see, if it is known here: a CI without the provider's settings has the default, and nothing can
+/// The issuer that users will see, if it is known here: a CI without the provider's settings has the default, and nothing can
 /// be said about sites then.
 fn known_issuer(config: &Config) -> Option<&str> {
     let is_default = SETTINGS.iter().any(|setting| setting.name == "issuer" && setting.default == config.issuer);

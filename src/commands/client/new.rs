@@ -24,12 +24,12 @@ Examples:
         --redirect-uri https://reports.example.com/signin-oidc --settings aspnetcore
   An application in the browser or on a phone, which cannot keep a secret:
     hallpass client new app --public --redirect-uri https://app.example.com/callback
-  A machine without people, which calls an API:
+  A machine without users, which calls an API:
     hallpass client new nightly --grant client_credentials --audience https://api.example.com
   A secret that is kept elsewhere (GitOps); only its hash is written:
     hallpass client new reports --redirect-uri https://reports.example.com/cb \\
         --secret-stdin < secret.txt
-  What is refused at first and may be accepted, with the reason, which stands in the file for the lint and the reviewer:
+  What is refused at first and may be accepted, with the reason, which is in the file for the lint and the reviewer:
     hallpass client new printer --redirect-uri http://printer.lan/callback \\
         --accept 'plain-http: the printer cannot do TLS'
   Straight into a database, without a file:
@@ -42,7 +42,7 @@ Then: hallpass client lint && hallpass migrate";
 pub(in crate::commands) struct New {
     /// `client_id`: letters, digits and - . _ ~; others, such as a colon, with --accept
     pub(super) id: String,
-    /// What people read on the pages [default: the ID]
+    /// What users read on the pages [default: the ID]
     #[arg(long)]
     pub(super) name: Option<String>,
     /// Where answers are sent, compared exactly; may be repeated
@@ -51,25 +51,25 @@ pub(in crate::commands) struct New {
     /// Where the browser may go after a sign-out; may be repeated
     #[arg(long, value_name = "URI")]
     pub(super) post_logout_redirect_uri: Vec<String>,
-    /// Where it is told by us that somebody signed out (Back-Channel Logout)
+    /// Where it is told by us that a user signed out (Back-Channel Logout)
     #[arg(long, value_name = "URI")]
     pub(super) backchannel_logout_uri: Option<String>,
-    /// What the browser loads there when somebody signs out (Front-Channel Logout); works on the issuer's own site only
+    /// What the browser loads there when a user signs out (Front-Channel Logout); works on the issuer's own site only
     #[arg(long, value_name = "URI")]
     pub(super) frontchannel_logout_uri: Option<String>,
     /// Its home page
     #[arg(long, value_name = "URI")]
     pub(super) client_uri: Option<String>,
-    /// What it does with people's data, linked where they are asked for consent
+    /// What it does with users' data, linked where they are asked for consent
     #[arg(long, value_name = "URI")]
     pub(super) policy_uri: Option<String>,
-    /// Its terms of service, linked where people are asked for consent
+    /// Its terms of service, linked where users are asked for consent
     #[arg(long, value_name = "URI")]
     pub(super) tos_uri: Option<String>,
     /// A client that cannot keep a secret, such as one in a browser
     #[arg(long, conflicts_with_all = ["secret_stdin", "secret_hash", "auth_method"])]
     pub(super) public: bool,
-    /// web, or native for one on the person's own machine [default: web]
+    /// web, or native for one on the user's own machine [default: web]
     #[arg(long, value_name = "TYPE", value_parser = word::<ApplicationType>())]
     pub(super) application_type: Option<ApplicationType>,
     /// How it authenticates: `client_secret_basic` or `client_secret_post` [default: `client_secret_basic`]
@@ -86,7 +86,7 @@ pub(in crate::commands) struct New {
     /// opaque, or jwt for APIs that check access tokens by themselves
     #[arg(long, value_name = "FORMAT", default_value = "opaque", value_parser = word::<AccessTokenFormat>())]
     pub(super) access_token_format: AccessTokenFormat,
-    /// yes: name and e-mail stand in the `id_token` too; no: only userinfo tells them [default: yes]
+    /// yes: name and e-mail are in the `id_token` too; no: only userinfo tells them [default: yes]
     #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "yes", value_parser = word::<YesNo>())]
     pub(super) claims_in_id_token: Option<YesNo>,
     /// An API that its access tokens are for (aud); may be repeated
@@ -131,7 +131,7 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     if new.json && to_standard_output {
         terminal::wrong_usage(PATH, "--json and --output -: standard output cannot hold both");
     }
-    // Only what can be known without a database; and whoever names another place knows what goes there.
+    // Only what can be known without a database; and an operator who names another place knows what goes there.
     if new.output.is_none() && lint::registers(config, &new.id) == Some(true) {
         let what = format!("a file of {} registers {} already", config.migrations_or_default().display(), new.id);
         let fix = format!("choose another ID; `hallpass client rotate-secret {}` gives it another secret", new.id);
@@ -153,7 +153,7 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     let left_out = scopes_left_out(&new);
     let draft = Draft::of(new)?;
     if !left_out.is_empty() {
-        eprintln!("Left out of its scope: {left_out}. A machine acts for itself, and these are about people.");
+        eprintln!("Left out of its scope: {left_out}. A machine acts for itself, and these are about users.");
     }
     if let Some(warning) = draft.doubt_about_sign_outs(&config.issuer) {
         let what = format!("--frontchannel-logout-uri {warning}");

@@ -1,4 +1,4 @@
-//! What `hallpass client new` asks a person for: only what no flag has said, each with its default.
+//! What `hallpass client new` asks an operator for: only what no flag has said, each with its default.
 
 use super::new::New;
 use super::settings::Stack;
@@ -18,19 +18,16 @@ enum Kind {
 }
 
 pub(super) fn ask(new: &mut New) -> Result<(), Failure> {
-    // Whoever has said all that people usually say is not held up by questions.
+    // An operator who has said all that is usually said is not held up by questions.
     if !new.redirect_uri.is_empty() && new.name.is_some() && new.consent.is_some() {
         return Ok(());
     }
     if let Some(fault) = client_id_fault(&new.id).filter(|fault| !fault.is_accepted_by(&new.accept)) {
         return Err(fault.failure());
     }
-    eprintln!(
-        "Registering the client {}. Enter takes what stands in brackets; Ctrl-C leaves nothing behind.\n",
-        new.id
-    );
+    eprintln!("Registering the client {}. Enter takes what is in brackets; Ctrl-C leaves nothing behind.\n", new.id);
     if new.name.is_none() {
-        new.name = Some(terminal::ask("Name, as people read it", Some(&new.id))?);
+        new.name = Some(terminal::ask("Name, as users read it", Some(&new.id))?);
     }
     let kind = kind(new)?;
     if kind == Kind::Machine {
@@ -49,7 +46,7 @@ pub(super) fn ask(new: &mut New) -> Result<(), Failure> {
     // The answer would be ignored (RFC 8252 section 8.6).
     let always_asks = kind == Kind::Native && is_public(new);
     if new.consent.is_none() && !always_asks {
-        let question = "One of your own services, so that nobody is asked for consent (yes, no)";
+        let question = "One of your own services, so that users are not asked for consent (yes, no)";
         let own = ask_until(question, Some("no"), yes_or_no)?;
         new.consent = Some(if own { ConsentPolicy::Skip } else { ConsentPolicy::Ask });
     }
@@ -62,7 +59,7 @@ pub(super) fn ask(new: &mut New) -> Result<(), Failure> {
         new.post_logout_redirect_uri.extend(optional_uri(question, application_type, &new.accept)?);
     }
     if kind == Kind::Server && new.backchannel_logout_uri.is_none() && new.frontchannel_logout_uri.is_none() {
-        let question = "Back-channel logout URI, where it is told that somebody signed out elsewhere";
+        let question = "Back-channel logout URI, where it is told that a user signed out elsewhere";
         new.backchannel_logout_uri = optional_uri(question, ApplicationType::Web, &new.accept)?;
     }
     if kind == Kind::Server && new.pkce.is_none() {
@@ -95,7 +92,7 @@ fn kind(new: &mut New) -> Result<Kind, Failure> {
     if let Some(kind) = said {
         return Ok(kind);
     }
-    let question = "Where it runs: server, browser (no server behind it), native (on the person's own machine), machine (without people)";
+    let question = "Where it runs: server, browser (no server behind it), native (on the user's own machine), machine (without users)";
     let kind = ask_until(question, Some("server"), |text| match text {
         "server" => Ok(Kind::Server),
         "browser" => Ok(Kind::Browser),
@@ -142,7 +139,7 @@ fn optional_uri(
 
 fn checked(uri: &str, application_type: ApplicationType, accepted: &[Acceptance]) -> Result<String, Failure> {
     if uri.is_empty() {
-        return Err(Failure::new("this one is needed: people could not come back from signing in"));
+        return Err(Failure::new("this one is needed: users could not come back from signing in"));
     }
     match address_fault(uri, application_type).filter(|fault| !fault.is_accepted_by(accepted)) {
         Some(fault) => Err(fault.failure()),

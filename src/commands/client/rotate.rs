@@ -1,4 +1,4 @@
-//! `hallpass client rotate-secret`: a second secret, and an end for the first, so that nothing stands still meanwhile.
+//! `hallpass client rotate-secret`: a second secret, and an end for the first, so that nothing stops meanwhile.
 
 use super::lint;
 use super::settings::{Registration, Stack};

@@ -202,7 +202,7 @@ fn rendered(template: &impl Template) -> Result<String, Failure> {
     Ok(format!("{}\n", text.trim_end_matches('\n')))
 }
 
-/// As in all of these, values are literals of the language that they stand in.
+/// As in all of these, values are literals of the language that they are in.
 #[derive(Template)]
 #[template(path = "settings/env.txt")]
 struct Env {

@@ -131,7 +131,7 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
     Ok(())
 }
 
-/// Whether a column holds an instant, which people read as one.
+/// Whether a column holds an instant, which operators read as one.
 fn is_instant(column: &str) -> bool {
     column.ends_with("_at") || column.ends_with("_after")
 }
@@ -195,7 +195,7 @@ fn text(columns: &[(String, Value)], client: &Client, secrets: &[SecretDates], n
     for secret in secrets {
         let made = secret
             .created_at
-            .map_or_else(|| "made nobody knows when".to_owned(), |at| format!("made {}", instant(NumericDate(at))));
+            .map_or_else(|| "made at an unknown time".to_owned(), |at| format!("made {}", instant(NumericDate(at))));
         let end = match end_of(secret) {
             None => "ends never".to_owned(),
             Some(at) if at.is_past(now) => format!("ended {}", instant(at)),

@@ -129,7 +129,7 @@ impl Service {
     }
 
     /// Everything between the button and the redirect.
-    async fn begin(&self) -> Result<(String, String), Failure> {
+    async fn start(&self) -> Result<(String, String), Failure> {
         let client = CoreClient::from_provider_metadata(
             self.discover().await?,
             ClientId::new(self.registration.client_id.clone()),
@@ -161,7 +161,7 @@ impl Service {
         let answer: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let state = answer.get("state").ok_or_else(|| Failure::new("The answer has no state."))?;
         let expected =
-            self.cookie(headers, "state").ok_or_else(|| Failure::new("This browser did not begin a sign-in here."))?;
+            self.cookie(headers, "state").ok_or_else(|| Failure::new("This browser did not start a sign-in here."))?;
         if !same_text(state, &expected) {
             return Err(Failure::new("The answer's state is not the one this browser was given."));
         }
@@ -281,7 +281,7 @@ fn to(location: &str) -> Response {
     }
 }
 
-/// Greets whoever is signed in. Whoever is not, and comes from the other service, is sent to the provider
+/// Greets a signed-in user. One who is not, and comes from the other service, is sent to the provider
 /// without a click: that is the point of the whole thing.
 async fn home(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     match service.session(&headers) {
@@ -301,7 +301,7 @@ fn came_from(referer: &HeaderValue, address: &str) -> bool {
 }
 
 async fn login(State(service): State<Arc<Service>>) -> Response {
-    match service.begin().await {
+    match service.start().await {
         Ok((url, state)) => {
             let mut response = to(&url);
             service.set_cookie(&mut response, "state", &state);

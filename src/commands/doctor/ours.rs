@@ -79,19 +79,19 @@ fn files(report: &mut Report, config: &Config, file: Option<PathBuf>) {
             report.fault("files", format!("{shown}: {what} (mode {mode:o})"), format!("{fix} {shown}"));
         }
     };
-    check(&config.keys, 0o002, "everybody on this machine may add a signing key", "chmod 700");
+    check(&config.keys, 0o002, "every user of this machine may add a signing key", "chmod 700");
     if let DatabaseUrl::Sqlite(path) = &config.database_url {
-        check(path, 0o007, "everybody on this machine may read or change clients and people", "chmod 600");
+        check(path, 0o007, "every user of this machine may read or change clients and users", "chmod 600");
     }
     let settings = file.unwrap_or_else(|| PathBuf::from("hallpass.toml"));
     let holds_secret = std::fs::read_to_string(&settings).is_ok_and(|text| {
         text.lines().any(|line| line.trim_start().contains("_url") && line.contains("://") && line.contains('@'))
     });
     if holds_secret {
-        check(&settings, 0o007, "everybody on this machine may read the password in it", "chmod 640");
+        check(&settings, 0o007, "every user of this machine may read the password in it", "chmod 640");
     }
     if !sound.is_empty() {
-        report.ok("files", format!("not open to everybody on this machine: {}", sound.join(", ")));
+        report.ok("files", format!("not open to every user of this machine: {}", sound.join(", ")));
     }
 }
 
@@ -168,7 +168,7 @@ async fn public(
         if outbound.get(&url, &[]).await.is_ok_and(|answer| answer.status == 200) {
             report.fault(
                 "management",
-                format!("{url} answers to everybody"),
+                format!("{url} is publicly reachable"),
                 "the proxy must not lead to HALLPASS_MANAGEMENT_LISTEN",
             );
         }
@@ -270,18 +270,18 @@ fn proxy(report: &mut Report, config: &Config, answer: &Fetched, was_asked: bool
             "proxy",
             format!(
                 "requests come through {peer}, a public address that is no trusted proxy, so what it forwards is not believed: it counts \
-                 as one network, and everybody behind it shares the limits of one"
+                 as one network, and all users behind it share the limits of one"
             ),
             format!("if it is your proxy, HALLPASS_TRUSTED_PROXIES={peer}"),
         ),
         (true, false) => report.warning(
             "proxy",
-            format!("requests come through {peer}, whose X-Forwarded-For is not believed: everybody shares the limits for failed sign-ins"),
+            format!("requests come through {peer}, whose X-Forwarded-For is not believed: all users share the limits for failed sign-ins"),
             format!("HALLPASS_TRUSTED_PROXIES={peer}"),
         ),
         (_, true) if arrived.forwarded_for.is_none() => report.warning(
             "proxy",
-            format!("{peer} is trusted, but sends no X-Forwarded-For: everybody shares the limits for failed sign-ins"),
+            format!("{peer} is trusted, but sends no X-Forwarded-For: all users share the limits for failed sign-ins"),
             "let the proxy append the client's address to X-Forwarded-For",
         ),
         (true, true) => report.ok("proxy", format!("{peer} is trusted and says who asks")),
@@ -289,14 +289,14 @@ fn proxy(report: &mut Report, config: &Config, answer: &Fetched, was_asked: bool
     }
 }
 
-/// The cookie that begins a sign-in, as it arrives.
+/// The cookie that starts a sign-in, as it arrives.
 async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clients: &[Client]) {
     let begin = clients.iter().find_map(|client| {
         let redirect_uri = client.redirect_uris.first()?;
         client.grant_types.contains(&GrantType::AuthorizationCode).then_some((client, redirect_uri))
     });
     let Some((client, redirect_uri)) = begin else {
-        return report.ok("cookies", "not looked at: no client signs people in yet");
+        return report.ok("cookies", "not looked at: no client signs users in yet");
     };
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("response_type", "code")
@@ -320,13 +320,13 @@ async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clie
         attributes.sort();
         (name, attributes)
     };
-    // Its name goes by the interaction, which stands in the address of the login page.
+    // Its name goes by the interaction, which is in the address of the login page.
     let location = answer.headers.get("location").and_then(|location| location.to_str().ok()).unwrap_or_default();
     let interaction = url::Url::parse(location)
         .ok()
         .and_then(|url| url.query_pairs().find(|(name, _)| name == "interaction").map(|(_, id)| id.into_owned()));
     let interaction = InteractionId::received(interaction.unwrap_or_default());
-    let expected = cookies::set_begun(config, &BrowserId::from_random(&random::<32>()), &interaction);
+    let expected = cookies::set_started(config, &BrowserId::from_random(&random::<32>()), &interaction);
     let expected = shape(expected.to_str().unwrap_or_default());
     let found: Vec<(String, Vec<String>)> =
         answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()).map(shape).collect();
@@ -342,7 +342,7 @@ async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clie
         None => report.fault(
             "cookies",
             format!(
-                "a sign-in for {} begins with {} and without the cookie {}",
+                "a sign-in for {} starts with {} and without the cookie {}",
                 client.client_id, answer.status, expected.0
             ),
             "the proxy must not drop Set-Cookie; `hallpass doctor` must run with the settings of `serve`",

@@ -22,7 +22,7 @@ const BACK_CHANNEL: &str = "set clients.backchannel_logout_uri, which needs no c
 /// How many redirects on the same host are followed.
 const MOST_HOPS: usize = 5;
 
-/// An address that people's browsers are sent to.
+/// An address that users' browsers are sent to.
 pub(super) async fn check_address(report: &mut Report, outbound: &Outbound, name: &str, url: &Url) {
     if is_open_on_the_way(url) {
         let what = format!("{url} is plain http: what is sent there can be read on the way");
@@ -46,7 +46,7 @@ pub(super) async fn check_address(report: &mut Report, outbound: &Outbound, name
         };
         check_cookies(report, name, &answer, &target);
         if target.query_pairs().any(|(parameter, _)| parameter == "response_type") {
-            return begins_a_sign_in(report, name, &here, &target);
+            return starts_a_sign_in(report, name, &here, &target);
         }
         if target.origin() != here.origin() {
             if target.host_str() == here.host_str() && target.scheme() == "https" {
@@ -58,8 +58,8 @@ pub(super) async fn check_address(report: &mut Report, outbound: &Outbound, name
         if hop == MOST_HOPS {
             return report.fault(
                 name,
-                format!("{url} leads on and on, lastly to {}", bare(&target)),
-                "break the circle",
+                format!("{url} redirects in a loop, lastly to {}", bare(&target)),
+                "fix the redirect loop",
             );
         }
         here = target;
@@ -79,8 +79,8 @@ fn stays(report: &mut Report, name: &str, url: &Url, answer: &Fetched) {
     match answer.status {
         404 | 410 => report.fault(
             name,
-            format!("{url} answers {}: nobody is at home there", answer.status),
-            "compare it with the address in the service's settings, letter by letter",
+            format!("{url} answers {}: there is nothing there", answer.status),
+            "compare it with the address in the service's settings, byte for byte",
         ),
         // An address for form_post only.
         405 => report.ok(name, format!("{url} answers 405 to GET; it takes POST only (response_mode=form_post)")),
@@ -94,13 +94,13 @@ fn stays(report: &mut Report, name: &str, url: &Url, answer: &Fetched) {
 }
 
 /// What a sign-in that a service begins asks for.
-fn begins_a_sign_in(report: &mut Report, name: &str, from: &Url, target: &Url) {
+fn starts_a_sign_in(report: &mut Report, name: &str, from: &Url, target: &Url) {
     let value = |wanted: &str| {
         target.query_pairs().find(|(parameter, _)| parameter == wanted).map(|(_, value)| value.into_owned())
     };
     report.ok(
         name,
-        format!("{} begins a sign-in at {} as {}", bare(from), bare(target), value("client_id").unwrap_or_default()),
+        format!("{} starts a sign-in at {} as {}", bare(from), bare(target), value("client_id").unwrap_or_default()),
     );
     if let Some(uri) = value("redirect_uri").and_then(|uri| Url::parse(&uri).ok()) {
         if is_open_on_the_way(&uri) || (uri.scheme() == "http" && from.scheme() == "https") {
@@ -114,7 +114,7 @@ fn begins_a_sign_in(report: &mut Report, name: &str, from: &Url, target: &Url) {
         }
     }
     if value("state").is_none() {
-        report.fault(name, "it sends no state: another site can sign people in to it", "turn state on in its library");
+        report.fault(name, "it sends no state: another site can sign users in to it", "turn state on in its library");
     }
     if value("code_challenge_method").as_deref() == Some("S256") {
         report.ok(name, "it uses PKCE with S256");
@@ -185,7 +185,7 @@ pub(super) async fn check_client(
     db.close().await;
     let client = client?.ok_or_else(|| Failure::new(format!("there is no client {client_id:?}")))?;
     if client.disabled_at.is_some_and(|at| at <= now) {
-        report.warning("client", format!("{client_id} is disabled"), "nobody gets anything by it until that is undone");
+        report.warning("client", format!("{client_id} is disabled"), "it gets no tokens until that is undone");
     } else {
         report.ok("client", format!("{client_id} is registered"));
     }
@@ -206,9 +206,9 @@ pub(super) async fn check_client(
     for (name, uris) in by_browser {
         for uri in uris {
             match Url::parse(uri) {
-                // What runs on the person's machine, when it runs, is not on this one.
+                // What runs on the user's machine, when it runs, is not on this one.
                 Ok(url) if is_native && is_loopback_host(&url) => {
-                    report.ok(name, format!("{uri} is on the person's own machine; it cannot be looked at from here"));
+                    report.ok(name, format!("{uri} is on the user's own machine; it cannot be looked at from here"));
                 }
                 Ok(url) if matches!(url.scheme(), "http" | "https") => {
                     check_address(report, outbound, name, &url).await;
@@ -221,7 +221,7 @@ pub(super) async fn check_client(
     if client.post_logout_redirect_uris.is_empty() && !client.redirect_uris.is_empty() {
         report.warning(
             "post_logout_redirect_uri",
-            "there is none: people end at our page after a sign-out",
+            "there is none: users end at our page after a sign-out",
             "add one by a migration (client_post_logout_redirect_uris)",
         );
     }
@@ -259,11 +259,11 @@ async fn backchannel(report: &mut Report, outbound: &Outbound, uri: &str) {
         Ok(400) => report.ok(name, format!("{uri} refuses what is no logout token, with 400")),
         Ok(status @ 200..300) => report.fault(
             name,
-            format!("{uri} answers {status} to what is no logout token: anybody could sign people out, or nobody is"),
+            format!("{uri} answers {status} to what is no logout token: any site could sign users out, or no user is signed out"),
             "let the service check the token (Back-Channel Logout 1.0, section 2.6)",
         ),
         Ok(404 | 410) => {
-            report.fault(name, format!("{uri}: nobody is at home there"), "compare it with the service's settings");
+            report.fault(name, format!("{uri}: there is nothing there"), "compare it with the service's settings");
         }
         Ok(status) => report.warning(
             name,

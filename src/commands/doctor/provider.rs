@@ -13,11 +13,11 @@ use url::Url;
 /// Longer than this, a change of keys takes services by surprise.
 const LONGEST_CACHE: i64 = 86_400;
 
-/// The issuer that an address stands for, and the address of its discovery document
+/// The issuer of an address, and the address of its discovery document
 /// ([OIDC Discovery 4.1](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationRequest)).
 fn names(address: &str) -> (String, String) {
     let issuer = address.strip_suffix(OPENID_CONFIGURATION).unwrap_or(address);
-    // A URL without a path is written with a slash by the library, and without one by most people.
+    // A URL without a path is written with a slash by the library, and without one by most operators.
     let issuer = match Url::parse(issuer) {
         Ok(url) if url.path() == "/" => issuer.trim_end_matches('/'),
         _ => issuer,
@@ -54,7 +54,7 @@ fn answers(url: &str, what: &str) -> Failure {
     Failure::new(format!("{url} answers {what}"))
 }
 
-/// A provider's document and the JWK Set it names, for whoever checks a token.
+/// A provider's document and the JWK Set it names, for checking a token.
 pub(super) async fn read(outbound: &Outbound, address: &str) -> Result<(Map<String, Value>, String), Failure> {
     let (_, discovery) = names(address);
     let answer = outbound.get(&discovery, &[]).await.map_err(|why| Failure::at(&discovery, why))?;
@@ -109,7 +109,7 @@ pub(super) async fn check(report: &mut Report, outbound: &Outbound, address: &st
     }
 }
 
-/// The issuer is compared letter by letter by every client (OIDC Discovery 4.3).
+/// The issuer is compared byte for byte by every client (OIDC Discovery 4.3).
 fn issuer(report: &mut Report, found: &Map<String, Value>, asked: &str, address: &str) {
     let issuer = text(found, "issuer").unwrap_or_default();
     if issuer == asked {
@@ -341,7 +341,7 @@ async fn jwks(report: &mut Report, outbound: &Outbound, url: &str, algorithms: &
             report.fault(
                 "jwks",
                 format!("{name} is published with its private members {}", private.join(", ")),
-                "everybody can sign as this provider: replace the key now, and publish public members only",
+                "any reader can sign as this provider: replace the key now, and publish public members only",
             );
         }
         let bits = member("n").and_then(|n| URL_SAFE_NO_PAD.decode(n).ok()).map(|n| bits_of(&n));
@@ -410,7 +410,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_stands_for_an_issuer() {
+    fn an_address_means_an_issuer() {
         let names = |address: &str| {
             let (issuer, url) = names(address);
             format!("{issuer} {url}")

@@ -75,7 +75,7 @@ impl Report {
         let width = self.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
         let mut text = String::new();
         for Check { name, verdict, what, fix } in &self.checks {
-            // Whatever somebody answered must not reach the terminal as control characters.
+            // Whatever a server answered must not reach the terminal as control characters.
             let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             let _ = writeln!(text, "{:<7}  {name:<width$}  {what}", verdict.as_str());
             if let Some(fix) = fix {
@@ -112,9 +112,9 @@ pub(super) fn is_open_on_the_way(url: &Url) -> bool {
     url.scheme() != "https" && !is_loopback_host(url)
 }
 
-/// How far clocks may differ before somebody refuses a token, in seconds.
+/// How far clocks may differ before some services refuse a token, in seconds.
 const SKEW_WARNING: i64 = 5;
-/// How far before everybody does.
+/// How far before all do.
 const SKEW_FAULT: i64 = 60;
 
 /// Says by how many seconds another clock is ahead of ours.
@@ -129,7 +129,7 @@ pub(super) fn check_skew(report: &mut Report, name: &str, whose: &str, ahead: i6
     }
 }
 
-/// The clock of whoever answered, by its `Date`.
+/// The clock of the server that answered, by its `Date`.
 pub(super) fn check_date(report: &mut Report, answer: &Fetched, now: NumericDate) {
     let date = answer.header("date").and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
     match date {
@@ -147,7 +147,7 @@ pub(super) fn check_certificate(report: &mut Report, answer: &Fetched, now: Nume
     let Some(ends_at) = answer.certificate.as_deref().and_then(certificate_ends_at) else { return };
     let days = ends_at.since(now) / 86_400;
     let ends = format!("the certificate ends in {days} day{}", if days == 1 { "" } else { "s" });
-    let fix = "renew it; whoever renews it by itself seems not to";
+    let fix = "renew it; if it is renewed automatically, that seems to fail";
     match days {
         ..7 => report.fault("tls", ends, fix),
         7..21 => report.warning("tls", ends, fix),

@@ -19,7 +19,7 @@ use crate::store::ephemeral::{Ephemeral, Taken, Tally};
 use crate::store::migrations::{self, Migrations};
 use secrecy::ExposeSecret as _;
 
-/// The oldest PostgreSQL that is still kept by its makers and that we are tested with.
+/// The oldest PostgreSQL that is still supported upstream and that we are tested with.
 const LEAST_POSTGRES: i64 = 14;
 
 pub(super) async fn database(report: &mut Report, config: &Config) -> Option<Db> {
@@ -47,7 +47,7 @@ pub(super) async fn database(report: &mut Report, config: &Config) -> Option<Db>
         if facts.major < LEAST_POSTGRES {
             report.warning(
                 "database",
-                format!("PostgreSQL {} is not kept by its makers any more", facts.version),
+                format!("PostgreSQL {} is no longer supported upstream", facts.version),
                 format!("move to {LEAST_POSTGRES} or newer"),
             );
         } else {
@@ -159,7 +159,7 @@ pub(super) async fn clients(report: &mut Report, config: &Config, db: &Db, now: 
     sound
 }
 
-/// What the judge says of a client that is served as it stands: it concerns that client alone.
+/// What the judge says of a client that is served as it is: it concerns that client alone.
 fn judged(report: &mut Report, config: &Config, client: &Client) {
     let of_values = judge::of_values(client).into_iter().map(|fault| {
         let why = format!("{}: {}", client.client_id, fault.why);
@@ -187,7 +187,7 @@ pub(super) async fn hashes(report: &mut Report, db: &Db) {
     }
     name_owners(report, "users", &unusable, "hallpass user set-password");
     if secrets.is_empty() && unusable.is_empty() {
-        report.ok("hashes", format!("{people} of people and {looked_at} of clients can be checked at no great cost"));
+        report.ok("hashes", format!("{people} of users and {looked_at} of clients can be checked at no great cost"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A token that somebody pasted, claim by claim, with the reasons. RFC 7515, RFC 7519, OIDC Core 3.1.3.7, RFC 9068 section 4,
+//! A token that was pasted, claim by claim, with the reasons. RFC 7515, RFC 7519, OIDC Core 3.1.3.7, RFC 9068 section 4,
 //! Back-Channel Logout 2.6. Neither the token nor its signature is printed.
 
 use super::provider;
@@ -71,7 +71,7 @@ pub(super) async fn check(
         (Some(iss), Some(expected)) => report.fault(
             "iss",
             format!("{iss:?} is not the provider's {expected:?}{}", where_differs(&iss, &expected)),
-            "clients compare it letter by letter: correct HALLPASS_ISSUER, or the client's setting",
+            "clients compare it byte for byte: correct HALLPASS_ISSUER, or the client's setting",
         ),
         (Some(iss), None) => report.warning("iss", format!("{iss}, not compared"), "make the provider reachable"),
     }
@@ -82,8 +82,8 @@ pub(super) async fn check(
     match text(&jws.claims, "sub") {
         Some(sub) if sub.len() <= 255 => report.ok("sub", "there is one"),
         Some(_) => report.fault("sub", "it is longer than 255 characters", "OpenID Connect Core 2 allows no more"),
-        None if jws.claims.contains_key("sid") => report.ok("sub", "there is none; sid stands for it"),
-        None => report.fault("sub", "there is none", "the token is about nobody"),
+        None if jws.claims.contains_key("sid") => report.ok("sub", "there is none; sid takes its place"),
+        None => report.fault("sub", "there is none", "the token is about no user"),
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ fn take_apart<'a>(report: &mut Report, token: &'a str) -> Option<Jws<'a>> {
     if token.starts_with(AccessToken::PREFIX) || token.starts_with(RefreshToken::PREFIX) {
         report.fault(
             "form",
-            "it is an opaque token of a Hallpass: it says nothing to anybody else",
+            "it is an opaque token of a Hallpass: it says nothing to others",
             "ask /introspect about it, as the client that it was issued to; or give its client access_token_format 'jwt'",
         );
         return None;
@@ -130,7 +130,7 @@ fn algorithm(report: &mut Report, alg: &str, document: &Map<String, Value>) {
         .map(|words| words.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
     if alg.eq_ignore_ascii_case("none") {
-        report.fault("alg", "none: nobody signed it", "whoever believes it believes everybody; refuse it");
+        report.fault("alg", "none: it is not signed", "a service that accepts it accepts any forgery; refuse it");
     } else if alg.starts_with("HS") {
         report.fault(
             "alg",
@@ -143,7 +143,7 @@ fn algorithm(report: &mut Report, alg: &str, document: &Map<String, Value>) {
         report.fault(
             "alg",
             format!("{alg:?} is not one of the provider's: {}", offered.join(", ")),
-            "it is somebody else's token",
+            "it is another provider's token",
         );
     }
 }
@@ -227,7 +227,7 @@ fn audience(report: &mut Report, claims: &Map<String, Value>, wanted: Option<&st
     let audiences: Vec<&str> = match claims.get("aud") {
         Some(Value::String(one)) => vec![one],
         Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
-        _ => return report.fault("aud", "there is none", "the token is for nobody"),
+        _ => return report.fault("aud", "there is none", "the token is for no audience"),
     };
     let all = audiences.join(", ");
     match wanted {
@@ -334,7 +334,7 @@ fn hash_of_access_token(report: &mut Report, claims: &Map<String, Value>, alg: &
     }
 }
 
-/// Where two texts part ways, for people.
+/// Where two texts differ, for a reader.
 fn where_differs(one: &str, other: &str) -> String {
     if one.trim_end_matches('/') == other.trim_end_matches('/') {
         return ": only the slash at the end differs".to_owned();

@@ -17,7 +17,7 @@ pub(in crate::commands) async fn hints(config: &Config, set: &KeySet) -> (Hints,
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
     {
-        // No database, no client: nobody has got a refresh token.
+        // No database, no client: no refresh token was issued.
         return (Hints { longest: Some(of_settings), ..Hints::default() }, None);
     }
     let db = match terminal::open_database(config).await {
@@ -37,7 +37,7 @@ async fn of_database(db: &Db, set: &KeySet, of_settings: i64) -> Result<Hints, S
     let mut hints = Hints { longest: Some(of_rows.unwrap_or(0).max(of_settings)), ..Hints::default() };
     for key in set.all() {
         let Some(retired_at) = key.entry.timetable.retired_at else { continue };
-        // Rows may have been changed since those families began.
+        // Rows may have been changed since those families started.
         if let Some(end) = checkup::last_end_of_families(db, retired_at).await? {
             hints.families.insert(key.entry.kid.clone(), end);
         }

@@ -1,4 +1,4 @@
-//! `hallpass user import`: people from elsewhere, with the hashes of their passwords; all of a file or nothing of it.
+//! `hallpass user import`: users from elsewhere, with the hashes of their passwords; all of a file or nothing of it.
 
 use super::{is_email, username_fault};
 use crate::ambient::{Clock, random};
@@ -20,7 +20,7 @@ pub(super) const HELP: &str =
 (true or false) and password_hash (argon2id in PHC form). Who has no hash cannot sign in until `hallpass user \
 set-password`.
 
-An address that several people have is taken and reported: nobody can sign in by it, and services, which link accounts by
+An address that several users have is taken and reported: no user can sign in by it, and services, which link accounts by
 verified addresses, are told that it is not verified.
 
 Without --apply it only reports what would be added and what is wrong; with it, the whole file is added or nothing.
@@ -104,7 +104,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
                 Err(Failure::new(format!("there is a user {:?} already", line.username)))
             }
             None if line.sub.as_ref().is_some_and(|sub| !subs.insert(sub.clone())) => {
-                Err(Failure::new("there is somebody with that sub already"))
+                Err(Failure::new("there is a user with that sub already"))
             }
             None => Ok(line),
         });
@@ -125,7 +125,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
     let mut summary =
         format!("{} to add, {without_password} of them without a password; {faults} with faults", people.len());
     if shared > 0 {
-        let _ = write!(summary, "; {shared} with an address that another person has too");
+        let _ = write!(summary, "; {shared} with an address that another user has too");
     }
     if faults > 0 {
         return Err(Failure::new(summary).with_fix("correct the lines above; nothing was added"));
@@ -150,7 +150,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
         .collect();
     users::import(&db, &people, now).await?;
     db.close().await;
-    eprintln!("added {} people", people.len());
+    eprintln!("added {} users", people.len());
     Ok(())
 }
 
@@ -164,7 +164,7 @@ struct Addresses {
     lines: Vec<(usize, String, String)>,
 }
 
-/// Who has an address: a line of the file, or a person in the database.
+/// Who has an address: a line of the file, or a user in the database.
 struct Holder {
     line: Option<usize>,
     name: String,
@@ -193,7 +193,7 @@ impl Addresses {
         self.lines.push((number, line.email.clone(), line.username.clone()));
     }
 
-    /// Names both, for each line whose address is not its person's alone; gives how many there are.
+    /// Names both, for each line whose address is not its user's alone; gives how many there are.
     fn report(&self, file: &str) -> usize {
         let mut shared = 0;
         for (number, email, username) in &self.lines {
@@ -213,7 +213,7 @@ impl Addresses {
                 let _ = write!(names, " and {further} more");
             }
             let text = format!(
-                "the address {email} of {username} is that of {names} too: nobody can be found by it alone, and services are told that it is not verified"
+                "the address {email} of {username} is that of {names} too: no user can be found by it alone, and services are told that it is not verified"
             );
             println!("{file}:{number}: {}", terminal::one_line(&text));
         }

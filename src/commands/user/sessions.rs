@@ -1,4 +1,4 @@
-//! `hallpass user sessions …`: where a person is signed in, and ending it, also where another process serves.
+//! `hallpass user sessions …`: where a user is signed in, and ending it, also where another process serves.
 
 use super::{find, named};
 use crate::ambient::Clock;
@@ -14,7 +14,7 @@ pub(super) const HELP: &str =
 
 #[derive(clap::Subcommand)]
 pub(in crate::commands) enum SessionsCommand {
-    /// List where a person is signed in
+    /// List where a user is signed in
     #[command(after_help = "LAST USED is told to within an hour.\n\n\
             Examples:\n  hallpass user sessions list alice\n  hallpass user sessions list alice --json | jq -r '.sessions[].session'")]
     List {
@@ -24,10 +24,10 @@ pub(in crate::commands) enum SessionsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// End one sign-in of a person, or all of them; every service that was entered is told
+    /// End one sign-in of a user, or all of them; every service that was entered is told
     #[command(
         after_help = "Within ten seconds the sign-in has ended at every node, its access tokens too, and services with a \
-            backchannel_logout_uri are told. Refresh tokens of offline_access go on; `user disable` and `user set-password` end those.\n\n\
+            backchannel_logout_uri are told. Refresh tokens of offline_access continue; `user disable` and `user set-password` end those.\n\n\
             Examples:\n  hallpass user sessions end alice 3q2-7wAAAAAAAAAAAAAAAA\n  hallpass user sessions end alice --all --yes"
     )]
     End {
@@ -36,7 +36,7 @@ pub(in crate::commands) enum SessionsCommand {
         /// The sign-in, as the list names it
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         session: Option<String>,
-        /// All of the person's
+        /// All of the user's
         #[arg(long)]
         all: bool,
         /// Do not ask; a script must say so

@@ -34,7 +34,7 @@ pub(super) struct Proven {
     pub session_has_ended: bool,
 }
 
-/// Starts a session under a new id and goes on. The person who was signed in already keeps the session's
+/// Starts a session under a new id and continues. A user who was signed in already keeps the session's
 /// name, so that its clients still know it.
 pub(super) async fn start_session(
     provider: &Arc<Provider>,
@@ -51,7 +51,7 @@ pub(super) async fn start_session(
         ended.told(provider).await;
     }
     let same_person = match before {
-        Before::GoesOn(session) => Some(session),
+        Before::Continues(session) => Some(session),
         Before::Ends(..) | Before::Nothing => None,
     };
     let handle = same_person.map_or_else(|| Handle(random()), |session| session.sign_in.session);
@@ -87,7 +87,7 @@ pub(super) async fn start_session(
     let is_counted = counted.is_ok();
     let is_answered = matches!(noted, Err(PageError::Page { .. }));
     let refused = match (noted, started.and(succeeded).and(forgotten), counted) {
-        // The row last: whoever lists sign-ins finds none that came to nothing.
+        // The row last: an operator who lists sign-ins finds none that came to nothing.
         (Ok(()), Ok(()), Ok(())) => write_row(provider, asked, &session_id, &session).await.err(),
         (Err(error), ..) => Some(error),
         (_, Err(error), _) | (.., Err(Stopped::Fault(error))) => Some(error.into()),
@@ -95,7 +95,7 @@ pub(super) async fn start_session(
     };
     if let Some(error) = refused {
         // Nothing came of it: the session from before is what it was, should it be gone already. What was ended meanwhile stays
-        // ended, and what another tab has completed goes on there.
+        // ended, and what another tab has completed continues there.
         let _ = sessions::forget(&provider.ephemeral, &session_id).await;
         if is_counted {
             allowance::give_back(provider, owner, kept).await;
@@ -109,9 +109,9 @@ pub(super) async fn start_session(
     let mut response = flow.redirect_to_authorize(provider)?;
     response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id));
     if let Some(name) = name {
-        // It stays, so that nobody else's failures slow this person down here.
+        // It stays, so that others' failures do not slow this user down here.
         response.headers_mut().append(header::SET_COOKIE, cookies::keep_browser(&provider.config, name));
-        for forgotten in browser.forget_begun(&provider.config, name) {
+        for forgotten in browser.forget_started(&provider.config, name) {
             response.headers_mut().append(header::SET_COOKIE, forgotten);
         }
         let known = cookies::set_known(&provider.config, &browser.known, &known);
@@ -120,10 +120,10 @@ pub(super) async fn start_session(
     Ok(response)
 }
 
-/// What becomes of the session that this browser had.
+/// What happens to the session that this browser had.
 enum Before<'a> {
     /// It is the same person's, whose sign-in keeps its name.
-    GoesOn(&'a Stored<Session>),
+    Continues(&'a Stored<Session>),
     /// It ends, for every service that holds it.
     Ends(&'a Stored<Session>, Cause),
     /// There is none.
@@ -136,7 +136,7 @@ impl<'a> Before<'a> {
             (Some((session, _)), _) if session.sign_in.sub != user.sub => Self::Ends(session, Cause::AnotherPerson),
             // Where that end did not come to its end, its services have not been told.
             (Some((session, _)), _) if has_ended => Self::Ends(session, Cause::Before),
-            (Some((session, _)), _) => Self::GoesOn(session),
+            (Some((session, _)), _) => Self::Continues(session),
             (None, Some(session)) => Self::Ends(session, Cause::Row),
             (None, None) => Self::Nothing,
         }
@@ -163,6 +163,6 @@ async fn write_row(
     if timely(user_sessions::start(&provider.db, &start)).await? {
         return Ok(());
     }
-    // Ended by somebody else this very moment; the next try begins anew.
+    // Ended elsewhere this very moment; the next try starts anew.
     Err(Problem::Busy.into())
 }

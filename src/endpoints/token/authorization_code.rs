@@ -101,13 +101,13 @@ async fn issue(
 /// How much longer than what was issued its end is remembered, in seconds.
 const MARGIN: i64 = 60;
 
-/// A code that is shown again: what it issued ends. That is an event the first time only, as whoever has a code can show it
-/// for ever.
+/// A code that is shown again: what it issued ends. That is an event the first time only, as a client that has a code can
+/// show it for ever.
 async fn replayed(provider: &Provider, client: &Client, handle: Handle, now: NumericDate) -> Result<Refusal, ApiError> {
     // The marker last: where it fails, all of it is done again at the next try, and noted then.
     if client.may_refresh() {
         // The winner may not have written its family yet; it finds this row then.
-        timely(refresh_families::revoke_before_begin(&provider.db, handle, &client.client_id, now)).await?;
+        timely(refresh_families::revoke_before_start(&provider.db, handle, &client.client_id, now)).await?;
     }
     let is_new = access_tokens::revoke_grant(&provider.ephemeral, handle, LONGEST_ACCESS_TOKEN).await?;
     if is_new {

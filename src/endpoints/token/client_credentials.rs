@@ -15,10 +15,10 @@ use crate::web::answer::ApiError;
 use serde_json::Value;
 
 /// Issues an access token to the client itself: no person, no `id_token`, no refresh token. Scopes that are only about
-/// people are left out without a word, as many libraries ask for `openid` whatever the grant.
+/// users are left out without a word, as many libraries ask for `openid` whatever the grant.
 ///
 /// # Errors
-/// `unauthorized_client`: a public client; `invalid_scope`: nothing of what is asked for beside people's scopes may be
+/// `unauthorized_client`: a public client; `invalid_scope`: nothing of what is asked for beside users' scopes may be
 /// given; `invalid_target`.
 pub(super) async fn issue(provider: &Provider, request: &ClientRequest) -> Result<Value, ApiError> {
     let ClientRequest { holder, params, now } = request;

@@ -1,4 +1,4 @@
-//! What a person's authorization is turned into the first time: an access token, an `id_token`, and where it lasts, a family of
+//! What a user's authorization is turned into the first time: an access token, an `id_token`, and where it lasts, a family of
 //! refresh tokens with its first. Whichever grant brought it: what is shown and checked before is that grant's own.
 
 use crate::allowance::Kept;
@@ -60,7 +60,7 @@ pub(super) async fn issue(
     };
     let refreshes = holder.client.may_refresh() && authorization.scope.has("offline_access");
     kept.extend(refreshes.then(Kept::family));
-    // In the trip of the record itself: whoever signs out before the code is redeemed is not signed in by it.
+    // In the trip of the record itself: a user who signs out before the code is redeemed is not signed in by it.
     let (minted, has_ended) = tokio::join!(
         tokens::mint(provider, &order, kept, now),
         sessions::has_ended(&provider.ephemeral, sign_in.session)
@@ -100,7 +100,7 @@ async fn start_family(
         used_at: now,
         expires_at: now.plus(client.lifetimes.refresh_token.unwrap_or(REFRESH_FAMILY_LIFETIME)),
     };
-    if timely(refresh_families::begin(&provider.db, &family, &first.digest())).await? {
+    if timely(refresh_families::start(&provider.db, &family, &first.digest())).await? {
         provider.directory.know_family(family, now);
         Ok(first.seal())
     } else {

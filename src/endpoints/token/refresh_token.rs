@@ -28,8 +28,8 @@ const fn dead() -> Refusal {
 
 /// Refreshes: one write, one signature, one trip; and one read where this node has not met the family before.
 ///
-/// What can fail comes first: the new access token is stored under a name that nobody knows, then one statement decides
-/// whether the refresh token is good, then the answer is made. A store that is away costs nobody their family.
+/// What can fail comes first: the new access token is stored under a name that no client knows, then one statement decides
+/// whether the refresh token is good, then the answer is made. A store that is unreachable costs no client its family.
 ///
 /// # Errors
 /// `invalid_grant`: unknown, ended, revoked, of another client, or shown again too late, which ends the family;

@@ -1,5 +1,5 @@
-//! What tells of a person and what does not: the digest that stands for the one under the hash, and the type that keeps the
-//! one from being written as the other.
+//! What identifies a user and what does not: the digest that replaces the former under the hash, and the type that keeps the
+//! former from being written as the latter.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -33,14 +33,14 @@ pub(super) fn fits(name: &str, value: &str, salt: &str, expected: &str) -> bool 
     salt.is_some_and(|salt| digest(name, value, &salt) == expected)
 }
 
-/// A value that tells of nobody: a number, a word of the code, or by `configured` a text that an operator set. No other text
-/// becomes one.
+/// A value that identifies no user: a number, a word of the code, or by `configured` a text that an operator set. No other
+/// text becomes one.
 #[derive(Clone, Debug)]
 pub struct Impersonal(Value);
 
 impl Impersonal {
     /// A text that an operator set or that Hallpass made: a client's name, a scope that a client may have, a key's name. Never
-    /// what somebody typed, what a browser said or what another server answered.
+    /// what a user typed, what a browser sent or what another server answered.
     #[must_use]
     pub fn configured(text: &str) -> Self {
         Self(text.into())

@@ -1,4 +1,4 @@
-//! Whether a set of events is whole: chain by chain, and each chain's beginning by what was there when it began.
+//! Whether a set of events is whole: chain by chain, and each chain's beginning by what was there when it started.
 //!
 //! Two things may be missing, and are told of instead: personal members that were erased, as far as events of erasures
 //! account for them, and the oldest events of a chain up to its newest checkpoint.
@@ -7,7 +7,7 @@ use super::{Checkpoint, EventKind, Record};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// The last event of a chain, for whoever keeps it elsewhere.
+/// The last event of a chain, for an operator who keeps it elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The chain.
@@ -231,9 +231,9 @@ fn beginning_fault(record: &Record, known: &Known<'_>) -> Option<&'static str> {
         (None, _) if record.previous_hash.is_empty() => None,
         (Some(chain), Some(sequence)) => match known.at(chain, sequence) {
             Place::Hash(hash) if hash == record.previous_hash => None,
-            Place::Hash(_) => Some("this chain began after an event that was another one then"),
+            Place::Hash(_) => Some("this chain started after an event that was another one then"),
             Place::Pruned => None,
-            Place::Missing => Some("the event that was there when this chain began is missing"),
+            Place::Missing => Some("the event that was there when this chain started is missing"),
         },
         _ => Some("the beginning of this chain does not say what was there before it"),
     }
@@ -270,7 +270,7 @@ mod tests {
         [7; 16]
     }
 
-    /// Two chains, the second begun after the third event of the first.
+    /// Two chains, the second started after the third event of the first.
     fn two_chains() -> Vec<Record> {
         let (mut one, first) = Chain::begin("one".into(), None, NOW);
         let mut records = vec![first];
@@ -397,7 +397,7 @@ mod tests {
             fewer.remove(at);
             assert!(verify(&fewer, &[]).is_err(), "{at}");
         }
-        // The end of a chain is missed only by whoever kept its head.
+        // The end of a chain is missed only by those who kept its head.
         let heads = verify(&records, &[]).unwrap().heads;
         let mut fewer = records;
         fewer.pop();
@@ -481,8 +481,8 @@ mod tests {
     fn a_chain_that_was_put_in_must_follow_what_was_there() {
         let mut records = two_chains();
         let forged = Record { hash: "x".into(), ..records[2].clone() };
-        let (_, begun) = Chain::begin("forged".into(), Some(&forged), NOW);
-        records.push(begun);
+        let (_, first) = Chain::begin("forged".into(), Some(&forged), NOW);
+        records.push(first);
         assert!(why(&records).contains("forged 1"));
     }
 }

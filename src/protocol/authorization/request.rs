@@ -204,7 +204,7 @@ fn max_age(client: &Client, params: &Params) -> Result<Option<i64>, Refusal> {
 }
 
 /// The `claims` parameter and `acr_values` ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)):
-/// an essential `acr` that nobody here can stand for is refused, a voluntary one gets what there is.
+/// an essential `acr` that no sign-in here can reach is refused, a voluntary one gets what there is.
 fn claims(client: &Client, params: &Params) -> Result<ClaimsRequest, Refusal> {
     let mut claims = match params.get("claims") {
         Some(text) => ClaimsRequest::parse(text)?.within(&client.scope),

@@ -108,7 +108,7 @@ impl ReturnAddress {
         if let Some(state) = &self.state {
             parameters.push(("state", state.clone()));
         }
-        // RFC 9207: whoever talks to several providers can tell which one answers.
+        // RFC 9207: a client of several providers can tell which one answers.
         parameters.push(("iss", issuer.to_owned()));
         AuthorizationResponse {
             redirect_uri: self.redirect_uri.clone(),

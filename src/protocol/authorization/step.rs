@@ -97,7 +97,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
 
     let Some(session) = session else {
         return if silent {
-            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "nobody is signed in").as_expected())
+            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "no user is signed in").as_expected())
         } else {
             Step::SignIn
         };

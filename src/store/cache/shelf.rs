@@ -1,8 +1,8 @@
-//! One cache of the directory: entries bounded by bytes, and reads that everybody who waits for the same key shares.
+//! One cache of the directory: entries bounded by bytes, and reads that all requests for the same key share.
 //!
-//! A read belongs to all who wait for it: it goes on while one of them is left, ends with the last, and what it comes to,
-//! an error included, is told to all. Errors and absence are told and not kept. Those who joined a read that had begun before
-//! they asked, and that finds nothing, read once more together: the row may have been committed in between.
+//! A read belongs to all who wait for it: it continues while one of them is left, ends with the last, and what it comes to,
+//! an error included, is told to all. Errors and absence are told and not kept. Those who joined a read that had started
+//! before they asked, and that finds nothing, read once more together: the row may have been committed in between.
 
 use crate::ambient::DATABASE_PATIENCE;
 use crate::protocol::time::NumericDate;
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// What is kept of one key.
 pub(super) struct Entry<T> {
     pub value: Arc<T>,
-    /// When its read was begun.
+    /// When its read was started.
     pub read_at: NumericDate,
     is_refreshed: AtomicBool,
 }
@@ -43,10 +43,10 @@ impl Asked<String> for str {
 type Landed<T> = Result<Option<Arc<T>>, Arc<StoreError>>;
 type Read<T> = BoxFuture<'static, Landed<T>>;
 
-/// The read that everybody takes together for whom the one before came too early.
+/// The read that all share for whom the one before came too early.
 type Again<T> = Arc<Mutex<Option<Shared<Read<T>>>>>;
 
-/// A read in progress, which ends when nobody waits for it any more.
+/// A read in progress, which ends when no request waits for it any more.
 struct Flight<T> {
     number: u64,
     read: WeakShared<Read<T>>,
@@ -57,12 +57,12 @@ struct Flight<T> {
 struct Seat<T> {
     read: Shared<Read<T>>,
     again: Again<T>,
-    /// Whether it was begun for this request.
+    /// Whether it was started for this request.
     is_first: bool,
 }
 
 struct Flights<K, T> {
-    begun: u64,
+    started: u64,
     by_key: HashMap<K, Flight<T>>,
 }
 
@@ -107,7 +107,7 @@ where
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let entries = moka::sync::Cache::builder().max_capacity(most_bytes).weigher(weigher).build();
-        Arc::new(Self { entries, flights: Mutex::new(Flights { begun: 0, by_key: HashMap::new() }) })
+        Arc::new(Self { entries, flights: Mutex::new(Flights { started: 0, by_key: HashMap::new() }) })
     }
 
     /// What is known of a key, however old.
@@ -122,7 +122,7 @@ where
         self.keep(key, Arc::new(value), read_at);
     }
 
-    /// Forgets a key; what is being read meanwhile is not kept, and nobody joins it any more.
+    /// Forgets a key; what is being read meanwhile is not kept, and no request joins it any more.
     pub fn forget(&self, key: &K) {
         let mut flights = self.flights();
         flights.by_key.remove(key);
@@ -150,7 +150,7 @@ where
         self.read_if(asked, now, read, |landed| matches!(landed, Ok(None))).await
     }
 
-    /// Reads a key by a read that was begun after this call, which those share that wait for one.
+    /// Reads a key by a read that was started after this call, which those share that wait for one.
     ///
     /// # Errors
     /// What the read came to.
@@ -167,7 +167,7 @@ where
         self.read_if(asked, now, read, |_| true).await
     }
 
-    /// Reads a key, and once more where the read was begun before and came to what is not to be believed then.
+    /// Reads a key, and once more where the read was started before and came to what is not to be believed then.
     async fn read_if<Q, F>(
         self: &Arc<Self>,
         asked: &Q,
@@ -182,7 +182,7 @@ where
         let seat = self.board(asked.key(), now, read);
         let mut landed = seat.read.await;
         if !seat.is_first && is_doubtful(&landed) {
-            // Whichever read is in progress now, it was begun after all of these requests came.
+            // A read that is in progress now was started after all of these requests came.
             let next = {
                 let mut again = seat.again.lock().unwrap_or_else(PoisonError::into_inner);
                 again.get_or_insert_with(|| self.board(asked.key(), now, read).read).clone()
@@ -192,7 +192,7 @@ where
         landed.map_err(StoreError::from)
     }
 
-    /// Reads a key again in the background, unless somebody does.
+    /// Reads a key again in the background, unless it is being read.
     pub fn refresh<Q, F>(self: &Arc<Self>, entry: &Arc<Entry<T>>, asked: &Q, now: NumericDate, read: &impl Fn() -> F)
     where
         Q: Asked<K> + ?Sized,
@@ -210,7 +210,7 @@ where
         });
     }
 
-    /// The read of a key that is in progress, or one that is begun now.
+    /// The read of a key that is in progress, or one that is started now.
     fn board<F>(self: &Arc<Self>, key: K, now: NumericDate, read: &impl Fn() -> F) -> Seat<T>
     where
         F: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
@@ -221,11 +221,11 @@ where
         {
             return Seat { read, again: flight.again.clone(), is_first: false };
         }
-        flights.begun += 1;
-        let number = flights.begun;
+        flights.started += 1;
+        let number = flights.started;
         let (place, work) = (Place { shelf: self.clone(), key: key.clone(), number }, read());
         let read = async move {
-            // Whoever joins must not wait for a server that was silent before they came.
+            // A request that joins must not wait for a server that was silent before it came.
             let result = tokio::time::timeout(Duration::from_millis(DATABASE_PATIENCE), work).await;
             place.land(result.unwrap_or(Err(StoreError::Late)), now)
         };

@@ -1,4 +1,4 @@
-//! Counters in this process, several to a record, with a budget of bytes of their own: what somebody counts up takes
+//! Counters in this process, several to a record, with a budget of bytes of their own: what an attacker counts up takes
 //! nothing from tokens and sessions.
 
 use crate::protocol::time::NumericDate;

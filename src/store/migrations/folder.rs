@@ -1,5 +1,5 @@
 //! The admin's files as they lie in their folder: those that are migrations, by their numbers, and what is wrong with the
-//! others. A file that cannot be taken for a migration is told of and keeps nobody else's waiting, unless it has a place in
+//! others. A file that cannot be taken for a migration is told of and does not hold up the others, unless it has a place in
 //! the order.
 
 use super::{FIRST_ADMIN_VERSION, Fault, File, Plan};
@@ -17,7 +17,7 @@ struct Numbered {
     migration: Result<Migration, Failure>,
 }
 
-/// The files of one number: one, unless somebody was careless.
+/// The files of one number: one, unless an operator was careless.
 #[derive(Default)]
 pub(super) struct Candidates(Vec<Numbered>);
 

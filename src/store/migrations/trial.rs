@@ -1,5 +1,5 @@
 //! Pending files tried without lasting effect: in one transaction that is never committed, so that a review finds what
-//! would fail before anybody depends on it.
+//! would fail before a service depends on it.
 
 use super::{Fault, Migrations, cause};
 use crate::store::StoreError;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A trial holds what it changes until it is undone, so it may not take long. What takes longer is not tried.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Nobody waits for a trial that waits for somebody else.
+/// No command waits for a trial that waits for another transaction.
 const LIMITS: &str = "SET lock_timeout = '1s'; SET statement_timeout = '10s'";
 
 /// The first pending file that would fail, and why. `None`: none would, or what there is cannot be tried: a file that is to

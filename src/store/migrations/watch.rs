@@ -1,5 +1,5 @@
 //! What a running node left undone of the admin's files, looked at again every few seconds, so that it is well again without
-//! a restart once somebody has put it right.
+//! a restart once an operator has fixed it.
 
 use super::{Applied, Failed, Fault, File, Migrations, Plan};
 use crate::store::StoreError;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// Names, sizes and times of the folder: where they are as they were, nobody has edited anything.
+/// Names, sizes and times of the folder: as long as they are the same, no file was edited.
 type Look = BTreeMap<OsString, (u64, Option<SystemTime>)>;
 
 /// What the start left undone.
@@ -41,7 +41,7 @@ impl Watch {
         Self { folder, left, well: Mutex::new(None) }
     }
 
-    /// What is wrong now; nothing is read again where nothing was wrong and nobody touched the folder since.
+    /// What is wrong now; nothing is read again where nothing was wrong and the folder was not touched since.
     ///
     /// # Errors
     /// The database failed.

@@ -48,7 +48,7 @@ pub(super) fn judge(answers: &[BTreeMap<String, Value>; 4]) -> Persisted {
         warnings.extend(warning("", &Persistence::Unknown));
     }
     let cost = if found.iter().any(|(_, persistence)| *persistence == Persistence::Nothing) {
-        "it keeps nothing on disk: a restart signs everybody out, and brings back nothing that was ended"
+        "it keeps nothing on disk: a restart signs all users out, and brings back nothing that was ended"
     } else {
         "appendonly is yes: a crash costs the last second at most"
     };
@@ -86,7 +86,7 @@ fn warning(node: &str, persistence: &Persistence) -> Option<Warning> {
                  were revoked since the last one live again"
             ),
             "set appendonly yes, with which a crash costs a second at most, or save \"\" and no file at all, with which \
-             everybody signs in again",
+             all users sign in again",
         )),
         Persistence::AppendOnly { is_left_to_the_system: true } => Some(Warning::new(
             format!(

@@ -12,8 +12,8 @@ use crate::store::ephemeral::{Fill, Start};
 use ::redis::cmd;
 
 // KEYS: records, owners, yielding, staying, weights, of:network; the lists of other networks are beside the last.
-// ARGV: id, value, weight, network, network budget, share, lifetime, now, the name of `of:` without a network. What began in one
-// second is told apart by a number. Gives 1; 0 where it would not fit at all.
+// ARGV: id, value, weight, network, network budget, share, lifetime, now, the name of `of:` without a network. What was
+// started in one second is told apart by a number. Gives 1; 0 where it would not fit at all.
 const START: &str = "\
 local weight, now = tonumber(ARGV[3]), tonumber(ARGV[8])
 local network_budget, share, lifetime = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])

@@ -35,13 +35,13 @@ function configuration() {
 
 const redirectUri = `${BASE_URL}/callback`
 const signedOutUri = `${BASE_URL}/signed-out`
-// Of sign-ins and sign-outs under way, and of people who are in, each by the cookie of its browser.
+// Of sign-ins and sign-outs in progress, and of users who are in, each by the cookie of its browser.
 const pending = new Map()
 const sessions = new Map()
 const spentLogoutTokens = new Set()
 let keys
 
-const doors = {
+const endpoints = {
     async 'GET /'({ session }) {
         if (!session) return { json: { signed_in: false } }
         const { sub, name, email } = session.known
@@ -66,7 +66,7 @@ const doors = {
     async 'GET /callback'({ id, url }) {
         const checks = pending.get(id)
         pending.delete(id)
-        if (!checks) return { status: 400, json: { error: 'no sign-in is under way' } }
+        if (!checks) return { status: 400, json: { error: 'no sign-in is in progress' } }
         const config = await configuration()
         const tokens = await client.authorizationCodeGrant(config, url, {
             pkceCodeVerifier: checks.verifier,
@@ -86,7 +86,7 @@ const doors = {
         const before = session.tokens
         const tokens = await client.refreshTokenGrant(config, before.refresh_token)
         const claims = tokens.claims()
-        if (claims.sub !== session.claims.sub) throw new Error('somebody else was refreshed')
+        if (claims.sub !== session.claims.sub) throw new Error('another user was refreshed')
         session.known = await client.fetchUserInfo(config, tokens.access_token, claims.sub)
         session.tokens = tokens
         session.idToken = before.id_token
@@ -171,15 +171,15 @@ async function bodyOf(request) {
 createServer(async (request, response) => {
     const url = new URL(request.url, BASE_URL)
     const id = cookieOf(request) ?? crypto.randomUUID()
-    const door = doors[`${request.method} ${url.pathname}`]
+    const endpoint = endpoints[`${request.method} ${url.pathname}`]
     let answer
     try {
-        answer = door
-            ? await door({ id, url, session: sessions.get(id), body: await bodyOf(request) })
+        answer = endpoint
+            ? await endpoint({ id, url, session: sessions.get(id), body: await bodyOf(request) })
             : { status: 404, json: { error: 'there is nothing here' } }
     } catch (error) {
         console.error(error)
-        // What an OAuth error said, whichever way it came.
+        // What an OAuth error said, however it came.
         const code = error.cause instanceof URLSearchParams ? error.cause.get('error') : error.error
         answer = { status: 400, json: { error: code ?? error.code ?? error.message } }
     }

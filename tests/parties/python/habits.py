@@ -1,5 +1,5 @@
 """A service on requests-oauthlib as its own documentation shows it: no PKCE, no nonce, the secret in the header without
-encoding, and nothing of the id_token is looked at. It asks userinfo who somebody is.
+encoding, and nothing of the id_token is looked at. It asks userinfo who the user is.
 """
 
 import os
@@ -41,6 +41,6 @@ def callback(browser, query):
 
 
 if __name__ == "__main__":
-    service.DOORS[("GET", "/login")] = login
-    service.DOORS[("GET", "/callback")] = callback
+    service.ENDPOINTS[("GET", "/login")] = login
+    service.ENDPOINTS[("GET", "/callback")] = callback
     service.serve()

@@ -25,7 +25,7 @@ REDIRECT_URI = f"{BASE_URL}/callback"
 SIGNED_OUT_URI = f"{BASE_URL}/signed-out"
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
-# Sign-ins and sign-outs under way, and people who are in, each by the cookie of its browser.
+# Sign-ins and sign-outs in progress, and users who are in, each by the cookie of its browser.
 pending = {}
 sessions = {}
 spent_logout_tokens = set()
@@ -82,7 +82,7 @@ def known(session):
     answer.raise_for_status()
     told = answer.json()
     if told["sub"] != session["claims"]["sub"]:
-        raise Refused("userinfo is about somebody else")
+        raise Refused("userinfo is about another user")
     return told
 
 
@@ -106,7 +106,7 @@ def login(browser, _query):
 def callback(browser, query):
     checks = pending.pop(browser, None)
     if not checks or "state" not in checks:
-        raise Refused("no sign-in is under way")
+        raise Refused("no sign-in is in progress")
     # RFC 9207: the answer says whose it is.
     if query.get("iss") != metadata()["issuer"]:
         raise Refused("the answer is of another provider")
@@ -177,9 +177,9 @@ def signed_out(browser, query):
 
 def backchannel(_browser, form):
     claims = verified(form.get("logout_token", ""), "logout+jwt", ["jti", "events"])
-    names_nobody = "sid" not in claims and "sub" not in claims
+    names_no_user = "sid" not in claims and "sub" not in claims
     is_old = claims["jti"] in spent_logout_tokens or time.time() - claims["iat"] > 120
-    if not isinstance(claims["events"].get(LOGOUT_EVENT), dict) or "nonce" in claims or names_nobody or is_old:
+    if not isinstance(claims["events"].get(LOGOUT_EVENT), dict) or "nonce" in claims or names_no_user or is_old:
         raise Refused("this is no logout token, or an old one")
     spent_logout_tokens.add(claims["jti"])
     name = "sid" if "sid" in claims else "sub"
@@ -189,7 +189,7 @@ def backchannel(_browser, form):
     return {}
 
 
-DOORS = {
+ENDPOINTS = {
     ("GET", "/"): home,
     ("GET", "/login"): login,
     ("GET", "/callback"): callback,
@@ -203,7 +203,7 @@ DOORS = {
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with JSON, or redirects where a door gives an address."""
+    """Answers with JSON, or redirects where an endpoint gives an address."""
 
     def answer(self):
         address = urlsplit(self.path)
@@ -214,9 +214,9 @@ class Handler(BaseHTTPRequestHandler):
             given = {name: values[0] for name, values in parse_qs(body).items()}
         else:
             given = dict(parse_qsl(address.query))
-        door = DOORS.get((self.command, address.path))
+        endpoint = ENDPOINTS.get((self.command, address.path))
         try:
-            status, said = (200, door(browser, given)) if door else (404, {"error": "there is nothing here"})
+            status, said = (200, endpoint(browser, given)) if endpoint else (404, {"error": "there is nothing here"})
         except AuthlibBaseError as error:
             status, said = 400, {"error": error.error}
         except (JoseError, Refused) as error:

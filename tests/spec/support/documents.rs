@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A fenced block of code, and where it stands.
+/// A fenced block of code, and where it is.
 #[derive(Clone, Debug)]
 pub struct Block {
     /// The heading above it, without its marks.

@@ -52,7 +52,7 @@ const INTERNALS: [&str; 18] = [
     "hallpass-test-",
 ];
 
-/// The kinds of secrets that stand in a text.
+/// The kinds of secrets that are in a text.
 pub fn secrets_in(text: &str) -> Vec<&'static str> {
     let mut found: Vec<&'static str> = PREFIXES.into_iter().filter(|prefix| has_secret(text, prefix)).collect();
     let in_form: String = url::form_urlencoded::byte_serialize(PASSWORD.as_bytes()).collect();
@@ -84,7 +84,7 @@ fn has_secret(text: &str, prefix: &str) -> bool {
     })
 }
 
-/// Whether a word stands in a text, and not by chance in the middle of random letters.
+/// Whether a word is in a text, and not by chance in the middle of random letters.
 fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
@@ -161,7 +161,7 @@ impl io::Write for Keeper {
 pub struct LogWatch;
 
 impl LogWatch {
-    /// Begins, if nobody did: our own records at every level, others as far as `serve` would write them.
+    /// Starts once: our own records at every level, others as far as `serve` would write them.
     pub fn begin() -> Self {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
@@ -169,7 +169,7 @@ impl LogWatch {
                 filter_fn(|metadata| metadata.target().starts_with("hallpass") || *metadata.level() <= Level::INFO);
             let layer = fmt::layer().with_ansi(false).with_writer(|| Keeper).with_filter(written);
             tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
-                .expect("nobody else in the tests takes the log");
+                .expect("nothing else in the tests takes the log");
         });
         Self
     }

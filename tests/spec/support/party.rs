@@ -45,7 +45,7 @@ impl Place {
         Self { id: id.to_owned(), port, base_url: format!("http://{id}.localhost:{port}") }
     }
 
-    /// The client that asks nobody, with the addresses that the parties here have in common.
+    /// The client that asks no user, with the addresses that the parties here have in common.
     pub fn client(&self) -> NewClient {
         NewClient::new(&self.id)
             .with("consent", "skip")
@@ -134,17 +134,17 @@ impl Party {
         self.told(&arrival)
     }
 
-    /// Enters as somebody whom the provider knows: by way of it, but without any page of it.
+    /// Enters as a user whom the provider knows: by way of it, but without any page of it.
     pub async fn enter(&self, provider: &TestProvider, browser: &UserAgent) -> Value {
         let arrival = self.open(browser, "/login").await;
         assert_eq!(arrival.at(&provider.issuer), ["/authorize"], "{}\n{}", arrival.page, self.log());
         self.told(&arrival)
     }
 
-    /// Whether the party itself takes this browser for somebody's.
+    /// Whether the party itself takes this browser for a user's.
     pub async fn is_in(&self, browser: &UserAgent) -> bool {
         let arrival = self.open(browser, "/").await;
-        assert_eq!(arrival.visited.len(), 1, "it asks nobody else: {:?}", arrival.visited);
+        assert_eq!(arrival.visited.len(), 1, "it asks no other: {:?}", arrival.visited);
         self.told(&arrival)["signed_in"].as_bool().unwrap()
     }
 }

@@ -242,7 +242,7 @@ pub struct Watchdog {
 
 /// `$1`: the signal that ends the server; `$2`: its folder; then the server's command.
 ///
-/// The server's output goes to a file, never to this process's own: whoever reads that to its end would wait for the
+/// The server's output goes to a file, never to this process's own: a reader of that to its end would wait for the
 /// server. The shell leads a process group, out of reach of Ctrl-C, and at the end takes the rest of the group along:
 /// the browsers that chromedriver leaves behind, for example.
 const WATCH: &str = r#"

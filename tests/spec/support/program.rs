@@ -94,7 +94,7 @@ pub fn run_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], i
     }
 }
 
-/// Runs it at a terminal (a pseudo-terminal of `script`, util-linux) where somebody types these lines; what it says on
+/// Runs it at a terminal (a pseudo-terminal of `script`, util-linux) where an operator types these lines; what it says on
 /// either output is in `stdout`, with the line ends of a terminal taken away.
 pub fn run_at_terminal(folder: &Path, arguments: &[&str], variables: &[(&str, &str)], typed: &str) -> Outcome {
     let quoted = |text: &&str| format!("'{}'", text.replace('\'', "'\\''"));

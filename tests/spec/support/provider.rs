@@ -1,4 +1,4 @@
-//! A provider of a test's own: fresh stores, a moved clock, a port nobody else has.
+//! A provider of a test's own: fresh stores, a moved clock, a port of its own.
 
 use super::leaks::LogWatch;
 use super::program::{Outcome, run_with};
@@ -44,7 +44,7 @@ pub fn stores() -> Stores {
     }
 }
 
-/// A database and a short-lived store nobody else uses, as settings name them.
+/// A database and a short-lived store of its own, as settings name them.
 pub fn fresh_stores(folder: &Path) -> (String, String) {
     match stores() {
         Stores::Embedded => (format!("sqlite:{}", folder.join("hallpass.db").display()), String::new()),
@@ -93,7 +93,7 @@ pub const CLIENT_SECRET: &str = "hp_cs_a-secret-that-only-tests-use-0123456789ab
 /// The password of a person that a test says nothing about.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// The runtime of every provider of the tests: what a provider does in the background goes on while its test waits for a
+/// The runtime of every provider of the tests: what a provider does in the background continues while its test waits for a
 /// command to end, which might wait for that in turn.
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -250,7 +250,7 @@ impl TestProvider {
         added
     }
 
-    /// A confidential client that asks nobody for consent, at `https://{id}.example/callback`.
+    /// A confidential client that asks no user for consent, at `https://{id}.example/callback`.
     pub async fn client(&self, id: &str) -> TestClient {
         self.add(NewClient::new(id).with("consent", "skip")).await
     }
@@ -403,7 +403,7 @@ impl NewUser {
         Self::named("alice").with("name", "Alice Example").with("given_name", "Alice").with("family_name", "Example")
     }
 
-    /// Somebody with that user name, `{name}@example.com`, and `PASSWORD`; `sub` is `{name}-sub`.
+    /// A user with that user name, `{name}@example.com`, and `PASSWORD`; `sub` is `{name}-sub`.
     pub fn named(username: &str) -> Self {
         Self { sub: format!("{username}-sub"), columns: Vec::new() }
             .with("username", username)

@@ -19,7 +19,7 @@ pub struct FastApi {
 }
 
 impl FastApi {
-    /// An address that nobody has yet, for a client that is registered before the service runs.
+    /// An address that is not in use yet, for a client that is registered before the service runs.
     pub fn base_url() -> String {
         format!("http://127.0.0.1:{}", free_port())
     }

@@ -14,7 +14,7 @@ use url::form_urlencoded;
 /// What was brought, the oldest first.
 type Arrivals = Arc<Mutex<Vec<(Method, Answer)>>>;
 
-/// The server, on a port nobody else has.
+/// The server, on a port of its own.
 pub struct Receiver {
     /// On `localhost`: another site than the provider of a test, which is on `127.0.0.1`.
     pub redirect_uri: String,

@@ -103,7 +103,7 @@ impl Server {
         self.wait_until_ready();
     }
 
-    /// Sends one command, of which an argument with a space stands in double quotes, and gives the answer as Redis wrote it, in
+    /// Sends one command, of which an argument with a space is in double quotes, and gives the answer as Redis wrote it, in
     /// [RESP](https://redis.io/docs/latest/develop/reference/protocol-spec/); empty when there is no server.
     pub fn ask(&self, command: &str) -> String {
         let ask = || {

@@ -24,7 +24,7 @@ impl Remote {
         self.settle(browser, page).await
     }
 
-    /// Fills the login page in and goes on to the next page or the client.
+    /// Fills the login page in and continues to the next page or the client.
     pub async fn type_in(&self, browser: &UserAgent, page: &Page, username: &str, password: &str) -> Page {
         let mut form = page.form("form");
         form.set("username", username).set("password", password);
@@ -32,7 +32,7 @@ impl Remote {
         self.settle(browser, answered).await
     }
 
-    /// Signs somebody in, who says yes to everything; gives the client's answer.
+    /// Signs a user in, who says yes to everything; gives the client's answer.
     pub async fn sign_in(&self, browser: &UserAgent, client: &TestClient, username: &str, password: &str) -> Answer {
         let mut page = self.open(&Authorization::of(client), browser).await;
         for _ in 0..3 {
@@ -76,7 +76,7 @@ impl Remote {
     }
 }
 
-/// Asks over and over until it is so, for half a minute at most; the test's own runtime goes on meanwhile.
+/// Asks over and over until it is so, for half a minute at most; the test's own runtime continues meanwhile.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     for _ in 0..1500 {
         if is_so().await {

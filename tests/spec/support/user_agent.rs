@@ -155,7 +155,7 @@ impl UserAgent {
             // 307 and 308 would send the form, and so a password, on to the next address.
             "this redirect is followed by GET only if it is a 301, 302 or 303: {page}"
         );
-        // Cookies and Sec-Fetch-Site go by whoever began the chain, not by the addresses that pass it on.
+        // Cookies and Sec-Fetch-Site go by the site that started the chain, not by the addresses that pass it on.
         self.send(Method::GET, location, None, page.source).await
     }
 
@@ -251,7 +251,7 @@ pub struct Page {
     /// Where it was found.
     pub url: Url,
     pub body: String,
-    /// Whoever asked for it.
+    /// The site that asked for it.
     source: Option<Source>,
 }
 
@@ -419,7 +419,7 @@ impl Form {
     }
 }
 
-/// How the place a request comes from stands to where it goes, in the words of `Sec-Fetch-Site`.
+/// How the site a request comes from relates to where it goes, in the words of `Sec-Fetch-Site`.
 #[derive(Clone, Copy, PartialEq)]
 enum Relation {
     /// A person typed the URL.

@@ -230,7 +230,7 @@ impl TestProvider {
         page
     }
 
-    /// Fills the login page in and goes on to the next page or the client.
+    /// Fills the login page in and continues to the next page or the client.
     pub async fn type_in(&self, browser: &UserAgent, page: &Page, username: &str, password: &str) -> Page {
         // Where an account can be chosen, that offer is the first form.
         let mut form = page

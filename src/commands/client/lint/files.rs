@@ -115,7 +115,7 @@ fn number_of(name: &str, text: &str, shown: &str, findings: &mut Vec<Finding>) -
         find(
             Level::Error,
             "file-name",
-            "what stands before the first _ is no number, and every file is refused for it",
+            "what is before the first _ is no number, and every file is refused for it",
             EXAMPLE,
         );
         return Name::Faulty;

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const IN_HISTORY: &str = "take it out, and rotate that secret: it is in the history now";
 const REVIEW_IT: &str =
-    "a person must review it; migrations of clients need INSERT, UPDATE and DELETE that both databases understand";
+    "a reviewer must look at it; migrations of clients need INSERT, UPDATE and DELETE that both databases understand";
 
 /// The tables whose values are judged.
 const JUDGED: &[&str] = &[
@@ -27,7 +27,7 @@ const JUDGED: &[&str] = &[
     "users",
 ];
 
-/// Who wrote a row, and each of its values; a default stands where its row does.
+/// Who wrote a row, and each of its values; a default is where its row is.
 struct Origin {
     place: Place,
     columns: BTreeMap<String, Place>,
@@ -152,7 +152,7 @@ impl Rows {
             }
             Kind::Outside => {
                 let why = "it reaches beyond the tables or changes how the database works, and is not tried";
-                let fault = Fault::error("not-understood", why, "leave it to whoever runs the database");
+                let fault = Fault::error("not-understood", why, "leave it to the database's administrator");
                 self.not_applied(place, fault);
             }
             Kind::Other => {
@@ -161,9 +161,9 @@ impl Rows {
             }
             Kind::Create => {
                 let why = if statement.is_table() {
-                    "a table of your own is none of Hallpass's business"
+                    "a table of your own is not managed by Hallpass"
                 } else {
-                    "an index is none of a client's business; only INSERT, UPDATE and DELETE are judged here"
+                    "an index is not part of a client; only INSERT, UPDATE and DELETE are judged here"
                 };
                 self.find(place.clone(), Fault::warning("not-understood", why, REVIEW_IT));
                 if self.scratch.try_out(statement, Leniency::default()).await?.is_err() {
@@ -264,7 +264,7 @@ impl Rows {
             said.quoted.iter().find(|(name, _)| self.scratch.column(&said.table, name).is_none())
             && said.warning.is_none()
         {
-            let why = format!("{} has no column {name}, and what stands in double quotes is a name", said.table);
+            let why = format!("{} has no column {name}, and what is in double quotes is a name", said.table);
             return Some((*line, Fault::error("unknown-column", why, "write a text in single quotes")));
         }
         let columns = self.columns_of(said);
@@ -305,7 +305,7 @@ impl Rows {
                     }
                 }
                 What::Updated => {
-                    // What ON CONFLICT sets stands nowhere by itself.
+                    // What ON CONFLICT sets is nowhere by itself.
                     let written = if said.verb.is_some() { origin_of(0).columns } else { BTreeMap::new() };
                     let origin = self
                         .origins
@@ -361,7 +361,7 @@ impl Rows {
         Some(self.origins.get(&(table.to_owned(), row))?.of(column))
     }
 
-    /// A place for what is found in a row of which nobody noted where it came from: it is told all the same.
+    /// A place for what is found in a row whose origin was not noted: it is reported all the same.
     fn somewhere(&self) -> Place {
         let first = self.origins.values().next().map(|origin| origin.place.clone());
         first.unwrap_or_else(|| Place { file: "the files".to_owned(), line: 1, statement: 0 })

@@ -1,4 +1,4 @@
-//! Secrets and tokens that stand in a file as they are, in a comment or elsewhere.
+//! Secrets and tokens that are in a file as they are, in a comment or elsewhere.
 
 /// The beginnings of our own secrets and tokens, which secret scanners know too.
 const PREFIXES: &[&str] = &["hp_cs_", "hp_at_", "hp_rt_", "hp_ac_"];

@@ -1,9 +1,9 @@
-//! A text as a literal of the language that it is to stand in.
+//! A text as a literal of the language that it is to be in.
 
 use std::fmt::Write as _;
 
 /// As JSON, C#, Python, YAML and TOML have it alike: in double quotes, with the escapes that all five know. What is neither
-/// a control character nor a line break for any of them stands as it is.
+/// a control character nor a line break for any of them stays as it is.
 pub(super) fn double(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
