@@ -41,18 +41,18 @@ impl FromRequest<Arc<Provider>> for BrowserRequest {
     /// anything, nor sign a user out.
     async fn from_request(request: axum::extract::Request, provider: &Arc<Provider>) -> Result<Self, PageError> {
         let now = provider.now();
-        let headers = request.headers().clone();
-        let browser = Browser::of(&headers, &provider.config);
         let network = Network::of(&request, &provider.config);
-        let params = match *request.method() {
-            Method::POST => request::form(request).await,
+        let (parts, body) = request.into_parts();
+        let browser = Browser::of(&parts.headers, &provider.config);
+        let params = match parts.method {
+            Method::POST => request::form(&parts.headers, body).await,
             Method::HEAD => {
                 Err(Refusal::new(ErrorCode::InvalidRequest, "this is asked for by GET or POST").as_expected())
             }
-            _ => request::query(&request),
+            _ => request::query(&parts.uri),
         };
         let params = params.map_err(PageError::bad_request)?;
-        Ok(Self { params, browser, headers, network, now })
+        Ok(Self { params, browser, headers: parts.headers, network, now })
     }
 }
 

@@ -32,11 +32,11 @@ impl FromRequest<Arc<Provider>> for TokenRequest {
     /// challenge where there is no token.
     async fn from_request(request: axum::extract::Request, provider: &Arc<Provider>) -> Result<Self, ApiError> {
         let now = provider.now();
-        let query = request::query(&request).map_err(bearer)?;
-        let headers = request.headers().clone();
+        let (parts, body) = request.into_parts();
+        let (query, headers) = (request::query(&parts.uri).map_err(bearer)?, parts.headers);
         // A POST without a body has no content type either.
-        let has_form = request.method() == Method::POST && headers.contains_key(header::CONTENT_TYPE);
-        let form = if has_form { Some(request::form(request).await.map_err(bearer)?) } else { None };
+        let has_form = parts.method == Method::POST && headers.contains_key(header::CONTENT_TYPE);
+        let form = if has_form { Some(request::form(&headers, body).await.map_err(bearer)?) } else { None };
         if let Some(form) = &form {
             form.refuse_duplicates().map_err(bearer)?;
         }

@@ -18,7 +18,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
         let flow = Continued::of(&provider, &mut asked).await?;
         return Box::pin(flow.advance(&provider, &asked.browser)).await;
     }
-    let flow = Flow::open(&provider, &asked).await?;
+    let flow = Flow::open(&provider, &mut asked).await?;
     Box::pin(flow.advance(&provider, &asked.browser)).await
 }
 

@@ -79,9 +79,10 @@ impl Flow {
     ///
     /// # Errors
     /// A page before the recipient is proven, an answer there from then on.
-    pub async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<Self, PageError> {
+    pub async fn open(provider: &Provider, asked: &mut BrowserRequest) -> Result<Self, PageError> {
         let BrowserRequest { params, browser, network, now, .. } = asked;
-        let intake = Intake::read(provider, params.clone(), *now).await.map_err(|not| not.in_browser(provider))?;
+        let intake =
+            Intake::read(provider, std::mem::take(params), *now).await.map_err(|not| not.in_browser(provider))?;
         let recipient = intake.recipient.clone();
         let opened = async {
             let session = session_of(provider, browser).await?;

@@ -5,8 +5,9 @@ use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
 use crate::protocol::secret::{AccessToken, ClientSecret};
 use crate::web::network::Network;
+use axum::body::Body;
 use axum::extract;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::time::Duration;
 
@@ -36,27 +37,27 @@ pub struct Request {
 /// # Errors
 /// As `form`; `invalid_request`: a parameter twice.
 pub async fn posted(request: extract::Request, config: &Config) -> Result<(Request, Params), Refusal> {
-    let known = Request { headers: request.headers().clone(), network: Network::of(&request, config) };
-    let params = form(request).await?;
+    let network = Network::of(&request, config);
+    let (parts, body) = request.into_parts();
+    let params = form(&parts.headers, body).await?;
     params.refuse_duplicates()?;
-    Ok((known, params))
+    Ok((Request { headers: parts.headers, network }, params))
 }
 
 /// The parameters of the query.
 ///
 /// # Errors
 /// `invalid_request`: a broken encoding.
-pub fn query(request: &extract::Request) -> Result<Params, Refusal> {
-    Params::parse(request.uri().query().unwrap_or_default())
+pub fn query(uri: &Uri) -> Result<Params, Refusal> {
+    Params::parse(uri.query().unwrap_or_default())
 }
 
 /// The parameters of an `application/x-www-form-urlencoded` body; a `charset` beside it is ignored.
 ///
 /// # Errors
 /// `invalid_request`: another content type than a form, a body that is too large or too slow, a broken encoding.
-pub async fn form(request: extract::Request) -> Result<Params, Refusal> {
-    let content_type =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Refusal> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Refusal::new(
@@ -64,16 +65,15 @@ pub async fn form(request: extract::Request) -> Result<Params, Refusal> {
             "the content type must be application/x-www-form-urlencoded",
         ));
     }
-    if request.headers().get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         // No browser compresses a form, and what unpacks to more than it weighs is not unpacked.
         return Err(Refusal::new(ErrorCode::InvalidRequest, "the body must not be compressed"));
     }
-    let claimed =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let claimed = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if claimed.is_some_and(|claimed| claimed > MAX_BODY_BYTES as u64) {
         return Err(Refusal::new(ErrorCode::InvalidRequest, "the body is too large"));
     }
-    let read = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES);
+    let read = axum::body::to_bytes(body, MAX_BODY_BYTES);
     let body = tokio::time::timeout(BODY_PATIENCE, read)
         .await
         .map_err(|_| Refusal::new(ErrorCode::InvalidRequest, "the body did not arrive in time"))?
