@@ -5,6 +5,7 @@
 //! `--help` and the README are made of.
 
 use crate::failure::Failure;
+use crate::protocol::difference::most_like;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -321,13 +322,8 @@ fn take(
 }
 
 fn unknown(name: &str, place: &str) -> ConfigError {
-    let bare = name.trim_start_matches("HALLPASS_").to_lowercase();
-    let nearest = SETTINGS
-        .iter()
-        .map(|setting| (strsim::levenshtein(&bare, setting.name), setting))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, _)| *distance <= 4)
-        .map(|(_, setting)| setting);
+    let bare = name.trim_start_matches("HALLPASS_");
+    let nearest = most_like(bare, SETTINGS, |setting| setting.name, 4);
     ConfigError::Unknown { name: name.to_owned(), place: place.to_owned(), nearest }
 }
 
@@ -422,8 +418,7 @@ const SSL_MODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca
 /// A misspelt parameter would be left out, and the connection not be verified.
 fn postgres_parameter(name: &str, value: &str) -> Result<(), String> {
     let offer = |known: &[&'static str], sent: &str| {
-        let near = known.iter().min_by_key(|known| strsim::levenshtein(known, &sent.to_lowercase()));
-        let near = near.filter(|known| strsim::levenshtein(known, &sent.to_lowercase()) <= 3);
+        let near = most_like(sent, known, |known| known, 3);
         near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
     };
     // `options[NAME]` sets a parameter of the session.

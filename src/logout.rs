@@ -144,27 +144,20 @@ impl Ended {
         if self.unwritten.is_empty() {
             return;
         }
-        let (provider, clients) = (provider.clone(), self.unwritten.clone());
-        let (sub, handle) = (session.sign_in.sub.clone(), session.sign_in.session);
-        tokio::spawn(async move {
-            let mut left = clients;
-            for pause in ROW_PAUSES {
-                tokio::time::sleep(Duration::from_secs(pause)).await;
-                let mut failed = Vec::new();
-                for client_id in left {
-                    if logout_outbox::add(&provider.db, &client_id, &sub, handle, provider.now()).await.is_err() {
-                        failed.push(client_id);
-                    }
+        let (sub, handle, clients) = (session.sign_in.sub.clone(), session.sign_in.session, self.unwritten.clone());
+        // What is written once is not written twice, so all of it can be tried again.
+        let write = move |provider: Arc<Provider>| {
+            let (sub, clients) = (sub.clone(), clients.clone());
+            async move {
+                let mut outcome = Ok(());
+                for client_id in &clients {
+                    let written = logout_outbox::add(&provider.db, client_id, &sub, handle, provider.now()).await;
+                    outcome = outcome.and(written.map(drop));
                 }
-                left = failed;
+                outcome
             }
-            if !left.is_empty() {
-                tracing::error!(
-                    clients = left.join(" "),
-                    "services are not told of a sign-out: no message could be written"
-                );
-            }
-        });
+        };
+        try_later(provider, handle, "services are not told of a sign-out: no message could be written", write);
     }
 
     /// Sends the messages once and waits for a while; gives what became of each service.
@@ -302,15 +295,31 @@ async fn settle_row(provider: &Arc<Provider>, session: Handle, record: Digest, n
     if timely(user_sessions::settled(&provider.db, session, &record, now)).await.is_ok() {
         return;
     }
+    let settle = move |provider: Arc<Provider>| {
+        let record = record.clone();
+        async move { user_sessions::settled(&provider.db, session, &record, now).await }
+    };
+    try_later(provider, session, "a sign-in that ended is still listed: its row could not be written", settle);
+}
+
+/// Tries to write something about a session in the background, with growing pauses; where it comes to nothing, `failure` is said.
+fn try_later<F>(
+    provider: &Arc<Provider>,
+    session: Handle,
+    failure: &'static str,
+    write: impl Fn(Arc<Provider>) -> F + Send + 'static,
+) where
+    F: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
     let provider = provider.clone();
     tokio::spawn(async move {
         for pause in ROW_PAUSES {
             tokio::time::sleep(Duration::from_secs(pause)).await;
-            if user_sessions::settled(&provider.db, session, &record, now).await.is_ok() {
+            if write(provider.clone()).await.is_ok() {
                 return;
             }
         }
-        tracing::error!(session = session.text(), "a sign-in that ended is still listed: its row could not be written");
+        tracing::error!(session = session.text(), "{failure}");
     });
 }
 

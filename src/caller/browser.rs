@@ -56,11 +56,16 @@ impl FromRequest<Arc<Provider>> for BrowserRequest {
     }
 }
 
-/// The user of a session, if it is live and still holds.
+/// The user of a session, if there is one and it is live and still holds.
 ///
 /// # Errors
 /// A store failed.
-pub async fn user_of(provider: &Provider, session: &Session, now: NumericDate) -> Result<Option<Arc<User>>, PageError> {
+pub async fn user_of(
+    provider: &Provider,
+    session: Option<&Session>,
+    now: NumericDate,
+) -> Result<Option<Arc<User>>, PageError> {
+    let Some(session) = session else { return Ok(None) };
     if !session.is_live(now, provider.config.session_idle_lifetime) {
         return Ok(None);
     }

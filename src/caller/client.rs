@@ -132,10 +132,7 @@ async fn refuse_as_slowly(provider: &Provider, request: &Request, client_id: &st
 
 /// A client that is not known.
 fn unknown(client_id: &str) -> Refusal {
-    let shown: String = client_id.chars().take(100).collect();
-    unproven(&format!("client_id {shown:?} is unknown or disabled"))
-        .expecting(&shown, [] as [&str; 0])
-        .with_remedy(Remedy::RegisterClient)
+    REFUSED.of_unknown_client(client_id)
 }
 
 /// A secret that is none of the client's. What was sent is described, never told.
@@ -165,6 +162,8 @@ fn wrong_secret(client: &Client, secret: &ClientSecret, now: NumericDate) -> Ref
 }
 
 /// The same words for every cause, so that no caller learns which clients there are; the log has the cause.
+const REFUSED: Refusal = Refusal::new(ErrorCode::InvalidClient, "client authentication failed");
+
 fn unproven(detail: &str) -> Refusal {
-    Refusal::new(ErrorCode::InvalidClient, "client authentication failed").with_detail(detail)
+    REFUSED.with_detail(detail)
 }

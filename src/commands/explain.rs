@@ -110,8 +110,7 @@ async fn not_refused(db: &Db, reference: &str) -> Outcome {
 /// The registered client whose name is most like an unknown one.
 async fn similar_client(db: &Db, sent: &str) -> Result<Option<String>, Failure> {
     let ids = clients::ids(db).await?;
-    let nearest = ids.into_iter().map(|id| (strsim::levenshtein(&id.to_lowercase(), &sent.to_lowercase()), id)).min();
-    Ok(nearest.filter(|(distance, _)| *distance <= 3).map(|(_, id)| id))
+    Ok(difference::most_like(sent, ids, |id| id, 3))
 }
 
 /// The refusal in words.

@@ -13,6 +13,7 @@ use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::users::{self, Holder, NewUser};
+use crate::web::remedies::quoted;
 use crate::{logging, passwords, startup};
 use serde_json::json;
 
@@ -318,9 +319,9 @@ async fn disable(config: Config, username: &str, yes: bool) -> Outcome {
     db.close().await;
     eprintln!(
         "disabled {}; within ten seconds no sign-in and no token of this user counts any more.\n\
-         To bring the user back: UPDATE users SET disabled_at = NULL WHERE sub = '{}';",
+         To bring the user back: UPDATE users SET disabled_at = NULL WHERE sub = {};",
         named(&user),
-        user.sub.replace('\'', "''")
+        quoted(&user.sub)
     );
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::caller::{BrowserRequest, check_form};
 use crate::endpoints::flow::Continued;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
-use crate::protocol::authorization::{Consented, Interaction, Step};
+use crate::protocol::authorization::{Consented, Step};
 use crate::protocol::client::web_address;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::response::ConsentPolicy;
@@ -77,6 +77,6 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
             .await?;
     }
     decided(EventKind::ConsentGiven);
-    flow.note(&provider, &Interaction { consented: Some(consented), ..Interaction::clone(&flow.interaction) }).await?;
+    flow.note(&provider, |interaction| interaction.consented = Some(consented)).await?;
     flow.redirect_to_authorize(&provider)
 }

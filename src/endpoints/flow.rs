@@ -81,14 +81,21 @@ impl Flow {
     /// A page before the recipient is proven, an answer there from then on.
     pub async fn open(provider: &Provider, asked: &mut BrowserRequest) -> Result<Self, PageError> {
         let BrowserRequest { params, browser, network, now, .. } = asked;
-        let intake =
-            Intake::read(provider, std::mem::take(params), *now).await.map_err(|not| not.in_browser(provider))?;
+        Self::read(provider, std::mem::take(params), session_of(provider, browser), *network, *now).await
+    }
+
+    /// Takes a request in, then the session of the browser.
+    async fn read(
+        provider: &Provider,
+        params: Params,
+        session: impl Future<Output = Result<Option<Stored<Session>>, PageError>>,
+        network: Network,
+        now: NumericDate,
+    ) -> Result<Self, PageError> {
+        let intake = Intake::read(provider, params, now).await.map_err(|not| not.in_browser(provider))?;
         let recipient = intake.recipient.clone();
-        let opened = async {
-            let session = session_of(provider, browser).await?;
-            Self::gather(provider, intake, session, *network, *now).await
-        };
-        opened.await.map_err(|error| recipient.tell(provider, error))
+        let read = async { Self::gather(provider, intake, session.await?, network, now).await };
+        read.await.map_err(|error| recipient.tell(provider, error))
     }
 
     async fn gather(
@@ -100,10 +107,7 @@ impl Flow {
     ) -> Result<Self, PageError> {
         let Intake { recipient, params, request, hinted_subject } = intake;
         let client = &recipient.client;
-        let user = match &session {
-            Some(session) => user_of(provider, session, now).await?,
-            None => None,
-        };
+        let user = user_of(provider, session.as_deref(), now).await?;
         let (signed_in, ended) = match (session, user) {
             (Some(session), Some(user)) => (Some((session, user)), None),
             (session, _) => (None, session.filter(|it| it.is_live(now, provider.config.session_idle_lifetime))),
@@ -258,11 +262,8 @@ impl Continued {
             return Err(PageError::from(Problem::Expired).back_to(client.as_deref()));
         }
         // The request is read anew: what the client's row allows may have changed meanwhile.
-        let intake = Intake::read(provider, interaction.params.clone(), *now).await;
-        let intake = intake.map_err(|not| not.in_browser(provider))?;
-        let recipient = intake.recipient.clone();
-        let flow = Flow::gather(provider, intake, session, *network, *now).await;
-        let flow = flow.map_err(|error| recipient.tell(provider, error))?;
+        let params = interaction.params.clone();
+        let flow = Flow::read(provider, params, async { Ok(session) }, *network, *now).await?;
         Ok(Self { flow, id, interaction })
     }
 
@@ -304,8 +305,10 @@ impl Continued {
     ///
     /// # Errors
     /// A store failed, or the interaction was answered already.
-    pub async fn note(&self, provider: &Provider, after: &Interaction) -> Result<(), PageError> {
-        if interactions::update(&provider.ephemeral, &self.id, &self.interaction, after, true).await? {
+    pub async fn note(&self, provider: &Provider, happened: impl FnOnce(&mut Interaction)) -> Result<(), PageError> {
+        let mut after = Interaction::clone(&self.interaction);
+        happened(&mut after);
+        if interactions::update(&provider.ephemeral, &self.id, &self.interaction, &after, true).await? {
             Ok(())
         } else {
             Err(self.answered_already())

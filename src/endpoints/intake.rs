@@ -6,7 +6,6 @@ use crate::protocol::authorization::{AuthorizationRequest, Destination};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::params::Params;
-use crate::protocol::remedy::Remedy;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::StoreError;
@@ -79,13 +78,8 @@ async fn client(provider: &Provider, params: &Params, now: NumericDate) -> Resul
         context(|context| context.set_client(&client.client_id));
         return Ok(client);
     }
-    let shown: String = client_id.chars().take(100).collect();
-    Err(NotTaken::Unproven(
-        Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled")
-            .with_detail(format!("client_id {shown:?} is unknown or disabled"))
-            .expecting(&shown, [] as [&str; 0])
-            .with_remedy(Remedy::RegisterClient),
-    ))
+    let refusal = Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled");
+    Err(NotTaken::Unproven(refusal.of_unknown_client(client_id)))
 }
 
 /// Whom an `id_token_hint` names, as the client sees them. It must be ours and this client's; it may have expired.

@@ -8,7 +8,7 @@ mod start;
 use crate::caller::{BrowserRequest, check_form};
 use crate::endpoints::flow::{Continued, Flow};
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::authorization::{Interaction, SignedIn, Step};
+use crate::protocol::authorization::{SignedIn, Step};
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::factor::Factor;
 use crate::protocol::remedy::Remedy;
@@ -74,8 +74,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
                 return page(&provider, &asked.browser, &flow, None, None);
             };
             let here = SignedIn { sub: session.sign_in.sub.clone(), session: session.sign_in.session };
-            flow.note(&provider, &Interaction { signed_in: Some(here), ..Interaction::clone(&flow.interaction) })
-                .await?;
+            flow.note(&provider, |interaction| interaction.signed_in = Some(here)).await?;
             flow.redirect_to_authorize(&provider)
         }
         _ => sign_in(&provider, &asked, &flow).await,

@@ -108,10 +108,7 @@ impl Asked {
 async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: NumericDate) -> Result<SignOut, PageError> {
     let Asked { sender, client_id, hint, params } = asked;
     let session = session_of(provider, browser).await?;
-    let user = match &session {
-        Some(session) => user_of(provider, session, now).await?,
-        None => None,
-    };
+    let user = user_of(provider, session.as_deref(), now).await?;
     let signed_in = browser.session.clone().zip(session).zip(user).map(|((id, session), user)| (id, session, user));
     let client = match client_id {
         Some(client_id) => provider.directory.client(&client_id, now).await?,

@@ -51,6 +51,20 @@ pub fn nearest<'a>(sent: &str, registered: impl IntoIterator<Item = &'a str>) ->
     })
 }
 
+/// Of what is known, what a name was probably meant to be: the first of those with the fewest slips, `most` at most. Capital and
+/// small letters do not matter.
+#[must_use]
+pub fn most_like<T>(
+    name: &str,
+    known: impl IntoIterator<Item = T>,
+    called: impl Fn(&T) -> &str,
+    most: usize,
+) -> Option<T> {
+    let name = name.to_lowercase();
+    let known = known.into_iter().map(|it| (strsim::levenshtein(&called(&it).to_lowercase(), &name), it));
+    known.min_by_key(|(slips, _)| *slips).filter(|(slips, _)| *slips <= most).map(|(_, it)| it)
+}
+
 /// What makes two addresses different, in words, where it is one of the usual mistakes.
 #[must_use]
 pub fn usual_mistake(sent: &str, expected: &str) -> Option<&'static str> {

@@ -188,6 +188,15 @@ impl Refusal {
         self
     }
 
+    /// The same refusal where there is no client with that id, or it is disabled.
+    #[must_use]
+    pub fn of_unknown_client(self, client_id: &str) -> Self {
+        let shown: String = client_id.chars().take(100).collect();
+        self.with_detail(format!("client_id {shown:?} is unknown or disabled"))
+            .expecting(&shown, [] as [&str; 0])
+            .with_remedy(Remedy::RegisterClient)
+    }
+
     /// The same refusal with what to do about it.
     #[must_use]
     pub fn with_remedy(mut self, remedy: Remedy) -> Self {

@@ -19,7 +19,7 @@ use crate::store::db::Db;
 use crate::store::refresh_families::{self, Family};
 use crate::store::{StoreError, clients, consents, timely, users};
 use moka::Equivalent;
-use shelf::{Asked, Entry, Shelf};
+use shelf::{Asked, Believed, Entry, Shelf};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -159,11 +159,7 @@ impl Directory {
     /// # Errors
     /// The database failed and the user is not known.
     pub async fn user(&self, sub: &str, now: NumericDate) -> Result<Option<Arc<User>>, StoreError> {
-        let read = || {
-            let (db, sub) = (self.db.clone(), sub.to_owned());
-            async move { users::find(&db, &sub).await }
-        };
-        self.find(&self.users, sub, now, read).await
+        self.find(&self.users, sub, now, || self.read_user(sub)).await
     }
 
     /// The user of a sign-in, if it is still valid. What was read before the sign-in says nothing about it: another node may
@@ -181,12 +177,13 @@ impl Directory {
         if self.users.get(sub.as_str()).is_some_and(is_newer) || self.is_unreachable(now) {
             return Ok(None);
         }
-        let read = || {
-            let (db, sub) = (self.db.clone(), sub.clone());
-            async move { users::find(&db, &sub).await }
-        };
-        let found = timely(self.users.read_anew(sub.as_str(), now, &read)).await?;
+        let found = timely(self.users.read(sub.as_str(), Believed::Nothing, now, &|| self.read_user(sub))).await?;
         Ok(found.filter(|user| sign_in.holds(user)))
+    }
+
+    fn read_user(&self, sub: &str) -> impl Future<Output = Result<Option<User>, StoreError>> + Send + use<> {
+        let (db, sub) = (self.db.clone(), sub.to_owned());
+        async move { users::find(&db, &sub).await }
     }
 
     /// What a user allowed a client so far.
@@ -235,7 +232,7 @@ impl Directory {
             let db = self.db.clone();
             async move { refresh_families::grant_of(&db, family).await }
         };
-        timely(self.families.read(&family, now, &read)).await
+        timely(self.families.read(&family, Believed::Presence, now, &read)).await
     }
 
     /// Puts a family that was just started where its first refresh finds it.
@@ -275,7 +272,7 @@ impl Directory {
                 return Ok(Some(entry.value.clone()));
             }
         }
-        let result = timely(cache.read(asked, now, &read)).await;
+        let result = timely(cache.read(asked, Believed::Presence, now, &read)).await;
         match &result {
             Ok(_) => self.away_since.store(ANSWERS, Ordering::SeqCst),
             Err(error) if error.may_pass() => self.away_since.store(now.0, Ordering::SeqCst),

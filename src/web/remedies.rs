@@ -5,7 +5,8 @@ use crate::protocol::remedy::{Registrable, Relaxable, Remedy};
 use std::borrow::Cow;
 
 /// A text as an SQL literal.
-fn quoted(text: &str) -> String {
+#[must_use]
+pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

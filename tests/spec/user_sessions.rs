@@ -7,6 +7,7 @@ use crate::support::remote::Remote;
 use crate::support::verbs::{http, send};
 use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of};
 use hallpass::logout;
+use hallpass::protocol::secret::SessionId;
 use hallpass::sign_ins::settle;
 use hallpass::store::sessions;
 use serde_json::Value;
@@ -29,6 +30,12 @@ fn listed(provider: &TestProvider, who: &str) -> Vec<Value> {
     let list = done(provider.command(&["user", "sessions", "list", who, "--json"], ""));
     let document: Value = serde_json::from_str(&list.stdout).unwrap();
     document["sessions"].as_array().unwrap().clone()
+}
+
+/// What the browser's cookie of a session says.
+fn session_of(browser: &UserAgent) -> SessionId {
+    let cookie = browser.cookies().into_iter().find(|cookie| cookie.name.contains("session")).unwrap();
+    SessionId::received(cookie.value)
 }
 
 /// Whether a browser is signed in without a form.
@@ -223,8 +230,7 @@ async fn a_sign_out_that_breaks_off_half_way_has_written_what_services_are_told(
     let (provider, client, listener) = ready().await;
     let browser = UserAgent::new();
     let _ = provider.tokens(&browser, &client).await;
-    let cookie = browser.cookies().into_iter().find(|cookie| cookie.name.contains("session")).unwrap().value;
-    let id = hallpass::protocol::secret::SessionId::received(cookie);
+    let id = session_of(&browser);
     let here = &provider.provider;
     let session = sessions::find(&here.ephemeral, &id).await.unwrap().unwrap();
     // The record cannot be taken any more: what breaks off there is the same as a crash there.
@@ -255,8 +261,7 @@ async fn a_sign_in_over_a_session_whose_end_broke_off_tells_its_services() {
     let (provider, client, listener) = ready().await;
     let browser = UserAgent::new();
     let _ = provider.tokens(&browser, &client).await;
-    let cookie = browser.cookies().into_iter().find(|cookie| cookie.name.contains("session")).unwrap().value;
-    let id = hallpass::protocol::secret::SessionId::received(cookie);
+    let id = session_of(&browser);
     let here = &provider.provider;
     let session = sessions::find(&here.ephemeral, &id).await.unwrap().unwrap().sign_in.session;
     sessions::end(&here.ephemeral, session, 600).await.unwrap();
@@ -292,8 +297,7 @@ async fn what_a_sign_in_issued_ends_with_its_row_although_its_record_is_gone() {
     let (provider, client, _listener) = ready().await;
     let browser = UserAgent::new();
     let tokens = provider.tokens(&browser, &client).await;
-    let cookie = browser.cookies().into_iter().find(|cookie| cookie.name.contains("session")).unwrap().value;
-    let id = hallpass::protocol::secret::SessionId::received(cookie);
+    let id = session_of(&browser);
     hallpass::store::sessions::forget(&provider.provider.ephemeral, &id).await.unwrap();
     let _ = provider.userinfo(&tokens.text("access_token")).await.ok();
     provider.sql("UPDATE user_sessions SET ended_at = 1").await;

@@ -1,6 +1,6 @@
 //! `hallpass client disable`: acts through the database, on every running node within ten seconds; or writes a migration.
 
-use super::written::{is_standard_output, no_client, quoted, write_migration};
+use super::written::{is_standard_output, no_client, write_migration};
 use crate::ambient::Clock;
 use crate::commands::acceptance::client_id_fault;
 use crate::commands::terminal::{self, instant, one_line};
@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::logging;
 use crate::store::clients;
+use crate::web::remedies::quoted;
 use std::path::PathBuf;
 
 pub(super) const HELP: &str =

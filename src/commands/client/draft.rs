@@ -1,7 +1,7 @@
 //! A client about to be registered: what was asked for, checked, and written as SQL that is pleasant to review.
 
 use super::new::New;
-use super::written::{Secret, quoted};
+use super::written::Secret;
 use crate::ambient::Clock;
 use crate::commands::acceptance::{Acceptance, PLAIN_HTTP, ValueFault, address_fault, audience_fault, client_id_fault};
 use crate::commands::judge::ALWAYS_ASKS;
@@ -12,6 +12,7 @@ use crate::protocol::response::{
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::site::FrontChannel;
+use crate::web::remedies::quoted;
 use std::fmt::Write as _;
 
 /// Everything decided.

@@ -2,7 +2,7 @@
 
 use super::lint;
 use super::settings::{Registration, Stack};
-use super::written::{SecretArguments, is_standard_output, quoted, write_migration};
+use super::written::{SecretArguments, is_standard_output, write_migration};
 use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::commands::acceptance::client_id_fault;
@@ -13,6 +13,7 @@ use crate::keys;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::ClientSecret;
 use crate::protocol::time::NumericDate;
+use crate::web::remedies::quoted;
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -81,11 +81,6 @@ pub(super) fn no_client(id: &str) -> Failure {
     Failure::new(format!("there is no client {id}")).with_fix("`hallpass client list` names them")
 }
 
-/// A text as SQL has it.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// Whether the SQL goes to standard output.
 pub(super) fn is_standard_output(output: Option<&Path>) -> bool {
     output.is_some_and(|file| file.as_os_str() == "-")

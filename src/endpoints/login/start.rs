@@ -6,7 +6,7 @@ use crate::ambient::random;
 use crate::caller::BrowserRequest;
 use crate::endpoints::flow::{Continued, Flow};
 use crate::logout::{self, Cause};
-use crate::protocol::authorization::{Interaction, SignedIn};
+use crate::protocol::authorization::SignedIn;
 use crate::protocol::claims::User;
 use crate::protocol::factor::Factor;
 use crate::protocol::grant::{Session, SignIn};
@@ -69,12 +69,11 @@ pub(super) async fn start_session(
     let mut kept = vec![Kept::session(&session, lifetime)];
     kept.extend(same_person.map(|before| Kept::session(before, lifetime).given_back()));
     let here = SignedIn { sub: session.sign_in.sub.clone(), session: handle };
-    let after = Interaction { signed_in: Some(here), ..Interaction::clone(&flow.interaction) };
     let owner = Owner::Person(&session.sign_in.sub);
     // All to their end, also where one fails: what came of each decides what is taken back.
     let (started, noted, succeeded, counted, forgotten) = tokio::join!(
         sessions::start(&provider.ephemeral, &session_id, &session, now),
-        flow.note(provider, &after),
+        flow.note(provider, |interaction| interaction.signed_in = Some(here)),
         attempt.succeeded(&provider.ephemeral),
         allowance::keep(provider, owner, &kept),
         async {

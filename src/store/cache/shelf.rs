@@ -66,6 +66,16 @@ struct Flights<K, T> {
     by_key: HashMap<K, Flight<T>>,
 }
 
+/// What is believed of a read that had started before it was asked for. What is not, is read once more, together with all who
+/// wait for that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Believed {
+    /// What it found; the row that it did not find may have been committed since.
+    Presence,
+    /// Nothing: the row may have been changed since.
+    Nothing,
+}
+
 /// One cache.
 pub(super) struct Shelf<K, T> {
     entries: moka::sync::Cache<K, Arc<Entry<T>>>,
@@ -133,47 +143,16 @@ where
         self.entries.insert(key, Arc::new(Entry { value, read_at, is_refreshed: AtomicBool::new(false) }));
     }
 
-    /// Reads a key, or waits for who reads it already.
+    /// Reads a key, or waits for a read in progress, as far as that is believed.
     ///
     /// # Errors
     /// What the read came to.
     pub async fn read<Q, F>(
         self: &Arc<Self>,
         asked: &Q,
+        believed: Believed,
         now: NumericDate,
         read: &impl Fn() -> F,
-    ) -> Result<Option<Arc<T>>, StoreError>
-    where
-        Q: Asked<K> + ?Sized,
-        F: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
-    {
-        self.read_if(asked, now, read, |landed| matches!(landed, Ok(None))).await
-    }
-
-    /// Reads a key by a read that was started after this call, which those share that wait for one.
-    ///
-    /// # Errors
-    /// What the read came to.
-    pub async fn read_anew<Q, F>(
-        self: &Arc<Self>,
-        asked: &Q,
-        now: NumericDate,
-        read: &impl Fn() -> F,
-    ) -> Result<Option<Arc<T>>, StoreError>
-    where
-        Q: Asked<K> + ?Sized,
-        F: Future<Output = Result<Option<T>, StoreError>> + Send + 'static,
-    {
-        self.read_if(asked, now, read, |_| true).await
-    }
-
-    /// Reads a key, and once more where the read was started before and came to what is not to be believed then.
-    async fn read_if<Q, F>(
-        self: &Arc<Self>,
-        asked: &Q,
-        now: NumericDate,
-        read: &impl Fn() -> F,
-        is_doubtful: impl Fn(&Landed<T>) -> bool,
     ) -> Result<Option<Arc<T>>, StoreError>
     where
         Q: Asked<K> + ?Sized,
@@ -181,7 +160,7 @@ where
     {
         let seat = self.board(asked.key(), now, read);
         let mut landed = seat.read.await;
-        if !seat.is_first && is_doubtful(&landed) {
+        if !seat.is_first && (believed == Believed::Nothing || matches!(landed, Ok(None))) {
             // A read that is in progress now was started after all of these requests came.
             let next = {
                 let mut again = seat.again.lock().unwrap_or_else(PoisonError::into_inner);
