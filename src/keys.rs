@@ -21,6 +21,7 @@ use crate::protocol::time::NumericDate;
 use file::{fingerprint, key_files, load_file};
 use josekit::jws::{JwsContext, JwsHeader, JwsSigner, JwsVerifier};
 use serde_json::{Map, Value, json};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
@@ -55,12 +56,16 @@ pub enum KeyError {
     NoRs256 {
         /// The folder of the keys.
         folder: PathBuf,
+        /// The one that will.
+        next: Option<Next>,
     },
     /// No key signs with an algorithm now.
     #[error("no key signs with {algorithm} now")]
     Missing {
         /// The algorithm.
         algorithm: SigningAlgorithm,
+        /// The one that will.
+        next: Option<Next>,
     },
     /// The folder cannot be read or written.
     #[error("{}: {source}", path.display())]
@@ -75,15 +80,46 @@ pub enum KeyError {
     Crypto(#[source] Source),
 }
 
+/// A key that does not sign yet, by this machine's clock.
+#[derive(Debug)]
+pub struct Next {
+    /// Its file, whose name says from when on it signs.
+    file: String,
+    /// What the clock says.
+    now: NumericDate,
+}
+
+impl Next {
+    /// What can be done.
+    const FIX: &str =
+        "is this machine's clock right? If it is, wait until then, or rename the file to an instant that has passed";
+}
+
+impl fmt::Display for Next {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "the first, {}, signs from the instant in its name on, and here it is {}",
+            self.file,
+            plan::shown(self.now)
+        )
+    }
+}
+
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
         let what = error.to_string();
         match error {
             KeyError::File { file, failure } => failure.about(file.display()),
-            KeyError::NoRs256 { folder } => {
+            KeyError::NoRs256 { next: Some(next), .. } | KeyError::Missing { next: Some(next), .. } => {
+                Self::new(format!("{what}; {next}")).with_fix(Next::FIX)
+            }
+            KeyError::NoRs256 { folder, next: None } => {
                 Self::new(what).with_fix(format!("hallpass key new --alg RS256 --keys {}", folder.display()))
             }
-            KeyError::Missing { algorithm } => Self::new(what).with_fix(format!("hallpass key new --alg {algorithm}")),
+            KeyError::Missing { algorithm, next: None } => {
+                Self::new(what).with_fix(format!("hallpass key new --alg {algorithm}"))
+            }
             KeyError::Io { path, source } => Self::at(path.display(), source),
             KeyError::Crypto(source) => Self::at("signing failed", source),
         }
@@ -153,7 +189,20 @@ impl KeySet {
         if self.signing(SigningAlgorithm::Rs256, now).is_some() {
             return Ok(());
         }
-        Err(KeyError::NoRs256 { folder: folder.to_owned() })
+        Err(KeyError::NoRs256 { folder: folder.to_owned(), next: self.next(SigningAlgorithm::Rs256, now) })
+    }
+
+    /// The key of an algorithm that signs next, where none has signed before: then the clock may be what is wrong.
+    fn next(&self, algorithm: SigningAlgorithm, now: NumericDate) -> Option<Next> {
+        let mut own: Vec<&Entry> = self
+            .keys
+            .iter()
+            .map(|key| &key.entry)
+            .filter(|entry| entry.timetable.algorithm == algorithm && !entry.timetable.is_leaked())
+            .collect();
+        own.sort_by_key(|entry| entry.timetable.signs_from);
+        let first = own.first().filter(|entry| entry.timetable.signs_from > now)?;
+        Some(Next { file: first.file.clone(), now })
     }
 
     /// The `kid` of every key.
@@ -188,7 +237,9 @@ impl KeySet {
         claims: &Map<String, Value>,
         now: NumericDate,
     ) -> Result<String, KeyError> {
-        let key = self.signing(algorithm, now).ok_or(KeyError::Missing { algorithm })?;
+        let key = self
+            .signing(algorithm, now)
+            .ok_or_else(|| KeyError::Missing { algorithm, next: self.next(algorithm, now) })?;
         let mut header = JwsHeader::new();
         header.set_token_type(typ);
         let payload = serde_json::to_vec(claims).map_err(|error| KeyError::Crypto(error.into()))?;
@@ -443,6 +494,13 @@ mod tests {
         let keys = folder.path().join("keys");
         let Err(error) = Keys::open(&keys, false, NOW) else { panic!("started without a key") };
         assert!(Failure::from(error).fix().is_some_and(|fix| fix.contains("hallpass key new")));
+        // A key that signs later than it is here: the clock is asked about, not another key made.
+        let ahead = self::folder();
+        create(ahead.path(), SigningAlgorithm::Rs256, NOW.plus(3600)).unwrap();
+        let Err(error) = Keys::open(ahead.path(), false, NOW) else { panic!("started without a key") };
+        let failure = Failure::from(error);
+        assert!(failure.fix().is_some_and(|fix| fix.contains("clock") && !fix.contains("key new")), "{failure:?}");
+        assert!(failure.to_string().contains(&plan::shown(NOW)), "{failure}");
         let opened = Keys::open(&keys, true, NOW).unwrap();
         assert_eq!(opened.current().algorithms(NOW), [SigningAlgorithm::Rs256, SigningAlgorithm::Es256]);
         create(&keys, SigningAlgorithm::EdDsa, NOW).unwrap();

@@ -152,7 +152,17 @@ fn gaps(entries: &[Entry], algorithm: SigningAlgorithm, now: NumericDate) -> Vec
                     format!("no {algorithm} key signs from {} to {}; {cost}", shown(from), shown(until))
                 }
             };
-            Finding { is_fault, algorithm, why, fix: format!("hallpass key new --alg {algorithm}") }
+            let never_signed = from == now
+                && !entries.iter().any(|entry| {
+                    entry.timetable.algorithm == algorithm && entry.timetable.signs_from <= now
+                });
+            let fix = match until {
+                Some(_) if never_signed => {
+                    format!("is this machine's clock right? If it is: wait, or hallpass key new --alg {algorithm} --signs-from {}", shown(now))
+                }
+                _ => format!("hallpass key new --alg {algorithm}"),
+            };
+            Finding { is_fault, algorithm, why, fix }
         })
         .collect()
 }
