@@ -347,6 +347,20 @@ impl Passwords {
         }
     }
 
+    /// Until when a secret was good that is not any more: it is compared with the secret that ended last. `None`: it is another,
+    /// or there is too much to do to find out.
+    pub async fn ended_secret(&self, client: &Client, secret: &ClientSecret, now: NumericDate) -> Option<NumericDate> {
+        let past = client.secrets.iter().filter(|hashed| hashed.expires_at.is_some_and(|end| end.is_past(now)));
+        let newest = past.max_by_key(|hashed| hashed.expires_at)?;
+        if secret.expose().len() > MAX_SECRET_BYTES || unusable(&newest.secret_hash).is_some() {
+            return None;
+        }
+        let turn = self.turn_for_client().await.ok()?;
+        let (text, hash) = (Zeroizing::new(secret.expose().to_owned()), newest.secret_hash.clone());
+        let was_good = turn.run(move || verify(&text, &hash)).await.ok()?;
+        newest.expires_at.filter(|_| was_good)
+    }
+
     /// Computes a hash that proves nothing, where no user or client could be proven.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use crate::config::Config;
 use crate::keys::Keys;
 use crate::passwords::Passwords;
 use crate::protocol::node_secrets::NodeSecrets;
-use crate::protocol::remedy::Remedy;
 use crate::protocol::time::NumericDate;
 use crate::store::cache::Directory;
 use crate::store::db::Db;
@@ -18,6 +17,7 @@ use crate::store::user_sessions::Seen;
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
+use crate::web::remedies;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,7 +59,7 @@ impl Outdated {
     /// Notes the least schema version that may serve.
     pub fn note(&self, least: i64) {
         if self.0.swap(least, Ordering::SeqCst) != least && least > SCHEMA_VERSION {
-            let fix = Remedy::UpdateNode.words();
+            let fix = remedies::UPDATE_NODE;
             tracing::error!(least, ours = SCHEMA_VERSION, %fix, "{}", Self::WHY);
         }
     }

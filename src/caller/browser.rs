@@ -1,9 +1,10 @@
 //! The browser at a browser-facing endpoint: its cookies, the session that they name, and whether a form is our own.
 
 use crate::protocol::claims::User;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::Session;
 use crate::protocol::params::Params;
+use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::secret::{InteractionId, same_text};
 use crate::protocol::time::NumericDate;
@@ -46,9 +47,7 @@ impl FromRequest<Arc<Provider>> for BrowserRequest {
         let browser = Browser::of(&parts.headers, &provider.config);
         let params = match parts.method {
             Method::POST => request::form(&parts.headers, body).await,
-            Method::HEAD => {
-                Err(Refusal::new(ErrorCode::InvalidRequest, "this is asked for by GET or POST").as_expected())
-            }
+            Method::HEAD => Err(Refusal::new(Reason::OnlyGetOrPost)),
             _ => request::query(&parts.uri),
         };
         let params = params.map_err(PageError::bad_request)?;

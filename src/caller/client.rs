@@ -2,13 +2,18 @@
 
 use crate::ambient::context;
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::params::Params;
+use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::ClientSecret;
+use crate::protocol::shown::looks_secret;
+use crate::protocol::text::MAX_NAME_BYTES;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
+use crate::store::cache::Registered;
+use crate::store::{clients, timely};
 use crate::throttle;
 use crate::tokens::Holder;
 use crate::web::answer::ApiError;
@@ -61,21 +66,21 @@ async fn authenticate(
         Credentials::Name { client_id } => return named(provider, request, &client_id, now).await,
     };
     let mut found: Vec<(Arc<Client>, ClientSecret)> = Vec::new();
+    let mut strange = Strange::default();
     for (id, secret) in candidates {
-        if let Some(client) = provider.directory.client(&id, now).await? {
-            found.push((client, secret));
+        match provider.directory.registered(&id, now).await? {
+            Registered::Enabled(client) => found.push((client, secret)),
+            Registered::Disabled(client) => strange.disabled = Some(client),
+            Registered::Nowhere => strange.secret = Some(secret),
         }
     }
     let Some((first, _)) = found.first() else {
         refuse_as_slowly(provider, request, &client_id).await?;
-        return Err(unknown(&client_id).into());
+        return Err(strange.refusal(provider, &client_id).await?.into());
     };
     context(|context| context.set_client(&first.client_id));
     if found.iter().all(|(client, _)| client.is_public()) {
-        return Err(unproven("a public client (token_endpoint_auth_method none) sent a secret")
-            .expecting("a secret", ["no secret"])
-            .with_remedy(Remedy::LeaveSecretOut)
-            .into());
+        return Err(Refusal::new(Reason::SecretOfPublicClient).expecting("a secret", ["no secret"]).into());
     }
     found.retain(|(client, _)| !client.is_public());
     // What was proven before is neither counted nor slowed: a stranger's failures do not stop a working service.
@@ -84,18 +89,19 @@ async fn authenticate(
     }
     let mut turn = Some(provider.passwords.turn_for_client().await?);
     let attempt = throttle::client(&provider.ephemeral, &found[0].0.client_id, request.network).await?;
-    let wrong = found.first().map(|(client, secret)| wrong_secret(client, secret, now));
-    for (client, secret) in found {
+    for (client, secret) in &found {
         let turn = match turn.take() {
             Some(turn) => turn,
             None => provider.passwords.turn_for_client().await?,
         };
-        if provider.passwords.verify_client(turn, &client, &secret, now).await? {
+        if provider.passwords.verify_client(turn, client, secret, now).await? {
             attempt.succeeded(&provider.ephemeral).await?;
-            return Ok(client);
+            return Ok(client.clone());
         }
     }
-    Err(wrong.unwrap_or_else(|| unproven("none of its unexpired secrets matches")).into())
+    // The first is as the specification has it.
+    let (client, secret) = found.swap_remove(0);
+    Err(not_proven(provider, &client, &secret, now).await.into())
 }
 
 /// The client of a request that names it and sends no secret: a public one.
@@ -105,19 +111,22 @@ async fn named(
     client_id: &str,
     now: NumericDate,
 ) -> Result<Arc<Client>, ApiError> {
-    let client = provider.directory.client(client_id, now).await?;
-    if let Some(client) = &client {
+    let registered = provider.directory.registered(client_id, now).await?;
+    if let Registered::Enabled(client) = &registered {
         context(|context| context.set_client(&client.client_id));
         if client.token_endpoint_auth_method == ClientAuthMethod::None {
             return Ok(client.clone());
         }
     }
     refuse_as_slowly(provider, request, client_id).await?;
-    Err(match client {
-        None => unknown(client_id),
-        Some(_) => unproven("the client must authenticate with its secret and sent none")
-            .expecting("no secret", ["a secret by Basic or in the body"])
-            .with_remedy(Remedy::SendSecret),
+    Err(match registered {
+        Registered::Enabled(_) => {
+            Refusal::new(Reason::SecretMissing).expecting("no secret", ["a secret by Basic or in the body"])
+        }
+        Registered::Disabled(client) => {
+            Strange { disabled: Some(client), secret: None }.refusal(provider, client_id).await?
+        }
+        Registered::Nowhere => Strange::default().refusal(provider, client_id).await?,
     }
     .into())
 }
@@ -130,15 +139,48 @@ async fn refuse_as_slowly(provider: &Provider, request: &Request, client_id: &st
     Ok(provider.passwords.verify_dummy(turn).await?)
 }
 
-/// A client that is not known.
-fn unknown(client_id: &str) -> Refusal {
-    REFUSED.of_unknown_client(client_id)
+/// A caller that is no client, or not any more.
+#[derive(Default)]
+struct Strange {
+    /// The client that it was.
+    disabled: Option<Arc<Client>>,
+    /// What it sent as its secret.
+    secret: Option<ClientSecret>,
+}
+
+impl Strange {
+    /// The same words for every cause, so that no caller learns which clients there are; the log has the cause.
+    async fn refusal(self, provider: &Provider, client_id: &str) -> Result<Refusal, ApiError> {
+        if let Some(client) = self.disabled {
+            context(|context| context.set_client(&client.client_id));
+            return Ok(of_disabled(Reason::CallerDisabled, &client));
+        }
+        // What looks like a secret is one, and is not sent to the database, which may log it.
+        let is_name = |secret: &ClientSecret| secret.expose().len() <= MAX_NAME_BYTES && !looks_secret(secret.expose());
+        if let Some(secret) = self.secret.filter(is_name)
+            && timely(clients::name_and_end(&provider.db, secret.expose())).await?.is_some()
+        {
+            // What stands in the place of the id is a secret, and is not told.
+            context(|context| context.set_client(secret.expose()));
+            return Ok(Refusal::new(Reason::IdAndSecretSwapped)
+                .expecting("the client_id as the secret", [format!("{} as the client_id", secret.expose())]));
+        }
+        Ok(Refusal::new(Reason::CallerUnknown).expecting(client_id, [] as [&str; 0]))
+    }
+}
+
+/// The refusal of a client that was disabled.
+#[must_use]
+pub fn of_disabled(reason: Reason, client: &Client) -> Refusal {
+    let at = client.disabled_at.map_or(0, |at| at.0);
+    Refusal::new(reason)
+        .with_detail(&format!("{} was disabled at {at} (Unix seconds)", client.client_id))
+        .expecting(&client.client_id, [] as [&str; 0])
+        .with_remedy(Remedy::EnableClient { client_id: client.client_id.clone() })
 }
 
 /// A secret that is none of the client's. What was sent is described, never told.
-fn wrong_secret(client: &Client, secret: &ClientSecret, now: NumericDate) -> Refusal {
-    let ended = client.secrets.iter().filter_map(|secret| secret.expires_at).filter(|at| at.is_past(now));
-    let (ended, unexpired) = (ended.clone().max(), client.secrets.len() - ended.count());
+async fn not_proven(provider: &Provider, client: &Client, secret: &ClientSecret, now: NumericDate) -> Refusal {
     let text = secret.expose();
     let odd = if text.trim() != text {
         ", with white space around it"
@@ -151,19 +193,22 @@ fn wrong_secret(client: &Client, secret: &ClientSecret, now: NumericDate) -> Ref
     } else {
         ""
     };
-    let expected = match (unexpired, ended) {
-        (0, None) => "the client has no row in client_secrets".to_owned(),
-        (0, Some(at)) => format!("its last secret ended {} seconds ago", now.since(at)),
-        (count, _) => format!("one of {count} that it has"),
+    let sent = format!("a secret of {} bytes{odd}", text.len());
+    let good = client.secrets.iter().filter(|secret| secret.expires_at.is_none_or(|at| !at.is_past(now))).count();
+    let (reason, expected) = if client.secrets.is_empty() {
+        (Reason::SecretNeverSet, "a row in client_secrets; there is none".to_owned())
+    } else if let Some(at) = provider.passwords.ended_secret(client, secret, now).await {
+        let ago = now.since(at);
+        (
+            Reason::SecretEnded,
+            format!("one that has not ended; this one ended {ago} seconds ago, {good} others are good"),
+        )
+    } else if good == 0 {
+        (Reason::SecretWrong, "one of its secrets, of which none is good any more".to_owned())
+    } else {
+        (Reason::SecretWrong, format!("one of {good} that it has"))
     };
-    unproven("none of its unexpired secrets matches")
-        .expecting(&format!("a secret of {} bytes{odd}", text.len()), [expected])
+    Refusal::new(reason)
+        .expecting(&sent, [expected])
         .with_remedy(Remedy::SetSecret { client_id: client.client_id.clone() })
-}
-
-/// The same words for every cause, so that no caller learns which clients there are; the log has the cause.
-const REFUSED: Refusal = Refusal::new(ErrorCode::InvalidClient, "client authentication failed");
-
-fn unproven(detail: &str) -> Refusal {
-    REFUSED.with_detail(detail)
 }

@@ -2,9 +2,10 @@
 
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::{AccessGrant, Authorization};
-use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest};
+use crate::protocol::reason::Reason;
+use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, RefreshToken};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::StoreError;
@@ -43,9 +44,21 @@ impl FromRequest<Arc<Provider>> for TokenRequest {
         let token = request::bearer_token(&headers, form.as_ref(), &query).map_err(bearer)?;
         let token = token.ok_or(ApiError::NoToken)?;
         let unknown =
-            const { Refusal::new(ErrorCode::InvalidToken, "the access token is unknown, expired or revoked") };
+            Refusal::new(Reason::AccessTokenInvalid).expecting(described(&token), ["an access token that is good"]);
         let (grant, parties) = access_grant(provider, &token, now).await?.ok_or(unknown).map_err(bearer)?;
         Ok(Self { grant, parties })
+    }
+}
+
+/// What a token that is not good looks like, without telling it.
+fn described(token: &AccessToken) -> &'static str {
+    let text = token.expose();
+    match text.split_once('_') {
+        _ if text.starts_with(AccessToken::PREFIX) => "an access token of this product",
+        _ if text.starts_with(RefreshToken::PREFIX) => "a refresh token",
+        Some(("hp", _)) => "a secret of another kind",
+        _ if text.matches('.').count() == 2 => "a JWT: an id_token, or an access token of another issuer",
+        _ => "no token of this product",
     }
 }
 

@@ -10,7 +10,7 @@ use crate::protocol::audit::{Flaw, Head, Pruned, Record, verify};
 use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
-use crate::store::users;
+use crate::store::{refusals, users};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -357,10 +357,11 @@ async fn erase(db: &Db, arguments: &Erase, now: NumericDate) -> Outcome {
         person.iter().flat_map(|user| [user.username.as_deref(), user.claims.get("email").and_then(Value::as_str)]);
     let names: Vec<&str> = own.flatten().filter(is_name).chain(name.iter().map(String::as_str)).collect();
     let erased = audit_events::erase(db, sub, &names, now).await?;
+    let refusals = refusals::forget_user(db, sub).await?;
     if *json {
-        terminal::print_json(&json!({"events": erased.events, "members": erased.members}))?;
+        terminal::print_json(&json!({"events": erased.events, "members": erased.members, "refusals": refusals}))?;
     }
-    eprintln!("{} personal members of {} events were erased", erased.members, erased.events);
+    eprintln!("{} personal members of {} events were erased, and {refusals} refusals", erased.members, erased.events);
     Ok(())
 }
 

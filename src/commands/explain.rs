@@ -1,11 +1,15 @@
 //! `hallpass explain`: why a request was refused, by the reference that its page and its log record carry.
 
+mod user;
+
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::logging;
 use crate::protocol::audit::RefusalRecord;
 use crate::protocol::difference;
+use crate::protocol::reason::Reason;
+use crate::protocol::shown::harmless_lines;
 use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
@@ -18,12 +22,17 @@ const WIDTH: usize = 100;
 const INDENT: usize = 10;
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  hallpass explain 7K3QX-M2VAB\n  hallpass explain --latest 5\n\n\
-    Refusals are kept for a month. What is said here is for operators: users and services are told less.")]
+#[command(
+    after_help = "Examples:\n  hallpass explain 7K3QX-M2VAB\n  hallpass explain --latest 5\n  hallpass explain --user alice\n\n\
+    Refusals are kept for a month. What is said here is for operators: users and services are told less."
+)]
 pub(super) struct Arguments {
     /// The reference, as it is on the page, in X-Request-Id and in the log
-    #[arg(required_unless_present = "latest")]
+    #[arg(required_unless_present_any = ["latest", "user"])]
     reference: Option<String>,
+    /// Say whether a user can sign in, and why their last tries came to nothing; by user name or e-mail address
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["reference", "latest"])]
+    user: Option<String>,
     /// List the latest refusals instead
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "20", conflicts_with = "reference")]
     latest: Option<u16>,
@@ -35,9 +44,10 @@ pub(super) struct Arguments {
 pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     logging::start("warn");
     let db = terminal::open_database(&config).await?;
-    let outcome = match arguments.reference.as_deref() {
-        Some(reference) => explain(&db, reference, arguments.json).await,
-        None => latest(&db, arguments.latest.unwrap_or(20), arguments.json).await,
+    let outcome = match (arguments.reference.as_deref(), arguments.user.as_deref()) {
+        (Some(reference), _) => explain(&db, reference, arguments.json).await,
+        (None, Some(name)) => user::explain(&db, name, arguments.json).await,
+        (None, None) => latest(&db, arguments.latest.unwrap_or(20), arguments.json).await,
     };
     db.close().await;
     outcome
@@ -74,11 +84,13 @@ async fn explain(db: &Db, reference: &str, json: bool) -> Outcome {
     if json {
         return terminal::print_json(&serde_json::to_value(&refusal).map_err(terminal::not_json)?);
     }
-    let similar = match (&refusal.explanation.sent, refusal.code.as_str()) {
-        (Some(sent), "invalid_client") if refusal.client_id.is_none() => similar_client(db, sent).await?,
+    let reason = refusal.explanation.reason.as_deref().unwrap_or_default();
+    let is_of_unknown_client = [Reason::ClientUnknown, Reason::CallerUnknown].map(Reason::as_str).contains(&reason);
+    let similar = match &refusal.explanation.sent {
+        Some(sent) if is_of_unknown_client => similar_client(db, sent).await?,
         _ => None,
     };
-    print!("{}", told(&refusal, similar.as_deref()));
+    print!("{}", harmless_lines(&told(&refusal, similar.as_deref())));
     Ok(())
 }
 
@@ -103,7 +115,7 @@ async fn not_refused(db: &Db, reference: &str) -> Outcome {
             event.sub.as_deref().unwrap_or("-")
         );
     }
-    print!("{text}");
+    print!("{}", harmless_lines(&text));
     Ok(())
 }
 
@@ -121,9 +133,14 @@ fn told(refusal: &RefusalRecord, similar: Option<&str>) -> String {
     };
     line("Reference", &refusal.reference);
     line("When", &terminal::instant(NumericDate(refusal.at)));
-    line("What", &format!("{} ({}) at {} {}", refusal.code, refusal.status, refusal.method, refusal.path));
+    let reason = refusal.explanation.reason.as_deref().filter(|reason| *reason != refusal.code);
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    line("What", &format!("{} ({}) at {} {}{reason}", refusal.code, refusal.status, refusal.method, refusal.path));
     if let Some(client_id) = &refusal.client_id {
         line("Client", client_id);
+    }
+    if let Some(sub) = &refusal.explanation.sub {
+        line("User", &format!("sub {sub}; hallpass user list has the name"));
     }
     line("Told", &refusal.description);
     if let Some(detail) = &refusal.detail {
@@ -133,7 +150,7 @@ fn told(refusal: &RefusalRecord, similar: Option<&str>) -> String {
     if let Some(sent) = &explanation.sent {
         text.push('\n');
         let expected = difference::nearest(sent, explanation.expected.iter().map(String::as_str));
-        text.push_str(&beside(sent, expected, refusal.description.contains("redirect_uri")));
+        text.push_str(&beside(sent, expected, compares_addresses(explanation.reason.as_deref())));
         for other in explanation.expected.iter().filter(|other| Some(other.as_str()) != expected) {
             let _ = writeln!(text, "{:<INDENT$}{other}", "or");
         }
@@ -145,6 +162,12 @@ fn told(refusal: &RefusalRecord, similar: Option<&str>) -> String {
         let _ = writeln!(text, "\n{:<INDENT$}{}", "Fix", wrapped(fix));
     }
     text
+}
+
+/// Whether what was sent and what was expected are two addresses, whose difference is worth marks.
+fn compares_addresses(reason: Option<&str>) -> bool {
+    let reasons = [Reason::RedirectUriUnregistered, Reason::RedirectUriDiffers].map(Reason::as_str);
+    reason.is_some_and(|reason| reasons.contains(&reason))
 }
 
 /// What was sent above what was expected, and marks under the difference where the two are texts of one kind.
@@ -201,7 +224,7 @@ async fn latest(db: &Db, most: u16, json: bool) -> Outcome {
     if refused.is_empty() {
         eprintln!("nothing was refused in the last month");
     }
-    print!("{text}");
+    print!("{}", harmless_lines(&text));
     Ok(())
 }
 
@@ -233,6 +256,8 @@ mod tests {
             description: "redirect_uri is not registered for this client".into(),
             detail: None,
             explanation: Explanation {
+                reason: Some("redirect_uri_unregistered".into()),
+                sub: None,
                 sent: Some("https://a.example/cb/".into()),
                 expected: vec!["https://b.example/cb".into(), "https://a.example/cb".into()],
                 fix: Some("Register it.".into()),
@@ -241,7 +266,7 @@ mod tests {
         insta::assert_snapshot!(told(&refusal, None), @r"
         Reference 7K3QX-M2VA0
         When      2026-09-21T14:13:20Z
-        What      invalid_request (400) at GET /authorize
+        What      invalid_request (400) at GET /authorize: redirect_uri_unregistered
         Client    reports
         Told      redirect_uri is not registered for this client
 

@@ -92,7 +92,7 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
     let now = Clock::System.now();
     let client = clients::find(db, &arguments.client).await?;
     let client = client.ok_or_else(|| Failure::new(format!("there is no client {:?}", arguments.client)))?;
-    let user = match users::find_by_login(db, &arguments.user).await? {
+    let user = match users::find_by_login(db, &arguments.user).await?.one() {
         Some(user) => Some(user),
         None => users::find(db, &arguments.user).await?,
     };

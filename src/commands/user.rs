@@ -264,7 +264,7 @@ async fn list(config: Config, json: bool) -> Outcome {
 
 /// Finds whom a user name or an e-mail address means.
 async fn find(db: &Db, username: &str) -> Result<User, Failure> {
-    if let Some(found) = users::find_by_login(db, username).await? {
+    if let Some(found) = users::find_by_login(db, username).await?.one() {
         return Ok(found);
     }
     let several = users::with_address(db, username).await?;

@@ -5,7 +5,8 @@ use crate::endpoints::flow::Continued;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::authorization::{Consented, Step};
 use crate::protocol::client::web_address;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use crate::protocol::response::ConsentPolicy;
 use crate::provider::Provider;
 use crate::texts::text;
@@ -61,7 +62,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
     };
     if params.get("decision") == Some("deny") {
         decided(EventKind::ConsentDenied);
-        let refusal = Refusal::new(ErrorCode::AccessDenied, "the person did not allow it").as_expected();
+        let refusal = Refusal::new(Reason::ConsentDenied);
         return flow.refuse(&provider, refusal).await;
     }
     let (Step::Consent, Some((session, _)), Some("allow")) =

@@ -15,9 +15,10 @@ use crate::protocol::authorization::{
 };
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::{Grant, Session};
 use crate::protocol::params::Params;
+use crate::protocol::reason::Reason;
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId};
@@ -178,8 +179,9 @@ impl Flow {
         let lifetime = self.client().lifetimes.code.unwrap_or(provider.config.code_lifetime);
         let (to, destination) = (self.client(), &self.recipient.destination);
         let grant = self.request.grant(to, destination, session.sign_in.clone(), lifetime, self.now);
-        if serde_json::to_string(&grant).map_err(StoreError::from)?.len() > MAX_KEPT_BYTES {
-            return Err(self.recipient.refuse(provider, too_large()));
+        let bytes = serde_json::to_string(&grant).map_err(StoreError::from)?.len();
+        if bytes > MAX_KEPT_BYTES {
+            return Err(self.recipient.refuse(provider, too_large(bytes)));
         }
         Ok(grant)
     }
@@ -220,8 +222,7 @@ impl Flow {
             Ok(()) => {}
             Err(Stopped::Later(_)) => {
                 withdraw().await?;
-                let refusal =
-                    Refusal::new(ErrorCode::TemporarilyUnavailable, "too many codes were issued for this person");
+                let refusal = Refusal::new(Reason::CodesTooMany);
                 return Err(self.recipient.refuse(provider, refusal));
             }
             Err(Stopped::Fault(error)) => return Err(error.into()),
@@ -457,17 +458,16 @@ pub async fn start(provider: &Provider, started: Started<'_>, now: NumericDate) 
         consented: None,
     };
     // As it is stored: a character that JSON has to escape weighs six bytes.
-    if serde_json::to_string(&interaction).map_err(StoreError::from)?.len() > MAX_KEPT_BYTES {
-        return Err(recipient.refuse(provider, too_large()));
+    let bytes = serde_json::to_string(&interaction).map_err(StoreError::from)?.len();
+    if bytes > MAX_KEPT_BYTES {
+        return Err(recipient.refuse(provider, too_large(bytes)));
     }
     let budget = throttle::started_budget(network);
     interactions::start(&provider.ephemeral, &id, &interaction, &network.to_string(), budget).await?;
     Ok(id)
 }
 
-fn too_large() -> Refusal {
-    Refusal::naming(
-        ErrorCode::InvalidRequest,
-        &format!("the request is too large: stored, it would have more than {MAX_KEPT_BYTES} bytes"),
-    )
+fn too_large(bytes: usize) -> Refusal {
+    Refusal::naming(Reason::RequestTooLarge, &MAX_KEPT_BYTES.to_string())
+        .expecting(&format!("{bytes} bytes"), [format!("{MAX_KEPT_BYTES} bytes at most")])
 }

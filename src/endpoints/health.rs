@@ -3,11 +3,11 @@
 //! Ready means that `/token` can be answered: a balancer takes nodes out that are not, so nothing that a stranger can bring
 //! about may make one unready. What else is not as it should be is in `degraded`.
 
-use crate::protocol::remedy::Remedy;
 use crate::provider::{Outdated, Provider};
 use crate::store::StoreError;
 use crate::store::ephemeral::STARTED_SHARE;
 use crate::web::answer::json_body;
+use crate::web::remedies;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -39,7 +39,7 @@ pub async fn ready(State(provider): State<Arc<Provider>>) -> Response {
         degraded.insert("background".into(), sentence.into());
     }
     if provider.outdated.is_so() {
-        degraded.insert("version".into(), format!("{}; {}", Outdated::WHY, Remedy::UpdateNode.words()).into());
+        degraded.insert("version".into(), format!("{}; {}", Outdated::WHY, remedies::UPDATE_NODE).into());
         missing.push("version");
     }
     let database_answers = matches!(database, Ok(Ok(())));

@@ -2,14 +2,19 @@
 //! waited for a page, and whatever else brings one go through `Intake::read`, which has the order of the checks.
 
 use crate::ambient::context;
+use crate::caller::of_disabled;
 use crate::protocol::authorization::{AuthorizationRequest, Destination};
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
-use crate::protocol::params::Params;
+use crate::protocol::error::Refusal;
+use crate::protocol::params::{Params, doubled};
+use crate::protocol::reason::Reason;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::StoreError;
+use crate::store::cache::Registered;
 use crate::tokens;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A request that is sound, and for whom.
@@ -69,17 +74,36 @@ impl Intake {
 
 /// Finds the client of a request.
 async fn client(provider: &Provider, params: &Params, now: NumericDate) -> Result<Arc<Client>, NotTaken> {
-    let refuse = |description| NotTaken::Unproven(Refusal::new(ErrorCode::InvalidRequest, description));
     if params.is_doubled("client_id") {
-        return Err(refuse("the parameter client_id was sent more than once"));
+        return Err(NotTaken::Unproven(doubled("client_id")));
     }
-    let client_id = params.get("client_id").ok_or_else(|| refuse("client_id is missing"))?;
-    if let Some(client) = provider.directory.client(client_id, now).await.map_err(NotTaken::Fault)? {
-        context(|context| context.set_client(&client.client_id));
-        return Ok(client);
+    let client_id =
+        params.get("client_id").ok_or(const { NotTaken::Unproven(Refusal::new(Reason::ClientIdMissing)) })?;
+    match provider.directory.registered(client_id, now).await.map_err(NotTaken::Fault)? {
+        Registered::Enabled(client) => {
+            context(|context| context.set_client(&client.client_id));
+            Ok(client)
+        }
+        Registered::Disabled(client) => {
+            context(|context| context.set_client(&client.client_id));
+            Err(NotTaken::Unproven(of_disabled(Reason::ClientDisabled, &client)))
+        }
+        Registered::Nowhere => {
+            Err(NotTaken::Unproven(Refusal::new(Reason::ClientUnknown).expecting(client_id, [] as [&str; 0])))
+        }
     }
-    let refusal = Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled");
-    Err(NotTaken::Unproven(refusal.of_unknown_client(client_id)))
+}
+
+/// What a hint that is not ours says of itself; nothing of it is verified.
+fn described(hint: &str) -> String {
+    let payload = hint.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+    match payload.and_then(|payload| serde_json::from_slice::<Value>(&payload).ok()) {
+        Some(claims) => {
+            let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or("nothing").to_owned();
+            format!("a token of iss {} for aud {}", text("iss"), text("aud"))
+        }
+        None => format!("no token, but {} characters", hint.chars().count()),
+    }
 }
 
 /// Whom an `id_token_hint` names, as the client sees them. It must be ours and this client's; it may have expired.
@@ -90,15 +114,11 @@ fn hinted_subject(
 ) -> Result<Option<String>, Refusal> {
     let Some(hint) = &request.id_token_hint else { return Ok(None) };
     tokens::read_id_token(provider, hint)
-        .filter(|claims| claims.get("aud").and_then(serde_json::Value::as_str) == Some(&client.client_id))
-        .and_then(|claims| claims.get("sub").and_then(serde_json::Value::as_str).map(str::to_owned))
+        .filter(|claims| claims.get("aud").and_then(Value::as_str) == Some(&client.client_id))
+        .and_then(|claims| claims.get("sub").and_then(Value::as_str).map(str::to_owned))
         .map(Some)
-        .ok_or(
-            const {
-                Refusal::new(
-                    ErrorCode::InvalidRequest,
-                    "id_token_hint is not an id_token of this issuer for this client",
-                )
-            },
-        )
+        .ok_or_else(|| {
+            Refusal::new(Reason::HintNotOurs)
+                .expecting(&described(hint), ["an id_token of this issuer for this client"])
+        })
 }

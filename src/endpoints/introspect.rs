@@ -2,7 +2,8 @@
 
 use crate::caller::{self, ClientRequest};
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -25,9 +26,11 @@ use std::sync::Arc;
 pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
     let ClientRequest { holder: Holder { client: caller }, params, now } = request;
     if caller.is_public() {
-        return Err(Refusal::new(ErrorCode::InvalidClient, "a public client cannot introspect").into());
+        return Err(Refusal::new(Reason::PublicClientIntrospects)
+            .expecting("a public client", ["a client with a secret"])
+            .into());
     }
-    let token = params.get("token").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "token is missing") })?;
+    let token = params.get("token").ok_or(const { Refusal::new(Reason::TokenMissing) })?;
     // The token says by itself what it is, so token_type_hint is not needed.
     let found = if token.starts_with(RefreshToken::PREFIX) {
         refresh_token(&provider, &caller, &RefreshToken::received(token), now).await?

@@ -9,15 +9,15 @@ use crate::caller::{BrowserRequest, check_form};
 use crate::endpoints::flow::{Continued, Flow};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{SignedIn, Step};
-use crate::protocol::error::{ErrorCode, Refusal};
-use crate::protocol::factor::Factor;
-use crate::protocol::remedy::Remedy;
+use crate::protocol::error::Refusal;
+use crate::protocol::factor::{Factor, SignInFailure};
+use crate::protocol::reason::Reason;
 use crate::protocol::response::Prompt;
 use crate::protocol::secret::Password;
 use crate::provider::Provider;
 use crate::store::interactions;
 use crate::texts::{Text, text};
-use crate::throttle::Later;
+use crate::throttle::{Attempt, Later};
 use crate::web::answer::{Note, PageError};
 use crate::web::cookies::Browser;
 use crate::web::pages::{self, Chrome, LoginPage};
@@ -31,14 +31,27 @@ use std::sync::Arc;
 enum LoginError {
     /// The same for an unknown user and for a wrong password.
     Wrong,
+    /// Told to who has proven the password, and to no other.
+    Disabled,
     /// The throttle has the word.
     TooMany(Later),
 }
 
+/// A sign-in that came to nothing.
+struct Failed {
+    /// What the page says.
+    told: LoginError,
+    /// Why.
+    why: SignInFailure,
+    /// Whose name was typed.
+    sub: Option<String>,
+}
+
 impl LoginError {
-    fn text(&self) -> Text<'static> {
+    fn shown(&self) -> Text<'static> {
         match self {
             Self::Wrong => text("login-wrong"),
+            Self::Disabled => text("login-disabled"),
             Self::TooMany(later) if later.seconds <= 90 => {
                 text("login-wait-seconds").counting("seconds", later.seconds)
             }
@@ -100,28 +113,50 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
             renewing.map(tokio::spawn);
             Ok(response)
         }
-        Proof::Wrong { sub, attempt } => {
-            provider.audit.record(by(EventKind::SignInFailed).of_subject(sub.as_deref()));
-            if let Some(attempt) = attempt {
-                // Once a user has tried, it gives way only when no other can.
-                let (id, interaction) = (&flow.id, &flow.interaction);
-                tokio::try_join!(
-                    attempt.failed(&provider.ephemeral),
-                    interactions::update(&provider.ephemeral, id, interaction, interaction, true)
-                )?;
-            }
-            page(provider, &asked.browser, flow, Some(typed), Some(&LoginError::Wrong))
+        Proof::Wrong { why, sub, attempt } => {
+            let failed = Failed { told: LoginError::Wrong, why, sub };
+            fail(provider, asked, flow, &typed, failed, Some(attempt)).await
+        }
+        Proof::Disabled { sub, attempt } => {
+            let failed = Failed { told: LoginError::Disabled, why: SignInFailure::UserDisabled, sub: Some(sub) };
+            fail(provider, asked, flow, &typed, failed, Some(attempt)).await
         }
         Proof::Later { sub, later } => {
-            provider.audit.record(by(EventKind::SignInThrottled).of_subject(sub.as_deref()));
-            page(provider, &asked.browser, flow, Some(typed), Some(&LoginError::TooMany(later)))
+            let failed = Failed { told: LoginError::TooMany(later), why: SignInFailure::Throttled, sub };
+            fail(provider, asked, flow, &typed, failed, None).await
         }
     }
 }
 
+/// Notes a sign-in that came to nothing, and shows the page again.
+async fn fail(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    typed: &str,
+    failed: Failed,
+    attempt: Option<Attempt>,
+) -> Result<Response, PageError> {
+    let kind = match failed.told {
+        LoginError::Wrong | LoginError::Disabled => EventKind::SignInFailed,
+        LoginError::TooMany(_) => EventKind::SignInThrottled,
+    };
+    let event = Event::new(kind, asked.now).by(&flow.client().client_id).from(&asked.network);
+    provider.audit.record(event.of_subject(failed.sub.as_deref()).with("reason", failed.why.as_str()));
+    if let Some(attempt) = attempt {
+        // Once a user has tried, it gives way only when no other can.
+        let (id, interaction) = (&flow.id, &flow.interaction);
+        tokio::try_join!(
+            attempt.failed(&provider.ephemeral),
+            interactions::update(&provider.ephemeral, id, interaction, interaction, true)
+        )?;
+    }
+    page(provider, &asked.browser, flow, Some(typed.to_owned()), Some(&failed))
+}
+
 /// The user's own decision: nothing for an operator to look into.
 const fn canceled() -> Refusal {
-    Refusal::new(ErrorCode::AccessDenied, "the person canceled the sign-in").as_expected()
+    Refusal::new(Reason::SignInCanceled)
 }
 
 /// Whether choosing the account is not enough: the request wants a fresh sign-in.
@@ -134,14 +169,14 @@ fn page(
     browser: &Browser,
     flow: &Continued,
     typed: Option<String>,
-    error: Option<&LoginError>,
+    failed: Option<&Failed>,
 ) -> Result<Response, PageError> {
     let Some(browser_id) = &browser.id else {
         // An interaction that no browser has started yet is started at `/authorize`.
         return flow.redirect_to_authorize(provider);
     };
     let signed_in = flow.signed_in.as_ref().map(|(_, user)| user);
-    let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && error.is_none();
+    let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && failed.is_none();
     let shown = LoginPage {
         page: Chrome::new(&provider.config, &text("login-heading").with("client", flow.client().display_name())),
         client_name: flow.client().display_name().to_owned(),
@@ -151,27 +186,23 @@ fn page(
             .or_else(|| flow.request.login_hint.clone())
             .or_else(|| signed_in.filter(|_| !chooses).and_then(|user| user.username.clone()))
             .unwrap_or_default(),
-        error: error.map(LoginError::text),
+        error: failed.map(|failed| failed.told.shown()),
         continue_as: signed_in.filter(|_| chooses).map(|user| user.display_name().to_owned()),
-        signed_in_as: signed_in.filter(|_| !chooses && error.is_none()).map(|user| user.display_name().to_owned()),
+        signed_in_as: signed_in.filter(|_| !chooses && failed.is_none()).map(|user| user.display_name().to_owned()),
     };
-    let (status, code, description) = match error {
-        None => return Ok(pages::render(StatusCode::OK, &shown, false)),
-        Some(LoginError::Wrong) => {
+    let Some(Failed { told, why, sub }) = failed else { return Ok(pages::render(StatusCode::OK, &shown, false)) };
+    let (status, code, description) = match told {
+        LoginError::Wrong => {
             (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
         }
-        Some(LoginError::TooMany(_)) => {
-            (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts")
-        }
+        LoginError::Disabled => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is disabled"),
+        LoginError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
     };
     let mut response = pages::render(status, &shown, false);
-    if let Some(LoginError::TooMany(later)) = error {
+    if let LoginError::TooMany(later) = told {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }
-    let remedy = match error {
-        Some(LoginError::TooMany(_)) => Remedy::NameProxies,
-        _ => Remedy::TypeAgain,
-    };
-    response.extensions_mut().insert(Note::of(code, description).with_remedy(&remedy));
+    let note = Note::of(code, description, why.fix()).because(why.as_str(), why.cause()).of_user(sub.as_deref());
+    response.extensions_mut().insert(note);
     Ok(response)
 }

@@ -14,12 +14,13 @@ use crate::logout::{self, Cause, LogoutResult, Outcome};
 use crate::protocol::authorization::MAX_KEPT_BYTES;
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::Session;
 use crate::protocol::logout::{
     Ending, Hint, LeaveAddress, LogoutRequest, PARAMETERS, Sender, Warning, frame_origin, frontchannel_url,
 };
 use crate::protocol::params::Params;
+use crate::protocol::reason::Reason;
 use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -229,7 +230,8 @@ fn bounded(encoded: String) -> Result<String, PageError> {
     if encoded.len() <= MAX_KEPT_BYTES {
         return Ok(encoded);
     }
-    let refusal = Refusal::new(ErrorCode::InvalidRequest, "the request has more than 12288 bytes");
+    let refusal = Refusal::naming(Reason::SignOutTooLarge, &MAX_KEPT_BYTES.to_string())
+        .expecting(&format!("{} bytes", encoded.len()), [format!("{MAX_KEPT_BYTES} bytes at most")]);
     Err(PageError::bad_request(refusal))
 }
 

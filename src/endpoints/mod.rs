@@ -11,11 +11,13 @@ pub mod introspect;
 pub mod jwks;
 pub mod login;
 pub mod logout;
+pub mod nearly;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
 
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::provider::{Outdated, Provider};
 use crate::texts;
@@ -118,11 +120,9 @@ async fn up_to_date(State(provider): State<Arc<Provider>>, request: Request, nex
         return next.run(request).await;
     }
     if request::wants_a_page(&request) {
-        return PageError::from(Problem::NodeOutdated).with_remedy(&Remedy::UpdateNode).into_response();
+        return PageError::from(Problem::NodeOutdated).into_response();
     }
-    let refusal = Refusal::new(ErrorCode::TemporarilyUnavailable, "this node is being updated, try again in a moment")
-        .with_detail(Outdated::WHY)
-        .with_remedy(Remedy::UpdateNode);
+    let refusal = Refusal::new(Reason::NodeOutdated).with_detail(Outdated::WHY);
     let mut response = ApiError::from(refusal).into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
@@ -149,13 +149,31 @@ fn asset(content_type: &'static str, content: &'static str) -> Response {
     (headers, content).into_response()
 }
 
-/// An unknown path: a page for people, JSON for machines.
-async fn not_found(request: Request) -> Response {
-    if request::wants_a_page(&request) {
-        return PageError::from(Problem::NothingHere).into_response();
+/// An unknown path: a page for people, JSON for machines. Where it is nearly one of ours, the operator is told which.
+async fn not_found(State(provider): State<Arc<Provider>>, request: Request) -> Response {
+    let requested = request.uri().path();
+    let note = match nearly::meant(requested, provider.config.base_path()) {
+        Some(endpoint @ path::OAUTH_AUTHORIZATION_SERVER) => {
+            Some(format!("{}{endpoint}{}", provider.config.origin(), provider.config.base_path()))
+        }
+        Some(endpoint) => Some(provider.url(endpoint)),
+        None => None,
     }
-    let body = serde_json::json!({"error": "not_found", "error_description": "there is nothing at this path"});
-    let mut response = crate::web::answer::json_body(StatusCode::NOT_FOUND, &body);
-    response.extensions_mut().insert(Note::of("not_found", "unknown path"));
+    .map(|meant| {
+        let note = Note::from(Problem::NothingHere).because("nearly_ours", format!("{meant} is probably meant"));
+        let discovery = provider.url(path::OPENID_CONFIGURATION);
+        note.expecting(requested, &meant).with_remedy(&Remedy::UseAddress { meant, discovery })
+    });
+    let mut response = if request::wants_a_page(&request) {
+        PageError::from(Problem::NothingHere).into_response()
+    } else {
+        let body = serde_json::json!({"error": "not_found", "error_description": "there is nothing at this path"});
+        let mut response = crate::web::answer::json_body(StatusCode::NOT_FOUND, &body);
+        response.extensions_mut().insert(Note::from(Problem::NothingHere));
+        response
+    };
+    if let Some(note) = note {
+        response.extensions_mut().insert(note);
+    }
     response
 }

@@ -2,7 +2,8 @@
 
 use crate::caller::{self, ClientRequest};
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::provider::Provider;
 use crate::store::{access_tokens, refresh_families, timely};
@@ -22,15 +23,18 @@ use std::sync::Arc;
 /// `invalid_client`; `invalid_request`: no token; `invalid_grant`: a token of another client.
 pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
     let ClientRequest { holder: Holder { client }, params, now } = request;
-    let token = params.get("token").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "token is missing") })?;
-    let foreign = || Refusal::new(ErrorCode::InvalidGrant, "the token was issued to another client");
+    let token = params.get("token").ok_or(const { Refusal::new(Reason::TokenMissing) })?;
+    let foreign = |owner: &str| {
+        Refusal::new(Reason::TokenOfAnotherClient)
+            .expecting(&format!("a token of {owner}"), [format!("one of {}", client.client_id)])
+    };
     let mut is_revoked = false;
     if token.starts_with(RefreshToken::PREFIX) {
         if let Some(parts) = RefreshTokenParts::open(&RefreshToken::received(token))
             && let Some(owner) = timely(refresh_families::owner(&provider.db, &parts)).await?
         {
             if owner != client.client_id {
-                return Err(foreign().into());
+                return Err(foreign(&owner).into());
             }
             // The family stays in SQL for good; the marker ends the access tokens that are out. Asked again after a fault
             // between the two, both are done again.
@@ -42,7 +46,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest)
         let found = access_tokens::find(&provider.ephemeral, &presented.digest, &presented.parts, now).await?;
         if let Some(grant) = found {
             if grant.authorization.client_id != client.client_id {
-                return Err(foreign().into());
+                return Err(foreign(&grant.authorization.client_id).into());
             }
             access_tokens::revoke(&provider.ephemeral, &presented.digest).await?;
             is_revoked = true;

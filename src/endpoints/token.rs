@@ -6,7 +6,9 @@ mod first_tokens;
 mod refresh_token;
 
 use crate::caller::ClientRequest;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
+use crate::protocol::remedy::Remedy;
 use crate::protocol::response::GrantType;
 use crate::provider::Provider;
 use crate::web::answer::{ApiError, json_body};
@@ -22,14 +24,20 @@ use std::sync::Arc;
 /// `invalid_request`, `invalid_client`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`,
 /// `unsupported_grant_type`.
 pub async fn post(State(provider): State<Arc<Provider>>, request: ClientRequest) -> Result<Response, ApiError> {
-    let grant_type = request
+    let client = &request.holder.client;
+    let words =
+        |grant_types: &[GrantType]| grant_types.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>();
+    let sent = request
         .params
         .get("grant_type")
-        .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "grant_type is missing") })?;
-    let grant_type = GrantType::parse(grant_type)
-        .ok_or(const { Refusal::new(ErrorCode::UnsupportedGrantType, "grant_type is not supported") })?;
-    if !request.holder.client.grant_types.contains(&grant_type) {
-        return Err(Refusal::new(ErrorCode::UnauthorizedClient, "this client may not use this grant_type").into());
+        .ok_or_else(|| Refusal::new(Reason::GrantTypeMissing).expecting("no grant_type", words(&client.grant_types)))?;
+    let grant_type = GrantType::parse(sent)
+        .ok_or_else(|| Refusal::new(Reason::GrantTypeUnsupported).expecting(sent, words(GrantType::SUPPORTED)))?;
+    if !client.grant_types.contains(&grant_type) {
+        let grant_types = [words(&client.grant_types).as_slice(), &[sent]].concat().join(" ");
+        let remedy = Remedy::AllowGrantType { client_id: client.client_id.clone(), grant_types };
+        let refusal = Refusal::new(Reason::GrantTypeNotAllowed).expecting(sent, words(&client.grant_types));
+        return Err(refusal.with_remedy(remedy).into());
     }
     let answer = match grant_type {
         GrantType::AuthorizationCode => authorization_code::redeem(&provider, &request).await?,

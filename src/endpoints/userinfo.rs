@@ -1,7 +1,8 @@
 //! `/userinfo`: who the token's owner is. OIDC Core 5.3, RFC 6750.
 
 use crate::caller::{TokenRequest, bearer};
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use crate::provider::Provider;
 use crate::tokens::{self, Terms};
 use crate::web::answer::{ApiError, json_body};
@@ -19,13 +20,13 @@ use std::sync::Arc;
 pub async fn answer(State(provider): State<Arc<Provider>>, request: TokenRequest) -> Result<Response, ApiError> {
     let TokenRequest { grant, parties } = request;
     if !grant.authorization.scope.has("openid") {
-        return Err(bearer(Refusal::new(
-            ErrorCode::InsufficientScope,
-            "the access token does not have the scope openid",
-        )));
+        return Err(bearer(
+            Refusal::new(Reason::AccessTokenWithoutOpenid)
+                .expecting(&grant.authorization.scope.to_string(), ["openid"]),
+        ));
     }
     let Some(user) = &parties.user else {
-        return Err(bearer(Refusal::new(ErrorCode::InsufficientScope, "the access token is not about a person")));
+        return Err(bearer(Refusal::new(Reason::AccessTokenOfNoUser)));
     };
     let claims = tokens::userinfo(Terms::of(&provider), &parties.client, user, &grant);
     let mut response = json_body(StatusCode::OK, &Value::Object(claims));

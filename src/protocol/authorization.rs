@@ -8,7 +8,7 @@ mod request;
 mod return_address;
 mod step;
 
-pub use request::AuthorizationRequest;
+pub use request::{AuthorizationRequest, not_allowed};
 pub use return_address::{AuthorizationResponse, ReturnAddress};
 pub use step::{Consented, Interaction, SignedIn, Situation, Step, next_step};
 
@@ -79,9 +79,9 @@ impl Destination {
 mod tests {
     use super::*;
     use crate::protocol::client::tests::client;
-    use crate::protocol::error::ErrorCode;
     use crate::protocol::factor::ACR_VALUES;
     use crate::protocol::grant::{Session, SignIn};
+    use crate::protocol::reason::Reason;
     use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy};
     use crate::protocol::scope::Scope;
     use crate::protocol::secret::{AuthorizationCode, Digest, Handle};
@@ -100,7 +100,7 @@ mod tests {
     fn each_fault_of_a_request_has_its_code() {
         let client = client(&["https://a.example/cb"]);
         let code = |query: &str| {
-            AuthorizationRequest::parse(&client, &Params::parse(query).unwrap()).unwrap_err().code.as_str()
+            AuthorizationRequest::parse(&client, &Params::parse(query).unwrap()).unwrap_err().code().as_str()
         };
         assert_eq!(code(&format!("scope=openid&{CHALLENGE}")), "invalid_request");
         assert_eq!(code(&format!("response_type=token&scope=openid&{CHALLENGE}")), "unsupported_response_type");
@@ -142,7 +142,7 @@ mod tests {
             ReturnAddress::of(&client, &Params::parse("redirect_uri=https://a.example/cb&state=%26x").unwrap())
                 .unwrap();
         for answer in [
-            address.refuse(Refusal::new(ErrorCode::AccessDenied, "no"), "https://id.example"),
+            address.refuse(Refusal::new(Reason::ConsentDenied), "https://id.example"),
             address.issue(&AuthorizationCode::from_random(&[1; 32]), "https://id.example"),
         ] {
             assert!(answer.parameters.contains(&("state", "&x".to_owned())));
@@ -208,7 +208,7 @@ mod tests {
             Step::SignIn => "sign in".into(),
             Step::Consent => "consent".into(),
             Step::Issue => "issue".into(),
-            Step::Refuse(refusal) => refusal.code.as_str().into(),
+            Step::Refuse(refusal) => refusal.code().as_str().into(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The `claims` parameter: single claims by name, [OIDC Core 5.5](https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter).
 
 use crate::protocol::claims::CLAIMS_OF_SCOPES;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use crate::protocol::scope::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -44,8 +45,7 @@ impl ClaimsRequest {
     /// # Errors
     /// `invalid_request`: not a JSON object of the specified shape.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let malformed =
-            || Refusal::new(ErrorCode::InvalidRequest, "claims is not the JSON object of OpenID Connect Core 5.5");
+        let malformed = || Refusal::new(Reason::ClaimsMalformed).expecting(text, [r#"{"userinfo": {"email": null}}"#]);
         let Ok(Value::Object(members)) = serde_json::from_str::<Value>(text) else { return Err(malformed()) };
         let read = |place: &str| match members.get(place) {
             None | Some(Value::Null) => Ok(Vec::new()),

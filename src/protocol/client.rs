@@ -5,7 +5,8 @@
 
 use crate::protocol::address;
 use crate::protocol::columns::RowFault;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
@@ -181,12 +182,12 @@ impl Client {
         for resource in asked {
             let is_sound = url::Url::parse(resource).is_ok() && !resource.contains('#');
             if !is_sound || !self.audiences.iter().any(|audience| audience == resource) {
-                return Err(Refusal::new(
-                    ErrorCode::InvalidTarget,
-                    "resource is not one that this client has access to",
-                )
-                .expecting(resource, &self.audiences)
-                .with_remedy(Remedy::WidenAudience));
+                return Err(Refusal::new(Reason::ResourceNotAllowed).expecting(resource, &self.audiences).with_remedy(
+                    Remedy::WidenAudience {
+                        client_id: self.client_id.clone(),
+                        resource: is_sound.then(|| resource.to_owned()),
+                    },
+                ));
             }
             if !targets.iter().any(|target| target == resource) {
                 targets.push(resource.to_owned());
@@ -320,7 +321,7 @@ pub fn sector_fault<'a>(
 }
 
 /// Scheme and host, and everything behind the port, of an `http` address on loopback: an IP literal or `localhost`.
-fn without_loopback_port(uri: &str) -> Option<(&str, &str)> {
+pub(super) fn without_loopback_port(uri: &str) -> Option<(&str, &str)> {
     for origin in ["http://127.0.0.1", "http://[::1]", "http://localhost"] {
         let Some(rest) = uri.strip_prefix(origin) else { continue };
         let behind = match rest.strip_prefix(':') {
@@ -544,11 +545,11 @@ pub(crate) mod tests {
     fn a_resource_must_be_one_of_the_clients() {
         let mut client = client(&["https://a.example/cb"]);
         client.audiences = vec!["https://api.example/".into(), "https://other.example/".into()];
-        let targets = |asked: &[&str]| client.targets(asked.iter().copied()).map_err(|refusal| refusal.code);
+        let targets = |asked: &[&str]| client.targets(asked.iter().copied()).map_err(|refusal| refusal.reason);
         assert_eq!(targets(&["https://api.example/", "https://api.example/"]).unwrap(), ["https://api.example/"]);
         assert_eq!(targets(&[]).unwrap(), Vec::<String>::new());
         for bad in ["https://api.example", "https://evil.example/", "/", "https://api.example/#x", "api"] {
-            assert_eq!(targets(&[bad]), Err(ErrorCode::InvalidTarget), "{bad}");
+            assert_eq!(targets(&[bad]), Err(Reason::ResourceNotAllowed), "{bad}");
         }
     }
 

@@ -3,7 +3,9 @@
 //! A `Refusal` is for the client (code, description) with a `detail` for the operator's log only.
 //! Which answer it becomes (JSON, redirect, page) is decided in `web/answer.rs`.
 
+use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
+use crate::protocol::shown::shown;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -90,10 +92,16 @@ impl ErrorCode {
     }
 }
 
-/// What the operator needs to fix a refusal, as it is stored for `hallpass explain`: what was sent, what was expected, and
-/// the fix in words. No secret in any of them.
+/// What the operator needs to fix a refusal, as it is stored for `hallpass explain`: its reason, what was sent, what was expected,
+/// and the fix in words. No secret in any of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
+    /// The key of the reason: of `Reason`, of a page, of a fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The user whom it was about, as far as that is known; personal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
     /// What came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<String>,
@@ -105,31 +113,21 @@ pub struct Explanation {
     pub fix: Option<String>,
 }
 
-/// The longest text of an explanation in characters: what was sent is not ours.
-const LONGEST_EXPLANATION: usize = 600;
 /// The most texts that are told as expected.
 const MOST_EXPECTED: usize = 20;
-
-fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(LONGEST_EXPLANATION).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
-}
 
 /// A request refused for a reason the client is told.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// The specification's word.
-    pub code: ErrorCode,
-    /// A sentence for the client's developer: ASCII without `"` and `\` (RFC 6749 section 5.2), and no secret.
-    pub description: Cow<'static, str>,
+    /// Why: with the code, and with what the client is told.
+    pub reason: Reason,
+    /// What the description names.
+    named: Option<Box<str>>,
     /// What the operator's log says beyond that: what was sent, what was expected. No secret either.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     /// What came and what would have been right.
     pub explanation: Option<Box<Explanation>>,
-    /// What can be done about it.
+    /// What can be done about it, where that depends on what was sent. `web/remedies.rs` has what can be done about the reason.
     pub remedy: Option<Box<Remedy>>,
     /// Whether it is an answer that a sound client expects, such as `login_required` to `prompt=none`: no operator has to
     /// look into it.
@@ -137,32 +135,40 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with a fixed description.
+    /// A refusal for that reason.
     #[must_use]
-    pub const fn new(code: ErrorCode, description: &'static str) -> Self {
-        Self {
-            code,
-            description: Cow::Borrowed(description),
-            detail: None,
-            explanation: None,
-            remedy: None,
-            is_expected: false,
-        }
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, named: None, detail: None, explanation: None, remedy: None, is_expected: reason.is_expected() }
     }
 
     /// A refusal whose description names something; characters the RFC forbids there are replaced.
     #[must_use]
-    pub fn naming(code: ErrorCode, description: &str) -> Self {
-        let safe = description
+    pub fn naming(reason: Reason, name: &str) -> Self {
+        let safe: String = shown(name)
             .chars()
             .map(|c| match c {
                 '"' | '\\' => '\'',
                 ' '..='~' => c,
                 _ => '?',
             })
-            .take(400)
-            .collect::<String>();
-        Self { description: Cow::Owned(safe), ..Self::new(code, "") }
+            .take(100)
+            .collect();
+        Self { named: Some(safe.into()), ..Self::new(reason) }
+    }
+
+    /// The specification's word.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.reason.code()
+    }
+
+    /// A sentence for the client's developer: ASCII without `"` and `\` (RFC 6749 section 5.2), and no secret.
+    #[must_use]
+    pub fn description(&self) -> Cow<'static, str> {
+        match &self.named {
+            Some(name) => self.reason.description().replace("{}", name).into(),
+            None => self.reason.description().into(),
+        }
     }
 
     /// The same refusal as an answer that is part of the protocol and not an error.
@@ -174,8 +180,8 @@ impl Refusal {
 
     /// The same refusal with a detail for the log.
     #[must_use]
-    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+    pub fn with_detail(mut self, detail: &str) -> Self {
+        self.detail = Some(shown(detail).into());
         self
     }
 
@@ -183,18 +189,9 @@ impl Refusal {
     #[must_use]
     pub fn expecting<T: AsRef<str>>(mut self, sent: &str, expected: impl IntoIterator<Item = T>) -> Self {
         let explanation = self.explanation.get_or_insert_default();
-        explanation.sent = Some(shortened(sent));
-        explanation.expected = expected.into_iter().take(MOST_EXPECTED).map(|text| shortened(text.as_ref())).collect();
+        explanation.sent = Some(shown(sent));
+        explanation.expected = expected.into_iter().take(MOST_EXPECTED).map(|text| shown(text.as_ref())).collect();
         self
-    }
-
-    /// The same refusal where there is no client with that id, or it is disabled.
-    #[must_use]
-    pub fn of_unknown_client(self, client_id: &str) -> Self {
-        let shown: String = client_id.chars().take(100).collect();
-        self.with_detail(format!("client_id {shown:?} is unknown or disabled"))
-            .expecting(&shown, [] as [&str; 0])
-            .with_remedy(Remedy::RegisterClient)
     }
 
     /// The same refusal with what to do about it.
@@ -211,7 +208,9 @@ mod tests {
 
     #[test]
     fn a_description_keeps_to_the_characters_rfc_6749_5_2_allows() {
-        let refusal = Refusal::naming(ErrorCode::InvalidRequest, "a \"quoted\\\r\n\u{e9}\" name");
-        assert!(refusal.description.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\'));
+        let refusal = Refusal::naming(Reason::ParameterDoubled, "a \"quoted\\\r\n\u{e9}\" name");
+        let description = refusal.description();
+        assert!(description.contains("name") && description.is_ascii(), "{description}");
+        assert!(description.bytes().all(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\'));
     }
 }

@@ -28,3 +28,75 @@ impl Factor {
 pub const fn acr_of(_proven: &[Factor]) -> &'static str {
     ACR_VALUES[0]
 }
+
+/// Why a user name and a password came to nothing. The user is told only whether to try again, the operator all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInFailure {
+    /// Nothing was typed, or more than any name has.
+    NameImplausible,
+    /// No user has that name or address.
+    UserUnknown,
+    /// Several users have that address.
+    AddressShared,
+    /// The user may not sign in any more.
+    UserDisabled,
+    /// The user's `sub` is the `client_id` of a client.
+    SubIsClientId,
+    /// The user has no password.
+    PasswordMissing,
+    /// The user has a hash that cannot be checked.
+    PasswordUnusable,
+    /// It is another password.
+    PasswordWrong,
+    /// Many failures before, so that it was not looked at.
+    Throttled,
+}
+
+impl SignInFailure {
+    /// Each of them.
+    pub const ALL: &[Self] = &[
+        Self::NameImplausible,
+        Self::UserUnknown,
+        Self::AddressShared,
+        Self::UserDisabled,
+        Self::SubIsClientId,
+        Self::PasswordMissing,
+        Self::PasswordUnusable,
+        Self::PasswordWrong,
+        Self::Throttled,
+    ];
+
+    /// Its key in the log, in `hallpass explain --json` and in the audit.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NameImplausible => "name_implausible",
+            Self::UserUnknown => "user_unknown",
+            Self::AddressShared => "address_shared",
+            Self::UserDisabled => "user_disabled",
+            Self::SubIsClientId => "sub_is_client_id",
+            Self::PasswordMissing => "password_missing",
+            Self::PasswordUnusable => "password_unusable",
+            Self::PasswordWrong => "password_wrong",
+            Self::Throttled => "sign_in_throttled",
+        }
+    }
+
+    /// What happened, for the operator.
+    #[must_use]
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Self::NameImplausible => "no user name was typed, or one that is longer than any",
+            Self::UserUnknown => "no user has the name or e-mail address that was typed",
+            Self::AddressShared => "several users have the e-mail address that was typed, so it names none of them",
+            Self::UserDisabled => "the user is disabled",
+            Self::SubIsClientId => {
+                "the user's sub is the client_id of a client, so their tokens could be taken for its own"
+            }
+            Self::PasswordMissing => "the user has no password",
+            Self::PasswordUnusable => "the hash of the user's password cannot be checked",
+            Self::PasswordWrong => "the user exists, and it is another password",
+            Self::Throttled => "there were too many failures before, so the password was not looked at",
+        }
+    }
+}

@@ -3,7 +3,8 @@
 //! RFC 6749 section 3.1 and 3.2: parameters sent without a value are treated as omitted, and none may be
 //! sent twice. `resource` (RFC 8707) is the one that may.
 
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -27,16 +28,17 @@ impl Params {
         let mut pairs = Vec::new();
         for piece in encoded.split('&').filter(|piece| !piece.is_empty()) {
             if pairs.len() == MAX_PARAMETERS {
-                return Err(Refusal::new(ErrorCode::InvalidRequest, "the request has too many parameters"));
+                return Err(Refusal::new(Reason::ParametersTooMany).expecting(
+                    &format!("more than {MAX_PARAMETERS} parameters"),
+                    [format!("{MAX_PARAMETERS} at most")],
+                ));
             }
             let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
             let name = decode(name)?;
             let value = decode(value)?;
             if value.len() > MAX_VALUE_BYTES {
-                return Err(Refusal::naming(
-                    ErrorCode::InvalidRequest,
-                    &format!("the parameter {} is too long", shortened(&name)),
-                ));
+                return Err(Refusal::naming(Reason::ParameterTooLong, shortened(&name))
+                    .expecting(&format!("{} bytes", value.len()), [format!("{MAX_VALUE_BYTES} bytes at most")]));
             }
             pairs.push((name, value));
         }
@@ -84,18 +86,23 @@ impl Params {
         let mut seen = HashSet::with_capacity(self.0.len());
         for (name, _) in &self.0 {
             if name != "resource" && !seen.insert(name.as_str()) {
-                return Err(Refusal::naming(
-                    ErrorCode::InvalidRequest,
-                    &format!("the parameter {} was sent more than once", shortened(name)),
-                ));
+                return Err(doubled(name));
             }
         }
         Ok(())
     }
 }
 
-fn shortened(name: &str) -> String {
-    name.chars().take(40).collect()
+/// The refusal of a parameter that was sent more than once. Its values may be secrets.
+#[must_use]
+pub fn doubled(name: &str) -> Refusal {
+    let name = shortened(name);
+    Refusal::naming(Reason::ParameterDoubled, name)
+        .expecting(&format!("{name} more than once"), [format!("{name} once")])
+}
+
+fn shortened(name: &str) -> &str {
+    name.char_indices().nth(40).map_or(name, |(end, _)| &name[..end])
 }
 
 fn decode(encoded: &str) -> Result<String, Refusal> {
@@ -108,25 +115,26 @@ fn decode(encoded: &str) -> Result<String, Refusal> {
             b'%' => {
                 let digits = [rest.next(), rest.next()].map(|digit| digit.and_then(|&d| (d as char).to_digit(16)));
                 let [Some(high), Some(low)] = digits else {
-                    return Err(Refusal::new(
-                        ErrorCode::InvalidRequest,
-                        "a percent sign is not followed by two hex digits",
-                    ));
+                    return Err(Refusal::new(Reason::EncodingBroken)
+                        .expecting(&where_in(encoded, rest.as_slice().len()), ["% and two hexadecimal digits"]));
                 };
                 decoded.push(u8::try_from(high * 16 + low).unwrap_or_default());
             }
-            0 => return Err(nul()),
+            0 => return Err(Refusal::new(Reason::ParameterWithNul)),
             other => decoded.push(other),
         }
     }
     if decoded.contains(&0) {
-        return Err(nul());
+        return Err(Refusal::new(Reason::ParameterWithNul));
     }
-    String::from_utf8(decoded).map_err(|_| Refusal::new(ErrorCode::InvalidRequest, "a parameter is not valid UTF-8"))
+    String::from_utf8(decoded).map_err(|_| Refusal::new(Reason::ParameterNotUtf8))
 }
 
-const fn nul() -> Refusal {
-    Refusal::new(ErrorCode::InvalidRequest, "a parameter contains a NUL character")
+/// What is around a percent sign, of which `left` bytes are left: a few characters, no secret.
+fn where_in(encoded: &str, left: usize) -> String {
+    let end = encoded.len() - left;
+    let percent = encoded.get(..end).and_then(|before| before.rfind('%')).unwrap_or_default();
+    encoded.get(percent..end).unwrap_or("%").to_owned()
 }
 
 #[cfg(test)]

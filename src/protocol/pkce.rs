@@ -1,8 +1,8 @@
 //! Proof Key for Code Exchange: RFC 7636, S256 only. The choice `plain` has no variant.
 
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::params::Params;
-use crate::protocol::remedy::Remedy;
+use crate::protocol::reason::Reason;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -23,31 +23,29 @@ impl CodeChallenge {
     /// of base64url ([RFC 7636 section 4.3](https://www.rfc-editor.org/rfc/rfc7636#section-4.3), 4.4.1).
     pub fn of(params: &Params) -> Result<Option<Self>, Refusal> {
         let Some(challenge) = params.get("code_challenge") else {
-            return if params.get("code_challenge_method").is_some() {
-                Err(Refusal::new(ErrorCode::InvalidRequest, "code_challenge_method came without code_challenge"))
-            } else {
-                Ok(None)
+            return match params.get("code_challenge_method") {
+                Some(method) => Err(Refusal::new(Reason::CodeChallengeMethodAlone)
+                    .expecting(&format!("code_challenge_method={method} and no code_challenge"), ["both, or none"])),
+                None => Ok(None),
             };
         };
         match params.get("code_challenge_method") {
             Some("S256") => {}
-            None | Some("plain") => {
-                return Err(Refusal::new(
-                    ErrorCode::InvalidRequest,
-                    "code_challenge_method must be S256, plain is refused",
-                ));
+            None => {
+                return Err(
+                    Refusal::new(Reason::CodeChallengePlain).expecting("no code_challenge_method", METHODS_SUPPORTED)
+                );
             }
-            Some(_) => {
-                return Err(Refusal::new(ErrorCode::InvalidRequest, "code_challenge_method is unknown, use S256"));
+            Some("plain") => return Err(Refusal::new(Reason::CodeChallengePlain).expecting("plain", METHODS_SUPPORTED)),
+            Some(method) => {
+                return Err(Refusal::new(Reason::CodeChallengeMethodUnknown).expecting(method, METHODS_SUPPORTED));
             }
         }
         if URL_SAFE_NO_PAD.decode(challenge).is_ok_and(|bytes| bytes.len() == 32) {
             Ok(Some(Self(challenge.to_owned())))
         } else {
-            Err(Refusal::new(
-                ErrorCode::InvalidRequest,
-                "code_challenge must be the base64url of a SHA-256 digest, 43 characters",
-            ))
+            Err(Refusal::new(Reason::CodeChallengeMalformed)
+                .expecting(&described(challenge), ["43 characters of base64url, without padding"]))
         }
     }
 
@@ -74,27 +72,38 @@ pub fn check_verifier(challenge: Option<&CodeChallenge>, verifier: Option<&str>)
         (Some(challenge), Some(verifier)) => {
             // The verifier itself is a secret; what S256 makes of it is not.
             let made = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-            Err(Refusal::new(ErrorCode::InvalidGrant, "code_verifier does not match the code_challenge")
-                .expecting(
-                    &format!("a verifier of {} characters whose S256 challenge is {made}", verifier.len()),
-                    [&challenge.0],
-                )
-                .with_remedy(Remedy::KeepCodeVerifier))
+            Err(Refusal::new(Reason::CodeVerifierWrong).expecting(
+                &format!("a verifier of {} characters whose S256 challenge begins with {}", verifier.len(), &made[..8]),
+                [format!("one whose challenge begins with {}", challenge.0.get(..8).unwrap_or_default())],
+            ))
         }
         (Some(_), None) => {
-            Err(Refusal::new(ErrorCode::InvalidGrant, "code_verifier is missing").with_remedy(Remedy::SendCodeVerifier))
+            Err(Refusal::new(Reason::CodeVerifierMissing)
+                .expecting("no code_verifier", ["the one of the code_challenge"]))
         }
-        (None, Some(_)) => Err(Refusal::new(
-            ErrorCode::InvalidGrant,
-            "code_verifier came, but the authorization request had no code_challenge",
-        )
-        .with_remedy(Remedy::SendCodeChallenge)),
+        (None, Some(_)) => Err(Refusal::new(Reason::CodeVerifierUnexpected)
+            .expecting("a code_verifier", ["none, as /authorize got no code_challenge"])),
     }
+}
+
+/// What a challenge that is none looks like, without telling it: it may be the verifier.
+fn described(challenge: &str) -> String {
+    let kind = if challenge.contains(['+', '/', '=']) {
+        "base64 with + / or ="
+    } else if challenge.bytes().all(|b| b.is_ascii_hexdigit()) {
+        "hexadecimal"
+    } else if challenge.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_') {
+        "not base64url"
+    } else {
+        "no digest of SHA-256"
+    };
+    format!("{} characters, {kind}", challenge.chars().count())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::error::ErrorCode;
 
     // RFC 7636 appendix B.
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -120,7 +129,7 @@ mod tests {
             "code_challenge_method=S256".to_owned(),
             "code_challenge=short&code_challenge_method=S256".to_owned(),
         ] {
-            assert_eq!(of(&query).unwrap_err().code, ErrorCode::InvalidRequest, "{query}");
+            assert_eq!(of(&query).unwrap_err().code(), ErrorCode::InvalidRequest, "{query}");
         }
     }
 
@@ -132,7 +141,7 @@ mod tests {
         for (challenge, verifier) in
             [(challenge.as_ref(), None), (challenge.as_ref(), Some("x")), (None, Some(VERIFIER))]
         {
-            assert_eq!(check_verifier(challenge, verifier).unwrap_err().code, ErrorCode::InvalidGrant);
+            assert_eq!(check_verifier(challenge, verifier).unwrap_err().code(), ErrorCode::InvalidGrant);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What would let a refused request through: data, which says what to do and not with which file, table or command.
-//! `web/remedies.rs` has the words, for the log and for `hallpass explain` alike.
+//! What would let a refused request through, where that depends on the request: data, which says what to do and not with which
+//! file, table or command. `web/remedies.rs` has the words, for the log and for `hallpass explain` alike.
 
 /// Whether an address can be registered as the service sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,13 @@ pub enum Registrable {
     WithAReason(&'static str),
     /// Not at all, and why.
     Never(&'static str),
+    /// The port is one of the day. Without it, as a native client's, which may have any.
+    WithAnyPort {
+        /// The address without the port.
+        without_port: String,
+    },
+    /// A part of it is another one each time, or a secret.
+    Changing,
 }
 
 /// Whether a client can do without PKCE.
@@ -26,8 +33,6 @@ pub enum Relaxable {
 /// What the operator, or the service's developer, can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// The service sends `redirect_uri`.
-    SendRedirectUri,
     /// The address is registered, or the service sends one that is.
     RegisterRedirectUri {
         /// Whose.
@@ -39,12 +44,42 @@ pub enum Remedy {
         /// The registered one that is most like it.
         nearest: Option<String>,
     },
-    /// The client is registered, in this very database, or enabled again.
-    RegisterClient,
+    /// The service percent-encodes the address, of which a part was read as something else.
+    EncodeRedirectUri {
+        /// The registered one that it probably sends.
+        meant: String,
+    },
+    /// The client is enabled again.
+    EnableClient {
+        /// Which.
+        client_id: String,
+    },
     /// The service asks for less, or may have more.
-    WidenScope,
+    WidenScope {
+        /// Which client.
+        client_id: String,
+        /// All that it would have then.
+        scope: String,
+    },
+    /// The service separates scopes by spaces.
+    SeparateScopes {
+        /// What it probably means.
+        meant: String,
+    },
     /// The service asks for an API that it may use, or may use more.
-    WidenAudience,
+    WidenAudience {
+        /// Which client.
+        client_id: String,
+        /// The API; `None`: it cannot be one.
+        resource: Option<String>,
+    },
+    /// The service asks for what it may use, or may use more.
+    AllowGrantType {
+        /// Which client.
+        client_id: String,
+        /// All that it would have then.
+        grant_types: String,
+    },
     /// The service uses PKCE.
     UsePkce {
         /// Which.
@@ -52,42 +87,23 @@ pub enum Remedy {
         /// Whether it can do without.
         relaxable: Relaxable,
     },
-    /// The service sends the challenge that belongs to its verifier.
-    SendCodeChallenge,
-    /// The service sends the verifier that belongs to its challenge.
-    SendCodeVerifier,
-    /// The service keeps one verifier for each sign-in.
-    KeepCodeVerifier,
-    /// The service sends a whole code, of its own, to the issuer that made it.
-    SendOwnCode,
-    /// The service sends a code once.
-    RedeemCodeOnce,
-    /// The service sends a code sooner, or its life is lengthened.
-    RedeemCodeSooner,
-    /// The token request repeats the address of the authorization request.
-    RepeatRedirectUri,
-    /// The service keeps the refresh token of each answer.
-    KeepNewRefreshToken,
-    /// A public client sends no secret, or becomes a confidential one.
-    LeaveSecretOut,
-    /// The service sends its secret, or becomes a public client.
-    SendSecret,
     /// The service is given a secret that is good.
     SetSecret {
         /// Which.
         client_id: String,
     },
-    /// The node is updated.
-    UpdateNode,
-    /// The person types name and password again, or is given another.
-    TypeAgain,
-    /// A proxy is named, so that failures are counted for each network.
-    NameProxies,
     /// The issuer is what browsers use, and the proxy keeps the host name.
     KeepOrigin {
         /// What came.
         sent: String,
         /// What is ours.
         ours: String,
+    },
+    /// The service asks an address that is ours.
+    UseAddress {
+        /// The one it probably means.
+        meant: String,
+        /// Where all of them are published.
+        discovery: String,
     },
 }

@@ -229,13 +229,13 @@ impl PromptSet {
     /// Reads the space-separated list. Values that are not known here are left out, each by itself: another specification
     /// may have given them a meaning that other providers serve.
     ///
-    /// # Errors
-    /// The reason for `invalid_request`: `none` with any other value, known or not.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    /// `None`: `none` came with another value, known or not.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let words = || text.split(' ').filter(|word| !word.is_empty());
         let none = Prompt::None.as_str();
         if words().any(|word| word == none) && words().any(|word| word != none) {
-            return Err("prompt=none cannot be combined with another value");
+            return None;
         }
         let mut prompts = Vec::new();
         for prompt in words().filter_map(Prompt::parse) {
@@ -243,7 +243,7 @@ impl PromptSet {
                 prompts.push(prompt);
             }
         }
-        Ok(Self(prompts))
+        Some(Self(prompts))
     }
 
     /// Whether `prompt` is among them.
@@ -294,7 +294,7 @@ mod tests {
             assert!(PromptSet::parse(alone).unwrap().has(Prompt::None), "{alone:?}");
         }
         for beside in ["none login", "login none", "none create", "create none", "none None", "login none consent"] {
-            assert!(PromptSet::parse(beside).is_err(), "{beside:?}");
+            assert!(PromptSet::parse(beside).is_none(), "{beside:?}");
         }
     }
 

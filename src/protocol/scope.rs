@@ -1,5 +1,7 @@
 //! Scopes: what a client asks to do or to know, RFC 6749 section 3.3 and OIDC Core 5.4.
 
+use crate::protocol::error::Refusal;
+use crate::protocol::reason::Reason;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -15,14 +17,22 @@ impl Scope {
     /// Reads a space-separated list.
     ///
     /// # Errors
-    /// The reason for `invalid_scope`: a character outside [RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3).
+    /// Why not: a character outside [RFC 6749 section 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3).
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let legal = |b: u8| b == 0x21 || (0x23..=0x5b).contains(&b) || (0x5d..=0x7e).contains(&b) || b == b' ';
         if text.bytes().all(legal) {
             Ok(Self::from(text.to_owned()))
         } else {
-            Err("scope has a character that RFC 6749 section 3.3 does not allow")
+            Err("a scope has a character that RFC 6749 section 3.3 does not allow")
         }
+    }
+
+    /// Reads what a request asks for.
+    ///
+    /// # Errors
+    /// `invalid_scope`, as `parse`.
+    pub fn asked(text: &str) -> Result<Self, Refusal> {
+        Self::parse(text).map_err(|_| Refusal::new(Reason::ScopeMalformed).expecting(text, ["openid profile email"]))
     }
 
     /// Whether `token` is in the list.

@@ -98,6 +98,16 @@ pub struct Held {
     pub most: u64,
 }
 
+/// What is known of a `client_id`.
+pub enum Registered {
+    /// It may ask.
+    Enabled(Arc<Client>),
+    /// It was disabled.
+    Disabled(Arc<Client>),
+    /// There is none.
+    Nowhere,
+}
+
 /// What the provider knows of clients, users and consents.
 pub struct Directory {
     db: Db,
@@ -146,12 +156,26 @@ impl Directory {
     /// # Errors
     /// The database failed and the client is not known.
     pub async fn client(&self, client_id: &str, now: NumericDate) -> Result<Option<Arc<Client>>, StoreError> {
+        Ok(match self.registered(client_id, now).await? {
+            Registered::Enabled(client) => Some(client),
+            Registered::Disabled(_) | Registered::Nowhere => None,
+        })
+    }
+
+    /// A client by its id, disabled or not: who it was matters to the operator alone.
+    ///
+    /// # Errors
+    /// As `client`.
+    pub async fn registered(&self, client_id: &str, now: NumericDate) -> Result<Registered, StoreError> {
         let read = || {
             let (db, id) = (self.db.clone(), client_id.to_owned());
             async move { clients::find(&db, &id).await }
         };
-        let found = self.find(&self.clients, client_id, now, read).await?;
-        Ok(found.filter(|client| client.disabled_at.is_none_or(|at| at > now)))
+        Ok(match self.find(&self.clients, client_id, now, read).await? {
+            Some(client) if client.disabled_at.is_some_and(|at| at <= now) => Registered::Disabled(client),
+            Some(client) => Registered::Enabled(client),
+            None => Registered::Nowhere,
+        })
     }
 
     /// A user by their `sub`, disabled or not.

@@ -12,6 +12,9 @@ const FIND: &str = "SELECT reference, at, status, code, method, path, client_id,
      FROM refusals WHERE reference = $1";
 const LATEST: &str = "SELECT reference, at, status, code, method, path, client_id, description, detail, explanation \
      FROM refusals ORDER BY at DESC LIMIT $1";
+const OF_USER: &str = "SELECT reference, at, status, code, method, path, client_id, description, detail, explanation \
+     FROM refusals WHERE explanation LIKE $1 ESCAPE '!' ORDER BY at DESC LIMIT $2";
+const FORGET_USER: &str = "DELETE FROM refusals WHERE explanation LIKE $1 ESCAPE '!'";
 const SWEEP_OLD: &str = "DELETE FROM refusals WHERE at <= $1";
 const SWEEP_MANY: &str =
     "DELETE FROM refusals WHERE at < (SELECT at FROM refusals ORDER BY at DESC LIMIT 1 OFFSET 50000)";
@@ -90,6 +93,41 @@ pub async fn find(db: &Db, reference: &str) -> Result<Option<RefusalRecord>, Sto
 pub async fn latest(db: &Db, most: i64) -> Result<Vec<RefusalRecord>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(LATEST).bind(most).fetch_all(db.statement()).await?;
     Ok(rows.into_iter().map(RefusalRecord::from).collect())
+}
+
+/// The newest refusals of a user's sign-ins, newest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn of_user(db: &Db, sub: &str, most: i64) -> Result<Vec<RefusalRecord>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(OF_USER).bind(about(sub)).bind(most).fetch_all(db.statement()).await?;
+    Ok(rows
+        .into_iter()
+        .map(RefusalRecord::from)
+        .filter(|refusal| refusal.explanation.sub.as_deref() == Some(sub))
+        .collect())
+}
+
+/// Forgets what is about a user; gives how many there were.
+///
+/// # Errors
+/// The database failed.
+pub async fn forget_user(db: &Db, sub: &str) -> Result<u64, StoreError> {
+    Ok(sqlx::query(FORGET_USER).bind(about(sub)).execute(db.statement()).await?.rows_affected())
+}
+
+/// The pattern of an explanation with that `sub`, as it is written: no text in it has a quotation mark without a backslash.
+fn about(sub: &str) -> String {
+    let member = format!("\"sub\":{}", serde_json::Value::from(sub));
+    let mut pattern = String::from("%");
+    for c in member.chars() {
+        if matches!(c, '!' | '%' | '_') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// Forgets the old ones, and the oldest where there are too many.

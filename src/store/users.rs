@@ -307,12 +307,33 @@ pub async fn find(db: &Db, sub: &str) -> Result<Option<User>, StoreError> {
     Ok(found.and_then(Row::user))
 }
 
+/// Who is meant by what is typed at a sign-in.
+pub enum ByLogin {
+    /// This user, disabled or not.
+    One(Box<User>),
+    /// Several users have that address, so it names none of them.
+    Several,
+    /// No user has that name or address.
+    NoUser,
+}
+
+impl ByLogin {
+    /// The user, where it is one.
+    #[must_use]
+    pub fn one(self) -> Option<User> {
+        match self {
+            Self::One(user) => Some(*user),
+            Self::Several | Self::NoUser => None,
+        }
+    }
+}
+
 /// Finds whom a user name or an e-mail address means, in whatever letters. The very user name comes first, then the user name
 /// in other letters, then the address; one that several records share means no user.
 ///
 /// # Errors
 /// The database failed.
-pub async fn find_by_login(db: &Db, login: &str) -> Result<Option<User>, StoreError> {
+pub async fn find_by_login(db: &Db, login: &str) -> Result<ByLogin, StoreError> {
     let (name, address) = (text::fold_username(login), text::fold_email(login));
     let rows = async || {
         let query = sqlx::query_as::<_, Row>(FIND_BY_LOGIN).bind(&name).bind(&address).bind(login);
@@ -327,11 +348,16 @@ pub async fn find_by_login(db: &Db, login: &str) -> Result<Option<User>, StoreEr
     let is_very_name = |row: &Row| row.username.as_deref() == Some(login);
     let is_name = |row: &Row| row.username.as_deref().is_some_and(|username| text::fold_username(username) == name);
     let by_name = found.iter().position(is_very_name).or_else(|| found.iter().position(is_name));
+    let of = |row: Row| row.user().map_or(ByLogin::NoUser, |user| ByLogin::One(Box::new(user)));
     if let Some(at) = by_name {
-        return Ok(found.swap_remove(at).user());
+        return Ok(of(found.swap_remove(at)));
     }
     found.retain(|row| row.email.as_deref().is_some_and(|email| text::fold_email(email) == address));
-    Ok(if found.len() == 1 { found.pop().and_then(Row::user) } else { None })
+    Ok(match (found.pop(), found.is_empty()) {
+        (Some(only), true) => of(only),
+        (Some(_), false) => ByLogin::Several,
+        (None, _) => ByLogin::NoUser,
+    })
 }
 
 /// A user to be added.

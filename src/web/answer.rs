@@ -8,9 +8,11 @@ use crate::ambient::context;
 use crate::passwords::Busy;
 use crate::protocol::authorization::AuthorizationResponse;
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Explanation, Refusal};
+use crate::protocol::error::{Explanation, Refusal};
+use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::ResponseMode;
+use crate::protocol::shown::shown;
 use crate::texts;
 use crate::web::fault::{Fault, FaultKind};
 use crate::web::headers;
@@ -38,63 +40,76 @@ pub struct Note {
 }
 
 impl Note {
-    /// A refusal that is no OAuth error.
+    /// A refusal that is no OAuth error: its code, which is its reason too, and what can be done about it.
     #[must_use]
-    pub fn of(code: &'static str, description: impl Into<String>) -> Self {
-        Self {
-            code,
-            description: description.into(),
-            detail: None,
-            explanation: Explanation::default(),
-            fault: None,
-            is_expected: false,
-        }
+    pub fn of(code: &'static str, description: impl Into<String>, fix: &str) -> Self {
+        let explanation =
+            Explanation { reason: Some(code.to_owned()), fix: Some(fix.to_owned()), ..Explanation::default() };
+        Self { code, description: description.into(), detail: None, explanation, fault: None, is_expected: false }
+    }
+
+    /// With another reason, and what was found out about it.
+    #[must_use]
+    pub fn because(mut self, reason: &'static str, detail: impl Into<String>) -> Self {
+        self.explanation.reason = Some(reason.to_owned());
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// With what was sent and what would have been right.
+    #[must_use]
+    pub fn expecting(mut self, sent: &str, expected: &str) -> Self {
+        self.explanation.sent = Some(shown(sent));
+        self.explanation.expected = vec![expected.to_owned()];
+        self
+    }
+
+    /// Of that user.
+    #[must_use]
+    pub fn of_user(mut self, sub: Option<&str>) -> Self {
+        self.explanation.sub = sub.map(str::to_owned);
+        self
     }
 
     /// A fault of ours, with its cause.
-    fn of_fault(fault: Fault) -> Self {
+    fn of_fault(fault: &Fault) -> Self {
         let (kind, cause) = (fault.kind, fault.cause());
-        let note =
-            Self { detail: Some(cause), fault: Some(kind), ..Self::of(kind.error_code().as_str(), kind.as_str()) };
-        match fault.fix {
-            Some(fix) => note.with_fix(fix),
-            None => note,
-        }
+        let fix = fault.fix.as_deref().unwrap_or(kind.fix());
+        let note = Self::of(kind.error_code().as_str(), kind.as_str(), fix).because(kind.as_str(), cause);
+        Self { fault: Some(kind), ..note }
     }
 
-    /// Whether it is kept for `hallpass explain`: unknown paths are the noise of the world, and what is expected needs no
-    /// explanation.
+    /// Whether it is kept for `hallpass explain`: paths that are not even nearly ours are the noise of the world, and what is
+    /// expected needs no explanation.
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        self.code != "not_found" && !self.is_expected
+        (self.code != "not_found" || self.explanation.sent.is_some()) && !self.is_expected
     }
 
-    /// With what to do about it.
+    /// With what to do about it in this very case.
     #[must_use]
-    pub fn with_remedy(self, remedy: &Remedy) -> Self {
-        self.with_fix(remedy.words())
-    }
-
-    /// The same in words.
-    fn with_fix(mut self, fix: impl Into<String>) -> Self {
-        self.explanation.fix = Some(fix.into());
+    pub fn with_remedy(mut self, remedy: &Remedy) -> Self {
+        self.explanation.fix = Some(remedy.words());
         self
     }
 }
 
 impl From<Refusal> for Note {
     fn from(refusal: Refusal) -> Self {
-        let note = Self {
-            code: refusal.code.as_str(),
-            description: refusal.description.into_owned(),
-            detail: refusal.detail,
-            explanation: refusal.explanation.map(|explanation| *explanation).unwrap_or_default(),
+        let description = refusal.description().into_owned();
+        let mut explanation = refusal.explanation.map(|explanation| *explanation).unwrap_or_default();
+        explanation.reason = Some(refusal.reason.as_str().to_owned());
+        explanation.fix = Some(match &refusal.remedy {
+            Some(remedy) => remedy.words(),
+            None => refusal.reason.fix().to_owned(),
+        });
+        Self {
+            code: refusal.reason.code().as_str(),
+            description,
+            detail: refusal.detail.map(String::from),
+            explanation,
             fault: None,
             is_expected: refusal.is_expected,
-        };
-        match &refusal.remedy {
-            Some(remedy) => note.with_remedy(remedy),
-            None => note,
         }
     }
 }
@@ -103,11 +118,7 @@ impl From<Problem> for Note {
     fn from(problem: Problem) -> Self {
         let row = problem.row();
         // The log is English, whatever language the page has.
-        let note = Self::of(row.code, texts::english().text(row.text).attribute("heading").to_string());
-        match row.fix {
-            Some(fix) => note.with_fix(fix),
-            None => note,
-        }
+        Self::of(row.code, texts::english().text(row.text).attribute("heading").to_string(), row.fix)
     }
 }
 
@@ -185,17 +196,13 @@ impl IntoResponse for ApiError {
             }
             Self::Refusal(refusal, challenge) => refuse(refusal, challenge),
             Self::TooMany(seconds) => {
-                let refusal =
-                    Refusal::new(ErrorCode::TemporarilyUnavailable, "too many failed attempts, wait before the next");
-                let mut response = refuse(refusal, Challenge::Basic);
+                let mut response = refuse(Refusal::new(Reason::AttemptsTooMany), Challenge::Basic);
                 *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 response
             }
             Self::Busy => {
-                let refusal =
-                    Refusal::new(ErrorCode::TemporarilyUnavailable, "the server is busy, try again in a moment");
-                let mut response = refuse(refusal, Challenge::Basic);
+                let mut response = refuse(Refusal::new(Reason::Busy), Challenge::Basic);
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 response
             }
@@ -204,7 +211,7 @@ impl IntoResponse for ApiError {
                 if fault.kind.may_pass() {
                     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 }
-                response.extensions_mut().insert(Note::of_fault(fault));
+                response.extensions_mut().insert(Note::of_fault(&fault));
                 response
             }
         };
@@ -214,17 +221,13 @@ impl IntoResponse for ApiError {
 }
 
 fn refuse(refusal: Refusal, challenge: Challenge) -> Response {
-    let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut response =
-        json_body(status, &json!({"error": refusal.code.as_str(), "error_description": refusal.description}));
+    let (code, description) = (refusal.code(), refusal.description());
+    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = json_body(status, &json!({"error": code.as_str(), "error_description": description}));
     let is_bearer = challenge == Challenge::Bearer;
     if status == StatusCode::UNAUTHORIZED || is_bearer {
         let value = if is_bearer {
-            format!(
-                "Bearer realm=\"hallpass\", error=\"{}\", error_description=\"{}\"",
-                refusal.code.as_str(),
-                refusal.description
-            )
+            format!("Bearer realm=\"hallpass\", error=\"{}\", error_description=\"{}\"", code.as_str(), description)
         } else {
             "Basic realm=\"hallpass\"".to_owned()
         };
@@ -239,7 +242,7 @@ fn refuse(refusal: Refusal, challenge: Challenge) -> Response {
 /// Says in words what a bare 405 means, beside its `Allow`.
 #[must_use]
 pub fn method_not_allowed(bare: Response, wants_a_page: bool) -> Response {
-    let refusal = Refusal::new(ErrorCode::InvalidRequest, "this path does not have that method, see the Allow header");
+    let refusal = Refusal::new(Reason::MethodWrong);
     let mut response = if wants_a_page {
         PageError::page(Problem::WrongMethod, refusal).into_response()
     } else {
@@ -291,7 +294,7 @@ impl PageError {
     /// A request that cannot be answered at any client's address.
     #[must_use]
     pub fn bad_request(refusal: Refusal) -> Self {
-        let mistake = Some(refusal.description.clone().into_owned());
+        let mistake = Some(refusal.description().into_owned());
         let content = PageContent { mistake, ..Problem::BadRequest.into() };
         Self::Page { content: Box::new(content), note: Box::new(refusal.into()) }
     }
@@ -360,13 +363,13 @@ impl IntoResponse for PageError {
             Self::Redirect { response, chrome, client_name, fault } => {
                 let mut response = authorization_response(*response, *chrome, client_name);
                 if let Some(fault) = fault {
-                    response.extensions_mut().insert(Note::of_fault(fault));
+                    response.extensions_mut().insert(Note::of_fault(&fault));
                 }
                 response
             }
             Self::Fault(fault) => {
                 let problem = if fault.kind.may_pass() { Problem::StoreFailed } else { Problem::Failed };
-                Self::page(problem, Note::of_fault(fault)).into_response()
+                Self::page(problem, Note::of_fault(&fault)).into_response()
             }
         }
     }

@@ -4,6 +4,7 @@
 use crate::failure::Failure;
 use crate::keys::KeyError;
 use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::reason::Reason;
 use crate::store::StoreError;
 use std::error::Error;
 use std::fmt;
@@ -66,6 +67,34 @@ impl FaultKind {
     #[must_use]
     pub const fn may_pass(self) -> bool {
         matches!(self, Self::DatabaseUnavailable | Self::DatabaseLate | Self::RedisFailed | Self::StoreFull)
+    }
+
+    /// What can be done about it, where the cause itself does not say.
+    #[must_use]
+    pub const fn fix(self) -> &'static str {
+        match self {
+            Self::DatabaseUnavailable | Self::DatabaseLate => {
+                "is the database up, and can this machine reach it? `hallpass doctor` tells; nothing needs a restart once it answers"
+            }
+            Self::DatabaseFailed => {
+                "does the user of HALLPASS_DATABASE_URL own the tables, and are all migrations applied? `hallpass migrate --check`"
+            }
+            Self::MigrationFailed => "`hallpass migrate` says which file, and why",
+            Self::RowFaulty => "`hallpass client lint` and `hallpass doctor` name row, column and what to write",
+            Self::RedisFailed => {
+                "is Redis up, and can this machine reach it? `hallpass doctor` tells; nothing needs a restart once it answers"
+            }
+            Self::RecordUnreadable => {
+                "is another program, or another version, using the same Redis database? Records live for minutes; the user signs in again"
+            }
+            Self::StoreFull => "give Redis more memory (maxmemory), or without HALLPASS_REDIS_URL use one",
+            Self::StoreFile => "the cause names the file; is the disk full, or the folder not ours to write?",
+            Self::KeyMissing => "`hallpass key plan` shows which key signs when",
+            Self::SigningFailed => {
+                "`hallpass key plan` reads every key; restore the file, or make another with `hallpass key new`"
+            }
+            Self::Bug | Self::Panic => "please report it, with this log record; it is our mistake",
+        }
     }
 
     /// The OAuth code it is told by.
@@ -156,12 +185,7 @@ impl Fault {
     /// What the client is told.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
-        let description = if self.kind.may_pass() {
-            "the server cannot reach its store, try again in a moment"
-        } else {
-            "the server failed, its log says why"
-        };
-        Refusal::new(self.kind.error_code(), description)
+        Refusal::new(if self.kind.may_pass() { Reason::StoreUnreachable } else { Reason::Failed })
     }
 }
 
@@ -234,13 +258,13 @@ mod tests {
     fn the_cause_tells_what_is_behind_it_once() {
         let unreadable = serde_json::from_str::<i64>("x").unwrap_err();
         let fault = Fault::from(StoreError::Record(unreadable));
-        assert_eq!((fault.kind, fault.refusal().code), (FaultKind::RecordUnreadable, ErrorCode::ServerError));
+        assert_eq!((fault.kind, fault.refusal().code()), (FaultKind::RecordUnreadable, ErrorCode::ServerError));
         let cause = fault.cause();
         assert!(
             cause.ends_with("expected value at line 1 column 1") && cause.matches("line 1").count() == 1,
             "{cause}"
         );
-        assert_eq!(Fault::from(StoreError::Late).refusal().code, ErrorCode::TemporarilyUnavailable);
+        assert_eq!(Fault::from(StoreError::Late).refusal().code(), ErrorCode::TemporarilyUnavailable);
         let fault = Fault::from(StoreError::Inconsistent {
             table: "clients",
             key: "a".into(),
@@ -248,6 +272,6 @@ mod tests {
             fix: "y".into(),
         });
         assert_eq!((fault.kind, fault.cause().as_str()), (FaultKind::RowFaulty, "table clients, \"a\": x"));
-        assert_eq!((fault.refusal().code, fault.fix.as_deref()), (ErrorCode::ServerError, Some("y")));
+        assert_eq!((fault.refusal().code(), fault.fix.as_deref()), (ErrorCode::ServerError, Some("y")));
     }
 }

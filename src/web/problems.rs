@@ -4,6 +4,8 @@
 //! back to the service where there is one; `edge.rs` adds the reference.
 
 use crate::protocol::error::ErrorCode;
+use crate::protocol::reason::Reason;
+use crate::web::remedies::UPDATE_NODE;
 use axum::http::StatusCode;
 
 /// A row of the table.
@@ -15,8 +17,8 @@ pub struct Row {
     pub status: StatusCode,
     /// The key of its texts: what happened (`heading`), in a sentence (`message`), and what the person can do (`hint`).
     pub text: &'static str,
-    /// What the operator can do; `None`: nothing, or it depends on what was sent.
-    pub fix: Option<&'static str>,
+    /// What the operator can do; where that depends on what was sent, a remedy says it better.
+    pub fix: &'static str,
 }
 
 /// Makes the enum and its table from one list, so that a page is read and changed in one place.
@@ -47,63 +49,55 @@ problems! {
         code: "no_interaction",
         status: StatusCode::BAD_REQUEST,
         text: "problem-nothing-to-continue",
-        fix: Some(
-            "The interaction is not in the short-lived store: it was completed, is older than half an hour, was started on a node with \
+        fix: "The interaction is not in the short-lived store: it was completed, is older than half an hour, was started on a node with \
              another Redis (or in a process that was restarted, without HALLPASS_REDIS_URL), or gave way because very many were started.",
-        ),
     }
     /// The interaction is older than it may be.
     Expired {
         code: "interaction_expired",
         status: StatusCode::BAD_REQUEST,
         text: "problem-expired",
-        fix: Some(
-            "The page was open for more than half an hour. If it was not, `hallpass doctor` compares the clocks of the nodes and the database.",
-        ),
+        fix: "The page was open for more than half an hour. If it was not, `hallpass doctor` compares the clocks of the nodes and the database.",
     }
     /// The sign-in was answered in another tab or before.
     AlreadyAnswered {
         code: "interaction_answered",
         status: StatusCode::BAD_REQUEST,
         text: "problem-already-answered",
-        fix: None,
+        fix: "Nothing: the user answered in another tab, or went back. The service shows its start page, where they are signed in.",
     }
     /// The browser sent no cookie of ours at all.
     NoCookie {
         code: "cookie_missing",
         status: StatusCode::BAD_REQUEST,
         text: "problem-no-cookie",
-        fix: Some(
-            "The browser did not send our cookie: it blocks cookies, the login page was opened in a frame or by another host name than \
+        fix: "The browser did not send our cookie: it blocks cookies, the login page was opened in a frame or by another host name than \
              HALLPASS_ISSUER has (localhost and 127.0.0.1 are two), or the issuer is https and a proxy in front speaks http to the browser, \
              so that Secure cookies are dropped.",
-        ),
     }
     /// The browser is not the one that the interaction is bound to.
     AnotherBrowser {
         code: "another_browser",
         status: StatusCode::BAD_REQUEST,
         text: "problem-another-browser",
-        fix: Some(
-            "A link to the login page was opened in another browser or profile than the one that started it. Links to a service travel well, links \
+        fix: "A link to the login page was opened in another browser or profile than the one that started it. Links to a service travel well, links \
              to its sign-in do not.",
-        ),
     }
     /// A form's origin is not ours. The fix names both.
     FormOfAnotherOrigin {
         code: "form_not_ours",
         status: StatusCode::FORBIDDEN,
         text: "problem-form-not-ours",
-        fix: None,
+        fix: "Does a proxy change the host name, or is HALLPASS_ISSUER not the address that browsers use?",
     }
     /// A form came without the cookie that its token is bound to.
     FormWithoutCookie {
-        fix: Some("The browser did not send our cookie with the form: does it block cookies, or does a proxy drop them?"),
+        fix: "The browser did not send our cookie with the form: does it block cookies, or does a proxy drop them?",
         ..FormOfAnotherOrigin
     }
     /// A form's token is not that of this browser.
     FormOfAnotherBrowser {
-        fix: Some("The form's token is not that of this browser: the page was kept by a cache, or the form was forged."),
+        fix: "The form's token is not that of this browser: the page was kept by a cache, or the form was forged.",
         ..FormOfAnotherOrigin
     }
     /// A request that cannot be answered at any client's address. The refusal completes the message, and has its own code
@@ -113,42 +107,42 @@ problems! {
         // No credentials are asked for here, as a 401 would.
         status: StatusCode::BAD_REQUEST,
         text: "problem-bad-request",
-        fix: None,
+        fix: "The refusal says what was sent.",
     }
     /// A path that has no such method.
     WrongMethod {
         code: ErrorCode::InvalidRequest.as_str(),
         status: StatusCode::METHOD_NOT_ALLOWED,
         text: "problem-wrong-method",
-        fix: None,
+        fix: Reason::MethodWrong.fix(),
     }
     /// An unknown path.
     NothingHere {
         code: "not_found",
         status: StatusCode::NOT_FOUND,
         text: "problem-nothing-here",
-        fix: None,
+        fix: "Nothing, unless a service of yours asks for it: it finds the addresses in the discovery document.",
     }
     /// Too many password checks are waiting.
     Busy {
         code: "busy",
         status: StatusCode::SERVICE_UNAVAILABLE,
         text: "problem-busy",
-        fix: None,
+        fix: Reason::Busy.fix(),
     }
     /// The database has rows that only a newer version understands. The fix is `Outdated`'s.
     NodeOutdated {
         code: "node_outdated",
         status: StatusCode::SERVICE_UNAVAILABLE,
         text: "problem-node-outdated",
-        fix: None,
+        fix: UPDATE_NODE,
     }
     /// A store does not answer or is full. The fault has its own fix.
     StoreFailed {
         code: ErrorCode::TemporarilyUnavailable.as_str(),
         status: StatusCode::SERVICE_UNAVAILABLE,
         text: "problem-store-failed",
-        fix: None,
+        fix: "The fault in the log has its own fix.",
     }
     /// Any other fault of ours, which has its own fix.
     Failed {
@@ -175,11 +169,11 @@ mod tests {
             assert!(heading.starts_with(char::is_uppercase) && !heading.ends_with('.'), "{heading}");
             let names_a_mistake = message.contains("client_id is missing");
             assert_eq!(names_a_mistake, *problem == Problem::BadRequest, "what completes it is shown");
-            for sentence in [Some(message.as_str()), Some(hint.as_str()), fix].into_iter().flatten() {
+            for sentence in [message.as_str(), hint.as_str()] {
                 assert!(sentence.starts_with(char::is_uppercase) && sentence.ends_with(['.', '?']), "{sentence}");
             }
-            for text in [Some(heading.as_str()), Some(message.as_str()), Some(hint.as_str()), fix].into_iter().flatten()
-            {
+            assert!(fix.len() > 20 && fix.ends_with(['.', '?', ')']), "{problem:?}: {fix}");
+            for text in [heading.as_str(), message.as_str(), hint.as_str(), fix] {
                 assert!(!text.contains("  ") && !text.contains('\n') && !text.contains("problem-"), "{text}");
             }
         }

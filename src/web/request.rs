@@ -1,9 +1,11 @@
 //! Reading a request: parameters from query or form, credentials from header or form. Read, not looked up.
 
 use crate::config::Config;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::params::Params;
+use crate::protocol::reason::Reason;
 use crate::protocol::secret::{AccessToken, ClientSecret};
+use crate::protocol::shown::without_secrets;
 use crate::web::network::Network;
 use axum::body::Body;
 use axum::extract;
@@ -13,6 +15,9 @@ use std::time::Duration;
 
 /// The largest form that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The content type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// How long a client may take to send its form.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
@@ -59,28 +64,31 @@ pub fn query(uri: &Uri) -> Result<Params, Refusal> {
 pub async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Refusal> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Refusal::new(
-            ErrorCode::InvalidRequest,
-            "the content type must be application/x-www-form-urlencoded",
-        ));
+    if !essence.eq_ignore_ascii_case(FORM) {
+        let sent = if essence.is_empty() { "no content type" } else { essence };
+        return Err(Refusal::new(Reason::ContentTypeWrong).expecting(sent, [FORM]));
     }
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
         // No browser compresses a form, and what unpacks to more than it weighs is not unpacked.
-        return Err(Refusal::new(ErrorCode::InvalidRequest, "the body must not be compressed"));
+        let sent = format!("Content-Encoding: {}", coding.to_str().unwrap_or("(not readable)"));
+        return Err(Refusal::new(Reason::BodyCompressed).expecting(&sent, ["no Content-Encoding"]));
     }
     let claimed = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if claimed.is_some_and(|claimed| claimed > MAX_BODY_BYTES as u64) {
-        return Err(Refusal::new(ErrorCode::InvalidRequest, "the body is too large"));
+    if let Some(claimed) = claimed.filter(|claimed| *claimed > MAX_BODY_BYTES as u64) {
+        return Err(Refusal::new(Reason::BodyTooLarge)
+            .expecting(&format!("{claimed} bytes"), [format!("{MAX_BODY_BYTES} bytes at most")]));
     }
     let read = axum::body::to_bytes(body, MAX_BODY_BYTES);
     let body = tokio::time::timeout(BODY_PATIENCE, read)
         .await
-        .map_err(|_| Refusal::new(ErrorCode::InvalidRequest, "the body did not arrive in time"))?
-        .map_err(|_| Refusal::new(ErrorCode::InvalidRequest, "the body is too large or broke off"))?;
-    let text = std::str::from_utf8(&body)
-        .map_err(|_| Refusal::new(ErrorCode::InvalidRequest, "the body is not valid UTF-8"))?;
+        .map_err(|_| Refusal::new(Reason::BodyLate))?
+        .map_err(|_| Refusal::new(Reason::BodyBrokeOff))?;
+    let text = std::str::from_utf8(&body).map_err(|_| Refusal::new(Reason::BodyNotUtf8))?;
     Params::parse(text)
+}
+
+fn authorization_doubled() -> Refusal {
+    Refusal::new(Reason::AuthorizationDoubled).expecting("several Authorization headers", ["one"])
 }
 
 /// How a client says who it is.
@@ -120,7 +128,10 @@ pub fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, 
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
     let Some(authorization) = authorizations.next() else {
         let client_id = in_body
-            .ok_or(const { Refusal::new(ErrorCode::InvalidClient, "client authentication is missing") })?
+            .ok_or_else(|| {
+                Refusal::new(Reason::ClientAuthenticationMissing)
+                    .expecting("neither Authorization header nor client_id", ["one of the two"])
+            })?
             .to_owned();
         return Ok(match secret_in_body {
             Some(secret) => Credentials::Post { client_id, secret: ClientSecret::received(secret) },
@@ -128,19 +139,17 @@ pub fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, 
         });
     };
     if authorizations.next().is_some() {
-        return Err(Refusal::new(ErrorCode::InvalidRequest, "the Authorization header was sent more than once"));
+        return Err(authorization_doubled());
     }
     if secret_in_body.is_some() {
-        return Err(Refusal::new(
-            ErrorCode::InvalidRequest,
-            "the client authenticated in the header and in the body; use one",
-        ));
+        return Err(Refusal::new(Reason::TwoAuthenticationMethods)
+            .expecting("an Authorization header and client_secret", ["one of the two"]));
     }
-    let unreadable = || Refusal::new(ErrorCode::InvalidClient, "the Authorization header is not readable as Basic");
+    let unreadable = || Refusal::new(Reason::BasicUnreadable);
     let text = authorization.to_str().map_err(|_| unreadable())?;
     let (scheme, encoded) = text.split_once(' ').ok_or_else(unreadable)?;
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(Refusal::new(ErrorCode::InvalidClient, "the Authorization scheme must be Basic"));
+        return Err(Refusal::new(Reason::AuthorizationSchemeWrong).expecting(scheme, ["Basic"]));
     }
     let bytes = STANDARD.decode(encoded.trim()).map_err(|_| unreadable())?;
     // A library that sends Latin-1 is read as what it meant, should the secret have such a character.
@@ -156,10 +165,8 @@ pub fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, 
     };
     let client_id = decode(raw_id).unwrap_or_else(|| raw_id.to_owned());
     if in_body.is_some_and(|sent| sent != client_id && sent != raw_id) {
-        return Err(Refusal::new(
-            ErrorCode::InvalidRequest,
-            "client_id differs from the one in the Authorization header",
-        ));
+        return Err(Refusal::new(Reason::ClientIdContradicted)
+            .expecting(in_body.unwrap_or_default(), [without_secrets(&client_id)]));
     }
     if raw_secret.is_empty() {
         return Ok(Credentials::Name { client_id });
@@ -183,18 +190,17 @@ pub fn bearer_token(
     query: &Params,
 ) -> Result<Option<AccessToken>, Refusal> {
     if query.get("access_token").is_some() {
-        return Err(Refusal::new(ErrorCode::InvalidRequest, "an access token must not be sent in the query"));
+        return Err(Refusal::new(Reason::AccessTokenInQuery));
     }
     let in_form = form.and_then(|form| form.get("access_token"));
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
     let in_header = match (authorizations.next(), authorizations.next()) {
         (None, _) => None,
         (Some(_), Some(_)) => {
-            return Err(Refusal::new(ErrorCode::InvalidRequest, "the Authorization header was sent more than once"));
+            return Err(authorization_doubled());
         }
         (Some(value), None) => {
-            let malformed =
-                || Refusal::new(ErrorCode::InvalidRequest, "the Authorization header must be Bearer and a token");
+            let malformed = || Refusal::new(Reason::BearerMalformed);
             let text = value.to_str().map_err(|_| malformed())?;
             let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
             match token.trim() {
@@ -206,10 +212,7 @@ pub fn bearer_token(
         }
     };
     match (in_header, in_form) {
-        (Some(_), Some(_)) => Err(Refusal::new(
-            ErrorCode::InvalidRequest,
-            "the access token was sent in the header and in the body; use one",
-        )),
+        (Some(_), Some(_)) => Err(Refusal::new(Reason::AccessTokenTwice)),
         (Some(token), None) | (None, Some(token)) => Ok(Some(AccessToken::received(token))),
         (None, None) => Ok(None),
     }
@@ -218,6 +221,7 @@ pub fn bearer_token(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::error::ErrorCode;
 
     fn basic(pair: &[u8]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -246,12 +250,12 @@ mod tests {
     #[test]
     fn two_methods_at_once_are_refused() {
         let body = Params::parse("client_id=a&client_secret=s").unwrap();
-        assert_eq!(credentials(&basic(b"a:s"), &body).unwrap_err().code, ErrorCode::InvalidRequest);
+        assert_eq!(credentials(&basic(b"a:s"), &body).unwrap_err().code(), ErrorCode::InvalidRequest);
         let mut doubled = basic(b"a:s");
         doubled.append(header::AUTHORIZATION, "Basic YTpz".parse().unwrap());
-        assert_eq!(credentials(&doubled, &Params::default()).unwrap_err().code, ErrorCode::InvalidRequest);
+        assert_eq!(credentials(&doubled, &Params::default()).unwrap_err().code(), ErrorCode::InvalidRequest);
         assert_eq!(
-            credentials(&basic(b"a:s"), &Params::parse("client_id=b").unwrap()).unwrap_err().code,
+            credentials(&basic(b"a:s"), &Params::parse("client_id=b").unwrap()).unwrap_err().code(),
             ErrorCode::InvalidRequest
         );
     }
@@ -259,10 +263,14 @@ mod tests {
     #[test]
     fn unreadable_credentials_are_invalid_client() {
         let mut headers = HeaderMap::new();
-        assert_eq!(credentials(&headers, &Params::default()).unwrap_err().code, ErrorCode::InvalidClient);
+        assert_eq!(credentials(&headers, &Params::default()).unwrap_err().code(), ErrorCode::InvalidClient);
         for bad in ["Basic", "Basic !!", "Basic YQ==", "Bearer x"] {
             headers.insert(header::AUTHORIZATION, bad.parse().unwrap());
-            assert_eq!(credentials(&headers, &Params::default()).unwrap_err().code, ErrorCode::InvalidClient, "{bad}");
+            assert_eq!(
+                credentials(&headers, &Params::default()).unwrap_err().code(),
+                ErrorCode::InvalidClient,
+                "{bad}"
+            );
         }
     }
 

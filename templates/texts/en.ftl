@@ -20,6 +20,7 @@ login-sign-in = Sign in
 login-cancel = Cancel
 login-password-stays = Your password stays here. It is never shared with { $client }.
 # The same for an unknown user and for a wrong password.
+login-disabled = Your account is disabled. Ask those who run this sign-in to enable it.
 login-wrong = That user name and password do not match. Check both and try again.
 login-wait-seconds =
     { $seconds ->

@@ -12,11 +12,12 @@ use hallpass::passwords::hash_fault;
 use hallpass::protocol::authorization::{self, AuthorizationRequest, Destination};
 use hallpass::protocol::claims_request::{self, ClaimsRequest};
 use hallpass::protocol::client::{Client, redirect_uri_fault};
-use hallpass::protocol::error::{ErrorCode, Refusal};
+use hallpass::protocol::error::Refusal;
 use hallpass::protocol::logout::{LeaveAddress, Sender, frame_origin};
 use hallpass::protocol::node_secrets::NodeSecrets;
 use hallpass::protocol::params::Params;
 use hallpass::protocol::pkce::{self, CodeChallenge};
+use hallpass::protocol::reason::Reason;
 use hallpass::protocol::response::{ApplicationType, PromptSet};
 use hallpass::protocol::scope::Scope;
 use hallpass::protocol::secret::{AccessToken, Handle, RefreshToken, RefreshTokenParts};
@@ -74,7 +75,7 @@ fn parameters(text: &str) {
                 })
         });
         assert!(is_own, "an address that is not registered was proven");
-        let answer = address.refuse(Refusal::naming(ErrorCode::InvalidRequest, text), "https://id.example");
+        let answer = address.refuse(Refusal::naming(Reason::ParameterDoubled, text), "https://id.example");
         let of =
             |wanted: &str| answer.parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
         let state = if params.is_doubled("state") { None } else { params.get("state") };
@@ -102,8 +103,8 @@ fn words(text: &str) {
     if let Ok(scope) = Scope::parse(text) {
         assert_eq!(Scope::parse(&scope.to_string()).as_ref(), Ok(&scope));
     }
-    if let Ok(prompts) = PromptSet::parse(text) {
-        assert_eq!(PromptSet::parse(&prompts.to_string()).as_ref(), Ok(&prompts));
+    if let Some(prompts) = PromptSet::parse(text) {
+        assert_eq!(PromptSet::parse(&prompts.to_string()).as_ref(), Some(&prompts));
     }
     let _ = redirect_uri_fault(text, ApplicationType::Web);
     let framed =

@@ -52,6 +52,7 @@ mod parties_habits;
 mod preview;
 mod promises;
 mod properties;
+mod refusals;
 mod relying_parties;
 mod rfc6749_code_grant;
 mod rfc6749_refresh;

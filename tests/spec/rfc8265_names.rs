@@ -17,7 +17,7 @@ const COMPOSED: &str = "Grüße aus Ísafjörður";
 const DECOMPOSED: &str = "Gru\u{308}ße aus I\u{301}safjo\u{308}rður";
 
 async fn found(store: &Lasting, login: &str) -> Option<String> {
-    users::find_by_login(&store.db, login).await.unwrap().map(|user| user.sub)
+    users::find_by_login(&store.db, login).await.unwrap().one().map(|user| user.sub)
 }
 
 #[track_caller]

@@ -429,10 +429,14 @@ async fn a_person_is_found_by_user_name_or_e_mail_whatever_the_case() {
         store.sql(&NewUser::named("bob").sql()).await;
         for login in ["alice", "ALICE", "alice@example.com", "Alice@Example.COM"] {
             let found = users::find_by_login(&store.db, login).await.unwrap();
-            assert_eq!(found.map(|user| user.sub).as_deref(), Some("alice-sub"), "{login:?}, {}", store.name);
+            assert_eq!(found.one().map(|user| user.sub).as_deref(), Some("alice-sub"), "{login:?}, {}", store.name);
         }
         for unknown in ["", "alic", "alice ", "%", "_lice", "a*", "alice@example.org", "' OR '1'='1", "alice-sub"] {
-            assert!(users::find_by_login(&store.db, unknown).await.unwrap().is_none(), "{unknown:?}, {}", store.name);
+            assert!(
+                users::find_by_login(&store.db, unknown).await.unwrap().one().is_none(),
+                "{unknown:?}, {}",
+                store.name
+            );
         }
     }
 }
@@ -444,7 +448,8 @@ async fn an_e_mail_address_that_several_share_means_no_user_and_a_user_name_wins
         for name in ["anna", "berta", "clara", "doris", "emma"] {
             store.sql(&NewUser::named(name).with("email", "Team@example.com").sql()).await;
         }
-        let found = async |login: &str| users::find_by_login(&store.db, login).await.unwrap().map(|user| user.sub);
+        let found =
+            async |login: &str| users::find_by_login(&store.db, login).await.unwrap().one().map(|user| user.sub);
         assert_eq!(found("team@example.com").await, None, "{}", store.name);
         assert_eq!(found("clara").await.as_deref(), Some("clara-sub"), "{}", store.name);
         // A user whose user name the address is, beside so many who only share it.

@@ -1,12 +1,14 @@
 //! The password as a factor: whether it is this person's. What follows from that is not decided here.
 
 use crate::caller::BrowserRequest;
-use crate::passwords::{Renewal, StoredHash, Typed, Verdict};
+use crate::passwords::{self, Renewal, StoredHash, Typed, Verdict};
 use crate::protocol::claims::User;
+use crate::protocol::factor::SignInFailure;
 use crate::protocol::secret::{BrowserId, Handle, Password};
 use crate::protocol::text::MAX_NAME_BYTES;
 use crate::provider::Provider;
-use crate::store::{sessions, timely, users};
+use crate::store::users::{self, ByLogin};
+use crate::store::{sessions, timely};
 use crate::throttle::{self, Attempt, Later, Stopped};
 use crate::web::answer::PageError;
 use crate::web::problems::Problem;
@@ -23,10 +25,19 @@ pub(super) enum Proof {
     Proven(Box<Proven>),
     /// It is not, whichever of the two was wrong.
     Wrong {
+        /// What was wrong, for the operator alone.
+        why: SignInFailure,
         /// The person whose name was typed, for the audit alone.
         sub: Option<String>,
-        /// The attempt, if it was counted.
-        attempt: Option<Attempt>,
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// It is this person, who may not sign in any more.
+    Disabled {
+        /// Who, for the audit alone.
+        sub: String,
+        /// The attempt.
+        attempt: Attempt,
     },
     /// It was not even looked at.
     Later {
@@ -59,9 +70,16 @@ pub(super) async fn prove(
     password: Password,
 ) -> Result<Proof, PageError> {
     let (browser, network) = (&asked.browser, asked.network);
-    let Some(browser_id) = &browser.id else { return Ok(Proof::Wrong { sub: None, attempt: None }) };
+    let browser_id = browser.id.as_ref().ok_or(Problem::NoCookie)?;
     let is_plausible = !typed.is_empty() && typed.len() <= MAX_NAME_BYTES;
-    let found = if is_plausible { timely(users::find_by_login(&provider.db, typed)).await? } else { None };
+    let by_login =
+        if is_plausible { timely(users::find_by_login(&provider.db, typed)).await? } else { ByLogin::NoUser };
+    let not_found = match by_login {
+        ByLogin::Several => SignInFailure::AddressShared,
+        _ if !is_plausible => SignInFailure::NameImplausible,
+        _ => SignInFailure::UserUnknown,
+    };
+    let found = by_login.one();
     let sub = found.as_ref().map(|user| user.sub.clone());
     let account = provider.secrets.account(sub.as_deref(), typed);
     let mut turn = provider.passwords.turn_for_person().await.map_err(|_| Problem::Busy)?;
@@ -91,20 +109,33 @@ pub(super) async fn prove(
     if let Some(user) = found.as_ref().filter(|user| user.is_ambiguous) {
         tracing::warn!(sub = user.sub, "this person cannot sign in: a client has their sub as its client_id");
     }
-    let user = found.filter(User::may_sign_in);
-    let stored = user.as_ref().and_then(|user| {
+    // Also of a user who may not sign in: only who proves the password is told that.
+    let stored = found.as_ref().and_then(|user| {
         let hash = user.password_hash.as_deref()?;
         provider.passwords.tell_of("users", &user.sub, hash);
         Some(StoredHash { hash, is_prepared: user.password_is_prepared })
     });
     let typed = Typed::new(password);
     let verdict = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| Problem::Busy)?;
-    Ok(match (user, verdict) {
-        (Some(user), Verdict::Right(renewal)) => {
+    let Some(user) = found else { return Ok(Proof::Wrong { why: not_found, sub, attempt }) };
+    Ok(match verdict {
+        Verdict::Right(renewal) if user.may_sign_in() => {
             Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended?, renewal }))
         }
-        _ => Proof::Wrong { sub, attempt: Some(attempt) },
+        Verdict::Right(_) if user.disabled_at.is_some() => Proof::Disabled { sub: user.sub, attempt },
+        verdict => Proof::Wrong { why: why_not(&user, &verdict), sub, attempt },
     })
+}
+
+/// Why this user did not get in.
+fn why_not(user: &User, verdict: &Verdict) -> SignInFailure {
+    match &user.password_hash {
+        _ if user.disabled_at.is_some() => SignInFailure::UserDisabled,
+        None => SignInFailure::PasswordMissing,
+        Some(hash) if passwords::unusable(hash).is_some() => SignInFailure::PasswordUnusable,
+        Some(_) if matches!(verdict, Verdict::Right(_)) => SignInFailure::SubIsClientId,
+        Some(_) => SignInFailure::PasswordWrong,
+    }
 }
 
 /// Hashes a proven password as we would now, and writes that where the row has not changed meanwhile. Sign-ins and tokens keep

@@ -6,11 +6,11 @@ use crate::caller::ClientRequest;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
 use crate::protocol::difference;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::Grant;
 use crate::protocol::params::Params;
 use crate::protocol::pkce;
-use crate::protocol::remedy::Remedy;
+use crate::protocol::reason::Reason;
 use crate::protocol::response::GrantType;
 use crate::protocol::secret::{AuthorizationCode, Handle};
 use crate::protocol::time::NumericDate;
@@ -21,10 +21,6 @@ use crate::tokens::LONGEST_ACCESS_TOKEN;
 use crate::web::answer::ApiError;
 use serde_json::Value;
 
-fn invalid(description: &'static str) -> Refusal {
-    Refusal::new(ErrorCode::InvalidGrant, description)
-}
-
 /// Redeems a code, once. It is spent by being shown, not by being accepted; shown again, it revokes what it
 /// issued ([RFC 6749 section 4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
 ///
@@ -34,7 +30,7 @@ fn invalid(description: &'static str) -> Refusal {
 pub(super) async fn redeem(provider: &Provider, request: &ClientRequest) -> Result<Value, ApiError> {
     let ClientRequest { holder, params, now } = request;
     let (client, now) = (&holder.client, *now);
-    let code = params.get("code").ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "code is missing") })?;
+    let code = params.get("code").ok_or(const { Refusal::new(Reason::CodeMissing) })?;
     let code = AuthorizationCode::received(code);
     // As long as what it can issue now: who shows it again after that finds nothing left to revoke but the family.
     let lifetime = client.lifetimes.access_token.unwrap_or(provider.config.access_token_lifetime);
@@ -47,8 +43,9 @@ pub(super) async fn redeem(provider: &Provider, request: &ClientRequest) -> Resu
             if client.may_refresh() && timely(refresh_families::exists(&provider.db, handle)).await? {
                 return Err(replayed(provider, client, handle, now).await?.into());
             }
-            return Err(invalid("the code is unknown, expired or was issued to another client")
-                .with_remedy(Remedy::SendOwnCode)
+            let sent = format!("a code of {} characters", code.expose().len());
+            return Err(Refusal::new(Reason::CodeUnknown)
+                .expecting(&sent, ["a whole code, fresh and of this client"])
                 .into());
         }
     };
@@ -113,20 +110,19 @@ async fn replayed(provider: &Provider, client: &Client, handle: Handle, now: Num
     if is_new {
         provider.audit.record(Event::new(EventKind::CodeReplayed, now).by(&client.client_id));
     }
-    Ok(invalid("the code was used before; what it issued is revoked").with_remedy(Remedy::RedeemCodeOnce))
+    Ok(Refusal::new(Reason::CodeUsed).expecting("a code for the second time", ["each code once"]))
 }
 
 /// Everything the code is bound to.
 fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> Result<(), Refusal> {
     let issued_at = grant.authorization.authorized_at;
     if grant.expires_at.is_past(now) {
-        return Err(invalid("the code is unknown, expired or was issued to another client")
-            .with_detail(format!("it expired {} seconds ago", now.since(grant.expires_at)))
+        return Err(Refusal::new(Reason::CodeExpired)
+            .with_detail(&format!("it expired {} seconds ago", now.since(grant.expires_at)))
             .expecting(
                 &format!("a code that is {} seconds old", now.since(issued_at)),
                 [format!("one that is younger than {} seconds", grant.expires_at.since(issued_at))],
-            )
-            .with_remedy(Remedy::RedeemCodeSooner));
+            ));
     }
     let redirect_uri = params.get("redirect_uri");
     let same_address = match &grant.redirect_uri {
@@ -134,13 +130,12 @@ fn check(grant: &Grant, client: &Client, params: &Params, now: NumericDate) -> R
         None => redirect_uri.is_none_or(|uri| client.owns_redirect_uri(uri)),
     };
     if !same_address {
-        return Err(invalid("redirect_uri differs from the one of the authorization request")
-            .with_detail(difference::in_one_line(
+        return Err(Refusal::new(Reason::RedirectUriDiffers)
+            .with_detail(&difference::in_one_line(
                 redirect_uri.unwrap_or_default(),
                 grant.redirect_uri.as_deref().unwrap_or_default(),
             ))
-            .expecting(redirect_uri.unwrap_or("nothing"), grant.redirect_uri.as_deref().or(Some("nothing")))
-            .with_remedy(Remedy::RepeatRedirectUri));
+            .expecting(redirect_uri.unwrap_or("nothing"), grant.redirect_uri.as_deref().or(Some("nothing"))));
     }
     pkce::check_verifier(grant.code_challenge.as_ref(), params.get("code_verifier"))
 }
@@ -155,5 +150,5 @@ fn narrowed(client: &Client, grant: &Grant, params: &Params) -> Result<Vec<Strin
     if granted.is_empty() || asked.iter().all(|target| granted.contains(target)) {
         return Ok(asked);
     }
-    Err(Refusal::new(ErrorCode::InvalidTarget, "resource is not among those of the authorization request"))
+    Err(Refusal::new(Reason::ResourceNotAuthorized).expecting(&asked.join(" "), granted))
 }

@@ -2,10 +2,11 @@
 
 use crate::ambient::random;
 use crate::caller::ClientRequest;
+use crate::protocol::authorization::not_allowed;
 use crate::protocol::claims_request::ClaimsRequest;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::Authorization;
-use crate::protocol::remedy::Remedy;
+use crate::protocol::reason::Reason;
 use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
@@ -25,24 +26,20 @@ pub(super) async fn issue(provider: &Provider, request: &ClientRequest) -> Resul
     let (client, now) = (&holder.client, *now);
     if client.is_public() {
         // RFC 6749 section 4.4: "MUST only be used by confidential clients".
-        return Err(Refusal::new(ErrorCode::UnauthorizedClient, "a public client cannot act for itself").into());
+        return Err(Refusal::new(Reason::PublicClientForItself)
+            .expecting("client_credentials of a public client", ["a client with a secret"])
+            .into());
     }
     let allowed = client.scope.for_machines();
     let scope = match params.get("scope") {
         None => allowed,
         Some(text) => {
-            let asked = Scope::parse(text).map_err(|reason| Refusal::new(ErrorCode::InvalidScope, reason))?;
+            let asked = Scope::asked(text)?;
             let of_apis = asked.for_machines();
             let granted = of_apis.within(&allowed);
             let is_about_people_only = of_apis.is_empty() && !asked.is_empty();
             if granted.is_empty() && !is_about_people_only {
-                return Err(Refusal::new(
-                    ErrorCode::InvalidScope,
-                    "none of the scopes may be given to this client for itself",
-                )
-                .expecting(&asked.to_string(), [allowed.to_string()])
-                .with_remedy(Remedy::WidenScope)
-                .into());
+                return Err(not_allowed(Reason::ScopeNotForMachines, client, &asked, &allowed).into());
             }
             granted
         }

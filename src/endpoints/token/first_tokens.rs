@@ -5,8 +5,9 @@ use crate::allowance::Kept;
 use crate::ambient::random;
 use crate::caller;
 use crate::protocol::client::{Client, REFRESH_FAMILY_LIFETIME};
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::Authorization;
+use crate::protocol::reason::Reason;
 use crate::protocol::response::GrantType;
 use crate::protocol::secret::{Handle, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
@@ -47,7 +48,7 @@ pub(super) async fn issue(
     let FirstTokens { grant_type, granted, resources, handle, nonce, mut kept } = first;
     let parties = caller::parties(provider, granted, now).await?;
     let (Some(parties), Some(sign_in)) = (parties, &granted.sign_in) else {
-        return Err(invalid("the account has ended, or what was agreed to was revoked").into());
+        return Err(Refusal::new(Reason::AuthorizationEnded).into());
     };
     let authorization = granted.narrowed_to(granted.scope.clone(), resources);
     let order = Order {
@@ -67,7 +68,7 @@ pub(super) async fn issue(
     );
     let minted = minted?;
     let started = match has_ended {
-        Ok(true) => Err(invalid("the person has signed out since it was authorized").into()),
+        Ok(true) => Err(Refusal::new(Reason::SignedOutMeanwhile).into()),
         Ok(false) if refreshes => start_family(provider, &holder.client, granted, handle, now).await.map(Some),
         Ok(false) => Ok(None),
         Err(error) => Err(error.into()),
@@ -79,10 +80,6 @@ pub(super) async fn issue(
             Err(error)
         }
     }
-}
-
-const fn invalid(description: &'static str) -> Refusal {
-    Refusal::new(ErrorCode::InvalidGrant, description)
 }
 
 /// Starts the family of a grant with its first token.
@@ -104,6 +101,6 @@ async fn start_family(
         provider.directory.know_family(family, now);
         Ok(first.seal())
     } else {
-        Err(invalid("the code was used twice at once; what it issued is revoked").into())
+        Err(Refusal::new(Reason::CodeUsedTwiceAtOnce).into())
     }
 }

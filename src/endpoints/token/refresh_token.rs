@@ -4,10 +4,10 @@ use crate::ambient::random;
 use crate::caller::{self, ClientRequest};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::Authorization;
 use crate::protocol::params::Params;
-use crate::protocol::remedy::Remedy;
+use crate::protocol::reason::Reason;
 use crate::protocol::response::GrantType;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{RefreshToken, RefreshTokenParts};
@@ -20,10 +20,7 @@ use crate::web::answer::ApiError;
 use serde_json::Value;
 
 const fn dead() -> Refusal {
-    Refusal::new(
-        ErrorCode::InvalidGrant,
-        "the refresh token is unknown, expired, revoked or was issued to another client",
-    )
+    Refusal::new(Reason::RefreshTokenInvalid)
 }
 
 /// Refreshes: one write, one signature, one trip; and one read where this node has not met the family before.
@@ -37,18 +34,14 @@ const fn dead() -> Refusal {
 pub(super) async fn refresh(provider: &Provider, request: &ClientRequest) -> Result<Value, ApiError> {
     let ClientRequest { holder, params, now } = request;
     let (client, now) = (&holder.client, *now);
-    let token = params
-        .get("refresh_token")
-        .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "refresh_token is missing") })?;
+    let token = params.get("refresh_token").ok_or(const { Refusal::new(Reason::RefreshTokenMissing) })?;
     let parts = RefreshTokenParts::open(&RefreshToken::received(token)).ok_or(const { dead() })?;
     let family = provider.directory.family(parts.family, now).await?;
     let family = family.filter(|family| family.authorization.client_id == client.client_id).ok_or(const { dead() })?;
     let authorization = narrowed(client, &family.authorization, params)?;
     let Some(parties) = caller::parties(provider, &family.authorization, now).await? else {
         timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
-        return Err(
-            Refusal::new(ErrorCode::InvalidGrant, "the account has ended, or what was agreed to was revoked").into()
-        );
+        return Err(Refusal::new(Reason::AuthorizationEnded).into());
     };
     let order = Order {
         holder,
@@ -96,9 +89,8 @@ async fn show(
             access_tokens::revoke_grant(&provider.ephemeral, parts.family, LONGEST_ACCESS_TOKEN).await?;
             timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
             provider.audit.record(Event::new(EventKind::RefreshTokenReused, now).by(&client.client_id));
-            Err(Refusal::new(ErrorCode::InvalidGrant, "the refresh token was used before; everything of it is revoked")
+            Err(Refusal::new(Reason::RefreshTokenUsed)
                 .with_detail("a replaced refresh token was shown after the reuse window: it may have been stolen")
-                .with_remedy(Remedy::KeepNewRefreshToken)
                 .into())
         }
     }
@@ -111,10 +103,11 @@ fn narrowed(client: &Client, authorization: &Authorization, params: &Params) -> 
     let scope = match params.get("scope") {
         None => granted,
         Some(text) => {
-            let asked = Scope::parse(text).map_err(|reason| Refusal::new(ErrorCode::InvalidScope, reason))?;
+            let asked = Scope::asked(text)?;
             if !asked.is_within(&granted) {
-                return Err(Refusal::new(ErrorCode::InvalidScope, "scope is more than was granted")
-                    .expecting(&asked.to_string(), [granted.to_string()]));
+                return Err(
+                    Refusal::new(Reason::ScopeWiderThanGranted).expecting(&asked.to_string(), [granted.to_string()])
+                );
             }
             asked
         }
@@ -123,7 +116,7 @@ fn narrowed(client: &Client, authorization: &Authorization, params: &Params) -> 
     let fits =
         authorization.resources.is_empty() || asked.iter().all(|target| authorization.resources.contains(target));
     if !fits {
-        return Err(Refusal::new(ErrorCode::InvalidTarget, "resource is not among those that were granted"));
+        return Err(Refusal::new(Reason::ResourceNotGranted).expecting(&asked.join(" "), &authorization.resources));
     }
     let resources = if asked.is_empty() { authorization.resources.clone() } else { asked };
     Ok(authorization.narrowed_to(scope, resources))

@@ -3,11 +3,12 @@
 use crate::protocol::authorization::Destination;
 use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::factor;
 use crate::protocol::grant::{Authorization, Grant, SignIn};
 use crate::protocol::params::Params;
 use crate::protocol::pkce::CodeChallenge;
+use crate::protocol::reason::Reason;
 use crate::protocol::remedy::{Relaxable, Remedy};
 use crate::protocol::response::{Display, PkcePolicy, PromptSet, ResponseMode, ResponseType};
 use crate::protocol::scope::Scope;
@@ -112,37 +113,42 @@ impl AuthorizationRequest {
 
 /// What some providers take and this one does not.
 fn refuse_unsupported(params: &Params) -> Result<(), Refusal> {
-    for (name, code) in [
-        ("request", ErrorCode::RequestNotSupported),
-        ("request_uri", ErrorCode::RequestUriNotSupported),
-        ("registration", ErrorCode::RegistrationNotSupported),
+    for (name, reason) in [
+        ("request", Reason::RequestUnsupported),
+        ("request_uri", Reason::RequestUriUnsupported),
+        ("registration", Reason::RegistrationUnsupported),
     ] {
         if params.get(name).is_some() {
-            return Err(Refusal::naming(code, &format!("the parameter {name} is not supported")));
+            return Err(Refusal::new(reason).expecting(name, [format!("no {name}")]));
         }
     }
     Ok(())
 }
 
 fn check_response_type(client: &Client, params: &Params) -> Result<(), Refusal> {
+    let supported = ResponseType::SUPPORTED.iter().map(|response_type| response_type.as_str());
     let sent = params
         .get("response_type")
-        .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "response_type is missing") })?;
-    let response_type = ResponseType::parse(sent).ok_or(
-        const { Refusal::new(ErrorCode::UnsupportedResponseType, "response_type is not supported, use code") },
-    )?;
+        .ok_or_else(|| Refusal::new(Reason::ResponseTypeMissing).expecting("no response_type", supported.clone()))?;
+    let response_type = ResponseType::parse(sent)
+        .ok_or_else(|| Refusal::new(Reason::ResponseTypeUnsupported).expecting(sent, supported))?;
     if client.response_types.contains(&response_type) {
         Ok(())
     } else {
-        Err(Refusal::new(ErrorCode::UnauthorizedClient, "this client may not use this response_type"))
+        let allowed: Vec<&str> = client.response_types.iter().map(|response_type| response_type.as_str()).collect();
+        let expected = if allowed.is_empty() { vec!["nothing: it may use none"] } else { allowed };
+        Err(Refusal::new(Reason::ResponseTypeNotAllowed).expecting(sent, expected))
     }
 }
 
 fn check_response_mode(params: &Params) -> Result<(), Refusal> {
-    if params.get("response_mode").is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
-        return Err(Refusal::new(ErrorCode::InvalidRequest, "response_mode is not supported, use query or form_post"));
+    match params.get("response_mode") {
+        Some(sent) if ResponseMode::parse(sent).is_none() => {
+            let supported = ResponseMode::SUPPORTED.iter().map(|mode| mode.as_str());
+            Err(Refusal::new(Reason::ResponseModeUnsupported).expecting(sent, supported))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn code_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallenge>, Refusal> {
@@ -153,15 +159,12 @@ fn code_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallen
             PkcePolicy::Optional => Relaxable::NeverOverPlainHttp,
             PkcePolicy::Required => Relaxable::ByTheRow,
         };
-        return Err(Refusal::new(
-            ErrorCode::InvalidRequest,
-            "code_challenge is missing; this client must use PKCE with S256",
-        )
-        .with_detail(
-            "pkce is required, the client is public (RFC 9700 section 2.1.1), or it has an address by plain http",
-        )
-        .expecting("no code_challenge", ["code_challenge with code_challenge_method=S256"])
-        .with_remedy(Remedy::UsePkce { client_id: client.client_id.clone(), relaxable }));
+        return Err(Refusal::new(Reason::CodeChallengeMissing)
+            .with_detail(
+                "pkce is required, the client is public (RFC 9700 section 2.1.1), or it has an address by plain http",
+            )
+            .expecting("no code_challenge", ["code_challenge with code_challenge_method=S256"])
+            .with_remedy(Remedy::UsePkce { client_id: client.client_id.clone(), relaxable }));
     }
     Ok(code_challenge)
 }
@@ -169,27 +172,43 @@ fn code_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallen
 fn scope(client: &Client, params: &Params) -> Result<Scope, Refusal> {
     let sent = params
         .get("scope")
-        .ok_or(const { Refusal::new(ErrorCode::InvalidScope, "scope is missing, ask for openid") })?;
-    let asked = Scope::parse(sent).map_err(|reason| Refusal::new(ErrorCode::InvalidScope, reason))?;
+        .ok_or_else(|| Refusal::new(Reason::ScopeMissing).expecting("no scope", [client.scope.to_string()]))?;
+    let asked = Scope::asked(sent)?;
     let scope = client.granted_of(&asked);
     if scope.is_empty() {
-        return Err(Refusal::new(ErrorCode::InvalidScope, "none of the scopes may be given to this client")
-            .expecting(&asked.to_string(), [client.scope.to_string()])
-            .with_remedy(Remedy::WidenScope));
+        return Err(not_allowed(Reason::ScopeNotAllowed, client, &asked, &client.scope));
     }
     Ok(scope)
 }
 
+/// The refusal of scopes of which the client may have none, `allowed` being what it may have.
+#[must_use]
+pub fn not_allowed(reason: Reason, client: &Client, asked: &Scope, allowed: &Scope) -> Refusal {
+    let refusal = Refusal::new(reason).expecting(&asked.to_string(), [allowed.to_string()]);
+    // `openid,profile` is one scope, which no client has.
+    let separated = Scope::from(asked.to_string().replace([',', ';', '+'], " "));
+    let remedy = if separated.tokens().count() > asked.tokens().count() && !separated.within(allowed).is_empty() {
+        Remedy::SeparateScopes { meant: separated.to_string() }
+    } else {
+        Remedy::WidenScope { client_id: client.client_id.clone(), scope: client.scope.union(asked).to_string() }
+    };
+    refusal.with_remedy(remedy)
+}
+
 fn prompt(params: &Params) -> Result<PromptSet, Refusal> {
-    PromptSet::parse(params.get("prompt").unwrap_or_default())
-        .map_err(|reason| Refusal::new(ErrorCode::InvalidRequest, reason))
+    let sent = params.get("prompt").unwrap_or_default();
+    PromptSet::parse(sent)
+        .ok_or_else(|| Refusal::new(Reason::PromptNoneBesideOthers).expecting(sent, ["none alone, or without none"]))
 }
 
 fn check_display(params: &Params) -> Result<(), Refusal> {
-    if params.get("display").is_some_and(|display| Display::parse(display).is_none()) {
-        return Err(Refusal::new(ErrorCode::InvalidRequest, "display has an unknown value"));
+    match params.get("display") {
+        Some(sent) if Display::parse(sent).is_none() => {
+            let supported = Display::SUPPORTED.iter().map(|display| display.as_str());
+            Err(Refusal::new(Reason::DisplayUnknown).expecting(sent, supported))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// `max_age` in seconds; without it, what the client's row says.
@@ -200,7 +219,7 @@ fn max_age(client: &Client, params: &Params) -> Result<Option<i64>, Refusal> {
     let seconds = seconds.and_then(|text| text.parse::<u32>().ok()).map(i64::from);
     seconds
         .map(Some)
-        .ok_or(const { Refusal::new(ErrorCode::InvalidRequest, "max_age must be a whole number of seconds") })
+        .ok_or_else(|| Refusal::new(Reason::MaxAgeMalformed).expecting(sent, ["a whole number of seconds"]))
 }
 
 /// The `claims` parameter and `acr_values` ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)):
@@ -215,10 +234,8 @@ fn claims(client: &Client, params: &Params) -> Result<ClaimsRequest, Refusal> {
             let fits = acr.values.is_empty()
                 || acr.values.iter().any(|value| factor::ACR_VALUES.iter().any(|met| value == met));
             if acr.essential && !fits {
-                return Err(Refusal::new(
-                    ErrorCode::UnmetAuthenticationRequirements,
-                    "none of the acr values can be met here",
-                ));
+                let sent: Vec<String> = acr.values.iter().map(ToString::to_string).collect();
+                return Err(Refusal::new(Reason::AcrUnmet).expecting(&sent.join(" "), factor::ACR_VALUES));
             }
         }
         None if params.get("acr_values").is_some() => {

@@ -1,13 +1,15 @@
 //! Where an answer may be sent: a client's own address, proven before anything else of the request is looked at.
 
 use crate::protocol::address::risk_of;
-use crate::protocol::client::{Client, redirect_uri_fault};
+use crate::protocol::client::{Client, redirect_uri_fault, without_loopback_port};
 use crate::protocol::difference;
-use crate::protocol::error::{ErrorCode, Refusal};
-use crate::protocol::params::Params;
+use crate::protocol::error::Refusal;
+use crate::protocol::params::{Params, doubled};
+use crate::protocol::reason::Reason;
 use crate::protocol::remedy::{Registrable, Remedy};
-use crate::protocol::response::ResponseMode;
+use crate::protocol::response::{ApplicationType, ResponseMode};
 use crate::protocol::secret::AuthorizationCode;
+use crate::protocol::shown::without_secrets;
 
 /// An address that is proven to be the client's: the only thing that can be redirected to.
 #[derive(Clone, Debug)]
@@ -42,22 +44,17 @@ impl ReturnAddress {
     pub(super) fn of(client: &Client, params: &Params) -> Result<Self, Refusal> {
         for name in ["client_id", "redirect_uri"] {
             if params.is_doubled(name) {
-                return Err(Refusal::naming(
-                    ErrorCode::InvalidRequest,
-                    &format!("the parameter {name} was sent more than once"),
-                ));
+                return Err(doubled(name));
             }
         }
         let is_openid = params.get("scope").is_some_and(|scope| scope.split(' ').any(|token| token == "openid"));
         let (redirect_uri, redirect_uri_was_sent) = match (params.get("redirect_uri"), client.redirect_uris.as_slice())
         {
             (Some(sent), _) if client.owns_redirect_uri(sent) => (sent.to_owned(), true),
-            (Some(sent), _) => return Err(unregistered(client, sent)),
+            (Some(sent), _) => return Err(unregistered(client, sent, params)),
             (None, [only]) if !is_openid => (only.clone(), false),
             (None, registered) => {
-                return Err(Refusal::new(ErrorCode::InvalidRequest, "redirect_uri is missing")
-                    .expecting("nothing", registered)
-                    .with_remedy(Remedy::SendRedirectUri));
+                return Err(Refusal::new(Reason::RedirectUriMissing).expecting("nothing", registered));
             }
         };
         Ok(Self {
@@ -72,8 +69,8 @@ impl ReturnAddress {
     #[must_use]
     pub fn refuse(&self, refusal: Refusal, issuer: &str) -> AuthorizationResponse {
         let parameters = vec![
-            ("error", refusal.code.as_str().to_owned()),
-            ("error_description", refusal.description.clone().into_owned()),
+            ("error", refusal.code().as_str().to_owned()),
+            ("error_description", refusal.description().into_owned()),
         ];
         self.respond(parameters, issuer, Some(refusal))
     }
@@ -120,9 +117,13 @@ impl ReturnAddress {
 }
 
 /// The refusal of an address, with what the operator needs to fix it.
-fn unregistered(client: &Client, sent: &str) -> Refusal {
-    let refusal = Refusal::new(ErrorCode::InvalidRequest, "redirect_uri is not registered for this client")
-        .expecting(sent, &client.redirect_uris);
+fn unregistered(client: &Client, sent: &str, params: &Params) -> Refusal {
+    let refusal = Refusal::new(Reason::RedirectUriUnregistered).expecting(sent, &client.redirect_uris);
+    if let Some(meant) = cut_off(client, sent, params) {
+        return refusal
+            .with_detail("redirect_uri was not percent-encoded")
+            .with_remedy(Remedy::EncodeRedirectUri { meant: meant.to_owned() });
+    }
     let nearest = difference::nearest(sent, client.redirect_uris.iter().map(String::as_str));
     let detail = match nearest {
         Some(nearest) => {
@@ -131,15 +132,54 @@ fn unregistered(client: &Client, sent: &str) -> Refusal {
         }
         None => "the client has no redirect_uri".to_owned(),
     };
-    let registrable = match redirect_uri_fault(sent, client.application_type) {
-        None => Registrable::AsItIs,
-        Some(why) if risk_of(sent, client.application_type).is_some() => Registrable::WithAReason(why),
-        Some(why) => Registrable::Never(why),
-    };
-    refusal.with_detail(detail).with_remedy(Remedy::RegisterRedirectUri {
+    refusal.with_detail(&detail).with_remedy(Remedy::RegisterRedirectUri {
         client_id: client.client_id.clone(),
         sent: sent.to_owned(),
-        registrable,
+        registrable: registrable(client, sent),
         nearest: nearest.map(str::to_owned),
     })
+}
+
+/// The registered address of which `sent` is what is left where the service does not encode it: `&` begins the next parameter,
+/// `#` ends the request, and `+` is read as a space. Encoded twice, it is still encoded.
+fn cut_off<'a>(client: &'a Client, sent: &str, params: &Params) -> Option<&'a str> {
+    let is_meant = |registered: &&String| {
+        let rest = registered.strip_prefix(sent);
+        let continues = rest.and_then(|rest| rest.strip_prefix('&')).is_some_and(|rest| {
+            let name = rest.split(['=', '&']).next().unwrap_or_default();
+            params.get(name).is_some()
+        });
+        let is_encoded_twice = || {
+            sent.contains('%') && !sent.contains("://") && {
+                let decoded = Params::parse(&format!("x={sent}")).ok();
+                decoded.is_some_and(|decoded| decoded.get("x") == Some(registered.as_str()))
+            }
+        };
+        continues || (sent.contains(' ') && sent.replace(' ', "+") == **registered) || is_encoded_twice()
+    };
+    client.redirect_uris.iter().find(is_meant).map(String::as_str)
+}
+
+/// The least port that systems give to programs that ask for any ([RFC 6335 section 6](https://www.rfc-editor.org/rfc/rfc6335#section-6)
+/// says 49152, Linux begins at 32768).
+const FIRST_EPHEMERAL_PORT: u16 = 32768;
+
+/// Whether what the service sends can be registered.
+fn registrable(client: &Client, sent: &str) -> Registrable {
+    if without_secrets(sent) != sent || sent.chars().any(char::is_control) {
+        return Registrable::Changing;
+    }
+    let application_type = client.application_type;
+    if let (Some((origin, behind)), Ok(url)) = (without_loopback_port(sent), url::Url::parse(sent)) {
+        let without_port = format!("{origin}{behind}");
+        let is_of_the_day = url.port().is_some_and(|port| port >= FIRST_EPHEMERAL_PORT);
+        if is_of_the_day && redirect_uri_fault(&without_port, ApplicationType::Native).is_none() {
+            return Registrable::WithAnyPort { without_port };
+        }
+    }
+    match redirect_uri_fault(sent, application_type) {
+        None => Registrable::AsItIs,
+        Some(why) if risk_of(sent, application_type).is_some() => Registrable::WithAReason(why),
+        Some(why) => Registrable::Never(why),
+    }
 }

@@ -2,9 +2,10 @@
 
 use crate::protocol::authorization::AuthorizationRequest;
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, Refusal};
+use crate::protocol::error::Refusal;
 use crate::protocol::grant::Session;
 use crate::protocol::params::Params;
+use crate::protocol::reason::Reason;
 use crate::protocol::response::{ConsentPolicy, Prompt};
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{Digest, Handle};
@@ -96,24 +97,16 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     });
 
     let Some(session) = session else {
-        return if silent {
-            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "no user is signed in").as_expected())
-        } else {
-            Step::SignIn
-        };
+        return if silent { Step::Refuse(Refusal::new(Reason::NotSignedIn)) } else { Step::SignIn };
     };
     let too_old = request.max_age.is_some_and(|max_age| now.since(session.sign_in.auth_time) > max_age || max_age == 0);
     let must_sign_in = too_old || request.prompt.has(Prompt::Login) || request.prompt.has(Prompt::SelectAccount);
     if must_sign_in && !signed_in_here {
-        return if silent {
-            Step::Refuse(Refusal::new(ErrorCode::LoginRequired, "the sign-in is older than max_age").as_expected())
-        } else {
-            Step::SignIn
-        };
+        return if silent { Step::Refuse(Refusal::new(Reason::SignInTooOld)) } else { Step::SignIn };
     }
     if (hinted_subject.is_some() && hinted_subject != subject) || !request.wants(subject) {
         return if silent || signed_in_here {
-            let refusal = Refusal::new(ErrorCode::LoginRequired, "another person is signed in than the request names");
+            let refusal = Refusal::new(Reason::AnotherUserSignedIn);
             Step::Refuse(if silent { refusal.as_expected() } else { refusal })
         } else {
             Step::SignIn
@@ -135,7 +128,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     if allowed_before && !asked_for {
         Step::Issue
     } else if silent {
-        Step::Refuse(Refusal::new(ErrorCode::ConsentRequired, "the person has to be asked first").as_expected())
+        Step::Refuse(Refusal::new(Reason::NotConsented))
     } else {
         Step::Consent
     }
