@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::logging;
 use crate::protocol::audit::{Flaw, Head, Pruned, Record, verify};
+use crate::protocol::shown::harmless;
 use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
@@ -217,9 +218,7 @@ fn in_columns(record: &Record) -> String {
     for part in [&record.reference, &record.detail, &more].into_iter().flatten() {
         let _ = write!(text, " {part}");
     }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    text
+    format!("{}\n", harmless(text.trim_end()))
 }
 
 async fn each_page(db: &Db, mut take: impl FnMut(Vec<Record>) -> Outcome) -> Outcome {

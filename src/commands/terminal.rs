@@ -5,6 +5,7 @@
 
 use crate::config::{Config, DatabaseUrl};
 use crate::failure::{Failure, Source};
+use crate::protocol::shown::{harmless, harmless_lines, is_harmful};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::migrations::Migrations;
@@ -114,7 +115,7 @@ pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
 
 /// One line of text as a terminal may show it: what would steer it, a line break too, becomes a blank.
 pub(super) fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(is_harmful, " ")
 }
 
 /// An instant as operators and `--ends-at` write it: `2026-12-01T00:00:00Z`.
@@ -143,14 +144,14 @@ pub(super) fn read_json(text: &str) -> Option<serde_json::Value> {
 /// Prints one JSON object, with the version of its form.
 pub(super) fn print_json(document: &serde_json::Value) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(&versioned(document));
-    println!("{}", text.map_err(not_json)?);
+    println!("{}", harmless_lines(&text.map_err(not_json)?));
     Ok(())
 }
 
 /// One line of many: a JSON object with the version of its form.
 pub(super) fn json_line(document: &impl serde::Serialize) -> Result<String, Failure> {
     let line = Line { version: JSON_VERSION, document };
-    serde_json::to_string(&line).map(|text| text + "\n").map_err(not_json)
+    serde_json::to_string(&line).map(|text| harmless(&text).into_owned() + "\n").map_err(not_json)
 }
 
 /// Why there is no hash of a secret or of a password.
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_would_steer_a_terminal_is_blank() {
-        assert_eq!(one_line("a\u{1b}[2Jb\r\nc"), "a [2Jb  c");
+        assert_eq!(one_line("a\u{1b}[2Jb\r\nc\u{202e}d"), "a [2Jb  c d");
     }
 
     #[test]

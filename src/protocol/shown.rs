@@ -24,11 +24,12 @@ pub fn shown(text: &str) -> String {
     short
 }
 
-/// Whether a character moves the cursor, changes the order in which a line is read, or cannot be seen.
-fn is_harmful(c: char) -> bool {
+/// Whether a character moves the cursor, changes the order in which a line is read, or cannot be seen. The joiners that some
+/// scripts are written with are none.
+#[must_use]
+pub fn is_harmful(c: char) -> bool {
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned};
-    !c.is_ascii_graphic()
-        && c != ' '
+    !matches!(c, ' '..='~' | '\u{200c}' | '\u{200d}')
         && matches!(
             c.general_category(),
             Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned

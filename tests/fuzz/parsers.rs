@@ -21,6 +21,7 @@ use hallpass::protocol::reason::Reason;
 use hallpass::protocol::response::{ApplicationType, PromptSet};
 use hallpass::protocol::scope::Scope;
 use hallpass::protocol::secret::{AccessToken, Handle, RefreshToken, RefreshTokenParts};
+use hallpass::protocol::shown;
 use hallpass::protocol::site::FrontChannel;
 use hallpass::web::accept::asks_for;
 use hallpass::web::cookies::Browser;
@@ -106,6 +107,8 @@ fn words(text: &str) {
     if let Some(prompts) = PromptSet::parse(text) {
         assert_eq!(PromptSet::parse(&prompts.to_string()).as_ref(), Some(&prompts));
     }
+    let shown = shown::shown(text);
+    assert!(!shown.contains(shown::is_harmful) && shown.len() <= 6 * text.len() + 100, "{text:?}");
     let _ = redirect_uri_fault(text, ApplicationType::Web);
     let framed =
         Client { frontchannel_logout_uri: Some(text.to_owned()), client_uri: Some(text.to_owned()), ..native() };
