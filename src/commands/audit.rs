@@ -7,11 +7,13 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::logging;
 use crate::protocol::audit::{Flaw, Head, Pruned, Record, verify};
+use crate::protocol::factor::SignInFailure;
 use crate::protocol::shown::harmless;
 use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
-use crate::store::{refusals, users};
+use crate::store::refusals;
+use crate::store::users::{self, ByLogin};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -59,8 +61,8 @@ pub(super) struct List {
     /// Only events of that kind, such as `sign_in`
     #[arg(long)]
     event: Option<String>,
-    /// Only those of that user, by `sub`
-    #[arg(long, value_name = "SUB")]
+    /// Only those of that user, by user name, e-mail address or `sub`
+    #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Only those by way of that client
     #[arg(long, value_name = "CLIENT_ID")]
@@ -107,7 +109,7 @@ pub(super) struct Prune {
 
 #[derive(clap::Args)]
 pub(super) struct Erase {
-    /// The user, by `sub`
+    /// The user, by `sub`, user name or e-mail address
     #[arg(long)]
     sub: String,
     /// A further name to look for in events without a sub, beside the user name and e-mail address of the user
@@ -179,7 +181,11 @@ pub(super) async fn run(config: Config, command: AuditCommand) -> Outcome {
 
 async fn print_list(db: &Db, list: List) -> Outcome {
     let since = list.since.map_or(NumericDate(0), |span| Clock::System.now().plus(-span));
-    let wanted = Wanted { event: list.event, sub: list.user, client_id: list.client, reference: list.reference };
+    let sub = match &list.user {
+        Some(user) => Some(sub_of(db, user).await?),
+        None => None,
+    };
+    let wanted = Wanted { event: list.event, sub, client_id: list.client, reference: list.reference };
     let records = audit_events::latest(db, &wanted, since, list.limit.into()).await?;
     let mut text = String::new();
     for record in &records {
@@ -343,8 +349,22 @@ async fn prune(db: &Db, arguments: &Prune, cut: NumericDate, now: NumericDate) -
     }
 }
 
+/// Whom a name, an address or a `sub` means. A user who is deleted has events under their `sub` all the same.
+async fn sub_of(db: &Db, user: &str) -> Result<String, Failure> {
+    if users::find(db, user).await?.is_some() {
+        return Ok(user.to_owned());
+    }
+    users::fold_names(db).await?;
+    match users::find_by_login(db, user).await? {
+        ByLogin::One(found) => Ok(found.sub),
+        ByLogin::NoUser => Ok(user.to_owned()),
+        ByLogin::Several => Err(Failure::new(SignInFailure::AddressShared.cause()).with_fix("say user name or sub")),
+    }
+}
+
 async fn erase(db: &Db, arguments: &Erase, now: NumericDate) -> Outcome {
     let Erase { sub, name, yes, json } = arguments;
+    let sub = &sub_of(db, sub).await?;
     let question = format!("Erase the personal data of {} in the audit, for good?", terminal::one_line(sub));
     terminal::confirm(&["audit", "erase"], &question, *yes)?;
     let person = users::find(db, sub).await?;

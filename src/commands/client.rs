@@ -1,7 +1,8 @@
 //! `hallpass client …`: services as migrations that are written, reviewed, linted, looked at and ended.
 
-mod disable;
+mod change;
 mod draft;
+mod edit;
 mod lint;
 mod new;
 mod questions;
@@ -12,6 +13,9 @@ mod written;
 
 use crate::commands::{Outcome, with_runtime};
 use crate::config::Config;
+use crate::failure::Failure;
+use change::Change;
+use clap::{Args as _, FromArgMatches as _};
 
 #[derive(clap::Subcommand)]
 pub(super) enum ClientCommand {
@@ -22,7 +26,10 @@ pub(super) enum ClientCommand {
     #[command(after_help = lint::HELP)]
     Lint(lint::Lint),
     /// List the clients
-    #[command(after_help = "Examples:\n  hallpass client list\n  hallpass client list --json | jq -r '.[].client_id'")]
+    #[command(
+        after_help = "Examples:\n  hallpass client list\n  hallpass client list --matching report --state disabled\n  \
+            hallpass client list --limit 100 --after CLIENT_ID\n  hallpass client list --json | jq -r '.[].client_id'"
+    )]
     List(show::List),
     /// Show one client: its columns, addresses, and when each of its secrets ends
     #[command(after_help = "Examples:\n  hallpass client show reports\n  hallpass client show reports --json\n  \
@@ -32,8 +39,25 @@ pub(super) enum ClientCommand {
     #[command(after_help = rotate::HELP)]
     RotateSecret(rotate::Rotate),
     /// Refuse a client from now on, also where Hallpass runs already
-    #[command(after_help = disable::HELP)]
-    Disable(disable::Disable),
+    #[command(after_help = change::DISABLE_HELP)]
+    Disable(change::Target),
+    /// Serve a disabled client again
+    #[command(after_help = change::ENABLE_HELP)]
+    Enable(change::Target),
+    /// Change columns, addresses and APIs of a client
+    #[command(after_help = edit::HELP)]
+    Edit(Box<Edit>),
+    /// Delete a client, with all that hangs on it
+    #[command(after_help = change::DELETE_HELP)]
+    Delete(change::Target),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Edit {
+    #[command(flatten)]
+    target: change::Target,
+    #[command(flatten)]
+    flags: edit::Flags,
 }
 
 pub(super) fn run(config: Config, command: ClientCommand) -> Outcome {
@@ -43,6 +67,19 @@ pub(super) fn run(config: Config, command: ClientCommand) -> Outcome {
         ClientCommand::List(list) => with_runtime(show::list(config, list)),
         ClientCommand::Show(show) => with_runtime(show::show(config, show)),
         ClientCommand::RotateSecret(rotate) => rotate::run(&config, &rotate),
-        ClientCommand::Disable(disable) => disable::run(config, disable),
+        ClientCommand::Disable(target) => change::run(config, target, Change::Disable),
+        ClientCommand::Enable(target) => change::run(config, target, Change::Enable),
+        ClientCommand::Edit(edit) => change::run(config, edit.target, Change::Edit(edit::Edits::of(edit.flags)?)),
+        ClientCommand::Delete(target) => change::run(config, target, Change::Delete),
     }
+}
+
+/// Writes the migration of a first client, as `client new` does, and prints its settings.
+pub(super) fn first(config: &Config, id: String, redirect_uris: Vec<String>) -> Outcome {
+    let mut words = vec!["new".to_owned(), id, "--no-questions".to_owned()];
+    words.extend(redirect_uris.into_iter().flat_map(|uri| ["--redirect-uri".to_owned(), uri]));
+    let command = new::New::augment_args(clap::Command::new("new"));
+    let matches = command.try_get_matches_from(words);
+    let read = matches.and_then(|matches| new::New::from_arg_matches(&matches));
+    new::run(config, read.map_err(|error| Failure::new("the first client cannot be read").with_source(error))?)
 }

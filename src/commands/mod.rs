@@ -7,17 +7,19 @@ mod client;
 mod demo;
 mod doctor;
 mod explain;
+mod init;
 mod judge;
 mod key;
 mod manual;
 mod migrate;
+mod page;
 mod preview;
 mod secret;
 mod serve;
 mod terminal;
 mod user;
 
-use crate::config::{Config, RawConfig, SETTINGS};
+use crate::config::{Config, RawConfig, SETTINGS, Setting};
 use crate::failure::Failure;
 use clap::{Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -49,6 +51,9 @@ enum Command {
             HALLPASS_ISSUER=https://id.example.com HALLPASS_DATABASE_URL=postgres://… hallpass serve\n  \
             hallpass serve --config /etc/hallpass/hallpass.toml")]
     Serve,
+    /// Write a production set-up to begin with: hallpass.toml, signing keys, the folder for migrations, the first client
+    #[command(after_help = init::HELP)]
+    Init(init::Init),
     /// Show a whole single sign-on: the provider, a user and two sample services, gone at Ctrl-C
     Demo(demo::Arguments),
     /// Apply pending migrations, also while the provider runs
@@ -147,7 +152,11 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
     let settings = || settings(matches, cli.config.as_deref());
     match cli.command {
         Command::Serve => with_runtime(serve::run(settings()?)),
-        Command::Demo(arguments) => with_runtime(demo::run(arguments)),
+        Command::Init(arguments) => init::run(&settings()?, arguments),
+        Command::Demo(arguments) => {
+            refuse_settings(matches, cli.config.as_deref())?;
+            with_runtime(demo::run(arguments))
+        }
         Command::Migrate(arguments) => with_runtime(migrate::run(settings()?, arguments)),
         Command::Client(command) => client::run(settings()?, *command),
         Command::User(command) => with_runtime(user::run(settings()?, command)),
@@ -156,7 +165,10 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Audit(command) => with_runtime(audit::run(settings()?, command)),
         Command::Doctor(arguments) => with_runtime(doctor::run(settings()?, cli.config.clone(), arguments)),
         Command::Preview(arguments) => with_runtime(preview::run(settings()?, arguments)),
-        Command::HashSecret => secret::run(),
+        Command::HashSecret => {
+            refuse_settings(matches, cli.config.as_deref())?;
+            secret::run()
+        }
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { output } => manual::pages(output.as_deref()),
     }
@@ -171,6 +183,21 @@ fn with_runtime(work: impl Future<Output = Outcome>) -> Outcome {
     // A hash that is still being computed must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     outcome
+}
+
+/// Refuses a setting on the command line of a command that reads none: it would be believed.
+fn refuse_settings(matches: &ArgMatches, file: Option<&Path>) -> Outcome {
+    let mut deepest = matches;
+    while let Some((_, inner)) = deepest.subcommand() {
+        deepest = inner;
+    }
+    let given = SETTINGS.iter().find(|setting| deepest.get_one::<String>(setting.name).is_some());
+    let flag = given.map(Setting::flag).or_else(|| file.map(|_| "config".into()));
+    match flag {
+        Some(flag) => Err(Failure::new(format!("--{flag}: this command reads no settings, so it would do nothing"))
+            .with_fix("leave it out")),
+        None => Ok(()),
+    }
 }
 
 /// Gathers the settings: flags (given before or after the command), environment, file.

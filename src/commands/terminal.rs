@@ -118,6 +118,13 @@ pub(super) fn one_line(text: &str) -> String {
     text.replace(is_harmful, " ")
 }
 
+/// Says where the next part of a list starts, if there is one.
+pub(super) fn say_next(next: Option<&str>) {
+    if let Some(next) = next {
+        eprintln!("There are more: --after {}", one_line(next));
+    }
+}
+
 /// An instant as operators and `--ends-at` write it: `2026-12-01T00:00:00Z`.
 pub(super) fn instant(at: NumericDate) -> String {
     jiff::Timestamp::from_second(at.0).map_or_else(|_| at.to_string(), |timestamp| timestamp.to_string())

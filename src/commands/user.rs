@@ -4,6 +4,7 @@ mod import;
 mod sessions;
 
 use crate::ambient::{Clock, random};
+use crate::commands::page::Page;
 use crate::commands::{Outcome, read_secret, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -12,8 +13,7 @@ use crate::protocol::secret::{Handle, Password};
 use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
-use crate::store::users::{self, Holder, NewUser};
-use crate::web::remedies::quoted;
+use crate::store::users::{self, Holder, Listed, NewUser};
 use crate::{logging, passwords, startup};
 use serde_json::json;
 
@@ -26,9 +26,17 @@ pub(super) enum UserCommand {
     #[command(after_help = ADD_HELP)]
     Add(Add),
     /// List the users
-    #[command(after_help = "Examples:\n  hallpass user list\n  hallpass user list --json | jq -r '.users[].email'")]
+    #[command(
+        after_help = "Examples:\n  hallpass user list\n  hallpass user list --matching example.com --state disabled\n  \
+            hallpass user list --limit 100 --after SUB\n  hallpass user list --json | jq -r '.users[].email'"
+    )]
     List {
-        /// Print a JSON array instead
+        /// Only those in this state
+        #[arg(long)]
+        state: Option<State>,
+        #[command(flatten)]
+        page: Page,
+        /// Print a JSON object instead
         #[arg(long)]
         json: bool,
     },
@@ -47,7 +55,7 @@ pub(super) enum UserCommand {
     /// Refuse a user from now on, also where Hallpass runs already
     #[command(
         after_help = "Within ten seconds no sign-in, access token or refresh token of the user counts any more. Nothing is \
-            deleted; UPDATE users SET disabled_at = NULL brings the user back.\n\n\
+            deleted; `hallpass user enable` brings the user back.\n\n\
             Examples:\n  hallpass user disable alice          asks first\n  hallpass user disable alice --yes    in a script"
     )]
     Disable {
@@ -56,6 +64,14 @@ pub(super) enum UserCommand {
         /// Do not ask; a script must say so
         #[arg(long)]
         yes: bool,
+    },
+    /// Let a disabled user sign in again
+    #[command(
+        after_help = "What ended when the user was disabled stays ended.\n\nExamples:\n  hallpass user enable alice"
+    )]
+    Enable {
+        /// User name or e-mail address
+        username: String,
     },
     /// List where a user is signed in, and end it
     #[command(subcommand, after_help = sessions::HELP)]
@@ -102,9 +118,10 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
     logging::start("warn");
     match command {
         UserCommand::Add(person) => add(config, &person).await,
-        UserCommand::List { json } => list(config, json).await,
+        UserCommand::List { state, page, json } => list(config, state, &page, json).await,
         UserCommand::SetPassword { username, password_stdin } => set_password(config, &username, password_stdin).await,
         UserCommand::Disable { username, yes } => disable(config, &username, yes).await,
+        UserCommand::Enable { username } => enable(config, &username).await,
         UserCommand::Sessions(command) => sessions::run(config, command).await,
         UserCommand::Import(import) => import::run(config, import).await,
     }
@@ -223,10 +240,35 @@ fn names_of(holders: &[Holder]) -> String {
     terminal::one_line(&holders.iter().map(Holder::name).collect::<Vec<_>>().join(", "))
 }
 
-async fn list(config: Config, json: bool) -> Outcome {
+/// What a user is, as the list has it.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum State {
+    /// Can sign in.
+    Active,
+    /// Was disabled.
+    Disabled,
+    /// Has no password.
+    WithoutPassword,
+}
+
+impl State {
+    const fn of(user: &Listed) -> Self {
+        match user.disabled_at {
+            Some(_) => Self::Disabled,
+            None if user.has_password == 0 => Self::WithoutPassword,
+            None => Self::Active,
+        }
+    }
+}
+
+async fn list(config: Config, state: Option<State>, page: &Page, json: bool) -> Outcome {
     let db = terminal::open_database(&config).await?;
-    let found = users::list(&db).await?;
+    let mut found = users::list(&db).await?;
     db.close().await;
+    let there_are_none = found.is_empty();
+    found.retain(|user| state.is_none_or(|state| State::of(user) == state));
+    let words = |user: &Listed| [&user.username, &user.email, &user.name].into_iter().flatten().cloned().collect();
+    let (found, next) = page.of(found, |user| &user.sub, words)?;
     if json {
         let people = found.iter().map(|user| {
             json!({
@@ -241,22 +283,23 @@ async fn list(config: Config, json: bool) -> Outcome {
                 "disabled_at": user.disabled_at.map(NumericDate).map(terminal::instant),
             })
         });
-        return terminal::print_json(&json!({ "users": people.collect::<Vec<_>>() }));
+        return terminal::print_json(&json!({ "users": people.collect::<Vec<_>>(), "next": next }));
     }
     let cell = |text: &Option<String>| terminal::one_line(text.as_deref().unwrap_or_default());
     let rows: Vec<Vec<String>> = found
         .iter()
         .map(|user| {
-            let state = match user.disabled_at {
-                Some(at) => format!("disabled {}", terminal::instant(NumericDate(at))),
-                None if user.has_password == 0 => "without a password".to_owned(),
-                None => "active".to_owned(),
+            let state = match (State::of(user), user.disabled_at) {
+                (_, Some(at)) => format!("disabled {}", terminal::instant(NumericDate(at))),
+                (State::WithoutPassword, None) => "without a password".to_owned(),
+                (State::Active | State::Disabled, None) => "active".to_owned(),
             };
             vec![cell(&user.username), cell(&user.email), cell(&user.name), terminal::one_line(&user.sub), state]
         })
         .collect();
     print!("{}", terminal::table(&["USERNAME", "EMAIL", "NAME", "SUB", "STATE"], &rows));
-    if rows.is_empty() {
+    terminal::say_next(next.as_deref());
+    if there_are_none {
         eprintln!("There are no users yet. `hallpass user add NAME --email ADDRESS` adds one.");
     }
     Ok(())
@@ -319,9 +362,22 @@ async fn disable(config: Config, username: &str, yes: bool) -> Outcome {
     db.close().await;
     eprintln!(
         "disabled {}; within ten seconds no sign-in and no token of this user counts any more.\n\
-         To bring the user back: UPDATE users SET disabled_at = NULL WHERE sub = {};",
+         To bring the user back: hallpass user enable {}",
         named(&user),
-        quoted(&user.sub)
+        terminal::one_line(user.username.as_deref().unwrap_or(username))
     );
+    Ok(())
+}
+
+async fn enable(config: Config, username: &str) -> Outcome {
+    let db = terminal::open_database(&config).await?;
+    let user = find(&db, username).await?;
+    let is_enabled = users::enable(&db, &user.sub, Clock::System.now()).await?;
+    db.close().await;
+    if is_enabled {
+        eprintln!("enabled {}; the user signs in anew", named(&user));
+    } else {
+        eprintln!("{} is enabled; nothing was changed", named(&user));
+    }
     Ok(())
 }

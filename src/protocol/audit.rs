@@ -66,10 +66,18 @@ pub enum EventKind {
     UserPasswordSet,
     /// A person was disabled.
     UserDisabled,
+    /// A user was enabled again.
+    UserEnabled,
     /// Sign-ins of a person were ended by an operator.
     UserSessionsEnded,
     /// A client was disabled.
     ClientDisabled,
+    /// A client was enabled again.
+    ClientEnabled,
+    /// A client's row or lists were changed by a command.
+    ClientEdited,
+    /// A client was deleted.
+    ClientDeleted,
     /// What tells of a person was erased.
     PersonalErased,
     /// The oldest events of a chain were removed: its checkpoint.
@@ -102,8 +110,12 @@ impl EventKind {
             Self::UserAdded => "user_added",
             Self::UserPasswordSet => "user_password_set",
             Self::UserDisabled => "user_disabled",
+            Self::UserEnabled => "user_enabled",
             Self::UserSessionsEnded => "user_sessions_ended",
             Self::ClientDisabled => "client_disabled",
+            Self::ClientEnabled => "client_enabled",
+            Self::ClientEdited => "client_edited",
+            Self::ClientDeleted => "client_deleted",
             Self::PersonalErased => "personal_erased",
             Self::AuditPruned => "audit_pruned",
         }

@@ -23,7 +23,7 @@ impl Scope {
         if text.bytes().all(legal) {
             Ok(Self::from(text.to_owned()))
         } else {
-            Err("a scope has a character that RFC 6749 section 3.3 does not allow")
+            Err("scope has a character that RFC 6749 section 3.3 does not allow")
         }
     }
 

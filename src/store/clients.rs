@@ -1,6 +1,7 @@
 //! Clients by their id, with their secrets and addresses.
 
-use crate::protocol::audit::{Event, EventKind};
+pub mod changes;
+
 use crate::protocol::client::{Client, HashedSecret, Lifetimes};
 use crate::protocol::columns::{self, Column, Form, RowFault, WordColumn};
 use crate::protocol::response::{
@@ -8,9 +9,9 @@ use crate::protocol::response::{
     RotationPolicy, SigningAlgorithm, SubjectType, YesNo,
 };
 use crate::protocol::time::NumericDate;
+use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::row::row;
-use crate::store::{StoreError, audit_events};
 use serde_json::{Value, json};
 use sqlx::{Column as _, Row as _};
 use std::collections::BTreeMap;
@@ -40,7 +41,6 @@ const LIST: &str = "SELECT client_id, client_name, application_type, token_endpo
      AND (client_secret_expires_at = 0 OR client_secret_expires_at > $1)) AS secrets FROM clients ORDER BY client_id";
 const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at FROM client_secrets WHERE client_id = $1 \
      ORDER BY COALESCE(created_at, 0), CASE WHEN client_secret_expires_at = 0 THEN 1 ELSE 0 END, secret_hash";
-const DISABLE: &str = "UPDATE clients SET disabled_at = $2 WHERE client_id = $1 AND disabled_at IS NULL";
 
 macro_rules! words {
     ($($constant:ident = $name:literal, $form:ident of $words:ident;)+) => {
@@ -122,7 +122,10 @@ pub struct Lists {
 /// # Errors
 /// The database failed.
 pub async fn lists(db: &Db, client_id: &str) -> Result<Lists, StoreError> {
-    let rows: Vec<(String, String, i64)> = sqlx::query_as(OTHERS).bind(client_id).fetch_all(db.statement()).await?;
+    Ok(lists_of(sqlx::query_as(OTHERS).bind(client_id).fetch_all(db.statement()).await?))
+}
+
+fn lists_of(rows: Vec<(String, String, i64)>) -> Lists {
     let mut lists = Lists::default();
     for (kind, value, expires_at) in rows {
         match kind.as_str() {
@@ -135,7 +138,7 @@ pub async fn lists(db: &Db, client_id: &str) -> Result<Lists, StoreError> {
             }),
         }
     }
-    Ok(lists)
+    lists
 }
 
 /// The ids of all clients, a thousand at most.
@@ -315,22 +318,6 @@ pub async fn columns(db: &Db, client_id: &str) -> Result<Option<Vec<(String, Val
         columns.push((column.name().to_owned(), value));
     }
     Ok(Some(columns))
-}
-
-/// Disables a client from now on; nothing of it is deleted. `false`: there is none, or it was disabled before.
-///
-/// # Errors
-/// The database failed.
-pub async fn disable(db: &Db, client_id: &str, now: NumericDate) -> Result<bool, StoreError> {
-    let mut transaction = db.begin().await?;
-    let disabled = sqlx::query(DISABLE).bind(client_id).bind(now.0).execute(&mut *transaction).await?;
-    let is_disabled = disabled.rows_affected() == 1;
-    if is_disabled {
-        audit_events::note_change(&mut transaction, Event::new(EventKind::ClientDisabled, now).by(client_id), now)
-            .await?;
-    }
-    transaction.commit().await?;
-    Ok(is_disabled)
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ const RENEW_HASH: &str = "UPDATE users SET password_hash = $3, credential_digest
 const END_FAMILIES: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE sub = $1 AND revoked_at IS NULL";
 const DISABLE: &str = "UPDATE users SET disabled_at = $2 WHERE sub = $1 AND disabled_at IS NULL";
+const ENABLE: &str = "UPDATE users SET disabled_at = NULL WHERE sub = $1 AND disabled_at IS NOT NULL";
 const IMPORT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, given_name, family_name, password_hash, \
      created_at, updated_at, username_folded, email_folded, folded_of) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $2 || ' ' || $3)";
@@ -535,6 +536,20 @@ pub async fn disable(db: &Db, sub: &str, now: NumericDate) -> Result<bool, Store
     }
     transaction.commit().await?;
     Ok(is_disabled)
+}
+
+/// Enables a user again, who signs in anew. `false`: there is no such user, or they were enabled.
+///
+/// # Errors
+/// The database failed.
+pub async fn enable(db: &Db, sub: &str, now: NumericDate) -> Result<bool, StoreError> {
+    let mut transaction = db.begin().await?;
+    let is_enabled = sqlx::query(ENABLE).bind(sub).execute(&mut *transaction).await?.rows_affected() == 1;
+    if is_enabled {
+        audit_events::note_change(&mut transaction, Event::new(EventKind::UserEnabled, now).of(sub), now).await?;
+    }
+    transaction.commit().await?;
+    Ok(is_enabled)
 }
 
 /// A user from elsewhere.

@@ -56,7 +56,7 @@ impl Reason {
                  compared byte for byte."
             }
             Self::ClientDisabled | Self::CallerDisabled => {
-                "It is registered and was disabled (`hallpass client list`); to enable it again, set clients.disabled_at to NULL in a new migration file."
+                "It is registered and was disabled (`hallpass client list`); `hallpass client enable` brings it back."
             }
             Self::RedirectUriMissing => {
                 "Let the service send redirect_uri; with the scope openid it must (OpenID Connect Core 3.1.2.1)."
@@ -280,7 +280,7 @@ impl SignInFailure {
                 "The user signs in by user name, or each gets an address of their own; `hallpass doctor` names the users who share one."
             }
             Self::UserDisabled => {
-                "The user was disabled on purpose (`hallpass audit list --event user_disabled`). To enable them again, set users.disabled_at to NULL."
+                "The user was disabled on purpose (`hallpass audit list --event user_disabled`); `hallpass user enable NAME` lets them in again."
             }
             Self::SubIsClientId => {
                 "Give the client another client_id, or the user another sub; `hallpass doctor` names them."
@@ -311,8 +311,7 @@ impl Remedy {
                  {meant}, which is registered: let it encode the value, with its library's function."
             ),
             Self::EnableClient { client_id } => format!(
-                "It is registered and was disabled. If that was a mistake, in a new migration file: UPDATE clients SET disabled_at = NULL WHERE client_id = {};",
-                quoted(client_id)
+                "It is registered and was disabled. If that was a mistake: `hallpass client enable {client_id}`."
             ),
             Self::WidenScope { client_id, scope } => format!(
                 "Let the service ask for less. If it may have more, in a new migration file: UPDATE clients SET scope = {} WHERE client_id = {};",

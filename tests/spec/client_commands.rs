@@ -591,11 +591,17 @@ async fn a_disabled_client_is_refused_within_ten_seconds_by_a_provider_that_runs
     let again = done(hallpass(&["client", "disable", "reports", "--yes"]));
     assert!(again.stderr.contains("nothing was changed"), "{again:?}");
 
-    // As it says, that statement brings it back.
-    let statement = disabled.stderr.split("bring it back: ").nth(1).unwrap();
-    provider.sql(statement).await;
+    // As it says, that command brings it back.
+    assert!(disabled.stderr.contains("`hallpass client enable reports` brings it back"), "{disabled:?}");
+    let enabled = done(hallpass(&["client", "enable", "reports", "--yes", "--json"]));
+    assert_eq!(
+        json_of(&enabled),
+        json!({"client_id": "reports", "change": "enable", "is_changed": true, "version": 1})
+    );
     provider.travel(10);
     let _ = provider.tokens(&browser, &client).await;
+    let again = done(hallpass(&["client", "enable", "reports", "--yes"]));
+    assert!(again.stderr.contains("is enabled; nothing was changed"), "{again:?}");
 
     let unknown = hallpass(&["client", "disable", "reprots", "--yes"]);
     assert_eq!(unknown.status, 1, "{unknown:?}");
@@ -640,7 +646,7 @@ async fn at_a_terminal_disabling_asks_first_and_as_a_migration_it_waits_for_revi
 async fn list_and_show_tell_everything_but_secrets_and_hashes() {
     let provider = TestProvider::start().await;
     let hallpass = beside(&provider);
-    assert_eq!(json_of(&hallpass(&["client", "list", "--json"])), json!({"version": 1, "clients": []}));
+    assert_eq!(json_of(&hallpass(&["client", "list", "--json"])), json!({"version": 1, "clients": [], "next": null}));
     let empty = done(hallpass(&["client", "list"]));
     assert!(empty.stderr.contains("client new"), "{empty:?}");
     provider

@@ -242,6 +242,7 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
             }
             "client rotate-secret --json" => "client rotate-secret reports --json".to_owned(),
             "key plan --json" => format!("key plan --json --keys {}", ended.display()),
+            "client disable --json" => "client enable reports --yes --json".to_owned(),
             "client show --json" => "client show reports --json".to_owned(),
             "preview --json" => preview.join(" "),
             "preview --diff FILE --json" => format!("preview reports alice --diff {saved_text} --json"),

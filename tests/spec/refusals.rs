@@ -505,9 +505,9 @@ async fn the_fix_fits_the_mistake() {
     for (auth, told, not_told) in [
         (Auth::Post("late", CLIENT_SECRET), "secret_ended", "secret_wrong"),
         (Auth::Post("late", "another"), "secret_wrong", "secret_ended"),
-        (Auth::Post("gone", CLIENT_SECRET), "disabled_at = NULL", "migrate --check"),
-        (Auth::Name("gone"), "disabled_at = NULL", "migrate --check"),
-        (Auth::Post("nowhere", CLIENT_SECRET), "migrate --check", "disabled_at"),
+        (Auth::Post("gone", CLIENT_SECRET), "hallpass client enable gone", "migrate --check"),
+        (Auth::Name("gone"), "hallpass client enable gone", "migrate --check"),
+        (Auth::Post("nowhere", CLIENT_SECRET), "migrate --check", "client enable"),
         (Auth::Basic(CLIENT_SECRET, "reports"), "have changed places", "migrate --check"),
         (Auth::Post("hp_cs_Zm9vYmFyYmF6cXV4cXV1eGNvcmdl", "s3cret"), "hidden", "Zm9vYmFyYmF6"),
     ] {

@@ -5,6 +5,7 @@ use super::written::no_client;
 use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::commands::judge::ALWAYS_ASKS;
+use crate::commands::page::Page;
 use crate::commands::terminal::{self, instant, one_line};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -12,13 +13,29 @@ use crate::logging;
 use crate::protocol::client::Client;
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::time::NumericDate;
-use crate::store::clients::{self, Lists, SecretDates};
+use crate::store::clients::{self, Listed, Lists, SecretDates};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
+/// What a client is, as the list has it.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::commands) enum State {
+    /// It is served.
+    Active,
+    /// It was disabled, or will be.
+    Disabled,
+    /// Its row cannot be served.
+    Faulty,
+}
+
 #[derive(clap::Args)]
 pub(in crate::commands) struct List {
-    /// Print a JSON array instead
+    /// Only those in this state
+    #[arg(long)]
+    state: Option<State>,
+    #[command(flatten)]
+    page: Page,
+    /// Print a JSON object instead
     #[arg(long)]
     json: bool,
 }
@@ -39,9 +56,18 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
     logging::start("warn");
     let db = terminal::open_database(&config).await?;
     let now = Clock::System.now();
-    let found = clients::list(&db, now).await?;
-    let faults = clients::faults(&db).await?;
+    let mut found = clients::list(&db, now).await?;
+    let mut faults = clients::faults(&db).await?;
     db.close().await;
+    let there_are_none = found.is_empty();
+    let state_of = |client: &Listed| match client.disabled_at {
+        Some(_) => State::Disabled,
+        None if faults.contains_key(&client.client_id) => State::Faulty,
+        None => State::Active,
+    };
+    found.retain(|client| list.state.is_none_or(|state| state_of(client) == state));
+    let (found, next) = list.page.of(found, |client| &client.client_id, |client| vec![client.client_name.clone()])?;
+    faults.retain(|client_id, _| found.iter().any(|client| client.client_id == *client_id));
     if list.json {
         let clients = found.iter().map(|client| {
             json!({
@@ -57,7 +83,7 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
                 "disabled_at": client.disabled_at.map(NumericDate).map(instant),
             })
         });
-        return terminal::print_json(&json!({ "clients": clients.collect::<Vec<_>>() }));
+        return terminal::print_json(&json!({ "clients": clients.collect::<Vec<_>>(), "next": next }));
     }
     let rows: Vec<Vec<String>> = found
         .iter()
@@ -82,7 +108,8 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
     for (client_id, fault) in &faults {
         eprintln!("{} is not served: {}; {}", one_line(client_id), fault.why, fault.fix);
     }
-    if rows.is_empty() {
+    terminal::say_next(next.as_deref());
+    if there_are_none {
         eprintln!("There is no client yet. `hallpass client new ID` registers one.");
     }
     Ok(())

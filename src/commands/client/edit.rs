@@ -1,0 +1,253 @@
+//! `hallpass client edit`: which columns and lists of a client become what, read from flags and written as SQL.
+
+use crate::commands::judge;
+use crate::commands::terminal::{one_line, wrong_usage};
+use crate::failure::Failure;
+use crate::keys;
+use crate::protocol::difference;
+use crate::protocol::response::ApplicationType;
+use crate::store::clients;
+use crate::store::db::Db;
+use crate::web::remedies::quoted;
+use serde_json::Value;
+
+pub(super) const HELP: &str =
+    "Columns have the names of `client show`. It shows what becomes what and asks; a client that could not be served \
+or would not be safe afterwards is left as it is.
+
+Examples:
+  hallpass client edit reports --set client_name=\"Monthly reports\"
+  hallpass client edit reports --set scope=\"openid email\" --unset default_max_age --yes
+  hallpass client edit reports --add-redirect-uri https://new.example.com/signin-oidc --migration
+  hallpass client edit reports --remove-redirect-uri https://old.example.com/signin-oidc --yes
+  hallpass client edit reports --set tokens_valid_after=2026-12-01T00:00:00Z   ends what was authorized before";
+
+/// Which columns an operator changes, and whether they hold a number. `client_id` is the client; the others have commands of
+/// their own, or say where it came from.
+const COLUMNS: &[(&str, bool)] = &[
+    ("client_name", false),
+    ("application_type", false),
+    ("token_endpoint_auth_method", false),
+    ("grant_types", false),
+    ("response_types", false),
+    ("scope", false),
+    ("id_token_signed_response_alg", false),
+    ("pkce", false),
+    ("consent", false),
+    ("access_token_format", false),
+    ("claims_in_id_token", false),
+    ("subject_type", false),
+    ("sector_identifier", false),
+    ("default_max_age", true),
+    ("code_lifetime", true),
+    ("access_token_lifetime", true),
+    ("id_token_lifetime", true),
+    ("refresh_token_idle_lifetime", true),
+    ("refresh_token_lifetime", true),
+    ("refresh_token_rotation", false),
+    ("resource", false),
+    ("backchannel_logout_uri", false),
+    ("frontchannel_logout_uri", false),
+    ("initiate_login_uri", false),
+    ("client_uri", false),
+    ("policy_uri", false),
+    ("tos_uri", false),
+    ("tokens_valid_after", true),
+];
+/// Which of them can be NULL.
+const NULLABLE: &[&str] = &[
+    "sector_identifier",
+    "default_max_age",
+    "code_lifetime",
+    "access_token_lifetime",
+    "id_token_lifetime",
+    "refresh_token_idle_lifetime",
+    "refresh_token_lifetime",
+    "resource",
+    "backchannel_logout_uri",
+    "frontchannel_logout_uri",
+    "initiate_login_uri",
+    "client_uri",
+    "policy_uri",
+    "tos_uri",
+    "tokens_valid_after",
+];
+
+#[derive(clap::Args)]
+pub(in crate::commands) struct Flags {
+    /// A column and what it becomes
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    set: Vec<String>,
+    /// A column that is empty from now on, so that the setting or the default counts
+    #[arg(long, value_name = "COLUMN")]
+    unset: Vec<String>,
+    /// Where sign-ins may end, too
+    #[arg(long, value_name = "URI")]
+    add_redirect_uri: Vec<String>,
+    /// Where no sign-in may end any more
+    #[arg(long, value_name = "URI")]
+    remove_redirect_uri: Vec<String>,
+    /// Where sign-outs may end, too
+    #[arg(long, value_name = "URI")]
+    add_post_logout_redirect_uri: Vec<String>,
+    /// Where no sign-out may end any more
+    #[arg(long, value_name = "URI")]
+    remove_post_logout_redirect_uri: Vec<String>,
+    /// An API that its access tokens are for, too
+    #[arg(long, value_name = "URI")]
+    add_audience: Vec<String>,
+    /// An API that they are not for any more
+    #[arg(long, value_name = "URI")]
+    remove_audience: Vec<String>,
+}
+
+/// A list of a client: its table and column.
+type List = (&'static str, &'static str);
+const REDIRECT_URIS: List = ("client_redirect_uris", "redirect_uri");
+const POST_LOGOUT_REDIRECT_URIS: List = ("client_post_logout_redirect_uris", "post_logout_redirect_uri");
+const AUDIENCES: List = ("client_audiences", "audience");
+
+/// What is to become what.
+pub(in crate::commands) struct Edits {
+    /// Column, and its value as SQL has it.
+    columns: Vec<(&'static str, String)>,
+    added: Vec<(List, String)>,
+    removed: Vec<(List, String)>,
+}
+
+impl Edits {
+    /// Reads the flags.
+    pub(super) fn of(flags: Flags) -> Result<Self, Failure> {
+        let mut columns = Vec::new();
+        for pair in &flags.set {
+            let Some((name, value)) = pair.split_once('=') else {
+                return Err(Failure::new(format!("--set {}: write it as COLUMN=VALUE", one_line(pair))));
+            };
+            columns.push(column(name, value)?);
+        }
+        for name in &flags.unset {
+            let (name, _) = known(name)?;
+            if !NULLABLE.contains(&name) {
+                return Err(Failure::new(format!("--unset {name}: the column cannot be empty"))
+                    .with_fix(format!("say what it becomes, by --set {name}=…")));
+            }
+            columns.push((name, "NULL".to_owned()));
+        }
+        let all = |list: List, texts: Vec<String>| texts.into_iter().map(move |text| (list, text));
+        let added: Vec<(List, String)> = all(REDIRECT_URIS, flags.add_redirect_uri)
+            .chain(all(POST_LOGOUT_REDIRECT_URIS, flags.add_post_logout_redirect_uri))
+            .chain(all(AUDIENCES, flags.add_audience))
+            .collect();
+        let removed: Vec<(List, String)> = all(REDIRECT_URIS, flags.remove_redirect_uri)
+            .chain(all(POST_LOGOUT_REDIRECT_URIS, flags.remove_post_logout_redirect_uri))
+            .chain(all(AUDIENCES, flags.remove_audience))
+            .collect();
+        for ((table, name), text) in &added {
+            // Which of the two kinds the client is, only its row says: what neither may have is refused here.
+            let faults = [ApplicationType::Web, ApplicationType::Native]
+                .map(|kind| judge::of_value(table, name, text, kind).filter(|fault| !fault.is_own_risk));
+            if let [Some(fault), Some(_)] = faults {
+                return Err(Failure::new(fault.why).with_fix(fault.fix));
+            }
+        }
+        let twice =
+            columns.iter().enumerate().find(|(at, (name, _))| columns[..*at].iter().any(|(before, _)| before == name));
+        if let Some((_, (name, _))) = twice {
+            return Err(Failure::new(format!("{name} is to become two things")));
+        }
+        if columns.is_empty() && added.is_empty() && removed.is_empty() {
+            wrong_usage(&["client", "edit"], "what is to be changed is missing: --set, --unset, --add-… or --remove-…");
+        }
+        Ok(Self { columns, added, removed })
+    }
+
+    /// The SQL, for a client whose id is quoted.
+    pub(super) fn statements(&self, id: &str) -> Vec<String> {
+        let mut statements = Vec::new();
+        if !self.columns.is_empty() {
+            let sets: Vec<String> = self.columns.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            statements.push(format!("UPDATE clients SET {} WHERE client_id = {id};", sets.join(", ")));
+        }
+        for ((table, name), text) in &self.removed {
+            statements.push(format!("DELETE FROM {table} WHERE client_id = {id} AND {name} = {};", quoted(text)));
+        }
+        for ((table, name), text) in &self.added {
+            statements.push(format!(
+                "INSERT INTO {table} (client_id, {name}) VALUES ({id}, {}) ON CONFLICT DO NOTHING;",
+                quoted(text)
+            ));
+        }
+        statements
+    }
+
+    /// What would become what, a line each; what is like that already is left out.
+    pub(super) async fn differences(&self, db: &Db, id: &str) -> Result<Vec<String>, Failure> {
+        let rows = clients::columns(db, id).await?.unwrap_or_default();
+        let lists = clients::lists(db, id).await?;
+        let mut lines = Vec::new();
+        for (name, value) in &self.columns {
+            let before = match rows.iter().find(|(known, _)| known == name).map(|(_, value)| value) {
+                None | Some(Value::Null) => "NULL".to_owned(),
+                Some(Value::String(text)) => quoted(text),
+                Some(other) => other.to_string(),
+            };
+            if before != *value {
+                lines.push(one_line(&format!("{name}: {before} becomes {value}")));
+            }
+        }
+        let has = |(table, _): List, text: &String| match table {
+            "client_redirect_uris" => lists.redirect_uris.contains(text),
+            "client_post_logout_redirect_uris" => lists.post_logout_redirect_uris.contains(text),
+            _ => lists.audiences.contains(text),
+        };
+        for (list, text) in self.removed.iter().filter(|(list, text)| has(*list, text)) {
+            lines.push(one_line(&format!("{}: without {text}", list.1)));
+        }
+        if let Some((list, text)) = self.removed.iter().find(|(list, text)| !has(*list, text)) {
+            return Err(Failure::new(format!("{id} has no {} {}; nothing was changed", list.1, one_line(text)))
+                .with_fix(format!("`hallpass client show {id}` names them")));
+        }
+        for (list, text) in self.added.iter().filter(|(list, text)| !has(*list, text)) {
+            lines.push(one_line(&format!("{}: {text} too", list.1)));
+        }
+        Ok(lines)
+    }
+}
+
+fn known(name: &str) -> Result<(&'static str, bool), Failure> {
+    if let Some(found) = COLUMNS.iter().find(|(known, _)| *known == name) {
+        return Ok(*found);
+    }
+    let fix = match name {
+        "client_id" => "a client keeps its id: register another, and disable this one".to_owned(),
+        "disabled_at" => "`hallpass client disable` and `hallpass client enable`".to_owned(),
+        _ => match difference::most_like(name, COLUMNS, |(known, _)| known, 4) {
+            Some((like, _)) => format!("did you mean {like}?"),
+            None => "`hallpass client show` has the names of the columns".to_owned(),
+        },
+    };
+    Err(Failure::new(format!("{:?} is no column that can be changed", one_line(name))).with_fix(fix))
+}
+
+/// A column and its value as SQL.
+fn column(name: &str, value: &str) -> Result<(&'static str, String), Failure> {
+    let (name, is_number) = known(name)?;
+    if is_number {
+        let instant = keys::parse_instant(&value.replace(':', "")).filter(|_| name.ends_with("_after"));
+        let number = instant.map(|at| at.0).or_else(|| value.parse::<i64>().ok());
+        let what =
+            if name.ends_with("_after") { "an instant such as 2026-12-01T00:00:00Z" } else { "a number of seconds" };
+        let number =
+            number.ok_or_else(|| Failure::new(format!("--set {name}: {:?} is not {what}", one_line(value))))?;
+        return Ok((name, number.to_string()));
+    }
+    if value.contains('\0') {
+        return Err(Failure::new(format!("--set {name}: a text cannot have a NUL character")));
+    }
+    if let Some(fault) =
+        judge::of_value("clients", name, value, ApplicationType::Web).filter(|fault| !fault.is_own_risk)
+    {
+        return Err(Failure::new(format!("--set {name}: {}", fault.why)).with_fix(fault.fix));
+    }
+    Ok((name, quoted(value)))
+}

@@ -1,0 +1,258 @@
+//! What an operator does day by day: clients edited, enabled and deleted, lists looked through, a set-up written, users by their
+//! names.
+
+use crate::support::program::{Outcome, done, run, run_at_terminal};
+use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent};
+use serde_json::{Value, json};
+use std::fs;
+use tempfile::TempDir;
+
+const URI: &str = "https://reports.example.com/signin-oidc";
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn json_of(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
+}
+
+/// Runs commands on the stores of a provider that runs.
+fn beside(provider: &TestProvider) -> impl Fn(&[&str]) -> Outcome {
+    |arguments| provider.command(arguments, "")
+}
+
+/// What is changed at once is judged first, shown as what becomes what, and known to a running provider within ten seconds; as a
+/// migration it is the same.
+#[tokio::test]
+async fn a_client_is_edited_at_once_or_by_a_migration_and_never_into_one_that_cannot_be_served() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let _ = provider.client("reports").await;
+    let hallpass = beside(&provider);
+    let shown = || json_of(&done(hallpass(&["client", "show", "reports", "--json"])));
+    let edit = |more: &[&str]| hallpass(&[&["client", "edit", "reports"], more].concat());
+
+    let address = "https://new.example/cb";
+    let many = [
+        ("--set", "client_name=Bob's \"reports\""),
+        ("--set", "default_max_age=3600"),
+        ("--set", "tokens_valid_after=2026-01-01T00:00:00Z"),
+        ("--add-redirect-uri", address),
+        ("--remove-redirect-uri", "https://reports.example/callback"),
+        ("--add-audience", "https://api.example/"),
+    ];
+    let flags: Vec<&str> = many.iter().flat_map(|(flag, value)| [*flag, *value]).collect();
+    done(edit(&[flags.as_slice(), &["--yes"]].concat()));
+    let document = shown();
+    assert_eq!(document["client_name"], "Bob's \"reports\"");
+    assert_eq!((&document["default_max_age"], &document["redirect_uris"]), (&json!(3600), &json!([address])));
+    assert_eq!(document["tokens_valid_after"], "2026-01-01T00:00:00Z");
+    assert_eq!(document["audiences"], json!(["https://api.example/"]));
+    provider.travel(10);
+    let browser = UserAgent::new();
+    let request =
+        Authorization::of(&TestClient { client_id: "reports".into(), secret: None, redirect_uri: address.into() });
+    let page = request.open(&provider, &browser).await;
+    assert!(page.text().contains("Sign in to continue"), "the new address is known: {page}");
+    done(edit(&["--unset", "default_max_age", "--yes"]));
+    assert_eq!(shown()["default_max_age"], Value::Null);
+    let again = done(edit(&["--unset", "default_max_age", "--yes"]));
+    assert!(again.stderr.contains("is like that; nothing was changed"), "{again:?}");
+    let events = provider.rows("SELECT client_id FROM audit_events WHERE event = 'client_edited'").await;
+    assert_eq!(events.len(), 2, "only what changed something");
+
+    // What would not be served, or not be safe, is undone; so is a misspelt column.
+    let before = shown();
+    for (wrong, told) in [
+        (vec!["--set", "pkce=sometimes"], "pkce"),
+        (vec!["--set", "token_endpoint_auth_method=none", "--set", "pkce=optional"], "public"),
+        (vec!["--set", "client_nmae=x"], "did you mean client_name?"),
+        (vec!["--set", "client_id=x"], "keeps its id"),
+        (vec!["--set", "disabled_at=1"], "client disable"),
+        (vec!["--set", "code_lifetime=soon"], "not a number of seconds"),
+        (vec!["--set", "code_lifetime=100000"], "code_lifetime"),
+        (vec!["--set", "scope"], "COLUMN=VALUE"),
+        (vec!["--unset", "scope"], "cannot be empty"),
+        (vec!["--set", "scope=a", "--set", "scope=b"], "two things"),
+        (vec!["--add-redirect-uri", "https://*.example/"], "wildcard"),
+        (vec!["--remove-redirect-uri", address], "no redirect URI"),
+        (vec!["--remove-redirect-uri", "https://nowhere.example/"], "has no redirect_uri"),
+        (vec!["--set", "client_uri=javascript:alert(1)"], "client_uri"),
+    ] {
+        let outcome = edit(&[wrong.as_slice(), &["--yes"]].concat());
+        assert_eq!(outcome.status, 1, "{wrong:?}: {outcome:?}");
+        assert!(outcome.stderr.contains(told), "{wrong:?}: {outcome:?}");
+        assert_eq!(shown(), before, "{wrong:?}");
+    }
+    assert_eq!(edit(&["--yes"]).status, 2, "nothing to change is wrong usage");
+    assert_eq!(edit(&["--set", "scope=openid"]).status, 2, "a script must say --yes");
+
+    // As a migration, for review: nothing changes before it is applied.
+    done(edit(&["--set", "scope=openid", "--add-redirect-uri", "https://reports.example/callback", "--migration"]));
+    assert_eq!(shown(), before);
+    done(hallpass(&["client", "lint"]));
+    done(hallpass(&["migrate"]));
+    let document = shown();
+    assert_eq!(document["scope"], "openid");
+    assert_eq!(document["redirect_uris"], json!([address, "https://reports.example/callback"]));
+}
+
+/// Long lists are looked through: by text, by state, and part by part.
+#[tokio::test]
+async fn lists_are_filtered_and_read_in_parts() {
+    let provider = TestProvider::start().await;
+    for id in ["a1", "b1", "b2", "b3"] {
+        let _ = provider.client(id).await;
+    }
+    provider.sql("UPDATE clients SET disabled_at = 1 WHERE client_id = 'b2'").await;
+    provider.sql("UPDATE clients SET pkce = 'sometimes' WHERE client_id = 'b3'").await;
+    provider.alice().await;
+    provider.add_user(NewUser::named("bob").with("disabled_at", "1")).await;
+    provider.add_user(NewUser::named("carol")).await;
+    provider.sql("UPDATE users SET password_hash = NULL WHERE username = 'carol'").await;
+    let hallpass = beside(&provider);
+    let ids = |list: &str, id: &str, more: &[&str]| {
+        let document = json_of(&done(hallpass(&[&[&list[..list.len() - 1], "list", "--json"], more].concat())));
+        let texts = document[list].as_array().unwrap().iter().map(|item| item[id].as_str().unwrap().to_owned());
+        (texts.collect::<Vec<_>>().join(" "), document["next"].clone())
+    };
+    let clients = |more: &[&str]| ids("clients", "client_id", more);
+    assert_eq!(clients(&[]), ("a1 b1 b2 b3".into(), Value::Null));
+    assert_eq!(clients(&["--matching", "B"]).0, "b1 b2 b3");
+    assert_eq!(clients(&["--matching", "the a1 SERVICE"]).0, "a1");
+    assert_eq!(clients(&["--state", "disabled"]).0, "b2");
+    assert_eq!(clients(&["--state", "faulty"]).0, "b3");
+    assert_eq!(clients(&["--state", "active", "--limit", "1"]), ("a1".into(), json!("a1")));
+    assert_eq!(clients(&["--state", "active", "--limit", "1", "--after", "a1"]), ("b1".into(), Value::Null));
+    let users = |more: &[&str]| ids("users", "username", more);
+    assert_eq!(users(&["--state", "disabled"]).0, "bob");
+    assert_eq!(users(&["--state", "without-password"]).0, "carol");
+    assert_eq!(users(&["--matching", "ALICE@"]).0, "alice");
+    let part = done(hallpass(&["user", "list", "--limit", "1"]));
+    assert!(part.stdout.contains("alice") && part.stderr.contains("There are more: --after alice-sub"), "{part:?}");
+    let lost = hallpass(&["client", "list", "--after", "zz"]);
+    assert!(lost.status == 1 && lost.stderr.contains("none of that id"), "{lost:?}");
+    for wrong in [vec!["--limit", "0"], vec!["--state", "asleep"]] {
+        assert_eq!(hallpass(&[&["client", "list"], wrong.as_slice()].concat()).status, 2, "{wrong:?}");
+    }
+}
+
+/// Where a `sub` is wanted, a name does.
+#[tokio::test]
+async fn a_user_is_enabled_again_and_found_in_the_audit_by_name() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let hallpass = beside(&provider);
+    let client = provider.client("reports").await;
+    done(hallpass(&["user", "disable", "alice", "--yes"]));
+    let enabled = done(hallpass(&["user", "enable", "ALICE@example.com"]));
+    assert!(enabled.stderr.contains("enabled alice"), "{enabled:?}");
+    let again = done(hallpass(&["user", "enable", "alice"]));
+    assert!(again.stderr.contains("nothing was changed"), "{again:?}");
+    provider.travel(10);
+    let _ = provider.tokens(&UserAgent::new(), &client).await;
+    for name in ["alice", "alice@example.com", "alice-sub"] {
+        let listed = done(hallpass(&["audit", "list", "--user", name, "--event", "user_enabled"]));
+        assert!(listed.stdout.contains("user_enabled") && listed.stdout.lines().count() == 1, "{name}: {listed:?}");
+    }
+    let none = done(hallpass(&["audit", "list", "--user", "another"]));
+    assert!(none.stdout.is_empty(), "{none:?}");
+    done(hallpass(&["audit", "erase", "--sub", "alice", "--yes"]));
+    let left = "SELECT COUNT(*) FROM audit_events WHERE sub = 'alice-sub'";
+    assert_eq!(provider.rows(left).await[0][0].as_deref(), Some("0"));
+}
+
+/// A whole set-up in an empty folder: what it writes serves, and a second time it overwrites nothing.
+#[test]
+fn init_writes_a_set_up_that_serves_and_overwrites_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    let issuer = "https://id.example.com/sso";
+    let arguments = [
+        "init",
+        "--issuer",
+        issuer,
+        "--redis-url",
+        "redis://:pass@cache.example.com",
+        "--trusted-proxies",
+        "10.1.0.0/24",
+        "--client",
+        "reports",
+        "--redirect-uri",
+        URI,
+    ];
+    let made = done(run(folder.path(), &arguments));
+    assert!(made.stdout.contains("hp_cs_"), "the first client's settings: {made:?}");
+    let file = folder.path().join("hallpass.toml");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "it may hold a password");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("redis_url = \"redis://:pass@cache.example.com\""), "{text}");
+    // The settings read as they were given.
+    let show = done(run(folder.path(), &["client", "lint"]));
+    assert!(show.stdout.contains("0 errors") || show.stderr.contains("0 errors"), "{show:?}");
+    let plan = done(run(folder.path(), &["key", "plan"]));
+    assert!(plan.stdout.contains("RS256") && plan.stdout.contains("ES256"), "{plan:?}");
+    done(run(folder.path(), &["migrate"]));
+    let listed = done(run(folder.path(), &["client", "show", "reports", "--settings", "env"]));
+    assert!(listed.stdout.contains(issuer), "{listed:?}");
+    let (keys, before) = (fs::read_dir(folder.path().join("keys")).unwrap().count(), text);
+    let again = done(run(folder.path(), &["init"]));
+    assert!(again.stderr.contains("hallpass.toml is there, and stays as it is"), "{again:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.path().join("keys")).unwrap().count(), keys);
+    // The defaults are for trying, and say so.
+    let other = self::folder();
+    let made = done(run(other.path(), &["init"]));
+    assert!(made.stderr.contains("need https"), "{made:?}");
+    assert_eq!(run(other.path(), &["init", "--client", "x"]).status, 2, "a client needs an address");
+}
+
+/// A setting that a command does not read would be believed.
+#[test]
+fn a_setting_of_a_command_that_reads_none_is_refused() {
+    let folder = folder();
+    for arguments in
+        [["demo", "--issuer", "https://id.example.com"], ["demo", "--config", "x.toml"], ["hash-secret", "--keys", "k"]]
+    {
+        let outcome = run(folder.path(), &arguments);
+        assert_eq!(outcome.status, 1, "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.contains(arguments[1]) && outcome.stderr.contains("would do nothing"), "{outcome:?}");
+    }
+}
+
+/// A client is deleted with all that hangs on it, after it was said how much that is.
+#[tokio::test]
+async fn deleting_a_client_says_what_goes_with_it_and_asks() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let hallpass = beside(&provider);
+    let client = NewClient::new("reports")
+        .with("grant_types", "authorization_code refresh_token")
+        .with("scope", "openid offline_access");
+    let client = provider.add(client).await;
+    let browser = UserAgent::new();
+    let answer = Authorization::of(&client)
+        .with("scope", "openid offline_access")
+        .with("prompt", "consent")
+        .complete(&provider, &browser)
+        .await;
+    let tokens = provider.redeem(&client, answer.code()).await.ok();
+    let variables = provider.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let asked = run_at_terminal(provider.folder.path(), &["client", "delete", "reports"], &variables, "no\n");
+    assert_eq!(asked.status, 1, "{asked:?}");
+    let question = "for good, with 1 secrets, 1 addresses, 1 good refresh tokens and the consents of 1 users?";
+    assert!(asked.stdout.contains(question), "{asked:?}");
+    done(hallpass(&["client", "delete", "reports", "--yes"]));
+    for table in ["clients", "client_secrets", "client_redirect_uris", "consents", "refresh_families"] {
+        assert_eq!(provider.rows(&format!("SELECT client_id FROM {table}")).await.len(), 0, "{table}");
+    }
+    let events = provider.rows("SELECT client_id FROM audit_events WHERE event = 'client_deleted'").await;
+    assert_eq!(events, [[Some("reports".to_owned())]]);
+    provider.travel(10);
+    assert_eq!(provider.userinfo(&tokens.text("access_token")).await.status, 401);
+    let refused = hallpass(&["client", "delete", "reports", "--yes"]);
+    assert!(refused.status == 1 && refused.stderr.contains("there is no client reports"), "{refused:?}");
+    done(hallpass(&["client", "delete", "another", "--output", "-"]));
+}
