@@ -57,7 +57,7 @@ pub enum StartError {
     #[error(transparent)]
     Keys(#[from] KeyError),
     /// A store that did not come up in time.
-    #[error("{what} did not answer for {} seconds: {cause}", PATIENCE.as_secs())]
+    #[error("{what} was waited for in vain for {} seconds: {cause}", PATIENCE.as_secs())]
     Unreachable {
         /// Which.
         what: &'static str,
@@ -76,7 +76,7 @@ impl From<StartError> for Failure {
             StartError::Store(error) => error.into(),
             StartError::Keys(error) => error.into(),
             StartError::Unreachable { what, cause } => {
-                Self::from(cause).about(format!("{what} did not answer for {} seconds", PATIENCE.as_secs()))
+                Self::from(cause).about(format!("{what} was waited for in vain for {} seconds", PATIENCE.as_secs()))
             }
             StartError::Other(failure) => failure,
         }
@@ -335,7 +335,10 @@ async fn retry_until_ready<T, F: Future<Output = Result<T, StoreError>>>(
             }
             Err(cause) => {
                 if !waited {
-                    tracing::warn!(%cause, "{what} does not answer; waiting for it, {} seconds at most", PATIENCE.as_secs());
+                    let seconds = PATIENCE.as_secs();
+                    let failure = Failure::from(cause);
+                    let fix = failure.fix();
+                    tracing::warn!(cause = %failure, fix, "{what} does not answer; waiting for it, {seconds} seconds at most");
                     waited = true;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;

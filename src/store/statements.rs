@@ -265,8 +265,14 @@ impl Statement {
     /// The line of a word of it, where it has that word.
     #[must_use]
     pub fn line_of_word(&self, word: &str) -> Option<usize> {
+        self.lines_of_word(word).first().copied()
+    }
+
+    /// The line of each place where it has a word.
+    #[must_use]
+    pub fn lines_of_word(&self, word: &str) -> Vec<usize> {
         let is_it = |token: &&TokenWithSpan| matches!(&token.token, Token::Word(found) if found.value.eq_ignore_ascii_case(word));
-        self.tokens.iter().find(is_it).map(|token| line_of(token.span.start))
+        self.tokens.iter().filter(is_it).map(|token| line_of(token.span.start)).collect()
     }
 
     /// The name behind `CREATE TABLE`.

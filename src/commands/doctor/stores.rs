@@ -25,6 +25,7 @@ const LEAST_POSTGRES: i64 = 14;
 pub(super) async fn database(report: &mut Report, config: &Config) -> Option<Db> {
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
+        && path.parent().is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir())
     {
         report.warning("database", format!("{}: not made yet", path.display()), "hallpass migrate, or hallpass serve");
         return None;
