@@ -77,7 +77,7 @@ settings! {
     keys = "keys", "/etc/hallpass/keys", "Folder of the signing keys";
     migrations = "", "/etc/hallpass/migrations",
         "Folder of your own migration files, applied beside the built-in ones; ./migrations if it exists";
-    trusted_proxies = "", "10.0.0.0/8,127.0.0.1/32",
+    trusted_proxies = "", "10.0.3.0/24,127.0.0.1/32",
         "Networks whose X-Forwarded-For is believed, for rate limits and audit only";
     outbound_ca = "", "/etc/hallpass/ca.pem", "PEM file of authorities trusted beside the system's";
     code_lifetime = "60", "60", "Seconds an authorization code can be redeemed (5 to 600)";
@@ -411,7 +411,7 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         .map(|part| {
             part.parse::<IpNet>()
                 .or_else(|_| part.parse::<std::net::IpAddr>().map(IpNet::from))
-                .map_err(|_| format!("{part:?} is not a network such as 10.0.0.0/8"))
+                .map_err(|_| format!("{part:?} is not a network such as 10.0.3.0/24"))
         })
         .collect()
 }

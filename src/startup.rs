@@ -18,7 +18,7 @@ use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version};
 use crate::store::user_sessions::Seen;
 use crate::store::{StoreError, timely};
-use crate::store::{logout_outbox, refresh_families, refusals, user_sessions, users};
+use crate::store::{logout_outbox, refresh_families, refusals, unthrottled, user_sessions, users};
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
@@ -278,6 +278,23 @@ pub async fn watch_names(provider: Arc<Provider>) {
         if let Err(error) = users::fold_names(&provider.db).await {
             tracing::debug!(%error, "names of users could not be folded; it is tried again");
         }
+    }
+}
+
+/// Learns every few seconds whom operators free from the throttle.
+pub async fn watch_throttle(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(NAMES_INTERVAL);
+    loop {
+        interval.tick().await;
+        learn_freed(&provider).await;
+    }
+}
+
+/// Learns whom operators have freed from the throttle.
+pub async fn learn_freed(provider: &Provider) {
+    match timely(unthrottled::list(&provider.db)).await {
+        Ok(freed) => provider.throttle.learn(freed),
+        Err(error) => tracing::debug!(%error, "who was freed from the throttle could not be read; it is tried again"),
     }
 }
 

@@ -263,7 +263,7 @@ async fn list(config: Config, json: bool) -> Outcome {
 }
 
 /// Finds whom a user name or an e-mail address means.
-async fn find(db: &Db, username: &str) -> Result<User, Failure> {
+pub(super) async fn find(db: &Db, username: &str) -> Result<User, Failure> {
     if let Some(found) = users::find_by_login(db, username).await? {
         return Ok(found);
     }
@@ -278,7 +278,7 @@ async fn find(db: &Db, username: &str) -> Result<User, Failure> {
 }
 
 /// A user as a question names them.
-fn named(user: &User) -> String {
+pub(super) fn named(user: &User) -> String {
     let username = user.username.as_deref().unwrap_or(&user.sub);
     terminal::one_line(&format!("{username} ({})", user.display_name()))
 }

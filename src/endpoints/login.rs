@@ -113,7 +113,9 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
             page(provider, &asked.browser, flow, Some(typed), Some(&LoginError::Wrong))
         }
         Proof::Later { sub, later } => {
-            provider.audit.record(by(EventKind::SignInThrottled).of_subject(sub.as_deref()));
+            provider.audit.record(
+                by(EventKind::SignInThrottled).of_subject(sub.as_deref()).with("budget", later.budget.as_str()),
+            );
             page(provider, &asked.browser, flow, Some(typed), Some(&LoginError::TooMany(later)))
         }
     }

@@ -38,6 +38,10 @@ pub enum EventKind {
     SignInFailed,
     /// Too many failures.
     SignInThrottled,
+    /// A client failed to authenticate too often.
+    ClientThrottled,
+    /// An operator freed a user, a network or a client from the throttle.
+    Unthrottled,
     /// A person allowed a client what it asked for.
     ConsentGiven,
     /// A person did not.
@@ -77,6 +81,37 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 27] = [
+        Self::ChainBegun,
+        Self::EventsLost,
+        Self::NodeStarted,
+        Self::KeysChanged,
+        Self::SignIn,
+        Self::SignInFailed,
+        Self::SignInThrottled,
+        Self::ClientThrottled,
+        Self::Unthrottled,
+        Self::ConsentGiven,
+        Self::ConsentDenied,
+        Self::TokensIssued,
+        Self::CodeReplayed,
+        Self::RefreshTokenReused,
+        Self::TokenRevoked,
+        Self::SignOut,
+        Self::LogoutDelivered,
+        Self::LogoutFailed,
+        Self::LogoutGivenUp,
+        Self::MigrationApplied,
+        Self::UserAdded,
+        Self::UserPasswordSet,
+        Self::UserDisabled,
+        Self::UserSessionsEnded,
+        Self::ClientDisabled,
+        Self::PersonalErased,
+        Self::AuditPruned,
+    ];
+
     /// The word in `audit_events.event`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -88,6 +123,8 @@ impl EventKind {
             Self::SignIn => "sign_in",
             Self::SignInFailed => "sign_in_failed",
             Self::SignInThrottled => "sign_in_throttled",
+            Self::ClientThrottled => "client_throttled",
+            Self::Unthrottled => "unthrottled",
             Self::ConsentGiven => "consent_given",
             Self::ConsentDenied => "consent_denied",
             Self::TokensIssued => "tokens_issued",

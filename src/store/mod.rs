@@ -28,6 +28,7 @@ pub mod scratch;
 pub mod sessions;
 pub mod statements;
 pub mod stored;
+pub mod unthrottled;
 pub mod user_sessions;
 pub mod users;
 

@@ -69,6 +69,7 @@ mod store_contract;
 mod store_shares;
 mod texts;
 mod throttling;
+mod unthrottle;
 mod user_commands;
 mod user_sessions;
 mod versions;

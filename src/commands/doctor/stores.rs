@@ -203,12 +203,16 @@ fn name_owners(report: &mut Report, table: &str, rows: &[OwnedHash], fix: &str) 
     report.fault("hashes", format!("{table}: nothing proves the hash of {}: {why}", names.join(", ")), fix);
 }
 
-pub(super) async fn redis(report: &mut Report, config: &Config) {
-    let EphemeralUrl::Redis(url) = &config.redis_url else { return };
+/// Whether it may be used; a store in the process of a node can.
+pub(super) async fn redis(report: &mut Report, config: &Config) -> bool {
+    let EphemeralUrl::Redis(url) = &config.redis_url else { return true };
     let place = url.expose_secret().split(',').map(serve::place).collect::<Vec<_>>().join(", ");
     let ephemeral = match Ephemeral::open(&config.redis_url, &config.issuer, Clock::System).await {
         Ok(ephemeral) => ephemeral,
-        Err(error) => return report.failure("redis", error, "start it, or fix HALLPASS_REDIS_URL"),
+        Err(error) => {
+            report.failure("redis", error, "start it, or fix HALLPASS_REDIS_URL");
+            return false;
+        }
     };
     if let Some(facts) = ephemeral.facts().await {
         report
@@ -236,12 +240,18 @@ pub(super) async fn redis(report: &mut Report, config: &Config) {
         }
     }
     match try_verbs(&ephemeral).await {
-        Ok(()) => report.ok("redis", "records may be written, taken and counted"),
-        Err(failure) => report.failure(
-            "redis",
-            failure.about("a record cannot be written, taken or counted"),
-            "allow SET, GET, DEL, EVAL on keys that begin with hallpass: to the user of HALLPASS_REDIS_URL",
-        ),
+        Ok(()) => {
+            report.ok("redis", "records may be written, taken and counted");
+            true
+        }
+        Err(failure) => {
+            report.failure(
+                "redis",
+                failure.about("a record cannot be written, taken or counted"),
+                "allow SET, GET, DEL, EVAL on keys that begin with hallpass: to the user of HALLPASS_REDIS_URL",
+            );
+            false
+        }
     }
 }
 
