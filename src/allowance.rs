@@ -11,7 +11,7 @@ use crate::protocol::secret::Digest;
 use crate::provider::Provider;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Start, Tallied, Tally};
-use crate::throttle::{Later, Stopped};
+use crate::throttle::{Budget, Later, Stopped};
 use serde::Serialize;
 
 /// The most bytes of each kind: codes, tokens of one lifetime, sessions.
@@ -120,7 +120,7 @@ pub async fn keep(provider: &Provider, owner: Owner<'_>, kept: &[Kept]) -> Resul
         Ok(Tallied::Over { index, ends_in }) => {
             let what = summed.get(index).map_or("", |kept| kept.field.as_str());
             tracing::warn!(kind, name, what, "more is kept for one than any service needs; further ones are refused");
-            Err(Stopped::Later(Later { seconds: ends_in }))
+            Err(Stopped::Later(Later { seconds: ends_in, budget: Budget::Kept }))
         }
     }
 }

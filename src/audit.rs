@@ -164,8 +164,13 @@ impl Audit {
 
     /// Leaves an event; the reference of the request that is being answered is added.
     pub fn record(&self, event: Event) {
-        let is_provoked =
-            matches!(event.kind, EventKind::SignInFailed | EventKind::SignInThrottled | EventKind::ConsentDenied);
+        let is_provoked = matches!(
+            event.kind,
+            EventKind::SignInFailed
+                | EventKind::SignInThrottled
+                | EventKind::ClientThrottled
+                | EventKind::ConsentDenied
+        );
         if is_provoked && !self.budgets().take_failure(event.sub.as_deref(), event.at) {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;

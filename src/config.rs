@@ -4,6 +4,10 @@
 //! setting stops the start with its name, what is wrong and an example. The table below is also what
 //! `--help` and the README are made of.
 
+mod urls;
+
+pub(crate) use urls::postgres_files;
+
 use crate::failure::Failure;
 use crate::protocol::difference::most_like;
 use ipnet::IpNet;
@@ -12,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use url::Url;
+use urls::{database_url, redis_url};
 
 /// One setting, as operators know it.
 #[derive(Debug)]
@@ -72,7 +77,7 @@ settings! {
     keys = "keys", "/etc/hallpass/keys", "Folder of the signing keys";
     migrations = "", "/etc/hallpass/migrations",
         "Folder of your own migration files, applied beside the built-in ones; ./migrations if it exists";
-    trusted_proxies = "", "10.0.0.0/8,127.0.0.1/32",
+    trusted_proxies = "", "10.0.3.0/24,127.0.0.1/32",
         "Networks whose X-Forwarded-For is believed, for rate limits and audit only";
     outbound_ca = "", "/etc/hallpass/ca.pem", "PEM file of authorities trusted beside the system's";
     code_lifetime = "60", "60", "Seconds an authorization code can be redeemed (5 to 600)";
@@ -146,10 +151,12 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is no TOML.
-    #[error("{}: not TOML: {why}", file.display())]
+    #[error("{}, line {line}: not TOML: {why}", file.display())]
     NotToml {
         /// The file.
         file: PathBuf,
+        /// The line, from 1.
+        line: usize,
         /// Why, without a word of the file, which may hold a password.
         why: String,
     },
@@ -220,13 +227,16 @@ impl RawConfig {
         if let Some((path, text)) = file {
             let table: toml::Table = toml::from_str(text).map_err(|error: toml::de::Error| ConfigError::NotToml {
                 file: path.to_owned(),
-                why: error.message().to_owned(),
+                line: error.span().map_or(1, |span| line_at(text, span.start)),
+                why: error.message().replace('\n', ", "),
             })?;
             for (key, value) in table {
-                let setting = SETTINGS
-                    .iter()
-                    .find(|setting| setting.name == key)
-                    .ok_or_else(|| unknown(&key, &path.display().to_string()))?;
+                let place = match line_of_key(text, &key) {
+                    Some(line) => format!("{}, line {line}", path.display()),
+                    None => path.display().to_string(),
+                };
+                let setting =
+                    SETTINGS.iter().find(|setting| setting.name == key).ok_or_else(|| unknown(&key, &place))?;
                 let text = match value {
                     toml::Value::String(text) => text,
                     toml::Value::Integer(number) => number.to_string(),
@@ -237,7 +247,7 @@ impl RawConfig {
                         .join(","),
                     other => other.to_string(),
                 };
-                take(&mut values, setting, text, format!("{} in {}", setting.name, path.display()))?;
+                take(&mut values, setting, text, format!("{} in {place}", setting.name))?;
             }
         }
         for (variable, text) in environment.filter(|(variable, _)| variable.starts_with("HALLPASS_")) {
@@ -321,6 +331,20 @@ fn take(
     Ok(())
 }
 
+/// The line of a place in a text, from 1.
+fn line_at(text: &str, place: usize) -> usize {
+    text.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The line of a file of settings, from 1, on which one is set, or on which a table of that name begins.
+fn line_of_key(text: &str, key: &str) -> Option<usize> {
+    let is_it = |line: &str| {
+        let rest = line.trim_start().trim_start_matches('[').trim_start_matches(['"', '\'']);
+        rest.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.', ']', '"', '\'']))
+    };
+    text.lines().position(is_it).map(|at| at + 1)
+}
+
 fn unknown(name: &str, place: &str) -> ConfigError {
     let bare = name.trim_start_matches("HALLPASS_");
     let nearest = most_like(bare, SETTINGS, |setting| setting.name, 4);
@@ -371,82 +395,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "must be an IP address and a port".to_owned())
 }
 
-fn database_url(text: &str) -> Result<DatabaseUrl, String> {
-    if let Some(path) = text.strip_prefix("sqlite:") {
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() || path.contains(":memory:") || path.contains('?') {
-            return Err("must name a file, such as sqlite:hallpass.db, without options".into());
-        }
-        Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
-    } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        let url: Url = text
-            .parse()
-            .map_err(|_| "is not a valid URL; special characters in a password must be percent-encoded".to_owned())?;
-        for (name, value) in url.query_pairs() {
-            postgres_parameter(&name, &value)?;
-        }
-        Ok(DatabaseUrl::Postgres(text.to_owned().into()))
-    } else {
-        Err("must begin with sqlite: or postgres://".into())
-    }
-}
-
-/// What can stand behind the question mark of a PostgreSQL URL.
-const POSTGRES_PARAMETERS: &[&str] = &[
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-    "statement-cache-capacity",
-];
-/// How the server is verified.
-const SSL_MODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
-
-/// A misspelt parameter would be left out, and the connection not be verified.
-fn postgres_parameter(name: &str, value: &str) -> Result<(), String> {
-    let offer = |known: &[&'static str], sent: &str| {
-        let near = most_like(sent, known, |known| known, 3);
-        near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
-    };
-    // `options[NAME]` sets a parameter of the session.
-    let is_known = POSTGRES_PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'));
-    if !is_known {
-        return Err(format!("has the unknown parameter {name:?}{}", offer(POSTGRES_PARAMETERS, name)));
-    }
-    if matches!(name, "sslmode" | "ssl-mode") && !SSL_MODES.contains(&value) {
-        let offer = offer(SSL_MODES, value);
-        return Err(format!("has {name}={value:?}, which is none of {}{offer}", SSL_MODES.join(", ")));
-    }
-    Ok(())
-}
-
-fn redis_url(text: &str) -> Result<EphemeralUrl, String> {
-    if text.is_empty() {
-        return Ok(EphemeralUrl::Memory);
-    }
-    let fits =
-        text.split(',').all(|part| ["redis://", "rediss://"].iter().any(|scheme| part.trim().starts_with(scheme)))
-            || text.starts_with("redis+sentinel://");
-    if fits {
-        Ok(EphemeralUrl::Redis(text.to_owned().into()))
-    } else {
-        Err("must begin with redis://, rediss:// or redis+sentinel://".into())
-    }
-}
-
 fn migrations(text: &str) -> Result<Option<PathBuf>, String> {
     if text.is_empty() {
         let default = PathBuf::from("migrations");
@@ -463,7 +411,7 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         .map(|part| {
             part.parse::<IpNet>()
                 .or_else(|_| part.parse::<std::net::IpAddr>().map(IpNet::from))
-                .map_err(|_| format!("{part:?} is not a network such as 10.0.0.0/8"))
+                .map_err(|_| format!("{part:?} is not a network such as 10.0.3.0/24"))
         })
         .collect()
 }
@@ -597,6 +545,27 @@ mod tests {
         assert!(!message.contains("hunter2"), "{message}");
         let shown = format!("{:?}", config(&[("HALLPASS_DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap());
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_fault_of_the_file_is_told_with_its_line() {
+        let told = |text: &str| {
+            let file = Some((Path::new("hallpass.toml"), text));
+            let read = RawConfig::gather(|_| None, std::iter::empty(), file).and_then(|raw| raw.check());
+            read.unwrap_err().to_string()
+        };
+        for (text, start) in [
+            ("issuer = \"https://a.example\"\n\nlisten = \n", "hallpass.toml, line 3: not TOML: "),
+            ("keys = \"a\"\nkeys = \"b\"", "hallpass.toml, line 2: not TOML: duplicate key"),
+            ("\nisuer = \"https://a.example\"", "isuer (from hallpass.toml, line 2): there is no such setting"),
+            ("# x\n[server]\nissuer = \"a\"", "server (from hallpass.toml, line 2): there is no such setting"),
+            (
+                "\n\n code_lifetime=9999",
+                "HALLPASS_CODE_LIFETIME (from code_lifetime in hallpass.toml, line 3): must be",
+            ),
+        ] {
+            assert!(told(text).starts_with(start), "{}", told(text));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::io;
 
 /// The error behind a failure, of a library or of our own.
 pub type Source = Box<dyn Error + Send + Sync>;
@@ -17,6 +18,8 @@ struct Parts {
     fix: Option<String>,
     notes: Vec<(&'static str, String)>,
     source: Option<Source>,
+    /// Whether `what` says in plain words what the source says in its own.
+    is_said: bool,
     further: Vec<Failure>,
 }
 
@@ -24,7 +27,14 @@ impl Failure {
     /// What happened, in one sentence without a full stop, and without what to do about it.
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
-        let parts = Parts { what: what.into(), fix: None, notes: Vec::new(), source: None, further: Vec::new() };
+        let parts = Parts {
+            what: what.into(),
+            fix: None,
+            notes: Vec::new(),
+            source: None,
+            is_said: false,
+            further: Vec::new(),
+        };
         Self(Box::new(parts))
     }
 
@@ -57,6 +67,14 @@ impl Failure {
         self
     }
 
+    /// The error behind it, which `what` says in plain words: it is kept and not shown.
+    #[must_use]
+    pub fn behind(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self.0.is_said = true;
+        self
+    }
+
     /// A further line under the fix, with its label, such as an example.
     #[must_use]
     pub fn with_note(mut self, label: &'static str, text: impl Into<String>) -> Self {
@@ -80,14 +98,19 @@ impl Failure {
     /// What the operator can do about it, where that is known.
     #[must_use]
     pub fn fix(&self) -> Option<&str> {
-        self.0.fix.as_deref()
+        let of_system = || Some(of_system(self.shown_source()?.downcast_ref()?)?.1);
+        self.0.fix.as_deref().or_else(of_system)
+    }
+
+    fn shown_source(&self) -> Option<&Source> {
+        self.0.source.as_ref().filter(|_| !self.0.is_said)
     }
 
     /// As a terminal shows it.
     #[must_use]
     pub fn told(&self) -> String {
-        let fix = self.0.fix.iter().map(|fix| (FIX, fix));
-        let mut text = told(self, fix.chain(self.0.notes.iter().map(|(label, text)| (*label, text))));
+        let fix = self.fix().into_iter().map(|fix| (FIX, fix));
+        let mut text = told(self, fix.chain(self.0.notes.iter().map(|(label, text)| (*label, text.as_str()))));
         for further in &self.0.further {
             let _ = write!(text, "\n{}", further.told());
         }
@@ -98,10 +121,51 @@ impl Failure {
 /// What happened, and the error behind it.
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.source {
-            Some(source) => write!(formatter, "{}: {source}", self.0.what),
+        match self.shown_source() {
+            Some(source) => write!(formatter, "{}: {}", self.0.what, in_words(source.as_ref())),
             None => formatter.write_str(&self.0.what),
         }
+    }
+}
+
+/// What a file, a folder or an address cannot be used for, and what to do; `None`: the system's own words are best.
+fn of_system(error: &io::Error) -> Option<(&'static str, &'static str)> {
+    use io::ErrorKind as Kind;
+    Some(match error.kind() {
+        Kind::NotFound => ("there is no such file or folder", "make it, or name the right one"),
+        Kind::PermissionDenied => (
+            "permission denied: the user that runs `hallpass` may not do this with it",
+            "give that user the right with chown or chmod, or name another place",
+        ),
+        Kind::IsADirectory => ("it is a folder, not a file", "name a file"),
+        Kind::NotADirectory => ("it, or a part of its path, is a file and not a folder", "name the right place"),
+        Kind::AlreadyExists => ("it is there already", "move it elsewhere, or name another place"),
+        Kind::ReadOnlyFilesystem => ("its file system is read-only", "name a place that can be written"),
+        Kind::StorageFull => ("the disk is full", "make room on it"),
+        Kind::QuotaExceeded => ("the quota of the disk is used up", "make room on it"),
+        Kind::InvalidData if error.to_string().contains("UTF-8") => ("it is not UTF-8 text", "save it as UTF-8"),
+        _ => return None,
+    })
+}
+
+/// What an error says, without numbers of the system's.
+#[must_use]
+pub fn in_words(error: &(dyn Error + 'static)) -> String {
+    let of_system = error.downcast_ref().and_then(of_system);
+    of_system.map_or_else(|| without_number(&error.to_string()), |(words, _)| words.to_owned())
+}
+
+/// `Connection refused (os error 111)` as people say it.
+fn without_number(text: &str) -> String {
+    match text.split_once(" (os error ") {
+        Some((words, rest)) if rest.ends_with(')') => {
+            let mut words = words.to_owned();
+            if let Some(first) = words.get_mut(..1) {
+                first.make_ascii_lowercase();
+            }
+            words
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -131,7 +195,7 @@ impl Warning {
     /// As a terminal shows it.
     #[must_use]
     pub fn told(&self) -> String {
-        told(&self.what, [(FIX, &self.fix)])
+        told(&self.what, [(FIX, self.fix.as_str())])
     }
 }
 
@@ -149,7 +213,7 @@ fn labeled(label: &str, text: &str) -> String {
 }
 
 /// What happened, and below it a line for each that has a label.
-fn told<'a>(what: &dyn fmt::Display, lines: impl IntoIterator<Item = (&'static str, &'a String)>) -> String {
+fn told<'a>(what: &dyn fmt::Display, lines: impl IntoIterator<Item = (&'static str, &'a str)>) -> String {
     let mut text = what.to_string();
     for (label, line) in lines {
         let _ = write!(text, "\n  {}", labeled(label, line));
@@ -167,8 +231,20 @@ mod tests {
         let failure = Failure::at("hallpass.db", io()).with_fix("chmod 600 hallpass.db");
         assert_eq!((failure.what(), failure.fix()), ("hallpass.db", Some("chmod 600 hallpass.db")));
         assert_eq!(failure.source().unwrap().to_string(), io().to_string());
-        assert_eq!(failure.to_string(), "hallpass.db: permission denied");
-        assert_eq!(failure.told(), "hallpass.db: permission denied\n  Fix: chmod 600 hallpass.db");
+        let said = "hallpass.db: permission denied: the user that runs `hallpass` may not do this with it";
+        assert_eq!(failure.to_string(), said);
+        assert_eq!(failure.told(), format!("{said}\n  Fix: chmod 600 hallpass.db"));
+        let said = Failure::new("hallpass.db is read-only").behind(io());
+        assert_eq!((said.to_string().as_str(), said.fix()), ("hallpass.db is read-only", None));
+        assert_eq!(Error::source(&said).unwrap().to_string(), io().to_string());
+    }
+
+    #[test]
+    fn what_the_system_says_of_a_file_is_said_in_plain_words_and_with_a_fix() {
+        let missing = Failure::at("x.pem", std::fs::read("/nowhere/x.pem").unwrap_err());
+        assert_eq!(missing.told(), "x.pem: there is no such file or folder\n  Fix: make it, or name the right one");
+        let refused = io::Error::from_raw_os_error(111);
+        assert_eq!(in_words(&refused), "connection refused");
     }
 
     #[test]

@@ -120,6 +120,11 @@ impl From<KeyError> for Failure {
             KeyError::Missing { algorithm, next: None } => {
                 Self::new(what).with_fix(format!("hallpass key new --alg {algorithm}"))
             }
+            KeyError::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+                let fix =
+                    format!("`hallpass key new --alg RS256 --keys {}` makes it, or set HALLPASS_KEYS", path.display());
+                Self::at(path.display(), source).with_fix(fix)
+            }
             KeyError::Io { path, source } => Self::at(path.display(), source),
             KeyError::Crypto(source) => Self::at("signing failed", source),
         }

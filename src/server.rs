@@ -67,9 +67,30 @@ impl Stop {
 /// # Errors
 /// The address with the reason, and what to set instead.
 pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    use std::io::ErrorKind;
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::at(format!("cannot listen on {address}"), error)
-            .with_fix(format!("end what uses it, or set {setting} to another address"))
+        let port = address.port();
+        let (why, fix) = match error.kind() {
+            ErrorKind::AddrInUse => {
+                ("another process listens there", format!("end it, or set {setting} to another address"))
+            }
+            ErrorKind::AddrNotAvailable => (
+                "it is no address of this machine",
+                format!("set {setting} to one that it has, or to 0.0.0.0:{port} or [::]:{port} for all of them"),
+            ),
+            ErrorKind::PermissionDenied => (
+                "this user may not use a port below 1024",
+                format!(
+                    "set {setting} to a port from 1024 on, with a proxy in front of it, or give the process the \
+                     capability CAP_NET_BIND_SERVICE"
+                ),
+            ),
+            _ => {
+                let failure = Failure::at(format!("{setting}: cannot listen on {address}"), error);
+                return failure.with_fix(format!("set {setting} to another address"));
+            }
+        };
+        Failure::new(format!("{setting}: cannot listen on {address}: {why}")).with_fix(fix).behind(error)
     })
 }
 

@@ -18,7 +18,7 @@ use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version};
 use crate::store::user_sessions::Seen;
 use crate::store::{StoreError, timely};
-use crate::store::{logout_outbox, refresh_families, refusals, user_sessions, users};
+use crate::store::{logout_outbox, refresh_families, refusals, unthrottled, user_sessions, users};
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
@@ -57,7 +57,7 @@ pub enum StartError {
     #[error(transparent)]
     Keys(#[from] KeyError),
     /// A store that did not come up in time.
-    #[error("{what} did not answer for {} seconds: {cause}", PATIENCE.as_secs())]
+    #[error("{what} was waited for in vain for {} seconds: {cause}", PATIENCE.as_secs())]
     Unreachable {
         /// Which.
         what: &'static str,
@@ -76,7 +76,7 @@ impl From<StartError> for Failure {
             StartError::Store(error) => error.into(),
             StartError::Keys(error) => error.into(),
             StartError::Unreachable { what, cause } => {
-                Self::from(cause).about(format!("{what} did not answer for {} seconds", PATIENCE.as_secs()))
+                Self::from(cause).about(format!("{what} was waited for in vain for {} seconds", PATIENCE.as_secs()))
             }
             StartError::Other(failure) => failure,
         }
@@ -281,6 +281,23 @@ pub async fn watch_names(provider: Arc<Provider>) {
     }
 }
 
+/// Learns every few seconds whom operators free from the throttle.
+pub async fn watch_throttle(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(NAMES_INTERVAL);
+    loop {
+        interval.tick().await;
+        learn_freed(&provider).await;
+    }
+}
+
+/// Learns whom operators have freed from the throttle.
+pub async fn learn_freed(provider: &Provider) {
+    match timely(unthrottled::list(&provider.db)).await {
+        Ok(freed) => provider.throttle.learn(freed),
+        Err(error) => tracing::debug!(%error, "who was freed from the throttle could not be read; it is tried again"),
+    }
+}
+
 /// Forgets from time to time what has ended: salts whose window is over, families of long ago, events past their retention.
 pub async fn sweep_expired(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(HOUSE_INTERVAL);
@@ -335,7 +352,10 @@ async fn retry_until_ready<T, F: Future<Output = Result<T, StoreError>>>(
             }
             Err(cause) => {
                 if !waited {
-                    tracing::warn!(%cause, "{what} does not answer; waiting for it, {} seconds at most", PATIENCE.as_secs());
+                    let seconds = PATIENCE.as_secs();
+                    let failure = Failure::from(cause);
+                    let fix = failure.fix();
+                    tracing::warn!(cause = %failure, fix, "{what} does not answer; waiting for it, {seconds} seconds at most");
                     waited = true;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;

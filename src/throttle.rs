@@ -9,6 +9,9 @@
 //! A name that no user has is counted as an account is, under a keyed digest, so that neither counters nor delays tell which
 //! names there are. Only what cost a hash leaves a counter for a name, and one wide network leaves few.
 //!
+//! Each name below has the instant behind it at which an operator last freed it (`store::unthrottled`), so that what was
+//! counted before is not looked at any more.
+//!
 //! Key: `fail:{/24 or /48}`, counts by network and account for an hour.
 //!
 //! Key: `fail:{account}` and `fail:{account}:{browser}`, a count for its window.
@@ -16,12 +19,12 @@
 //! Key: `client:{network}`, counts by client for their window.
 
 use crate::protocol::secret::{BrowserId, Digest};
-use crate::store::StoreError;
 use crate::store::ephemeral::{Ephemeral, STARTED_SHARE, Tallied, Tally};
+use crate::store::{StoreError, unthrottled};
 use crate::web::answer::ApiError;
 use crate::web::network::Network;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Seconds in which failed sign-ins are counted.
@@ -59,6 +62,43 @@ pub const STARTED_PER_NETWORK: i64 = 8 * 1024 * 1024;
 pub struct Later {
     /// Seconds.
     pub seconds: i64,
+    /// What is used up.
+    pub budget: Budget,
+}
+
+/// What can be used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// Failed sign-ins to one account from one network.
+    Account,
+    /// Failed sign-ins to one account from a browser that is known to it.
+    Browser,
+    /// Failures from one network.
+    Network,
+    /// Failures from one wide network.
+    WideNetwork,
+    /// Failed authentications of one client from one network.
+    Client,
+    /// Places to wait at an account that is slowed.
+    Waiting,
+    /// What is kept for one user or client.
+    Kept,
+}
+
+impl Budget {
+    /// The word in `budget` of an event.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Browser => "browser",
+            Self::Network => "network",
+            Self::WideNetwork => "wide_network",
+            Self::Client => "client",
+            Self::Waiting => "waiting",
+            Self::Kept => "kept",
+        }
+    }
 }
 
 /// Why an attempt may not continue.
@@ -85,10 +125,11 @@ impl From<Stopped> for ApiError {
     }
 }
 
-/// What the throttle itself holds: how many are being delayed, at which account.
+/// What the throttle itself holds: how many are being delayed, at which account, and whom an operator has freed when.
 #[derive(Default)]
 pub struct Throttle {
     waiting: Mutex<HashMap<String, usize>>,
+    freed: RwLock<HashMap<String, String>>,
 }
 
 /// A place among those that are delayed, given back when it is dropped.
@@ -128,11 +169,37 @@ impl Throttle {
     /// `Later` when too many wait already.
     pub async fn slow(&self, attempt: &Attempt) -> Result<(), Later> {
         let Some(delay) = attempt.delay else { return Ok(()) };
-        let Some(_place) = Place::take(self, &attempt.account) else { return Err(Later { seconds: 10 }) };
+        let Some(_place) = Place::take(self, &attempt.account) else {
+            return Err(Later { seconds: 10, budget: Budget::Waiting });
+        };
         tokio::time::sleep(delay).await;
         Ok(())
     }
+
+    /// Learns whom operators have freed, by name, with the instant.
+    pub fn learn(&self, freed: Vec<(String, String)>) {
+        *self.freed.write().unwrap_or_else(PoisonError::into_inner) = freed.into_iter().collect();
+    }
+
+    /// A counter's name, as it has been since it was freed.
+    fn since_freed(&self, counter: &str, freed: &str) -> String {
+        match self.freed.read().unwrap_or_else(PoisonError::into_inner).get(freed) {
+            Some(at) => format!("{counter}~{at}"),
+            None => counter.to_owned(),
+        }
+    }
+
+    fn account(&self, account: &str) -> String {
+        self.since_freed(account, &unthrottled::account(account))
+    }
+
+    fn in_network(&self, counter: &str, network: Network) -> String {
+        self.since_freed(counter, &unthrottled::network(network.wide()))
+    }
 }
+
+/// A field that is counted up, with its window, its most and what it is to the one who is refused.
+type Field = (String, i64, i64, Budget);
 
 /// What an attempt has counted: a record and its fields, or nothing where no counter could be kept.
 struct Count {
@@ -142,14 +209,17 @@ struct Count {
 
 impl Count {
     /// Counts one more in each field, or in none of them.
-    async fn one(ephemeral: &Ephemeral, key: String, fields: Vec<(String, i64, i64)>) -> Result<Self, Stopped> {
+    async fn one(ephemeral: &Ephemeral, key: String, fields: Vec<Field>) -> Result<Self, Stopped> {
         let tallies: Vec<Tally<'_>> = fields
             .iter()
-            .map(|(field, window, most)| Tally { field, window: *window, most: *most, amount: 1 })
+            .map(|(field, window, most, _)| Tally { field, window: *window, most: *most, amount: 1 })
             .collect();
         match ephemeral.tally(&key, &tallies).await? {
             Tallied::Counted(_) => Ok(Self { key, fields: fields.into_iter().map(|(field, ..)| field).collect() }),
-            Tallied::Over { ends_in, .. } => Err(Stopped::Later(Later { seconds: ends_in })),
+            Tallied::Over { index, ends_in } => {
+                let budget = fields.get(index).map_or(Budget::Network, |(.., budget)| *budget);
+                Err(Stopped::Later(Later { seconds: ends_in, budget }))
+            }
         }
     }
 
@@ -188,28 +258,30 @@ fn delay_after(failures: i64) -> Option<Duration> {
 /// # Errors
 /// `Later` at a hard limit.
 pub async fn sign_in(
+    throttle: &Throttle,
     ephemeral: &Ephemeral,
     account: &str,
     network: Network,
     known: Option<&BrowserId>,
 ) -> Result<Attempt, Stopped> {
+    let account = &throttle.account(account);
     let attempt = |counted, delay| Attempt { account: account.to_owned(), counted, is_known: known.is_some(), delay };
     if let Some(browser) = known {
         let key = format!("fail:{account}:{}", &browser.digest().as_str()[..22]);
-        let fields = vec![("browser".to_owned(), SIGN_IN_WINDOW, PER_ACCOUNT_AND_NETWORK)];
+        let fields = vec![("browser".to_owned(), SIGN_IN_WINDOW, PER_ACCOUNT_AND_NETWORK, Budget::Browser)];
         return Ok(attempt(or_nothing(Count::one(ephemeral, key, fields).await)?, None));
     }
     let mut fields = vec![
-        (network.to_string(), SIGN_IN_WINDOW, PER_NETWORK),
-        (format!("{network} {account}"), SIGN_IN_WINDOW, PER_ACCOUNT_AND_NETWORK),
+        (network.to_string(), SIGN_IN_WINDOW, PER_NETWORK, Budget::Network),
+        (format!("{network} {account}"), SIGN_IN_WINDOW, PER_ACCOUNT_AND_NETWORK, Budget::Account),
     ];
     // What many share belongs to no customer.
     if !network.is_shared() {
-        fields.push(("all".to_owned(), WIDE_WINDOW, PER_WIDE_NETWORK));
+        fields.push(("all".to_owned(), WIDE_WINDOW, PER_WIDE_NETWORK, Budget::WideNetwork));
     }
     let over_all = over_all_networks(account);
     let (counted, failures) = tokio::join!(
-        Count::one(ephemeral, format!("fail:{}", network.wide()), fields),
+        Count::one(ephemeral, throttle.in_network(&format!("fail:{}", network.wide()), network), fields),
         ephemeral.tallied(&over_all, "all")
     );
     let counted = or_nothing(counted)?;
@@ -248,13 +320,20 @@ pub struct ClientAttempt(Option<Count>);
 ///
 /// # Errors
 /// `Later` at the limit.
-pub async fn client(ephemeral: &Ephemeral, client_id: &str, network: Network) -> Result<ClientAttempt, Stopped> {
+pub async fn client(
+    throttle: &Throttle,
+    ephemeral: &Ephemeral,
+    client_id: &str,
+    network: Network,
+) -> Result<ClientAttempt, Stopped> {
     let name = Digest::of(&["client", client_id]);
-    let mut fields = vec![(name.as_str()[..22].to_owned(), CLIENT_WINDOW, PER_CLIENT_AND_NETWORK)];
+    let name = throttle.since_freed(&name.as_str()[..22], &unthrottled::client(client_id));
+    let mut fields = vec![(name, CLIENT_WINDOW, PER_CLIENT_AND_NETWORK, Budget::Client)];
     if !network.is_shared() {
-        fields.push(("all".to_owned(), CLIENT_WINDOW, CLIENTS_PER_NETWORK));
+        fields.push(("all".to_owned(), CLIENT_WINDOW, CLIENTS_PER_NETWORK, Budget::Network));
     }
-    Ok(ClientAttempt(or_nothing(Count::one(ephemeral, format!("client:{network}"), fields).await)?))
+    let key = throttle.in_network(&format!("client:{network}"), network);
+    Ok(ClientAttempt(or_nothing(Count::one(ephemeral, key, fields).await)?))
 }
 
 impl ClientAttempt {

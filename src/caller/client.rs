@@ -1,6 +1,7 @@
 //! The client at an API endpoint, by its secret or, where it has none, by its name.
 
 use crate::ambient::context;
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
 use crate::protocol::params::Params;
@@ -14,7 +15,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::cache::Registered;
 use crate::store::{clients, timely};
-use crate::throttle;
+use crate::throttle::{self, ClientAttempt, Stopped};
 use crate::tokens::Holder;
 use crate::web::answer::ApiError;
 use crate::web::request::{self, Credentials, Request};
@@ -88,7 +89,7 @@ async fn authenticate(
         return Ok(client.clone());
     }
     let mut turn = Some(provider.passwords.turn_for_client().await?);
-    let attempt = throttle::client(&provider.ephemeral, &found[0].0.client_id, request.network).await?;
+    let attempt = count(provider, request, &found[0].0.client_id, now).await?;
     for (client, secret) in &found {
         let turn = match turn.take() {
             Some(turn) => turn,
@@ -135,8 +136,24 @@ async fn named(
 /// time of the answer nor when it is throttled tells which clients there are.
 async fn refuse_as_slowly(provider: &Provider, request: &Request, client_id: &str) -> Result<(), ApiError> {
     let turn = provider.passwords.turn_for_client().await?;
-    let _counted = throttle::client(&provider.ephemeral, client_id, request.network).await?;
+    let _counted = count(provider, request, client_id, provider.now()).await?;
     Ok(provider.passwords.verify_dummy(turn).await?)
+}
+
+/// Counts an authentication; one that is refused for the number of those before it is an event.
+async fn count(
+    provider: &Provider,
+    request: &Request,
+    client_id: &str,
+    now: NumericDate,
+) -> Result<ClientAttempt, Stopped> {
+    let counted = throttle::client(&provider.throttle, &provider.ephemeral, client_id, request.network).await;
+    if let Err(Stopped::Later(later)) = &counted {
+        let event = Event::new(EventKind::ClientThrottled, now).from(&request.network);
+        let event = event.personal("client", client_id).with("budget", later.budget.as_str());
+        provider.audit.record(event);
+    }
+    counted
 }
 
 /// A caller that is no client, or not any more.

@@ -6,7 +6,8 @@ use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::logging;
-use crate::protocol::audit::{Flaw, Head, Pruned, Record, verify};
+use crate::protocol::audit::{EventKind, Flaw, Head, Pruned, Record, verify};
+use crate::protocol::difference::most_like;
 use crate::protocol::factor::SignInFailure;
 use crate::protocol::shown::harmless;
 use crate::protocol::time::NumericDate;
@@ -151,6 +152,9 @@ fn parse_span(text: &str) -> Result<i64, String> {
 
 pub(super) async fn run(config: Config, command: AuditCommand) -> Outcome {
     logging::start("warn");
+    if let AuditCommand::List(List { event: Some(event), .. }) = &command {
+        must_be_known(event)?;
+    }
     if let AuditCommand::Verify(Verify { file: Some(file), heads, json }) = &command {
         return report(&read_export(file)?, heads.as_deref(), *json);
     }
@@ -177,6 +181,26 @@ pub(super) async fn run(config: Config, command: AuditCommand) -> Outcome {
     };
     db.close().await;
     outcome
+}
+
+/// A kind of event that there is.
+fn must_be_known(event: &str) -> Outcome {
+    let words = EventKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
+    if words.contains(&event) {
+        return Ok(());
+    }
+    let (sent, most_like) = (event.to_lowercase(), most_like(event, words.iter().copied(), |word| word, 4));
+    let shares_a_part = |word: &str| {
+        word.split('_').any(|part| part.len() > 3 && sent.split(['_', '-', ' ']).any(|other| other == part))
+    };
+    let mut near: Vec<&str> = most_like.into_iter().collect();
+    near.extend(words.iter().copied().filter(|word| Some(*word) != most_like && shares_a_part(word)));
+    let fix = if near.is_empty() {
+        format!("one of {}", words.join(", "))
+    } else {
+        format!("did you mean {}?", near.join(", "))
+    };
+    Err(Failure::new(format!("--event: there is no kind of event {:?}", terminal::one_line(event))).with_fix(fix))
 }
 
 async fn print_list(db: &Db, list: List) -> Outcome {
@@ -264,7 +288,7 @@ fn read_export(file: &Path) -> Result<Vec<Record>, Failure> {
         let text = text.map_err(fault)?;
         let record = terminal::read_line(&text).ok_or_else(|| {
             let what = format!("line {number} is not an event as this version of `hallpass audit export` prints it");
-            Failure::new(what).about(file.display())
+            Failure::new(what).about(file.display()).with_fix("export it anew, with `hallpass audit export`")
         })?;
         records.push(record);
     }
@@ -282,7 +306,9 @@ fn report(records: &[Record], kept: Option<&Path>, json: bool) -> Outcome {
             let heads =
                 terminal::read_json(&text).and_then(|mut kept| serde_json::from_value(kept["heads"].take()).ok());
             heads.ok_or_else(|| {
-                Failure::new("not what this version of `hallpass audit verify --json` prints").about(file.display())
+                Failure::new("not what this version of `hallpass audit verify --json` prints")
+                    .about(file.display())
+                    .with_fix("name a file that `hallpass audit verify --json` has printed")
             })?
         }
     };

@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 #[derive(clap::Args)]
-#[command(after_help = "Against a provider of yours, register the two services first:\n\
+#[command(after_help = "Example:\n  hallpass demo\n\nAgainst a provider of yours, register the two services first:\n\
     \n  hallpass client new monolith --name Monolith --consent skip --redirect-uri http://127.0.0.1:9001/callback\
     \n  hallpass client new reports --name Reports --consent skip --redirect-uri http://127.0.0.1:9002/callback\
     \n  hallpass migrate\

@@ -17,6 +17,7 @@ mod preview;
 mod secret;
 mod serve;
 mod terminal;
+mod unthrottle;
 mod user;
 
 use crate::config::{Config, RawConfig, SETTINGS, Setting};
@@ -60,21 +61,30 @@ enum Command {
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::Arguments),
     /// Register services, review their migrations, change their secrets, end them
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hallpass client new reports --redirect-uri https://reports.example.com/signin-oidc\n  hallpass client lint\n  hallpass client show reports"
+    )]
     Client(Box<client::ClientCommand>),
     /// Add users, list them, set their passwords
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hallpass user add alice --email alice@example.com\n  hallpass user sessions list alice"
+    )]
     User(user::UserCommand),
     /// Make, show and retire signing keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  hallpass key plan\n  hallpass key new --alg RS256")]
     Key(key::KeyCommand),
     /// Say why a request was refused, by the reference of its error page or log record
     Explain(explain::Arguments),
     /// Read, export and check what happened
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  hallpass audit list --since 1h\n  hallpass audit verify")]
     Audit(audit::AuditCommand),
     /// Check our own set-up, any provider, any service, or a token
     Doctor(doctor::Arguments),
+    /// Free a user, a network or a client from the throttle
+    #[command(subcommand, after_help = unthrottle::HELP)]
+    Unthrottle(unthrottle::UnthrottleCommand),
     /// Print the claims that a client would get about a user, without a token
     Preview(preview::Arguments),
     /// Read a secret from standard input and print its argon2id hash
@@ -164,6 +174,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Explain(arguments) => with_runtime(explain::run(settings()?, arguments)),
         Command::Audit(command) => with_runtime(audit::run(settings()?, command)),
         Command::Doctor(arguments) => with_runtime(doctor::run(settings()?, cli.config.clone(), arguments)),
+        Command::Unthrottle(command) => with_runtime(unthrottle::run(settings()?, command)),
         Command::Preview(arguments) => with_runtime(preview::run(settings()?, arguments)),
         Command::HashSecret => {
             refuse_settings(matches, cli.config.as_deref())?;

@@ -306,7 +306,7 @@ async fn list(config: Config, state: Option<State>, page: &Page, json: bool) -> 
 }
 
 /// Finds whom a user name or an e-mail address means.
-async fn find(db: &Db, username: &str) -> Result<User, Failure> {
+pub(super) async fn find(db: &Db, username: &str) -> Result<User, Failure> {
     if let Some(found) = users::find_by_login(db, username).await?.one() {
         return Ok(found);
     }
@@ -321,7 +321,7 @@ async fn find(db: &Db, username: &str) -> Result<User, Failure> {
 }
 
 /// A user as a question names them.
-fn named(user: &User) -> String {
+pub(super) fn named(user: &User) -> String {
     let username = user.username.as_deref().unwrap_or(&user.sub);
     terminal::one_line(&format!("{username} ({})", user.display_name()))
 }

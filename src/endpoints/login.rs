@@ -141,7 +141,10 @@ async fn fail(
         LoginError::Wrong | LoginError::Disabled => EventKind::SignInFailed,
         LoginError::TooMany(_) => EventKind::SignInThrottled,
     };
-    let event = Event::new(kind, asked.now).by(&flow.client().client_id).from(&asked.network);
+    let mut event = Event::new(kind, asked.now).by(&flow.client().client_id).from(&asked.network);
+    if let LoginError::TooMany(later) = &failed.told {
+        event = event.with("budget", later.budget.as_str());
+    }
     provider.audit.record(event.of_subject(failed.sub.as_deref()).with("reason", failed.why.as_str()));
     if let Some(attempt) = attempt {
         // Once a user has tried, it gives way only when no other can.

@@ -320,6 +320,9 @@ fn jwk_of_key(key: &PKey<Private>) -> Result<Option<Map<String, Value>>, openssl
 /// The folder cannot be written, or a file of that name is there already.
 pub fn create(folder: &Path, algorithm: SigningAlgorithm, signs_from: NumericDate) -> Result<PathBuf, KeyError> {
     let crypto = |error: openssl::error::ErrorStack| KeyError::Crypto(error.into());
+    if folder.exists() && !folder.is_dir() {
+        return Err(io(folder)(std::io::ErrorKind::NotADirectory.into()));
+    }
     if !folder.is_dir() {
         std::fs::create_dir_all(folder).map_err(io(folder))?;
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(io(folder))?;

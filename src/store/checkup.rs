@@ -134,6 +134,18 @@ pub async fn password_hashes(db: &Db, after: &str) -> Result<Vec<OwnedHash>, Sto
     Ok(sqlx::query_as(PAGE).bind(after).fetch_all(db.statement()).await?)
 }
 
+/// When each secret of a client ends that is not disabled and authenticates by one; `None`: never.
+///
+/// # Errors
+/// The database failed.
+pub async fn secret_ends(db: &Db) -> Result<Vec<(String, Option<NumericDate>)>, StoreError> {
+    const ALL: &str = "SELECT client_secrets.client_id, client_secret_expires_at FROM client_secrets \
+         JOIN clients ON clients.client_id = client_secrets.client_id \
+         WHERE clients.disabled_at IS NULL AND token_endpoint_auth_method <> 'none' ORDER BY client_secrets.client_id";
+    let rows: Vec<(String, i64)> = sqlx::query_as(ALL).fetch_all(db.statement()).await?;
+    Ok(rows.into_iter().map(|(client_id, at)| (client_id, (at != 0).then_some(NumericDate(at)))).collect())
+}
+
 /// The hashes of the secrets of clients that are not disabled.
 ///
 /// # Errors

@@ -6,12 +6,13 @@
 use crate::config::DatabaseUrl;
 use crate::failure::Failure;
 use crate::store::StoreError;
+use crate::store::reach::{self, Postgres};
 use secrecy::ExposeSecret;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Executor as _};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use std::fs::{File, TryLockError};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -46,6 +47,7 @@ struct Inner {
     pool: AnyPool,
     options: AnyConnectOptions,
     kind: Kind,
+    server: Option<Postgres>,
     patience: Duration,
     statements: AtomicU64,
 }
@@ -138,29 +140,33 @@ impl Db {
 
     async fn open_with(url: &DatabaseUrl, patience: Duration) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let (options, kind, connections) = match url {
+        let (options, kind, server, connections) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let path = create_private(path)?;
                 let file = url::Url::from_file_path(&path)
                     .map_err(|()| Failure::new(format!("{}: not a path that can be opened", path.display())))?;
                 let options = AnyConnectOptions::from_str(&file.as_str().replacen("file://", "sqlite://", 1))?;
-                (options, Kind::Sqlite(path), 4)
+                (options, Kind::Sqlite(path), None, 4)
             }
-            DatabaseUrl::Postgres(url) => (AnyConnectOptions::from_str(url.expose_secret())?, Kind::Postgres, 10),
+            DatabaseUrl::Postgres(url) => {
+                let url = url.expose_secret();
+                let server = Postgres::named_by(url)?;
+                (AnyConnectOptions::from_str(url)?, Kind::Postgres, Some(server), 10)
+            }
         };
-        Self::connected(options, kind, connections, patience).await
+        Self::connected(options, (kind, server), connections, patience).await
     }
 
     /// Opens a database in memory that a connection of this process holds under that address.
     pub(in crate::store) async fn open_memory(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let kind = Kind::Sqlite(PathBuf::from(":memory:"));
-        Self::connected(AnyConnectOptions::from_str(url)?, kind, 1, PATIENCE_OF_COMMANDS).await
+        Self::connected(AnyConnectOptions::from_str(url)?, (kind, None), 1, PATIENCE_OF_COMMANDS).await
     }
 
     async fn connected(
         options: AnyConnectOptions,
-        kind: Kind,
+        (kind, server): (Kind, Option<Postgres>),
         connections: u32,
         patience: Duration,
     ) -> Result<Self, StoreError> {
@@ -170,26 +176,28 @@ impl Db {
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(patience)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if is_sqlite {
-                        let busy_timeout = format!("PRAGMA busy_timeout = {}", patience.as_millis());
-                        connection.execute(AssertSqlSafe(busy_timeout)).await?;
-                        // Readers do not wait for the writer, and what was acknowledged survives a power cut.
-                        connection.execute("PRAGMA journal_mode = WAL").await?;
-                        connection.execute("PRAGMA synchronous = FULL").await?;
-                    } else {
-                        // A statement whose request has ended must not be carried out later: the client was told that it
-                        // was not.
-                        let lock_timeout = format!("SET lock_timeout = {}", patience.as_millis());
-                        connection.execute(AssertSqlSafe(lock_timeout)).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .connect_with(options.clone())
-            .await?;
-        Ok(Self(Arc::new(Inner { pool, options, kind, patience, statements: AtomicU64::new(0) })))
+            .after_connect(move |connection, _| Box::pin(set_up(connection, is_sqlite, patience)))
+            .connect_lazy_with(options.clone());
+        let inner = Inner { pool, options, kind, server, patience, statements: AtomicU64::new(0) };
+        let db = Self(Arc::new(inner));
+        // The pool would try for as long as it may, and then say that this was too long: one connection says why.
+        let tried = async {
+            let mut connection = db.0.options.connect().await?;
+            set_up(&mut connection, is_sqlite, patience).await?;
+            connection.close().await
+        };
+        let tried = tokio::time::timeout(patience, tried).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        tried.map_err(|error| db.refused(error, patience))?;
+        Ok(db)
+    }
+
+    /// Why no connection is made.
+    fn refused(&self, error: sqlx::Error, patience: Duration) -> StoreError {
+        match (&self.0.kind, &self.0.server) {
+            (_, Some(server)) => server.refused(error, patience),
+            (Kind::Sqlite(path), None) => reach::sqlite_refused(path, error),
+            (Kind::Postgres, None) => error.into(),
+        }
     }
 
     /// Which database it is.
@@ -244,7 +252,8 @@ impl Db {
     /// A connection of its own, outside the pool: what it holds ends with it.
     pub(in crate::store) async fn connect(&self) -> Result<AnyConnection, StoreError> {
         let connected = tokio::time::timeout(PATIENCE_OF_COMMANDS, self.0.options.connect()).await;
-        Ok(connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
+        let connected = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        connected.map_err(|error| self.refused(error, PATIENCE_OF_COMMANDS))
     }
 
     /// Whether the database answers.
@@ -300,6 +309,22 @@ impl Db {
     }
 }
 
+/// Makes a connection ready: how long it waits for others, and what survives a power cut.
+async fn set_up(connection: &mut AnyConnection, is_sqlite: bool, patience: Duration) -> Result<(), sqlx::Error> {
+    if is_sqlite {
+        let busy_timeout = format!("PRAGMA busy_timeout = {}", patience.as_millis());
+        connection.execute(AssertSqlSafe(busy_timeout)).await?;
+        // Readers do not wait for the writer, and what was acknowledged survives a power cut.
+        connection.execute("PRAGMA journal_mode = WAL").await?;
+        connection.execute("PRAGMA synchronous = FULL").await?;
+    } else {
+        // A statement whose request has ended must not be carried out later: the client was told that it was not.
+        let lock_timeout = format!("SET lock_timeout = {}", patience.as_millis());
+        connection.execute(AssertSqlSafe(lock_timeout)).await?;
+    }
+    Ok(())
+}
+
 /// The file beside a SQLite database that serves as a lock of that name.
 pub(in crate::store) fn lock_file(database: &Path, name: &str) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
@@ -314,7 +339,7 @@ pub(in crate::store) fn lock_file(database: &Path, name: &str) -> Result<File, S
 }
 
 /// The primary result code of SQLite, <https://sqlite.org/rescode.html>; the extended ones have it in their low byte.
-fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+pub(in crate::store) fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
     let sqlx::Error::Database(error) = error else { return None };
     let error: &SqliteError = error.try_downcast_ref()?;
     let code: u32 = sqlx::error::DatabaseError::code(error)?.parse().ok()?;
@@ -350,7 +375,12 @@ fn may_pass_at_postgres(code: &str) -> bool {
 }
 
 fn create_private(path: &Path) -> Result<PathBuf, StoreError> {
-    let fault = |error: std::io::Error| StoreError::from(Failure::at(path.display(), error));
+    let fault = |error: std::io::Error| {
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        let failure = Failure::at(format!("HALLPASS_DATABASE_URL: {}", path.display()), error);
+        let fix = "make its folder, or name another place";
+        StoreError::from(if is_missing { failure.with_fix(fix) } else { failure })
+    };
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}

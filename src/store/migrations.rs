@@ -2,18 +2,19 @@
 //! at run time and dated.
 //!
 //! Ours run first, by a `Migrator` of their own, and nothing works without them. The admin's follow one by one: a file that
-//! fails stops those after it and nothing else. `folder` reads the admin's files, `cause` says why one failed, `trial` tries
-//! them without lasting effect, `watch` remembers what a node left undone.
+//! fails stops those after it and nothing else. `folder` reads the admin's files, `cause` says why one failed and `locate` on
+//! which line, `trial` tries them without lasting effect, `watch` remembers what a node left undone.
 
 mod cause;
 mod folder;
+mod locate;
 mod trial;
 mod watch;
 
 pub use trial::trial;
 pub use watch::Watch;
 
-pub(in crate::store) use cause::in_words as in_plain_words;
+pub(in crate::store) use cause::{in_words as in_plain_words, quoting_little};
 
 use crate::failure::Failure;
 use crate::store::StoreError;
@@ -251,7 +252,8 @@ impl Migrations {
             }
         }
         for (version, candidates) in &self.folder.files {
-            candidates.plan(applied.get(version).map(|row| row.checksum.as_slice()), &mut plan);
+            let is_taken = |version: i64| self.folder.files.contains_key(&version);
+            candidates.plan(applied.get(version).map(|row| row.checksum.as_slice()), is_taken, &mut plan);
         }
         let is_here = |version: i64| {
             self.built_in.iter().any(|own| own.version == version) || self.folder.files.contains_key(&version)
@@ -299,7 +301,13 @@ impl Migrations {
             match connection.apply(TABLE, migration).await {
                 Ok(_) => applied.files.push(file),
                 Err(error) => {
-                    let fault = cause::of(&file.name, migration.sql.as_str(), &error);
+                    let sql = migration.sql.as_str();
+                    let mut fault = cause::of(&file.name, sql, &error);
+                    if let (None, false, MigrateError::ExecuteMigration(error, _)) =
+                        (fault.line, migration.no_tx, &error)
+                    {
+                        fault.line = locate::line(&mut connection, db.kind(), &[], sql, error).await;
+                    }
                     applied.failed = Some(Failed { file, fault, checksum: migration.checksum.to_vec() });
                     break;
                 }

@@ -19,6 +19,7 @@ pub mod logout_outbox;
 pub mod logout_requests;
 mod memory;
 pub mod migrations;
+mod reach;
 mod redis;
 pub mod refresh_families;
 pub mod refusals;
@@ -27,6 +28,7 @@ pub mod scratch;
 pub mod sessions;
 pub mod statements;
 pub mod stored;
+pub mod unthrottled;
 pub mod user_sessions;
 pub mod users;
 
@@ -86,6 +88,14 @@ pub enum StoreError {
     /// A file, a folder or a server is not as the store needs it.
     #[error(transparent)]
     Setup(#[from] Failure),
+    /// A store cannot be reached, or refuses, which is told in plain words.
+    #[error("{failure}")]
+    Unusable {
+        /// Why, and what to do.
+        failure: Failure,
+        /// Whether it may pass by itself.
+        may_pass: bool,
+    },
     /// Another process applies migrations, and has for as long as we wait for it.
     #[error("another process has held the lock of the migrations for 5 seconds")]
     MigrationsLocked,
@@ -107,16 +117,20 @@ const LOCKED_FIX: &str = "wait until the other `hallpass` is done, or end it, an
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Setup(failure) => failure,
+            StoreError::Setup(failure) | StoreError::Unusable { failure, .. } => failure,
             StoreError::Inconsistent { table, key, why, fix } => {
                 Self::new(format!("table {table}, {key:?}: {why}")).with_fix(fix)
             }
             StoreError::MigrationsLocked => Self::new(error.to_string()).with_fix(LOCKED_FIX),
-            StoreError::Database(source) => Self::at("database", source),
-            StoreError::Redis(source) => Self::at("redis", source),
+            StoreError::Database(source)
+            | StoreError::Migration(MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) => {
+                reach::statement_failed(source)
+            }
+            StoreError::Redis(source) => reach::command_failed(source),
             StoreError::Migration(source) => Self::at("migration", source),
             StoreError::Record(source) => Self::at("a record in the short-lived store is not readable", source),
-            StoreError::Full | StoreError::Late => Self::new(error.to_string()),
+            StoreError::Full => Self::new(error.to_string()).with_fix("give Redis more memory (maxmemory)"),
+            StoreError::Late => Self::new(error.to_string()).with_fix("look whether it runs and what holds it up"),
             StoreError::Shared(source) => Self::at("an answer that several waited for", source),
         }
     }
@@ -165,6 +179,7 @@ impl StoreError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Late => true,
+            Self::Unusable { may_pass, .. } => *may_pass,
             Self::Shared(error) => error.may_pass(),
             Self::Database(error)
             | Self::Migration(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {

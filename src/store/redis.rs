@@ -10,12 +10,13 @@ use crate::failure::Failure;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Counted, Facts, Tallied, Tally};
+use crate::store::reach;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
 use ::redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use ::redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use ::redis::{Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, RedisResult, cmd};
+use ::redis::{Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, cmd};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,29 +84,41 @@ pub(super) struct Redis {
 }
 
 impl Redis {
+    /// Connects, and looks whether it is a Redis that may be used and lets us do what we must.
     pub(super) async fn open(url: &SecretString) -> Result<Self, StoreError> {
         let url = url.expose_secret();
-        let link = if let Some(rest) = url.strip_prefix("redis+sentinel://") {
-            let mut client = sentinel_client(rest)?;
-            let connection = client.get_async_connection().await?;
-            Link::Sentinel(Arc::new(Sentinel { client: Mutex::new(client), connection: RwLock::new(connection) }))
-        } else if url.contains(',') {
-            let nodes: Vec<&str> = url.split(',').map(str::trim).collect();
-            let client = ClusterClient::builder(nodes)
-                .connection_timeout(CONNECT_PATIENCE)
-                .response_timeout(PATIENCE)
-                .build()?;
-            Link::Cluster(client.get_async_connection().await?)
-        } else {
-            let settings = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(CONNECT_PATIENCE))
-                .set_response_timeout(Some(PATIENCE))
-                .set_number_of_retries(1);
-            Link::Server(ConnectionManager::new_with_config(Client::open(url)?, settings).await?)
-        };
-        let redis = Self { link };
+        let named = reach::Redis::named_by(url);
+        let refused = |error| named.refused(error, CONNECT_PATIENCE);
+        let redis = Self { link: connect(url).await.map_err(refused)? };
+        redis.may_be_used(named.is_alone()).await.map_err(refused)?;
         redis.check().await?;
         Ok(redis)
+    }
+
+    /// Tries what every node must do; whether the memory is full or the server is being replaced is seen later.
+    async fn may_be_used(&self, is_alone: bool) -> RedisResult<()> {
+        const KEY: &str = "hallpass:probe";
+        let mut commands = [cmd("SET"), cmd("GET"), cmd("EVAL"), cmd("DEL")];
+        commands[0].arg(KEY).arg("1").arg("EX").arg(10);
+        commands[1].arg(KEY);
+        commands[2].arg("return 1").arg(1).arg(KEY);
+        commands[3].arg(KEY);
+        for command in &commands {
+            let Err(error) = self.run::<::redis::Value>(command).await else { continue };
+            if error.is_io_error() {
+                break;
+            }
+            let is_lasting = error.to_string().contains("NOAUTH")
+                || match error.kind() {
+                    ErrorKind::Server(ServerErrorKind::NoPerm) | ErrorKind::AuthenticationFailed => true,
+                    ErrorKind::Server(ServerErrorKind::Moved) => is_alone,
+                    _ => false,
+                };
+            if is_lasting {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a server that is too old or that may evict what is live.
@@ -316,10 +329,32 @@ impl Sentinel {
     }
 }
 
+async fn connect(url: &str) -> RedisResult<Link> {
+    if let Some(rest) = url.strip_prefix("redis+sentinel://") {
+        let mut client = sentinel_client(rest)?;
+        let connection = client.get_async_connection().await?;
+        return Ok(Link::Sentinel(Arc::new(Sentinel {
+            client: Mutex::new(client),
+            connection: RwLock::new(connection),
+        })));
+    }
+    if url.contains(',') {
+        let nodes: Vec<&str> = url.split(',').map(str::trim).collect();
+        let client =
+            ClusterClient::builder(nodes).connection_timeout(CONNECT_PATIENCE).response_timeout(PATIENCE).build()?;
+        return Ok(Link::Cluster(client.get_async_connection().await?));
+    }
+    let settings = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT_PATIENCE))
+        .set_response_timeout(Some(PATIENCE))
+        .set_number_of_retries(1);
+    Ok(Link::Server(ConnectionManager::new_with_config(Client::open(url)?, settings).await?))
+}
+
 /// Reads `[user:password@]host:port[,host:port…]/service[/database]`.
-fn sentinel_client(rest: &str) -> Result<SentinelClient, StoreError> {
-    let fault =
-        || Failure::new("HALLPASS_REDIS_URL: expected redis+sentinel://[user:password@]host:port,…/service[/database]");
+fn sentinel_client(rest: &str) -> RedisResult<SentinelClient> {
+    // The settings have looked at its form.
+    let fault = || RedisError::from((ErrorKind::InvalidClientConfig, "it has not the form of a URL of Sentinels"));
     let (authority, path) = rest.split_once('/').ok_or_else(fault)?;
     let (credentials, hosts) =
         authority.rsplit_once('@').map_or((None, authority), |(credentials, hosts)| (Some(credentials), hosts));
@@ -348,5 +383,5 @@ fn sentinel_client(rest: &str) -> Result<SentinelClient, StoreError> {
     if let Some(database) = database.filter(|database| !database.is_empty()) {
         builder = builder.set_client_to_redis_db(database.parse().map_err(|_| fault())?);
     }
-    Ok(builder.build()?)
+    builder.build()
 }

@@ -262,11 +262,45 @@ impl Statement {
         Parser::new(&dialect).try_with_sql(&self.text).ok().and_then(parse).is_some()
     }
 
+    /// Whether it begins with a word that SQL has, as far as the parser knows.
+    #[must_use]
+    pub fn begins_with_keyword(&self) -> bool {
+        let first = self.tokens.first().map(|token| &token.token);
+        matches!(first, Some(Token::Word(word)) if word.quote_style.is_none() && word.keyword != Keyword::NoKeyword)
+    }
+
+    /// The line on which another statement begins although none has ended before: no database takes the two for one.
+    #[must_use]
+    pub fn runs_into(&self) -> Option<usize> {
+        if self.said.is_some() || self.is_read_by_postgres() {
+            return None;
+        }
+        let mut depth = 0_usize;
+        self.tokens.iter().enumerate().skip(1).find_map(|(at, token)| {
+            match token.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let begins =
+                matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && begins_one(word.keyword));
+            let is_whole =
+                || parse(Parser::new(&Portable).with_tokens_with_locations(self.tokens[..at].to_vec())).is_some();
+            (begins && depth == 0 && is_whole()).then(|| line_of(token.span.start))
+        })
+    }
+
     /// The line of a word of it, where it has that word.
     #[must_use]
     pub fn line_of_word(&self, word: &str) -> Option<usize> {
+        self.lines_of_word(word).first().copied()
+    }
+
+    /// The line of each place where it has a word.
+    #[must_use]
+    pub fn lines_of_word(&self, word: &str) -> Vec<usize> {
         let is_it = |token: &&TokenWithSpan| matches!(&token.token, Token::Word(found) if found.value.eq_ignore_ascii_case(word));
-        self.tokens.iter().find(is_it).map(|token| line_of(token.span.start))
+        self.tokens.iter().filter(is_it).map(|token| line_of(token.span.start)).collect()
     }
 
     /// The name behind `CREATE TABLE`.
@@ -274,6 +308,21 @@ impl Statement {
     pub fn is_table(&self) -> bool {
         matches!(self.tokens.get(1).map(|token| &token.token), Some(Token::Word(word)) if word.keyword == Keyword::TABLE)
     }
+}
+
+/// Whether a statement begins with a word.
+const fn begins_one(word: Keyword) -> bool {
+    matches!(
+        word,
+        Keyword::INSERT
+            | Keyword::UPDATE
+            | Keyword::DELETE
+            | Keyword::SELECT
+            | Keyword::CREATE
+            | Keyword::ALTER
+            | Keyword::DROP
+            | Keyword::WITH
+    )
 }
 
 /// Why a statement must not be carried out; `None`: it may. It is looked at by itself, so that what is around it

@@ -198,6 +198,7 @@ fn kind_of(error: &StoreError) -> FaultKind {
         StoreError::Record(_) => FaultKind::RecordUnreadable,
         StoreError::Inconsistent { .. } => FaultKind::RowFaulty,
         StoreError::Setup(_) => FaultKind::StoreFile,
+        StoreError::Unusable { .. } => FaultKind::DatabaseUnavailable,
         StoreError::Database(_) | StoreError::Migration(_) | StoreError::MigrationsLocked if error.may_pass() => {
             FaultKind::DatabaseUnavailable
         }

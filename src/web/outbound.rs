@@ -1,6 +1,6 @@
 //! Requests of our own to services: bounded in time, never redirected, by addresses that an admin registered.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 use axum::http::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::tls::TlsInfo;
@@ -13,6 +13,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much of an answer is read, in bytes.
 const MOST_BYTES: usize = 1024 * 1024;
+
+/// What to do where the file of authorities is of no use.
+const NAME_A_CERTIFICATE: &str =
+    "name a file with the certificates of your authority, each from -----BEGIN CERTIFICATE----- on";
 
 /// What the other server answered.
 #[derive(Debug)]
@@ -56,9 +60,11 @@ impl Outbound {
         if let Some(path) = authorities {
             let place = || format!("HALLPASS_OUTBOUND_CA: {}", path.display());
             let pem = std::fs::read(path).map_err(|error| Failure::at(place(), error))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| Failure::at(place(), error))?;
+            let none = |why| Failure::new(why).about(place()).with_fix(NAME_A_CERTIFICATE);
+            let certificates = Certificate::from_pem_bundle(&pem)
+                .map_err(|error| none("a certificate in it cannot be read").behind(error))?;
             if certificates.is_empty() {
-                return Err(Failure::new("it holds no certificate in PEM form").about(place()));
+                return Err(none("it holds no certificate in PEM form"));
             }
             for certificate in certificates {
                 builder = builder.add_root_certificate(certificate);
@@ -133,10 +139,10 @@ impl From<reqwest::Error> for NoAnswer {
 }
 
 /// The innermost cause says what happened; the outer ones only that it did.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    in_words(cause)
 }

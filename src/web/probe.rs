@@ -33,6 +33,18 @@ pub struct Arrived {
     pub forwarded_host: Option<String>,
     /// `X-Forwarded-Proto`.
     pub forwarded_proto: Option<String>,
+    /// Whether `Cookie` came as it was sent; nodes before this version do not say.
+    #[serde(default)]
+    pub has_cookie: Option<bool>,
+    /// Whether `Authorization` did.
+    #[serde(default)]
+    pub has_authorization: Option<bool>,
+}
+
+/// `Cookie` and `Authorization`, which are sent with a question to see whether they arrive. They prove nothing.
+#[must_use]
+pub fn companions(nonce: &str) -> [(&'static str, String); 2] {
+    [("cookie", format!("{HEADER}={nonce}")), ("authorization", format!("Bearer {nonce}"))]
 }
 
 /// The header's value for a question; `nonce` is base64url.
@@ -50,6 +62,11 @@ pub fn answer(request: &Request, config: &Config, key: &MacKey) -> Option<Header
         return None;
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    // A proxy may join cookies of its own to ours.
+    let [has_cookie, has_authorization] = companions(nonce).map(|(name, sent)| {
+        let values = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
+        Some(values.flat_map(|value| value.split(';')).any(|value| value.trim() == sent))
+    });
     let arrived = Arrived {
         peer,
         is_trusted: peer.is_some_and(|peer| config.trusted_proxies.iter().any(|network| network.contains(&peer))),
@@ -58,6 +75,8 @@ pub fn answer(request: &Request, config: &Config, key: &MacKey) -> Option<Header
         forwarded_for: text(request.headers(), "x-forwarded-for"),
         forwarded_host: text(request.headers(), "x-forwarded-host"),
         forwarded_proto: text(request.headers(), "x-forwarded-proto"),
+        has_cookie,
+        has_authorization,
     };
     HeaderValue::try_from(serde_json::to_string(&arrived).ok()?).ok()
 }

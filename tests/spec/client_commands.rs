@@ -7,6 +7,7 @@ use crate::support::program::{Outcome, command, done, every_command, run, run_at
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, hash_of};
 use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -780,18 +781,20 @@ async fn migrate_says_in_json_what_is_pending_edited_or_missing_and_how_to_fix_i
     assert_eq!(provider.rows("SELECT client_id FROM clients WHERE client_id = 'three'").await.len(), 0);
 }
 
+/// Of every command, and of those that only hold others.
 #[test]
-fn help_of_the_commands_for_clients_and_users_teaches_by_examples() {
+fn every_help_teaches_by_an_example() {
     let folder = folder();
     let commands = every_command(folder.path());
-    assert!(commands.len() > 15, "{commands:?}");
-    for words in commands.iter().filter(|words| {
-        matches!(words[0].as_str(), "client" | "user" | "migrate" | "serve" | "completions" | "man" | "hash-secret")
-    }) {
+    assert!(commands.len() > 30, "{commands:?}");
+    let with_groups: BTreeSet<&[String]> =
+        commands.iter().flat_map(|words| (1..=words.len()).map(|count| &words[..count])).collect();
+    for words in with_groups {
         let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
         let help = done(run(folder.path(), &arguments)).stdout;
-        assert!(help.contains("Example"), "{words:?}: {help}");
-        assert!(help.contains(&format!("hallpass {}", words.join(" "))), "{words:?}: {help}");
+        let example = help.split_once("Example").map(|(_, example)| example);
+        let example = example.unwrap_or_else(|| panic!("{words:?} has no example: {help}"));
+        assert!(example.contains(&format!("hallpass {}", words.join(" "))), "{words:?}: {help}");
     }
 }
 

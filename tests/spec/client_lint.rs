@@ -1041,3 +1041,55 @@ fn the_help_lists_the_codes_and_every_one_of_them_has_a_case_here() {
         }
     }
 }
+
+/// Two statements that run into one are no SQL of any database, however each of them begins.
+#[test]
+fn a_missing_semicolon_is_an_error_on_the_line_of_the_next_statement() {
+    let insert = |id: &str| format!("INSERT INTO clients (client_id) VALUES ('{id}')");
+    for (sql, line) in [
+        (format!("{}\n{};", insert("a"), insert("b")), 2),
+        (format!("{};\nUPDATE clients SET client_name = 'C'\nWHERE client_id = 'a'\n{};", insert("a"), insert("b")), 4),
+        (
+            format!(
+                "{};\nDELETE FROM clients WHERE client_id = 'a'\nDELETE FROM clients WHERE client_id = 'b';",
+                insert("a")
+            ),
+            3,
+        ),
+        ("CREATE TABLE x (a TEXT)\nCREATE TABLE y (a TEXT);".to_owned(), 2),
+        ("SELECT 1\nSELECT 2;".to_owned(), 2),
+    ] {
+        let folder = Folder::with(&[("20261201090000_a.sql", &sql)]);
+        let outcome = folder.lint(&[]);
+        assert_eq!(outcome.status, 1, "{sql}: {outcome:?}");
+        let told = format!("20261201090000_a.sql:{line}: syntax: a semicolon is missing before this statement");
+        assert!(outcome.stdout.contains(&told), "{sql}: {outcome:?}");
+    }
+    // The last one needs none.
+    let folder = Folder::with(&[(
+        "20261201090000_a.sql",
+        &format!("{};\nDELETE FROM clients WHERE client_id = 'a'", insert("a")),
+    )]);
+    assert!(!folder.lint(&[]).stdout.contains("syntax"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_and_does_not_silence_the_others() {
+    let folder = Folder::with(&[("20261201090000_a.sql", "SELEC 1;"), ("20261201090004_e.sql", "SELEC 2;")]);
+    let migrations = folder.0.path().join("migrations");
+    fs::write(migrations.join("20261201090001_b.sql"), b"SELECT 1;\n-- \xff\n").unwrap();
+    fs::write(migrations.join("20261201090002_c.sql"), b"SELECT 1;\0").unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", migrations.join("20261201090003_d.sql")).unwrap();
+    let outcome = folder.lint(&[]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    for told in [
+        "20261201090000_a.sql:1: syntax: ",
+        "20261201090001_b.sql:2: unreadable: it is not UTF-8; save it as UTF-8",
+        "20261201090002_c.sql:1: unreadable: it holds a NUL byte; ",
+        "20261201090003_d.sql:1: unreadable: it cannot be read: there is no such file",
+        "20261201090004_e.sql:1: syntax: ",
+    ] {
+        assert!(outcome.stdout.contains(told), "{told:?} is not in {outcome:?}");
+    }
+    assert!(outcome.stderr.contains("5 files: 5 errors"), "{outcome:?}");
+}

@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hallpass::protocol::response::SigningAlgorithm;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -337,6 +338,7 @@ async fn rows_whose_hash_costs_too_much_or_is_none_are_named() {
 /// What a proxy does to requests and answers.
 #[derive(Clone, Default)]
 struct Proxy {
+    drops: Vec<&'static str>,
     request_headers: Vec<(&'static str, &'static str)>,
     keeps_host: bool,
     cookie: Option<(&'static str, &'static str)>,
@@ -361,6 +363,9 @@ async fn forward(proxy: Proxy, to: SocketAddr, request: Request) -> Response {
     let mut headers: HeaderMap = request.headers().clone();
     if !proxy.keeps_host {
         headers.remove(header::HOST);
+    }
+    for name in proxy.drops {
+        headers.remove(name);
     }
     for (name, value) in proxy.request_headers {
         headers.insert(name, HeaderValue::from_static(value));
@@ -421,6 +426,108 @@ async fn what_a_proxy_sends_is_compared_with_the_issuer() {
 
     let https = Proxy { request_headers: vec![("x-forwarded-proto", "https")], ..Proxy::default() };
     doctor(&behind(https, &[]).await, &[]).await.has("ok", "proxy", "X-Forwarded-Proto is \"https\"");
+}
+
+#[tokio::test]
+async fn a_proxy_that_drops_cookies_or_authorization_is_found() {
+    let replacing = Proxy { request_headers: vec![("cookie", "its=own")], ..Proxy::default() };
+    doctor(&behind(Proxy::default(), &[]).await, &[]).await.has("ok", "proxy", "Cookie and Authorization arrive");
+    doctor(&behind(replacing, &[]).await, &[]).await.has("fault", "proxy", "Cookie does not arrive");
+    for (header, words) in
+        [("cookie", "Cookie does not arrive: no user can sign in"), ("authorization", "Authorization does not arrive")]
+    {
+        let provider = behind(Proxy { drops: vec![header], ..Proxy::default() }, &[]).await;
+        let found = doctor(&provider, &[]).await;
+        found.has("fault", "proxy", words);
+        let faults: Vec<_> = found.checks.iter().filter(|(verdict, ..)| verdict == "fault").collect();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn networks_that_are_trusted_without_need_are_named() {
+    for (trusted, wide) in [
+        ("10.0.0.0/8", Some("10.0.0.0/8")),
+        ("10.0.3.0/24,172.16.0.0/23", Some("172.16.0.0/23")),
+        ("fd00::/48", Some("fd00::/48")),
+        ("10.0.3.0/24,fd00::/64,192.0.2.7,127.0.0.0/8", None),
+    ] {
+        let more = [("HALLPASS_TRUSTED_PROXIES", trusted)];
+        let found = Findings::of(&doctor_with(&TestProvider::start().await, &["--json"], &more, "").await);
+        let named: Vec<&str> = found
+            .checks
+            .iter()
+            .filter(|(.., what, _)| what.starts_with("any machine of "))
+            .map(|check| check.2.as_str())
+            .collect();
+        assert_eq!(named.len(), usize::from(wide.is_some()), "{trusted}: {named:?}");
+        if let Some(wide) = wide {
+            found.has("warning", "settings", &format!("any machine of {wide} is trusted"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn secrets_that_end_soon_or_have_ended_are_named_unless_another_one_is_good() {
+    let provider = TestProvider::start().await;
+    let now = provider.provider.now().0;
+    let day = 86_400;
+    // The clock of the command is that of the machine.
+    for (id, ends) in [
+        ("lasting", &[0][..]),
+        ("replaced", &[now - day, 0]),
+        ("handed-over", &[now + day, now + 90 * day]),
+        ("soon", &[now - day, now + 10 * day + 60]),
+        ("over", &[now - 3 * day - 60]),
+    ] {
+        provider.add(NewClient::new(id)).await;
+        provider.sql(&format!("DELETE FROM client_secrets WHERE client_id = '{id}'")).await;
+        for (number, end) in ends.iter().enumerate() {
+            let hash = format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2gt{number}");
+            provider
+                .sql(&format!(
+                    "INSERT INTO client_secrets (client_id, secret_hash, client_secret_expires_at) VALUES ('{id}', '{hash}', {end})"
+                ))
+                .await;
+        }
+    }
+    let found = doctor(&provider, &[]).await;
+    found
+        .has("warning", "secrets", "the last secret of soon ends in 10 days")
+        .has("warning", "secrets", "hallpass client rotate-secret soon")
+        .has("fault", "secrets", "the last secret of over ended 3 days ago")
+        .has("ok", "secrets", "3 clients");
+    assert_eq!(found.checks.iter().filter(|(_, name, ..)| name == "secrets").count(), 3, "{:?}", found.checks);
+}
+
+/// With Redis away, nothing else is named as the cause.
+#[tokio::test]
+async fn without_redis_it_is_redis_that_is_blamed() {
+    let folder = folder();
+    let own = redis::Server::start();
+    let (database_url, _) = fresh_stores(folder.path());
+    copy_keys(&folder.path().join("keys"));
+    fs::create_dir(folder.path().join("migrations")).unwrap();
+    fs::write(
+        folder.path().join("migrations/20261201090000_app.sql"),
+        "INSERT INTO clients (client_id, token_endpoint_auth_method) VALUES ('app', 'none');\n\
+         INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('app', 'https://app.example/cb');\n",
+    )
+    .unwrap();
+    let serve = Serve::start(folder.path(), &database_url, &own.url());
+    let ask = || Findings::of(&run_with(folder.path(), &["doctor", "--json"], &serve.variables(), ""));
+    ask().has_no("fault").has("ok", "cookies", "arrives as it is set");
+    own.stop();
+    let found = ask();
+    found
+        .has("fault", "redis", &format!("HALLPASS_REDIS_URL: connection refused at {}", own.address()))
+        .has("fault", "cookies", "no sign-in starts without Redis")
+        .has("fault", "management", "start Redis")
+        .has("ok", "database", "the tables may be written")
+        .has("ok", "issuer", "answers with its own name");
+    let blamed: BTreeSet<&str> =
+        found.checks.iter().filter(|(verdict, ..)| verdict == "fault").map(|check| check.1.as_str()).collect();
+    assert_eq!(blamed, BTreeSet::from(["redis", "cookies", "management"]), "{:#?}", found.checks);
 }
 
 /// No stranger is told what reaches a node.

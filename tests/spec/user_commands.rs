@@ -377,3 +377,51 @@ async fn an_import_takes_a_shared_address_and_names_both() {
         assert_eq!(email_verified(&provider, &client, username).await, is_verified, "{username}");
     }
 }
+
+/// A line of a file is told with its member, and nothing that it says is repeated: it may hold a hash.
+#[test]
+fn a_line_that_cannot_be_imported_is_told_with_its_member() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let cases = [
+        (r#"{"username": "a", "email": "a@example.com", "name": 5}"#, "name must be a text"),
+        (
+            r#"{"username": "a", "email": "a@example.com", "email_verified": "a-marked-value"}"#,
+            "email_verified must be true or false",
+        ),
+        (r#"{"username": "a", "emial": "a-marked-value"}"#, "\"emial\" is no member of a user; did you mean email?"),
+        (r#"{"username": "a"}"#, "email is missing"),
+        (r#"{"username": "a", "email": null}"#, "email must be a text"),
+        (r#"{"username": "a", "email": "a@example.com", "email": "b@example.com"}"#, "a member is there twice"),
+        (r#"["a-marked-value"]"#, "it is no object { … }"),
+        (r#"{"username": "a", "password_hash": "a-marked-value}"#, "it is no JSON, from column "),
+        (r#"{"username": "a", "email": "a@example.com", "password_hash": "a-marked-value"}"#, "password_hash: "),
+    ];
+    let text: String = cases.iter().map(|(line, _)| format!("{line}\n")).collect();
+    fs::write(folder.path().join("people.jsonl"), text).unwrap();
+    done(run(folder.path(), &["migrate"]));
+    let outcome = run(folder.path(), &["user", "import", "people.jsonl"]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    for (number, (line, told)) in cases.iter().enumerate() {
+        let told = format!("people.jsonl:{}: {told}", number + 1);
+        assert!(outcome.stdout.contains(&told), "{line}: {told:?} is not in {}", outcome.stdout);
+    }
+    assert!(!outcome.stdout.contains("a-marked-value"), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_kind_of_event_that_there_is_not_is_told_with_the_nearest_ones() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    done(run(folder.path(), &["migrate"]));
+    for (event, told) in [
+        ("sign_in_faild", "did you mean sign_in_failed, sign_in, sign_in_throttled"),
+        ("user_session_ended", "did you mean user_sessions_ended"),
+        ("throttled", "sign_in_throttled, client_throttled"),
+        ("x", "one of chain_begun, "),
+    ] {
+        let outcome = run(folder.path(), &["audit", "list", "--event", event]);
+        assert_eq!(outcome.status, 1, "{outcome:?}");
+        assert!(outcome.stderr.contains(&format!("no kind of event {event:?}")), "{outcome:?}");
+        assert!(outcome.stderr.contains(told), "{event}: {outcome:?}");
+    }
+    done(run(folder.path(), &["audit", "list", "--event", "migration_applied"]));
+}

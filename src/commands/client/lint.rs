@@ -34,6 +34,7 @@ A comment accepts a finding of a statement, before the statement or at its end, 
 What can be accepted are warnings, and of the errors plain-http and private-scheme.
 
 Codes:
+  unreadable                                                what cannot be read at all
   file-name, file-date, number-is-ours, number-twice        how files are named
   syntax, not-understood, acceptance, transaction, unknown-table, unknown-column, wrong-type, missing-value
   unknown-word, out-of-range, every-row, duplicate-client, duplicate-row, unknown-client, client-later
@@ -54,6 +55,9 @@ pub(in crate::commands) struct Lint {
     #[arg(long)]
     json: bool,
 }
+
+/// The code of a file that cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +174,10 @@ struct Review {
 async fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<Review, Failure> {
     let (files, mut findings) = files::read(place)?;
     let mut reviewed = rows::Rows::new().await?;
+    let unread = findings.iter().filter(|finding| finding.code == UNREADABLE).count();
+    if unread > 0 {
+        reviewed.note_unread();
+    }
     let judged = async {
         for file in &files {
             reviewed.take(file).await?;
@@ -192,7 +200,7 @@ async fn review(place: &std::path::Path, issuer: Option<&str>) -> Result<Review,
     });
     let (mut findings, accepted) = accepted::sort_out(findings, &orders);
     findings.sort_by(|one, other| (&one.place.file, one.place.line).cmp(&(&other.place.file, other.place.line)));
-    Ok(Review { files: files.len(), findings, accepted })
+    Ok(Review { files: files.len() + unread, findings, accepted })
 }
 
 /// Whether a file of the migrations folder registers that client; `None` where there is no folder to look at.

@@ -1,11 +1,12 @@
 //! Our own set-up: settings, files, keys, and ourselves as others see us through the proxy.
 
 use super::report::{Report, check_certificate, check_date};
-use super::stores;
+use super::{lately, stores};
 use crate::ambient::{Clock, random};
 use crate::commands::{key, serve};
 use crate::config::{Config, DatabaseUrl};
 use crate::endpoints::path;
+use crate::failure::Warning;
 use crate::keys::KeySet;
 use crate::protocol::client::Client;
 use crate::protocol::node_secrets::NodeSecrets;
@@ -17,6 +18,7 @@ use crate::web::cookies;
 use crate::web::network::is_private;
 use crate::web::outbound::{Fetched, Outbound};
 use crate::web::probe::{self, Arrived};
+use ipnet::IpNet;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -36,25 +38,49 @@ pub(super) async fn check(
     let clients = match &db {
         Some(db) => {
             stores::hashes(report, db).await;
+            lately::secrets(report, db, now).await;
+            lately::throttled(report, db, now).await;
             stores::clients(report, config, db, now).await
         }
         None => Vec::new(),
     };
-    stores::redis(report, config).await;
+    let has_redis = stores::redis(report, config).await;
     let secrets = match &db {
         Some(db) => secrets(db).await,
         None => None,
     };
-    public(report, outbound, config, secrets.as_ref(), &clients).await;
-    management(report, outbound, config).await;
+    let node = Node { outbound, config, has_redis };
+    public(report, &node, secrets.as_ref(), &clients).await;
+    management(report, &node).await;
     if let Some(db) = db {
         db.close().await;
     }
 }
 
-/// What `serve` says at its start, too.
+/// The node that is looked at from outside, and whether its Redis may be used from here.
+struct Node<'a> {
+    outbound: &'a Outbound,
+    config: &'a Config,
+    has_redis: bool,
+}
+
+/// From here on an IPv4 or an IPv6 network is no group of proxies any more.
+const NARROW: [u8; 2] = [24, 64];
+
+/// What `serve` says at its start, too; and networks that are trusted without need.
 fn settings(report: &mut Report, config: &Config) {
-    let warnings = serve::warnings(config);
+    let mut warnings = serve::warnings(config);
+    let is_wide = |network: &&IpNet| network.prefix_len() < NARROW[usize::from(matches!(network, IpNet::V6(_)))];
+    let of_others = config.trusted_proxies.iter().filter(|network| !network.addr().is_loopback());
+    for network in of_others.filter(is_wide) {
+        warnings.push(Warning::new(
+            format!(
+                "any machine of {network} is trusted to say where users come from, so it can pass by the limits for failed \
+                 sign-ins, and write any address into the audit"
+            ),
+            "name the proxies alone in HALLPASS_TRUSTED_PROXIES: single addresses, a /24 of IPv4 or a /64 of IPv6 at most",
+        ));
+    }
     if warnings.is_empty() {
         report.ok("settings", "fit for production");
     }
@@ -125,16 +151,16 @@ async fn secrets(db: &Db) -> Option<NodeSecrets> {
 }
 
 /// Ourselves, as services see us.
-async fn public(
-    report: &mut Report,
-    outbound: &Outbound,
-    config: &Config,
-    secrets: Option<&NodeSecrets>,
-    clients: &[Client],
-) {
+async fn public(report: &mut Report, node: &Node<'_>, secrets: Option<&NodeSecrets>, clients: &[Client]) {
+    let Node { outbound, config, .. } = *node;
     let url = format!("{}{}", config.issuer, path::OPENID_CONFIGURATION);
-    let question = secrets.map(|secrets| probe::question(&secrets.probe, &Handle(random()).text()));
-    let headers: Vec<(&str, &str)> = question.iter().map(|question| (probe::HEADER, question.as_str())).collect();
+    let nonce = Handle(random()).text();
+    let question = secrets.map(|secrets| probe::question(&secrets.probe, &nonce));
+    let companions = probe::companions(&nonce);
+    let mut headers: Vec<(&str, &str)> = question.iter().map(|question| (probe::HEADER, question.as_str())).collect();
+    if question.is_some() {
+        headers.extend(companions.iter().map(|(name, value)| (*name, value.as_str())));
+    }
     let answer = match outbound.get(&url, &headers).await {
         Ok(answer) => answer,
         Err(why) => {
@@ -162,7 +188,7 @@ async fn public(
     check_certificate(report, &answer, Clock::System.now());
     check_date(report, &answer, Clock::System.now());
     proxy(report, config, &answer, question.is_some());
-    cookies(report, outbound, config, clients).await;
+    cookies(report, node, clients).await;
     for hidden in ["/health/ready", "/metrics"] {
         let url = format!("{}{hidden}", config.origin());
         if outbound.get(&url, &[]).await.is_ok_and(|answer| answer.status == 200) {
@@ -264,6 +290,7 @@ fn proxy(report: &mut Report, config: &Config, answer: &Fetched, was_asked: bool
             ),
         );
     }
+    dropped(report, &arrived);
     let is_public = arrived.peer.is_some_and(|peer| !is_private(peer));
     match (arrived.is_forwarded || config.is_https(), arrived.is_trusted) {
         (true, false) if is_public => report.warning(
@@ -289,8 +316,32 @@ fn proxy(report: &mut Report, config: &Config, answer: &Fetched, was_asked: bool
     }
 }
 
+/// Headers that a sign-in, a service or an API needs, and that a proxy took away.
+fn dropped(report: &mut Report, arrived: &Arrived) {
+    let (cookie, authorization) = (arrived.has_cookie, arrived.has_authorization);
+    if cookie == Some(false) {
+        report.fault(
+            "proxy",
+            "Cookie does not arrive: no user can sign in",
+            "let the proxy pass Cookie on, and no cache answer for us (nginx: no proxy_set_header Cookie; CDN: forward all cookies)",
+        );
+    }
+    if authorization == Some(false) {
+        report.fault(
+            "proxy",
+            "Authorization does not arrive: no access token is seen at /userinfo, and no client_secret_basic at /token",
+            "let the proxy pass Authorization on, and not demand a password of its own \
+             (nginx: no proxy_set_header Authorization, no auth_basic; Apache with CGI: CGIPassAuth On)",
+        );
+    }
+    if (cookie, authorization) == (Some(true), Some(true)) {
+        report.ok("proxy", "Cookie and Authorization arrive");
+    }
+}
+
 /// The cookie that starts a sign-in, as it arrives.
-async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clients: &[Client]) {
+async fn cookies(report: &mut Report, node: &Node<'_>, clients: &[Client]) {
+    let Node { outbound, config, has_redis } = *node;
     let begin = clients.iter().find_map(|client| {
         let redirect_uri = client.redirect_uris.first()?;
         client.grant_types.contains(&GrantType::AuthorizationCode).then_some((client, redirect_uri))
@@ -312,6 +363,26 @@ async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clie
         Ok(answer) => answer,
         Err(why) => return report.fault("cookies", format!("{}: {why}", path::AUTHORIZE), "look at the proxy"),
     };
+    let led_to = answer.header("location").and_then(|location| url::Url::parse(location).ok());
+    let said = |name: &str| {
+        led_to.as_ref()?.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
+    };
+    let error = said("error").filter(|error| matches!(error.as_str(), "server_error" | "temporarily_unavailable"));
+    if error.is_some() || answer.status >= 500 {
+        let (what, fix) = if has_redis {
+            let answered = error.unwrap_or_else(|| answer.status.to_string());
+            (
+                format!("not looked at: a sign-in for {} is answered {answered}", client.client_id),
+                "`hallpass explain --latest` and the log of the node say why",
+            )
+        } else {
+            (
+                "not looked at: no sign-in starts without Redis, which cannot be used".to_owned(),
+                "what the check redis says; the proxy and the database are not the cause",
+            )
+        };
+        return report.fault("cookies", what, fix);
+    }
     // Everything but the value, which is random.
     let shape = |text: &str| -> (String, Vec<String>) {
         let mut parts = text.split(';').map(str::trim);
@@ -321,10 +392,7 @@ async fn cookies(report: &mut Report, outbound: &Outbound, config: &Config, clie
         (name, attributes)
     };
     // Its name goes by the interaction, which is in the address of the login page.
-    let location = answer.headers.get("location").and_then(|location| location.to_str().ok()).unwrap_or_default();
-    let interaction = url::Url::parse(location)
-        .ok()
-        .and_then(|url| url.query_pairs().find(|(name, _)| name == "interaction").map(|(_, id)| id.into_owned()));
+    let interaction = said("interaction");
     let interaction = InteractionId::received(interaction.unwrap_or_default());
     let expected = cookies::set_started(config, &BrowserId::from_random(&random::<32>()), &interaction);
     let expected = shape(expected.to_str().unwrap_or_default());
@@ -360,15 +428,27 @@ fn ready(report: &mut Report, url: &str, answer: &Fetched) {
     }
 }
 
-async fn management(report: &mut Report, outbound: &Outbound, config: &Config) {
+/// What to do about a node that is not ready, by what it says it misses.
+fn fix_of(missing: &Value) -> &'static str {
+    let misses = |name: &str| missing.as_array().into_iter().flatten().any(|one| one == name);
+    match (misses("redis"), misses("database")) {
+        (true, false) => "start Redis, or correct HALLPASS_REDIS_URL of the node; the database is well",
+        (false, true) => "start the database, or correct HALLPASS_DATABASE_URL of the node",
+        _ => "fix what it names",
+    }
+}
+
+async fn management(report: &mut Report, node: &Node<'_>) {
+    let Node { outbound, config, .. } = *node;
     let url = format!("http://{}/health/ready", reachable(config.management_listen));
     match outbound.get(&url, &[]).await {
         Ok(answer) if answer.status == 200 => ready(report, &url, &answer),
         Ok(answer) => {
+            let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
             report.fault(
                 "management",
                 format!("{url} answers {}: {}", answer.status, answer.body.trim()),
-                "fix what it names",
+                fix_of(&body["missing"]),
             );
         }
         Err(why) => report.warning(

@@ -25,6 +25,7 @@ const LEAST_POSTGRES: i64 = 14;
 pub(super) async fn database(report: &mut Report, config: &Config) -> Option<Db> {
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
+        && path.parent().is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir())
     {
         report.warning("database", format!("{}: not made yet", path.display()), "hallpass migrate, or hallpass serve");
         return None;
@@ -202,12 +203,16 @@ fn name_owners(report: &mut Report, table: &str, rows: &[OwnedHash], fix: &str) 
     report.fault("hashes", format!("{table}: nothing proves the hash of {}: {why}", names.join(", ")), fix);
 }
 
-pub(super) async fn redis(report: &mut Report, config: &Config) {
-    let EphemeralUrl::Redis(url) = &config.redis_url else { return };
+/// Whether it may be used; a store in the process of a node can.
+pub(super) async fn redis(report: &mut Report, config: &Config) -> bool {
+    let EphemeralUrl::Redis(url) = &config.redis_url else { return true };
     let place = url.expose_secret().split(',').map(serve::place).collect::<Vec<_>>().join(", ");
     let ephemeral = match Ephemeral::open(&config.redis_url, &config.issuer, Clock::System).await {
         Ok(ephemeral) => ephemeral,
-        Err(error) => return report.failure("redis", error, "start it, or fix HALLPASS_REDIS_URL"),
+        Err(error) => {
+            report.failure("redis", error, "start it, or fix HALLPASS_REDIS_URL");
+            return false;
+        }
     };
     if let Some(facts) = ephemeral.facts().await {
         report
@@ -235,12 +240,18 @@ pub(super) async fn redis(report: &mut Report, config: &Config) {
         }
     }
     match try_verbs(&ephemeral).await {
-        Ok(()) => report.ok("redis", "records may be written, taken and counted"),
-        Err(failure) => report.failure(
-            "redis",
-            failure.about("a record cannot be written, taken or counted"),
-            "allow SET, GET, DEL, EVAL on keys that begin with hallpass: to the user of HALLPASS_REDIS_URL",
-        ),
+        Ok(()) => {
+            report.ok("redis", "records may be written, taken and counted");
+            true
+        }
+        Err(failure) => {
+            report.failure(
+                "redis",
+                failure.about("a record cannot be written, taken or counted"),
+                "allow SET, GET, DEL, EVAL on keys that begin with hallpass: to the user of HALLPASS_REDIS_URL",
+            );
+            false
+        }
     }
 }
 

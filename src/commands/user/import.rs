@@ -6,10 +6,12 @@ use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::passwords;
+use crate::protocol::difference::most_like;
 use crate::protocol::secret::Handle;
 use crate::protocol::text;
 use crate::startup;
 use crate::store::users::{self, Imported, Listed};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -93,11 +95,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
     let mut faults = 0_usize;
     let mut without_password = 0_usize;
     for (number, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-        let line: Result<Line, Failure> = serde_json::from_str(text).map_err(|error| {
-            // The message of the parser may quote the line, and with it a hash.
-            let (kind, column) = (kind_of(&error), error.column());
-            Failure::new(format!("it is not an object of the known members ({kind} at column {column})"))
-        });
+        let line = read_line(text);
         let found = line.and_then(|line| match line.fault() {
             Some(why) => Err(why),
             None if !names.insert(text::fold_username(&line.username)) => {
@@ -221,9 +219,36 @@ impl Addresses {
     }
 }
 
-fn kind_of(error: &serde_json::Error) -> &'static str {
-    match error.classify() {
-        serde_json::error::Category::Data => "a member is unknown, missing or of another type",
-        _ => "it is no JSON",
+/// The members that a line may have; of these, `email_verified` is true or false, and the others are texts.
+const MEMBERS: [&str; 8] =
+    ["sub", "username", "email", "email_verified", "name", "given_name", "family_name", "password_hash"];
+
+/// A line, or which member of it is wrong. Of what it says nothing is repeated but names of members: it may hold a hash.
+fn read_line(text: &str) -> Result<Line, Failure> {
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| Failure::new(format!("it is no JSON, from column {} on", error.column())).behind(error))?;
+    let object = value.as_object().ok_or_else(|| Failure::new("it is no object { … }"))?;
+    for (name, value) in object {
+        if !MEMBERS.contains(&name.as_str()) {
+            let near = most_like(name, MEMBERS, |member| member, 3);
+            let fix = near.map_or_else(|| MEMBERS.join(", "), |near| format!("did you mean {near}?"));
+            let shown = terminal::one_line(&name.chars().take(LONGEST_MEMBER).collect::<String>());
+            return Err(Failure::new(format!("{shown:?} is no member of a user")).with_fix(fix));
+        }
+        let (is_good, kind) = match name.as_str() {
+            "email_verified" => (value.is_boolean(), "true or false"),
+            "username" | "email" => (value.is_string(), "a text"),
+            _ => (value.is_string() || value.is_null(), "a text"),
+        };
+        if !is_good {
+            return Err(Failure::new(format!("{name} must be {kind}")));
+        }
     }
+    if let Some(missing) = ["username", "email"].into_iter().find(|name| !object.contains_key(*name)) {
+        return Err(Failure::new(format!("{missing} is missing")));
+    }
+    serde_json::from_str(text).map_err(|error| Failure::new("a member is there twice").behind(error))
 }
+
+/// How much of a member's name is repeated, in characters.
+const LONGEST_MEMBER: usize = 40;

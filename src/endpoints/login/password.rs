@@ -92,8 +92,9 @@ pub(super) async fn prove(
             None => Ok(false),
         }
     };
-    let (attempt, session_has_ended) =
-        tokio::join!(throttle::sign_in(&provider.ephemeral, &account, network, is_known.then_some(name)), has_ended);
+    let known = is_known.then_some(name);
+    let counted = throttle::sign_in(&provider.throttle, &provider.ephemeral, &account, network, known);
+    let (attempt, session_has_ended) = tokio::join!(counted, has_ended);
     let attempt = match attempt {
         Ok(attempt) => attempt,
         Err(Stopped::Later(later)) => return Ok(Proof::Later { sub, later }),

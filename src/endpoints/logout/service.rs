@@ -45,7 +45,7 @@ pub(super) async fn end(
     let asked = Asked::of(provider, params);
     if asked.sender != Sender::Proven {
         let client_id = asked.client_id.as_deref().unwrap_or_default();
-        if let Err(stopped) = throttle::client(&provider.ephemeral, client_id, network).await {
+        if let Err(stopped) = throttle::client(&provider.throttle, &provider.ephemeral, client_id, network).await {
             return Ok(ApiError::from(stopped).into_response());
         }
     } else if let Some((record, session)) = named(provider, &asked, now).await?

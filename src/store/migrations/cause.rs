@@ -28,7 +28,11 @@ pub(super) fn of(name: &str, sql: &str, error: &MigrateError) -> Fault {
 pub(super) fn of_statement(name: &str, sql: &str, error: &sqlx::Error) -> Fault {
     let sqlx::Error::Database(database) = error else {
         let fix = "see that the database answers, and run `hallpass migrate`";
-        return Fault::new(name, format!("the database broke off: {}", quoting_little(&error.to_string())), fix);
+        let why = match error {
+            sqlx::Error::Io(error) => crate::failure::in_words(error),
+            other => quoting_little(&other.to_string()),
+        };
+        return Fault::new(name, format!("the database broke off: {why}"), fix);
     };
     let (words, fix) = if db::may_pass(error) {
         ("the database could not take it now", "run `hallpass migrate` when it can")
@@ -36,6 +40,10 @@ pub(super) fn of_statement(name: &str, sql: &str, error: &sqlx::Error) -> Fault 
         in_plain_words(database.as_ref())
     };
     let why = format!("{words} ({})", quoting_little(database.message()));
+    if sql.starts_with('\u{feff}') {
+        let why = "it begins with a byte order mark, which PostgreSQL takes for a word";
+        return Fault { line: Some(1), ..Fault::new(name, why, "save it as UTF-8 without one") };
+    }
     Fault { line: line(sql, database.as_ref()), ..Fault::new(name, why, fix) }
 }
 
@@ -92,7 +100,7 @@ fn line_at(sql: &str, position: usize) -> usize {
 }
 
 /// A message on one line, without what could be a secret or a value that it quotes.
-fn quoting_little(message: &str) -> String {
+pub(in crate::store) fn quoting_little(message: &str) -> String {
     let is_name = |text: &str| {
         text.len() <= LONGEST_QUOTE
             && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | ' ' | '(' | ')' | ',' | ';'))

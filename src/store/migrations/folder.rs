@@ -3,12 +3,17 @@
 //! the order.
 
 use super::{FIRST_ADMIN_VERSION, Fault, File, Plan};
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use sqlx::migrate::{Migration, MigrationType};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
+use std::string::FromUtf8Error;
+use std::time::SystemTime;
 
 /// A file with a number.
 struct Numbered {
@@ -28,9 +33,17 @@ pub(super) struct Folder {
     pub(super) files: BTreeMap<i64, Candidates>,
     /// What has no place in the order.
     pub(super) faults: Vec<Fault>,
+    /// Of those, the ones whose name is no name of a migration.
+    misnamed: Vec<Misnamed>,
 }
 
-const EXAMPLE: &str = "20261201090000_add_client_reports.sql";
+/// A file whose name must be another one.
+struct Misnamed {
+    /// Its fault, by its place.
+    fault: usize,
+    name: String,
+    changed_at: Option<SystemTime>,
+}
 
 impl Folder {
     /// Reads all of it. Files that a checkout of Hallpass has there, with the checksums of `ours`, are ours.
@@ -40,7 +53,7 @@ impl Folder {
             Ok(entries) => entries,
             Err(error) => {
                 let fix = "let the user that runs Hallpass read it, or set HALLPASS_MIGRATIONS to the right folder";
-                let why = format!("the folder of migrations cannot be read: {error}");
+                let why = format!("the folder of migrations cannot be read: {}", in_words(&error));
                 read.faults.push(Fault::new(folder.display().to_string(), why, fix));
                 return read;
             }
@@ -50,7 +63,20 @@ impl Folder {
         for name in names {
             read.take(folder, &name, ours);
         }
+        // Only now is it known which numbers are free.
+        let mut taken: BTreeSet<i64> = read.files.keys().copied().collect();
+        for Misnamed { fault, name, changed_at } in std::mem::take(&mut read.misnamed) {
+            let good = good_name(&name, changed_at, &mut taken);
+            read.faults[fault].fix = format!("name it {good}, or move it elsewhere");
+        }
         read
+    }
+
+    /// Tells of a file whose name must be another one.
+    fn misname(&mut self, path: &Path, name: String, why: impl Into<String>) {
+        let changed_at = std::fs::metadata(path).and_then(|data| data.modified()).ok();
+        self.misnamed.push(Misnamed { fault: self.faults.len(), name: name.clone(), changed_at });
+        self.faults.push(Fault::new(name, why, ""));
     }
 
     fn take(&mut self, folder: &Path, file_name: &OsStr, ours: &BTreeMap<i64, Vec<u8>>) {
@@ -67,12 +93,15 @@ impl Folder {
         }
         let Some((version, description)) = parse_name(&name, kind) else {
             let why = "its name does not begin with a number and _, and end in .sql, so it is never applied";
-            let fix = format!("name it by its date, such as {EXAMPLE}, or move it elsewhere");
-            return self.faults.push(Fault::new(name, why, fix));
+            return self.misname(&path, name, why);
         };
         let migration =
             std::fs::read(&path).map_err(|error| Failure::at("it cannot be read", error)).and_then(|bytes| {
-                let text = String::from_utf8(bytes).map_err(|_| Failure::new("it is not UTF-8"))?;
+                let text = String::from_utf8(bytes).map_err(|error| not_utf8(&error))?;
+                if let Some((before, _)) = text.split_once('\0') {
+                    return Err(Failure::new(format!("it holds a NUL byte on line {}", before.split('\n').count()))
+                        .with_fix("take it out; was it saved as UTF-16, or is it no text at all?"));
+                }
                 let is_without_transaction = text.starts_with("-- no-transaction");
                 let sql = AssertSqlSafe(text).into_sql_str();
                 Ok(Migration::new(version, description.into(), kind, sql, is_without_transaction))
@@ -81,16 +110,17 @@ impl Folder {
             let checksum = migration.as_ref().ok().map(|migration| &*migration.checksum);
             return match ours.get(&version) {
                 Some(own) if checksum == Some(own.as_slice()) => {}
-                Some(_) => self.faults.push(Fault::new(
+                Some(_) => self.misname(
+                    &path,
                     name,
-                    format!("the number {version} is used twice, by Hallpass itself and by this file, which is another one; it is never applied"),
-                    format!("begin its name with a date, such as {EXAMPLE}"),
-                )),
-                None => self.faults.push(Fault::new(
-                    name,
-                    "numbers below a million are Hallpass's own, so it is never applied",
-                    format!("begin its name with a date, such as {EXAMPLE}"),
-                )),
+                    format!(
+                        "the number {version} is used twice, by Hallpass itself and by this file, which is another one; \
+                         it is never applied"
+                    ),
+                ),
+                None => {
+                    self.misname(&path, name, "numbers below a million are Hallpass's own, so it is never applied");
+                }
             };
         }
         let candidates = &mut self.files.entry(version).or_default().0;
@@ -109,6 +139,53 @@ impl Folder {
             _ => None,
         }
     }
+}
+
+/// The first byte that is none of UTF-8 is on this line.
+fn not_utf8(error: &FromUtf8Error) -> Failure {
+    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = good.split(|byte| *byte == b'\n').count();
+    Failure::new(format!("it is not UTF-8, from line {line} on")).with_fix("save it as UTF-8")
+}
+
+/// A name that is taken for a migration, made of the file's own: its date where it says one, or else that of its last change,
+/// moved to the next second that no file has; and its words.
+fn good_name(name: &str, changed_at: Option<SystemTime>, taken: &mut BTreeSet<i64>) -> String {
+    let stem = name.get(..name.len().saturating_sub(4)).unwrap_or(name);
+    let begins =
+        stem.find(|c: char| !c.is_ascii_digit() && !matches!(c, '-' | '_' | '.' | 'T' | ':')).unwrap_or(stem.len());
+    let digits: String = stem[..begins].chars().filter(char::is_ascii_digit).collect();
+    let said = digits.get(..8).and_then(|date| {
+        let time = digits.get(8..14).unwrap_or("000000");
+        DateTime::strptime(NUMBER_FORMAT, format!("{date}{time}")).ok()
+    });
+    let changed = changed_at.and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut date = said.unwrap_or_else(|| TimeZone::UTC.to_datetime(changed));
+    let words: String =
+        stem[begins..].to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let words: Vec<&str> = words.split('_').filter(|word| !word.is_empty()).collect();
+    let words = if words.is_empty() { "change".to_owned() } else { words.join("_") };
+    loop {
+        let number = date.strftime(NUMBER_FORMAT).to_string();
+        if number.parse().is_ok_and(|number| taken.insert(number)) {
+            return format!("{number}_{words}.sql");
+        }
+        date = date.saturating_add(1.second());
+    }
+}
+
+/// How a number says a date.
+const NUMBER_FORMAT: &str = "%Y%m%d%H%M%S";
+
+/// The next number that is free.
+fn free_after(version: i64, is_taken: impl Fn(i64) -> bool) -> i64 {
+    let mut next = version;
+    while is_taken(next) {
+        let date = DateTime::strptime(NUMBER_FORMAT, next.to_string()).ok();
+        let later = date.map(|date| date.saturating_add(1.second()).strftime(NUMBER_FORMAT).to_string());
+        next = later.and_then(|text| text.parse().ok()).filter(|later| *later > next).unwrap_or(next + 1);
+    }
+    next
 }
 
 /// Number and words of a file `20261201090000_add_client_reports.sql`.
@@ -137,7 +214,7 @@ impl Numbered {
 
 impl Candidates {
     /// Adds what the files of one number are to a plan; `applied`: the checksum that the database has of it.
-    pub(super) fn plan(&self, applied: Option<&[u8]>, plan: &mut Plan) {
+    pub(super) fn plan(&self, applied: Option<&[u8]>, is_taken: impl Fn(i64) -> bool, plan: &mut Plan) {
         let Some(first) = self.0.first() else { return };
         let version = first.version();
         let is_applied = |file: &Numbered| {
@@ -149,7 +226,7 @@ impl Candidates {
                 plan.faults.push(Fault::new(
                     &file.name,
                     why.to_string(),
-                    "write it anew, as plain text that we may read",
+                    why.fix().unwrap_or("write it anew, as plain text"),
                 ));
             }
         }
@@ -162,7 +239,9 @@ impl Candidates {
             } else {
                 "several files have the same number, so that none of them is applied".to_owned()
             };
-            let fix = "give it a number of its own: another second of its date will do";
+            let moved = others.last().and_then(|name| name.split_once('_')).map_or("", |(_, words)| words);
+            let free = free_after(version, is_taken);
+            let fix = format!("name {} {free}_{moved}", if others.len() == 1 { "it" } else { "one of them" });
             plan.faults.push(Fault::new(others.join(" and "), why, fix));
         }
         let (chosen, into) = match self.0.iter().find(|file| is_applied(file)) {
@@ -187,7 +266,10 @@ mod tests {
     #[test]
     fn a_name_is_a_number_and_words() {
         let parsed = |name: &str| parse_name(name, MigrationType::from_filename(name));
-        assert_eq!(parsed(EXAMPLE), Some((20_261_201_090_000, "add client reports".to_owned())));
+        assert_eq!(
+            parsed("20261201090000_add_client_reports.sql"),
+            Some((20_261_201_090_000, "add client reports".to_owned()))
+        );
         assert_eq!(parsed("20261201090000_a.up.sql"), Some((20_261_201_090_000, "a".to_owned())));
         for none in [
             "draft.sql",
@@ -201,6 +283,29 @@ mod tests {
         ] {
             assert_eq!(parsed(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_no_migrations_is_told_one_that_is() {
+        let changed_at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_000_000);
+        let mut taken = BTreeSet::from([20_261_201_000_000]);
+        for (name, good) in [
+            ("reports.sql", "20261118110640_reports.sql"),
+            ("add client.SQL", "20261118110641_add_client.sql"),
+            ("2026-12-01-reports.sql", "20261201000001_reports.sql"),
+            ("20261201090000.sql", "20261201090000_change.sql"),
+            ("0042_low.sql", "20261118110642_low.sql"),
+            ("_a.sql", "20261118110643_a.sql"),
+            ("12a_b.sql", "20261118110644_a_b.sql"),
+            ("99999999999999999999_a.sql", "20261118110645_a.sql"),
+            ("ä.sql", "20261118110646_ä.sql"),
+        ] {
+            let made = good_name(name, Some(changed_at), &mut taken);
+            assert_eq!(made, good, "{name}");
+            assert!(parse_name(&made, MigrationType::from_filename(&made)).is_some(), "{made}");
+        }
+        assert_eq!(free_after(20_261_201_235_959, |version| version == 20_261_201_235_959), 20_261_202_000_000);
+        assert_eq!(free_after(5_000_000, |version| version < 5_000_002), 5_000_002);
     }
 
     #[test]

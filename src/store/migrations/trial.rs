@@ -1,7 +1,7 @@
 //! Pending files tried without lasting effect: in one transaction that is never committed, so that a review finds what
 //! would fail before a service depends on it.
 
-use super::{Fault, Migrations, cause};
+use super::{Fault, Migrations, cause, locate};
 use crate::store::StoreError;
 use crate::store::db::{Db, Kind};
 use sqlx::Executor as _;
@@ -36,6 +36,7 @@ async fn try_pending(migrations: &Migrations, db: &Db) -> Result<Option<Fault>, 
         }
     };
     connection.execute(begin).await?;
+    let mut before: Vec<&str> = Vec::new();
     for file in &plan.pending {
         if plan.blocked_at.is_some_and(|blocked| blocked <= file.version) {
             break;
@@ -47,8 +48,17 @@ async fn try_pending(migrations: &Migrations, db: &Db) -> Result<Option<Fault>, 
         }
         if let Err(error) = connection.execute(migration.sql.clone()).await {
             let is_told = !crate::store::db::may_pass(&error) && !is_timeout(&error);
-            return Ok(is_told.then(|| cause::of_statement(&file.name, migration.sql.as_str(), &error)));
+            if !is_told {
+                return Ok(None);
+            }
+            let sql = migration.sql.as_str();
+            let mut fault = cause::of_statement(&file.name, sql, &error);
+            if fault.line.is_none() {
+                fault.line = locate::line(&mut connection, db.kind(), &before, sql, &error).await;
+            }
+            return Ok(Some(fault));
         }
+        before.push(migration.sql.as_str());
     }
     connection.execute("ROLLBACK").await?;
     Ok(None)

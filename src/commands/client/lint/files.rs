@@ -1,6 +1,6 @@
 //! The files of a folder in the order in which they are applied, and what is wrong with their names.
 
-use super::{Finding, Level, Place};
+use super::{Finding, Level, Place, UNREADABLE};
 use crate::failure::Failure;
 use crate::store::migrations::{FIRST_ADMIN_VERSION, built_in};
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ const EXAMPLE: &str = "begin its name with a date, such as 20261201090000_add_cl
 /// Reads the admin's files of a folder, or one file. Copies of our own migrations are left out.
 pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), Failure> {
     let mut findings = Vec::new();
-    if place.is_file() {
-        let text = text_of(place)?;
+    if place.exists() && !place.is_dir() {
+        let Some(text) = text_or_finding(place, &mut findings) else { return Ok((Vec::new(), findings)) };
         let name = place.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let _ = number_of(name, &text, &place.display().to_string(), &mut findings);
         return Ok((vec![File { name: place.display().to_string(), text }], findings));
@@ -30,7 +30,8 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), Failure> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(place).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
-        if path.is_file() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) {
+        // A link that leads nowhere is a file that cannot be read.
+        if !path.is_dir() && path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")) {
             paths.push(path);
         }
     }
@@ -38,7 +39,7 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), Failure> {
     let mut files: BTreeMap<(i64, String), File> = BTreeMap::new();
     let mut numbers: BTreeMap<i64, String> = BTreeMap::new();
     for path in paths {
-        let text = text_of(&path)?;
+        let Some(text) = text_or_finding(&path, &mut findings) else { continue };
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let shown = path.display().to_string();
         let number = match number_of(&name, &text, &shown, &mut findings) {
@@ -67,13 +68,34 @@ pub(super) fn read(place: &Path) -> Result<(Vec<File>, Vec<Finding>), Failure> {
 /// The longest file that is read, in bytes; a migration of clients has a thousandth of it.
 const LONGEST: u64 = 8 << 20;
 
-fn text_of(path: &Path) -> Result<String, Failure> {
+/// What a file says. One that cannot be read is found, and the others are looked at all the same.
+fn text_or_finding(path: &Path, findings: &mut Vec<Finding>) -> Option<String> {
+    text_of(path)
+        .map_err(|(line, why, fix)| {
+            let place = Place { line, ..Place::of_file(&path.display().to_string()) };
+            findings.push(Finding { place, level: Level::Error, code: UNREADABLE, why, fix, is_acceptable: false });
+        })
+        .ok()
+}
+
+/// Or else on which line, why not, and what to do.
+fn text_of(path: &Path) -> Result<String, (usize, String, String)> {
+    let fault = |line: usize, why: &str, fix: &str| (line, why.to_owned(), fix.to_owned());
     if std::fs::metadata(path).is_ok_and(|file| file.len() > LONGEST) {
-        return Err(Failure::new("it is longer than 8 MiB").about(path.display()).with_fix("divide it"));
+        return Err(fault(1, "it is longer than 8 MiB", "divide it"));
     }
-    let bytes = std::fs::read(path).map_err(|error| Failure::at(path.display(), error))?;
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::new("it is not UTF-8").about(path.display()).with_fix("save it as UTF-8"))
+    let bytes = std::fs::read(path).map_err(|error| {
+        let failure = Failure::at("it cannot be read", error);
+        fault(1, &failure.to_string(), failure.fix().unwrap_or("let the user that runs `hallpass` read it"))
+    })?;
+    let line_at = |end: usize| bytes[..end].split(|byte| *byte == b'\n').count();
+    match std::str::from_utf8(&bytes) {
+        Err(error) => Err(fault(line_at(error.valid_up_to()), "it is not UTF-8", "save it as UTF-8")),
+        Ok(text) => match text.find('\0') {
+            Some(at) => Err(fault(line_at(at), "it holds a NUL byte", "take it out, or save it as UTF-8")),
+            None => Ok(text.to_owned()),
+        },
+    }
 }
 
 enum Name {

@@ -144,7 +144,17 @@ impl Rows {
         self.find(place.clone(), fault);
     }
 
+    /// A file that could not be read may hold whatever seems to be missing.
+    pub(super) fn note_unread(&mut self) {
+        self.is_uncertain = true;
+    }
+
     async fn apply(&mut self, place: &Place, statement: &Statement) -> Result<(), StoreError> {
+        if let Some(line) = statement.runs_into() {
+            let why = "a semicolon is missing before this statement, and no database takes two for one";
+            self.not_applied(&place.at_line(line), Fault::error("syntax", why, "end the statement before it with ;"));
+            return Ok(());
+        }
         match statement.kind {
             Kind::Transaction => {
                 let why = "each file is one transaction already, and SQLite refuses another within it";
@@ -153,6 +163,10 @@ impl Rows {
             Kind::Outside => {
                 let why = "it reaches beyond the tables or changes how the database works, and is not tried";
                 let fault = Fault::error("not-understood", why, "leave it to the database's administrator");
+                self.not_applied(place, fault);
+            }
+            Kind::Other if !statement.begins_with_keyword() => {
+                let fault = Fault::error("syntax", "this is no SQL that the databases understand", "correct it");
                 self.not_applied(place, fault);
             }
             Kind::Other => {
