@@ -32,10 +32,12 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
     let page = ConsentPage {
         page: Chrome::new(&provider.config, &text("consent-title").with("client", flow.client().display_name())),
         client_name: flow.client().display_name().to_owned(),
+        client_id: flow.client().client_id.clone(),
         client_uri: flow.client().home_page().map(str::to_owned),
         policy_uri: web(&flow.client().policy_uri),
         tos_uri: web(&flow.client().tos_uri),
         user_name: user.display_name().to_owned(),
+        account: user.account().map(str::to_owned),
         interaction: flow.id.expose().to_owned(),
         csrf: provider.secrets.form_token(browser_id, &flow.id),
         scopes: scopes.collect(),

@@ -43,7 +43,35 @@ pub enum NotTaken {
     Fault(StoreError),
 }
 
+impl Recipient {
+    /// Our own start page.
+    #[must_use]
+    pub fn at_home() -> Self {
+        Self { client: Arc::new(Client::at_home()), destination: Destination::Home }
+    }
+
+    /// The service, if it is one.
+    #[must_use]
+    pub fn service(&self) -> Option<&Client> {
+        match self.destination {
+            Destination::Address(_) => Some(&self.client),
+            Destination::Home => None,
+        }
+    }
+}
+
 impl Intake {
+    /// A sign-in at our own start page.
+    #[must_use]
+    pub fn at_home() -> Self {
+        Self {
+            recipient: Recipient::at_home(),
+            params: Params::default(),
+            request: AuthorizationRequest::at_home(),
+            hinted_subject: None,
+        }
+    }
+
     /// Reads a request.
     ///
     /// # Errors

@@ -85,7 +85,13 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
 async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Continued) -> Result<Response, PageError> {
     let typed = asked.params.get("username").unwrap_or_default().trim().to_owned();
     let password = Password::received(asked.params.get("password").unwrap_or_default());
-    let by = |kind| Event::new(kind, asked.now).by(&flow.client().client_id).from(&asked.network);
+    let by = |kind| {
+        let event = Event::new(kind, asked.now).from(&asked.network);
+        match flow.service() {
+            Some(client) => event.by(&client.client_id),
+            None => event,
+        }
+    };
     let session = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.session);
     match password::prove(provider, asked, session, &typed, password).await? {
         Proof::Proven(proven) => {
@@ -129,6 +135,14 @@ fn must_prove(flow: &Flow) -> bool {
     flow.request.prompt.has(Prompt::Login) || flow.request.max_age.is_some()
 }
 
+/// What is signed in to.
+fn heading(flow: &Flow) -> Text<'_> {
+    match flow.service() {
+        Some(client) => text("login-heading").with("client", client.display_name()),
+        None => text("login-heading-home"),
+    }
+}
+
 fn page(
     provider: &Provider,
     browser: &Browser,
@@ -143,8 +157,9 @@ fn page(
     let signed_in = flow.signed_in.as_ref().map(|(_, user)| user);
     let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && error.is_none();
     let shown = LoginPage {
-        page: Chrome::new(&provider.config, &text("login-heading").with("client", flow.client().display_name())),
-        client_name: flow.client().display_name().to_owned(),
+        page: Chrome::new(&provider.config, &heading(flow)),
+        client_name: flow.service().map(|client| client.display_name().to_owned()),
+        client_id: flow.client().client_id.clone(),
         interaction: flow.id.expose().to_owned(),
         csrf: provider.secrets.form_token(browser_id, &flow.id),
         username: typed

@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod edge;
 pub mod flow;
 pub mod health;
+pub mod home;
 pub mod intake;
 pub mod introspect;
 pub mod jwks;
@@ -36,6 +37,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// The paths under the issuer's own, as they are served and published, each with the file that serves it and its specification.
 pub mod path {
+    /// [`super::home`], GET and POST: our own.
+    pub const HOME: &str = "/";
     /// [`super::authorize`], GET and POST: RFC 6749 section 4.1.1-2; OIDC Core 3.1.2; RFC 9207.
     pub const AUTHORIZE: &str = "/authorize";
     /// [`super::token`], POST: RFC 6749 section 4.1.3, 4.4, 5, 6; RFC 7636 section 4.5-6; RFC 8707; OIDC Core 3.1.3, 12.
@@ -65,7 +68,9 @@ pub fn public(provider: Arc<Provider>) -> Router {
     // Read now, so that no request waits for it.
     let _ = texts::english();
     let metadata = headers::cors(&[Method::GET]);
+    let start_page = get(home::get).post(home::post);
     let flows = Router::new()
+        .route(path::HOME, start_page.clone())
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::LOGIN, get(login::get).post(login::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
@@ -94,10 +99,16 @@ pub fn public(provider: Arc<Provider>) -> Router {
 
     let base = provider.config.base_path().to_owned();
     let authorization_server = format!("{}{base}", path::OAUTH_AUTHORIZATION_SERVER);
-    let outside = Router::new()
+    let mut outside = Router::new()
         .route(&authorization_server, get(discovery::get).layer(metadata))
         // Browsers ask for it where a page is left before its own link to the icon was read.
         .route("/favicon.ico", get(async || asset("image/svg+xml", pages::ICON)));
+    if !base.is_empty() {
+        // `/auth` is in the nest, and `/auth/` is not.
+        let start_page =
+            start_page.route_layer(axum::middleware::from_fn_with_state(provider.clone(), up_to_date));
+        outside = outside.route(&format!("{base}{}", path::HOME), start_page);
+    }
     let routes = if base.is_empty() { outside.merge(inside) } else { outside.nest(&base, inside) };
     routes
         .fallback(not_found)

@@ -47,6 +47,8 @@ pub const MAX_KEPT_BYTES: usize = 12 * 1024;
 pub enum Destination {
     /// An address of the client, through the browser.
     Address(ReturnAddress),
+    /// Our own start page: a user signs in without a service, and no code is issued.
+    Home,
 }
 
 impl Destination {
@@ -63,6 +65,7 @@ impl Destination {
     pub fn host(&self) -> String {
         match self {
             Self::Address(address) => address.host(),
+            Self::Home => String::new(),
         }
     }
 
@@ -71,6 +74,7 @@ impl Destination {
     pub fn sent_redirect_uri(&self) -> Option<String> {
         match self {
             Self::Address(address) => address.sent_redirect_uri(),
+            Self::Home => None,
         }
     }
 }

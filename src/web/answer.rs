@@ -397,6 +397,10 @@ pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, c
         }
     }
     let mut answer = match response.response_mode {
+        ResponseMode::Query if response.parameters.is_empty() => match see_other(&response.redirect_uri) {
+            Ok(answer) => answer,
+            Err(fault) => return PageError::Fault(fault).into_response(),
+        },
         ResponseMode::Query => {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.extend_pairs(response.parameters.iter().map(|(name, value)| (*name, value.as_str())));

@@ -70,8 +70,10 @@ impl Chrome {
 pub struct LoginPage {
     /// The frame.
     pub page: Chrome,
-    /// Whom it is for.
-    pub client_name: String,
+    /// Whom it is for; `None`: our own start page.
+    pub client_name: Option<String>,
+    /// Its id, by which the form finds the way to it when the interaction is over; empty: our own start page.
+    pub client_id: String,
     /// The interaction's id.
     pub interaction: String,
     /// The form's token.
@@ -118,6 +120,8 @@ pub struct ConsentPage {
     pub page: Chrome,
     /// Who asks.
     pub client_name: String,
+    /// Its id.
+    pub client_id: String,
     /// Its home page.
     pub client_uri: Option<String>,
     /// Its privacy policy.
@@ -126,6 +130,8 @@ pub struct ConsentPage {
     pub tos_uri: Option<String>,
     /// Who is asked.
     pub user_name: String,
+    /// Which account of that name, where that says more.
+    pub account: Option<String>,
     /// The interaction's id.
     pub interaction: String,
     /// The form's token.
@@ -146,11 +152,41 @@ pub struct Link {
 }
 
 impl Link {
+    /// A link that leads to our own start page.
+    #[must_use]
+    pub fn home(config: &Config) -> Self {
+        Self { url: format!("{}/", config.base_path()), label: text("go-home").to_string() }
+    }
+
     /// A link that leads to a client.
     #[must_use]
     pub fn to(client: &Client, url: &str) -> Self {
         Self { url: url.to_owned(), label: text("go-to-service").with("service", client.display_name()).to_string() }
     }
+}
+
+/// The start page.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    /// The frame.
+    pub page: Chrome,
+    /// Who is signed in.
+    pub signed_in: Option<SignedInHere>,
+}
+
+/// What the start page has for a user who is signed in.
+pub struct SignedInHere {
+    /// Who.
+    pub user_name: String,
+    /// Which account of that name, where that says more.
+    pub account: Option<String>,
+    /// The services that the user can open.
+    pub services: Vec<Service>,
+    /// What the form to sign out sends along instead of a service's request.
+    pub request: String,
+    /// The form's token.
+    pub csrf: String,
 }
 
 /// A refusal for a person.

@@ -8,9 +8,23 @@
 brand = Hallpass
 footer = Hallpass sign-in service
 
+## Who is signed in, on several pages
+
+signed-in-as = Signed in as { $user }
+
+## The start page
+
+home-signed-in = You are signed in
+home-signed-out = You are not signed in
+home-lede = Sign in here, or go to the service you want to use.
+home-services = Services you can open
+home-everywhere = Sign out everywhere
+home-everywhere-means = Everywhere is every browser and device where you are signed in with this account.
+
 ## Signing in
 
 login-heading = Sign in to continue to { $client }
+login-heading-home = Sign in
 login-confirm = Please confirm it is you, { $user }.
 login-continue-as = Continue as { $user }
 login-another-account = or use another account
@@ -36,7 +50,6 @@ login-wait-minutes =
 
 consent-title = Allow { $client } to know you?
 consent-heading = Allow { $client } to use your account?
-consent-signed-in-as = Signed in as { $user }
 consent-another-account = Not you? Use another account
 consent-asks = What { $client } asks for
 consent-asks-nothing = { $client } asks for nothing but to know that you signed in.
@@ -65,6 +78,7 @@ scope-of-a-service = A permission that this service defines itself.
 
 ## Back to a service
 
+go-home = Go to the start page
 go-to-service = Go to { $service }
 go-back-to-service = Go back to { $service }
 form-post-heading = Taking you to { $client }
@@ -92,6 +106,8 @@ logout-unknown-service = The service that sent you is not registered here, so yo
 ## After a sign-out
 
 signed-out = You are signed out
+signed-out-everywhere = You are signed out everywhere
+    .explanation = In other browsers and on other devices it takes a few seconds. The services that you used are told.
 signed-out-before = Your sign-in had ended before
     .explanation = It ended in another tab, or by itself after some time, so there was nothing left to end here. Where you used it, you may still be signed in: sign out there too.
 signed-out-nothing = There is no sign-in to end

@@ -64,6 +64,7 @@ mod rfc8265_names;
 mod rfc9068_machines;
 mod rfc9207_issuer;
 mod rolling_upgrade;
+mod start_page;
 mod store_contract;
 mod store_shares;
 mod texts;

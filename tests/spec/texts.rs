@@ -8,8 +8,8 @@ use fluent_syntax::parser::parse;
 use hallpass::protocol::scope::SCOPES_SUPPORTED;
 use hallpass::texts::{english, text};
 use hallpass::web::pages::{
-    Chrome, ConsentPage, ErrorPage, FormPostPage, Frame, Link, LoginPage, LogoutPage, MessagePage, ScopeLine, Service,
-    SignedOutPage,
+    Chrome, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage, MessagePage, ScopeLine,
+    Service, SignedInHere, SignedOutPage,
 };
 use hallpass::web::problems::Problem;
 use scraper::{Html, Selector};
@@ -313,7 +313,8 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     let link = |label| Link { url: "https://a.example".into(), label };
     let login = LoginPage {
         page: page(),
-        client_name: client_name.clone(),
+        client_name: named(),
+        client_id: name.to_owned(),
         interaction: String::new(),
         csrf: String::new(),
         username: name.to_owned(),
@@ -324,10 +325,12 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     let consent = |scopes| ConsentPage {
         page: page(),
         client_name: client_name.clone(),
+        client_id: name.to_owned(),
         client_uri: named(),
         policy_uri: None,
         tos_uri: None,
         user_name: name.to_owned(),
+        account: named(),
         interaction: String::new(),
         csrf: String::new(),
         scopes,
@@ -362,6 +365,16 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         leave: Some(link(text("go-back-to-service").with("service", name).to_string())),
         goes_by_itself: true,
     };
+    let home = HomePage {
+        page: page(),
+        signed_in: Some(SignedInHere {
+            user_name: name.to_owned(),
+            account: named(),
+            services: services(),
+            request: name.to_owned(),
+            csrf: String::new(),
+        }),
+    };
     let fields = vec![(name.to_owned(), name.to_owned())];
     let form_post = FormPostPage { page: page(), client_name: client_name.clone(), action: "/".into(), fields };
     let message = MessagePage { page: page(), heading: name.to_owned(), message: name.to_owned() };
@@ -369,6 +382,8 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         ("login.html", login.render().unwrap()),
         ("consent.html", consent(Vec::new()).render().unwrap()),
         ("consent.html", consent(vec![ScopeLine::of(name)]).render().unwrap()),
+        ("home.html", home.render().unwrap()),
+        ("home.html", HomePage { page: page(), signed_in: None }.render().unwrap()),
         ("logout.html", logout.render().unwrap()),
         ("signed_out.html", signed_out.render().unwrap()),
         ("form_post.html", form_post.render().unwrap()),

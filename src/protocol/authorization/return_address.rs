@@ -31,6 +31,14 @@ pub struct AuthorizationResponse {
     pub refusal: Option<Refusal>,
 }
 
+impl AuthorizationResponse {
+    /// A way back to an address of our own, which takes no parameters.
+    #[must_use]
+    pub const fn bare(address: String, refusal: Option<Refusal>) -> Self {
+        Self { redirect_uri: address, response_mode: ResponseMode::Query, parameters: Vec::new(), refusal }
+    }
+}
+
 impl ReturnAddress {
     /// Proves the address of a request, before anything else of it is looked at.
     ///
