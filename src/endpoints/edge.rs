@@ -75,6 +75,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
             page: Chrome::new(&provider.config, &text(row.text).attribute("heading")),
             text: row.text,
             mistake: content.mistake.unwrap_or_default(),
+            service: content.service,
             reference: reference.clone(),
             restart: content.restart.or_else(home),
         };

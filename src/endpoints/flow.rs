@@ -129,6 +129,12 @@ impl Flow {
         &self.recipient.client
     }
 
+    /// What the user has allowed this client before.
+    #[must_use]
+    pub fn allowed_before(&self) -> Option<&Scope> {
+        self.remembered.as_deref()
+    }
+
     /// The service that is signed in to; `None`: it is our own start page.
     #[must_use]
     pub fn service(&self) -> Option<&Client> {
@@ -377,7 +383,7 @@ impl NotTaken {
     #[must_use]
     pub fn in_browser(self, provider: &Provider) -> PageError {
         match self {
-            Self::Unproven(refusal) => PageError::bad_request(refusal),
+            Self::Unproven(refusal, client) => PageError::bad_request(refusal).meant_for(client.as_deref()),
             Self::Refused(recipient, refusal) => recipient.refuse(provider, refusal),
             Self::Fault(error) => error.into(),
         }
@@ -422,7 +428,7 @@ impl Recipient {
 
     /// For the page that carries an answer on.
     fn chrome(&self, provider: &Provider) -> Chrome {
-        Chrome::new(&provider.config, &text("form-post-continue").with("client", self.client.display_name()))
+        Chrome::new(&provider.config, &text("form-post-heading").with("client", self.client.display_name()))
     }
 }
 

@@ -35,8 +35,9 @@ pub struct Recipient {
 
 /// A request that was not taken in.
 pub enum NotTaken {
-    /// Client or destination is not proven: only the person at the browser can be told.
-    Unproven(Refusal),
+    /// Client or destination is not proven: only the person at the browser can be told, and for which client it is, where that
+    /// is registered.
+    Unproven(Refusal, Option<Arc<Client>>),
     /// The recipient is told.
     Refused(Box<Recipient>, Refusal),
     /// The client could not be looked up.
@@ -80,7 +81,10 @@ impl Intake {
     pub async fn read(provider: &Provider, params: Params, now: NumericDate) -> Result<Self, NotTaken> {
         // Until the recipient is proven, nothing is sent anywhere (RFC 6749 section 4.1.2.1).
         let client = client(provider, &params, now).await?; //                           RFC 6749 section 2.2
-        let destination = Destination::of(&client, &params).map_err(NotTaken::Unproven)?; // RFC 6749 section 3.1.2
+        let destination = match Destination::of(&client, &params) {
+            Ok(destination) => destination, //                                           RFC 6749 section 3.1.2
+            Err(refusal) => return Err(NotTaken::Unproven(refusal, Some(client))),
+        };
         let recipient = Recipient { client, destination };
         // From here on the recipient is told.
         let read = || {
@@ -97,7 +101,7 @@ impl Intake {
 
 /// Finds the client of a request.
 async fn client(provider: &Provider, params: &Params, now: NumericDate) -> Result<Arc<Client>, NotTaken> {
-    let refuse = |description| NotTaken::Unproven(Refusal::new(ErrorCode::InvalidRequest, description));
+    let refuse = |description| NotTaken::Unproven(Refusal::new(ErrorCode::InvalidRequest, description), None);
     if params.is_doubled("client_id") {
         return Err(refuse("the parameter client_id was sent more than once"));
     }
@@ -107,7 +111,7 @@ async fn client(provider: &Provider, params: &Params, now: NumericDate) -> Resul
         return Ok(client);
     }
     let refusal = Refusal::new(ErrorCode::InvalidClient, "client_id is not registered here, or is disabled");
-    Err(NotTaken::Unproven(refusal.of_unknown_client(client_id)))
+    Err(NotTaken::Unproven(refusal.of_unknown_client(client_id), None))
 }
 
 /// Whom an `id_token_hint` names, as the client sees them. It must be ours and this client's; it may have expired.

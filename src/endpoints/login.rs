@@ -19,8 +19,7 @@ use crate::store::interactions;
 use crate::texts::{Text, text};
 use crate::throttle::Later;
 use crate::web::answer::{Note, PageError};
-use crate::web::cookies::Browser;
-use crate::web::pages::{self, Chrome, LoginPage};
+use crate::web::pages::{self, Chrome, LoginPage, Wait};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -36,13 +35,10 @@ enum LoginError {
 }
 
 impl LoginError {
-    fn text(&self) -> Text<'static> {
+    const fn wait(&self) -> Option<Later> {
         match self {
-            Self::Wrong => text("login-wrong"),
-            Self::TooMany(later) if later.seconds <= 90 => {
-                text("login-wait-seconds").counting("seconds", later.seconds)
-            }
-            Self::TooMany(later) => text("login-wait-minutes").counting("minutes", (later.seconds + 59) / 60),
+            Self::Wrong => None,
+            Self::TooMany(later) => Some(*later),
         }
     }
 }
@@ -57,7 +53,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
     if asked.params.get("switch").is_none() && !matches!(flow.step(&provider), Step::SignIn) {
         return flow.redirect_to_authorize(&provider);
     }
-    page(&provider, &asked.browser, &flow, None, None)
+    page(&provider, &asked, &flow, None, None)
 }
 
 /// What the person decided on the login page.
@@ -71,7 +67,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
         Some("cancel") => flow.refuse(&provider, canceled()).await,
         Some("continue") if flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(&flow) => {
             let Some((session, _)) = &flow.signed_in else {
-                return page(&provider, &asked.browser, &flow, None, None);
+                return page(&provider, &asked, &flow, None, None);
             };
             let here = SignedIn { sub: session.sign_in.sub.clone(), session: session.sign_in.session };
             flow.note(&provider, |interaction| interaction.signed_in = Some(here)).await?;
@@ -116,11 +112,11 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
                     interactions::update(&provider.ephemeral, id, interaction, interaction, true)
                 )?;
             }
-            page(provider, &asked.browser, flow, Some(typed), Some(&LoginError::Wrong))
+            page(provider, asked, flow, Some(typed), Some(&LoginError::Wrong))
         }
         Proof::Later { sub, later } => {
             provider.audit.record(by(EventKind::SignInThrottled).of_subject(sub.as_deref()));
-            page(provider, &asked.browser, flow, Some(typed), Some(&LoginError::TooMany(later)))
+            page(provider, asked, flow, Some(typed), Some(&LoginError::TooMany(later)))
         }
     }
 }
@@ -145,16 +141,19 @@ fn heading(flow: &Flow) -> Text<'_> {
 
 fn page(
     provider: &Provider,
-    browser: &Browser,
+    asked: &BrowserRequest,
     flow: &Continued,
     typed: Option<String>,
     error: Option<&LoginError>,
 ) -> Result<Response, PageError> {
-    let Some(browser_id) = &browser.id else {
+    let Some(browser_id) = &asked.browser.id else {
         // An interaction that no browser has started yet is started at `/authorize`.
         return flow.redirect_to_authorize(provider);
     };
-    let signed_in = flow.signed_in.as_ref().map(|(_, user)| user);
+    // A user who wants another account is offered nothing of the one that is there.
+    let switches = asked.params.get("switch").is_some();
+    let signed_in = flow.signed_in.as_ref().map(|(_, user)| user).filter(|_| !switches);
+    let hint = flow.request.login_hint.clone().filter(|_| !switches);
     let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && error.is_none();
     let shown = LoginPage {
         page: Chrome::new(&provider.config, &heading(flow)),
@@ -163,12 +162,14 @@ fn page(
         interaction: flow.id.expose().to_owned(),
         csrf: provider.secrets.form_token(browser_id, &flow.id),
         username: typed
-            .or_else(|| flow.request.login_hint.clone())
+            .or(hint)
             .or_else(|| signed_in.filter(|_| !chooses).and_then(|user| user.username.clone()))
             .unwrap_or_default(),
-        error: error.map(LoginError::text),
+        error: error.filter(|error| error.wait().is_none()).map(|_| text("login-wrong")),
+        wait: error.and_then(LoginError::wait).map(|later| Wait::until(asked.now, later.seconds)),
         continue_as: signed_in.filter(|_| chooses).map(|user| user.display_name().to_owned()),
         signed_in_as: signed_in.filter(|_| !chooses && error.is_none()).map(|user| user.display_name().to_owned()),
+        account: signed_in.filter(|_| error.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };
     let (status, code, description) = match error {
         None => return Ok(pages::render(StatusCode::OK, &shown, false)),

@@ -290,9 +290,10 @@ async fn ask(
     now: NumericDate,
 ) -> Result<Response, PageError> {
     let mut services = Vec::new();
-    let mut user_name = String::new();
+    let (mut user_name, mut account) = (String::new(), None);
     if let Some((_, session, user)) = &sign_out.signed_in {
         user.display_name().clone_into(&mut user_name);
+        account = user.account().map(str::to_owned);
         for client_id in &session.clients {
             // The list is there to be looked at: a row that cannot be read keeps no user from signing out.
             if let Ok(Some(client)) = provider.directory.client(client_id, now).await {
@@ -301,8 +302,9 @@ async fn ask(
         }
     }
     let page = LogoutPage {
-        page: Chrome::new(&provider.config, &text("logout-title")),
+        page: Chrome::new(&provider.config, &text("logout-heading")),
         user_name,
+        account,
         warning: sign_out.warning.map(about),
         goes_back_to: sign_out.leave.as_ref().and(sign_out.client.as_ref()).map(|it| it.display_name().to_owned()),
         services,

@@ -116,15 +116,17 @@ impl From<Problem> for Note {
 pub struct PageContent {
     /// What happened, and what the page says of it.
     pub problem: Problem,
-    /// What completes that, in English: the mistake of a service.
+    /// The mistake of a service, in English.
     pub mistake: Option<String>,
+    /// The service that a link which cannot be used is meant for.
+    pub service: Option<String>,
     /// A way on.
     pub restart: Option<Link>,
 }
 
 impl From<Problem> for PageContent {
     fn from(problem: Problem) -> Self {
-        Self { problem, mistake: None, restart: None }
+        Self { problem, mistake: None, service: None, restart: None }
     }
 }
 
@@ -294,6 +296,15 @@ impl PageError {
         let mistake = Some(refusal.description.clone().into_owned());
         let content = PageContent { mistake, ..Problem::BadRequest.into() };
         Self::Page { content: Box::new(content), note: Box::new(refusal.into()) }
+    }
+
+    /// With the service that a bad request is meant for, where it is known.
+    #[must_use]
+    pub fn meant_for(mut self, client: Option<&Client>) -> Self {
+        if let Self::Page { content, .. } = &mut self {
+            content.service = client.map(|client| client.display_name().to_owned());
+        }
+        self.back_to(client)
     }
 
     fn page(problem: Problem, note: impl Into<Note>) -> Self {

@@ -6,11 +6,13 @@
 use crate::config::Config;
 use crate::protocol::client::Client;
 use crate::protocol::secret::Digest;
-use crate::texts::{self, Catalog, Text, text};
+use crate::protocol::time::NumericDate;
+use crate::texts::{self, Catalog, Part, Text, pieces, text};
 use crate::web::headers;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use std::sync::LazyLock;
 
 /// The stylesheet.
@@ -82,18 +84,106 @@ pub struct LoginPage {
     pub username: String,
     /// What went wrong the last time.
     pub error: Option<Text<'static>>,
+    /// Too many attempts failed: when the next may be made.
+    pub wait: Option<Wait>,
     /// Who could continue without a password (`prompt=select_account`).
     pub continue_as: Option<String>,
     /// Who has to prove themselves again.
     pub signed_in_as: Option<String>,
+    /// Which account of that name either is, where that says more.
+    pub account: Option<String>,
+}
+
+/// When a user who was throttled may try again.
+pub struct Wait {
+    minutes: i64,
+    time: String,
+    /// As `datetime` has it.
+    pub instant: String,
+}
+
+impl Wait {
+    /// In so many seconds. It is told to the minute, rounded up: the clock that the user looks at shows no more.
+    #[must_use]
+    pub fn until(now: NumericDate, seconds: i64) -> Self {
+        let until = now.plus(seconds.max(1) + 59).0 / 60 * 60;
+        let of_day = until.rem_euclid(86_400) / 60;
+        Self {
+            minutes: (until - now.0 + 59) / 60,
+            time: format!("{:02}:{:02} UTC", of_day / 60, of_day % 60),
+            instant: jiff::Timestamp::from_second(until).map_or_else(|_| String::new(), |it| it.to_string()),
+        }
+    }
+
+    /// What the page says of it.
+    #[must_use]
+    pub fn told(&self) -> Text<'_> {
+        text("login-wait").counting("minutes", self.minutes).with("time", &self.time)
+    }
 }
 
 /// One line of what a client asks for.
+#[derive(Default)]
 pub struct ScopeLine {
     /// What.
     pub title: String,
     /// In a sentence.
     pub description: String,
+    /// Whether it is a service's own, shown as it is.
+    pub is_own: bool,
+    /// Whether other things were allowed before, and this was not.
+    pub is_new: bool,
+    /// What will be sent.
+    pub claims: Vec<ClaimLine>,
+}
+
+/// A value that a client will be sent.
+pub struct ClaimLine {
+    /// What it is.
+    pub name: String,
+    /// It.
+    pub value: String,
+}
+
+/// The longest value that is shown, in characters.
+const MOST_SHOWN: usize = 200;
+
+impl ClaimLine {
+    /// A claim as the user is shown it. `None`: one that says nothing to them, such as whether their address was verified.
+    #[must_use]
+    pub fn of(claim: &str, value: &Value) -> Option<Self> {
+        let name = match claim {
+            "name" => text("claim-name"),
+            "family_name" => text("claim-family-name"),
+            "given_name" => text("claim-given-name"),
+            "middle_name" => text("claim-middle-name"),
+            "nickname" => text("claim-nickname"),
+            "preferred_username" => text("claim-preferred-username"),
+            "profile" => text("claim-profile"),
+            "picture" => text("claim-picture"),
+            "website" => text("claim-website"),
+            "gender" => text("claim-gender"),
+            "birthdate" => text("claim-birthdate"),
+            "zoneinfo" => text("claim-zoneinfo"),
+            "locale" => text("claim-locale"),
+            "email" => text("claim-email"),
+            "address" => text("claim-address"),
+            "phone_number" => text("claim-phone-number"),
+            _ => return None,
+        };
+        let value = match value {
+            Value::String(text) => text.clone(),
+            // OIDC Core 5.1.1: `formatted` is the whole of it.
+            Value::Object(parts) => match parts.get("formatted").and_then(Value::as_str) {
+                Some(whole) => whole.to_owned(),
+                None => parts.values().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            },
+            _ => return None,
+        };
+        let shown: String = value.chars().take(MOST_SHOWN).collect();
+        let value = if shown.len() < value.len() { format!("{shown}…") } else { shown };
+        Some(Self { name: name.to_string(), value })
+    }
 }
 
 impl ScopeLine {
@@ -106,9 +196,25 @@ impl ScopeLine {
             "address" => text("scope-address"),
             "phone" => text("scope-phone"),
             "offline_access" => text("scope-offline-access"),
-            own => return Self { title: own.to_owned(), description: text("scope-of-a-service").to_string() },
+            own => {
+                let description = text("scope-of-a-service").to_string();
+                return Self { title: own.to_owned(), description, is_own: true, ..Self::default() };
+            }
         };
-        Self { title: known.to_string(), description: known.attribute("description").to_string() }
+        let title = known.to_string();
+        Self { title, description: known.attribute("description").to_string(), ..Self::default() }
+    }
+
+    /// The title, of which words of ours stay in one line; a name that a service made up may be of any length.
+    pub fn title_in_parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let own = self.is_own.then_some(Part { text: &self.title, is_value: true, is_whole: false });
+        let ours = if self.is_own { "" } else { &self.title };
+        own.into_iter().chain(pieces(ours))
+    }
+
+    /// The sentence, in the same way.
+    pub fn description_in_parts(&self) -> impl Iterator<Item = Part<'_>> {
+        pieces(&self.description)
     }
 }
 
@@ -138,6 +244,8 @@ pub struct ConsentPage {
     pub csrf: String,
     /// What is asked for.
     pub scopes: Vec<ScopeLine>,
+    /// Whether some of it was allowed before, and some was not.
+    pub has_more_than_before: bool,
     /// Where the answer goes.
     pub return_host: String,
 }
@@ -197,8 +305,10 @@ pub struct ErrorPage {
     pub page: Chrome,
     /// The key of what happened, in a sentence, and what can be done.
     pub text: &'static str,
-    /// What completes the sentence of some pages: the mistake of a service, in English.
+    /// The mistake of a service, in English; empty: there is none.
     pub mistake: String,
+    /// The service that a link which cannot be used is meant for.
+    pub service: Option<String>,
     /// Under which the operator's log has it.
     pub reference: String,
     /// A way on.
@@ -225,6 +335,8 @@ pub struct LogoutPage {
     pub page: Chrome,
     /// Who is signed in.
     pub user_name: String,
+    /// Which account of that name, where that says more.
+    pub account: Option<String>,
     /// What was wrong with the service's request.
     pub warning: Option<Text<'static>>,
     /// The service that the browser goes back to afterwards.

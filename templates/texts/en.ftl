@@ -11,6 +11,7 @@ footer = Hallpass sign-in service
 ## Who is signed in, on several pages
 
 signed-in-as = Signed in as { $user }
+another-account = Not you? Use another account
 
 ## The start page
 
@@ -35,22 +36,19 @@ login-cancel = Cancel
 login-password-stays = Your password stays here. It is never shared with { $client }.
 # The same for an unknown user and for a wrong password.
 login-wrong = That user name and password do not match. Check both and try again.
-login-wait-seconds =
-    { $seconds ->
-        [one] There were too many failed attempts. Please wait { $seconds } second and try again.
-       *[other] There were too many failed attempts. Please wait { $seconds } seconds and try again.
-    }
-login-wait-minutes =
+# $time is a time of day, such as 14:32 UTC.
+login-wait =
     { $minutes ->
-        [one] There were too many failed attempts. Please wait { $minutes } minute and try again.
-       *[other] There were too many failed attempts. Please wait { $minutes } minutes and try again.
+        [one] There were too many failed attempts. Please wait { $minutes } minute, until { $time }, and try again.
+       *[other] There were too many failed attempts. Please wait { $minutes } minutes, until { $time }, and try again.
     }
 
 ## Consent
 
-consent-title = Allow { $client } to know you?
 consent-heading = Allow { $client } to use your account?
-consent-another-account = Not you? Use another account
+# Beside what is asked for now and was not allowed before.
+consent-new = New
+consent-allowed-before = What is not marked as new you have allowed before.
 consent-asks = What { $client } asks for
 consent-asks-nothing = { $client } asks for nothing but to know that you signed in.
 consent-allow = Allow
@@ -76,6 +74,25 @@ scope-offline-access = Access while you are away
     .description = Stay connected to your account when you are not using it, until you or an administrator end this.
 scope-of-a-service = A permission that this service defines itself.
 
+## What of a user's profile is sent: the name of each before its value.
+
+claim-name = Name
+claim-family-name = Family name
+claim-given-name = Given name
+claim-middle-name = Middle name
+claim-nickname = Nickname
+claim-preferred-username = User name
+claim-profile = Profile page
+claim-picture = Picture
+claim-website = Website
+claim-gender = Gender
+claim-birthdate = Date of birth
+claim-zoneinfo = Time zone
+claim-locale = Language
+claim-email = Address
+claim-address = Address
+claim-phone-number = Number
+
 ## Back to a service
 
 go-home = Go to the start page
@@ -87,9 +104,7 @@ form-post-continue = Continue to { $client }
 
 ## Signing out
 
-logout-title = Sign out?
 logout-heading = Do you want to sign out?
-logout-signed-in-as = You are signed in as { $user }.
 logout-services = You have used these services since you signed in:
 logout-afterwards = After that you go back to { $service }.
 logout-sign-out = Sign out
@@ -121,6 +136,10 @@ signed-out-frame = Signing out of { $service }
 
 ## Pages for what cannot continue: what happened, in a sentence, and what the person can do. `src/web/problems.rs` has the rest.
 
+# Instead of the message, where it is known for which service a link is; another may have made it.
+error-of-service = It is meant for { $service }, and there is a mistake in it.
+# $mistake is the error_description of OAuth, which is English in every language.
+error-for-developers = For the developers: { $mistake }.
 error-reference = Reference
 error-reference-hint = Give this to the person who runs this service.
 
@@ -148,10 +167,9 @@ problem-form-not-ours =
     .heading = This form was not accepted
     .message = It did not come from this site's own page in this browser.
     .hint = Allow cookies for this site, then go back to the service and start again.
-# $mistake is the error_description of OAuth, which is English in every language.
 problem-bad-request =
     .heading = This sign-in link does not work
-    .message = The service that sent you here made a mistake: { $mistake }.
+    .message = The service that sent you here made a mistake.
     .hint = Go back to the service and try again. If it happens again, tell the people who run it.
 problem-wrong-method =
     .heading = This address cannot be used like that

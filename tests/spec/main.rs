@@ -46,6 +46,7 @@ mod oidc_discovery_exercised;
 mod oidc_rp_initiated_logout;
 mod outages;
 mod pages;
+mod pages_tell;
 mod parties;
 mod parties_browser;
 mod parties_habits;

@@ -8,7 +8,7 @@ use fluent_syntax::parser::parse;
 use hallpass::protocol::scope::SCOPES_SUPPORTED;
 use hallpass::texts::{english, text};
 use hallpass::web::pages::{
-    Chrome, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage, MessagePage, ScopeLine,
+    Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage, MessagePage, ScopeLine,
     Service, SignedInHere, SignedOutPage,
 };
 use hallpass::web::problems::Problem;
@@ -220,9 +220,7 @@ fn every_problem_and_every_scope_has_its_texts_and_no_variable_beyond_what_it_is
         names.sort_unstable();
         assert_eq!((names.as_slice(), &message.value), (&["heading", "hint", "message"][..], &None), "{problem:?}");
         for attribute in &message.attributes {
-            let takes_it = attribute.id.name == "message" && *problem == Problem::BadRequest;
-            let expected = takes_it.then(|| "mistake".to_owned()).into_iter().collect();
-            assert_eq!(variables_of(&attribute.value), expected, "{problem:?}: {}", attribute.id.name);
+            assert_eq!(variables_of(&attribute.value), BTreeSet::new(), "{problem:?}: {}", attribute.id.name);
         }
     }
     for scope in SCOPES_SUPPORTED.iter().filter(|scope| **scope != "openid") {
@@ -319,8 +317,10 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         csrf: String::new(),
         username: name.to_owned(),
         error: Some(text("login-wrong")),
+        wait: None,
         continue_as: named(),
         signed_in_as: named(),
+        account: named(),
     };
     let consent = |scopes| ConsentPage {
         page: page(),
@@ -333,6 +333,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         account: named(),
         interaction: String::new(),
         csrf: String::new(),
+        has_more_than_before: true,
         scopes,
         return_host: name.to_owned(),
     };
@@ -340,12 +341,14 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         page: page(),
         text: problem.row().text,
         mistake: name.to_owned(),
+        service: named(),
         reference: "R".into(),
         restart: Some(link(text("go-to-service").with("service", name).to_string())),
     };
     let logout = LogoutPage {
         page: page(),
         user_name: name.to_owned(),
+        account: named(),
         warning: None,
         goes_back_to: named(),
         services: vec![name.to_owned()],
@@ -378,10 +381,12 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     let fields = vec![(name.to_owned(), name.to_owned())];
     let form_post = FormPostPage { page: page(), client_name: client_name.clone(), action: "/".into(), fields };
     let message = MessagePage { page: page(), heading: name.to_owned(), message: name.to_owned() };
+    let claims = vec![ClaimLine { name: "Name".into(), value: name.to_owned() }];
+    let scope = ScopeLine { is_new: true, claims, ..ScopeLine::of(name) };
     let mut pages = vec![
         ("login.html", login.render().unwrap()),
         ("consent.html", consent(Vec::new()).render().unwrap()),
-        ("consent.html", consent(vec![ScopeLine::of(name)]).render().unwrap()),
+        ("consent.html", consent(vec![scope]).render().unwrap()),
         ("home.html", home.render().unwrap()),
         ("home.html", HomePage { page: page(), signed_in: None }.render().unwrap()),
         ("logout.html", logout.render().unwrap()),
