@@ -54,8 +54,9 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
         has_more_than_before: scopes.iter().any(|scope| scope.is_new) && !scopes.iter().all(|scope| scope.is_new),
         scopes,
         return_host: flow.recipient.destination.host(),
+        returns_to_app: flow.recipient.destination.is_app(),
     };
-    Ok(pages::render(StatusCode::OK, &page, false))
+    Ok(pages::render(StatusCode::OK, &page, page.returns_to_app))
 }
 
 /// What of the user's record a scope sends: all that it opens, or where the `claims` parameter asks for single ones, those.

@@ -172,7 +172,7 @@ fn page(
         account: signed_in.filter(|_| error.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };
     let (status, code, description) = match error {
-        None => return Ok(pages::render(StatusCode::OK, &shown, false)),
+        None => return Ok(pages::render(StatusCode::OK, &shown, true)),
         Some(LoginError::Wrong) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
         }
@@ -180,7 +180,7 @@ fn page(
             (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts")
         }
     };
-    let mut response = pages::render(status, &shown, false);
+    let mut response = pages::render(status, &shown, true);
     if let Some(LoginError::TooMany(later)) = error {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }

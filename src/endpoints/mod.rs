@@ -92,6 +92,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route("/assets/hallpass.css", get(async || asset("text/css; charset=utf-8", pages::STYLESHEET)))
         .route("/assets/icon.svg", get(async || asset("image/svg+xml", pages::ICON)))
         .route("/assets/form_post.js", get(async || asset("text/javascript; charset=utf-8", pages::FORM_POST_SCRIPT)))
+        .route("/assets/pages.js", get(async || asset("text/javascript; charset=utf-8", pages::PAGES_SCRIPT)))
         .route(
             "/assets/signed_out.js",
             get(async || asset("text/javascript; charset=utf-8", pages::SIGNED_OUT_SCRIPT)),

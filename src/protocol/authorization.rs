@@ -69,6 +69,16 @@ impl Destination {
         }
     }
 
+    /// Whether it is an app of the user's own machine, reached by a scheme of its own
+    /// ([RFC 8252 section 7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)).
+    #[must_use]
+    pub fn is_app(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_app(),
+            Self::Home => false,
+        }
+    }
+
     /// `redirect_uri` as the request brought it, which the token request must repeat.
     #[must_use]
     pub fn sent_redirect_uri(&self) -> Option<String> {

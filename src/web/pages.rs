@@ -24,9 +24,13 @@ pub const FORM_POST_SCRIPT: &str = include_str!("../../templates/form_post.js");
 /// The script that continues from the page after a sign-out when every frame has loaded.
 pub const SIGNED_OUT_SCRIPT: &str = include_str!("../../templates/signed_out.js");
 
+/// The script of the login and the consent page.
+pub const PAGES_SCRIPT: &str = include_str!("../../templates/pages.js");
+
 /// Changes with the content of the assets, so that they can be kept for long.
-static VERSION: LazyLock<String> =
-    LazyLock::new(|| Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT, SIGNED_OUT_SCRIPT]).as_str()[..10].to_owned());
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT, SIGNED_OUT_SCRIPT, PAGES_SCRIPT]).as_str()[..10].to_owned()
+});
 
 /// What every page needs.
 #[derive(Debug)]
@@ -248,6 +252,8 @@ pub struct ConsentPage {
     pub has_more_than_before: bool,
     /// Where the answer goes.
     pub return_host: String,
+    /// Whether that is an app of the user's own machine, which leaves the browser on this page.
+    pub returns_to_app: bool,
 }
 
 /// A link on a page.

@@ -31,6 +31,11 @@ login-continue-as = Continue as { $user }
 login-another-account = or use another account
 login-username = User name or e-mail
 login-password = Password
+# Beside the password: what is seen, and what it is called.
+login-show = Show
+login-show-password = Show password
+login-hide = Hide
+login-hide-password = Hide password
 login-sign-in = Sign in
 login-cancel = Cancel
 login-password-stays = Your password stays here. It is never shared with { $client }.
@@ -54,6 +59,9 @@ consent-asks-nothing = { $client } asks for nothing but to know that you signed 
 consent-allow = Allow
 consent-deny = Deny
 consent-return = Either way, you will be sent back to { $host }.
+# An app on the user's own machine: browsers stay on this page when it takes over.
+consent-return-app = Either way, you will be sent back to the app. Then you can close this page.
+consent-back-to-app = Done. You can go back to the app and close this page.
 consent-about = About { $client }
 consent-new-tab = (opens in a new tab)
 consent-website = Website

@@ -336,6 +336,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         has_more_than_before: true,
         scopes,
         return_host: name.to_owned(),
+        returns_to_app: false,
     };
     let error = |problem: &Problem| ErrorPage {
         page: page(),

@@ -101,6 +101,12 @@ impl ReturnAddress {
             .unwrap_or_else(|| self.redirect_uri.split(':').next().unwrap_or_default().to_owned())
     }
 
+    /// Whether it has a scheme of an app's own.
+    #[must_use]
+    pub fn is_app(&self) -> bool {
+        !["https:", "http:"].iter().any(|scheme| self.redirect_uri.starts_with(scheme))
+    }
+
     /// `redirect_uri` as the request brought it, which the token request must repeat.
     #[must_use]
     pub fn sent_redirect_uri(&self) -> Option<String> {
