@@ -82,7 +82,20 @@ settings! {
     refresh_reuse_window = "10", "10", "Seconds in which a repeated refresh gets the same answer (0 to 60)";
     session_idle_lifetime = "43200", "43200", "Seconds an unused sign-in lasts (60 to 31536000)";
     session_lifetime = "604800", "604800", "Seconds a sign-in lasts at most (60 to 31536000)";
+    remember = "never", "ask",
+        "Whether a sign-in outlasts the browser's closing, for what is left of its lifetime: never, always, or ask by a checkbox";
     audit_retention = "", "365", "Days after which audit events are removed (1 to 36500); unset: they are kept";
+}
+
+/// Whether browsers keep a sign-in when they are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remember {
+    /// They do not.
+    Never,
+    /// They do.
+    Always,
+    /// As the user says at the sign-in.
+    Ask,
 }
 
 /// Where the lasting store is.
@@ -138,6 +151,8 @@ pub struct Config {
     pub session_idle_lifetime: i64,
     /// Seconds.
     pub session_lifetime: i64,
+    /// Whether browsers keep a sign-in when they are closed.
+    pub remember: Remember,
     /// Days; `None`: for good.
     pub audit_retention: Option<i64>,
 }
@@ -296,6 +311,7 @@ impl RawConfig {
             refresh_reuse_window: self.seconds("refresh_reuse_window", 0, 60)?,
             session_idle_lifetime: self.seconds("session_idle_lifetime", 60, 31_536_000)?,
             session_lifetime: self.seconds("session_lifetime", 60, 31_536_000)?,
+            remember: self.parsed("remember", remember)?,
             audit_retention: self.parsed("audit_retention", days)?,
         };
         Ok(config)
@@ -357,6 +373,15 @@ fn issuer(text: &str) -> Result<String, String> {
         return Err("its path may have only letters, digits and - . _ ~ between single slashes".into());
     }
     Ok(text.to_owned())
+}
+
+fn remember(text: &str) -> Result<Remember, String> {
+    match text {
+        "never" => Ok(Remember::Never),
+        "always" => Ok(Remember::Always),
+        "ask" => Ok(Remember::Ask),
+        _ => Err("must be one of never, always, ask".into()),
+    }
 }
 
 fn days(text: &str) -> Result<Option<i64>, String> {
@@ -539,6 +564,8 @@ mod tests {
             ("HALLPASS_TRUSTED_PROXIES", "every proxy"),
             ("HALLPASS_CODE_LIFETIME", "3600"),
             ("HALLPASS_CODE_LIFETIME", "soon"),
+            ("HALLPASS_REMEMBER", "sometimes"),
+            ("HALLPASS_REMEMBER", "Always"),
             ("HALLPASS_AUDIT_RETENTION", "0"),
             ("HALLPASS_AUDIT_RETENTION", "90d"),
         ] {

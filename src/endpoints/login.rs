@@ -6,6 +6,7 @@ mod password;
 mod start;
 
 use crate::caller::{BrowserRequest, check_form};
+use crate::config::Remember;
 use crate::endpoints::flow::{Continued, Flow};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{SignedIn, Step};
@@ -169,6 +170,7 @@ fn page(
         wait: error.and_then(LoginError::wait).map(|later| Wait::until(asked.now, later.seconds)),
         continue_as: signed_in.filter(|_| chooses).map(|user| user.display_name().to_owned()),
         signed_in_as: signed_in.filter(|_| !chooses && error.is_none()).map(|user| user.display_name().to_owned()),
+        remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
         account: signed_in.filter(|_| error.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };
     let (status, code, description) = match error {

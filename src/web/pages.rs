@@ -96,6 +96,8 @@ pub struct LoginPage {
     pub signed_in_as: Option<String>,
     /// Which account of that name either is, where that says more.
     pub account: Option<String>,
+    /// Whether the box to stay signed in is checked; `None`: there is none.
+    pub remember: Option<bool>,
 }
 
 /// When a user who was throttled may try again.

@@ -31,6 +31,7 @@ login-continue-as = Continue as { $user }
 login-another-account = or use another account
 login-username = User name or e-mail
 login-password = Password
+login-remember = Stay signed in on this device
 # Beside the password: what is seen, and what it is called.
 login-show = Show
 login-show-password = Show password

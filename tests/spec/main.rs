@@ -54,6 +54,7 @@ mod preview;
 mod promises;
 mod properties;
 mod relying_parties;
+mod remember;
 mod rfc6749_code_grant;
 mod rfc6749_refresh;
 mod rfc6750_bearer;

@@ -321,6 +321,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         continue_as: named(),
         signed_in_as: named(),
         account: named(),
+        remember: Some(true),
     };
     let consent = |scopes| ConsentPage {
         page: page(),
