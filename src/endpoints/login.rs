@@ -10,6 +10,7 @@ use crate::config::Remember;
 use crate::endpoints::flow::{Continued, Flow};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{SignedIn, Step};
+use crate::protocol::client::web_address;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::factor::Factor;
 use crate::protocol::remedy::Remedy;
@@ -170,6 +171,9 @@ fn page(
         wait: error.and_then(LoginError::wait).map(|later| Wait::until(asked.now, later.seconds)),
         continue_as: signed_in.filter(|_| chooses).map(|user| user.display_name().to_owned()),
         signed_in_as: signed_in.filter(|_| !chooses && error.is_none()).map(|user| user.display_name().to_owned()),
+        host: provider.config.host().to_owned(),
+        policy_uri: flow.client().policy_uri.as_deref().and_then(web_address).map(str::to_owned),
+        tos_uri: flow.client().tos_uri.as_deref().and_then(web_address).map(str::to_owned),
         remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
         account: signed_in.filter(|_| error.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };

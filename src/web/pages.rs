@@ -3,7 +3,7 @@
 //! Everything a page shows is escaped by the template; nothing is marked safe. What it says is in the catalog
 //! (`src/texts.rs`): a field has what only this request knows, or which text it is.
 
-use crate::config::Config;
+use crate::config::{Config, Organization};
 use crate::protocol::client::Client;
 use crate::protocol::secret::Digest;
 use crate::protocol::time::NumericDate;
@@ -13,7 +13,7 @@ use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// The stylesheet.
 pub const STYLESHEET: &str = include_str!("../../templates/hallpass.css");
@@ -43,6 +43,8 @@ pub struct Chrome {
     pub title: String,
     /// What the page says, in its language.
     pub texts: &'static Catalog,
+    /// Whose page it is.
+    pub organization: Arc<Organization>,
 }
 
 impl Chrome {
@@ -54,6 +56,7 @@ impl Chrome {
             version: VERSION.clone(),
             title: title.to_string(),
             texts: texts::english(),
+            organization: config.organization.clone(),
         }
     }
 
@@ -96,6 +99,12 @@ pub struct LoginPage {
     pub signed_in_as: Option<String>,
     /// Which account of that name either is, where that says more.
     pub account: Option<String>,
+    /// Our own host, which the address bar shows.
+    pub host: String,
+    /// The privacy policy of whom it is for.
+    pub policy_uri: Option<String>,
+    /// Its terms.
+    pub tos_uri: Option<String>,
     /// Whether the box to stay signed in is checked; `None`: there is none.
     pub remember: Option<bool>,
 }

@@ -7,6 +7,10 @@
 
 brand = Hallpass
 footer = Hallpass sign-in service
+footer-of = Sign-in service of { $organization }
+footer-help = Help
+footer-privacy = Privacy
+footer-imprint = Imprint
 
 ## Who is signed in, on several pages
 
@@ -39,7 +43,9 @@ login-hide = Hide
 login-hide-password = Hide password
 login-sign-in = Sign in
 login-cancel = Cancel
-login-password-stays = Your password stays here. It is never shared with { $client }.
+# $host is ours, as the address bar shows it.
+login-password-stays = Your password stays at { $host }. It is never shared with { $client }.
+login-password-here = Your password stays at { $host }.
 # The same for an unknown user and for a wrong password.
 login-wrong = That user name and password do not match. Check both and try again.
 # $time is a time of day, such as 14:32 UTC.

@@ -44,6 +44,7 @@ mod oidc_core_5_userinfo;
 mod oidc_discovery;
 mod oidc_discovery_exercised;
 mod oidc_rp_initiated_logout;
+mod organization;
 mod outages;
 mod pages;
 mod pages_tell;
