@@ -4,6 +4,7 @@
 //! setting stops the start with its name, what is wrong and an example. The table below is also what
 //! `--help` and the README are made of.
 
+mod organization;
 mod urls;
 
 pub(crate) use urls::postgres_files;
@@ -11,10 +12,12 @@ pub(crate) use urls::postgres_files;
 use crate::failure::Failure;
 use crate::protocol::difference::most_like;
 use ipnet::IpNet;
+pub use organization::{Accent, Color, Logo, Organization, OrganizationFault, PictureFault, Tenths};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use url::Url;
 use urls::{database_url, redis_url};
 
@@ -87,7 +90,28 @@ settings! {
     refresh_reuse_window = "10", "10", "Seconds in which a repeated refresh gets the same answer (0 to 60)";
     session_idle_lifetime = "43200", "43200", "Seconds an unused sign-in lasts (60 to 31536000)";
     session_lifetime = "604800", "604800", "Seconds a sign-in lasts at most (60 to 31536000)";
+    remember = "never", "ask",
+        "Whether a sign-in outlasts the browser's closing, for what is left of its lifetime: never, always, or ask by a checkbox";
+    organization_name = "", "Example Ltd.", "Name of the organization, on every page instead of Hallpass";
+    organization_logo = "", "/etc/hallpass/logo.svg",
+        "File of its logo, an SVG without scripts and outside references, or a PNG of at most 2048 × 2048 pixels; at most 256 KiB; with a name";
+    organization_accent_color = "", "#0d5e4d,#7fd4ba",
+        "Color of buttons and links on light and, behind a comma, on dark screens; its contrast must be 4.5:1 (WCAG 2.2 AA)";
+    organization_help_uri = "", "https://example.com/help", "Where users find help; may be a mailto: address";
+    organization_privacy_uri = "", "https://example.com/privacy", "The privacy notice of the organization";
+    organization_imprint_uri = "", "https://example.com/imprint", "Who the organization is";
     audit_retention = "", "365", "Days after which audit events are removed (1 to 36500); unset: they are kept";
+}
+
+/// Whether browsers keep a sign-in when they are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remember {
+    /// They do not.
+    Never,
+    /// They do.
+    Always,
+    /// As the user says at the sign-in.
+    Ask,
 }
 
 /// Where the lasting store is.
@@ -143,6 +167,10 @@ pub struct Config {
     pub session_idle_lifetime: i64,
     /// Seconds.
     pub session_lifetime: i64,
+    /// Whether browsers keep a sign-in when they are closed.
+    pub remember: Remember,
+    /// The organization's own face.
+    pub organization: Arc<Organization>,
     /// Days; `None`: for good.
     pub audit_retention: Option<i64>,
 }
@@ -284,6 +312,27 @@ impl RawConfig {
         })
     }
 
+    fn organization(&self) -> Result<Organization, ConfigError> {
+        fn told<T>(read: Result<T, OrganizationFault>) -> Result<T, String> {
+            read.map_err(|fault| fault.to_string())
+        }
+        let name = self.parsed("organization_name", |text| told(organization::name(text)))?;
+        let has_name = name.is_some();
+        let logo = |text: &str| match text {
+            "" => Ok(None),
+            _ if !has_name => Err("needs HALLPASS_ORGANIZATION_NAME, which is read out instead of it".to_owned()),
+            file => Logo::read(Path::new(file)).map(Some).map_err(|fault| fault.to_string()),
+        };
+        Ok(Organization {
+            name,
+            logo: self.parsed("organization_logo", logo)?,
+            accent_color: self.parsed("organization_accent_color", |text| told(Accent::parse(text)))?,
+            help_uri: self.parsed("organization_help_uri", |text| told(organization::link(text, true)))?,
+            privacy_uri: self.parsed("organization_privacy_uri", |text| told(organization::link(text, false)))?,
+            imprint_uri: self.parsed("organization_imprint_uri", |text| told(organization::link(text, false)))?,
+        })
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -306,6 +355,8 @@ impl RawConfig {
             refresh_reuse_window: self.seconds("refresh_reuse_window", 0, 60)?,
             session_idle_lifetime: self.seconds("session_idle_lifetime", 60, 31_536_000)?,
             session_lifetime: self.seconds("session_lifetime", 60, 31_536_000)?,
+            remember: self.parsed("remember", remember)?,
+            organization: Arc::new(self.organization()?),
             audit_retention: self.parsed("audit_retention", days)?,
         };
         Ok(config)
@@ -383,6 +434,15 @@ fn issuer(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn remember(text: &str) -> Result<Remember, String> {
+    match text {
+        "never" => Ok(Remember::Never),
+        "always" => Ok(Remember::Always),
+        "ask" => Ok(Remember::Ask),
+        _ => Err("must be one of never, always, ask".into()),
+    }
+}
+
 fn days(text: &str) -> Result<Option<i64>, String> {
     match text.parse() {
         _ if text.is_empty() => Ok(None),
@@ -428,6 +488,13 @@ impl Config {
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.issuer[..self.issuer.len() - self.base_path().len()]
+    }
+
+    /// Host and, where it has one, port of the issuer: what users see in the address bar.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let origin = self.origin();
+        origin.split_once("://").map_or(origin, |(_, host)| host)
     }
 
     /// Whether browsers reach us by https, so that cookies can be `Secure`.
@@ -487,6 +554,14 @@ mod tests {
             ("HALLPASS_TRUSTED_PROXIES", "every proxy"),
             ("HALLPASS_CODE_LIFETIME", "3600"),
             ("HALLPASS_CODE_LIFETIME", "soon"),
+            ("HALLPASS_ORGANIZATION_NAME", "two\nlines"),
+            ("HALLPASS_ORGANIZATION_LOGO", "logo.svg"),
+            ("HALLPASS_ORGANIZATION_ACCENT_COLOR", "#0d5e4d"),
+            ("HALLPASS_ORGANIZATION_HELP_URI", "javascript:alert(1)"),
+            ("HALLPASS_ORGANIZATION_PRIVACY_URI", "mailto:a@example.com"),
+            ("HALLPASS_ORGANIZATION_IMPRINT_URI", "example.com"),
+            ("HALLPASS_REMEMBER", "sometimes"),
+            ("HALLPASS_REMEMBER", "Always"),
             ("HALLPASS_AUDIT_RETENTION", "0"),
             ("HALLPASS_AUDIT_RETENTION", "90d"),
         ] {

@@ -170,8 +170,7 @@ impl Parts<'_> {
                 Some((piece.strip_suffix(placeholder)?, value.as_ref()))
             });
             let (words, value) = found.map_or((piece, None), |(words, value)| (words, Some(value)));
-            let words = Some(words).filter(|words| !words.is_empty()).map(|text| Part { text, is_value: false });
-            words.into_iter().chain(value.map(|text| Part { text, is_value: true }))
+            pieces(words).chain(value.map(|text| Part { text, is_value: true, is_whole: false }))
         })
     }
 }
@@ -183,6 +182,30 @@ pub struct Part<'a> {
     pub text: &'a str,
     /// Whether it is the value of a variable.
     pub is_value: bool,
+    /// Whether it is a word of ours with a hyphen, which no line is to break within.
+    pub is_whole: bool,
+}
+
+/// Words in parts, so that a template can keep those with a hyphen whole.
+pub fn pieces(words: &str) -> impl Iterator<Item = Part<'_>> {
+    let mut rest = words;
+    std::iter::from_fn(move || {
+        let (begins, ends) = hyphenated(rest).unwrap_or((rest.len(), rest.len()));
+        let is_whole = begins == 0 && ends > 0 && !rest.is_empty();
+        let (text, behind) = rest.split_at(if is_whole { ends } else { begins });
+        rest = behind;
+        (!text.is_empty()).then_some(Part { text, is_value: false, is_whole })
+    })
+}
+
+/// Where the first word with a hyphen in it begins, and where it ends.
+fn hyphenated(text: &str) -> Option<(usize, usize)> {
+    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let (at, _) = text
+        .match_indices('-')
+        .find(|(at, _)| is_letter(text[..*at].chars().next_back()) && is_letter(text[at + 1..].chars().next()))?;
+    let begins = text[..at].rfind(' ').map_or(0, |space| space + 1);
+    Some((begins, text[at..].find(' ').map_or(text.len(), |space| at + space)))
 }
 
 #[cfg(test)]
@@ -215,10 +238,16 @@ mod tests {
 
     #[test]
     fn a_number_decides_the_plural() {
-        let seconds = |number| text("login-wait-seconds").counting("seconds", number).to_string();
-        assert_eq!(seconds(1), "There were too many failed attempts. Please wait 1 second and try again.");
-        assert_eq!(seconds(0), "There were too many failed attempts. Please wait 0 seconds and try again.");
-        assert_eq!(seconds(90), "There were too many failed attempts. Please wait 90 seconds and try again.");
+        let minutes = |number| text("login-wait").counting("minutes", number).with("time", "1:00").to_string();
+        assert_eq!(minutes(1), "There were too many failed attempts. Please wait 1 minute, until 1:00, and try again.");
+        assert_eq!(
+            minutes(0),
+            "There were too many failed attempts. Please wait 0 minutes, until 1:00, and try again."
+        );
+        assert_eq!(
+            minutes(9),
+            "There were too many failed attempts. Please wait 9 minutes, until 1:00, and try again."
+        );
     }
 
     #[test]
@@ -251,6 +280,20 @@ mod tests {
         assert_eq!(parts(&all), expected);
         assert_eq!(parts(&catalog.text("b").with("name", "")), [value("")]);
         assert_eq!(parts(&catalog.text("b").attribute("c")), [words("No name")]);
+    }
+
+    #[test]
+    fn words_with_a_hyphen_are_parts_of_their_own() {
+        let wholes = |text: &str| -> Vec<(String, bool)> {
+            pieces(text).map(|part| (part.text.to_owned(), part.is_whole)).collect()
+        };
+        let (words, whole) = (|text: &str| (text.to_owned(), false), |text: &str| (text.to_owned(), true));
+        assert_eq!(wholes("This sign-in, a b"), [words("This "), whole("sign-in,"), words(" a b")]);
+        assert_eq!(wholes("sign-in e-mail"), [whole("sign-in"), words(" "), whole("e-mail")]);
+        for plain in ["none here", "a - b", "-", "a- b -c"] {
+            assert_eq!(wholes(plain), [words(plain)]);
+        }
+        assert_eq!(wholes(""), []);
     }
 
     #[test]

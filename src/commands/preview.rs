@@ -3,6 +3,8 @@
 //! Claims are printed and no token: nothing is signed and nothing is stored. `--diff` compares with what `--json`
 //! printed before, in CI for example: an operator who changes a client's row or the claims of a user sees what that changes.
 
+mod pages;
+
 use crate::ambient::{Clock, random};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
@@ -33,12 +35,15 @@ const VOLATILE: [&str; 8] = ["iat", "exp", "auth_time", "jti", "at_hash", "sid",
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  hallpass preview reports alice\n  \
     hallpass preview reports alice --scope 'openid email' --json > reports-alice.json\n  \
-    hallpass preview reports alice --scope 'openid email' --diff reports-alice.json\n\n\
+    hallpass preview reports alice --scope 'openid email' --diff reports-alice.json\n  \
+    hallpass preview page login\n\n\
+    `page` and the name of a page serve that page, and the others beside it, at a port of this machine: to look at them with the \
+    settings of the organization. No database and no client is needed.\n\n\
     Times and random values do not count as differences; lifetimes do. The status is 1 when something differs.")]
 pub(super) struct Arguments {
-    /// The client's `client_id`
+    /// The client's `client_id`, or `page`
     client: String,
-    /// The user's user name, e-mail address or sub
+    /// The user's user name, e-mail address or sub, or the name of a page
     user: String,
     /// What is asked for; by default all that the client may have
     #[arg(long)]
@@ -51,8 +56,18 @@ pub(super) struct Arguments {
     diff: Option<PathBuf>,
 }
 
+impl Arguments {
+    /// Whether it is `preview page NAME`. A client of that name is meant where anything is said about claims.
+    const fn is_about_a_page(&self) -> bool {
+        matches!(self.client.as_bytes(), b"page") && self.scope.is_none() && !self.json && self.diff.is_none()
+    }
+}
+
 pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     logging::start("warn");
+    if arguments.is_about_a_page() {
+        return pages::serve(config, &arguments.user).await;
+    }
     let saved = arguments.diff.as_deref().map(read_saved).transpose()?;
     let db = open(&config).await?;
     let preview = preview(&config, &db, &arguments).await;

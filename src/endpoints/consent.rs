@@ -3,15 +3,17 @@
 use crate::caller::{BrowserRequest, check_form};
 use crate::endpoints::flow::Continued;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
-use crate::protocol::authorization::{Consented, Step};
+use crate::protocol::authorization::{AuthorizationRequest, Consented, Step};
+use crate::protocol::claims::User;
 use crate::protocol::client::web_address;
 use crate::protocol::error::Refusal;
 use crate::protocol::reason::Reason;
 use crate::protocol::response::ConsentPolicy;
+use crate::protocol::scope::Scope;
 use crate::provider::Provider;
 use crate::texts::text;
 use crate::web::answer::PageError;
-use crate::web::pages::{self, Chrome, ConsentPage, ScopeLine};
+use crate::web::pages::{self, Chrome, ClaimLine, ConsentPage, ScopeLine};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -29,20 +31,40 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
     };
     let web = |uri: &Option<String>| uri.as_deref().and_then(web_address).map(str::to_owned);
     let asked = flow.request.scope_to_consent();
-    let scopes = asked.tokens().filter(|token| *token != "openid").map(ScopeLine::of);
+    let before = flow.allowed_before().filter(|scope| !scope.is_empty());
+    let scopes: Vec<ScopeLine> = asked
+        .tokens()
+        .filter(|token| *token != "openid")
+        .map(|token| ScopeLine {
+            is_new: before.is_some_and(|before| !before.has(token)),
+            claims: claims(&flow.request, user, token),
+            ..ScopeLine::of(token)
+        })
+        .collect();
     let page = ConsentPage {
-        page: Chrome::new(&provider.config, &text("consent-title").with("client", flow.client().display_name())),
+        page: Chrome::new(&provider.config, &text("consent-heading").with("client", flow.client().display_name())),
         client_name: flow.client().display_name().to_owned(),
+        client_id: flow.client().client_id.clone(),
         client_uri: flow.client().home_page().map(str::to_owned),
         policy_uri: web(&flow.client().policy_uri),
         tos_uri: web(&flow.client().tos_uri),
         user_name: user.display_name().to_owned(),
+        account: user.account().map(str::to_owned),
         interaction: flow.id.expose().to_owned(),
         csrf: provider.secrets.form_token(browser_id, &flow.id),
-        scopes: scopes.collect(),
+        has_more_than_before: scopes.iter().any(|scope| scope.is_new) && !scopes.iter().all(|scope| scope.is_new),
+        scopes,
         return_host: flow.recipient.destination.host(),
+        returns_to_app: flow.recipient.destination.is_app(),
     };
-    Ok(pages::render(StatusCode::OK, &page, false))
+    Ok(pages::render(StatusCode::OK, &page, page.returns_to_app))
+}
+
+/// What of the user's record a scope sends: all that it opens, or where the `claims` parameter asks for single ones, those.
+fn claims(request: &AuthorizationRequest, user: &User, token: &str) -> Vec<ClaimLine> {
+    let opened = user.claims_for(&Scope::from(token.to_owned()));
+    let is_sent = |name: &str| request.scope.has(token) || request.claims.names(name);
+    opened.iter().filter(|(name, _)| is_sent(name)).filter_map(|(name, value)| ClaimLine::of(name, value)).collect()
 }
 
 /// What the person decided.

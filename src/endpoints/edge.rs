@@ -11,7 +11,8 @@ use crate::texts::text;
 use crate::web::answer::{self, Note, PageContent};
 use crate::web::headers;
 use crate::web::network::Network;
-use crate::web::pages::{self, Chrome, ErrorPage};
+use crate::web::pages::{self, Chrome, ErrorPage, Link};
+use crate::web::problems::Problem;
 use crate::web::request;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -32,6 +33,18 @@ pub fn reference() -> String {
     let mut text: String = bytes.iter().map(|byte| ALPHABET[usize::from(byte & 31)] as char).collect();
     text.insert(5, '-');
     text
+}
+
+/// Whether a page leads on to our start page where it knows of no service: nothing is lost, or there was nothing.
+const fn leads_home(problem: Problem) -> bool {
+    matches!(
+        problem,
+        Problem::NothingToContinue
+            | Problem::Expired
+            | Problem::AlreadyAnswered
+            | Problem::NothingHere
+            | Problem::WrongMethod
+    )
 }
 
 /// The outermost layer of the public router.
@@ -57,12 +70,14 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     }
     if let Some(content) = response.extensions_mut().remove::<PageContent>() {
         let row = content.problem.row();
+        let home = || leads_home(content.problem).then(|| Link::home(&provider.config));
         let page = ErrorPage {
             page: Chrome::new(&provider.config, &text(row.text).attribute("heading")),
             text: row.text,
             mistake: content.mistake.unwrap_or_default(),
+            service: content.service,
             reference: reference.clone(),
-            restart: content.restart,
+            restart: content.restart.or_else(home),
         };
         let mut rendered = pages::render(row.status, &page, false);
         // What the handler set (cookies, Retry-After, the note) stays.

@@ -11,7 +11,8 @@ use crate::endpoints::intake::{Intake, NotTaken, Recipient};
 use crate::endpoints::path;
 use crate::logout::{self, Cause};
 use crate::protocol::authorization::{
-    AuthorizationRequest, Destination, Interaction, MAX_KEPT_BYTES, PARAMETERS, Situation, Step, next_step,
+    AuthorizationRequest, AuthorizationResponse, Destination, Interaction, MAX_KEPT_BYTES, PARAMETERS, Situation, Step,
+    next_step,
 };
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
@@ -82,18 +83,19 @@ impl Flow {
     /// A page before the recipient is proven, an answer there from then on.
     pub async fn open(provider: &Provider, asked: &mut BrowserRequest) -> Result<Self, PageError> {
         let BrowserRequest { params, browser, network, now, .. } = asked;
-        Self::read(provider, std::mem::take(params), session_of(provider, browser), *network, *now).await
+        let params = std::mem::take(params);
+        let intake = Intake::read(provider, params, *now).await.map_err(|not| not.in_browser(provider))?;
+        Self::of(provider, intake, session_of(provider, browser), *network, *now).await
     }
 
-    /// Takes a request in, then the session of the browser.
-    async fn read(
+    /// Adds the session of the browser to a request.
+    async fn of(
         provider: &Provider,
-        params: Params,
+        intake: Intake,
         session: impl Future<Output = Result<Option<Stored<Session>>, PageError>>,
         network: Network,
         now: NumericDate,
     ) -> Result<Self, PageError> {
-        let intake = Intake::read(provider, params, now).await.map_err(|not| not.in_browser(provider))?;
         let recipient = intake.recipient.clone();
         let read = async { Self::gather(provider, intake, session.await?, network, now).await };
         read.await.map_err(|error| recipient.tell(provider, error))
@@ -126,6 +128,18 @@ impl Flow {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.recipient.client
+    }
+
+    /// What the user has allowed this client before.
+    #[must_use]
+    pub fn allowed_before(&self) -> Option<&Scope> {
+        self.remembered.as_deref()
+    }
+
+    /// The service that is signed in to; `None`: it is our own start page.
+    #[must_use]
+    pub fn service(&self) -> Option<&Client> {
+        self.recipient.service()
     }
 
     /// What this browser has to do next, by what happened in its interaction.
@@ -168,7 +182,7 @@ impl Flow {
         let Self { recipient, params, network, now, .. } = self;
         let id = start(provider, Started { recipient: &recipient, params, network, browser: Some(&browser_id) }, now)
             .await?;
-        to_page(provider, browser, page, &id, Some(&browser_id))
+        to_page(provider, browser, &page_of(page, &recipient, &id), Some((&id, &browser_id)))
     }
 
     /// What a code of this request stands for.
@@ -251,7 +265,10 @@ impl Continued {
             async { Ok(interactions::find(&provider.ephemeral, &id).await?) },
             session_of(provider, browser)
         )?;
-        let Some(interaction) = interaction else { return Err(Problem::NothingToContinue.into()) };
+        let Some(interaction) = interaction else {
+            let client = named_service(provider, params, *now).await;
+            return Err(PageError::from(Problem::NothingToContinue).back_to(client.as_deref()));
+        };
         match &interaction.browser {
             None => {}
             Some(_) if browser.id.is_none() => return Err(Problem::NoCookie.into()),
@@ -263,8 +280,13 @@ impl Continued {
             return Err(PageError::from(Problem::Expired).back_to(client.as_deref()));
         }
         // The request is read anew: what the client's row allows may have changed meanwhile.
-        let params = interaction.params.clone();
-        let flow = Flow::read(provider, params, async { Ok(session) }, *network, *now).await?;
+        let intake = if interaction.client_id.is_empty() {
+            Intake::at_home()
+        } else {
+            let params = interaction.params.clone();
+            Intake::read(provider, params, *now).await.map_err(|not| not.in_browser(provider))?
+        };
+        let flow = Flow::of(provider, intake, async { Ok(session) }, *network, *now).await?;
         Ok(Self { flow, id, interaction })
     }
 
@@ -291,15 +313,16 @@ impl Continued {
 
     /// Sends the browser to a page; the first that comes is the one that continues.
     async fn show(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
+        let page = page_of(page, &self.recipient, &self.id);
         if self.interaction.browser.is_some() {
-            return to_page(provider, browser, page, &self.id, None);
+            return to_page(provider, browser, &page, None);
         }
         let browser_id = name_of(browser);
         let bound = Interaction { browser: Some(browser_id.digest()), ..Interaction::clone(&self.interaction) };
         if !interactions::update(&provider.ephemeral, &self.id, &self.interaction, &bound, false).await? {
             return Err(Problem::AnotherBrowser.into());
         }
-        to_page(provider, browser, page, &self.id, Some(&browser_id))
+        to_page(provider, browser, &page, Some((&self.id, &browser_id)))
     }
 
     /// Notes what happened in it.
@@ -321,7 +344,7 @@ impl Continued {
     /// # Errors
     /// The address cannot be a header.
     pub fn redirect_to_authorize(&self, provider: &Provider) -> Result<Response, PageError> {
-        to_authorize(provider, &self.id)
+        Ok(see_other(&provider.url(&page_of(path::AUTHORIZE, &self.recipient, &self.id)))?)
     }
 
     /// Refuses at the recipient's.
@@ -335,6 +358,10 @@ impl Continued {
 
     /// Issues a code: only the request that ends the interaction does.
     async fn issue(self, provider: &Arc<Provider>, browser: &Browser) -> Result<Response, PageError> {
+        if self.service().is_none() {
+            self.finish(provider).await?;
+            return Ok(see_other(&provider.url(path::HOME))?);
+        }
         let grant = self.grant(provider);
         self.finish(provider).await?;
         self.flow.issue(provider, browser, grant?).await
@@ -348,7 +375,7 @@ impl Continued {
     }
 
     fn answered_already(&self) -> PageError {
-        PageError::from(Problem::AlreadyAnswered).back_to(Some(self.client()))
+        PageError::from(Problem::AlreadyAnswered).back_to(self.service())
     }
 }
 
@@ -357,7 +384,7 @@ impl NotTaken {
     #[must_use]
     pub fn in_browser(self, provider: &Provider) -> PageError {
         match self {
-            Self::Unproven(refusal) => PageError::bad_request(refusal),
+            Self::Unproven(refusal, client) => PageError::bad_request(refusal).meant_for(client.as_deref()),
             Self::Refused(recipient, refusal) => recipient.refuse(provider, refusal),
             Self::Fault(error) => error.into(),
         }
@@ -368,37 +395,41 @@ impl Recipient {
     /// Refuses.
     #[must_use]
     pub fn refuse(&self, provider: &Provider, refusal: Refusal) -> PageError {
-        match &self.destination {
-            Destination::Address(address) => PageError::Redirect {
-                response: Box::new(address.refuse(refusal, &provider.config.issuer)),
-                chrome: Box::new(self.chrome(provider)),
-                client_name: self.client.display_name().to_owned(),
-                fault: None,
-            },
+        let response = match &self.destination {
+            Destination::Address(address) => address.refuse(refusal, &provider.config.issuer),
+            Destination::Home => AuthorizationResponse::bare(provider.url(path::HOME), Some(refusal)),
+        };
+        PageError::Redirect {
+            response: Box::new(response),
+            chrome: Box::new(self.chrome(provider)),
+            client_name: self.client.display_name().to_owned(),
+            fault: None,
         }
     }
 
     /// Tells a fault of ours, once the recipient is proven; anything else as it is.
     #[must_use]
     pub fn tell(&self, provider: &Provider, error: PageError) -> PageError {
-        error.or_at(|refusal| self.refuse(provider, refusal))
+        match self.destination {
+            Destination::Address(_) => error.or_at(|refusal| self.refuse(provider, refusal)),
+            // The user is the only one to be told.
+            Destination::Home => error,
+        }
     }
 
     /// Hands a code over.
     #[must_use]
     pub fn issue(&self, provider: &Provider, code: &AuthorizationCode) -> Response {
-        match &self.destination {
-            Destination::Address(address) => authorization_response(
-                address.issue(code, &provider.config.issuer),
-                self.chrome(provider),
-                self.client.display_name().to_owned(),
-            ),
-        }
+        let response = match &self.destination {
+            Destination::Address(address) => address.issue(code, &provider.config.issuer),
+            Destination::Home => AuthorizationResponse::bare(provider.url(path::HOME), None),
+        };
+        authorization_response(response, self.chrome(provider), self.client.display_name().to_owned())
     }
 
     /// For the page that carries an answer on.
     fn chrome(&self, provider: &Provider) -> Chrome {
-        Chrome::new(&provider.config, &text("form-post-continue").with("client", self.client.display_name()))
+        Chrome::new(&provider.config, &text("form-post-heading").with("client", self.client.display_name()))
     }
 }
 
@@ -415,19 +446,52 @@ pub fn to_authorize(provider: &Provider, id: &InteractionId) -> Result<Response,
     Ok(see_other(&format!("{}?interaction={}", provider.url(path::AUTHORIZE), id.expose()))?)
 }
 
-/// Sends the browser to a page of ours; with a name, if the interaction was bound to it just now.
+/// The address of a page of an interaction, which says for whom it is: when the interaction is over, that still leads on.
+fn page_of(page: &str, recipient: &Recipient, id: &InteractionId) -> String {
+    let begins = format!("{page}?");
+    let at = begins.len();
+    let mut query = form_urlencoded::Serializer::for_suffix(begins, at);
+    query.append_pair("interaction", id.expose());
+    if let Some(client) = recipient.service() {
+        query.append_pair("client", &client.client_id);
+    }
+    query.finish()
+}
+
+/// The service that the address of a page names. It is only ever linked to, at the address that its row has.
+async fn named_service(provider: &Provider, params: &Params, now: NumericDate) -> Option<Arc<Client>> {
+    let client_id = params.get("client")?;
+    provider.directory.client(client_id, now).await.ok().flatten()
+}
+
+/// Sends the browser to a page of ours, and names it, if the interaction was bound to it just now.
 fn to_page(
     provider: &Provider,
     browser: &Browser,
     page: &str,
-    id: &InteractionId,
-    bound: Option<&BrowserId>,
+    bound: Option<(&InteractionId, &BrowserId)>,
 ) -> Result<Response, PageError> {
-    let mut response = see_other(&format!("{}?interaction={}", provider.url(page), id.expose()))?;
-    if let Some(name) = bound.filter(|_| browser.needs_a_name()) {
+    let mut response = see_other(&provider.url(page))?;
+    if let Some((id, name)) = bound.filter(|_| browser.needs_a_name()) {
         response.headers_mut().append(header::SET_COOKIE, cookies::set_started(&provider.config, name, id));
     }
     Ok(response)
+}
+
+/// Starts a sign-in without a service: the browser comes back to our own start page.
+///
+/// # Errors
+/// The store failed.
+pub async fn start_at_home(
+    provider: &Provider,
+    browser: &Browser,
+    network: Network,
+    now: NumericDate,
+) -> Result<Response, PageError> {
+    let (recipient, name) = (Recipient::at_home(), name_of(browser));
+    let started = Started { recipient: &recipient, params: Params::default(), network, browser: Some(&name) };
+    let id = start(provider, started, now).await?;
+    to_page(provider, browser, &page_of(path::LOGIN, &recipient, &id), Some((&id, &name)))
 }
 
 /// A request that is about to be remembered, although no user has proven anything yet.

@@ -40,15 +40,44 @@ pub struct Recipient {
 
 /// A request that was not taken in.
 pub enum NotTaken {
-    /// Client or destination is not proven: only the person at the browser can be told.
-    Unproven(Refusal),
+    /// Client or destination is not proven: only the person at the browser can be told, and for which client it is, where that
+    /// is registered.
+    Unproven(Refusal, Option<Arc<Client>>),
     /// The recipient is told.
     Refused(Box<Recipient>, Refusal),
     /// The client could not be looked up.
     Fault(StoreError),
 }
 
+impl Recipient {
+    /// Our own start page.
+    #[must_use]
+    pub fn at_home() -> Self {
+        Self { client: Arc::new(Client::at_home()), destination: Destination::Home }
+    }
+
+    /// The service, if it is one.
+    #[must_use]
+    pub fn service(&self) -> Option<&Client> {
+        match self.destination {
+            Destination::Address(_) => Some(&self.client),
+            Destination::Home => None,
+        }
+    }
+}
+
 impl Intake {
+    /// A sign-in at our own start page.
+    #[must_use]
+    pub fn at_home() -> Self {
+        Self {
+            recipient: Recipient::at_home(),
+            params: Params::default(),
+            request: AuthorizationRequest::at_home(),
+            hinted_subject: None,
+        }
+    }
+
     /// Reads a request.
     ///
     /// # Errors
@@ -57,7 +86,10 @@ impl Intake {
     pub async fn read(provider: &Provider, params: Params, now: NumericDate) -> Result<Self, NotTaken> {
         // Until the recipient is proven, nothing is sent anywhere (RFC 6749 section 4.1.2.1).
         let client = client(provider, &params, now).await?; //                           RFC 6749 section 2.2
-        let destination = Destination::of(&client, &params).map_err(NotTaken::Unproven)?; // RFC 6749 section 3.1.2
+        let destination = match Destination::of(&client, &params) {
+            Ok(destination) => destination, //                                           RFC 6749 section 3.1.2
+            Err(refusal) => return Err(NotTaken::Unproven(refusal, Some(client))),
+        };
         let recipient = Recipient { client, destination };
         // From here on the recipient is told.
         let read = || {
@@ -75,10 +107,10 @@ impl Intake {
 /// Finds the client of a request.
 async fn client(provider: &Provider, params: &Params, now: NumericDate) -> Result<Arc<Client>, NotTaken> {
     if params.is_doubled("client_id") {
-        return Err(NotTaken::Unproven(doubled("client_id")));
+        return Err(NotTaken::Unproven(doubled("client_id"), None));
     }
     let client_id =
-        params.get("client_id").ok_or(const { NotTaken::Unproven(Refusal::new(Reason::ClientIdMissing)) })?;
+        params.get("client_id").ok_or(const { NotTaken::Unproven(Refusal::new(Reason::ClientIdMissing), None) })?;
     match provider.directory.registered(client_id, now).await.map_err(NotTaken::Fault)? {
         Registered::Enabled(client) => {
             context(|context| context.set_client(&client.client_id));
@@ -86,10 +118,10 @@ async fn client(provider: &Provider, params: &Params, now: NumericDate) -> Resul
         }
         Registered::Disabled(client) => {
             context(|context| context.set_client(&client.client_id));
-            Err(NotTaken::Unproven(of_disabled(Reason::ClientDisabled, &client)))
+            Err(NotTaken::Unproven(of_disabled(Reason::ClientDisabled, &client), None))
         }
         Registered::Nowhere => {
-            Err(NotTaken::Unproven(Refusal::new(Reason::ClientUnknown).expecting(client_id, [] as [&str; 0])))
+            Err(NotTaken::Unproven(Refusal::new(Reason::ClientUnknown).expecting(client_id, [] as [&str; 0]), None))
         }
     }
 }

@@ -6,9 +6,11 @@ mod password;
 mod start;
 
 use crate::caller::{BrowserRequest, check_form};
+use crate::config::Remember;
 use crate::endpoints::flow::{Continued, Flow};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{SignedIn, Step};
+use crate::protocol::client::web_address;
 use crate::protocol::error::Refusal;
 use crate::protocol::factor::{Factor, SignInFailure};
 use crate::protocol::reason::Reason;
@@ -19,8 +21,7 @@ use crate::store::interactions;
 use crate::texts::{Text, text};
 use crate::throttle::{Attempt, Later};
 use crate::web::answer::{Note, PageError};
-use crate::web::cookies::Browser;
-use crate::web::pages::{self, Chrome, LoginPage};
+use crate::web::pages::{self, Chrome, LoginPage, Wait};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -48,14 +49,19 @@ struct Failed {
 }
 
 impl LoginError {
-    fn shown(&self) -> Text<'static> {
+    /// What the page says; a wait has words of its own.
+    fn shown(&self) -> Option<Text<'static>> {
         match self {
-            Self::Wrong => text("login-wrong"),
-            Self::Disabled => text("login-disabled"),
-            Self::TooMany(later) if later.seconds <= 90 => {
-                text("login-wait-seconds").counting("seconds", later.seconds)
-            }
-            Self::TooMany(later) => text("login-wait-minutes").counting("minutes", (later.seconds + 59) / 60),
+            Self::Wrong => Some(text("login-wrong")),
+            Self::Disabled => Some(text("login-disabled")),
+            Self::TooMany(_) => None,
+        }
+    }
+
+    const fn wait(&self) -> Option<Later> {
+        match self {
+            Self::Wrong | Self::Disabled => None,
+            Self::TooMany(later) => Some(*later),
         }
     }
 }
@@ -70,7 +76,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
     if asked.params.get("switch").is_none() && !matches!(flow.step(&provider), Step::SignIn) {
         return flow.redirect_to_authorize(&provider);
     }
-    page(&provider, &asked.browser, &flow, None, None)
+    page(&provider, &asked, &flow, None, None)
 }
 
 /// What the person decided on the login page.
@@ -84,7 +90,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
         Some("cancel") => flow.refuse(&provider, canceled()).await,
         Some("continue") if flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(&flow) => {
             let Some((session, _)) = &flow.signed_in else {
-                return page(&provider, &asked.browser, &flow, None, None);
+                return page(&provider, &asked, &flow, None, None);
             };
             let here = SignedIn { sub: session.sign_in.sub.clone(), session: session.sign_in.session };
             flow.note(&provider, |interaction| interaction.signed_in = Some(here)).await?;
@@ -98,7 +104,13 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
 async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Continued) -> Result<Response, PageError> {
     let typed = asked.params.get("username").unwrap_or_default().trim().to_owned();
     let password = Password::received(asked.params.get("password").unwrap_or_default());
-    let by = |kind| Event::new(kind, asked.now).by(&flow.client().client_id).from(&asked.network);
+    let by = |kind| {
+        let event = Event::new(kind, asked.now).from(&asked.network);
+        match flow.service() {
+            Some(client) => event.by(&client.client_id),
+            None => event,
+        }
+    };
     let session = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.session);
     match password::prove(provider, asked, session, &typed, password).await? {
         Proof::Proven(proven) => {
@@ -154,7 +166,7 @@ async fn fail(
             interactions::update(&provider.ephemeral, id, interaction, interaction, true)
         )?;
     }
-    page(provider, &asked.browser, flow, Some(typed.to_owned()), Some(&failed))
+    page(provider, asked, flow, Some(typed.to_owned()), Some(&failed))
 }
 
 /// The user's own decision: nothing for an operator to look into.
@@ -167,33 +179,51 @@ fn must_prove(flow: &Flow) -> bool {
     flow.request.prompt.has(Prompt::Login) || flow.request.max_age.is_some()
 }
 
+/// What is signed in to.
+fn heading(flow: &Flow) -> Text<'_> {
+    match flow.service() {
+        Some(client) => text("login-heading").with("client", client.display_name()),
+        None => text("login-heading-home"),
+    }
+}
+
 fn page(
     provider: &Provider,
-    browser: &Browser,
+    asked: &BrowserRequest,
     flow: &Continued,
     typed: Option<String>,
     failed: Option<&Failed>,
 ) -> Result<Response, PageError> {
-    let Some(browser_id) = &browser.id else {
+    let Some(browser_id) = &asked.browser.id else {
         // An interaction that no browser has started yet is started at `/authorize`.
         return flow.redirect_to_authorize(provider);
     };
-    let signed_in = flow.signed_in.as_ref().map(|(_, user)| user);
+    // A user who wants another account is offered nothing of the one that is there.
+    let switches = asked.params.get("switch").is_some();
+    let signed_in = flow.signed_in.as_ref().map(|(_, user)| user).filter(|_| !switches);
+    let hint = flow.request.login_hint.clone().filter(|_| !switches);
     let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && failed.is_none();
     let shown = LoginPage {
-        page: Chrome::new(&provider.config, &text("login-heading").with("client", flow.client().display_name())),
-        client_name: flow.client().display_name().to_owned(),
+        page: Chrome::new(&provider.config, &heading(flow)),
+        client_name: flow.service().map(|client| client.display_name().to_owned()),
+        client_id: flow.client().client_id.clone(),
         interaction: flow.id.expose().to_owned(),
         csrf: provider.secrets.form_token(browser_id, &flow.id),
         username: typed
-            .or_else(|| flow.request.login_hint.clone())
+            .or(hint)
             .or_else(|| signed_in.filter(|_| !chooses).and_then(|user| user.username.clone()))
             .unwrap_or_default(),
-        error: failed.map(|failed| failed.told.shown()),
+        error: failed.and_then(|failed| failed.told.shown()),
+        wait: failed.and_then(|failed| failed.told.wait()).map(|later| Wait::until(asked.now, later.seconds)),
         continue_as: signed_in.filter(|_| chooses).map(|user| user.display_name().to_owned()),
         signed_in_as: signed_in.filter(|_| !chooses && failed.is_none()).map(|user| user.display_name().to_owned()),
+        host: provider.config.host().to_owned(),
+        policy_uri: flow.client().policy_uri.as_deref().and_then(web_address).map(str::to_owned),
+        tos_uri: flow.client().tos_uri.as_deref().and_then(web_address).map(str::to_owned),
+        remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
+        account: signed_in.filter(|_| failed.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };
-    let Some(Failed { told, why, sub }) = failed else { return Ok(pages::render(StatusCode::OK, &shown, false)) };
+    let Some(Failed { told, why, sub }) = failed else { return Ok(pages::render(StatusCode::OK, &shown, true)) };
     let (status, code, description) = match told {
         LoginError::Wrong => {
             (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
@@ -201,7 +231,7 @@ fn page(
         LoginError::Disabled => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is disabled"),
         LoginError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
     };
-    let mut response = pages::render(status, &shown, false);
+    let mut response = pages::render(status, &shown, true);
     if let LoginError::TooMany(later) = told {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }

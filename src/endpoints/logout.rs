@@ -24,8 +24,8 @@ use crate::protocol::reason::Reason;
 use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
-use crate::store::logout_requests;
 use crate::store::stored::Stored;
+use crate::store::{logout_requests, timely, user_sessions};
 use crate::texts::{Text, text};
 use crate::throttle;
 use crate::tokens;
@@ -55,6 +55,10 @@ struct SignOut {
     signed_in: Option<(SessionId, Stored<Session>, Arc<User>)>,
     /// Whether the browser named a session, live or not.
     named_a_session: bool,
+    /// Whether every other sign-in of the user ends too.
+    everywhere: bool,
+    /// Whether it is asked for at our own start page, which the user then gets back to.
+    comes_from_home: bool,
 }
 
 /// A request as far as it can be read without a look-up.
@@ -118,7 +122,9 @@ async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: Numeric
     let leave = client.as_ref().and_then(|client| LeaveAddress::of(client, &params));
     let asked_to_leave = params.get("post_logout_redirect_uri").is_some();
     let warning = Warning::about(sender, client.is_some(), asked_to_leave && leave.is_none());
-    Ok(SignOut { sender, client, hint, leave, warning, signed_in, named_a_session: browser.session.is_some() })
+    let named_a_session = browser.session.is_some();
+    let (everywhere, comes_from_home) = (false, false);
+    Ok(SignOut { sender, client, hint, leave, warning, signed_in, named_a_session, everywhere, comes_from_home })
 }
 
 impl SignOut {
@@ -191,11 +197,25 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: BrowserRequest
     let BrowserRequest { params, browser, now, .. } = &request;
     let now = *now;
     let asked = Asked::of_text(sent).map_err(PageError::bad_request)?;
-    let sign_out = read(&provider, browser, asked, now).await?;
-    if params.get("action") == Some("stay") {
-        return Ok(stay(&provider, &sign_out));
+    let mut sign_out = read(&provider, browser, asked, now).await?;
+    sign_out.comes_from_home = sent == FROM_HOME;
+    match params.get("action") {
+        Some("stay") => return Ok(stay(&provider, &sign_out)),
+        Some("sign_out_everywhere") => sign_out.everywhere = sign_out.signed_in.is_some(),
+        _ => {}
     }
     end(&provider, sign_out, now).await
+}
+
+/// Instead of a service's request, in the form of our own start page.
+const FROM_HOME: &str = "sender=silent&from=home";
+
+/// What a form of ours sends that no service asked for: the request that stands in for one, and the form's token.
+#[must_use]
+pub fn own_form(provider: &Provider, browser_id: &BrowserId) -> (String, String) {
+    let request = FROM_HOME.to_owned();
+    let csrf = provider.secrets.form_token(browser_id, &name_of(&request));
+    (request, csrf)
 }
 
 /// The longest request that may be carried in an address, in bytes: proxies read so much.
@@ -272,9 +292,10 @@ async fn ask(
     now: NumericDate,
 ) -> Result<Response, PageError> {
     let mut services = Vec::new();
-    let mut user_name = String::new();
+    let (mut user_name, mut account) = (String::new(), None);
     if let Some((_, session, user)) = &sign_out.signed_in {
         user.display_name().clone_into(&mut user_name);
+        account = user.account().map(str::to_owned);
         for client_id in &session.clients {
             // The list is there to be looked at: a row that cannot be read keeps no user from signing out.
             if let Ok(Some(client)) = provider.directory.client(client_id, now).await {
@@ -283,8 +304,9 @@ async fn ask(
         }
     }
     let page = LogoutPage {
-        page: Chrome::new(&provider.config, &text("logout-title")),
+        page: Chrome::new(&provider.config, &text("logout-heading")),
         user_name,
+        account,
         warning: sign_out.warning.map(about),
         goes_back_to: sign_out.leave.as_ref().and(sign_out.client.as_ref()).map(|it| it.display_name().to_owned()),
         services,
@@ -311,6 +333,11 @@ async fn end(provider: &Arc<Provider>, sign_out: SignOut, now: NumericDate) -> R
     let mut told: Vec<LogoutResult> = Vec::new();
     let (mut frames, mut origins) = (Vec::new(), Vec::new());
     let mut ending = sign_out.without_ending();
+    if let Some((_, session, _)) = sign_out.signed_in.as_ref().filter(|_| sign_out.everywhere) {
+        // First all of them by their rows, which every node looks at; then this one, whose services are told at once.
+        timely(user_sessions::end(&provider.db, &session.sign_in.sub, None, now)).await?;
+        ending = Ending::Now;
+    }
     if let Some((id, session, _)) = &sign_out.signed_in
         && let Some(ended) = logout::end_session(provider, &id.digest(), session, Cause::Person, now).await?
     {
@@ -370,17 +397,23 @@ fn signed_out(
             .collect()
     };
     let way_on = sign_out.way_on();
+    let home = sign_out.comes_from_home.then(|| Link::home(&provider.config));
+    let (heading, text) = if sign_out.everywhere {
+        (text("signed-out-everywhere"), Some(text("signed-out-everywhere").attribute("explanation")))
+    } else {
+        (heading(ending), explanation(ending))
+    };
     let page = SignedOutPage {
-        text: explanation(ending),
+        text,
         warning: sign_out.warning.map(about),
         reached: services(&[Outcome::Reached, Outcome::ByFrame], None),
         // The service that sent the person has ended its own session.
         not_reached: services(&[Outcome::NotReached], sender),
         cannot_be_told: services(&[Outcome::CannotBeTold, Outcome::ByFrameElsewhere], sender),
         goes_by_itself: way_on.is_some() && ending.redirects_by_itself(sign_out.sender),
-        leave: way_on.or_else(|| sign_out.way_back()),
+        leave: way_on.or_else(|| sign_out.way_back()).or(home),
         frames,
-        ..SignedOutPage::saying(&provider.config, heading(ending))
+        ..SignedOutPage::saying(&provider.config, heading)
     };
     let mut response = pages::render(StatusCode::OK, &page, page.goes_by_itself);
     headers::allow_frames(response.headers_mut(), origins);

@@ -1,11 +1,13 @@
 //! The endpoints: one file each, and the table of their paths, which the router and discovery both read.
 
+pub mod assets;
 pub mod authorize;
 pub mod consent;
 pub mod discovery;
 pub mod edge;
 pub mod flow;
 pub mod health;
+pub mod home;
 pub mod intake;
 pub mod introspect;
 pub mod jwks;
@@ -24,7 +26,6 @@ use crate::texts;
 use crate::web::answer::{ApiError, Note, PageError};
 use crate::web::fault::Fault;
 use crate::web::headers;
-use crate::web::pages;
 use crate::web::problems::Problem;
 use crate::web::request;
 use axum::Router;
@@ -38,6 +39,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// The paths under the issuer's own, as they are served and published, each with the file that serves it and its specification.
 pub mod path {
+    /// [`super::home`], GET and POST: our own.
+    pub const HOME: &str = "/";
     /// [`super::authorize`], GET and POST: RFC 6749 section 4.1.1-2; OIDC Core 3.1.2; RFC 9207.
     pub const AUTHORIZE: &str = "/authorize";
     /// [`super::token`], POST: RFC 6749 section 4.1.3, 4.4, 5, 6; RFC 7636 section 4.5-6; RFC 8707; OIDC Core 3.1.3, 12.
@@ -67,7 +70,9 @@ pub fn public(provider: Arc<Provider>) -> Router {
     // Read now, so that no request waits for it.
     let _ = texts::english();
     let metadata = headers::cors(&[Method::GET]);
+    let start_page = get(home::get).post(home::post);
     let flows = Router::new()
+        .route(path::HOME, start_page.clone())
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::LOGIN, get(login::get).post(login::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
@@ -86,20 +91,19 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::OPENID_CONFIGURATION, get(discovery::get).layer(metadata.clone()))
         // Some clients strip no slash from the issuer, some add one to what they derive from it.
         .route(&format!("{}/", path::OPENID_CONFIGURATION), get(discovery::get).layer(metadata.clone()))
-        .route("/assets/hallpass.css", get(async || asset("text/css; charset=utf-8", pages::STYLESHEET)))
-        .route("/assets/icon.svg", get(async || asset("image/svg+xml", pages::ICON)))
-        .route("/assets/form_post.js", get(async || asset("text/javascript; charset=utf-8", pages::FORM_POST_SCRIPT)))
-        .route(
-            "/assets/signed_out.js",
-            get(async || asset("text/javascript; charset=utf-8", pages::SIGNED_OUT_SCRIPT)),
-        );
+        .merge(assets::routes(&provider.config));
 
     let base = provider.config.base_path().to_owned();
     let authorization_server = format!("{}{base}", path::OAUTH_AUTHORIZATION_SERVER);
-    let outside = Router::new()
+    let mut outside = Router::new()
         .route(&authorization_server, get(discovery::get).layer(metadata))
         // Browsers ask for it where a page is left before its own link to the icon was read.
-        .route("/favicon.ico", get(async || asset("image/svg+xml", pages::ICON)));
+        .route("/favicon.ico", get(async || assets::icon()));
+    if !base.is_empty() {
+        // `/auth` is in the nest, and `/auth/` is not.
+        let start_page = start_page.route_layer(axum::middleware::from_fn_with_state(provider.clone(), up_to_date));
+        outside = outside.route(&format!("{base}{}", path::HOME), start_page);
+    }
     let routes = if base.is_empty() { outside.merge(inside) } else { outside.nest(&base, inside) };
     routes
         .fallback(not_found)
@@ -139,14 +143,6 @@ pub fn management(provider: Arc<Provider>) -> Router {
             response
         }))
         .with_state(provider)
-}
-
-fn asset(content_type: &'static str, content: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
-    ];
-    (headers, content).into_response()
 }
 
 /// An unknown path: a page for people, JSON for machines. Where it is nearly one of ours, the operator is told which.

@@ -47,6 +47,8 @@ pub const MAX_KEPT_BYTES: usize = 12 * 1024;
 pub enum Destination {
     /// An address of the client, through the browser.
     Address(ReturnAddress),
+    /// Our own start page: a user signs in without a service, and no code is issued.
+    Home,
 }
 
 impl Destination {
@@ -63,6 +65,17 @@ impl Destination {
     pub fn host(&self) -> String {
         match self {
             Self::Address(address) => address.host(),
+            Self::Home => String::new(),
+        }
+    }
+
+    /// Whether it is an app of the user's own machine, reached by a scheme of its own
+    /// ([RFC 8252 section 7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)).
+    #[must_use]
+    pub fn is_app(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_app(),
+            Self::Home => false,
         }
     }
 
@@ -71,6 +84,7 @@ impl Destination {
     pub fn sent_redirect_uri(&self) -> Option<String> {
         match self {
             Self::Address(address) => address.sent_redirect_uri(),
+            Self::Home => None,
         }
     }
 }

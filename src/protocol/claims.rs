@@ -76,6 +76,15 @@ impl User {
             .unwrap_or(&self.sub)
     }
 
+    /// What tells this person from others of the same name: the user name or the e-mail address, whichever is known first
+    /// and is not the display name itself.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        let shown = self.display_name();
+        let email = self.claims.get("email").and_then(Value::as_str);
+        self.username.as_deref().into_iter().chain(email).find(|account| *account != shown)
+    }
+
     /// Whether the person may sign in at all.
     #[must_use]
     pub const fn may_sign_in(&self) -> bool {

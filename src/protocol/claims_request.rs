@@ -74,6 +74,12 @@ impl ClaimsRequest {
         Scope::from(scopes.join(" "))
     }
 
+    /// Whether a claim is asked for, at either place.
+    #[must_use]
+    pub fn names(&self, claim: &str) -> bool {
+        self.userinfo.iter().chain(&self.id_token).any(|asked| asked.name == claim)
+    }
+
     /// The wish for a claim of the `id_token`.
     #[must_use]
     pub fn of_id_token(&self, name: &str) -> Option<&Asked> {

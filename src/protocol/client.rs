@@ -146,6 +146,13 @@ impl Client {
         }
     }
 
+    /// Who stands in for a client where a user signs in at our own start page: it has no id, so that no row can be it, and is
+    /// given nothing.
+    #[must_use]
+    pub fn at_home() -> Self {
+        Self { consent: ConsentPolicy::Skip, scope: Scope::default(), ..Self::new("") }
+    }
+
     /// Whether the client cannot keep a secret, so that only its address proves anything.
     #[must_use]
     pub fn is_public(&self) -> bool {

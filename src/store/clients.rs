@@ -39,6 +39,9 @@ const COLUMNS: &str = "SELECT * FROM clients WHERE client_id = $1";
 const LIST: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, consent, origin, disabled_at, \
      (SELECT COUNT(*) FROM client_secrets WHERE client_secrets.client_id = clients.client_id \
      AND (client_secret_expires_at = 0 OR client_secret_expires_at > $1)) AS secrets FROM clients ORDER BY client_id";
+const OPENED: &str = "SELECT client_id, client_name, client_uri FROM clients \
+     WHERE client_uri <> '' AND (disabled_at IS NULL OR disabled_at > $1) AND grant_types LIKE '%authorization_code%' \
+     ORDER BY client_name, client_id LIMIT 200";
 const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at FROM client_secrets WHERE client_id = $1 \
      ORDER BY COALESCE(created_at, 0), CASE WHEN client_secret_expires_at = 0 THEN 1 ELSE 0 END, secret_hash";
 
@@ -250,6 +253,27 @@ impl Listed {
 /// The database failed.
 pub async fn list(db: &Db, now: NumericDate) -> Result<Vec<Listed>, StoreError> {
     Ok(sqlx::query_as(LIST).bind(now.0).fetch_all(db.statement()).await?)
+}
+
+row! {
+    /// A service that users can open, as its row has it.
+    pub struct Opened {
+        /// `client_id`.
+        pub client_id: String,
+        /// `client_name`.
+        pub client_name: String,
+        /// `client_uri`.
+        pub client_uri: String,
+    }
+}
+
+/// The clients that users sign in to and that have a `client_uri`, by their names; those that are disabled are left out, and
+/// two hundred are the most.
+///
+/// # Errors
+/// The database failed.
+pub async fn opened(db: &Db, now: NumericDate) -> Result<Vec<Opened>, StoreError> {
+    Ok(sqlx::query_as(OPENED).bind(now.0).fetch_all(db.statement()).await?)
 }
 
 row! {

@@ -127,15 +127,17 @@ impl From<Problem> for Note {
 pub struct PageContent {
     /// What happened, and what the page says of it.
     pub problem: Problem,
-    /// What completes that, in English: the mistake of a service.
+    /// The mistake of a service, in English.
     pub mistake: Option<String>,
+    /// The service that a link which cannot be used is meant for.
+    pub service: Option<String>,
     /// A way on.
     pub restart: Option<Link>,
 }
 
 impl From<Problem> for PageContent {
     fn from(problem: Problem) -> Self {
-        Self { problem, mistake: None, restart: None }
+        Self { problem, mistake: None, service: None, restart: None }
     }
 }
 
@@ -299,6 +301,15 @@ impl PageError {
         Self::Page { content: Box::new(content), note: Box::new(refusal.into()) }
     }
 
+    /// With the service that a bad request is meant for, where it is known.
+    #[must_use]
+    pub fn meant_for(mut self, client: Option<&Client>) -> Self {
+        if let Self::Page { content, .. } = &mut self {
+            content.service = client.map(|client| client.display_name().to_owned());
+        }
+        self.back_to(client)
+    }
+
     fn page(problem: Problem, note: impl Into<Note>) -> Self {
         Self::Page { content: Box::new(problem.into()), note: Box::new(note.into()) }
     }
@@ -400,6 +411,10 @@ pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, c
         }
     }
     let mut answer = match response.response_mode {
+        ResponseMode::Query if response.parameters.is_empty() => match see_other(&response.redirect_uri) {
+            Ok(answer) => answer,
+            Err(fault) => return PageError::Fault(fault).into_response(),
+        },
         ResponseMode::Query => {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.extend_pairs(response.parameters.iter().map(|(name, value)| (*name, value.as_str())));

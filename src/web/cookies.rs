@@ -176,8 +176,8 @@ pub fn end_session(config: &Config) -> HeaderValue {
     set(config, name(config, &Name::Session), "", Some(Duration::ZERO))
 }
 
-/// The header that signs in.
+/// The header that signs in: until the browser is closed, or for so many seconds.
 #[must_use]
-pub fn set_session(config: &Config, id: &SessionId) -> HeaderValue {
-    set(config, name(config, &Name::Session), id.expose(), None)
+pub fn set_session(config: &Config, id: &SessionId, seconds: Option<i64>) -> HeaderValue {
+    set(config, name(config, &Name::Session), id.expose(), seconds.map(Duration::seconds))
 }

@@ -3,15 +3,17 @@
 //! Everything a page shows is escaped by the template; nothing is marked safe. What it says is in the catalog
 //! (`src/texts.rs`): a field has what only this request knows, or which text it is.
 
-use crate::config::Config;
+use crate::config::{Config, Organization};
 use crate::protocol::client::Client;
 use crate::protocol::secret::Digest;
-use crate::texts::{self, Catalog, Text, text};
+use crate::protocol::time::NumericDate;
+use crate::texts::{self, Catalog, Part, Text, pieces, text};
 use crate::web::headers;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use std::sync::LazyLock;
+use serde_json::Value;
+use std::sync::{Arc, LazyLock};
 
 /// The stylesheet.
 pub const STYLESHEET: &str = include_str!("../../templates/hallpass.css");
@@ -22,9 +24,13 @@ pub const FORM_POST_SCRIPT: &str = include_str!("../../templates/form_post.js");
 /// The script that continues from the page after a sign-out when every frame has loaded.
 pub const SIGNED_OUT_SCRIPT: &str = include_str!("../../templates/signed_out.js");
 
+/// The script of the login and the consent page.
+pub const PAGES_SCRIPT: &str = include_str!("../../templates/pages.js");
+
 /// Changes with the content of the assets, so that they can be kept for long.
-static VERSION: LazyLock<String> =
-    LazyLock::new(|| Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT, SIGNED_OUT_SCRIPT]).as_str()[..10].to_owned());
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT, SIGNED_OUT_SCRIPT, PAGES_SCRIPT]).as_str()[..10].to_owned()
+});
 
 /// What every page needs.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub struct Chrome {
     pub title: String,
     /// What the page says, in its language.
     pub texts: &'static Catalog,
+    /// Whose page it is.
+    pub organization: Arc<Organization>,
 }
 
 impl Chrome {
@@ -48,6 +56,7 @@ impl Chrome {
             version: VERSION.clone(),
             title: title.to_string(),
             texts: texts::english(),
+            organization: config.organization.clone(),
         }
     }
 
@@ -70,8 +79,10 @@ impl Chrome {
 pub struct LoginPage {
     /// The frame.
     pub page: Chrome,
-    /// Whom it is for.
-    pub client_name: String,
+    /// Whom it is for; `None`: our own start page.
+    pub client_name: Option<String>,
+    /// Its id, by which the form finds the way to it when the interaction is over; empty: our own start page.
+    pub client_id: String,
     /// The interaction's id.
     pub interaction: String,
     /// The form's token.
@@ -80,18 +91,114 @@ pub struct LoginPage {
     pub username: String,
     /// What went wrong the last time.
     pub error: Option<Text<'static>>,
+    /// Too many attempts failed: when the next may be made.
+    pub wait: Option<Wait>,
     /// Who could continue without a password (`prompt=select_account`).
     pub continue_as: Option<String>,
     /// Who has to prove themselves again.
     pub signed_in_as: Option<String>,
+    /// Which account of that name either is, where that says more.
+    pub account: Option<String>,
+    /// Our own host, which the address bar shows.
+    pub host: String,
+    /// The privacy policy of whom it is for.
+    pub policy_uri: Option<String>,
+    /// Its terms.
+    pub tos_uri: Option<String>,
+    /// Whether the box to stay signed in is checked; `None`: there is none.
+    pub remember: Option<bool>,
+}
+
+/// When a user who was throttled may try again.
+pub struct Wait {
+    minutes: i64,
+    time: String,
+    /// As `datetime` has it.
+    pub instant: String,
+}
+
+impl Wait {
+    /// In so many seconds. It is told to the minute, rounded up: the clock that the user looks at shows no more.
+    #[must_use]
+    pub fn until(now: NumericDate, seconds: i64) -> Self {
+        let until = now.plus(seconds.max(1) + 59).0 / 60 * 60;
+        let of_day = until.rem_euclid(86_400) / 60;
+        Self {
+            minutes: (until - now.0 + 59) / 60,
+            time: format!("{:02}:{:02} UTC", of_day / 60, of_day % 60),
+            instant: jiff::Timestamp::from_second(until).map_or_else(|_| String::new(), |it| it.to_string()),
+        }
+    }
+
+    /// What the page says of it.
+    #[must_use]
+    pub fn told(&self) -> Text<'_> {
+        text("login-wait").counting("minutes", self.minutes).with("time", &self.time)
+    }
 }
 
 /// One line of what a client asks for.
+#[derive(Default)]
 pub struct ScopeLine {
     /// What.
     pub title: String,
     /// In a sentence.
     pub description: String,
+    /// Whether it is a service's own, shown as it is.
+    pub is_own: bool,
+    /// Whether other things were allowed before, and this was not.
+    pub is_new: bool,
+    /// What will be sent.
+    pub claims: Vec<ClaimLine>,
+}
+
+/// A value that a client will be sent.
+pub struct ClaimLine {
+    /// What it is.
+    pub name: String,
+    /// It.
+    pub value: String,
+}
+
+/// The longest value that is shown, in characters.
+const MOST_SHOWN: usize = 200;
+
+impl ClaimLine {
+    /// A claim as the user is shown it. `None`: one that says nothing to them, such as whether their address was verified.
+    #[must_use]
+    pub fn of(claim: &str, value: &Value) -> Option<Self> {
+        let name = match claim {
+            "name" => text("claim-name"),
+            "family_name" => text("claim-family-name"),
+            "given_name" => text("claim-given-name"),
+            "middle_name" => text("claim-middle-name"),
+            "nickname" => text("claim-nickname"),
+            "preferred_username" => text("claim-preferred-username"),
+            "profile" => text("claim-profile"),
+            "picture" => text("claim-picture"),
+            "website" => text("claim-website"),
+            "gender" => text("claim-gender"),
+            "birthdate" => text("claim-birthdate"),
+            "zoneinfo" => text("claim-zoneinfo"),
+            "locale" => text("claim-locale"),
+            "email" => text("claim-email"),
+            "address" => text("claim-address"),
+            "phone_number" => text("claim-phone-number"),
+            _ => return None,
+        };
+        let value = match value {
+            Value::String(text) => text.clone(),
+            // OIDC Core 5.1.1: `formatted` is the whole of it.
+            Value::Object(parts) => match parts.get("formatted").and_then(Value::as_str) {
+                Some(whole) => whole.to_owned(),
+                None => parts.values().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            },
+            _ => return None,
+        };
+        let shown: String = value.chars().take(MOST_SHOWN).collect();
+        let value = if shown.len() < value.len() { format!("{shown}…") } else { shown };
+        Some(Self { name: name.to_string(), value })
+    }
 }
 
 impl ScopeLine {
@@ -104,9 +211,25 @@ impl ScopeLine {
             "address" => text("scope-address"),
             "phone" => text("scope-phone"),
             "offline_access" => text("scope-offline-access"),
-            own => return Self { title: own.to_owned(), description: text("scope-of-a-service").to_string() },
+            own => {
+                let description = text("scope-of-a-service").to_string();
+                return Self { title: own.to_owned(), description, is_own: true, ..Self::default() };
+            }
         };
-        Self { title: known.to_string(), description: known.attribute("description").to_string() }
+        let title = known.to_string();
+        Self { title, description: known.attribute("description").to_string(), ..Self::default() }
+    }
+
+    /// The title, of which words of ours stay in one line; a name that a service made up may be of any length.
+    pub fn title_in_parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let own = self.is_own.then_some(Part { text: &self.title, is_value: true, is_whole: false });
+        let ours = if self.is_own { "" } else { &self.title };
+        own.into_iter().chain(pieces(ours))
+    }
+
+    /// The sentence, in the same way.
+    pub fn description_in_parts(&self) -> impl Iterator<Item = Part<'_>> {
+        pieces(&self.description)
     }
 }
 
@@ -118,6 +241,8 @@ pub struct ConsentPage {
     pub page: Chrome,
     /// Who asks.
     pub client_name: String,
+    /// Its id.
+    pub client_id: String,
     /// Its home page.
     pub client_uri: Option<String>,
     /// Its privacy policy.
@@ -126,14 +251,20 @@ pub struct ConsentPage {
     pub tos_uri: Option<String>,
     /// Who is asked.
     pub user_name: String,
+    /// Which account of that name, where that says more.
+    pub account: Option<String>,
     /// The interaction's id.
     pub interaction: String,
     /// The form's token.
     pub csrf: String,
     /// What is asked for.
     pub scopes: Vec<ScopeLine>,
+    /// Whether some of it was allowed before, and some was not.
+    pub has_more_than_before: bool,
     /// Where the answer goes.
     pub return_host: String,
+    /// Whether that is an app of the user's own machine, which leaves the browser on this page.
+    pub returns_to_app: bool,
 }
 
 /// A link on a page.
@@ -146,11 +277,41 @@ pub struct Link {
 }
 
 impl Link {
+    /// A link that leads to our own start page.
+    #[must_use]
+    pub fn home(config: &Config) -> Self {
+        Self { url: format!("{}/", config.base_path()), label: text("go-home").to_string() }
+    }
+
     /// A link that leads to a client.
     #[must_use]
     pub fn to(client: &Client, url: &str) -> Self {
         Self { url: url.to_owned(), label: text("go-to-service").with("service", client.display_name()).to_string() }
     }
+}
+
+/// The start page.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    /// The frame.
+    pub page: Chrome,
+    /// Who is signed in.
+    pub signed_in: Option<SignedInHere>,
+}
+
+/// What the start page has for a user who is signed in.
+pub struct SignedInHere {
+    /// Who.
+    pub user_name: String,
+    /// Which account of that name, where that says more.
+    pub account: Option<String>,
+    /// The services that the user can open.
+    pub services: Vec<Service>,
+    /// What the form to sign out sends along instead of a service's request.
+    pub request: String,
+    /// The form's token.
+    pub csrf: String,
 }
 
 /// A refusal for a person.
@@ -161,8 +322,10 @@ pub struct ErrorPage {
     pub page: Chrome,
     /// The key of what happened, in a sentence, and what can be done.
     pub text: &'static str,
-    /// What completes the sentence of some pages: the mistake of a service, in English.
+    /// The mistake of a service, in English; empty: there is none.
     pub mistake: String,
+    /// The service that a link which cannot be used is meant for.
+    pub service: Option<String>,
     /// Under which the operator's log has it.
     pub reference: String,
     /// A way on.
@@ -189,6 +352,8 @@ pub struct LogoutPage {
     pub page: Chrome,
     /// Who is signed in.
     pub user_name: String,
+    /// Which account of that name, where that says more.
+    pub account: Option<String>,
     /// What was wrong with the service's request.
     pub warning: Option<Text<'static>>,
     /// The service that the browser goes back to afterwards.

@@ -100,7 +100,7 @@ problems! {
         fix: "The form's token is not that of this browser: the page was kept by a cache, or the form was forged.",
         ..FormOfAnotherOrigin
     }
-    /// A request that cannot be answered at any client's address. The refusal completes the message, and has its own code
+    /// A request that cannot be answered at any client's address. The refusal is told to the developers, and has its own code
     /// and fix.
     BadRequest {
         code: ErrorCode::InvalidRequest.as_str(),
@@ -164,11 +164,9 @@ mod tests {
             let Row { code, status, text: key, fix } = problem.row();
             assert!(status.is_client_error() || status.is_server_error(), "{problem:?}");
             assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
-            let [heading, message, hint] = ["heading", "message", "hint"]
-                .map(|name| text(key).attribute(name).with("mistake", "client_id is missing").to_string());
+            let [heading, message, hint] =
+                ["heading", "message", "hint"].map(|name| text(key).attribute(name).to_string());
             assert!(heading.starts_with(char::is_uppercase) && !heading.ends_with('.'), "{heading}");
-            let names_a_mistake = message.contains("client_id is missing");
-            assert_eq!(names_a_mistake, *problem == Problem::BadRequest, "what completes it is shown");
             for sentence in [message.as_str(), hint.as_str()] {
                 assert!(sentence.starts_with(char::is_uppercase) && sentence.ends_with(['.', '?']), "{sentence}");
             }

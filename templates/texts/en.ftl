@@ -7,43 +7,69 @@
 
 brand = Hallpass
 footer = Hallpass sign-in service
+footer-of = Sign-in service of { $organization }
+footer-help = Help
+footer-privacy = Privacy
+footer-imprint = Imprint
+
+## Who is signed in, on several pages
+
+signed-in-as = Signed in as { $user }
+another-account = Not you? Use another account
+
+## The start page
+
+home-signed-in = You are signed in
+home-signed-out = You are not signed in
+home-lede = Sign in here, or go to the service you want to use.
+home-services = Services you can open
+home-everywhere = Sign out everywhere
+home-everywhere-means = Everywhere is every browser and device where you are signed in with this account.
 
 ## Signing in
 
 login-heading = Sign in to continue to { $client }
+login-heading-home = Sign in
 login-confirm = Please confirm it is you, { $user }.
 login-continue-as = Continue as { $user }
 login-another-account = or use another account
 login-username = User name or e-mail
 login-password = Password
+login-remember = Stay signed in on this device
+# Beside the password: what is seen, and what it is called.
+login-show = Show
+login-show-password = Show password
+login-hide = Hide
+login-hide-password = Hide password
 login-sign-in = Sign in
 login-cancel = Cancel
-login-password-stays = Your password stays here. It is never shared with { $client }.
+# $host is ours, as the address bar shows it.
+login-password-stays = Your password stays at { $host }. It is never shared with { $client }.
+login-password-here = Your password stays at { $host }.
 # The same for an unknown user and for a wrong password.
 login-disabled = Your account is disabled. Ask those who run this sign-in to enable it.
 login-wrong = That user name and password do not match. Check both and try again.
-login-wait-seconds =
-    { $seconds ->
-        [one] There were too many failed attempts. Please wait { $seconds } second and try again.
-       *[other] There were too many failed attempts. Please wait { $seconds } seconds and try again.
-    }
-login-wait-minutes =
+# $time is a time of day, such as 14:32 UTC.
+login-wait =
     { $minutes ->
-        [one] There were too many failed attempts. Please wait { $minutes } minute and try again.
-       *[other] There were too many failed attempts. Please wait { $minutes } minutes and try again.
+        [one] There were too many failed attempts. Please wait { $minutes } minute, until { $time }, and try again.
+       *[other] There were too many failed attempts. Please wait { $minutes } minutes, until { $time }, and try again.
     }
 
 ## Consent
 
-consent-title = Allow { $client } to know you?
 consent-heading = Allow { $client } to use your account?
-consent-signed-in-as = Signed in as { $user }
-consent-another-account = Not you? Use another account
+# Beside what is asked for now and was not allowed before.
+consent-new = New
+consent-allowed-before = What is not marked as new you have allowed before.
 consent-asks = What { $client } asks for
 consent-asks-nothing = { $client } asks for nothing but to know that you signed in.
 consent-allow = Allow
 consent-deny = Deny
 consent-return = Either way, you will be sent back to { $host }.
+# An app on the user's own machine: browsers stay on this page when it takes over.
+consent-return-app = Either way, you will be sent back to the app. Then you can close this page.
+consent-back-to-app = Done. You can go back to the app and close this page.
 consent-about = About { $client }
 consent-new-tab = (opens in a new tab)
 consent-website = Website
@@ -64,8 +90,28 @@ scope-offline-access = Access while you are away
     .description = Stay connected to your account when you are not using it, until you or an administrator end this.
 scope-of-a-service = A permission that this service defines itself.
 
+## What of a user's profile is sent: the name of each before its value.
+
+claim-name = Name
+claim-family-name = Family name
+claim-given-name = Given name
+claim-middle-name = Middle name
+claim-nickname = Nickname
+claim-preferred-username = User name
+claim-profile = Profile page
+claim-picture = Picture
+claim-website = Website
+claim-gender = Gender
+claim-birthdate = Date of birth
+claim-zoneinfo = Time zone
+claim-locale = Language
+claim-email = Address
+claim-address = Address
+claim-phone-number = Number
+
 ## Back to a service
 
+go-home = Go to the start page
 go-to-service = Go to { $service }
 go-back-to-service = Go back to { $service }
 form-post-heading = Taking you to { $client }
@@ -74,9 +120,7 @@ form-post-continue = Continue to { $client }
 
 ## Signing out
 
-logout-title = Sign out?
 logout-heading = Do you want to sign out?
-logout-signed-in-as = You are signed in as { $user }.
 logout-services = You have used these services since you signed in:
 logout-afterwards = After that you go back to { $service }.
 logout-sign-out = Sign out
@@ -93,6 +137,8 @@ logout-unknown-service = The service that sent you is not registered here, so yo
 ## After a sign-out
 
 signed-out = You are signed out
+signed-out-everywhere = You are signed out everywhere
+    .explanation = In other browsers and on other devices it takes a few seconds. The services that you used are told.
 signed-out-before = Your sign-in had ended before
     .explanation = It ended in another tab, or by itself after some time, so there was nothing left to end here. Where you used it, you may still be signed in: sign out there too.
 signed-out-nothing = There is no sign-in to end
@@ -106,6 +152,10 @@ signed-out-frame = Signing out of { $service }
 
 ## Pages for what cannot continue: what happened, in a sentence, and what the person can do. `src/web/problems.rs` has the rest.
 
+# Instead of the message, where it is known for which service a link is; another may have made it.
+error-of-service = It is meant for { $service }, and there is a mistake in it.
+# $mistake is the error_description of OAuth, which is English in every language.
+error-for-developers = For the developers: { $mistake }.
 error-reference = Reference
 error-reference-hint = Give this to the person who runs this service.
 
@@ -133,10 +183,9 @@ problem-form-not-ours =
     .heading = This form was not accepted
     .message = It did not come from this site's own page in this browser.
     .hint = Allow cookies for this site, then go back to the service and start again.
-# $mistake is the error_description of OAuth, which is English in every language.
 problem-bad-request =
     .heading = This sign-in link does not work
-    .message = The service that sent you here made a mistake: { $mistake }.
+    .message = The service that sent you here made a mistake.
     .hint = Go back to the service and try again. If it happens again, tell the people who run it.
 problem-wrong-method =
     .heading = This address cannot be used like that

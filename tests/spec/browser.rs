@@ -5,6 +5,7 @@ use crate::support::program::{Demo, demo_ports};
 use crate::support::provider::PASSWORD;
 use crate::support::{Authorization, NewClient, NewUser, Receiver, TestClient, TestProvider, claims_of};
 use fantoccini::key::Key;
+use hallpass::throttle::PER_ACCOUNT_AND_NETWORK;
 use reqwest::Method;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -253,6 +254,141 @@ async fn a_late_answer_is_told_so(provider: &TestProvider, client: &TestClient, 
     assert!(reference.len() == 11 && reference.chars().nth(5) == Some('-'), "{reference}");
 }
 
+// ---- What a script adds, and small screens.
+
+/// Without script there is no button for it, and the pages are as they were.
+#[tokio::test]
+async fn a_password_can_be_seen_and_is_a_password_again_when_it_is_sent() {
+    let provider = TestProvider::start().await;
+    let receiver = Receiver::start().await;
+    let client = NewClient::new("reports").with("consent", "skip").at(&[&receiver.redirect_uri]);
+    let client = provider.add(client).await;
+    provider.alice().await;
+    for javascript in [true, false] {
+        let browser = Browser::open(Options { javascript, ..Options::default() }).await;
+        browser.goto(&Authorization::of(&client).url(&provider)).await;
+        assert_eq!(focus(&browser).await, "username");
+        browser.fill("#username", "alice").await;
+        browser.fill("#password", PASSWORD).await;
+        let state = "const e = document.getElementById('reveal'), p = document.getElementById('password');
+                     return [p.type, getComputedStyle(e).display === 'none', e.textContent, e.getAttribute('aria-label')]";
+        let hidden = serde_json::json!(["password", !javascript, "Show", "Show password"]);
+        assert_eq!(browser.ask(state).await, hidden);
+        if javascript {
+            browser.ask("document.getElementById('reveal').click()").await;
+            assert_eq!(browser.ask(state).await, serde_json::json!(["text", false, "Hide", "Hide password"]));
+            assert_eq!(
+                (focus(&browser).await, value(&browser, "#password").await),
+                ("password".into(), PASSWORD.into())
+            );
+            let sent = "document.forms[0].addEventListener('submit', e => {
+                            e.preventDefault(); window.sent = document.getElementById('password').type; });
+                        document.querySelector('button[value=sign_in]').click(); return window.sent";
+            assert_eq!(browser.ask(sent).await, "password");
+            browser.goto(&Authorization::of(&client).url(&provider)).await;
+            type_in(&browser, "alice", PASSWORD).await;
+        } else {
+            browser.click("button[value=sign_in]").await;
+        }
+        assert_arrived(&browser).await;
+        let _ = receiver.next().await.1.code();
+        assert_eq!(complaints(&browser).await, Vec::<String>::new());
+        browser.close().await;
+    }
+}
+
+/// What a user sees without moving the page: all of it on a small notebook, and *Sign in* above a phone's keyboard.
+#[tokio::test]
+async fn low_screens_show_what_is_needed_and_words_stay_in_one_line() {
+    let provider = TestProvider::start().await;
+    let receiver = Receiver::start().await;
+    let client = NewClient::new("reports").with("policy_uri", "https://reports.example/privacy");
+    let client = client.with("tos_uri", "https://reports.example/terms").with("client_name", "Reports");
+    let client = provider.add(client.at(&[&receiver.redirect_uri])).await;
+    provider.alice().await;
+    for (width, height, javascript) in [(1280, 657, true), (390, 420, true), (390, 420, false), (320, 420, true)] {
+        // The window of a desktop has a frame; what is in view is made as large as is said.
+        let browser = Browser::open(Options {
+            width,
+            height: if width > 600 { 657 } else { height },
+            javascript,
+            ..Options::default()
+        })
+        .await;
+        if width > 600 {
+            let frame = browser.ask("return [outerWidth - innerWidth, outerHeight - innerHeight]").await;
+            let frame = |at: usize| u32::try_from(frame[at].as_i64().unwrap()).unwrap();
+            browser.client().set_window_size(width + frame(0), height + frame(1)).await.unwrap();
+        }
+        let measure = "const root = document.documentElement, button = document.querySelector('button[value=sign_in]');
+                       const broken = [...document.querySelectorAll('.whole')].filter(e => e.getClientRects().length > 1);
+                       return { height: innerHeight, below: root.scrollHeight - root.clientHeight,
+                                sign_in: button ? button.getBoundingClientRect().bottom : 0,
+                                broken: broken.map(e => e.textContent), wholes: document.querySelectorAll('.whole').length }";
+        let measured = async |path: &str| {
+            browser.goto(path).await;
+            let measured = browser.ask(measure).await;
+            assert_eq!((&measured["height"], &measured["broken"]), (&height.into(), &serde_json::json!([])), "{path}");
+            assert!(measured["wholes"].as_i64().unwrap() > 0, "{path}: {measured}");
+            if width > 600 {
+                assert_eq!(measured["below"], 0, "{path} scrolls: {measured}");
+            }
+            measured["sign_in"].as_f64().unwrap()
+        };
+        let bottom = measured(&Authorization::of(&client).url(&provider)).await;
+        assert!(bottom > 0.0 && bottom <= f64::from(height), "{width} x {height}: {bottom}");
+        browser.screenshot(&format!("low-{width}-{height}-{javascript}.png")).await;
+        for path in ["/", "/login", "/nowhere"] {
+            measured(&provider.url(path)).await;
+        }
+        browser.close().await;
+    }
+}
+
+/// Browsers stay on the page when an app takes over.
+#[tokio::test]
+async fn a_consent_page_says_that_one_may_go_back_to_the_app() {
+    let provider = TestProvider::start().await;
+    let app = NewClient::new("phone").with("application_type", "native").public().at(&["com.example.app:/cb"]);
+    let app = provider.add(app).await;
+    provider.alice().await;
+    let browser = Browser::open(Options { width: 390, height: 844, ..Options::default() }).await;
+    browser.goto(&Authorization::of(&app).url(&provider)).await;
+    type_in(&browser, "alice", PASSWORD).await;
+    let before = browser.text("main").await;
+    assert!(before.contains("you will be sent back to the app") && !before.contains("Done."), "{before}");
+    browser.ask("document.querySelector('button[value=allow]').click()").await;
+    let mut after = String::new();
+    for _ in 0..100 {
+        after = browser.text("main").await;
+        if after.contains("Done.") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(after.contains("Done. You can go back to the app") && !after.contains("Allow\n"), "{after}");
+    browser.screenshot("back-to-app.png").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_throttled_user_reads_the_time_of_their_own_clock() {
+    let provider = TestProvider::start().await;
+    let receiver = Receiver::start().await;
+    let client = asking_client(&provider, "reports", "Reports", &receiver).await;
+    let browser = Browser::open(Options::default()).await;
+    browser.goto(&Authorization::of(&client).url(&provider)).await;
+    for _ in 0..=PER_ACCOUNT_AND_NETWORK {
+        type_in(&browser, "alice", "guess").await;
+    }
+    let told = "const time = document.querySelector('time'), at = new Date(time.dateTime);
+                return [time.textContent, at.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })]";
+    let told = browser.ask(told).await;
+    assert_eq!(told[0], told[1]);
+    assert!(browser.text("[role=alert]").await.contains("Please wait"));
+    browser.close().await;
+}
+
 // ---- Signing out.
 
 /// Front-Channel Logout 2: the browser itself tells the services, and continues when they have been told, also without
@@ -432,7 +568,7 @@ impl Look<'_> {
             .ask(
                 "const root = document.documentElement, all = css => [...document.querySelectorAll(css)];
                  const fields = all('input:not([type=hidden])');
-                 const targets = all('input:not([type=hidden]), button, a');
+                 const targets = all('input:not([type=hidden]), button:not([hidden]), a');
                  const dark = matchMedia('(prefers-color-scheme: dark)').matches;
                  const color = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number);
                  return {

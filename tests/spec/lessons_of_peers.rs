@@ -94,7 +94,7 @@ async fn the_request_stays_on_the_server() {
     let answered = browser.submit(form, Some(("action", "sign_in"))).await;
     assert_eq!(
         answered.location().unwrap().as_str(),
-        format!("{}?interaction={interaction}", provider.url("/authorize"))
+        format!("{}?interaction={interaction}&client={}", provider.url("/authorize"), client.client_id)
     );
     let resumed =
         format!("{}?interaction={interaction}&redirect_uri=https://evil.example/&state=x", provider.url("/authorize"));
@@ -419,7 +419,8 @@ async fn the_browser_carries_no_address_to_return_to() {
     form.set("username", "alice").set("password", PASSWORD);
     form.fields.extend(names.iter().map(|name| ((*name).to_owned(), "https://evil.example/".to_owned())));
     let page = browser.submit(form, Some(("action", "sign_in"))).await;
-    assert_eq!(page.location().unwrap().as_str(), format!("{}?interaction={interaction}", provider.url("/authorize")));
+    let own = format!("{}?interaction={interaction}&client={}", provider.url("/authorize"), client.client_id);
+    assert_eq!(page.location().unwrap().as_str(), own);
     for bad in ["//evil.example", "https://evil.example/", "..", "hp_in_x/../../evil", "%2f%2fevil.example"] {
         let page = browser.get(&format!("{}?interaction={bad}", provider.url("/authorize"))).await;
         assert!(page.status == 400 && page.location().is_none(), "{bad}: {page}");

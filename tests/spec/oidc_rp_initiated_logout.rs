@@ -371,7 +371,7 @@ impl Table {
         };
         let header = match signed {
             Signed::Out => cookies::end_session(&provider.config),
-            _ => cookies::set_session(&provider.config, &id),
+            _ => cookies::set_session(&provider.config, &id, None),
         };
         if matches!(signed, Signed::In | Signed::Anew | Signed::AsAnother) {
             sessions::start(&provider.ephemeral, &id, &session, now).await.unwrap();

@@ -751,8 +751,8 @@ async fn pages(provider: &TestProvider, browser: &UserAgent) -> Vec<(Page, bool)
     let unknown_client = browser.get(&provider.url("/authorize?client_id=nobody")).await;
     let unknown_path = browser.get(&provider.url("/nowhere")).await;
     vec![
-        (login, false),
-        (wrong, false),
+        (login, true),
+        (wrong, true),
         (foreign, false),
         (consent, false),
         (code, true),

@@ -5,11 +5,12 @@
 use askama::Template;
 use fluent_syntax::ast::{Entry, Expression, InlineExpression, Message, Pattern, PatternElement, Resource};
 use fluent_syntax::parser::parse;
+use hallpass::config::Organization;
 use hallpass::protocol::scope::SCOPES_SUPPORTED;
 use hallpass::texts::{english, text};
 use hallpass::web::pages::{
-    Chrome, ConsentPage, ErrorPage, FormPostPage, Frame, Link, LoginPage, LogoutPage, MessagePage, ScopeLine, Service,
-    SignedOutPage,
+    Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage, MessagePage,
+    ScopeLine, Service, SignedInHere, SignedOutPage,
 };
 use hallpass::web::problems::Problem;
 use scraper::{Html, Selector};
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const CATALOG: &str = include_str!("../../templates/texts/en.ftl");
 
@@ -163,7 +165,8 @@ fn places(code: &str) -> (Vec<Place>, Vec<String>) {
 /// Every place, with its file. Only who names the catalog can show a text.
 fn all_places() -> Vec<(String, Place)> {
     /// Where the key comes from a table, whose texts have a test of their own, or from who calls.
-    const FROM_A_TABLE: [(&str, &str); 4] = [
+    const FROM_A_TABLE: [(&str, &str); 5] = [
+        ("src/commands/preview/pages.rs", "row.text"),
         ("src/endpoints/edge.rs", "row.text"),
         ("src/web/answer.rs", "row.text"),
         ("src/web/pages.rs", "key"),
@@ -220,9 +223,7 @@ fn every_problem_and_every_scope_has_its_texts_and_no_variable_beyond_what_it_is
         names.sort_unstable();
         assert_eq!((names.as_slice(), &message.value), (&["heading", "hint", "message"][..], &None), "{problem:?}");
         for attribute in &message.attributes {
-            let takes_it = attribute.id.name == "message" && *problem == Problem::BadRequest;
-            let expected = takes_it.then(|| "mistake".to_owned()).into_iter().collect();
-            assert_eq!(variables_of(&attribute.value), expected, "{problem:?}: {}", attribute.id.name);
+            assert_eq!(variables_of(&attribute.value), BTreeSet::new(), "{problem:?}: {}", attribute.id.name);
         }
     }
     for scope in SCOPES_SUPPORTED.iter().filter(|scope| **scope != "openid") {
@@ -303,46 +304,84 @@ fn a_text_is_in_one_line_without_markup_and_invisible_characters() {
 
 // ---- Names.
 
+/// The login page with every part it can have.
+fn login_with(page: Chrome, name: &str) -> LoginPage {
+    let named = || Some(name.to_owned());
+    LoginPage {
+        page,
+        client_name: named(),
+        client_id: name.to_owned(),
+        interaction: String::new(),
+        csrf: String::new(),
+        username: name.to_owned(),
+        error: Some(text("login-wrong")),
+        wait: None,
+        continue_as: named(),
+        signed_in_as: named(),
+        account: named(),
+        remember: Some(true),
+        host: name.to_owned(),
+        policy_uri: named(),
+        tos_uri: named(),
+    }
+}
+
+/// The start page of a user who is signed in.
+fn home_with(page: Chrome, name: &str, services: Vec<Service>) -> HomePage {
+    let signed_in = SignedInHere {
+        user_name: name.to_owned(),
+        account: Some(name.to_owned()),
+        services,
+        request: name.to_owned(),
+        csrf: String::new(),
+    };
+    HomePage { page, signed_in: Some(signed_in) }
+}
+
 /// Each page that the provider has, with every part it can have, and with that name wherever one can be.
 fn pages_with(name: &str) -> Vec<(&'static str, String)> {
-    let page = || Chrome { base: String::new(), version: "1".into(), title: name.to_owned(), texts: english() };
+    let organization = Arc::new(Organization { name: Some(name.to_owned()), ..Organization::default() });
+    let page = || Chrome {
+        base: String::new(),
+        version: "1".into(),
+        title: name.to_owned(),
+        texts: english(),
+        organization: organization.clone(),
+    };
     let named = || Some(name.to_owned());
     let client_name = name.to_owned();
     let services =
         || [None, Some("https://a.example".to_owned())].map(|url| Service { name: name.to_owned(), url }).into();
     let link = |label| Link { url: "https://a.example".into(), label };
-    let login = LoginPage {
-        page: page(),
-        client_name: client_name.clone(),
-        interaction: String::new(),
-        csrf: String::new(),
-        username: name.to_owned(),
-        error: Some(text("login-wrong")),
-        continue_as: named(),
-        signed_in_as: named(),
-    };
+    let login = login_with(page(), name);
     let consent = |scopes| ConsentPage {
         page: page(),
         client_name: client_name.clone(),
+        client_id: name.to_owned(),
         client_uri: named(),
         policy_uri: None,
         tos_uri: None,
         user_name: name.to_owned(),
+        account: named(),
         interaction: String::new(),
         csrf: String::new(),
+        has_more_than_before: true,
         scopes,
         return_host: name.to_owned(),
+        returns_to_app: false,
     };
     let error = |problem: &Problem| ErrorPage {
         page: page(),
         text: problem.row().text,
         mistake: name.to_owned(),
+        service: named(),
         reference: "R".into(),
         restart: Some(link(text("go-to-service").with("service", name).to_string())),
     };
     let logout = LogoutPage {
         page: page(),
         user_name: name.to_owned(),
+        account: named(),
         warning: None,
         goes_back_to: named(),
         services: vec![name.to_owned()],
@@ -362,13 +401,18 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         leave: Some(link(text("go-back-to-service").with("service", name).to_string())),
         goes_by_itself: true,
     };
+    let home = home_with(page(), name, services());
     let fields = vec![(name.to_owned(), name.to_owned())];
     let form_post = FormPostPage { page: page(), client_name: client_name.clone(), action: "/".into(), fields };
     let message = MessagePage { page: page(), heading: name.to_owned(), message: name.to_owned() };
+    let claims = vec![ClaimLine { name: "Name".into(), value: name.to_owned() }];
+    let scope = ScopeLine { is_new: true, claims, ..ScopeLine::of(name) };
     let mut pages = vec![
         ("login.html", login.render().unwrap()),
         ("consent.html", consent(Vec::new()).render().unwrap()),
-        ("consent.html", consent(vec![ScopeLine::of(name)]).render().unwrap()),
+        ("consent.html", consent(vec![scope]).render().unwrap()),
+        ("home.html", home.render().unwrap()),
+        ("home.html", HomePage { page: page(), signed_in: None }.render().unwrap()),
         ("logout.html", logout.render().unwrap()),
         ("signed_out.html", signed_out.render().unwrap()),
         ("form_post.html", form_post.render().unwrap()),

@@ -4,6 +4,7 @@ use super::password::known_tag;
 use crate::allowance::{self, Kept, Owner};
 use crate::ambient::random;
 use crate::caller::BrowserRequest;
+use crate::config::Remember;
 use crate::endpoints::flow::{Continued, Flow};
 use crate::logout::{self, Cause};
 use crate::protocol::authorization::SignedIn;
@@ -106,7 +107,13 @@ pub(super) async fn start_session(
         return Err(error);
     }
     let mut response = flow.redirect_to_authorize(provider)?;
-    response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id));
+    let is_kept = match provider.config.remember {
+        Remember::Never => false,
+        Remember::Always => true,
+        Remember::Ask => asked.params.get(REMEMBER).is_some(),
+    };
+    let left = is_kept.then(|| session.expires_at.since(now));
+    response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id, left));
     if let Some(name) = name {
         // It stays, so that others' failures do not slow this user down here.
         response.headers_mut().append(header::SET_COOKIE, cookies::keep_browser(&provider.config, name));
@@ -118,6 +125,9 @@ pub(super) async fn start_session(
     }
     Ok(response)
 }
+
+/// The checkbox of a user who wants to stay signed in when the browser is closed.
+pub(super) const REMEMBER: &str = "remember";
 
 /// What happens to the session that this browser had.
 enum Before<'a> {

@@ -38,6 +38,22 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
+    /// What a sign-in without a service asks for: that the user is signed in, and nothing else.
+    #[must_use]
+    pub fn at_home() -> Self {
+        Self {
+            scope: Scope::default(),
+            nonce: None,
+            code_challenge: None,
+            prompt: PromptSet::default(),
+            max_age: None,
+            login_hint: None,
+            id_token_hint: None,
+            resources: Vec::new(),
+            claims: ClaimsRequest::default(),
+        }
+    }
+
     /// What the person is asked about: the scope, and the scopes of the single claims.
     #[must_use]
     pub fn scope_to_consent(&self) -> Scope {

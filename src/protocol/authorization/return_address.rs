@@ -33,6 +33,14 @@ pub struct AuthorizationResponse {
     pub refusal: Option<Refusal>,
 }
 
+impl AuthorizationResponse {
+    /// A way back to an address of our own, which takes no parameters.
+    #[must_use]
+    pub const fn bare(address: String, refusal: Option<Refusal>) -> Self {
+        Self { redirect_uri: address, response_mode: ResponseMode::Query, parameters: Vec::new(), refusal }
+    }
+}
+
 impl ReturnAddress {
     /// Proves the address of a request, before anything else of it is looked at.
     ///
@@ -88,6 +96,12 @@ impl ReturnAddress {
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))
             .unwrap_or_else(|| self.redirect_uri.split(':').next().unwrap_or_default().to_owned())
+    }
+
+    /// Whether it has a scheme of an app's own.
+    #[must_use]
+    pub fn is_app(&self) -> bool {
+        !["https:", "http:"].iter().any(|scheme| self.redirect_uri.starts_with(scheme))
     }
 
     /// `redirect_uri` as the request brought it, which the token request must repeat.

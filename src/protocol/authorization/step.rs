@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub struct Interaction {
     /// The request as it came, as far as it is read.
     pub params: Params,
-    /// Whose it is.
+    /// Whose it is; empty for a sign-in at our own start page.
     pub client_id: String,
     /// The digest of the browser's cookie: without it the interaction cannot be continued. A POST from another
     /// site brings no cookie; it is bound to the first browser that continues it.

@@ -1,0 +1,255 @@
+//! `hallpass preview page NAME`: every page that people meet, with the settings as they are and made-up names.
+//!
+//! It needs neither a database nor a client. The pages are served at a port of this machine, with the policy and the assets that
+//! they have in earnest; their forms lead nowhere.
+
+use crate::ambient::Clock;
+use crate::commands::Outcome;
+use crate::config::{Config, Remember};
+use crate::endpoints::assets;
+use crate::failure::Failure;
+use crate::server::{self, Places};
+use crate::texts::text;
+use crate::web::headers;
+use crate::web::pages::{
+    self, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, HomePage, Link, LoginPage, LogoutPage, ScopeLine,
+    Service, SignedInHere, SignedOutPage, Wait,
+};
+use crate::web::problems::Problem;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use serde_json::Value;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// How the pages are called.
+const NAMES: [&str; 20] = [
+    "home",
+    "signed-out-home",
+    "login",
+    "login-wrong",
+    "login-throttled",
+    "login-confirm",
+    "login-home",
+    "select-account",
+    "consent",
+    "consent-app",
+    "form-post",
+    "logout",
+    "signed-out",
+    "wrong-link",
+    "not-found",
+    "nothing-to-continue",
+    "expired",
+    "no-cookie",
+    "busy",
+    "failed",
+];
+const CLIENT: &str = "Reports";
+const CLIENT_ID: &str = "reports";
+const USER: &str = "Alice Example";
+const ACCOUNT: &str = "alice";
+const WEBSITE: &str = "https://reports.example/";
+
+/// Serves the pages until the process is told to end.
+pub(super) async fn serve(config: Config, name: &str) -> Outcome {
+    if !NAMES.contains(&name) {
+        return Err(Failure::new(format!("there is no page {name:?}")).with_fix(format!("one of {}", NAMES.join(", "))));
+    }
+    let cannot_listen = |error| Failure::new("cannot listen on localhost").with_source(error);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let base = config.base_path().to_owned();
+    let config = Arc::new(config);
+    let shown = config.clone();
+    let inside = assets::routes(&config)
+        .route("/preview/{name}", get(async move |Path(name): Path<String>| answer(&shown, &name)));
+    let routes = if base.is_empty() { inside } else { Router::new().nest(&base, inside) };
+    println!("http://{address}{base}/preview/{name}");
+    eprintln!("The others are beside it: {}. Ctrl-C ends it.", NAMES.join(", "));
+    let (stopper, stop) = server::stop_sign();
+    let served = tokio::spawn(server::serve(listener, routes, Places::few(), stop));
+    server::signal().await;
+    stopper.stop();
+    let _ = served.await;
+    Ok(())
+}
+
+fn answer(config: &Config, name: &str) -> Response {
+    let mut response = page(config, name).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response());
+    headers::every(response.headers_mut(), config);
+    response
+}
+
+/// A page by its name.
+fn page(config: &Config, name: &str) -> Option<Response> {
+    let page = |page: &dyn Fn() -> Response| Some(page());
+    match name {
+        "home" => page(&|| home(config, true)),
+        "signed-out-home" => page(&|| home(config, false)),
+        "login" | "login-wrong" | "login-throttled" | "login-confirm" | "login-home" | "select-account" => {
+            Some(pages::render(StatusCode::OK, &login(config, name), true))
+        }
+        "consent" | "consent-app" => {
+            let page = consent(config, name == "consent-app");
+            Some(pages::render(StatusCode::OK, &page, page.returns_to_app))
+        }
+        "form-post" => page(&|| form_post(config)),
+        "logout" => page(&|| logout(config)),
+        "signed-out" => page(&|| signed_out(config)),
+        "wrong-link" => page(&|| problem(config, Problem::BadRequest)),
+        "not-found" => page(&|| problem(config, Problem::NothingHere)),
+        "nothing-to-continue" => page(&|| problem(config, Problem::NothingToContinue)),
+        "expired" => page(&|| problem(config, Problem::Expired)),
+        "no-cookie" => page(&|| problem(config, Problem::NoCookie)),
+        "busy" => page(&|| problem(config, Problem::Busy)),
+        "failed" => page(&|| problem(config, Problem::Failed)),
+        _ => None,
+    }
+}
+
+fn service() -> Service {
+    Service { name: CLIENT.to_owned(), url: Some(WEBSITE.to_owned()) }
+}
+
+fn home(config: &Config, is_signed_in: bool) -> Response {
+    let here = || SignedInHere {
+        user_name: USER.to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        services: vec![
+            Service { name: "Monolith".to_owned(), url: Some("https://monolith.example/".to_owned()) },
+            service(),
+        ],
+        request: String::new(),
+        csrf: String::new(),
+    };
+    let title = if is_signed_in { text("home-signed-in") } else { text("home-signed-out") };
+    let page = HomePage { page: Chrome::new(config, &title), signed_in: is_signed_in.then(here) };
+    pages::render(StatusCode::OK, &page, false)
+}
+
+fn login(config: &Config, name: &str) -> LoginPage {
+    let is = |other: &str| name == other;
+    let (user, link) = (|| Some(USER.to_owned()), |path: &str| Some(format!("{WEBSITE}{path}")));
+    let is_home = is("login-home");
+    let heading = if is_home { text("login-heading-home") } else { text("login-heading").with("client", CLIENT) };
+    LoginPage {
+        page: Chrome::new(config, &heading),
+        client_name: (!is_home).then(|| CLIENT.to_owned()),
+        client_id: CLIENT_ID.to_owned(),
+        interaction: String::new(),
+        csrf: String::new(),
+        username: if is("login-wrong") || is("login-throttled") { ACCOUNT.to_owned() } else { String::new() },
+        error: is("login-wrong").then(|| text("login-wrong")),
+        wait: is("login-throttled").then(|| Wait::until(Clock::System.now(), 700)),
+        continue_as: is("select-account").then(user).flatten(),
+        signed_in_as: is("login-confirm").then(user).flatten(),
+        account: Some(ACCOUNT.to_owned()),
+        host: config.host().to_owned(),
+        policy_uri: link("privacy"),
+        tos_uri: link("terms"),
+        remember: (config.remember == Remember::Ask).then_some(false),
+    }
+}
+
+fn consent(config: &Config, returns_to_app: bool) -> ConsentPage {
+    let claim = |name: &str, value: &str| ClaimLine::of(name, &Value::from(value));
+    let profile = [claim("name", USER), claim("locale", "en-US")];
+    let email = claim("email", "alice@example.com");
+    ConsentPage {
+        page: Chrome::new(config, &text("consent-heading").with("client", CLIENT)),
+        client_name: CLIENT.to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        client_uri: Some(WEBSITE.to_owned()),
+        policy_uri: Some(format!("{WEBSITE}privacy")),
+        tos_uri: Some(format!("{WEBSITE}terms")),
+        user_name: USER.to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        interaction: String::new(),
+        csrf: String::new(),
+        scopes: vec![
+            ScopeLine { claims: profile.into_iter().flatten().collect(), ..ScopeLine::of("profile") },
+            ScopeLine { is_new: true, claims: email.into_iter().collect(), ..ScopeLine::of("email") },
+            ScopeLine { is_new: true, ..ScopeLine::of("reports:read") },
+        ],
+        has_more_than_before: true,
+        return_host: "reports.example".to_owned(),
+        returns_to_app,
+    }
+}
+
+fn form_post(config: &Config) -> Response {
+    let page = FormPostPage {
+        page: Chrome::new(config, &text("form-post-heading").with("client", CLIENT)),
+        client_name: CLIENT.to_owned(),
+        action: "#".to_owned(),
+        fields: Vec::new(),
+    };
+    // Without its script, which would send the form at once.
+    pages::render(StatusCode::OK, &page, false)
+}
+
+fn logout(config: &Config) -> Response {
+    let page = LogoutPage {
+        page: Chrome::new(config, &text("logout-heading")),
+        user_name: USER.to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        warning: None,
+        goes_back_to: Some(CLIENT.to_owned()),
+        services: vec!["Monolith".to_owned(), CLIENT.to_owned()],
+        request: String::new(),
+        csrf: String::new(),
+    };
+    pages::render(StatusCode::OK, &page, false)
+}
+
+fn signed_out(config: &Config) -> Response {
+    let page = SignedOutPage { reached: vec![service()], ..SignedOutPage::saying(config, text("signed-out")) };
+    pages::render(StatusCode::OK, &page, false)
+}
+
+fn problem(config: &Config, problem: Problem) -> Response {
+    let row = problem.row();
+    let is_bad_request = problem == Problem::BadRequest;
+    let page = ErrorPage {
+        page: Chrome::new(config, &text(row.text).attribute("heading")),
+        text: row.text,
+        mistake: if is_bad_request {
+            "redirect_uri is not registered for this client".to_owned()
+        } else {
+            String::new()
+        },
+        service: is_bad_request.then(|| CLIENT.to_owned()),
+        reference: "4Q7XK-20GHV".to_owned(),
+        restart: match problem {
+            Problem::BadRequest | Problem::Expired => {
+                let label = text("go-to-service").with("service", CLIENT).to_string();
+                Some(Link { url: WEBSITE.to_owned(), label })
+            }
+            Problem::NothingHere | Problem::NothingToContinue => Some(Link::home(config)),
+            _ => None,
+        },
+    };
+    pages::render(row.status, &page, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RawConfig;
+
+    #[test]
+    fn every_name_has_its_page() {
+        let config = RawConfig::default().check().unwrap();
+        for name in NAMES {
+            assert!(page(&config, name).is_some(), "{name}");
+        }
+        for problem in Problem::ALL {
+            let _ = super::problem(&config, *problem);
+        }
+    }
+}
