@@ -396,8 +396,8 @@ fn a_line_that_cannot_be_imported_is_told_with_its_member() {
         (r#"{"username": "a", "password_hash": "a-marked-value}"#, "it is no JSON, from column "),
         (r#"{"username": "a", "email": "a@example.com", "password_hash": "a-marked-value"}"#, "password_hash: "),
     ];
-    let text: String = cases.iter().map(|(line, _)| format!("{line}\n")).collect();
-    fs::write(folder.path().join("people.jsonl"), text).unwrap();
+    let lines: Vec<&str> = cases.iter().map(|(line, _)| *line).collect();
+    fs::write(folder.path().join("people.jsonl"), lines.join("\n")).unwrap();
     done(run(folder.path(), &["migrate"]));
     let outcome = run(folder.path(), &["user", "import", "people.jsonl"]);
     assert_eq!(outcome.status, 1, "{outcome:?}");
