@@ -64,6 +64,8 @@ mod rfc8265_names;
 mod rfc9068_machines;
 mod rfc9207_issuer;
 mod rolling_upgrade;
+mod services;
+mod services_sign_in;
 mod store_contract;
 mod store_shares;
 mod texts;
