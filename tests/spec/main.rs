@@ -65,6 +65,7 @@ mod rfc9068_machines;
 mod rfc9207_issuer;
 mod rolling_upgrade;
 mod services;
+mod services_run;
 mod services_sign_in;
 mod store_contract;
 mod store_shares;

@@ -195,7 +195,7 @@ pub fn source(name: &str) -> PathBuf {
 /// A folder beside those of cargo's profiles, named after what is to be installed there; made anew when that changes.
 ///
 /// `install` fills the folder it is given.
-fn installed(kind: &str, lists: &[PathBuf], install: impl FnOnce(&Path)) -> PathBuf {
+pub fn installed(kind: &str, lists: &[PathBuf], install: impl FnOnce(&Path)) -> PathBuf {
     let mut digest = Sha256::new();
     for list in lists {
         digest.update(fs::read(list).unwrap_or_else(|error| panic!("{}: {error}", list.display())));
