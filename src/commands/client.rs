@@ -5,6 +5,7 @@ mod draft;
 mod edit;
 mod lint;
 mod new;
+mod products;
 mod questions;
 mod rotate;
 mod settings;
@@ -25,6 +26,9 @@ pub(super) enum ClientCommand {
     /// Check migration files without a database, in CI
     #[command(after_help = lint::HELP)]
     Lint(lint::Lint),
+    /// List the products that `client new --for` knows, with what each does and where that is written
+    #[command(after_help = products::HELP)]
+    Products(products::Products),
     /// List the clients
     #[command(
         after_help = "Examples:\n  hallpass client list\n  hallpass client list --matching report --state disabled\n  \
@@ -64,6 +68,7 @@ pub(super) fn run(config: Config, command: ClientCommand) -> Outcome {
     match command {
         ClientCommand::New(new) => new::run(&config, *new),
         ClientCommand::Lint(lint) => with_runtime(lint::run(config, lint)),
+        ClientCommand::Products(products) => products::run(&products),
         ClientCommand::List(list) => with_runtime(show::list(config, list)),
         ClientCommand::Show(show) => with_runtime(show::show(config, show)),
         ClientCommand::RotateSecret(rotate) => rotate::run(&config, &rotate),

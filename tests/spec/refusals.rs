@@ -671,11 +671,11 @@ fn the_page_of_refusals_is_the_table() {
         writeln!(text, "{row}").unwrap();
     }
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/refusals.md");
-    if std::env::var_os("WRITE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
         std::fs::write(&page, &text).unwrap();
     }
     let written = std::fs::read_to_string(&page).unwrap_or_default();
-    assert!(written == text, "docs/refusals.md is not what the tables say; write it with WRITE_DOCS=1");
+    assert!(written == text, "docs/refusals.md is not what the tables say; write it with UPDATE_DOCUMENTS=1");
 }
 
 fn cell(text: &str) -> String {

@@ -37,6 +37,8 @@ pub(super) struct Draft {
     consent: ConsentPolicy,
     claims_in_id_token: YesNo,
     accepted: Vec<Acceptance>,
+    /// Why it has no part in sign-outs, or half of one, where that is known.
+    without_sign_out: Option<Acceptance>,
     /// What was decided otherwise than it was asked for, and why.
     pub(super) notes: Vec<&'static str>,
 }
@@ -91,6 +93,7 @@ impl Draft {
             consent,
             claims_in_id_token: new.claims_in_id_token.unwrap_or(YesNo::Yes),
             accepted: new.accept,
+            without_sign_out: new.without_sign_out,
             notes,
         };
         draft.check()?;
@@ -173,6 +176,11 @@ impl Draft {
         let id = quoted(&self.id);
         let mut sql = format!("-- Registers the client {} ({}).\n\n", self.id, self.name);
         sql.push_str(&self.acceptances("clients", None));
+        let is_told = self.backchannel_logout_uri.is_some() || self.frontchannel_logout_uri.is_some();
+        let signs_out = is_told && !self.post_logout_redirect_uris.is_empty();
+        if let Some(acceptance) = self.without_sign_out.as_ref().filter(|_| !signs_out) {
+            sql.push_str(&acceptance.comment());
+        }
         let columns = self.columns(&now.to_string());
         let names: Vec<&str> = columns.iter().map(|(name, ..)| *name).collect();
         let _ = writeln!(sql, "INSERT INTO clients (\n    {}\n) VALUES (", names.join(",\n    "));

@@ -1,6 +1,7 @@
 //! `hallpass client new`: asks for what is missing, writes the migration, prints the secret once.
 
 use super::draft::{Draft, scopes_left_out};
+use super::products::{self, Product};
 use super::settings::{Registration, Stack};
 use super::written::{Secret, SecretArguments, is_standard_output, write_migration};
 use super::{lint, questions};
@@ -19,6 +20,8 @@ use std::path::PathBuf;
 pub(super) const HELP: &str = "On a terminal it asks for what is missing; in a script what is missing is wrong usage.
 
 Examples:
+  A product whose habits are known (`hallpass client products`), with its settings:
+    hallpass client new grafana --for grafana --url https://grafana.example.com
   One of your own services, with settings for its framework:
     hallpass client new reports --name Reports --consent skip \\
         --redirect-uri https://reports.example.com/signin-oidc --settings aspnetcore
@@ -42,7 +45,13 @@ Then: hallpass client lint && hallpass migrate";
 pub(in crate::commands) struct New {
     /// `client_id`: letters, digits and - . _ ~; others, such as a colon, with --accept
     pub(super) id: String,
-    /// What users read on the pages [default: the ID]
+    /// The product that it is: what its row needs, and its settings; `hallpass client products` lists them
+    #[arg(long = "for", value_name = "PRODUCT", value_parser = products::names(), hide_possible_values = true)]
+    product: Option<String>,
+    /// Where browsers find the product; its addresses follow from it
+    #[arg(long, value_name = "URL", requires = "product")]
+    pub(super) url: Option<String>,
+    /// What users read on the pages [default: the product, or the ID]
     #[arg(long)]
     pub(super) name: Option<String>,
     /// Where answers are sent, compared exactly; may be repeated
@@ -104,6 +113,9 @@ pub(in crate::commands) struct New {
     /// Accept what is refused at first (plain-http, private-scheme, client-id, audience), with the reason; may be repeated
     #[arg(long, value_name = "CODE: REASON", value_parser = Acceptance::flag)]
     pub(super) accept: Vec<Acceptance>,
+    /// Why it has no part in sign-outs, or half of one, as the table of products says.
+    #[arg(skip)]
+    pub(super) without_sign_out: Option<Acceptance>,
     #[command(flatten)]
     pub(super) secret: SecretArguments,
     /// The file to write, or - for standard output [default: a dated one in the migrations folder]
@@ -126,6 +138,22 @@ fn word<W: Word + Send + Sync>() -> impl Fn(&str) -> Result<W, String> + Clone +
 
 const PATH: &[&str] = &["client", "new"];
 
+/// Says what the row of a product needs, asking for what only the operator knows.
+fn of_product(new: &mut New, product: &Product, may_ask: bool) -> Outcome {
+    if may_ask {
+        questions::ask_of_product(new, product)?;
+    }
+    if product.needs_url(new) {
+        let message = format!(
+            "the following required arguments were not provided:\n  --url <URL>\n\n\
+             The addresses of {} follow from it: give the one that browsers see",
+            product.name
+        );
+        terminal::wrong_usage(PATH, &message);
+    }
+    product.fill(new)
+}
+
 pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     let to_standard_output = is_standard_output(new.output.as_deref());
     if new.json && to_standard_output {
@@ -137,8 +165,18 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
         let fix = format!("choose another ID; `hallpass client rotate-secret {}` gives it another secret", new.id);
         return Err(Failure::new(what).with_fix(fix));
     }
-    if terminal::is_there() && !new.no_questions && !new.secret.secret_stdin {
-        questions::ask(&mut new)?;
+    let may_ask = terminal::is_there() && !new.no_questions && !new.secret.secret_stdin;
+    let product = match &new.product {
+        Some(name) => Some(products::find(name)?),
+        None => match products::find(&new.id) {
+            Ok(product) if may_ask && questions::is_meant(&new, product)? => Some(product),
+            _ => None,
+        },
+    };
+    match product {
+        Some(product) => of_product(&mut new, product, may_ask)?,
+        None if may_ask => questions::ask(&mut new)?,
+        None => {}
     }
     if new.redirect_uri.is_empty() && new.resource.is_none() && new.grant.is_empty() {
         terminal::wrong_usage(
@@ -189,8 +227,11 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
             "file": file.map(|file| file.display().to_string()),
         }));
     }
-    let settings = registration.settings(stack)?;
-    if is_plain && std::io::stdout().is_terminal() {
+    let settings = match product.filter(|_| is_plain) {
+        Some(product) => registration.product(product)?,
+        None => registration.settings(stack)?,
+    };
+    if is_plain && product.is_none() && std::io::stdout().is_terminal() {
         eprintln!(
             "As a framework takes them: `hallpass client show {} --settings all`, once it is applied.\n",
             draft.id

@@ -1,6 +1,7 @@
 //! What `hallpass client new` asks an operator for: only what no flag has said, each with its default.
 
 use super::new::New;
+use super::products::{Product, base_of};
 use super::settings::Stack;
 use crate::commands::acceptance::{Acceptance, address_fault, audience_fault, client_id_fault};
 use crate::commands::terminal::{self, ask_until, yes_or_no};
@@ -46,9 +47,7 @@ pub(super) fn ask(new: &mut New) -> Result<(), Failure> {
     // The answer would be ignored (RFC 8252 section 8.6).
     let always_asks = kind == Kind::Native && is_public(new);
     if new.consent.is_none() && !always_asks {
-        let question = "One of your own services, so that users are not asked for consent (yes, no)";
-        let own = ask_until(question, Some("no"), yes_or_no)?;
-        new.consent = Some(if own { ConsentPolicy::Skip } else { ConsentPolicy::Ask });
+        new.consent = Some(consent()?);
     }
     let application_type = new.application_type.unwrap_or(ApplicationType::Web);
     if new.redirect_uri.is_empty() && new.resource.is_none() {
@@ -72,6 +71,38 @@ pub(super) fn ask(new: &mut New) -> Result<(), Failure> {
         new.claims_in_id_token = Some(if is_wanted { YesNo::Yes } else { YesNo::No });
     }
     settings(new)
+}
+
+/// Whether a client with the name of a product, of which nothing more was said, is that product.
+pub(super) fn is_meant(new: &New, product: &Product) -> Result<bool, Failure> {
+    let is_said = !new.redirect_uri.is_empty() || !new.grant.is_empty() || new.resource.is_some() || is_public(new);
+    if is_said || new.settings.is_some() {
+        return Ok(false);
+    }
+    let question = format!("It is {}, whose addresses and settings are known (yes, no)", product.name);
+    ask_until(&question, Some("yes"), yes_or_no)
+}
+
+/// What no table knows of a product: where it is, and who runs it.
+pub(super) fn ask_of_product(new: &mut New, product: &Product) -> Result<(), Failure> {
+    if let Some(fault) = client_id_fault(&new.id).filter(|fault| !fault.is_accepted_by(&new.accept)) {
+        return Err(fault.failure());
+    }
+    if product.needs_url(new) {
+        let question = format!("Where browsers find {}, such as https://{}.example.com", product.name, new.id);
+        new.url = Some(ask_until(&question, None, base_of)?);
+    }
+    if new.consent.is_none() {
+        new.consent = Some(consent()?);
+    }
+    eprintln!();
+    Ok(())
+}
+
+fn consent() -> Result<ConsentPolicy, Failure> {
+    let question = "One of your own services, so that users are not asked for consent (yes, no)";
+    let own = ask_until(question, Some("no"), yes_or_no)?;
+    Ok(if own { ConsentPolicy::Skip } else { ConsentPolicy::Ask })
 }
 
 fn is_public(new: &New) -> bool {

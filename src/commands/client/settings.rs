@@ -1,7 +1,10 @@
 //! What a service is configured with, ready to paste, for the frameworks that are asked for most: it works as it is
 //! printed. The texts are in `templates/settings/`; `quote` writes values as literals of each language.
 
+mod product;
 mod quote;
+
+pub(super) use product::Language;
 
 use crate::ambient::random;
 use crate::endpoints::path;
@@ -11,7 +14,8 @@ use askama::Template;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 
 /// The framework of a service.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Stack {
     /// Environment variables, a line each
     Env,

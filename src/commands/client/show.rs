@@ -1,5 +1,6 @@
 //! `hallpass client list` and `show`: what is registered, never a hash and never a secret.
 
+use super::products;
 use super::settings::{Registration, Stack};
 use super::written::no_client;
 use crate::ambient::Clock;
@@ -50,6 +51,10 @@ pub(in crate::commands) struct Show {
     /// Print the settings of its service instead, with a place for the secret
     #[arg(long, value_name = "STACK", conflicts_with = "json")]
     settings: Option<Stack>,
+    /// Print the settings of this product instead, with a place for the secret
+    #[arg(long = "for", value_name = "PRODUCT", value_parser = products::names(), hide_possible_values = true,
+        conflicts_with_all = ["json", "settings"])]
+    product: Option<String>,
 }
 
 pub(super) async fn list(config: Config, list: List) -> Outcome {
@@ -136,7 +141,8 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
             Client { redirect_uris, post_logout_redirect_uris, audiences, ..Client::new(&show.id) }
         }
     };
-    if let Some(stack) = show.settings {
+    let product = show.product.as_deref().map(products::find).transpose()?;
+    if show.settings.is_some() || product.is_some() {
         let scope = client.scope.to_string();
         let registration = Registration {
             issuer: &config.issuer,
@@ -148,7 +154,11 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
             post_logout_redirect_uris: &client.post_logout_redirect_uris,
             auth_method: client.token_endpoint_auth_method,
         };
-        print!("{}", registration.settings(stack)?);
+        let settings = match product {
+            Some(product) => registration.product(product)?,
+            None => registration.settings(show.settings.unwrap_or(Stack::Env))?,
+        };
+        print!("{settings}");
         return Ok(());
     }
     if show.json {

@@ -50,6 +50,11 @@ impl Secret {
 }
 
 impl SecretArguments {
+    /// Whether the operator has one already.
+    pub(super) fn is_given(&self) -> bool {
+        self.secret_stdin || self.secret_hash.is_some()
+    }
+
     pub(super) fn secret(&self) -> Result<Secret, Failure> {
         if let Some(hash) = &self.secret_hash {
             let fault = passwords::hash_fault(hash).or_else(|| passwords::hash_weakness(hash));

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
 use url::form_urlencoded;
 
@@ -24,6 +24,23 @@ const DEFAULTS: [(&str, &str); 3] =
 /// Starts it for the client of this place; `settings` replace the defaults, `defines` switch parts of the file on.
 pub async fn start(place: Place, provider: &TestProvider, settings: &[(&str, &str)], defines: &[&str]) -> Party {
     let folder = temporary_folder("hallpass-apache-", None).keep();
+    start_in(&folder, place, provider, settings, defines).await
+}
+
+/// Starts it with what is printed for it, instead of the part of the file that is about the provider.
+pub async fn start_with(printed: &str, place: Place, provider: &TestProvider) -> Party {
+    let folder = temporary_folder("hallpass-apache-", None).keep();
+    fs::write(folder.join("printed.conf"), printed).unwrap();
+    start_in(&folder, place, provider, &[], &["PRINTED"]).await
+}
+
+async fn start_in(
+    folder: &Path,
+    place: Place,
+    provider: &TestProvider,
+    settings: &[(&str, &str)],
+    defines: &[&str],
+) -> Party {
     let service_port = serve_behind(place.base_url.clone()).await.to_string();
     let port = place.port.to_string();
     let modules = modules().display().to_string();
@@ -41,7 +58,7 @@ pub async fn start(place: Place, provider: &TestProvider, settings: &[(&str, &st
     let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     let defines = defines.iter().chain(is_root.then_some(&"ROOT"));
     server.extend(defines.map(|name| OsString::from(format!("-D{name}"))));
-    place.start_in(&folder, server).await
+    place.start_in(folder, server).await
 }
 
 /// The address under which the back channel reaches `mod_auth_openidc`.

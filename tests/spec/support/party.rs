@@ -195,7 +195,7 @@ pub fn source(name: &str) -> PathBuf {
 /// A folder beside those of cargo's profiles, named after what is to be installed there; made anew when that changes.
 ///
 /// `install` fills the folder it is given.
-fn installed(kind: &str, lists: &[PathBuf], install: impl FnOnce(&Path)) -> PathBuf {
+pub fn installed(kind: &str, lists: &[PathBuf], install: impl FnOnce(&Path)) -> PathBuf {
     let mut digest = Sha256::new();
     for list in lists {
         digest.update(fs::read(list).unwrap_or_else(|error| panic!("{}: {error}", list.display())));
@@ -218,7 +218,8 @@ fn installed(kind: &str, lists: &[PathBuf], install: impl FnOnce(&Path)) -> Path
 pub fn node_modules() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let files = ["package.json", "package-lock.json", "party.mjs"].map(|name| source("node").join(name));
+        let names = ["package.json", "package-lock.json", "party.mjs", "authjs.mjs"];
+        let files = names.map(|name| source("node").join(name));
         let folder = installed("node", &files, |folder| {
             for file in &files {
                 fs::copy(file, folder.join(file.file_name().unwrap())).unwrap();
@@ -233,15 +234,24 @@ pub fn node_modules() -> &'static Path {
 /// The interpreter of an environment with the Python libraries.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let requirements = source("python/requirements.txt");
-        let folder = installed("python", std::slice::from_ref(&requirements), |folder| {
-            run(Command::new("python3").args(["-m", "venv"]).arg(folder));
-            let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"];
-            run(Command::new(folder.join("bin/python")).args(install).arg(&requirements));
-        });
-        folder.join("bin/python")
-    })
+    PYTHON.get_or_init(|| interpreter("python"))
+}
+
+/// The interpreter of another one, with Django and what signs users in there.
+pub fn django() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| interpreter("django"))
+}
+
+/// That of an environment with what a folder's list names.
+fn interpreter(kind: &str) -> PathBuf {
+    let requirements = source(kind).join("requirements.txt");
+    let folder = installed(kind, std::slice::from_ref(&requirements), |folder| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder));
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"];
+        run(Command::new(folder.join("bin/python")).args(install).arg(&requirements));
+    });
+    folder.join("bin/python")
 }
 
 fn run(command: &mut Command) {

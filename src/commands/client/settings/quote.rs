@@ -45,6 +45,32 @@ pub(super) fn dotenv(text: &str) -> String {
     if text.contains('\'') { text.to_owned() } else { shell(text) }
 }
 
+/// As PHP and Ruby have it where nothing in it is to be looked for: in single quotes, which know two escapes.
+pub(super) fn single(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// As an INI file for Go has it: plain, or in three double quotes where a comment would begin.
+pub(super) fn ini(text: &str) -> String {
+    let is_plain = !text.contains(['#', ';', '`', '"', '\\']) && text.trim() == text;
+    if is_plain { text.to_owned() } else { format!("\"\"\"{text}\"\"\"") }
+}
+
+/// As an argument of a directive of Apache.
+pub(super) fn apache(text: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:%+=,?&".contains(&b);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+/// As the value of a property, where `${` would be resolved and a backslash begins an escape.
+pub(super) fn properties(text: &str) -> String {
+    text.replace('\\', "\\\\").replace("${", "\\\\${")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,473 @@
+//! The products that `hallpass client new --for` knows: each row is written, applied and found faultless, an authorization
+//! request as the product sends it is taken to the login page, and `docs/services.md` and a part of `docs/conformance.md`
+//! are what the table gives. `services_sign_in.rs` lets some of them sign in with what is printed.
+
+use crate::support::program::{Outcome, done, refused, run, run_at_terminal};
+use crate::support::verbs::CHALLENGE;
+use crate::support::{TestProvider, UserAgent, documents, party};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+use url::form_urlencoded;
+
+fn folder() -> TempDir {
+    TempDir::with_prefix("hallpass-test-").unwrap()
+}
+
+/// The table, by the names that `--for` takes.
+fn table() -> BTreeMap<String, Value> {
+    let text = done(run(folder().path(), &["client", "products", "--json"])).stdout;
+    let mut document: Value = serde_json::from_str(&text).unwrap();
+    let products = document["products"].as_array_mut().unwrap().drain(..);
+    products.map(|product| (word(&product, "product").to_owned(), product)).collect()
+}
+
+fn word<'a>(product: &'a Value, name: &str) -> &'a str {
+    product[name].as_str().unwrap_or_default()
+}
+
+fn words(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().map(|item| item.as_str().unwrap()).collect()
+}
+
+fn url_of(product: &str) -> String {
+    format!("https://{product}.example.com")
+}
+
+/// What `client new` prints for a product, with the issuer of the documents.
+fn new_in(folder: &Path, product: &str, more: &[&str]) -> Outcome {
+    let url = url_of(product);
+    let issuer = ["--issuer", "https://id.example.com/auth"];
+    let new = ["client", "new", product, "--for", product, "--url", &url];
+    run(folder, &[&new[..], &issuer, more].concat())
+}
+
+// ---- The row.
+
+#[tokio::test]
+async fn every_products_row_is_applied_and_faultless_and_its_request_comes_to_the_login_page() {
+    let provider = TestProvider::start().await;
+    let table = table();
+    for product in table.keys() {
+        let url = url_of(product);
+        done(provider.command(&["client", "new", product, "--for", product, "--url", &url], ""));
+    }
+    let lint = done(provider.command(&["client", "lint", "--strict"], ""));
+    assert_eq!(lint.stdout, "", "a finding");
+    assert!(lint.stderr.contains(": 0 errors, 0 warnings, "), "{}", lint.stderr);
+    done(provider.command(&["migrate"], ""));
+    let listed = done(provider.command(&["client", "list"], ""));
+    assert!(!listed.stdout.contains("faulty"), "{listed:?}");
+    for (id, product) in &table {
+        for redirect_uri in redirect_uris(id, product) {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(request(id, product, &redirect_uri));
+            let browser = UserAgent::new();
+            let page = browser.cross_site_get(&format!("{}?{}", provider.url("/authorize"), query.finish())).await;
+            let page = provider.settle(&browser, page).await;
+            assert_eq!((page.status.as_u16(), page.url.path()), (200, "/login"), "{id}: {page}");
+        }
+    }
+}
+
+fn redirect_uris(id: &str, product: &Value) -> Vec<String> {
+    let whole = |path: &&str| if path.contains("://") { (*path).to_owned() } else { format!("{}{path}", url_of(id)) };
+    words(&product["callback"]["paths"]).iter().map(whole).collect()
+}
+
+/// The parameters that the product sends, as far as the table tells.
+fn request(id: &str, product: &Value, redirect_uri: &str) -> Vec<(String, String)> {
+    let more = if product["refresh"].is_object() { " offline_access" } else { "" };
+    let scope = format!("{}{more}", product["scope"]["asks"].as_str().unwrap());
+    let mut parameters = vec![
+        ("response_type", "code"),
+        ("client_id", id),
+        ("redirect_uri", redirect_uri),
+        ("scope", &scope),
+        ("state", "the state"),
+    ];
+    if product["pkce"]["does"] != "never" {
+        parameters.extend([("code_challenge", CHALLENGE), ("code_challenge_method", "S256")]);
+    }
+    let sends = &product["sends"];
+    if sends["nonce"] == true {
+        parameters.push(("nonce", "the nonce"));
+    }
+    let more = sends["more"].as_object().into_iter().flatten();
+    parameters.extend(more.map(|(name, value)| (name.as_str(), value.as_str().unwrap())));
+    parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The file that `client new` writes.
+fn migration(arguments: &[&str]) -> String {
+    let folder = folder();
+    let outcome = done(run(folder.path(), &[&["client", "new"], arguments].concat()));
+    let file = fs::read_dir(folder.path().join("migrations")).unwrap().next().unwrap().unwrap();
+    let sql = fs::read_to_string(file.path()).unwrap();
+    let secret = outcome.stdout.find("hp_cs_").map(|at| &outcome.stdout[at..at + 49]);
+    assert!(secret.is_none_or(|secret| !sql.contains(secret)), "the secret is in the file");
+    sql
+}
+
+#[test]
+fn a_row_has_what_the_product_needs_and_what_an_operator_says_comes_first() {
+    let of = |product: &str| migration(&["service", "--for", product, "--url", "https://x.example.com/"]);
+    // No PKCE, and both places where claims may be.
+    let gitea = of("gitea");
+    assert!(gitea.contains("'https://x.example.com/user/oauth2/hallpass/callback'"), "{gitea}");
+    assert!(gitea.contains("'optional',") && gitea.contains("'yes',"), "{gitea}");
+    // Userinfo only, the secret in the body.
+    let jupyterhub = of("jupyterhub");
+    assert!(jupyterhub.contains("'client_secret_post',") && jupyterhub.contains("'no',"), "{jupyterhub}");
+    // Back channel, sign-out, both forms of its addresses.
+    let nextcloud = of("nextcloud");
+    for uri in [
+        "/apps/user_oidc/code",
+        "/index.php/apps/user_oidc/code",
+        "/index.php/apps/user_oidc/backchannel-logout/hallpass",
+        "/",
+    ] {
+        assert!(nextcloud.contains(&format!("'https://x.example.com{uri}'")), "{uri}: {nextcloud}");
+    }
+    // Public, on the user's machine, with refresh tokens and without a base address.
+    let kubernetes = migration(&["k8s", "--for", "kubernetes"]);
+    for value in
+        ["'native',", "'none',", "'authorization_code refresh_token',", "'openid profile email offline_access',"]
+    {
+        assert!(kubernetes.contains(value), "{value}: {kubernetes}");
+    }
+    assert!(kubernetes.contains("'http://localhost:8000'") && !kubernetes.contains("client_secrets"), "{kubernetes}");
+    // What is said is not replaced.
+    let said = migration(&[
+        "service",
+        "--for",
+        "gitea",
+        "--url",
+        "https://x.example.com",
+        "--name",
+        "Sources",
+        "--scope",
+        "openid",
+        "--pkce",
+        "required",
+        "--post-logout-redirect-uri",
+        "https://x.example.com/bye",
+    ]);
+    for value in ["'Sources',", "'openid',", "'required',", "'https://x.example.com/bye'"] {
+        assert!(said.contains(value), "{value}: {said}");
+    }
+}
+
+#[test]
+fn the_base_address_follows_from_a_redirect_uri_as_well() {
+    let sql = migration(&["g", "--for", "grafana", "--redirect-uri", "https://x.example.com/g/login/generic_oauth"]);
+    assert!(sql.contains("'https://x.example.com/g/login'") && sql.contains("'https://x.example.com/g'"), "{sql}");
+    // One that the product does not listen at is taken, and told.
+    let folder = folder();
+    let uri = ["--redirect-uri", "https://x.example.com/callback"];
+    let odd = done(run(folder.path(), &[&["client", "new", "g", "--for", "grafana"], &uri[..]].concat()));
+    assert!(odd.stderr.contains("Grafana does not listen at the --redirect-uri"), "{odd:?}");
+}
+
+#[test]
+fn a_product_that_is_not_known_or_not_found_is_told_with_the_way_on() {
+    let folder = folder();
+    let wrong = |arguments: &[&str], texts: &[&str]| {
+        let outcome = run(folder.path(), &[&["client", "new", "x"], arguments].concat());
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (2, ""), "{outcome:?}");
+        for text in texts {
+            assert!(outcome.stderr.contains(text), "{text:?} is not in {outcome:?}");
+        }
+    };
+    wrong(&["--for", "grafna"], &["invalid value 'grafna'", "a similar value exists: 'grafana'", "nextcloud"]);
+    wrong(&["--for", "grafana"], &["--url <URL>", "Grafana"]);
+    wrong(&["--url", "https://x.example.com"], &["--for <PRODUCT>"]);
+    for bad in ["grafana.example.com", "ftp://grafana.example.com", "https://grafana.example.com/?a=b"] {
+        let outcome = run(folder.path(), &["client", "new", "x", "--for", "grafana", "--url", bad]);
+        refused(&outcome, &["--url", "Fix: ", "https://grafana.example.com"]);
+    }
+    assert!(!folder.path().join("migrations").exists());
+    let list = done(run(folder.path(), &["client", "products"])).stdout;
+    assert!(list.contains("kubernetes") && list.contains("/login/generic_oauth"), "{list}");
+    let one = done(run(folder.path(), &["client", "products", "kubelogin"])).stdout;
+    assert!(one.starts_with("Kubernetes with kubelogin\n") && one.contains("https://github.com/int128/"), "{one}");
+}
+
+#[test]
+fn at_a_terminal_a_product_is_asked_for_its_address_and_nothing_that_the_table_knows() {
+    let folder = folder();
+    let typed = "yes\nnot an address\nhttps://g.example.com\nyes\n";
+    let outcome = done(run_at_terminal(folder.path(), &["client", "new", "grafana"], &[], typed));
+    for text in [
+        "It is Grafana, whose addresses and settings are known (yes, no) [yes]: ",
+        "Where browsers find Grafana, such as https://grafana.example.com: ",
+        "it is no address by https or http",
+        "One of your own services",
+        "[auth.generic_oauth]",
+    ] {
+        assert!(outcome.stdout.contains(text), "{text} is not in {}", outcome.stdout);
+    }
+    for absent in ["Redirect URI", "PKCE (S256)", "Settings to print", "Where it runs"] {
+        assert!(!outcome.stdout.contains(absent), "{absent}: {}", outcome.stdout);
+    }
+    // Another service may have that name.
+    let other = run_at_terminal(folder.path(), &["client", "new", "miniflux"], &[], "no\n");
+    assert!(other.stdout.contains("Name, as users read it"), "{}", other.stdout);
+    let named = ["client", "new", "wiki", "--for", "outline", "--consent", "skip"];
+    let named = done(run_at_terminal(folder.path(), &named, &[], "https://wiki.example.com\n")).stdout;
+    assert!(named.contains("OIDC_ISSUER_URL=") && !named.contains("One of your own"), "{named}");
+}
+
+#[test]
+fn a_product_that_needs_a_secret_is_told_so_where_it_is_made_public() {
+    let folder = folder();
+    let new = ["client", "new", "s", "--for", "gitlab", "--url", "https://s.example.com", "--public"];
+    let outcome = done(run(folder.path(), &new));
+    assert!(outcome.stderr.contains("GitLab is not known to work without a secret\n  Fix: "), "{outcome:?}");
+    assert!(!outcome.stdout.contains("secret:"), "{outcome:?}");
+}
+
+// ---- The settings.
+
+/// The texts of the files of a product's settings, each without the line that says where it belongs.
+fn files(product: &Value, settings: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut rest = settings;
+    let files = product["files"].as_array().unwrap();
+    for (index, file) in files.iter().enumerate() {
+        let (heading, behind) = rest.split_once('\n').unwrap();
+        assert!(heading.ends_with(word(file, "name")), "{heading}");
+        let next = files.get(index + 1).map(|next| word(next, "name"));
+        let end = next.map_or(behind.len(), |name| behind[..behind.find(name).unwrap()].rfind('\n').unwrap());
+        found.push((word(file, "language").to_owned(), behind[..end].to_owned()));
+        rest = behind[end..].trim_start_matches('\n');
+    }
+    found
+}
+
+#[test]
+fn every_products_settings_have_its_values_and_no_place_that_is_not_filled() {
+    for (id, product) in table() {
+        let folder = folder();
+        let settings = done(new_in(folder.path(), &id, &[])).stdout;
+        assert!(settings.contains("https://id.example.com/auth") && settings.contains(&id), "{id}: {settings}");
+        let is_public = product["secret"]["sent"] == "none";
+        assert_eq!(settings.contains("hp_cs_"), !is_public, "{id}: {settings}");
+        assert!(settings.ends_with('\n') && !settings.ends_with("\n\n"), "{id}: {settings:?}");
+        let is_place = |word: &str| {
+            let name = word.trim_start_matches('=');
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        if product["stack"].is_null() {
+            let odd = settings.split('@').skip(1).find(|word| is_place(word));
+            assert_eq!(odd, None, "{id}: {settings}");
+            for (language, text) in files(&product, &settings) {
+                parse(&id, &language, &text);
+            }
+        }
+    }
+}
+
+/// Reads a text by a parser of its language, as far as there is one here.
+fn parse(id: &str, language: &str, text: &str) {
+    let script = match language {
+        "yaml" => "import sys, yaml; assert yaml.safe_load(sys.stdin.read())",
+        "python" => "import sys; compile(sys.stdin.read(), 'settings', 'exec')",
+        "json" => "import json, sys; assert json.load(sys.stdin)",
+        "ini" => {
+            "import configparser, sys; configparser.ConfigParser(interpolation=None).read_string(sys.stdin.read())"
+        }
+        "toml" => return assert!(text.parse::<toml::Table>().is_ok(), "{id}: {text}"),
+        "json-in-env" => {
+            let json = text.split_once("='").unwrap().1.trim_end().trim_end_matches('\'');
+            return assert!(serde_json::from_str::<Value>(json).is_ok(), "{id}: {json}");
+        }
+        "env" => {
+            let is_line = |line: &str| line.split_once('=').is_some_and(|(name, _)| !name.contains(char::is_lowercase));
+            return assert!(text.lines().all(is_line), "{id}: {text}");
+        }
+        _ => return,
+    };
+    let folder = folder();
+    fs::write(folder.path().join("text"), text).unwrap();
+    let input = fs::File::open(folder.path().join("text")).unwrap();
+    let output = Command::new(party::python()).args(["-c", script]).stdin(input).output().unwrap();
+    assert!(output.status.success(), "{id}: {text}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A `client_id` with characters that mean something to a shell, to YAML, to PHP and to Apache.
+#[test]
+fn a_value_that_needs_quoting_is_quoted_in_each_language() {
+    let id = "urn:example:${HOME}'#&*~\\\"";
+    for (product, quoted) in [
+        ("roundcube", "$config['oauth_client_id'] = 'urn:example:${HOME}\\'#&*~\\\\\"';"),
+        ("gitlab", "identifier: 'urn:example:${HOME}\\'#&*~\\\\\"',"),
+        ("grafana", "client_id = \"\"\"urn:example:${HOME}'#&*~\\\"\"\"\""),
+        ("mod-auth-openidc", "OIDCClientID \"urn:example:${HOME}'#&*~\\\\\\\"\""),
+        ("quarkus", "quarkus.oidc.client-id=urn:example:\\\\${HOME}'#&*~\\\\\""),
+        ("synapse", "client_id: \"urn:example:${HOME}'#&*~\\\\\\\"\""),
+        ("miniflux", "OAUTH2_CLIENT_ID='urn:example:${HOME}'\\''#&*~\\\"'"),
+        ("paperless-ngx", "\"client_id\": \"urn:example:${HOME}\\u0027#&*~\\\\\\\"\""),
+    ] {
+        let folder = folder();
+        let accept = ["--accept", "client-id: the product fixes it", "--url", "https://x.example.com"];
+        let new = [&["client", "new", id, "--for", product][..], &accept].concat();
+        let settings = done(run(folder.path(), &new)).stdout;
+        assert!(settings.contains(quoted), "{product}: {quoted} is not in {settings}");
+    }
+}
+
+#[tokio::test]
+async fn the_settings_are_shown_later_with_a_place_for_the_secret() {
+    let provider = TestProvider::start().await;
+    let url = "https://x.example.com/g";
+    done(provider.command(&["client", "new", "graphs", "--for", "grafana", "--url", url], ""));
+    done(provider.command(&["migrate"], ""));
+    let shown = done(provider.command(&["client", "show", "graphs", "--for", "grafana"], "")).stdout;
+    assert!(shown.contains("root_url = https://x.example.com/g\n"), "{shown}");
+    assert!(
+        shown.contains("client_secret = PUT THE SECRET HERE\n") && shown.contains("client_id = graphs\n"),
+        "{shown}"
+    );
+}
+
+// ---- The pages that are made of the table.
+
+/// How they are written again.
+const AGAIN: &str = "UPDATE_DOCUMENTS=1 cargo test services::";
+
+/// Compares a document with what it has to be, or writes it.
+fn compare(path: &str, expected: &str) {
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        fs::write(documents::root().join(path), expected).unwrap();
+    }
+    let found = documents::read(path);
+    let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+    assert!(
+        found == expected,
+        "{path} is not what src/commands/client/products.toml gives: {differs:?}; `{AGAIN}` writes it"
+    );
+}
+
+/// An address of a source as a link of few words: the file, and where it is from.
+fn link(source: &str) -> String {
+    let (from, file) = source.trim_start_matches("https://").rsplit_once('/').unwrap();
+    let from = from.trim_start_matches("github.com/").split('/').take(if from.contains("github.com") { 2 } else { 1 });
+    format!("[{}: {file}]({source})", from.collect::<Vec<_>>().join("/"))
+}
+
+/// What stays the same from one run to the next.
+fn without_chance(settings: &str) -> String {
+    let mut text = String::new();
+    for line in settings.lines() {
+        let made_anew = ["AUTH_SECRET=", "SESSION_SECRET=", "cookie_secret = ", "OIDCCryptoPassphrase "];
+        let line = match made_anew.iter().find(|name| line.starts_with(*name)) {
+            Some(name) => format!("{name}…"),
+            None => line.to_owned(),
+        };
+        let _ = match line.split_once("hp_cs_") {
+            Some((before, secret)) => {
+                let behind = secret.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-_".contains(c));
+                writeln!(text, "{before}hp_cs_…{behind}")
+            }
+            None => writeln!(text, "{line}"),
+        };
+    }
+    text
+}
+
+const PAGE: &str = "# Services people run
+
+Products that sign users in by OpenID Connect: what each of them does, where that is written, and its settings. `client new
+--for` writes the row that a product needs and prints the settings, filled in:
+
+```sh
+hallpass client new grafana --for grafana --url https://grafana.example.com
+hallpass migrate
+```
+
+`--url` is the address that browsers see; the addresses of the row follow from it. What else is said, such as `--consent skip`
+for one of your own services or `--name`, comes first. `hallpass client products` lists the products, `client products NAME`
+says what is known of one, and `client show ID --for NAME` prints the settings again, with a place for the secret. What needs
+groups or claims of your own is left out of the settings.
+
+This page is made of the table of the products, `src/commands/client/products.toml`. Each habit was read in the source that is
+named with it, in November 2026; look at the version that you have, and at [Adding a service](adding-a-service.md) for a product
+that is not here.
+";
+
+#[test]
+fn the_page_of_the_services_is_made_from_the_table() {
+    let mut page = PAGE.to_owned();
+    let table = table();
+    let names = table.iter().map(|(id, product)| format!("[{}](#{id})", word(product, "name")));
+    let _ = writeln!(page, "\n{}", names.collect::<Vec<_>>().join(" · "));
+    for (id, product) in &table {
+        let _ = writeln!(page, "\n<a id=\"{id}\"></a>\n\n## {}\n", word(product, "name"));
+        let _ = writeln!(page, "`--for {id}`\n\n| habit | | source |\n| --- | --- | --- |");
+        for habit in product["habits"].as_array().unwrap() {
+            let says = match word(habit, "habit") {
+                "callback" => {
+                    words(&product["callback"]["paths"]).iter().map(|path| code(path)).collect::<Vec<_>>().join(", ")
+                }
+                "scope" | "back channel" => code(word(habit, "says")),
+                _ => word(habit, "says").to_owned(),
+            };
+            let _ = writeln!(page, "| {} | {says} | {} |", word(habit, "habit"), link(word(habit, "source")));
+        }
+        let folder = folder();
+        let settings = without_chance(&done(new_in(folder.path(), id, &[])).stdout);
+        if product["stack"].is_null() {
+            let _ = write!(page, "\n```text\n{settings}```\n");
+        } else {
+            let stack = word(product, "stack");
+            let _ = writeln!(
+                page,
+                "\nThe settings are those of `--settings {stack}`: [Adding a service](adding-a-service.md#configure-the-service)."
+            );
+        }
+    }
+    compare("docs/services.md", &page);
+}
+
+fn code(path: &str) -> String {
+    if path.is_empty() { "its address".to_owned() } else { format!("`{path}`") }
+}
+
+const BEGIN: &str = "<!-- Made of the table of the products. -->\n";
+const END: &str = "<!-- Until here. -->\n";
+
+#[test]
+fn the_habits_of_products_in_the_conformance_page_are_made_from_the_table() {
+    let page = documents::read("docs/conformance.md");
+    let (before, rest) = page.split_once(BEGIN).expect("the page has the beginning of the table");
+    let (_, after) = rest.split_once(END).expect("the page has the end of the table");
+    let mut table_text = String::from(
+        "| product | PKCE | secret | claims are read from | refresh token | signs users out here | hears of sign-outs |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let or_unknown = |text: &str| if text.is_empty() { "not known".to_owned() } else { text.to_owned() };
+    for (id, product) in table() {
+        let pkce = match product["pkce"]["does"].as_str().unwrap() {
+            "setting" => format!("by `{}`", product["pkce"]["setting"].as_str().unwrap()),
+            does => does.to_owned(),
+        };
+        let claims = product["claims"]["from"].as_str().unwrap_or_default().replace("id_token", "`id_token`");
+        let yes = |name: &str| if product[name].is_object() { "yes" } else { "" };
+        let _ = writeln!(
+            table_text,
+            "| [{}](services.md#{id}) | {pkce} | {} | {} | {} | {} | {} |",
+            word(&product, "name"),
+            or_unknown(product["secret"]["sent"].as_str().unwrap_or_default()),
+            or_unknown(&claims),
+            yes("refresh"),
+            yes("sign_out"),
+            yes("back_channel"),
+        );
+    }
+    compare("docs/conformance.md", &format!("{before}{BEGIN}\n{table_text}\n{END}{after}"));
+}
