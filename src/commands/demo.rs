@@ -29,8 +29,8 @@ use tokio::task::JoinHandle;
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  hallpass demo\n\nAgainst a provider of yours, register the two services first:\n\
-    \n  hallpass client new monolith --name Monolith --consent skip --redirect-uri http://127.0.0.1:9001/callback\
-    \n  hallpass client new reports --name Reports --consent skip --redirect-uri http://127.0.0.1:9002/callback\
+    \n  hallpass client new monolith --name Monolith --consent skip --redirect-uri http://127.0.0.1:9001/callback \\\n      --post-logout-redirect-uri http://127.0.0.1:9001/signed-out --backchannel-logout-uri http://127.0.0.1:9001/backchannel-logout\
+    \n  hallpass client new reports --name Reports --consent skip --redirect-uri http://127.0.0.1:9002/callback \\\n      --post-logout-redirect-uri http://127.0.0.1:9002/signed-out --backchannel-logout-uri http://127.0.0.1:9002/backchannel-logout\
     \n  hallpass migrate\
     \n\nand put the two secrets into a file, as monolith=… and reports=…")]
 pub(super) struct Arguments {
@@ -89,13 +89,19 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
         tasks.push(tokio::spawn(server::serve(listener, service::router(Arc::new(service)), places(), stop.clone())));
     }
 
-    println!("\n  Hallpass demo: sign in at the first service, then open the second.\n");
+    println!(
+        "\n  Hallpass demo: sign in at the first service, then open the second; sign out at either, and both are told.\n"
+    );
     for (index, (name, ..)) in SERVICES.iter().enumerate() {
         println!("  {name:<10} {}", addresses[index]);
     }
     println!("  {:<10} {issuer}\n", "Provider");
     if let Some(password) = credentials {
         println!("  User name  {USERNAME}\n  Password   {password}\n");
+    }
+    if let Some(folder) = &folder {
+        let database = folder.path().join("hallpass.db");
+        println!("  Why was it refused?  hallpass explain --latest --database-url sqlite:{}\n", database.display());
     }
     println!("  Ctrl-C ends it all and leaves nothing behind.\n");
     server::signal().await;
@@ -166,9 +172,11 @@ async fn provider(
     for (index, (name, client_id, _)) in SERVICES.iter().enumerate() {
         let hash = passwords::hash(secrets[index].expose()).map_err(not_hashed)?;
         let sql = format!(
-            "INSERT INTO clients (client_id, client_name, consent) VALUES ('{client_id}', '{name}', 'skip');\n\
+            "INSERT INTO clients (client_id, client_name, consent, client_uri, backchannel_logout_uri) VALUES \
+             ('{client_id}', '{name}', 'skip', 'http://{0}/', 'http://{0}/backchannel-logout');\n\
              INSERT INTO client_secrets (client_id, secret_hash) VALUES ('{client_id}', '{hash}');\n\
-             INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('{client_id}', 'http://{}/callback');\n",
+             INSERT INTO client_redirect_uris (client_id, redirect_uri) VALUES ('{client_id}', 'http://{0}/callback');\n\
+             INSERT INTO client_post_logout_redirect_uris VALUES ('{client_id}', 'http://{0}/signed-out');\n",
             services[index].1
         );
         let file = migrations.join(format!("2026010100000{index}_add_client_{client_id}.sql"));

@@ -1,8 +1,9 @@
 //! A person at a real browser: the demo, decisions and mistakes, tabs, the keyboard, no JavaScript, and how pages look.
 
 use crate::support::chromium::{Browser, Options};
-use crate::support::program::{Demo, demo_ports};
+use crate::support::program::{Demo, demo_ports, run};
 use crate::support::provider::PASSWORD;
+use crate::support::remote::until;
 use crate::support::{Authorization, NewClient, NewUser, Receiver, TestClient, TestProvider, claims_of};
 use fantoccini::key::Key;
 use hallpass::throttle::PER_ACCOUNT_AND_NETWORK;
@@ -98,7 +99,32 @@ async fn in_the_demo_one_sign_in_opens_both_services_and_ctrl_c_leaves_nothing_b
     let visited = browser.visited().await;
     let at_provider: Vec<&str> = visited.iter().filter(|url| url.as_str().starts_with(issuer)).map(Url::path).collect();
     assert_eq!(at_provider, ["/authorize"], "{visited:?}");
+
+    // A sign-out at the one reaches the other, which was not visited: by the back channel.
+    browser.click("form[action='/logout'] button").await;
+    assert_eq!(browser.url().await.as_str(), format!("{}/signed-out", demo.reports));
+    assert!(browser.text("[role=status]").await.contains("here and at the provider"));
+    browser.goto(&demo.monolith).await;
+    assert!(browser.text("[role=status]").await.contains("back-channel logout"));
+    assert_eq!(browser.text("h1").await, "Welcome to Monolith");
+    browser.click("a[href='/login']").await;
+    assert_eq!(browser.text("h1").await, "Sign in to continue to Monolith", "the provider has forgotten them too");
+    type_in(&browser, &username, &password).await;
+    assert_eq!(browser.text("h1").await, "Hello, Alice Example");
+    // Opened by its printed address, the other one has the user in at once.
+    browser.goto(&demo.reports).await;
+    assert_eq!(browser.text("h1").await, "Hello, Alice Example");
     assert_eq!(complaints(&browser).await, Vec::<String>::new());
+
+    // What the demo refuses is explained by the command that it prints.
+    browser.goto(&format!("{issuer}/authorize?client_id=nowhere")).await;
+    let (told, _) = demo.running.output();
+    let command = told.lines().find_map(|line| line.split_once("hallpass explain ")).expect(&told).1;
+    let arguments: Vec<&str> = ["explain"].into_iter().chain(command.split_whitespace()).collect();
+    until("the refusal is written", async || {
+        run(folder.path(), &arguments).stdout.contains("client_id is not registered here")
+    })
+    .await;
 
     demo.running.signal("INT");
     assert_eq!(demo.running.wait(), 0, "{:?}", demo.running.output());

@@ -2,7 +2,9 @@
 //!
 //! It keeps what it learned in memory, checks everything a relying party must, and shows how.
 
-use crate::ambient::random;
+mod logout_token;
+
+use crate::ambient::{Clock, random};
 use crate::failure::Failure;
 use crate::protocol::secret::{ClientSecret, SessionId, same_text};
 use crate::web::pages::{self, Link};
@@ -14,12 +16,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use cookie::{Cookie, SameSite};
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
+use openidconnect::core::{CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreUserInfoClaims};
 use openidconnect::{
-    AccessTokenHash, AuthorizationCode, ClientId, CsrfToken, IssuerUrl, Nonce, OAuth2TokenResponse as _,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse as _, reqwest,
+    AccessTokenHash, AuthorizationCode, ClientId, CsrfToken, IssuerUrl, LogoutRequest, Nonce, OAuth2TokenResponse as _,
+    PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, Scope,
+    TokenResponse as _, reqwest,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,10 +42,24 @@ pub(super) struct Registration {
 struct Pending {
     nonce: Nonce,
     verifier: PkceCodeVerifier,
+    /// The user did not ask for it: one who is not signed in at the provider sees no page of it.
+    is_silent: bool,
+}
+
+/// What became of a sign-in.
+enum Finished {
+    /// The user is in.
+    SignedIn(Box<SignedIn>),
+    /// A silent one found no user who is signed in.
+    NotSignedIn,
 }
 
 #[derive(Clone)]
 struct SignedIn {
+    /// The session at the provider, by which it tells of its end.
+    sid: Option<String>,
+    /// The token as it came, which a sign-out shows the provider.
+    id_token: String,
     name: String,
     claims: Vec<(String, String)>,
     checks: Vec<(String, String)>,
@@ -57,13 +74,25 @@ struct DemoPage {
     other: Option<Link>,
     signed_in: Option<SignedIn>,
     error: Option<String>,
+    /// How the sign-in here ended.
+    ended: Option<&'static str>,
 }
+
+/// A user who opens the service while the provider has ended the sign-in.
+const ENDED_BY_THE_PROVIDER: &str = "You were signed out at the other service, or at the provider, which told this service so \
+    behind the scenes (back-channel logout).";
+/// A user who signed out here and was sent back.
+const ENDED_HERE: &str = "You are signed out, here and at the provider, which tells every other service.";
 
 pub(super) struct Service {
     registration: Registration,
     http: reqwest::Client,
     pending: Mutex<HashMap<String, Pending>>,
     signed_in: Mutex<HashMap<String, SignedIn>>,
+    /// The sign-ins that the provider ended, by the session's name here, until their user has been told.
+    ended: Mutex<HashSet<String>>,
+    /// The logout tokens that came, each of which counts once.
+    seen: Mutex<HashSet<String>>,
 }
 
 impl Service {
@@ -74,13 +103,20 @@ impl Service {
             .timeout(Duration::from_secs(10))
             .build()
             .map_err(|error| Failure::new("requests cannot be sent from this machine").with_source(error))?;
-        Ok(Self { registration, http, pending: Mutex::default(), signed_in: Mutex::default() })
+        Ok(Self {
+            registration,
+            http,
+            pending: Mutex::default(),
+            signed_in: Mutex::default(),
+            ended: Mutex::default(),
+            seen: Mutex::default(),
+        })
     }
 
-    async fn discover(&self) -> Result<CoreProviderMetadata, Failure> {
+    pub(super) async fn discover(&self) -> Result<ProviderMetadataWithLogout, Failure> {
         let issuer = IssuerUrl::new(self.registration.issuer.clone())
             .map_err(|error| Failure::at(&self.registration.issuer, error))?;
-        CoreProviderMetadata::discover_async(issuer, &self.http)
+        ProviderMetadataWithLogout::discover_async(issuer, &self.http)
             .await
             .map_err(|error| Failure::new("Discovery failed").with_source(error))
     }
@@ -103,24 +139,37 @@ impl Service {
     }
 
     fn set_cookie(&self, response: &mut Response, what: &str, value: &str) {
-        let cookie = Cookie::build((self.cookie_name(what), value.to_owned()))
+        self.set_cookie_for(response, what, value, None);
+    }
+
+    fn set_cookie_for(&self, response: &mut Response, what: &str, value: &str, seconds: Option<i64>) {
+        let mut cookie = Cookie::build((self.cookie_name(what), value.to_owned()))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
             .build();
+        cookie.set_max_age(seconds.map(cookie::time::Duration::seconds));
         if let Ok(value) = HeaderValue::try_from(cookie.to_string()) {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
     }
 
     fn page(&self, status: StatusCode, signed_in: Option<SignedIn>, error: Option<String>) -> Response {
-        let page = DemoPage {
+        pages::render(status, &DemoPage { signed_in, error, ..self.blank() }, false)
+    }
+
+    fn page_of_an_end(&self, ended: &'static str) -> Response {
+        pages::render(StatusCode::OK, &DemoPage { ended: Some(ended), ..self.blank() }, false)
+    }
+
+    fn blank(&self) -> DemoPage {
+        DemoPage {
             service: self.registration.name.to_owned(),
             other: Some(self.registration.other.clone()),
-            signed_in,
-            error,
-        };
-        pages::render(status, &page, false)
+            signed_in: None,
+            error: None,
+            ended: None,
+        }
     }
 
     fn session(&self, headers: &HeaderMap) -> Option<SignedIn> {
@@ -129,7 +178,7 @@ impl Service {
     }
 
     /// Everything between the button and the redirect.
-    async fn start(&self) -> Result<(String, String), Failure> {
+    async fn start(&self, is_silent: bool) -> Result<(String, String), Failure> {
         let client = CoreClient::from_provider_metadata(
             self.discover().await?,
             ClientId::new(self.registration.client_id.clone()),
@@ -137,17 +186,20 @@ impl Service {
         )
         .set_redirect_uri(self.redirect_url()?);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let (url, state, nonce) = client
+        let mut request = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, CsrfToken::new_random, Nonce::new_random)
             .add_scope(Scope::new("profile".into()))
             .add_scope(Scope::new("email".into()))
-            .set_pkce_challenge(challenge)
-            .url();
+            .set_pkce_challenge(challenge);
+        if is_silent {
+            request = request.add_prompt(CoreAuthPrompt::None);
+        }
+        let (url, state, nonce) = request.url();
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         if pending.len() >= MOST {
             pending.clear();
         }
-        pending.insert(state.secret().clone(), Pending { nonce, verifier });
+        pending.insert(state.secret().clone(), Pending { nonce, verifier, is_silent });
         Ok((url.to_string(), state.secret().clone()))
     }
 
@@ -157,7 +209,7 @@ impl Service {
     }
 
     /// Everything between the answer and the greeting.
-    async fn finish(&self, headers: &HeaderMap, query: &str) -> Result<SignedIn, Failure> {
+    async fn finish(&self, headers: &HeaderMap, query: &str) -> Result<Finished, Failure> {
         let answer: HashMap<String, String> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let state = answer.get("state").ok_or_else(|| Failure::new("The answer has no state."))?;
         let expected =
@@ -170,6 +222,9 @@ impl Service {
             pending.ok_or_else(|| Failure::new("This sign-in is not known here any more. Please try again."))?;
         if answer.get("iss") != Some(&self.registration.issuer) {
             return Err(Failure::new("The answer came from another issuer."));
+        }
+        if pending.is_silent && answer.contains_key("error") {
+            return Ok(Finished::NotSignedIn);
         }
         if let Some(error) = answer.get("error") {
             let description = answer.get("error_description").map_or("", String::as_str);
@@ -227,7 +282,9 @@ impl Service {
             .find_map(|claim| known.get(*claim))
             .map_or_else(String::new, shown);
         let check = |what: &str, result: String| (what.to_owned(), result);
-        Ok(SignedIn {
+        Ok(Finished::SignedIn(Box::new(SignedIn {
+            sid: token_payload["sid"].as_str().map(str::to_owned),
+            id_token: encoded,
             name,
             claims: known
                 .as_object()
@@ -250,7 +307,52 @@ impl Service {
             ],
             token_header: pretty(&token_header),
             token_payload: pretty(&token_payload),
-        })
+        })))
+    }
+
+    /// Where a sign-out continues: at the provider, which ends the session there and tells every service
+    /// ([RP-Initiated Logout 1.0 section 2](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout)).
+    async fn end_session_url(&self, id_token: &str) -> Result<String, Failure> {
+        let metadata = self.discover().await?;
+        let endpoint = metadata.additional_metadata().end_session_endpoint.clone();
+        let endpoint = endpoint.ok_or_else(|| Failure::new("Discovery names no end_session_endpoint"))?;
+        let back = PostLogoutRedirectUrl::new(format!("{}/signed-out", self.registration.address))
+            .map_err(|error| Failure::at(&self.registration.address, error))?;
+        let mut url = LogoutRequest::from(endpoint)
+            .set_client_id(ClientId::new(self.registration.client_id.clone()))
+            .set_post_logout_redirect_uri(back)
+            .http_get_url();
+        url.query_pairs_mut().append_pair("id_token_hint", id_token);
+        Ok(url.to_string())
+    }
+
+    /// Ends the sign-ins that a logout token names.
+    async fn told_of_an_end(&self, token: &str) -> Result<(), Failure> {
+        let told =
+            logout_token::read(&self.discover().await?, &self.registration.client_id, token, Clock::System.now())?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= MOST {
+            seen.clear();
+        }
+        if !seen.insert(told.jti) {
+            return Err(Failure::new("this logout token came before"));
+        }
+        let mut sessions = self.signed_in.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|id, session| {
+            let stays = session.sid.as_ref() != Some(&told.sid);
+            if !stays && ended.len() < MOST {
+                ended.insert(id.clone());
+            }
+            stays
+        });
+        Ok(())
+    }
+
+    /// Whether the provider ended the sign-in of this browser since it was here last.
+    fn was_ended(&self, headers: &HeaderMap) -> bool {
+        let id = self.cookie(headers, "session");
+        id.is_some_and(|id| self.ended.lock().unwrap_or_else(PoisonError::into_inner).remove(&id))
     }
 }
 
@@ -269,6 +371,8 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/login", get(login))
         .route("/callback", get(callback))
         .route("/logout", post(logout))
+        .route("/signed-out", get(signed_out))
+        .route("/backchannel-logout", post(backchannel_logout))
         .route("/icon.svg", get(icon))
         .route("/hallpass.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLESHEET)))
         .with_state(service)
@@ -281,27 +385,27 @@ fn to(location: &str) -> Response {
     }
 }
 
-/// Greets a signed-in user. One who is not, and comes from the other service, is sent to the provider
-/// without a click: that is the point of the whole thing.
+/// For how many seconds a silent sign-in is not tried again in a browser where it came to nothing, so that it does not go round
+/// in circles.
+const PAUSE: i64 = 5;
+
+/// Greets a signed-in user. One who is not is asked for at the provider without a page: who signed in at another service is in
+/// without a click, which is the point of the whole thing.
 async fn home(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     match service.session(&headers) {
         Some(signed_in) => service.page(StatusCode::OK, Some(signed_in), None),
-        None if headers
-            .get(header::REFERER)
-            .is_some_and(|referer| came_from(referer, &service.registration.other.url)) =>
-        {
-            to("/login")
-        }
+        None if service.was_ended(&headers) => service.page_of_an_end(ENDED_BY_THE_PROVIDER),
+        None if service.cookie(&headers, "tried").is_none() => go_to_the_provider(&service, true).await,
         None => service.page(StatusCode::OK, None, None),
     }
 }
 
-fn came_from(referer: &HeaderValue, address: &str) -> bool {
-    referer.to_str().is_ok_and(|referer| referer.trim_end_matches('/') == address)
+async fn login(State(service): State<Arc<Service>>) -> Response {
+    go_to_the_provider(&service, false).await
 }
 
-async fn login(State(service): State<Arc<Service>>) -> Response {
-    match service.start().await {
+async fn go_to_the_provider(service: &Service, is_silent: bool) -> Response {
+    match service.start(is_silent).await {
         Ok((url, state)) => {
             let mut response = to(&url);
             service.set_cookie(&mut response, "state", &state);
@@ -314,26 +418,56 @@ async fn login(State(service): State<Arc<Service>>) -> Response {
 async fn callback(State(service): State<Arc<Service>>, request: Request) -> Response {
     let headers = request.headers().clone();
     match service.finish(&headers, request.uri().query().unwrap_or_default()).await {
-        Ok(signed_in) => {
+        Ok(Finished::SignedIn(signed_in)) => {
             let id = SessionId::from_random(&random::<32>()).expose().to_owned();
             {
                 let mut sessions = service.signed_in.lock().unwrap_or_else(PoisonError::into_inner);
                 if sessions.len() >= MOST {
                     sessions.clear();
                 }
-                sessions.insert(id.clone(), signed_in);
+                sessions.insert(id.clone(), *signed_in);
             }
             let mut response = to("/");
             service.set_cookie(&mut response, "session", &id);
+            response
+        }
+        Ok(Finished::NotSignedIn) => {
+            let mut response = to("/");
+            service.set_cookie_for(&mut response, "tried", "yes", Some(PAUSE));
             response
         }
         Err(error) => service.page(StatusCode::BAD_REQUEST, None, Some(error.to_string())),
     }
 }
 
+/// Signs out here, and goes on at the provider.
 async fn logout(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    if let Some(id) = service.cookie(&headers, "session") {
-        service.signed_in.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    let id = service.cookie(&headers, "session");
+    let session = id.and_then(|id| service.signed_in.lock().unwrap_or_else(PoisonError::into_inner).remove(&id));
+    let Some(session) = session else { return to("/signed-out") };
+    match service.end_session_url(&session.id_token).await {
+        Ok(url) => to(&url),
+        Err(error) => service.page(StatusCode::BAD_GATEWAY, None, Some(error.to_string())),
     }
-    to("/")
+}
+
+async fn signed_out(State(service): State<Arc<Service>>) -> Response {
+    service.page_of_an_end(ENDED_HERE)
+}
+
+/// [Back-Channel Logout 1.0 section 2.5](https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest): the provider
+/// posts a logout token.
+async fn backchannel_logout(State(service): State<Arc<Service>>, body: String) -> Response {
+    let token = form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "logout_token");
+    let status = match token {
+        Some((_, token)) => match service.told_of_an_end(&token).await {
+            Ok(()) => StatusCode::OK,
+            Err(error) => {
+                tracing::warn!(%error, "a logout token was not accepted");
+                StatusCode::BAD_REQUEST
+            }
+        },
+        None => StatusCode::BAD_REQUEST,
+    };
+    (status, [(header::CACHE_CONTROL, "no-store")]).into_response()
 }
