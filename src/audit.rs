@@ -171,7 +171,7 @@ impl Audit {
                 | EventKind::ClientThrottled
                 | EventKind::ConsentDenied
         );
-        if is_provoked && !self.budgets().take_failure(event.sub.as_deref(), event.at) {
+        if is_provoked && !self.budgets().take_failure(event.whose(), event.at) {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }

@@ -293,6 +293,12 @@ impl RawConfig {
         Ok(Self { values })
     }
 
+    /// What was said of a setting, as text, and where it was.
+    #[must_use]
+    pub fn given(&self, setting: &Setting) -> Option<(&str, &str)> {
+        self.values.get(setting.name).map(|(text, place)| (text.as_str(), place.as_str()))
+    }
+
     fn text(&self, name: &'static str) -> (String, String) {
         self.values.get(name).cloned().unwrap_or_else(|| {
             let default = SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);

@@ -89,7 +89,7 @@ async fn authenticate(
         return Ok(client.clone());
     }
     let mut turn = Some(provider.passwords.turn_for_client().await?);
-    let attempt = count(provider, request, &found[0].0.client_id, now).await?;
+    let attempt = count(provider, request, &found[0].0, now).await?;
     for (client, secret) in &found {
         let turn = match turn.take() {
             Some(turn) => turn,
@@ -133,25 +133,26 @@ async fn named(
 }
 
 /// Counts a failure and computes a hash that nothing depends on, as for a registered client with a wrong secret: neither the
-/// time of the answer nor when it is throttled tells which clients there are.
+/// time of the answer nor when it is throttled tells which clients there are, but for those of which a secret has ended.
 async fn refuse_as_slowly(provider: &Provider, request: &Request, client_id: &str) -> Result<(), ApiError> {
     let turn = provider.passwords.turn_for_client().await?;
-    let _counted = count(provider, request, client_id, provider.now()).await?;
+    let _counted = throttle::client(&provider.throttle, &provider.ephemeral, client_id, request.network).await?;
     Ok(provider.passwords.verify_dummy(turn).await?)
 }
 
-/// Counts an authentication; one that is refused for the number of those before it is an event.
+/// Counts an authentication of a registered client; one that is refused for the number of those before it is an event. An id
+/// that is not registered may be a secret that stands in the wrong place: it is no event, and the refusal hides it.
 async fn count(
     provider: &Provider,
     request: &Request,
-    client_id: &str,
+    client: &Client,
     now: NumericDate,
 ) -> Result<ClientAttempt, Stopped> {
-    let counted = throttle::client(&provider.throttle, &provider.ephemeral, client_id, request.network).await;
+    let id = &client.client_id;
+    let counted = throttle::client(&provider.throttle, &provider.ephemeral, id, request.network).await;
     if let Err(Stopped::Later(later)) = &counted {
-        let event = Event::new(EventKind::ClientThrottled, now).from(&request.network);
-        let event = event.personal("client", client_id).with("budget", later.budget.as_str());
-        provider.audit.record(event);
+        let event = Event::new(EventKind::ClientThrottled, now).by(id).from(&request.network);
+        provider.audit.record(event.with("budget", later.budget.as_str()));
     }
     counted
 }

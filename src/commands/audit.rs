@@ -375,25 +375,44 @@ async fn prune(db: &Db, arguments: &Prune, cut: NumericDate, now: NumericDate) -
     }
 }
 
-/// Whom a name, an address or a `sub` means. A user who is deleted has events under their `sub` all the same.
+/// Whom a name, an address or a `sub` means. A user who is deleted has events under their `sub` all the same, which comes before
+/// another user's name.
 async fn sub_of(db: &Db, user: &str) -> Result<String, Failure> {
-    if users::find(db, user).await?.is_some() {
+    let of_sub = Wanted { sub: Some(user.to_owned()), ..Wanted::default() };
+    let is_sub = users::find(db, user).await?.is_some()
+        || !audit_events::latest(db, &of_sub, NumericDate(0), 1).await?.is_empty()
+        || !refusals::of_user(db, user, 1).await?.is_empty();
+    if is_sub {
         return Ok(user.to_owned());
     }
     users::fold_names(db).await?;
     match users::find_by_login(db, user).await? {
         ByLogin::One(found) => Ok(found.sub),
-        ByLogin::NoUser => Ok(user.to_owned()),
+        ByLogin::NoUser => Err(Failure::new(format!(
+            "no user has the name, the address or the sub {:?}, and no event is about one",
+            terminal::one_line(user)
+        ))
+        .with_fix("`hallpass user list` names them")),
         ByLogin::Several => Err(Failure::new(SignInFailure::AddressShared.cause()).with_fix("say user name or sub")),
     }
 }
 
 async fn erase(db: &Db, arguments: &Erase, now: NumericDate) -> Outcome {
     let Erase { sub, name, yes, json } = arguments;
-    let sub = &sub_of(db, sub).await?;
-    let question = format!("Erase the personal data of {} in the audit, for good?", terminal::one_line(sub));
-    terminal::confirm(&["audit", "erase"], &question, *yes)?;
+    let sub = &match sub_of(db, sub).await {
+        Ok(found) => found,
+        // No event has it, but names were given to look for.
+        Err(_) if !name.is_empty() => sub.clone(),
+        Err(failure) => return Err(failure),
+    };
     let person = users::find(db, sub).await?;
+    let who = person.as_ref().and_then(|user| user.username.as_deref()).unwrap_or("a user who is gone");
+    let question = format!(
+        "Erase the personal data of {} ({}) in the audit, for good?",
+        terminal::one_line(sub),
+        terminal::one_line(who)
+    );
+    terminal::confirm(&["audit", "erase"], &question, *yes)?;
     let is_name = |name: &&str| (1..=LONGEST_NAME).contains(&name.len());
     if !name.iter().all(|name| is_name(&name.as_str())) {
         return Err(Failure::new(format!("a name has 1 to {LONGEST_NAME} bytes; nothing was changed")));

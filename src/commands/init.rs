@@ -2,11 +2,10 @@
 
 use crate::ambient::Clock;
 use crate::commands::{Outcome, client};
-use crate::config::{Config, DatabaseUrl, EphemeralUrl};
+use crate::config::{Config, RawConfig, SETTINGS, Setting};
 use crate::failure::Failure;
 use crate::keys;
 use crate::protocol::response::SigningAlgorithm;
-use secrecy::ExposeSecret as _;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -36,7 +35,7 @@ pub(super) struct Init {
 /// The file of settings.
 const FILE: &str = "hallpass.toml";
 
-pub(super) fn run(config: &Config, init: Init) -> Outcome {
+pub(super) fn run(config: &Config, given: &[(&'static Setting, String)], init: Init) -> Outcome {
     if config.issuer.starts_with("http://") {
         eprintln!(
             "hallpass: {} is for trying; users of other machines need https: --issuer https://id.example.com",
@@ -46,7 +45,7 @@ pub(super) fn run(config: &Config, init: Init) -> Outcome {
     if Path::new(FILE).exists() {
         eprintln!("{FILE} is there, and stays as it is");
     } else {
-        write_settings(config)?;
+        write_settings(given)?;
         eprintln!("Wrote {FILE}, which only its owner can read");
     }
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256] {
@@ -72,52 +71,29 @@ pub(super) fn run(config: &Config, init: Init) -> Outcome {
     Ok(())
 }
 
-/// Writes the settings; one that may hold a password is for the owner alone.
-fn write_settings(config: &Config) -> Result<(), Failure> {
-    let fault = |error: std::io::Error| Failure::at(FILE, error);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(FILE).map_err(fault)?;
-    file.write_all(text(config).as_bytes()).map_err(fault)
+/// What was said of each setting, by flag or variable.
+pub(super) fn given(raw: &RawConfig) -> Vec<(&'static Setting, String)> {
+    SETTINGS.iter().filter_map(|setting| Some((setting, raw.given(setting)?.0.to_owned()))).collect()
 }
 
-fn text(config: &Config) -> String {
-    let quoted = |text: &str| toml::Value::from(text).to_string();
+/// Writes the settings; one that may hold a password is for the owner alone.
+fn write_settings(given: &[(&'static Setting, String)]) -> Result<(), Failure> {
+    let fault = |error: std::io::Error| Failure::at(FILE, error);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(FILE).map_err(fault)?;
+    file.write_all(text(given).as_bytes()).map_err(fault)
+}
+
+/// Every setting with its meaning: as it was given, or as a comment with its default.
+fn text(given: &[(&'static Setting, String)]) -> String {
     let mut text = String::from(
-        "# `hallpass serve --help` lists every setting. A flag or a HALLPASS_… variable comes before this file.\n\n",
+        "# `hallpass serve --help` says more of each. A flag or a HALLPASS_… variable comes before this file.\n",
     );
-    let mut line = |comment: &str, name: &str, value: Option<&str>, example: &str| {
-        let _ = match value {
-            Some(value) => writeln!(text, "# {comment}\n{name} = {}\n", quoted(value)),
-            None => writeln!(text, "# {comment}\n# {name} = {}\n", quoted(example)),
-        };
-    };
-    line("The address that users and services use, exactly.", "issuer", Some(&config.issuer), "");
-    line("Where this process listens; a proxy in front speaks https.", "listen", Some(&config.listen.to_string()), "");
-    line("Health and readiness; never public.", "management_listen", Some(&config.management_listen.to_string()), "");
-    let database = match &config.database_url {
-        DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
-        DatabaseUrl::Postgres(url) => url.expose_secret().to_owned(),
-    };
-    line("Users, clients, consents, the audit.", "database_url", Some(&database), "");
-    let redis = match &config.redis_url {
-        EphemeralUrl::Memory => None,
-        EphemeralUrl::Redis(url) => Some(url.expose_secret()),
-    };
-    line(
-        "Sign-ins and codes; without it they are in this one process, and end with it.",
-        "redis_url",
-        redis,
-        "redis://127.0.0.1:6379",
-    );
-    line("The folder of signing keys.", "keys", Some(&config.keys.display().to_string()), "");
-    let migrations = config.migrations_or_default();
-    line("The folder of your migration files.", "migrations", Some(&migrations.display().to_string()), "");
-    let proxies: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
-    let proxies = proxies.join(",");
-    line(
-        "The proxies in front, whose X-Forwarded-For is believed: without it all users count as one network.",
-        "trusted_proxies",
-        (!proxies.is_empty()).then_some(proxies.as_str()),
-        "10.0.0.5/32",
-    );
+    for setting in SETTINGS {
+        let value = given.iter().find(|(of, _)| of.name == setting.name).map(|(_, value)| value.as_str());
+        let example = if setting.default.is_empty() { setting.example } else { setting.default };
+        let (mark, value) = value.map_or(("# ", example), |value| ("", value));
+        let value = toml::Value::from(value);
+        let _ = writeln!(text, "\n# {}\n{mark}{} = {value}", setting.meaning, setting.name);
+    }
     text
 }

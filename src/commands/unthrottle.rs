@@ -46,6 +46,13 @@ pub(super) enum UnthrottleCommand {
 }
 
 fn network(text: &str) -> Result<IpAddr, String> {
+    if let Ok(wide) = text.parse::<IpNet>()
+        && wide.prefix_len() < if wide.addr().is_ipv4() { 24 } else { 48 }
+    {
+        return Err(
+            "is wider than what is counted together, a /24 of IPv4 or a /48 of IPv6: free each of them".to_owned()
+        );
+    }
     let parsed = text.parse::<IpNet>().map(|network| network.network()).or_else(|_| text.parse::<IpAddr>());
     parsed.map_err(|_| "is no address such as 203.0.113.7 and no network such as 203.0.113.0/24".to_owned())
 }

@@ -22,6 +22,7 @@ pub(super) fn database_url(text: &str) -> Result<DatabaseUrl, String> {
         Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
     } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         let url = parse(text)?;
+        refuse_split_password(&url)?;
         for (name, value) in url.query_pairs() {
             postgres_parameter(&name, &value)?;
         }
@@ -42,6 +43,17 @@ fn parse(text: &str) -> Result<Url, String> {
         url::ParseError::EmptyHost => "names no host".to_owned(),
         _ => "is not a valid URL; special characters in a password must be percent-encoded".to_owned(),
     })
+}
+
+/// A `?` or a `#` in a password ends the address before the host: what follows is a part of the password and is not told.
+fn refuse_split_password(url: &Url) -> Result<(), String> {
+    let is_split = [url.query(), url.fragment()].into_iter().flatten().any(|part| part.contains('@'));
+    if is_split || url.fragment().is_some() {
+        return Err(
+            "has a ? or a # in the middle; in a password they are written percent-encoded (%3F, %23)".to_owned()
+        );
+    }
+    Ok(())
 }
 
 /// What can stand behind the question mark of a PostgreSQL URL.

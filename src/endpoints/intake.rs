@@ -131,7 +131,11 @@ fn described(hint: &str) -> String {
     let payload = hint.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
     match payload.and_then(|payload| serde_json::from_slice::<Value>(&payload).ok()) {
         Some(claims) => {
-            let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or("nothing").to_owned();
+            let text = |name: &str| match claims.get(name) {
+                None => "nothing".to_owned(),
+                Some(Value::String(text)) => text.clone(),
+                Some(other) => other.to_string(),
+            };
             format!("a token of iss {} for aud {}", text("iss"), text("aud"))
         }
         None => format!("no token, but {} characters", hint.chars().count()),

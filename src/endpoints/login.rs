@@ -46,6 +46,8 @@ struct Failed {
     why: SignInFailure,
     /// Whose name was typed.
     sub: Option<String>,
+    /// Whether it was slowed down.
+    slowed: bool,
 }
 
 impl LoginError {
@@ -126,15 +128,16 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
             Ok(response)
         }
         Proof::Wrong { why, sub, attempt } => {
-            let failed = Failed { told: LoginError::Wrong, why, sub };
+            let failed = Failed { told: LoginError::Wrong, why, sub, slowed: attempt.is_slowed() };
             fail(provider, asked, flow, &typed, failed, Some(attempt)).await
         }
         Proof::Disabled { sub, attempt } => {
-            let failed = Failed { told: LoginError::Disabled, why: SignInFailure::UserDisabled, sub: Some(sub) };
+            let (why, slowed) = (SignInFailure::UserDisabled, attempt.is_slowed());
+            let failed = Failed { told: LoginError::Disabled, why, sub: Some(sub), slowed };
             fail(provider, asked, flow, &typed, failed, Some(attempt)).await
         }
         Proof::Later { sub, later } => {
-            let failed = Failed { told: LoginError::TooMany(later), why: SignInFailure::Throttled, sub };
+            let failed = Failed { told: LoginError::TooMany(later), why: SignInFailure::Throttled, sub, slowed: false };
             fail(provider, asked, flow, &typed, failed, None).await
         }
     }
@@ -223,7 +226,9 @@ fn page(
         remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
         account: signed_in.filter(|_| failed.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };
-    let Some(Failed { told, why, sub }) = failed else { return Ok(pages::render(StatusCode::OK, &shown, true)) };
+    let Some(Failed { told, why, sub, slowed }) = failed else {
+        return Ok(pages::render(StatusCode::OK, &shown, true));
+    };
     let (status, code, description) = match told {
         LoginError::Wrong => {
             (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
@@ -235,7 +240,14 @@ fn page(
     if let LoginError::TooMany(later) = told {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }
-    let note = Note::of(code, description, why.fix()).because(why.as_str(), why.cause()).of_user(sub.as_deref());
+    let cause = match (told, slowed) {
+        (LoginError::TooMany(later), _) => format!("{}: by the limit {}", why.cause(), later.budget.as_str()),
+        (_, true) => {
+            format!("{}; the try was slowed down first, as there were many failures at this account", why.cause())
+        }
+        _ => why.cause().to_owned(),
+    };
+    let note = Note::of(code, description, why.fix()).because(why.as_str(), cause).of_user(sub.as_deref());
     response.extensions_mut().insert(note);
     Ok(response)
 }

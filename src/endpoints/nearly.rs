@@ -58,6 +58,13 @@ pub fn meant(requested: &str, base: &str) -> Option<&'static str> {
     while let (false, Some(rest)) = (own.is_empty(), inside.strip_prefix(own.as_slice())) {
         inside = rest;
     }
+    // RFC 8414 section 3.1 inserts the name before the issuer's path; some clients do that with the other name, too.
+    if let [".well-known", name, _, ..] = parts.as_slice()
+        && let Some((endpoint, _)) =
+            OTHER_NAMES.iter().find(|(endpoint, names)| endpoint.starts_with("/.well-known/") && names.contains(name))
+    {
+        return Some(endpoint);
+    }
     let (name, folders) = inside.split_last()?;
     let (endpoint, _) = OTHER_NAMES.iter().find(|(_, names)| names.contains(name))?;
     let folder = folders.join("/");
@@ -93,6 +100,8 @@ mod tests {
             ("/realms/main/.well-known/openid-configuration", "/.well-known/openid-configuration"),
             ("/application/o/authorize/", "/authorize"),
             ("/oauth/revoke", "/revoke"),
+            ("/.well-known/openid-configuration/mcp", "/.well-known/openid-configuration"),
+            ("/.well-known/oauth-authorization-server/mcp", "/.well-known/oauth-authorization-server"),
         ] {
             assert_eq!(meant(requested, ""), Some(endpoint), "{requested}");
         }

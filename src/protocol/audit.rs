@@ -144,6 +144,13 @@ impl Event {
         }
     }
 
+    /// Whose failures it counts among: the user's, or the client's where it is about none.
+    #[must_use]
+    pub fn whose(&self) -> Option<&str> {
+        let client = || self.client_id.as_deref().filter(|_| self.kind == EventKind::ClientThrottled);
+        self.sub.as_deref().or_else(client)
+    }
+
     /// To that person.
     #[must_use]
     pub fn of(self, sub: &str) -> Self {

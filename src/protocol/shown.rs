@@ -71,7 +71,8 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     if looks_secret(text.trim()) {
         return hidden(text.trim()).into();
     }
-    let without_password = without_password(text);
+    let without_password = without_named(&without_password(text)).into_owned();
+    let without_password = if without_password == text { Cow::Borrowed(text) } else { Cow::Owned(without_password) };
     let mut safe = String::with_capacity(text.len());
     let mut changed = false;
     let mut rest = without_password.as_ref();
@@ -96,13 +97,66 @@ fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '~' | '$')
 }
 
-/// `user:password@` in front of a host.
-fn without_password(text: &str) -> Cow<'_, str> {
-    let Some((scheme, behind)) = text.split_once("://") else { return text.into() };
-    let authority = behind.find(['/', '?', '#']).unwrap_or(behind.len());
-    let Some(at) = behind[..authority].rfind('@') else { return text.into() };
-    let user = behind[..at].split(':').next().unwrap_or_default();
-    if user.len() == at { text.into() } else { format!("{scheme}://{user}:…{}", &behind[at..]).into() }
+/// Without `user:password@` in front of a host, in any address of the text.
+fn without_password(text: &str) -> String {
+    let mut pieces = text.split("://");
+    let mut safe = pieces.next().unwrap_or_default().to_owned();
+    for behind in pieces {
+        safe.push_str("://");
+        let authority = behind.find(['/', '?', '#', ' ']).unwrap_or(behind.len());
+        let at = behind[..authority].rfind('@');
+        let colon = at.and_then(|at| behind[..at].find(':'));
+        match (at, colon) {
+            (Some(at), Some(colon)) => {
+                safe.push_str(&behind[..=colon]);
+                safe.push('…');
+                safe.push_str(&behind[at..]);
+            }
+            _ => safe.push_str(behind),
+        }
+    }
+    safe
+}
+
+/// Names of parameters whose values are secrets.
+const SECRET_NAMES: &[&str] = &[
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "client_secret",
+    "token",
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "api_key",
+    "apikey",
+    "key",
+    "code",
+    "sig",
+    "signature",
+    "auth",
+];
+
+/// Without the values of parameters that are called so.
+fn without_named(text: &str) -> Cow<'_, str> {
+    if !text.contains('=') {
+        return text.into();
+    }
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('=') {
+        let name = rest[..at].rsplit(['?', '&', ';', '#', ' ']).next().unwrap_or_default().to_ascii_lowercase();
+        safe.push_str(&rest[..=at]);
+        rest = &rest[at + 1..];
+        let end = rest.find(['&', ';', '#', ' ']).unwrap_or(rest.len());
+        if end > 0 && SECRET_NAMES.contains(&name.as_str()) {
+            safe.push('…');
+            rest = &rest[end..];
+        }
+    }
+    safe.push_str(rest);
+    safe.into()
 }
 
 fn hidden(secret: &str) -> String {
@@ -142,8 +196,10 @@ fn is_random(text: &str) -> bool {
     let has = |class: u8| classes.contains(&class);
     let changes = classes.windows(2).filter(|pair| pair[0] != pair[1]).count();
     let is_mixed = has(0) && has(1) && has(2) && changes * 100 >= 40 * text.len();
+    // Base32, or small letters and digits: without a sign in it, as names have.
+    let is_plain = has(2) && !has(3) && has(0) != has(1) && changes * 100 >= 20 * text.len();
     let is_hex = text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) && changes * 100 >= 25 * text.len();
-    is_mixed || is_hex
+    is_mixed || is_plain || is_hex
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -187,6 +243,8 @@ mod tests {
             "7Fjfp0ZBr1KtDRbnfVdmIw",
             "kX8+3/vQ9zL2mN5pR7tW1yB4cD6fG0hJ",
             "9f86d081884c7d659a2feaa0c55ad015",
+            "3n4b5urk1ft4fl3mg5e62d9ado1q",
+            "GEZDGNBVGY3TQOJQGEZDGNBV2X7Y",
             "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
         ] {
             assert!(looks_secret(secret), "{secret}");
@@ -197,6 +255,12 @@ mod tests {
         }
         assert_eq!(shown("https://joe:s3cret@a.example/cb"), "https://joe:…@a.example/cb");
         assert_eq!(shown("https://joe@a.example/cb"), "https://joe@a.example/cb");
+        assert_eq!(shown("https://a.example/?next=https://joe:pw@b/"), "https://a.example/?next=https://joe:…@b/");
+        assert_eq!(
+            shown("https://a.example/cb?Password=x&a=1&token=y#z"),
+            "https://a.example/cb?Password=…&a=1&token=…#z"
+        );
+        assert_eq!(shown("code=abc"), "code=…");
     }
 
     #[test]

@@ -303,9 +303,9 @@ impl Migrations {
                 Err(error) => {
                     let sql = migration.sql.as_str();
                     let mut fault = cause::of(&file.name, sql, &error);
-                    if let (None, false, MigrateError::ExecuteMigration(error, _)) =
-                        (fault.line, migration.no_tx, &error)
-                    {
+                    // What may end the transaction that is undone is not run a second time for the sake of a line.
+                    let runs_alone = migration.no_tx || trial::ends_its_transaction(sql);
+                    if let (None, false, MigrateError::ExecuteMigration(error, _)) = (fault.line, runs_alone, &error) {
                         fault.line = locate::line(&mut connection, db.kind(), &[], sql, error).await;
                     }
                     applied.failed = Some(Failed { file, fault, checksum: migration.checksum.to_vec() });

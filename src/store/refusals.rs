@@ -14,7 +14,7 @@ const LATEST: &str = "SELECT reference, at, status, code, method, path, client_i
      FROM refusals ORDER BY at DESC LIMIT $1";
 const OF_USER: &str = "SELECT reference, at, status, code, method, path, client_id, description, detail, explanation \
      FROM refusals WHERE explanation LIKE $1 ESCAPE '!' ORDER BY at DESC LIMIT $2";
-const FORGET_USER: &str = "DELETE FROM refusals WHERE explanation LIKE $1 ESCAPE '!'";
+const FORGET: &str = "DELETE FROM refusals WHERE reference = $1";
 const SWEEP_OLD: &str = "DELETE FROM refusals WHERE at <= $1";
 const SWEEP_MANY: &str =
     "DELETE FROM refusals WHERE at < (SELECT at FROM refusals ORDER BY at DESC LIMIT 1 OFFSET 50000)";
@@ -112,8 +112,19 @@ pub async fn of_user(db: &Db, sub: &str, most: i64) -> Result<Vec<RefusalRecord>
 ///
 /// # Errors
 /// The database failed.
-pub async fn forget_user(db: &Db, sub: &str) -> Result<u64, StoreError> {
-    Ok(sqlx::query(FORGET_USER).bind(about(sub)).execute(db.statement()).await?.rows_affected())
+pub async fn forget_user(db: &Db, sub: &str) -> Result<usize, StoreError> {
+    let mut forgotten = 0;
+    loop {
+        // LIKE takes capital and small letters for the same on SQLite, so each is looked at.
+        let found = of_user(db, sub, 500).await?;
+        if found.is_empty() {
+            return Ok(forgotten);
+        }
+        for refusal in &found {
+            sqlx::query(FORGET).bind(&refusal.reference).execute(db.statement()).await?;
+        }
+        forgotten += found.len();
+    }
 }
 
 /// The pattern of an explanation with that `sub`, as it is written: no text in it has a quotation mark without a backslash.

@@ -89,7 +89,9 @@ impl Note {
     /// With what to do about it in this very case.
     #[must_use]
     pub fn with_remedy(mut self, remedy: &Remedy) -> Self {
-        self.explanation.fix = Some(remedy.words());
+        if remedy.is_fit() {
+            self.explanation.fix = Some(remedy.words());
+        }
         self
     }
 }
@@ -100,8 +102,8 @@ impl From<Refusal> for Note {
         let mut explanation = refusal.explanation.map(|explanation| *explanation).unwrap_or_default();
         explanation.reason = Some(refusal.reason.as_str().to_owned());
         explanation.fix = Some(match &refusal.remedy {
-            Some(remedy) => remedy.words(),
-            None => refusal.reason.fix().to_owned(),
+            Some(remedy) if remedy.is_fit() => remedy.words(),
+            _ => refusal.reason.fix().to_owned(),
         });
         Self {
             code: refusal.reason.code().as_str(),

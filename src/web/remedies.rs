@@ -4,6 +4,7 @@
 use crate::protocol::factor::SignInFailure;
 use crate::protocol::reason::Reason;
 use crate::protocol::remedy::{Registrable, Relaxable, Remedy};
+use crate::protocol::shown::shown;
 
 /// A text as an SQL literal.
 #[must_use]
@@ -163,7 +164,7 @@ impl Reason {
             }
             Self::AttemptsTooMany => {
                 "Is a secret wrong in one of the service's processes, which tries again and again? The refusals before this one say what was wrong \
-                 (`hallpass explain --latest`)."
+                 (`hallpass explain --latest`). `hallpass unthrottle client ID` frees it once that is corrected."
             }
             Self::GrantTypeMissing => "Let the service send grant_type in the form of a POST, not in the query.",
             Self::GrantTypeUnsupported => {
@@ -211,7 +212,7 @@ impl Reason {
             }
             Self::AuthorizationEnded => {
                 "The user was disabled, has another password, or was signed out of everything since; or clients.tokens_valid_after was set. \
-                 Signing in again is enough, if they still may (`hallpass user list`, `hallpass audit list`)."
+                 Signing in again is enough, if they still may and that instant has passed (`hallpass user list`, `hallpass audit list`)."
             }
             Self::SignedOutMeanwhile => {
                 "The user signs in again. They, another tab, or an operator ended the session before the service redeemed its code."
@@ -291,14 +292,29 @@ impl SignInFailure {
             }
             Self::PasswordWrong => "The user types it again; `hallpass user set-password NAME` gives them another one.",
             Self::Throttled => {
-                "It passes by itself, within a quarter of an hour for one user and an hour for a network. If people share one address behind a proxy, \
-                 name the proxy in HALLPASS_TRUSTED_PROXIES; a browser that signed in before is not concerned."
+                "It passes by itself: after a quarter of an hour for a user or a browser, an hour for a network. `hallpass unthrottle user NAME` or `network \
+                 ADDRESS` does it at once. If users share one address behind a proxy, name the proxy in HALLPASS_TRUSTED_PROXIES."
             }
         }
     }
 }
 
 impl Remedy {
+    /// Whether the words can be told: what a stranger sent is in them as it came, so it must be short and hide nothing.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        let text: &str = match self {
+            Self::RegisterRedirectUri { sent, registrable: Registrable::AsItIs, .. }
+            | Self::KeepOrigin { sent, .. } => sent,
+            Self::RegisterRedirectUri { registrable: Registrable::WithAnyPort { without_port }, .. } => without_port,
+            Self::WidenScope { scope, .. } => scope,
+            Self::SeparateScopes { meant } => meant,
+            Self::WidenAudience { resource: Some(resource), .. } => resource,
+            _ => "",
+        };
+        shown(text) == text
+    }
+
     /// In words.
     #[must_use]
     pub fn words(&self) -> String {

@@ -5,7 +5,6 @@ use crate::protocol::error::Refusal;
 use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
 use crate::protocol::secret::{AccessToken, ClientSecret};
-use crate::protocol::shown::without_secrets;
 use crate::web::network::Network;
 use axum::body::Body;
 use axum::extract;
@@ -165,8 +164,10 @@ pub fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, 
     };
     let client_id = decode(raw_id).unwrap_or_else(|| raw_id.to_owned());
     if in_body.is_some_and(|sent| sent != client_id && sent != raw_id) {
-        return Err(Refusal::new(Reason::ClientIdContradicted)
-            .expecting(in_body.unwrap_or_default(), [without_secrets(&client_id)]));
+        return Err(Refusal::new(Reason::ClientIdContradicted).expecting(
+            in_body.unwrap_or_default(),
+            [format!("the one of the header, of {} characters", client_id.chars().count())],
+        ));
     }
     if raw_secret.is_empty() {
         return Ok(Credentials::Name { client_id });

@@ -79,12 +79,22 @@ async fn a_client_is_edited_at_once_or_by_a_migration_and_never_into_one_that_ca
         (vec!["--remove-redirect-uri", address], "no redirect URI"),
         (vec!["--remove-redirect-uri", "https://nowhere.example/"], "has no redirect_uri"),
         (vec!["--set", "client_uri=javascript:alert(1)"], "client_uri"),
+        (vec!["--set", "tokens_valid_after=2099-01-01T00:00:00Z"], "lies ahead"),
+        (vec!["--add-redirect-uri", "http://printer.lan/cb"], "--accept 'plain-http: REASON'"),
     ] {
         let outcome = edit(&[wrong.as_slice(), &["--yes"]].concat());
         assert_eq!(outcome.status, 1, "{wrong:?}: {outcome:?}");
         assert!(outcome.stderr.contains(told), "{wrong:?}: {outcome:?}");
         assert_eq!(shown(), before, "{wrong:?}");
     }
+    let accepted = ["--add-redirect-uri", "http://printer.lan/cb", "--accept", "plain-http: no TLS there"];
+    done(edit(&[&accepted[..], &["--set", "pkce=required", "--yes"]].concat()));
+    let again = done(edit(&["--set", "client_name=Old risk", "--yes"]));
+    assert!(!again.stderr.contains("plain http"), "what was there before is not told again: {again:?}");
+    let file = done(edit(&[&accepted[..], &["--output", "-"]].concat())).stdout;
+    assert!(file.contains("-- hallpass: accept plain-http: no TLS there"), "{file}");
+    done(edit(&["--remove-redirect-uri", "http://printer.lan/cb", "--yes"]));
+    done(edit(&["--set", "client_name=Bob's \"reports\"", "--yes"]));
     assert_eq!(edit(&["--yes"]).status, 2, "nothing to change is wrong usage");
     assert_eq!(edit(&["--set", "scope=openid"]).status, 2, "a script must say --yes");
 
@@ -156,8 +166,10 @@ async fn a_user_is_enabled_again_and_found_in_the_audit_by_name() {
         let listed = done(hallpass(&["audit", "list", "--user", name, "--event", "user_enabled"]));
         assert!(listed.stdout.contains("user_enabled") && listed.stdout.lines().count() == 1, "{name}: {listed:?}");
     }
-    let none = done(hallpass(&["audit", "list", "--user", "another"]));
-    assert!(none.stdout.is_empty(), "{none:?}");
+    for lost in [&["audit", "list", "--user", "alcie"][..], &["audit", "erase", "--sub", "alcie", "--yes"]] {
+        let lost = hallpass(lost);
+        assert!(lost.status == 1 && lost.stderr.contains("no user has the name"), "{lost:?}");
+    }
     done(hallpass(&["audit", "erase", "--sub", "alice", "--yes"]));
     let left = "SELECT COUNT(*) FROM audit_events WHERE sub = 'alice-sub'";
     assert_eq!(provider.rows(left).await[0][0].as_deref(), Some("0"));
@@ -177,6 +189,10 @@ fn init_writes_a_set_up_that_serves_and_overwrites_nothing() {
         "redis://:pass@cache.example.com",
         "--trusted-proxies",
         "10.1.0.0/24",
+        "--session-lifetime",
+        "3600",
+        "--session-idle-lifetime",
+        "600",
         "--client",
         "reports",
         "--redirect-uri",
@@ -188,6 +204,7 @@ fn init_writes_a_set_up_that_serves_and_overwrites_nothing() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "it may hold a password");
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.contains("redis_url = \"redis://:pass@cache.example.com\""), "{text}");
+    assert!(text.contains("session_lifetime = \"3600\"") && text.contains("\n# code_lifetime = "), "{text}");
     // The settings read as they were given.
     let show = done(run(folder.path(), &["client", "lint"]));
     assert!(show.stdout.contains("0 errors") || show.stderr.contains("0 errors"), "{show:?}");

@@ -248,7 +248,7 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
             "preview --diff FILE --json" => format!("preview reports alice --diff {saved_text} --json"),
             "user sessions list --json" => "user sessions list alice --json".to_owned(),
             "audit prune --json" => "audit prune --older-than 365d --yes --json".to_owned(),
-            "audit erase --json" => "audit erase --sub nobody-at-all --yes --json".to_owned(),
+            "audit erase --json" => "audit erase --sub alice-sub --yes --json".to_owned(),
             "explain --user NAME --json" => "explain --user alice --json".to_owned(),
             "explain REFERENCE --json" => format!("explain {reference} --json"),
             other => other.to_owned(),

@@ -5,7 +5,7 @@ use super::edit;
 use super::written::{is_standard_output, no_client, write_migration};
 use crate::ambient::Clock;
 use crate::commands::acceptance::client_id_fault;
-use crate::commands::judge::{self, Level};
+use crate::commands::judge::{self, Fault, Level};
 use crate::commands::terminal::{self, instant, one_line};
 use crate::commands::{Outcome, with_runtime};
 use crate::config::Config;
@@ -83,6 +83,10 @@ impl Change {
         }
     }
 
+    const fn deletes(&self) -> bool {
+        matches!(self, Self::Delete)
+    }
+
     const fn event(&self) -> EventKind {
         match self {
             Self::Disable => EventKind::ClientDisabled,
@@ -105,7 +109,7 @@ impl Change {
             Self::Delete => format!(
                 "-- Deletes the client {id}, and with it its addresses, secrets, refresh tokens and consents, for good.\n"
             ),
-            Self::Edit(_) => format!("-- Changes the client {id}.\n"),
+            Self::Edit(edits) => format!("-- Changes the client {id}.\n{}", edits.acceptances()),
         }
     }
 
@@ -154,7 +158,10 @@ impl Change {
                 "disabled {id}; every node refuses it within ten seconds. `hallpass client enable {id}` brings it back"
             ),
             Self::Enable => format!("enabled {id}; every node serves it within ten seconds"),
-            Self::Delete => format!("deleted {id}; every node refuses it within ten seconds"),
+            Self::Delete => format!(
+                "deleted {id}; every node refuses it within ten seconds. Should the id be registered anew within a day, give its row \
+                 tokens_valid_after, or what the old one still holds is good again"
+            ),
             Self::Edit(_) => format!("changed {id}; every node knows within ten seconds"),
         }
     }
@@ -215,8 +222,10 @@ async fn at_once(config: Config, target: Target, change: Change) -> Outcome {
     terminal::confirm(&path, &question, target.yes)?;
     let statements = change.statements(id, now);
     let event = Event::new(change.event(), now).by(id);
-    let is_edit = matches!(change, Change::Edit(_));
-    let applied = changes::apply(&db, id, &statements, event, |became| judged(became, is_edit, &config)).await;
+    // A row that cannot be served had faults of its own.
+    let before = clients::find(&db, id).await.ok().flatten();
+    let judge = |became| judged(before.as_ref(), became, &change, &config);
+    let applied = changes::apply(&db, id, &statements, event, judge).await;
     db.close().await;
     let warnings = applied??;
     for warning in warnings {
@@ -226,17 +235,37 @@ async fn at_once(config: Config, target: Target, change: Change) -> Outcome {
 }
 
 /// What the client has become may be refused: what could not be served, or would not be safe, is not written at once.
-fn judged(became: Option<Result<Client, RowFault>>, is_edit: bool, config: &Config) -> Result<Vec<String>, Failure> {
-    let (Some(became), true) = (became, is_edit) else { return Ok(Vec::new()) };
+fn judged(
+    before: Option<&Client>,
+    became: Option<Result<Client, RowFault>>,
+    change: &Change,
+    config: &Config,
+) -> Result<Vec<String>, Failure> {
+    if became.is_none() && !change.deletes() {
+        return Err(Failure::new("the client was deleted meanwhile; nothing was changed"));
+    }
+    let (Some(became), Change::Edit(edits)) = (became, change) else { return Ok(Vec::new()) };
     let client = became.map_err(|RowFault { why, fix }| {
         Failure::new(format!("the client could not be served any more: {why}; nothing was changed")).with_fix(fix)
     })?;
-    let mut found = judge::of_values(&client);
-    found.extend(judge::of_client(&client, Some(&config.issuer), true));
-    if let Some(fault) = found.iter().find(|fault| fault.level == Level::Error && !fault.is_own_risk) {
-        return Err(Failure::new(format!("{}; nothing was changed", fault.why)).with_fix(fault.fix.clone()));
+    let faults_of = |client: &Client| {
+        let mut found = judge::of_values(client);
+        found.extend(judge::of_client(client, Some(&config.issuer), true));
+        found
+    };
+    // What was there before is not the doing of this change.
+    let before: Vec<String> = before.map(faults_of).unwrap_or_default().into_iter().map(|fault| fault.why).collect();
+    let found: Vec<Fault> = faults_of(&client).into_iter().filter(|fault| !before.contains(&fault.why)).collect();
+    if let Some(fault) = found.iter().find(|fault| fault.level == Level::Error && !edits.accepts(fault)) {
+        let fix = if fault.is_own_risk {
+            format!("{}, or accept it with the reason: --accept '{}: REASON'", fault.fix, fault.code)
+        } else {
+            fault.fix.clone()
+        };
+        return Err(Failure::new(format!("{}; nothing was changed", fault.why)).with_fix(fix));
     }
-    Ok(found.into_iter().map(|fault| format!("{}; {}", fault.why, fault.fix)).collect())
+    let warnings = found.into_iter().filter(|fault| !edits.accepts(fault));
+    Ok(warnings.map(|fault| format!("{}; {}", fault.why, fault.fix)).collect())
 }
 
 fn report(target: &Target, change: &Change, is_changed: bool, words: &str) -> Outcome {

@@ -1,6 +1,8 @@
 //! `hallpass client edit`: which columns and lists of a client become what, read from flags and written as SQL.
 
-use crate::commands::judge;
+use crate::ambient::Clock;
+use crate::commands::acceptance::Acceptance;
+use crate::commands::judge::{self, Fault};
 use crate::commands::terminal::{one_line, wrong_usage};
 use crate::failure::Failure;
 use crate::keys;
@@ -20,7 +22,8 @@ Examples:
   hallpass client edit reports --set scope=\"openid email\" --unset default_max_age --yes
   hallpass client edit reports --add-redirect-uri https://new.example.com/signin-oidc --migration
   hallpass client edit reports --remove-redirect-uri https://old.example.com/signin-oidc --yes
-  hallpass client edit reports --set tokens_valid_after=2026-12-01T00:00:00Z   ends what was authorized before";
+  hallpass client edit reports --set tokens_valid_after=now    ends what was authorized before
+  hallpass client edit printer --add-redirect-uri http://printer.lan/cb --accept 'plain-http: it cannot do TLS'";
 
 /// Which columns an operator changes, and whether they hold a number. `client_id` is the client; the others have commands of
 /// their own, or say where it came from.
@@ -99,6 +102,9 @@ pub(in crate::commands) struct Flags {
     /// An API that they are not for any more
     #[arg(long, value_name = "URI")]
     remove_audience: Vec<String>,
+    /// Accept what is refused at first (plain-http, private-scheme, audience), with the reason; may be repeated
+    #[arg(long, value_name = "CODE: REASON", value_parser = Acceptance::flag)]
+    accept: Vec<Acceptance>,
 }
 
 /// A list of a client: its table and column.
@@ -113,9 +119,20 @@ pub(in crate::commands) struct Edits {
     columns: Vec<(&'static str, String)>,
     added: Vec<(List, String)>,
     removed: Vec<(List, String)>,
+    accepted: Vec<Acceptance>,
 }
 
 impl Edits {
+    /// Whether a risk is one that the operator takes.
+    pub(super) fn accepts(&self, fault: &Fault) -> bool {
+        fault.is_own_risk && self.accepted.iter().any(|acceptance| acceptance.code == fault.code)
+    }
+
+    /// The comments by which the lint accepts it too.
+    pub(super) fn acceptances(&self) -> String {
+        self.accepted.iter().map(Acceptance::comment).collect()
+    }
+
     /// Reads the flags.
     pub(super) fn of(flags: Flags) -> Result<Self, Failure> {
         let mut columns = Vec::new();
@@ -158,7 +175,7 @@ impl Edits {
         if columns.is_empty() && added.is_empty() && removed.is_empty() {
             wrong_usage(&["client", "edit"], "what is to be changed is missing: --set, --unset, --add-… or --remove-…");
         }
-        Ok(Self { columns, added, removed })
+        Ok(Self { columns, added, removed, accepted: flags.accept })
     }
 
     /// The SQL, for a client whose id is quoted.
@@ -233,10 +250,18 @@ fn known(name: &str) -> Result<(&'static str, bool), Failure> {
 fn column(name: &str, value: &str) -> Result<(&'static str, String), Failure> {
     let (name, is_number) = known(name)?;
     if is_number {
-        let instant = keys::parse_instant(&value.replace(':', "")).filter(|_| name.ends_with("_after"));
-        let number = instant.map(|at| at.0).or_else(|| value.parse::<i64>().ok());
-        let what =
-            if name.ends_with("_after") { "an instant such as 2026-12-01T00:00:00Z" } else { "a number of seconds" };
+        let is_instant = name.ends_with("_after");
+        let now = Clock::System.now();
+        let instant = if value == "now" { Some(now) } else { keys::parse_instant(&value.replace(':', "")) };
+        let number = instant.filter(|_| is_instant).map(|at| at.0).or_else(|| value.parse::<i64>().ok());
+        if is_instant && number.is_some_and(|at| at > now.0) {
+            let what = format!(
+                "--set {name}: {} lies ahead, and until then nothing that is issued would be good",
+                one_line(value)
+            );
+            return Err(Failure::new(what).with_fix(format!("--set {name}=now ends what was authorized until now")));
+        }
+        let what = if is_instant { "now, or an instant such as 2026-12-01T00:00:00Z" } else { "a number of seconds" };
         let number =
             number.ok_or_else(|| Failure::new(format!("--set {name}: {:?} is not {what}", one_line(value))))?;
         return Ok((name, number.to_string()));

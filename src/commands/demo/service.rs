@@ -440,7 +440,7 @@ async fn callback(State(service): State<Arc<Service>>, request: Request) -> Resp
     }
 }
 
-/// Signs out here, and goes on at the provider.
+/// Signs out here, and continues at the provider.
 async fn logout(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     let id = service.cookie(&headers, "session");
     let session = id.and_then(|id| service.signed_in.lock().unwrap_or_else(PoisonError::into_inner).remove(&id));

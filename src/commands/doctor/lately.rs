@@ -2,7 +2,7 @@
 //! day, by which of its limits.
 
 use super::report::Report;
-use crate::commands::terminal::one_line;
+use crate::commands::terminal::{one_line, shell};
 use crate::protocol::audit::Record;
 use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
@@ -36,7 +36,7 @@ pub(super) async fn secrets(report: &mut Report, db: &Db, now: NumericDate) {
     }
     let mut sound = 0;
     for (client_id, end) in last {
-        let fix = format!("hallpass client rotate-secret {}", one_line(&client_id));
+        let fix = format!("hallpass client rotate-secret {}", shell(&client_id));
         match end {
             Some(end) if end.is_past(now) => {
                 let what = format!(
@@ -110,13 +110,18 @@ pub(super) async fn throttled(report: &mut Report, db: &Db, now: NumericDate) {
 fn refused(record: Record) -> Refused {
     let detail: Value = record.detail.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let is_client = record.event == "client_throttled";
-    let name = if is_client { record.personal.get("client").cloned() } else { record.sub };
+    let name = if is_client { record.client_id } else { record.sub };
     Refused {
         is_client,
         name: name.unwrap_or_default(),
         network: record.network.unwrap_or_default(),
         budget: detail["budget"].as_str().unwrap_or_default().to_owned(),
     }
+}
+
+/// Whether it is an address that a proxy in front has, and no user's own.
+fn is_shared(network: &str) -> bool {
+    network.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 async fn tell(report: &mut Report, db: &Db, refused: &Refused, times: usize, ago: i64) {
@@ -137,7 +142,8 @@ async fn tell(report: &mut Report, db: &Db, refused: &Refused, times: usize, ago
         ("client", _) => {
             format!("{PER_CLIENT_AND_NETWORK} failures of one client from one network in {}", minutes(CLIENT_WINDOW))
         }
-        _ => "too many waited at an account that is attacked".to_owned(),
+        ("waiting", _) => "as many as may wait at an account that is attacked".to_owned(),
+        _ => "a limit that the event does not tell".to_owned(),
     };
     let user = if *is_client || name.is_empty() { None } else { users::find(db, name).await.ok().flatten() };
     let username = user.and_then(|user| user.username);
@@ -148,11 +154,14 @@ async fn tell(report: &mut Report, db: &Db, refused: &Refused, times: usize, ago
     };
     let by_network = matches!(budget.as_str(), "network" | "wide_network");
     let fix = match (by_network, is_client, username) {
-        (true, ..) => format!("hallpass unthrottle network {network}"),
-        (_, true, _) => {
-            format!("correct the secret that the service has; then hallpass unthrottle client {}", one_line(name))
+        (true, ..) if is_shared(network) => {
+            "name the proxy in HALLPASS_TRUSTED_PROXIES: all who come through it count as one network".to_owned()
         }
-        (_, false, Some(username)) => format!("hallpass unthrottle user {}", one_line(&username)),
+        (true, ..) => format!("hallpass unthrottle network {}", shell(network)),
+        (_, true, _) => {
+            format!("correct the secret that the service has; then hallpass unthrottle client {}", shell(name))
+        }
+        (_, false, Some(username)) => format!("hallpass unthrottle user {}", shell(&username)),
         (_, false, None) => "nothing, unless a user says so: the name was mistyped, or an attacker guesses".to_owned(),
     };
     let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };

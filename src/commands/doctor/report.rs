@@ -1,5 +1,6 @@
 //! What the checks came to, and the checks that more than one of them makes: clocks, certificates, plain http.
 
+use crate::commands::terminal::one_line;
 use crate::failure::{Failure, Warning, fix_line};
 use crate::keys::certificate_ends_at;
 use crate::protocol::client::is_loopback_host;
@@ -76,10 +77,10 @@ impl Report {
         let mut text = String::new();
         for Check { name, verdict, what, fix } in &self.checks {
             // Whatever a server answered must not reach the terminal as control characters.
-            let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let what = one_line(what);
             let _ = writeln!(text, "{:<7}  {name:<width$}  {what}", verdict.as_str());
             if let Some(fix) = fix {
-                let _ = writeln!(text, "{:<9}{:<width$}  {}", "", "", fix_line(&fix.replace('\n', " ")));
+                let _ = writeln!(text, "{:<9}{:<width$}  {}", "", "", fix_line(&one_line(fix)));
             }
         }
         text

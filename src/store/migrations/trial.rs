@@ -70,7 +70,7 @@ fn is_timeout(error: &sqlx::Error) -> bool {
 }
 
 /// Whether a statement of it may end the transaction that it runs in. Where that is unclear, it may.
-fn ends_its_transaction(sql: &str) -> bool {
+pub(super) fn ends_its_transaction(sql: &str) -> bool {
     const WORDS: [&str; 8] = ["abort", "begin", "commit", "end", "prepare", "release", "rollback", "start"];
     // PostgreSQL has texts in which a quote does not end them; both have none where there is no backslash.
     sql.contains('\\') || first_words(sql).iter().any(|word| WORDS.contains(&word.as_str()))
