@@ -166,11 +166,80 @@ fn a_row_has_what_the_product_needs_and_what_an_operator_says_comes_first() {
 fn the_base_address_follows_from_a_redirect_uri_as_well() {
     let sql = migration(&["g", "--for", "grafana", "--redirect-uri", "https://x.example.com/g/login/generic_oauth"]);
     assert!(sql.contains("'https://x.example.com/g/login'") && sql.contains("'https://x.example.com/g'"), "{sql}");
-    // One that the product does not listen at is taken, and told.
+}
+
+/// What `client new` prints on standard error.
+fn told(arguments: &[&str]) -> String {
     let folder = folder();
-    let uri = ["--redirect-uri", "https://x.example.com/callback"];
-    let odd = done(run(folder.path(), &[&["client", "new", "g", "--for", "grafana"], &uri[..]].concat()));
-    assert!(odd.stderr.contains("Grafana does not listen at the --redirect-uri"), "{odd:?}");
+    done(run(folder.path(), &[&["client", "new", "x"], arguments].concat())).stderr
+}
+
+#[test]
+fn a_redirect_uri_that_does_not_fit_is_taken_and_told() {
+    let misfit = "Grafana does not listen at the --redirect-uri https://x.example.com/callback\n  Fix: ";
+    let uri = ["--for", "grafana", "--redirect-uri", "https://x.example.com/callback"];
+    assert!(told(&uri).contains(misfit));
+    assert!(told(&[&uri[..], &["--url", "https://x.example.com"]].concat()).contains(misfit));
+    // The second one as well as the first.
+    let right = ["--redirect-uri", "https://x.example.com/login/generic_oauth"];
+    assert!(told(&[&["--for", "grafana"], &right[..], &uri[2..]].concat()).contains(misfit));
+    assert!(!told(&[&["--for", "grafana", "--url", "https://x.example.com"], &right[..]].concat()).contains("Fix: "));
+    assert!(!told(&["--for", "kubernetes", "--redirect-uri", "http://localhost:8000"]).contains("does not listen"));
+    // One that the operator chooses is to be of the same service.
+    let own = |url: &str| told(&["--for", "quarkus", "--redirect-uri", "https://x.example.com/a/cb", "--url", url]);
+    for url in ["https://y.example.com", "https://x.example.com/ab", "https://x.example.com/b"] {
+        assert!(own(url).contains(&format!("https://x.example.com/a/cb is not below {url}\n  Fix: ")), "{url}");
+    }
+    for url in ["https://x.example.com", "https://x.example.com/a"] {
+        assert!(!own(url).contains("Fix: "), "{url}");
+    }
+}
+
+#[test]
+fn the_addresses_beside_an_own_callback_follow_from_it() {
+    let uri = ["--redirect-uri", "https://x.example.com/app/cb"];
+    let apache = [&["x", "--for", "mod-auth-openidc"], &uri[..]].concat();
+    let sql = migration(&apache);
+    for value in ["/app/cb", "/app/cb?logout=backchannel", "/app/", "/app"] {
+        assert!(sql.contains(&format!("'https://x.example.com{value}'")), "{value}: {sql}");
+    }
+    assert!(!sql.contains("/oidc/callback"), "{sql}");
+    assert!(told(&apache[1..]).contains("is taken to be at https://x.example.com/app, "));
+    // The service may be elsewhere; its module still listens at its callback.
+    let sql = migration(&[&apache[..], &["--url", "https://x.example.com"]].concat());
+    for value in ["/app/cb?logout=backchannel", "/", ""] {
+        assert!(sql.contains(&format!("'https://x.example.com{value}'")), "{value}: {sql}");
+    }
+    let sql = migration(&["x", "--for", "mod-auth-openidc", "--redirect-uri", "https://x.example.com/cb?a=b"]);
+    assert!(sql.contains("'https://x.example.com/cb?a=b&logout=backchannel'"), "{sql}");
+    let sql = migration(&[&["x", "--for", "quarkus"], &uri[..]].concat());
+    assert!(sql.contains("'https://x.example.com/app/back-channel-logout'"), "{sql}");
+    let sql = migration(&["x", "--for", "mod-auth-openidc", "--url", "https://x.example.com/a"]);
+    assert!(sql.contains("'https://x.example.com/a/oidc/callback?logout=backchannel'"), "{sql}");
+}
+
+#[test]
+fn where_neither_pkce_nor_nonce_is_sent_it_is_said_that_nothing_binds_a_code_to_its_browser() {
+    let unbound = "nothing binds a code to the browser that asked for it";
+    for (id, product) in table() {
+        let nonce = product["sends"]["nonce"].as_bool();
+        let url = url_of(&id);
+        let mut cases = vec![(vec![], product["pkce"]["does"] == "never"), (vec!["--pkce", "required"], false)];
+        if product["secret"]["sent"] != "none" {
+            cases.push((vec!["--pkce", "optional"], true));
+        }
+        for (more, is_optional) in cases {
+            let arguments = [&["x", "--for", &id, "--url", &url], &more[..]].concat();
+            let (sql, told) = (migration(&arguments), told(&arguments[1..]));
+            let is_unbound = is_optional && nonce == Some(false);
+            assert_eq!(told.contains(unbound) && told.contains("RFC 9700"), is_unbound, "{id} {more:?}: {told}");
+            assert_eq!(sql.contains(unbound), is_unbound, "{id} {more:?}: {sql}");
+            assert_eq!(sql.contains("it must use nonce"), is_optional && !is_unbound, "{id} {more:?}: {sql}");
+        }
+        let habit = product["habits"].as_array().unwrap().iter().find(|habit| habit["habit"] == "PKCE").unwrap();
+        let is_unbound = product["pkce"]["does"] == "never" && nonce == Some(false);
+        assert_eq!(word(habit, "says").contains(unbound), is_unbound, "{habit}");
+    }
 }
 
 #[test]
@@ -223,21 +292,46 @@ fn at_a_terminal_a_product_is_asked_for_its_address_and_nothing_that_the_table_k
 }
 
 #[test]
-fn a_product_that_needs_a_secret_is_told_so_where_it_is_made_public() {
-    let folder = folder();
-    let new = ["client", "new", "s", "--for", "gitlab", "--url", "https://s.example.com", "--public"];
-    let outcome = done(run(folder.path(), &new));
-    assert!(outcome.stderr.contains("GitLab is not known to work without a secret\n  Fix: "), "{outcome:?}");
-    assert!(!outcome.stdout.contains("secret:"), "{outcome:?}");
+fn a_public_client_loses_its_secret_and_nothing_else_of_its_settings() {
+    for (id, product) in table() {
+        let folder = folder();
+        let outcome = new_in(folder.path(), &id, &["--public"]);
+        if product["pkce"]["does"] == "never" {
+            refused(&outcome, &["--public", "sends no PKCE", "Fix: leave --public out"]);
+            continue;
+        }
+        let settings = done(outcome);
+        let is_known = product["secret"]["sent"] == "none";
+        let warning = format!("{} is not known to work without a secret\n  Fix: ", word(&product, "name"));
+        assert_ne!(settings.stderr.contains(&warning), is_known, "{id}: {settings:?}");
+        assert!(
+            !settings.stdout.contains("PUT THE SECRET") && !settings.stdout.contains("hp_cs_"),
+            "{id}: {settings:?}"
+        );
+        if !product["stack"].is_null() {
+            continue;
+        }
+        assert!(!settings.stdout.contains("@[") && !settings.stdout.contains("@]"), "{id}: {settings:?}");
+        let files: Vec<&Value> =
+            product["files"].as_array().unwrap().iter().filter(|file| file["is_secret"] != true).collect();
+        let lines = files.iter().flat_map(|file| word(file, "text").lines());
+        for line in lines.filter(|line| line.contains("@client_id@")) {
+            let before = line.split("@client_id@").next().unwrap();
+            let with = |quote: &str| settings.stdout.contains(&format!("{before}{quote}{id}"));
+            assert!(["", "\"", "'"].into_iter().any(with), "{id}: {line}");
+        }
+        for (language, text) in files_of(&files, &settings.stdout) {
+            parse(&id, &language, &text);
+        }
+    }
 }
 
 // ---- The settings.
 
 /// The texts of the files of a product's settings, each without the line that says where it belongs.
-fn files(product: &Value, settings: &str) -> Vec<(String, String)> {
+fn files_of(files: &[&Value], settings: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = settings;
-    let files = product["files"].as_array().unwrap();
     for (index, file) in files.iter().enumerate() {
         let (heading, behind) = rest.split_once('\n').unwrap();
         assert!(heading.ends_with(word(file, "name")), "{heading}");
@@ -265,7 +359,8 @@ fn every_products_settings_have_its_values_and_no_place_that_is_not_filled() {
         if product["stack"].is_null() {
             let odd = settings.split('@').skip(1).find(|word| is_place(word));
             assert_eq!(odd, None, "{id}: {settings}");
-            for (language, text) in files(&product, &settings) {
+            let files: Vec<&Value> = product["files"].as_array().unwrap().iter().collect();
+            for (language, text) in files_of(&files, &settings) {
                 parse(&id, &language, &text);
             }
         }
@@ -297,6 +392,42 @@ fn parse(id: &str, language: &str, text: &str) {
     let input = fs::File::open(folder.path().join("text")).unwrap();
     let output = Command::new(party::python()).args(["-c", script]).stdin(input).output().unwrap();
     assert!(output.status.success(), "{id}: {text}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Others see the arguments of a process, and a shell keeps what was typed.
+#[test]
+fn a_command_reads_the_secret_from_the_terminal() {
+    let mut commands = 0;
+    for (id, product) in table() {
+        let folder = folder();
+        let settings = done(new_in(folder.path(), &id, &[])).stdout;
+        let files: Vec<&Value> = product["files"].as_array().into_iter().flatten().collect();
+        for (_, text) in files_of(&files, &settings).into_iter().filter(|(language, _)| language == "shell") {
+            assert!(!text.contains("hp_cs_"), "{id}: {text}");
+            if product["secret"]["sent"] == "none" {
+                continue;
+            }
+            commands += 1;
+            let program = text.lines().next().unwrap().rsplit("&& ").next().unwrap().split(' ').next().unwrap();
+            let fake = format!("{program}() {{ printf '%s\\n' \"$@\"; printenv CLIENT_SECRET || true; }}\n{text}");
+            fs::write(folder.path().join("typed"), "the secret\n").unwrap();
+            let input = fs::File::open(folder.path().join("typed")).unwrap();
+            let output = Command::new("bash").args(["-c", &fake]).stdin(input).output().unwrap();
+            let got = String::from_utf8(output.stdout).unwrap();
+            assert!(got.contains("\nthe secret\n") && got.contains(&format!("{id}\n")), "{id}: {text}\n{got}");
+        }
+    }
+    assert!(commands >= 2, "{commands}");
+}
+
+#[test]
+fn the_secret_of_argo_cd_is_in_its_kubernetes_secret() {
+    let folder = folder();
+    let settings = done(new_in(folder.path(), "argocd", &[])).stdout;
+    let (secret, map) = settings.split_once("\n# argocd-cm").unwrap();
+    assert!(secret.contains("kind: Secret") && secret.contains("oidc.hallpass.clientSecret: \"hp_cs_"), "{settings}");
+    assert!(map.contains("clientSecret: $oidc.hallpass.clientSecret\n") && !map.contains("hp_cs_"), "{settings}");
+    assert!(map.contains("# From Argo CD 3.1 on"), "{settings}");
 }
 
 /// A `client_id` with characters that mean something to a shell, to YAML, to PHP and to Apache.
@@ -333,6 +464,44 @@ async fn the_settings_are_shown_later_with_a_place_for_the_secret() {
         shown.contains("client_secret = PUT THE SECRET HERE\n") && shown.contains("client_id = graphs\n"),
         "{shown}"
     );
+}
+
+// ---- What was run.
+
+/// Runs the part of `tests/run` that notes the products, in a folder, with a `cargo` of these lines.
+fn note_products(folder: &Path, cargo: &str) -> (bool, String) {
+    let script = documents::read("tests/run");
+    let (_, rest) = script.split_once("\nservices() {").unwrap();
+    let (functions, _) = rest.split_once("\nif [[").unwrap();
+    let fake =
+        format!("set -euo pipefail\nhas() {{ :; }}\ncargo() {{\n{cargo}\n}}\nservices() {{{functions}\nservices");
+    let output = Command::new("bash").args(["-c", &fake]).current_dir(folder).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn the_page_of_what_was_run_has_new_rows_for_what_was_tried_and_stays_as_it_is_after_a_failure() {
+    let folder = folder();
+    fs::create_dir_all(folder.path().join("tests")).unwrap();
+    fs::create_dir_all(folder.path().join("target/services")).unwrap();
+    let page = documents::read("tests/services.md");
+    let written = || fs::read_to_string(folder.path().join("tests/services.md")).unwrap();
+    fs::write(folder.path().join("tests/services.md"), &page).unwrap();
+    let miniflux = "printf 'v9\\nsigned in\\n' >target/services/miniflux.result";
+    let (is_done, text) = note_products(folder.path(), &format!("{miniflux}; return 3"));
+    assert!(!is_done && text.contains("| miniflux | v9 | signed in |"), "{text}");
+    assert_eq!(written(), page, "a failure");
+    let (is_done, text) = note_products(folder.path(), "true");
+    assert!(is_done, "{text}");
+    assert_eq!(written(), page, "nothing was tried");
+    let (is_done, text) = note_products(folder.path(), miniflux);
+    assert!(is_done, "{text}");
+    let is_other = |line: &&str| !line.starts_with("| miniflux ");
+    let found = written();
+    assert_eq!(found.lines().filter(is_other).collect::<Vec<_>>(), page.lines().filter(is_other).collect::<Vec<_>>());
+    let rows: Vec<&str> = found.lines().filter(|line| !is_other(line)).collect();
+    assert!(rows.len() == 1 && rows[0].starts_with("| miniflux | v9 | signed in | 20"), "{found}");
 }
 
 // ---- The pages that are made of the table.
@@ -395,6 +564,11 @@ for one of your own services or `--name`, comes first. `hallpass client products
 says what is known of one, and `client show ID --for NAME` prints the settings again, with a place for the secret. What needs
 groups or claims of your own is left out of the settings.
 
+A `--redirect-uri` may be said as well, or instead: what hangs on it follows from it, and one that does not fit is warned about.
+With `--public` the secret is left out of the settings; a product that sends no PKCE cannot be public. Where a product sends
+neither PKCE nor `nonce`, nothing binds a code to the browser that asked for it, so that a stolen code signs its thief in
+([RFC 9700 section 2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)): `client new` warns, and its row says so.
+
 This page is made of the table of the products, `src/commands/client/products.toml`. Each habit was read in the source that is
 named with it, in November 2026; look at the version that you have, and at [Adding a service](adding-a-service.md) for a product
 that is not here.
@@ -414,7 +588,7 @@ fn the_page_of_the_services_is_made_from_the_table() {
                 "callback" => {
                     words(&product["callback"]["paths"]).iter().map(|path| code(path)).collect::<Vec<_>>().join(", ")
                 }
-                "scope" | "back channel" => code(word(habit, "says")),
+                "scope" => code(word(habit, "says")),
                 _ => word(habit, "says").to_owned(),
             };
             let _ = writeln!(page, "| {} | {says} | {} |", word(habit, "habit"), link(word(habit, "source")));

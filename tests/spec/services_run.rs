@@ -1,5 +1,5 @@
 //! Whole products that sign in with the settings which `hallpass client new --for` prints, as they are printed. They take
-//! minutes to install, so `tests/run --services` runs them, and writes what came of it into `tests/services.md`.
+//! minutes to install, so `tests/run --services` runs them, and writes what came of it into `tests/services.md` where all do.
 
 use crate::support::chromium::{Browser, Options};
 use crate::support::party::{self, Party, Place, arrive};

@@ -23,7 +23,7 @@ pub(super) struct Draft {
     pub(super) post_logout_redirect_uris: Vec<String>,
     backchannel_logout_uri: Option<String>,
     frontchannel_logout_uri: Option<String>,
-    client_uri: Option<String>,
+    pub(super) client_uri: Option<String>,
     policy_uri: Option<String>,
     tos_uri: Option<String>,
     application_type: ApplicationType,
@@ -39,6 +39,8 @@ pub(super) struct Draft {
     accepted: Vec<Acceptance>,
     /// Why it has no part in sign-outs, or half of one, where that is known.
     without_sign_out: Option<Acceptance>,
+    /// What optional PKCE means for it, where that is known.
+    without_pkce: Option<&'static str>,
     /// What was decided otherwise than it was asked for, and why.
     pub(super) notes: Vec<&'static str>,
 }
@@ -94,6 +96,7 @@ impl Draft {
             claims_in_id_token: new.claims_in_id_token.unwrap_or(YesNo::Yes),
             accepted: new.accept,
             without_sign_out: new.without_sign_out,
+            without_pkce: new.without_pkce,
             notes,
         };
         draft.check()?;
@@ -255,7 +258,9 @@ impl Draft {
         };
         let pkce = match self.pkce {
             PkcePolicy::Required => "every sign-in must prove with S256 that it was not intercepted",
-            PkcePolicy::Optional => "its library cannot do PKCE; it must use nonce and check it",
+            PkcePolicy::Optional => {
+                self.without_pkce.unwrap_or("its library cannot do PKCE; it must use nonce and check it")
+            }
         };
         let consent = match self.consent {
             ConsentPolicy::Ask => "users are asked once what it may know",

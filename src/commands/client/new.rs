@@ -116,6 +116,9 @@ pub(in crate::commands) struct New {
     /// Why it has no part in sign-outs, or half of one, as the table of products says.
     #[arg(skip)]
     pub(super) without_sign_out: Option<Acceptance>,
+    /// What optional PKCE means for it, as the table of products says.
+    #[arg(skip)]
+    pub(super) without_pkce: Option<&'static str>,
     #[command(flatten)]
     pub(super) secret: SecretArguments,
     /// The file to write, or - for standard output [default: a dated one in the migrations folder]
@@ -217,6 +220,7 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
         redirect_uris: &draft.redirect_uris,
         post_logout_redirect_uris: &draft.post_logout_redirect_uris,
         auth_method: draft.auth_method,
+        client_uri: draft.client_uri.as_deref(),
     };
     if json {
         return terminal::print_json(&json!({

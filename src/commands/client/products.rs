@@ -16,6 +16,10 @@ use std::sync::LazyLock;
 /// The lint's code for a client that has no part in sign-outs, or half of one.
 const NO_LOGOUT_URI: &str = "no-logout-uri";
 
+/// What optional PKCE means for a product that sends no nonce.
+const UNBOUND: &str =
+    "it sends neither PKCE nor nonce: nothing binds a code to the browser that asked for it (RFC 9700 section 2.1.1)";
+
 /// Each product by the name that `--for` takes.
 static TABLE: LazyLock<Result<BTreeMap<String, Product>, toml::de::Error>> =
     LazyLock::new(|| toml::from_str(include_str!("products.toml")));
@@ -94,7 +98,11 @@ struct SignOut {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct BackChannel {
+    /// What follows the base address.
     path: String,
+    /// Whether `path` follows the callback instead, wherever the operator puts that.
+    #[serde(default)]
+    on_callback: bool,
     source: String,
 }
 
@@ -203,6 +211,9 @@ pub(super) struct File {
     pub(super) language: Language,
     /// With `@name@` where a value is to be.
     pub(super) text: String,
+    /// Whether it is there for the secret alone, so that a public client has none of it.
+    #[serde(default)]
+    pub(super) is_secret: bool,
 }
 
 /// The values of `--for`, with a proposal where a name is misspelt.
@@ -248,13 +259,68 @@ impl Product {
 
     /// The base address that a redirect URI tells.
     pub(super) fn base_behind(&self, redirect_uri: &str) -> Option<String> {
-        if self.callback.is_own {
-            let url = url::Url::parse(redirect_uri).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-            return Some(url.origin().ascii_serialization());
-        }
         // Of two that fit, the longer one leaves less to the base.
         let fitting = self.callback.paths.iter().filter_map(|path| redirect_uri.strip_suffix(path.as_str()));
-        fitting.min_by_key(|base| base.len()).filter(|base| base.contains("://")).map(str::to_owned)
+        let fitting = fitting.min_by_key(|base| base.len()).filter(|base| base.contains("://"));
+        fitting.map(str::to_owned).or_else(|| self.folder_of(redirect_uri))
+    }
+
+    /// What a callback that the operator chose is below, which is the best guess at where the service is.
+    fn folder_of(&self, redirect_uri: &str) -> Option<String> {
+        let url = url::Url::parse(redirect_uri).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let (folder, _) = url.path().rsplit_once('/').filter(|_| self.callback.is_own)?;
+        Some(format!("{}{folder}", url.origin().ascii_serialization()))
+    }
+
+    /// What is odd about a redirect URI that was given, with what to do about it.
+    fn warning_about(&self, redirect_uri: &str, url: Option<&str>, base: Option<&str>) -> Option<Warning> {
+        let name = &self.name;
+        let given = terminal::one_line(redirect_uri);
+        let is_listed =
+            |path: &String| redirect_uri == *path || base.is_some_and(|base| redirect_uri == format!("{base}{path}"));
+        if self.callback.paths.iter().any(is_listed) {
+            return None;
+        }
+        if !self.callback.is_own {
+            let paths = self.callback.paths.iter().map(|path| if path.is_empty() { "its address" } else { path });
+            let paths = paths.collect::<Vec<_>>().join(", ");
+            let what = format!("{name} does not listen at the --redirect-uri {given}");
+            let fix = format!("give --url alone, unless {name} is told to: it listens at {paths}");
+            return Some(Warning::new(what, fix));
+        }
+        let base = base?;
+        let is_below = |base: &str| redirect_uri.strip_prefix(base).is_some_and(|rest| rest.starts_with(['/', '?']));
+        if !is_below(base) && redirect_uri != base {
+            let what = format!("the --redirect-uri {given} is not below {}", terminal::one_line(base));
+            return Some(Warning::new(what, format!("give the --url of {name} and a --redirect-uri below it")));
+        }
+        // Without a path there is nothing that could be guessed wrong.
+        if url.is_none() && base.matches('/').count() > 2 {
+            let what =
+                format!("{name} is taken to be at {}, which is above its --redirect-uri", terminal::one_line(base));
+            return Some(Warning::new(what, "give --url, too, where it is elsewhere"));
+        }
+        None
+    }
+
+    /// Whether it sends nothing by which a code belongs to the browser that asked for it, where PKCE is not required.
+    fn binds_nothing(&self) -> bool {
+        self.sends.as_ref().is_some_and(|sends| !sends.nonce)
+    }
+
+    /// Whether it can do without a secret; a warning where that is not known.
+    fn check_public(&self) -> Outcome {
+        let name = &self.name;
+        if self.pkce.does == Does::Never {
+            let what =
+                format!("--public: {name} sends no PKCE, which a public client must use (RFC 9700 section 2.1.1)");
+            return Err(Failure::new(what).with_fix("leave --public out"));
+        }
+        if self.secret.as_ref().is_none_or(|secret| secret.sent != Sent::None) {
+            let what = format!("{name} is not known to work without a secret");
+            eprintln!("{}", Warning::new(what, "leave --public out, unless its documentation says otherwise").told());
+        }
+        Ok(())
     }
 
     /// Says for the operator what was not said: all that the row of this product needs.
@@ -267,9 +333,8 @@ impl Product {
         self.fill_addresses(new, base.as_deref());
         new.name.get_or_insert_with(|| self.name.clone());
         new.application_type = new.application_type.or(self.application_type);
-        if new.public && self.secret.as_ref().is_none_or(|secret| secret.sent != Sent::None) {
-            let what = format!("{} is not known to work without a secret", self.name);
-            eprintln!("{}", Warning::new(what, "leave --public out, unless its documentation says otherwise").told());
+        if new.public || new.auth_method == Some(ClientAuthMethod::None) {
+            self.check_public()?;
         }
         let has_secret = new.secret.is_given() || new.auth_method.is_some();
         match self.secret.as_ref().map(|secret| secret.sent) {
@@ -289,6 +354,15 @@ impl Product {
         if new.pkce.is_none() && self.pkce.does == Does::Never {
             new.pkce = Some(PkcePolicy::Optional);
         }
+        if new.pkce == Some(PkcePolicy::Optional) && self.binds_nothing() {
+            new.without_pkce = Some(UNBOUND);
+            let what = format!(
+                "without PKCE nothing binds a code to the browser that asked for it: {} sends no nonce either (RFC 9700 section 2.1.1)",
+                self.name
+            );
+            let fix = "say --pkce required where your version sends PKCE; otherwise a stolen code signs its thief in";
+            eprintln!("{}", Warning::new(what, fix).told());
+        }
         if self.claims.as_ref().is_some_and(|claims| claims.from == From::Userinfo) {
             new.claims_in_id_token.get_or_insert(YesNo::No);
         }
@@ -303,17 +377,23 @@ impl Product {
         };
         if new.redirect_uri.is_empty() {
             new.redirect_uri = self.callback.paths.iter().filter_map(whole).collect();
-        } else if base.is_none() {
-            let what = format!("{} does not listen at the --redirect-uri that was given", self.name);
-            let fix =
-                format!("give --url instead, unless it is told to: it listens at {}", self.callback.paths.join(", "));
-            eprintln!("{}", Warning::new(what, fix).told());
+        } else {
+            let warnings = new.redirect_uri.iter().filter_map(|uri| self.warning_about(uri, new.url.as_deref(), base));
+            for warning in warnings {
+                eprintln!("{}", warning.told());
+            }
         }
         if let Some(sign_out) = self.sign_out.as_ref().filter(|_| new.post_logout_redirect_uri.is_empty()) {
             new.post_logout_redirect_uri = sign_out.paths.iter().filter_map(whole).collect();
         }
         if new.backchannel_logout_uri.is_none() && new.frontchannel_logout_uri.is_none() {
-            new.backchannel_logout_uri = self.back_channel.as_ref().and_then(|channel| whole(&channel.path));
+            new.backchannel_logout_uri = self.back_channel.as_ref().and_then(|channel| {
+                if channel.on_callback {
+                    new.redirect_uri.first().map(|uri| after_callback(uri, &channel.path))
+                } else {
+                    whole(&channel.path)
+                }
+            });
         }
         if new.client_uri.is_none() {
             new.client_uri = base.map(str::to_owned);
@@ -336,14 +416,19 @@ impl Product {
                 paths.iter().map(|path| if path.is_empty() { "its address".to_owned() } else { format!("`{path}`") });
             habits.push(("sign-out", format!("{how}; then to {}", paths.collect::<Vec<_>>().join(", ")), source));
         }
-        if let Some(BackChannel { path, source }) = &self.back_channel {
-            habits.push(("back channel", path.clone(), source));
+        if let Some(BackChannel { path, on_callback, source }) = &self.back_channel {
+            let place = if *on_callback { "its callback, with " } else { "" };
+            habits.push(("back channel", format!("{place}`{path}`"), source));
         }
         let setting = self.pkce.setting.as_ref().map(|setting| format!(" (`{setting}`)")).unwrap_or_default();
         let pkce = match self.pkce.does {
             Does::Always => "always",
             Does::Discovered => "where discovery says that the provider can do it",
             Does::Setting => "where it is told to, as the settings that are printed do",
+            Does::Never if self.binds_nothing() => {
+                "never: its row has pkce = 'optional', and since it sends no nonce either, nothing binds a code to the browser \
+                 that asked for it (RFC 9700 section 2.1.1)"
+            }
             Does::Never => "never: its row has pkce = 'optional'",
         };
         habits.push(("PKCE", format!("{pkce}{setting}"), &self.pkce.source));
@@ -379,6 +464,14 @@ impl Product {
         habits.extend(self.notes.iter().map(|note| ("note", note.says.clone(), note.source.as_str())));
         let address = |source: &str| self.sources.get(source).map_or("", String::as_str);
         habits.into_iter().map(|(habit, says, source)| (habit, says, address(source))).collect()
+    }
+}
+
+/// A callback with the parameter that makes it another endpoint.
+fn after_callback(redirect_uri: &str, query: &str) -> String {
+    match query.strip_prefix('?') {
+        Some(parameter) if redirect_uri.contains('?') => format!("{redirect_uri}&{parameter}"),
+        _ => format!("{redirect_uri}{query}"),
     }
 }
 
@@ -449,6 +542,9 @@ mod tests {
         assert_eq!(base("nextcloud", "https://x.example/a/index.php/apps/user_oidc/code"), address);
         assert_eq!(base("portainer", "https://x.example/a/"), address);
         assert_eq!(base("fastapi", "https://x.example/cb"), Some("https://x.example".to_owned()));
+        assert_eq!(base("fastapi", "https://x.example/a/cb"), address);
+        assert_eq!(base("fastapi", "https://x.example/a/auth/callback"), address);
+        assert_eq!(base("mod-auth-openidc", "https://x.example/a/cb?b=c"), address);
         assert_eq!(base("grafana", "https://x.example/cb"), None);
         assert_eq!(base("kubernetes", "http://localhost:8000"), None);
     }

@@ -129,6 +129,7 @@ pub(super) fn run(config: &Config, rotate: &Rotate) -> Outcome {
         redirect_uris: &[],
         post_logout_redirect_uris: &[],
         auth_method: ClientAuthMethod::ClientSecretBasic,
+        client_uri: None,
     };
     if rotate.json {
         return terminal::print_json(&json!({

@@ -57,6 +57,8 @@ pub(super) struct Registration<'a> {
     pub(super) redirect_uris: &'a [String],
     pub(super) post_logout_redirect_uris: &'a [String],
     pub(super) auth_method: ClientAuthMethod,
+    /// Where it is, where its redirect URIs do not tell.
+    pub(super) client_uri: Option<&'a str>,
 }
 
 impl Registration<'_> {

@@ -153,6 +153,7 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
             redirect_uris: &client.redirect_uris,
             post_logout_redirect_uris: &client.post_logout_redirect_uris,
             auth_method: client.token_endpoint_auth_method,
+            client_uri: client.client_uri.as_deref(),
         };
         let settings = match product {
             Some(product) => registration.product(product)?,

@@ -72,10 +72,13 @@ impl Registration<'_> {
         if let Some(stack) = product.stack {
             return self.settings(stack);
         }
-        let base = self.redirect_uris.iter().find_map(|uri| product.base_behind(uri)).unwrap_or_default();
-        let texts = product.files.iter().map(|File { name, language, text }| {
-            let lines = text.lines().filter(|line| self.secret().is_some() || !line.contains("@client_secret@"));
-            let lines: String = lines.map(|line| self.filled(line, *language, &base) + "\n").collect();
+        let told = self.redirect_uris.iter().find_map(|uri| product.base_behind(uri));
+        let base = told.or_else(|| self.client_uri.map(|uri| uri.trim_end_matches('/').to_owned())).unwrap_or_default();
+        let has_secret = self.secret().is_some();
+        let files = product.files.iter().filter(|file| has_secret || !file.is_secret);
+        let texts = files.map(|File { name, language, text, .. }| {
+            let lines = text.lines().filter_map(|line| of_secret(line, has_secret));
+            let lines: String = lines.map(|line| self.filled(&line, *language, &base) + "\n").collect();
             format!("{}{name}\n{lines}", language.comment())
         });
         Ok(texts.collect::<Vec<_>>().join("\n"))
@@ -139,5 +142,36 @@ impl Registration<'_> {
             query.append_pair("post_logout_redirect_uri", uri);
         }
         format!("{}{}?{}", self.issuer, path::LOGOUT, query.finish())
+    }
+}
+
+/// A line with the parts between `@[` and `@]`, or without them where there is no secret; `None`: nothing is left of it, or it
+/// is the secret's own.
+fn of_secret(line: &str, has_secret: bool) -> Option<String> {
+    if has_secret {
+        return Some(line.replace("@[", "").replace("@]", ""));
+    }
+    let (mut kept, mut rest) = (String::new(), line);
+    while let Some((before, part)) = rest.split_once("@[") {
+        kept.push_str(before);
+        rest = part.split_once("@]").map_or("", |(_, after)| after);
+    }
+    kept.push_str(rest);
+    let is_left = !kept.contains("@client_secret@") && (kept == line || !kept.trim().is_empty());
+    is_left.then_some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_line_is_left_out_without_a_secret() {
+        let line = "a@[ --secret @client_secret@@] b";
+        assert_eq!(of_secret(line, true).as_deref(), Some("a --secret @client_secret@ b"));
+        assert_eq!(of_secret(line, false).as_deref(), Some("a b"));
+        assert_eq!(of_secret("secret = @client_secret@", false), None);
+        assert_eq!(of_secret("  @[secret: $name@]", false), None);
+        assert_eq!(of_secret("", false).as_deref(), Some(""));
     }
 }
