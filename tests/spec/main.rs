@@ -14,6 +14,7 @@ mod audit_pruning;
 mod background;
 mod bad_input;
 mod browser;
+mod browsers;
 mod budgets;
 mod caches;
 mod client_commands;
