@@ -6,6 +6,7 @@
 
 mod support;
 
+mod accessibility;
 mod admin_sql;
 mod architecture;
 mod audit;
