@@ -6,6 +6,7 @@
 
 mod support;
 
+mod accessibility;
 mod admin_sql;
 mod architecture;
 mod audit;
@@ -14,6 +15,7 @@ mod audit_pruning;
 mod background;
 mod bad_input;
 mod browser;
+mod browsers;
 mod budgets;
 mod caches;
 mod client_commands;

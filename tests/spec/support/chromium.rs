@@ -22,7 +22,7 @@ use url::{ParseError, Url};
 
 use super::postgres::{Watchdog, free_port, temporary_folder, wait_until};
 
-const MISSING: &str = "is not installed; `tests/run` installs what the tests need";
+pub const MISSING: &str = "is not installed; `tests/run` installs what the tests need";
 
 /// What kind of browser a test wants; `Options::default()` is a desktop's, with JavaScript, in the light.
 #[derive(Clone, Copy, Debug)]

@@ -15,8 +15,10 @@ pub mod python;
 pub mod receiver;
 pub mod redis;
 pub mod remote;
+pub mod tls_front;
 pub mod user_agent;
 pub mod verbs;
+pub mod webdriver;
 
 pub use provider::{NewClient, NewUser, Stores, TestClient, TestProvider, stores};
 pub use receiver::Receiver;
