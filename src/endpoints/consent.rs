@@ -57,7 +57,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
         return_host: flow.recipient.destination.host(),
         returns_to_app: flow.recipient.destination.is_app(),
     };
-    Ok(pages::render(StatusCode::OK, &page, page.returns_to_app))
+    Ok(pages::render(StatusCode::OK, &page, page.returns_to_app.then_some(&*page.page.scripts)))
 }
 
 /// What of the user's record a scope sends: all that it opens, or where the `claims` parameter asks for single ones, those.

@@ -28,7 +28,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
     let session = session_of(&provider, &browser).await?;
     let Some(user) = user_of(&provider, session.as_deref(), now).await? else {
         let page = HomePage { page: Chrome::new(&provider.config, &text("home-signed-out")), signed_in: None };
-        return Ok(pages::render(StatusCode::OK, &page, false));
+        return Ok(pages::render(StatusCode::OK, &page, None));
     };
     let (browser_id, is_new) = match &browser.id {
         Some(id) => (id.clone(), false),
@@ -45,7 +45,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
             csrf,
         }),
     };
-    let mut response = pages::render(StatusCode::OK, &page, false);
+    let mut response = pages::render(StatusCode::OK, &page, None);
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, cookies::set_browser(&provider.config, &browser_id));
     }

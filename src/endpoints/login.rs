@@ -225,7 +225,8 @@ fn page(
         remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
         account: signed_in.filter(|_| failed.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };
-    let Some(Failed { told, why, sub }) = failed else { return Ok(pages::render(StatusCode::OK, &shown, true)) };
+    let scripts = Some(&*shown.page.scripts);
+    let Some(Failed { told, why, sub }) = failed else { return Ok(pages::render(StatusCode::OK, &shown, scripts)) };
     let (status, code, description) = match told {
         LoginError::Wrong => {
             (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
@@ -233,7 +234,7 @@ fn page(
         LoginError::Disabled => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is disabled"),
         LoginError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
     };
-    let mut response = pages::render(status, &shown, true);
+    let mut response = pages::render(status, &shown, scripts);
     if let LoginError::TooMany(later) = told {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }

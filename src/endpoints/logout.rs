@@ -313,7 +313,7 @@ async fn ask(
         csrf: provider.secrets.form_token(browser_id, &name_of(&request)),
         request,
     };
-    Ok(pages::render(StatusCode::OK, &page, false))
+    Ok(pages::render(StatusCode::OK, &page, None))
 }
 
 /// The page for a person who changed their mind; while they thought about it, the session may have ended.
@@ -325,7 +325,7 @@ fn stay(provider: &Provider, sign_out: &SignOut) -> Response {
     };
     let saying = SignedOutPage::saying(&provider.config, heading);
     let page = SignedOutPage { text: explanation, leave: sign_out.way_back(), ..saying };
-    pages::render(StatusCode::OK, &page, false)
+    pages::render(StatusCode::OK, &page, None)
 }
 
 /// Ends the session if there is one, tells the services, and lets the browser go where it may.
@@ -415,7 +415,7 @@ fn signed_out(
         frames,
         ..SignedOutPage::saying(&provider.config, heading)
     };
-    let mut response = pages::render(StatusCode::OK, &page, page.goes_by_itself);
+    let mut response = pages::render(StatusCode::OK, &page, page.goes_by_itself.then_some(&*page.page.scripts));
     headers::allow_frames(response.headers_mut(), origins);
     response
 }

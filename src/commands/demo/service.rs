@@ -155,11 +155,11 @@ impl Service {
     }
 
     fn page(&self, status: StatusCode, signed_in: Option<SignedIn>, error: Option<String>) -> Response {
-        pages::render(status, &DemoPage { signed_in, error, ..self.blank() }, false)
+        pages::render(status, &DemoPage { signed_in, error, ..self.blank() }, None)
     }
 
     fn page_of_an_end(&self, ended: &'static str) -> Response {
-        pages::render(StatusCode::OK, &DemoPage { ended: Some(ended), ..self.blank() }, false)
+        pages::render(StatusCode::OK, &DemoPage { ended: Some(ended), ..self.blank() }, None)
     }
 
     fn blank(&self) -> DemoPage {
@@ -440,7 +440,7 @@ async fn callback(State(service): State<Arc<Service>>, request: Request) -> Resp
     }
 }
 
-/// Signs out here, and goes on at the provider.
+/// Signs out here, and continues at the provider.
 async fn logout(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     let id = service.cookie(&headers, "session");
     let session = id.and_then(|id| service.signed_in.lock().unwrap_or_else(PoisonError::into_inner).remove(&id));
