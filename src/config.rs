@@ -24,7 +24,7 @@ use urls::{database_url, redis_url};
 /// One setting, as operators know it.
 #[derive(Debug)]
 pub struct Setting {
-    /// The name in `hallpass.toml`; the flag has dashes, the variable is `HALLPASS_` and capitals.
+    /// The name in `hallpass.toml`; the flag has dashes (`flag`), the variable is `HALLPASS_` and capitals.
     pub name: &'static str,
     /// What holds when it is not set; empty: unset.
     pub default: &'static str,
@@ -48,10 +48,10 @@ impl Setting {
         matches!(self.name, "issuer" | "listen" | "management_listen" | "database_url" | "keys")
     }
 
-    /// The flag, without its dashes in front.
+    /// The flag, without its dashes in front. Settings are flags of every command, and `--name` is one of some commands' own.
     #[must_use]
     pub fn flag(&self) -> String {
-        self.name.replace('_', "-")
+        if self.name == "name" { "organization-name".to_owned() } else { self.name.replace('_', "-") }
     }
 }
 
@@ -91,15 +91,15 @@ settings! {
     session_idle_lifetime = "43200", "43200", "Seconds an unused sign-in lasts (60 to 31536000)";
     session_lifetime = "604800", "604800", "Seconds a sign-in lasts at most (60 to 31536000)";
     remember = "never", "ask",
-        "Whether a sign-in outlasts the browser's closing, for what is left of its lifetime: never, always, or ask by a checkbox";
-    organization_name = "", "Example Ltd.", "Name of the organization, on every page instead of Hallpass";
-    organization_logo = "", "/etc/hallpass/logo.svg",
-        "File of its logo, an SVG without scripts and outside references, or a PNG of at most 2048 × 2048 pixels; at most 256 KiB; with a name";
-    organization_accent_color = "", "#0d5e4d,#7fd4ba",
-        "Color of buttons and links on light and, behind a comma, on dark screens; its contrast must be 4.5:1 (WCAG 2.2 AA)";
-    organization_help_uri = "", "https://example.com/help", "Where users find help; may be a mailto: address";
-    organization_privacy_uri = "", "https://example.com/privacy", "The privacy notice of the organization";
-    organization_imprint_uri = "", "https://example.com/imprint", "Who the organization is";
+        "Whether a sign-in outlasts the browser's closing, for what is left of its lifetime: never, always, or ask by a checkbox; unused, it ends after HALLPASS_SESSION_IDLE_LIFETIME all the same";
+    name = "", "Example Ltd.", "Name of the organization, on every page instead of Hallpass (at most 60 characters)";
+    logo = "", "/etc/hallpass/logo.svg",
+        "File of its logo, an SVG without scripts and outside references, or a PNG of at most 2048 × 2048 pixels; at most 64 KiB; with a name";
+    accent = "", "#0d5e4d",
+        "Color of buttons and links, #rrggbb; made darker on light screens and lighter on dark ones until its contrast is 4.5:1 (WCAG 2.2 AA); two with a comma between them, for light and for dark screens, are taken as they are";
+    help_url = "", "https://example.com/help", "Where users find help: https://… or mailto:…";
+    privacy_url = "", "https://example.com/privacy", "The privacy notice of the organization: https://… or mailto:…";
+    imprint_url = "", "https://example.com/imprint", "Who the organization is: https://… or mailto:…";
     audit_retention = "", "365", "Days after which audit events are removed (1 to 36500); unset: they are kept";
 }
 
@@ -322,21 +322,23 @@ impl RawConfig {
         fn told<T>(read: Result<T, OrganizationFault>) -> Result<T, String> {
             read.map_err(|fault| fault.to_string())
         }
-        let name = self.parsed("organization_name", |text| told(organization::name(text)))?;
+        let name = self.parsed("name", |text| told(organization::name(text)))?;
         let has_name = name.is_some();
         let logo = |text: &str| match text {
             "" => Ok(None),
-            _ if !has_name => Err("needs HALLPASS_ORGANIZATION_NAME, which is read out instead of it".to_owned()),
+            _ if !has_name => Err("needs HALLPASS_NAME, which is read out instead of it".to_owned()),
             file => Logo::read(Path::new(file)).map(Some).map_err(|fault| fault.to_string()),
         };
-        Ok(Organization {
+        let organization = Organization {
             name,
-            logo: self.parsed("organization_logo", logo)?,
-            accent_color: self.parsed("organization_accent_color", |text| told(Accent::parse(text)))?,
-            help_uri: self.parsed("organization_help_uri", |text| told(organization::link(text, true)))?,
-            privacy_uri: self.parsed("organization_privacy_uri", |text| told(organization::link(text, false)))?,
-            imprint_uri: self.parsed("organization_imprint_uri", |text| told(organization::link(text, false)))?,
-        })
+            logo: self.parsed("logo", logo)?,
+            accent: self.parsed("accent", |text| told(Accent::parse(text)))?,
+            help_url: self.parsed("help_url", |text| told(organization::link(text)))?,
+            privacy_url: self.parsed("privacy_url", |text| told(organization::link(text)))?,
+            imprint_url: self.parsed("imprint_url", |text| told(organization::link(text)))?,
+            version: String::new(),
+        };
+        Ok(organization.with_version())
     }
 
     /// Checks every value.
@@ -560,12 +562,13 @@ mod tests {
             ("HALLPASS_TRUSTED_PROXIES", "every proxy"),
             ("HALLPASS_CODE_LIFETIME", "3600"),
             ("HALLPASS_CODE_LIFETIME", "soon"),
-            ("HALLPASS_ORGANIZATION_NAME", "two\nlines"),
-            ("HALLPASS_ORGANIZATION_LOGO", "logo.svg"),
-            ("HALLPASS_ORGANIZATION_ACCENT_COLOR", "#0d5e4d"),
-            ("HALLPASS_ORGANIZATION_HELP_URI", "javascript:alert(1)"),
-            ("HALLPASS_ORGANIZATION_PRIVACY_URI", "mailto:a@example.com"),
-            ("HALLPASS_ORGANIZATION_IMPRINT_URI", "example.com"),
+            ("HALLPASS_NAME", "two\nlines"),
+            ("HALLPASS_LOGO", "logo.svg"),
+            ("HALLPASS_ACCENT", "green"),
+            ("HALLPASS_ACCENT", "#0d5e4d,#0d5e4d"),
+            ("HALLPASS_HELP_URL", "javascript:alert(1)"),
+            ("HALLPASS_PRIVACY_URL", "http://example.com/privacy"),
+            ("HALLPASS_IMPRINT_URL", "example.com"),
             ("HALLPASS_REMEMBER", "sometimes"),
             ("HALLPASS_REMEMBER", "Always"),
             ("HALLPASS_AUDIT_RETENTION", "0"),

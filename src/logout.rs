@@ -275,6 +275,34 @@ async fn end_at_once(
     Ok(Some(ended))
 }
 
+/// Takes away what is left of a session that is over: its cookie is about to be ended. Where an operator ended it, its services
+/// are told; where its time was over, no service is told, as no user signed out.
+///
+/// # Errors
+/// A store failed.
+pub async fn clear(
+    provider: &Arc<Provider>,
+    record: &Digest,
+    session: &Session,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    if session.is_live(now, provider.config.session_idle_lifetime) {
+        if let Some(ended) = end_session(provider, record, session, Cause::Row, now).await? {
+            ended.in_background(provider);
+        }
+        return Ok(());
+    }
+    let (provider, record) = (provider.clone(), record.clone());
+    let cleared = uncanceled(async move {
+        let Some(taken) = sessions::take(&provider.ephemeral, &record).await? else { return Ok(()) };
+        let kept = Kept::session(&taken, provider.config.session_lifetime);
+        allowance::give_back(&provider, Owner::Person(&taken.sign_in.sub), vec![kept]).await;
+        settle_row(&provider, taken.sign_in.session, record, now).await;
+        Ok(())
+    });
+    cleared.await.unwrap_or(Err(StoreError::Late))
+}
+
 /// Takes the record of a session: the one that was read, or where the person signed in once more meanwhile, the one that the
 /// session continues in.
 async fn take(provider: &Provider, record: &Digest, session: Handle) -> Result<Option<(Digest, Session)>, StoreError> {

@@ -34,16 +34,29 @@
     }
   });
 
-  // A browser that hands an answer over to an app stays on the page that sent it. After a moment, as the next page may be on its
-  // way instead.
+  // A browser that hands an answer over to an app stays on the page that sent it. That the app came to the front is seen by this
+  // page losing the focus; where it does not, it is said a good deal later. Another page that comes instead takes this one away,
+  // and a user who goes back to it finds it as it was.
   var back = document.getElementById("back_to_app");
   if (back) {
+    var allowed = false;
+    var timer;
+    var tell = function () {
+      back.hidden = !allowed;
+    };
     document.addEventListener("submit", function (event) {
-      window.setTimeout(function () {
-        event.target.hidden = true;
-        document.getElementById("return").hidden = true;
-        back.hidden = false;
-      }, 700);
+      allowed = Boolean(event.submitter) && event.submitter.value === "allow";
+      window.clearTimeout(timer);
+      if (allowed) {
+        timer = window.setTimeout(tell, 10000);
+      }
+    });
+    window.addEventListener("blur", tell);
+    document.addEventListener("visibilitychange", tell);
+    window.addEventListener("pageshow", function () {
+      allowed = false;
+      window.clearTimeout(timer);
+      tell();
     });
   }
 })();

@@ -114,7 +114,8 @@ fn command() -> clap::Command {
     let settings = SETTINGS.iter().map(|setting| {
         let default =
             if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
-        Arg::new(setting.name)
+        // Some commands have a `name` of their own: the id is one that no argument of theirs has.
+        Arg::new(setting.variable())
             .long(setting.flag())
             .value_name("VALUE")
             .help(format!("{}{default} [env: {}]", setting.meaning, setting.variable()))
@@ -206,7 +207,7 @@ fn refuse_settings(matches: &ArgMatches, file: Option<&Path>) -> Outcome {
     while let Some((_, inner)) = deepest.subcommand() {
         deepest = inner;
     }
-    let given = SETTINGS.iter().find(|setting| deepest.get_one::<String>(setting.name).is_some());
+    let given = SETTINGS.iter().find(|setting| deepest.get_one::<String>(&setting.variable()).is_some());
     let flag = given.map(Setting::flag).or_else(|| file.map(|_| "config".into()));
     match flag {
         Some(flag) => Err(Failure::new(format!("--{flag}: this command reads no settings, so it would do nothing"))
@@ -234,7 +235,7 @@ fn raw_settings(matches: &ArgMatches, file: Option<&Path>) -> Result<RawConfig, 
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Ok(RawConfig::gather(
-        |setting| deepest.get_one::<String>(setting.name).cloned(),
+        |setting| deepest.get_one::<String>(&setting.variable()).cloned(),
         environment,
         text.as_deref().map(|text| (path.as_path(), text)),
     )?)

@@ -2,7 +2,7 @@
 
 use crate::ambient::Clock;
 use crate::commands::{Outcome, VERSION};
-use crate::config::{Config, DatabaseUrl, EphemeralUrl};
+use crate::config::{Config, DatabaseUrl, EphemeralUrl, Remember};
 use crate::endpoints::{self, path};
 use crate::failure::{Failure, Warning};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
@@ -149,6 +149,16 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
         warnings.push(Warning::new(
             "all users come from the proxy's address and share its limits: one attacker who guesses passwords stops all",
             "set HALLPASS_TRUSTED_PROXIES to the proxy's network",
+        ));
+    }
+    if config.remember != Remember::Never && config.session_idle_lifetime < config.session_lifetime {
+        let (lifetime, idle) = (config.session_lifetime, config.session_idle_lifetime);
+        warnings.push(Warning::new(
+            format!(
+                "browsers keep a sign-in for up to {lifetime} seconds (HALLPASS_REMEMBER), but it ends when it is unused for {idle}: \
+                 users who were told that they stay signed in have to sign in again"
+            ),
+            "set HALLPASS_SESSION_IDLE_LIFETIME to HALLPASS_SESSION_LIFETIME, or HALLPASS_REMEMBER=never",
         ));
     }
     if matches!(config.redis_url, EphemeralUrl::Memory) {

@@ -17,28 +17,30 @@ pub struct Organization {
     /// Its logo, which needs the name: that is what is read out.
     pub logo: Option<Logo>,
     /// Its color.
-    pub accent_color: Option<Accent>,
+    pub accent: Option<Accent>,
     /// Where users find help.
-    pub help_uri: Option<String>,
+    pub help_url: Option<String>,
     /// What it does with data.
-    pub privacy_uri: Option<String>,
+    pub privacy_url: Option<String>,
     /// Who it is.
-    pub imprint_uri: Option<String>,
+    pub imprint_url: Option<String>,
+    /// Changes with what is served of it, so that it can be kept for long.
+    pub version: String,
 }
 
 impl Organization {
-    /// Changes with what is served of it, so that it can be kept for long.
-    #[must_use]
-    pub fn version(&self) -> String {
-        let logo = self.logo.as_ref().map(|logo| String::from_utf8_lossy(&logo.content)).unwrap_or_default();
-        let style = self.accent_color.map(Accent::stylesheet).unwrap_or_default();
-        Digest::of(&["organization", &logo, &style]).as_str()[..10].to_owned()
+    /// With its version, computed once: pages name it in every link.
+    pub(super) fn with_version(mut self) -> Self {
+        let logo = self.logo.as_ref().map(|logo| logo.content.as_ref()).unwrap_or_default();
+        let style = self.accent.map(Accent::stylesheet).unwrap_or_default();
+        Digest::of_bytes(&[b"organization", logo, style.as_bytes()]).as_str()[..10].clone_into(&mut self.version);
+        self
     }
 
     /// Whether there is anything to link to.
     #[must_use]
     pub const fn has_links(&self) -> bool {
-        self.help_uri.is_some() || self.privacy_uri.is_some() || self.imprint_uri.is_some()
+        self.help_url.is_some() || self.privacy_url.is_some() || self.imprint_url.is_some()
     }
 }
 
@@ -49,18 +51,15 @@ pub enum OrganizationFault {
     #[error("must be a name of at most {MOST_NAME} characters in one line")]
     Name,
     /// A link.
-    #[error("must be a web address, such as https://example.com/help{or_mail}")]
-    Link {
-        /// What else it may be.
-        or_mail: &'static str,
-    },
+    #[error("must be an address of https, such as https://example.com/help, or mailto: and an address")]
+    Link,
     /// A color.
     #[error("must be a color such as #0d5e4d, or two with a comma between them: for light and for dark screens")]
     Color,
     /// A color that cannot be read on the background.
     #[error(
         "{color} has a contrast of {contrast}:1 to the {scheme} background {background}, and WCAG 2.2 AA wants 4.5:1; {better} has \
-         it{hint}"
+         it, and so has either shade that is made of one color alone"
     )]
     Contrast {
         /// The color.
@@ -73,8 +72,6 @@ pub enum OrganizationFault {
         contrast: Tenths,
         /// The nearest shade of it that can be read.
         better: Color,
-        /// What else is to be said.
-        hint: &'static str,
     },
 }
 
@@ -101,14 +98,15 @@ pub(super) fn name(text: &str) -> Result<Option<String>, OrganizationFault> {
 }
 
 /// Reads a link; empty: none.
-pub(super) fn link(text: &str, may_be_mail: bool) -> Result<Option<String>, OrganizationFault> {
+pub(super) fn link(text: &str) -> Result<Option<String>, OrganizationFault> {
     let text = text.trim();
-    let is_mail = may_be_mail && text.strip_prefix("mailto:").is_some_and(|address| address.contains('@'));
+    let is_mail = text.strip_prefix("mailto:").is_some_and(|address| address.contains('@'));
+    let is_web = text.starts_with("https://") && web_address(text).is_some();
     let is_plain = text.len() <= 2000 && text.bytes().all(|byte| byte.is_ascii_graphic());
     match text {
         "" => Ok(None),
-        _ if is_plain && (is_mail || web_address(text).is_some()) => Ok(Some(text.to_owned())),
-        _ => Err(OrganizationFault::Link { or_mail: if may_be_mail { ", or mailto: and an address" } else { "" } }),
+        _ if is_plain && (is_mail || is_web) => Ok(Some(text.to_owned())),
+        _ => Err(OrganizationFault::Link),
     }
 }
 
@@ -166,7 +164,7 @@ impl Color {
         Self(mixed)
     }
 
-    /// The nearest shade that can be read on a background.
+    /// The nearest shade that can be read on a background. Mixed with black or white, a color keeps its hue.
     fn readable_on(self, background: Self, towards: Self) -> Self {
         let shades = (0..=100).map(|percent| self.towards(towards, percent));
         shades.into_iter().find(|shade| shade.contrast(background) >= LEAST).unwrap_or(towards)
@@ -181,26 +179,23 @@ pub struct Accent {
 }
 
 impl Accent {
-    /// Reads one color for both schemes, or two; empty: none.
+    /// Reads one color, of which each scheme gets the nearest shade that can be read in it, or two that can be; empty: none.
     pub(super) fn parse(text: &str) -> Result<Option<Self>, OrganizationFault> {
         if text.trim().is_empty() {
             return Ok(None);
         }
         let colors: Option<Vec<Color>> = text.split(',').map(|color| Color::parse(color.trim())).collect();
-        let (light, dark, is_alone) = match colors.as_deref() {
-            Some(&[both]) => (both, both, true),
-            Some(&[light, dark]) => (light, dark, false),
+        let (light, dark) = match colors.as_deref() {
+            Some(&[color]) => (color.readable_on(LIGHT, BLACK), color.readable_on(DARK, WHITE)),
+            Some(&[light, dark]) => (light, dark),
             _ => return Err(OrganizationFault::Color),
         };
-        for (color, scheme, background, towards, is_alone) in
-            [(light, "light", LIGHT, BLACK, false), (dark, "dark", DARK, WHITE, is_alone)]
-        {
+        for (color, scheme, background, towards) in [(light, "light", LIGHT, BLACK), (dark, "dark", DARK, WHITE)] {
             let contrast = color.contrast(background);
             if contrast < LEAST {
                 let better = color.readable_on(background, towards);
                 let contrast = Tenths(contrast);
-                let hint = if is_alone { ": write a second color for dark screens behind a comma" } else { "" };
-                return Err(OrganizationFault::Contrast { color, scheme, background, contrast, better, hint });
+                return Err(OrganizationFault::Contrast { color, scheme, background, contrast, better });
             }
         }
         Ok(Some(Self { light, dark }))
@@ -222,6 +217,20 @@ impl Accent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether each part of one color lies between the same others in the other: to within what rounding moves.
+    fn same_hue(one: Color, other: Color) -> bool {
+        let place = |Color(parts): Color| {
+            let [red, green, blue] = parts.map(i32::from);
+            let (least, most) = (red.min(green).min(blue), red.max(green).max(blue));
+            (most - least, [red - least, green - least, blue - least])
+        };
+        let ((range, parts), (other_range, others)) = (place(one), place(other));
+        parts
+            .iter()
+            .zip(others)
+            .all(|(part, other)| (part * other_range - other * range).abs() <= 2 * range.max(other_range))
+    }
 
     fn fault(text: &str) -> String {
         Accent::parse(text).unwrap_err().to_string()
@@ -266,18 +275,23 @@ mod tests {
     }
 
     #[test]
-    fn no_color_can_be_read_on_both_backgrounds_and_the_fault_says_which_can() {
+    fn of_one_color_each_scheme_has_a_shade_of_its_hue_that_can_be_read() {
         for red in (0..=255u8).step_by(15) {
             for green in (0..=255u8).step_by(15) {
                 for blue in (0..=255u8).step_by(15) {
                     let color = Color([red, green, blue]);
-                    assert!(Accent::parse(&color.to_string()).is_err(), "{color}");
+                    let Accent { light, dark } = Accent::parse(&color.to_string()).unwrap().unwrap();
+                    assert!(light.contrast(LIGHT) >= LEAST && light.contrast(WHITE) >= LEAST, "{color} {light}");
+                    assert!(dark.contrast(DARK) >= LEAST, "{color} {dark}");
+                    assert!(same_hue(color, light) && same_hue(color, dark), "{color} {light} {dark}");
+                    // A color that can be read is taken as it is.
+                    assert!(color.contrast(LIGHT) < LEAST || light == color, "{color} {light}");
+                    assert!(color.contrast(DARK) < LEAST || dark == color, "{color} {dark}");
                 }
             }
         }
-        let told = fault("#0d5e4d");
+        let told = fault("#0d5e4d,#0d5e4d");
         assert!(told.contains("#0d5e4d has a contrast of 2.1:1 to the dark background #1a201e"), "{told}");
-        assert!(told.contains("4.5:1") && told.contains("write a second color"), "{told}");
         let better = told.split("; ").nth(1).unwrap().split(' ').next().unwrap();
         assert!(Accent::parse(&format!("#0d5e4d,{better}")).is_ok(), "{told}");
         let told = fault("#ffcc00,#ffcc00");
@@ -310,23 +324,34 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_to_web_addresses_and_help_to_a_mailbox_as_well() {
-        for good in ["https://example.com/help", "http://intranet/help", ""] {
-            assert!(link(good, false).is_ok(), "{good}");
+    fn links_lead_to_addresses_of_https_or_to_a_mailbox() {
+        for good in ["https://example.com/help", "mailto:help@example.com", ""] {
+            assert!(link(good).is_ok(), "{good}");
         }
         for bad in [
             "javascript:alert(1)",
             "example.com",
+            "http://intranet/help",
+            "mailto:",
             "//example.com",
             "https://",
             "https://a b",
             "ftp://example.com",
             "data:text/html,x",
         ] {
-            assert!(link(bad, true).is_err(), "{bad}");
+            assert!(link(bad).is_err(), "{bad}");
         }
-        assert!(link("mailto:help@example.com", true).is_ok() && link("mailto:help@example.com", false).is_err());
-        assert!(link("mailto:", true).is_err());
+    }
+
+    /// Two files that are not text differ in bytes that read as the same text.
+    #[test]
+    fn the_version_changes_with_every_byte_of_the_logo() {
+        let version = |bytes: &'static [u8]| {
+            let logo = Logo { content: bytes.into(), content_type: "image/png" };
+            Organization { logo: Some(logo), ..Organization::default() }.with_version().version
+        };
+        assert_ne!(version(b"\x89PNG \xfe"), version(b"\x89PNG \xff"));
+        assert_eq!(version(b"\x89PNG").len(), 10);
     }
 
     #[test]

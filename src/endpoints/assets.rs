@@ -52,7 +52,7 @@ fn logo(organization: &Arc<Organization>) -> Response {
 }
 
 fn style(organization: &Arc<Organization>) -> Response {
-    match organization.accent_color {
+    match organization.accent {
         Some(accent) => asset(STYLE, accent.stylesheet()),
         None => StatusCode::NOT_FOUND.into_response(),
     }

@@ -57,7 +57,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
         return_host: flow.recipient.destination.host(),
         returns_to_app: flow.recipient.destination.is_app(),
     };
-    Ok(pages::render(StatusCode::OK, &page, page.returns_to_app))
+    Ok(pages::render(StatusCode::OK, &page, page.returns_to_app.then_some(&*page.page.scripts)))
 }
 
 /// What of the user's record a scope sends: all that it opens, or where the `claims` parameter asks for single ones, those.
@@ -94,9 +94,10 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
     };
     let consented = Consented { sub: session.sign_in.sub.clone(), scope: flow.request.scope_to_consent() };
     if flow.client().consent == ConsentPolicy::Ask && !flow.client().always_asks() {
+        // Of what single claims ask for, the page showed no more than those: that holds for this interaction, and opens no scope.
         provider
             .directory
-            .remember_consent(&session.sign_in.sub, &flow.client().client_id, &consented.scope, now)
+            .remember_consent(&session.sign_in.sub, &flow.client().client_id, &flow.request.scope, now)
             .await?;
     }
     decided(EventKind::ConsentGiven);

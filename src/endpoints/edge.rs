@@ -79,7 +79,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
             reference: reference.clone(),
             restart: content.restart.or_else(home),
         };
-        let mut rendered = pages::render(row.status, &page, false);
+        let mut rendered = pages::render(row.status, &page, None);
         // What the handler set (cookies, Retry-After, the note) stays.
         for (name, value) in response.headers() {
             if name != axum::http::header::CONTENT_LENGTH {

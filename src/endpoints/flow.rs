@@ -276,11 +276,15 @@ impl Continued {
             Some(_) => return Err(Problem::AnotherBrowser.into()),
         }
         if interaction.expires_at.is_past(*now) {
-            let client = provider.directory.client(&interaction.client_id, *now).await?;
+            let client = if interaction.is_at_home() {
+                None
+            } else {
+                provider.directory.client(&interaction.client_id, *now).await?
+            };
             return Err(PageError::from(Problem::Expired).back_to(client.as_deref()));
         }
         // The request is read anew: what the client's row allows may have changed meanwhile.
-        let intake = if interaction.client_id.is_empty() {
+        let intake = if interaction.is_at_home() {
             Intake::at_home()
         } else {
             let params = interaction.params.clone();
@@ -478,7 +482,8 @@ fn to_page(
     Ok(response)
 }
 
-/// Starts a sign-in without a service: the browser comes back to our own start page.
+/// Starts a sign-in without a service: the browser comes back to our own start page. As with a request by POST, cookies that
+/// another site's form does not bring are not missed: the browser is sent to continue by GET, and named there.
 ///
 /// # Errors
 /// The store failed.
@@ -488,10 +493,10 @@ pub async fn start_at_home(
     network: Network,
     now: NumericDate,
 ) -> Result<Response, PageError> {
-    let (recipient, name) = (Recipient::at_home(), name_of(browser));
-    let started = Started { recipient: &recipient, params: Params::default(), network, browser: Some(&name) };
+    let recipient = Recipient::at_home();
+    let started = Started { recipient: &recipient, params: Params::default(), network, browser: browser.id.as_ref() };
     let id = start(provider, started, now).await?;
-    to_page(provider, browser, &page_of(path::LOGIN, &recipient, &id), Some((&id, &name)))
+    to_authorize(provider, &id)
 }
 
 /// A request that is about to be remembered, although no user has proven anything yet.

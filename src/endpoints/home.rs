@@ -3,7 +3,8 @@
 
 use crate::ambient::random;
 use crate::caller::{BrowserRequest, session_of, user_of};
-use crate::endpoints::{flow, logout};
+use crate::endpoints::{flow, logout as logout_page};
+use crate::logout;
 use crate::protocol::client::web_address;
 use crate::protocol::secret::BrowserId;
 use crate::protocol::time::NumericDate;
@@ -28,13 +29,20 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
     let session = session_of(&provider, &browser).await?;
     let Some(user) = user_of(&provider, session.as_deref(), now).await? else {
         let page = HomePage { page: Chrome::new(&provider.config, &text("home-signed-out")), signed_in: None };
-        return Ok(pages::render(StatusCode::OK, &page, false));
+        let mut response = pages::render(StatusCode::OK, &page, None);
+        if let Some(id) = &browser.session {
+            if let Some(session) = &session {
+                logout::clear(&provider, &id.digest(), session, now).await?;
+            }
+            response.headers_mut().append(header::SET_COOKIE, cookies::end_session(&provider.config));
+        }
+        return Ok(response);
     };
     let (browser_id, is_new) = match &browser.id {
         Some(id) => (id.clone(), false),
         None => (BrowserId::from_random(&random::<32>()), true),
     };
-    let (request, csrf) = logout::own_form(&provider, &browser_id);
+    let (request, csrf) = logout_page::own_form(&provider, &browser_id);
     let page = HomePage {
         page: Chrome::new(&provider.config, &text("home-signed-in")),
         signed_in: Some(SignedInHere {
@@ -45,7 +53,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
             csrf,
         }),
     };
-    let mut response = pages::render(StatusCode::OK, &page, false);
+    let mut response = pages::render(StatusCode::OK, &page, None);
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, cookies::set_browser(&provider.config, &browser_id));
     }

@@ -106,20 +106,13 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
 async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Continued) -> Result<Response, PageError> {
     let typed = asked.params.get("username").unwrap_or_default().trim().to_owned();
     let password = Password::received(asked.params.get("password").unwrap_or_default());
-    let by = |kind| {
-        let event = Event::new(kind, asked.now).from(&asked.network);
-        match flow.service() {
-            Some(client) => event.by(&client.client_id),
-            None => event,
-        }
-    };
     let session = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.session);
     match password::prove(provider, asked, session, &typed, password).await? {
         Proof::Proven(proven) => {
             let password::Proven { user, attempt, session_has_ended, renewal } = *proven;
             let renewing = renewal
                 .map(|renewal| password::renew(provider.clone(), user.sub.clone(), user.credential.clone(), renewal));
-            let event = by(EventKind::SignIn).of(&user.sub).with("amr", Factor::Password.amr());
+            let event = event(EventKind::SignIn, asked, flow).of(&user.sub).with("amr", Factor::Password.amr());
             let proven = start::Proven { user, factors: &[Factor::Password], attempt, session_has_ended };
             let response = Box::pin(start::start_session(provider, asked, flow, proven)).await?;
             provider.audit.record(event);
@@ -143,6 +136,15 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
     }
 }
 
+/// What happened at this page, by way of the service that is signed in to; our own start page is none.
+fn event(kind: EventKind, asked: &BrowserRequest, flow: &Flow) -> Event {
+    let event = Event::new(kind, asked.now).from(&asked.network);
+    match flow.service() {
+        Some(client) => event.by(&client.client_id),
+        None => event,
+    }
+}
+
 /// Notes a sign-in that came to nothing, and shows the page again.
 async fn fail(
     provider: &Provider,
@@ -156,7 +158,7 @@ async fn fail(
         LoginError::Wrong | LoginError::Disabled => EventKind::SignInFailed,
         LoginError::TooMany(_) => EventKind::SignInThrottled,
     };
-    let mut event = Event::new(kind, asked.now).by(&flow.client().client_id).from(&asked.network);
+    let mut event = event(kind, asked, flow);
     if let LoginError::TooMany(later) = &failed.told {
         event = event.with("budget", later.budget.as_str());
     }
@@ -226,8 +228,9 @@ fn page(
         remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
         account: signed_in.filter(|_| failed.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };
+    let scripts = Some(&*shown.page.scripts);
     let Some(Failed { told, why, sub, slowed }) = failed else {
-        return Ok(pages::render(StatusCode::OK, &shown, true));
+        return Ok(pages::render(StatusCode::OK, &shown, scripts));
     };
     let (status, code, description) = match told {
         LoginError::Wrong => {
@@ -236,7 +239,7 @@ fn page(
         LoginError::Disabled => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is disabled"),
         LoginError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
     };
-    let mut response = pages::render(status, &shown, true);
+    let mut response = pages::render(status, &shown, scripts);
     if let LoginError::TooMany(later) = told {
         response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
     }

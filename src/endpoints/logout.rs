@@ -25,7 +25,8 @@ use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::stored::Stored;
-use crate::store::{logout_requests, timely, user_sessions};
+use crate::store::user_sessions::{self, By};
+use crate::store::{logout_requests, timely};
 use crate::texts::{Text, text};
 use crate::throttle;
 use crate::tokens;
@@ -33,7 +34,7 @@ use crate::web::answer::{PageError, see_other};
 use crate::web::cookies::{self, Browser};
 use crate::web::headers;
 use crate::web::network::Network;
-use crate::web::pages::{self, Chrome, Frame, Link, LogoutPage, Service, SignedOutPage};
+use crate::web::pages::{self, Again, Chrome, Frame, Link, LogoutPage, Service, SignedOutPage};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -55,10 +56,22 @@ struct SignOut {
     signed_in: Option<(SessionId, Stored<Session>, Arc<User>)>,
     /// Whether the browser named a session, live or not.
     named_a_session: bool,
-    /// Whether every other sign-in of the user ends too.
-    everywhere: bool,
+    /// What is left of a session that is over.
+    over: Option<(SessionId, Stored<Session>)>,
+    /// Where every other sign-in of a user ends too.
+    everywhere: Option<Everywhere>,
     /// Whether it is asked for at our own start page, which the user then gets back to.
     comes_from_home: bool,
+}
+
+/// A sign-out of all sign-ins.
+struct Everywhere {
+    /// Whose.
+    sub: String,
+    /// Whose the forms of this browser are.
+    browser: BrowserId,
+    /// From where, for the audit.
+    network: Network,
 }
 
 /// A request as far as it can be read without a look-up.
@@ -114,7 +127,10 @@ async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: Numeric
     let Asked { sender, client_id, hint, params } = asked;
     let session = session_of(provider, browser).await?;
     let user = user_of(provider, session.as_deref(), now).await?;
-    let signed_in = browser.session.clone().zip(session).zip(user).map(|((id, session), user)| (id, session, user));
+    let (signed_in, over) = match (browser.session.clone().zip(session), user) {
+        (Some((id, session)), Some(user)) => (Some((id, session, user)), None),
+        (over, _) => (None, over),
+    };
     let client = match client_id {
         Some(client_id) => provider.directory.client(&client_id, now).await?,
         None => None,
@@ -123,8 +139,18 @@ async fn read(provider: &Provider, browser: &Browser, asked: Asked, now: Numeric
     let asked_to_leave = params.get("post_logout_redirect_uri").is_some();
     let warning = Warning::about(sender, client.is_some(), asked_to_leave && leave.is_none());
     let named_a_session = browser.session.is_some();
-    let (everywhere, comes_from_home) = (false, false);
-    Ok(SignOut { sender, client, hint, leave, warning, signed_in, named_a_session, everywhere, comes_from_home })
+    Ok(SignOut {
+        sender,
+        client,
+        hint,
+        leave,
+        warning,
+        signed_in,
+        named_a_session,
+        over,
+        everywhere: None,
+        comes_from_home: false,
+    })
 }
 
 impl SignOut {
@@ -194,14 +220,23 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: BrowserRequest
     }
     let sent = request.params.get("request").unwrap_or_default();
     check_form(&provider, &request, &name_of(sent))?;
-    let BrowserRequest { params, browser, now, .. } = &request;
+    let BrowserRequest { params, browser, network, now, .. } = &request;
     let now = *now;
     let asked = Asked::of_text(sent).map_err(PageError::bad_request)?;
     let mut sign_out = read(&provider, browser, asked, now).await?;
-    sign_out.comes_from_home = sent == FROM_HOME;
+    sign_out.comes_from_home = sent.starts_with(FROM_HOME);
     match params.get("action") {
         Some("stay") => return Ok(stay(&provider, &sign_out)),
-        Some("sign_out_everywhere") => sign_out.everywhere = sign_out.signed_in.is_some(),
+        Some("sign_out_everywhere") => {
+            let here = sign_out.signed_in.as_ref().map(|(_, session, _)| session.sign_in.sub.clone());
+            let again = tried_again(sent, now);
+            if again.is_some() && again != here {
+                // Another user's sign-in here is none of those.
+                (sign_out.signed_in, sign_out.over, sign_out.named_a_session) = (None, None, false);
+            }
+            let of = again.or(here).zip(browser.id.clone());
+            sign_out.everywhere = of.map(|(sub, browser)| Everywhere { sub, browser, network: *network });
+        }
         _ => {}
     }
     end(&provider, sign_out, now).await
@@ -209,6 +244,25 @@ pub async fn post(State(provider): State<Arc<Provider>>, request: BrowserRequest
 
 /// Instead of a service's request, in the form of our own start page.
 const FROM_HOME: &str = "sender=silent&from=home";
+
+/// How long a form that tries once more to sign out everywhere is good for, in seconds: it needs no sign-in.
+const AGAIN_LIFETIME: i64 = 3600;
+
+/// The form that tries once more to sign out everywhere. Only we make its token, so whose sign-ins it ends is our own word.
+fn again(provider: &Provider, everywhere: &Everywhere, now: NumericDate) -> Again {
+    let mut request = form_urlencoded::Serializer::for_suffix(format!("{FROM_HOME}&"), FROM_HOME.len() + 1);
+    request.append_pair("again", &everywhere.sub).append_pair("until", &now.plus(AGAIN_LIFETIME).0.to_string());
+    let request = request.finish();
+    let csrf = provider.secrets.form_token(&everywhere.browser, &name_of(&request));
+    Again { request, csrf }
+}
+
+/// Whose sign-ins such a form ends, while it is good.
+fn tried_again(request: &str, now: NumericDate) -> Option<String> {
+    let params = Params::parse(request).ok()?;
+    let until = NumericDate(params.get("until")?.parse().ok()?);
+    params.get("again").filter(|_| !until.is_past(now)).map(str::to_owned)
+}
 
 /// What a form of ours sends that no service asked for: the request that stands in for one, and the form's token.
 #[must_use]
@@ -313,7 +367,7 @@ async fn ask(
         csrf: provider.secrets.form_token(browser_id, &name_of(&request)),
         request,
     };
-    Ok(pages::render(StatusCode::OK, &page, false))
+    Ok(pages::render(StatusCode::OK, &page, None))
 }
 
 /// The page for a person who changed their mind; while they thought about it, the session may have ended.
@@ -325,7 +379,7 @@ fn stay(provider: &Provider, sign_out: &SignOut) -> Response {
     };
     let saying = SignedOutPage::saying(&provider.config, heading);
     let page = SignedOutPage { text: explanation, leave: sign_out.way_back(), ..saying };
-    pages::render(StatusCode::OK, &page, false)
+    pages::render(StatusCode::OK, &page, None)
 }
 
 /// Ends the session if there is one, tells the services, and lets the browser go where it may.
@@ -333,11 +387,7 @@ async fn end(provider: &Arc<Provider>, sign_out: SignOut, now: NumericDate) -> R
     let mut told: Vec<LogoutResult> = Vec::new();
     let (mut frames, mut origins) = (Vec::new(), Vec::new());
     let mut ending = sign_out.without_ending();
-    if let Some((_, session, _)) = sign_out.signed_in.as_ref().filter(|_| sign_out.everywhere) {
-        // First all of them by their rows, which every node looks at; then this one, whose services are told at once.
-        timely(user_sessions::end(&provider.db, &session.sign_in.sub, None, now)).await?;
-        ending = Ending::Now;
-    }
+    // This one first, which needs no database; then the others by their rows, which every node looks at.
     if let Some((id, session, _)) = &sign_out.signed_in
         && let Some(ended) = logout::end_session(provider, &id.digest(), session, Cause::Person, now).await?
     {
@@ -356,15 +406,55 @@ async fn end(provider: &Arc<Provider>, sign_out: SignOut, now: NumericDate) -> R
             }
         }
     }
+    if let Some((id, session)) = &sign_out.over {
+        logout::clear(provider, &id.digest(), session, now).await?;
+    }
+    let others = match &sign_out.everywhere {
+        Some(everywhere) => end_others(provider, everywhere, now).await,
+        None => Others::NotAsked,
+    };
     let leaves = sign_out.leave.as_ref().filter(|_| ending.redirects_by_itself(sign_out.sender));
     let mut response = match leaves {
         Some(leave) if frames.is_empty() => see_other(&leave.url())?,
-        _ => signed_out(provider, &sign_out, ending, &told, frames, &origins),
+        _ => {
+            let happened = Happened { ending, others, told: &told };
+            signed_out(provider, &sign_out, happened, frames, &origins)
+        }
     };
-    if sign_out.signed_in.is_some() {
+    if sign_out.named_a_session {
         response.headers_mut().append(header::SET_COOKIE, cookies::end_session(&provider.config));
     }
     Ok(response)
+}
+
+/// What became of the user's other sign-ins.
+enum Others {
+    /// They stay.
+    NotAsked,
+    /// They end.
+    End,
+    /// They could not be ended, and the user may try again.
+    Stay(Again),
+}
+
+/// Ends the other sign-ins of a user by their rows.
+async fn end_others(provider: &Provider, everywhere: &Everywhere, now: NumericDate) -> Others {
+    let network = everywhere.network.to_string();
+    let (by, idle_lifetime) = (By::Person(&network), provider.config.session_idle_lifetime);
+    match timely(user_sessions::end(&provider.db, &everywhere.sub, None, by, idle_lifetime, now)).await {
+        Ok(_) => Others::End,
+        Err(error) => {
+            tracing::error!(%error, sub = everywhere.sub, "a user signed out everywhere, and only the sign-in of that browser ended");
+            Others::Stay(again(provider, everywhere, now))
+        }
+    }
+}
+
+/// What a sign-out came to.
+struct Happened<'a> {
+    ending: Ending,
+    others: Others,
+    told: &'a [LogoutResult],
 }
 
 /// Tells the operator of a service that nothing but a frame tells, and that one is of another site.
@@ -383,11 +473,11 @@ fn warn_of_another_site(provider: &Provider, client: &Client, origin: &str) {
 fn signed_out(
     provider: &Provider,
     sign_out: &SignOut,
-    ending: Ending,
-    told: &[LogoutResult],
+    happened: Happened<'_>,
     frames: Vec<Frame>,
     origins: &[String],
 ) -> Response {
+    let Happened { ending, others, told } = happened;
     let sender = sign_out.client.as_ref().map(|client| client.client_id.as_str());
     let services = |wanted: &[Outcome], besides: Option<&str>| -> Vec<Service> {
         let fitting = told.iter().filter(|told| wanted.contains(&told.outcome));
@@ -398,10 +488,16 @@ fn signed_out(
     };
     let way_on = sign_out.way_on();
     let home = sign_out.comes_from_home.then(|| Link::home(&provider.config));
-    let (heading, text) = if sign_out.everywhere {
-        (text("signed-out-everywhere"), Some(text("signed-out-everywhere").attribute("explanation")))
-    } else {
-        (heading(ending), explanation(ending))
+    let ((heading, text), again) = match others {
+        Others::NotAsked => ((heading(ending), explanation(ending)), None),
+        Others::End => {
+            let explanation = text("signed-out-everywhere").attribute("explanation");
+            ((text("signed-out-everywhere"), Some(explanation)), None)
+        }
+        Others::Stay(again) => {
+            let explanation = text("signed-out-not-everywhere").attribute("explanation");
+            ((text("signed-out-not-everywhere"), Some(explanation)), Some(again))
+        }
     };
     let page = SignedOutPage {
         text,
@@ -413,9 +509,10 @@ fn signed_out(
         goes_by_itself: way_on.is_some() && ending.redirects_by_itself(sign_out.sender),
         leave: way_on.or_else(|| sign_out.way_back()).or(home),
         frames,
+        again,
         ..SignedOutPage::saying(&provider.config, heading)
     };
-    let mut response = pages::render(StatusCode::OK, &page, page.goes_by_itself);
+    let mut response = pages::render(StatusCode::OK, &page, page.goes_by_itself.then_some(&*page.page.scripts));
     headers::allow_frames(response.headers_mut(), origins);
     response
 }

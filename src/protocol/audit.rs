@@ -93,7 +93,7 @@ events! {
     UserDisabled = "user_disabled",
     /// A user was enabled again.
     UserEnabled = "user_enabled",
-    /// Sign-ins of a person were ended by an operator.
+    /// Sign-ins of a person were ended, by an operator or by the person: all of them, or one.
     UserSessionsEnded = "user_sessions_ended",
     /// A client was disabled.
     ClientDisabled = "client_disabled",

@@ -21,10 +21,20 @@ impl Digest {
     /// The digest of `parts`, each preceded by its length so that no two lists collide.
     #[must_use]
     pub fn of(parts: &[&str]) -> Self {
+        Self::of_all(parts.iter().map(|part| part.as_bytes()))
+    }
+
+    /// The same of parts that are not text.
+    #[must_use]
+    pub fn of_bytes(parts: &[&[u8]]) -> Self {
+        Self::of_all(parts.iter().copied())
+    }
+
+    fn of_all<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
+            hash.update(part);
         }
         Self(URL_SAFE_NO_PAD.encode(hash.finalize()))
     }

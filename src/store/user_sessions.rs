@@ -34,9 +34,10 @@ const TO_SETTLE: &str = "SELECT session, record FROM user_sessions WHERE settled
 const LIST: &str = "SELECT session, browser, network, started_at, seen_at, expires_at FROM user_sessions \
      WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL AND expires_at > $2 ORDER BY seen_at DESC, session LIMIT 1000";
 const SEEN: &str = "UPDATE user_sessions SET seen_at = $2 WHERE session = $1 AND seen_at < $2";
-const END_ONE: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL";
-const END_ALL: &str =
-    "UPDATE user_sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL";
+const END_ONE: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL \
+     RETURNING seen_at, expires_at";
+const END_ALL: &str = "UPDATE user_sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL \
+     RETURNING seen_at, expires_at";
 // A shell without foreign keys leaves the names of users behind who are not there any more.
 const ORPHANS: &str = "UPDATE user_sessions SET sub = NULL WHERE settled_at IS NULL AND sub IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.sub = user_sessions.sub)";
@@ -157,9 +158,13 @@ row! {
 /// The database failed.
 pub async fn list(db: &Db, sub: &str, idle_lifetime: i64, now: NumericDate) -> Result<Vec<Listed>, StoreError> {
     let mut found: Vec<Listed> = sqlx::query_as(LIST).bind(sub).bind(now.0).fetch_all(db.statement()).await?;
-    // It may have been used since, for as long as that is not written.
-    found.retain(|row| NumericDate(row.seen_at).plus(idle_lifetime + SEEN_WITHIN) > now);
+    found.retain(|row| may_be_live(row.seen_at, row.expires_at, idle_lifetime, now));
     Ok(found)
+}
+
+/// Whether a sign-in that has not ended is not over either. It may have been used since, for as long as that is not written.
+fn may_be_live(seen_at: i64, expires_at: i64, idle_lifetime: i64, now: NumericDate) -> bool {
+    NumericDate(expires_at) > now && NumericDate(seen_at).plus(idle_lifetime + SEEN_WITHIN) > now
 }
 
 /// The most sign-ins whose use waits to be written.
@@ -213,28 +218,51 @@ async fn seen(db: &Db, session: Handle, at: NumericDate) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Ends the sign-ins of a user, or the one of that name. Every node sees it within ten seconds. Gives how many there were.
+/// Who ends sign-ins of a user.
+#[derive(Clone, Copy)]
+pub enum By<'a> {
+    /// The user, from that network.
+    Person(&'a str),
+    /// An operator.
+    Operator,
+}
+
+/// Ends the sign-ins of a user, or the one of that name. Every node sees it within ten seconds. Gives how many there were that
+/// had neither ended nor been idle for `idle_lifetime` seconds.
 ///
 /// # Errors
 /// The database failed.
-pub async fn end(db: &Db, sub: &str, session: Option<&str>, now: NumericDate) -> Result<u64, StoreError> {
+pub async fn end(
+    db: &Db,
+    sub: &str,
+    session: Option<&str>,
+    by: By<'_>,
+    idle_lifetime: i64,
+    now: NumericDate,
+) -> Result<u64, StoreError> {
     let mut transaction = db.begin().await?;
-    let ended = match session {
+    let rows: Vec<(i64, i64)> = match session {
         Some(session) => {
-            let statement = sqlx::query(END_ONE).bind(sub).bind(session).bind(now.0);
-            statement.execute(&mut *transaction).await?.rows_affected()
+            let statement = sqlx::query_as(END_ONE).bind(sub).bind(session).bind(now.0);
+            statement.fetch_all(&mut *transaction).await?
         }
-        None => end_all(&mut transaction, sub, now).await?,
+        None => sqlx::query_as(END_ALL).bind(sub).bind(now.0).fetch_all(&mut *transaction).await?,
     };
+    let is_live = |(seen_at, expires_at): &&(i64, i64)| may_be_live(*seen_at, *expires_at, idle_lifetime, now);
+    let ended = rows.iter().filter(is_live).count() as u64;
     if ended > 0 {
         let event = Event::new(EventKind::UserSessionsEnded, now).of(sub).with("count", ended);
+        let event = match by {
+            By::Person(network) => event.with("by", "person").from(&network),
+            By::Operator => event.with("by", "operator"),
+        };
         audit_events::note_change(&mut transaction, event, now).await?;
     }
     transaction.commit().await?;
     Ok(ended)
 }
 
-/// Ends every sign-in of a user, in the transaction of what ends them. Gives how many there were.
+/// Ends every sign-in of a user, in the transaction of what ends them.
 ///
 /// # Errors
 /// The database failed.
@@ -242,8 +270,9 @@ pub(super) async fn end_all(
     connection: &mut sqlx::AnyConnection,
     sub: &str,
     now: NumericDate,
-) -> Result<u64, StoreError> {
-    Ok(sqlx::query(END_ALL).bind(sub).bind(now.0).execute(connection).await?.rows_affected())
+) -> Result<(), StoreError> {
+    sqlx::query(END_ALL).bind(sub).bind(now.0).fetch_all(connection).await?;
+    Ok(())
 }
 
 /// Forgets sign-ins that are long over, and finds those whose user is not there any more.

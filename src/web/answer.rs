@@ -434,7 +434,7 @@ pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, c
                 action: response.redirect_uri,
                 fields: response.parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             };
-            pages::render(StatusCode::OK, &page, true)
+            pages::render(StatusCode::OK, &page, Some(&page.page.scripts))
         }
     };
     if let Some(noted) = noted {

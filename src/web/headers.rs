@@ -7,8 +7,6 @@ use tower_http::cors::{Any, CorsLayer};
 
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-const CONTENT_SECURITY_POLICY_WITH_SCRIPT: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Marks an answer as not to be kept: pages, codes, tokens.
 pub fn no_store(headers: &mut HeaderMap) {
@@ -19,10 +17,17 @@ pub fn no_store(headers: &mut HeaderMap) {
 /// The headers of a page. There is no `form-action`: browsers apply it to every hop of the redirects that
 /// follow a form, and those lead to clients. There is no `Cross-Origin-Opener-Policy` either: it would cut a
 /// window that a client opened for the sign-in off from the page that waits for it.
-pub fn page(headers: &mut HeaderMap, with_script: bool) {
+///
+/// `scripts` is where the page's own are: below it alone, as what else the host serves is not ours.
+pub fn page(headers: &mut HeaderMap, scripts: Option<&str>) {
     no_store(headers);
-    let policy = if with_script { CONTENT_SECURITY_POLICY_WITH_SCRIPT } else { CONTENT_SECURITY_POLICY };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    let policy = scripts.and_then(|scripts| {
+        // A policy can name no IPv6 address (CSP 3, 2.3.1); only loopback issuers are one.
+        let source = if scripts.contains('[') { "'self'" } else { scripts };
+        HeaderValue::try_from(format!("{CONTENT_SECURITY_POLICY}; script-src {source}")).ok()
+    });
+    let policy = policy.unwrap_or(HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
 }
 

@@ -32,11 +32,19 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT, SIGNED_OUT_SCRIPT, PAGES_SCRIPT]).as_str()[..10].to_owned()
 });
 
+/// The address that the scripts of an issuer's pages are below.
+#[must_use]
+pub fn scripts_below(issuer: &str) -> String {
+    format!("{issuer}/assets/")
+}
+
 /// What every page needs.
 #[derive(Debug)]
 pub struct Chrome {
     /// The issuer's path.
     pub base: String,
+    /// The address that the page's scripts are below.
+    pub scripts: String,
     /// The version of the assets.
     pub version: String,
     /// The window's title.
@@ -53,6 +61,7 @@ impl Chrome {
     pub fn new(config: &Config, title: &Text<'_>) -> Self {
         Self {
             base: config.base_path().to_owned(),
+            scripts: scripts_below(&config.issuer),
             version: VERSION.clone(),
             title: title.to_string(),
             texts: texts::english(),
@@ -118,13 +127,13 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// In so many seconds. It is told to the minute, rounded up: the clock that the user looks at shows no more.
+    /// In so many seconds. Both are told to the minute, each rounded up once: the clock that the user looks at shows no more.
     #[must_use]
     pub fn until(now: NumericDate, seconds: i64) -> Self {
         let until = now.plus(seconds.max(1) + 59).0 / 60 * 60;
         let of_day = until.rem_euclid(86_400) / 60;
         Self {
-            minutes: (until - now.0 + 59) / 60,
+            minutes: (seconds.max(1) + 59) / 60,
             time: format!("{:02}:{:02} UTC", of_day / 60, of_day % 60),
             instant: jiff::Timestamp::from_second(until).map_or_else(|_| String::new(), |it| it.to_string()),
         }
@@ -407,6 +416,16 @@ pub struct SignedOutPage {
     pub leave: Option<Link>,
     /// Whether the browser goes there by itself.
     pub goes_by_itself: bool,
+    /// The form that ends the other sign-ins, where that has failed.
+    pub again: Option<Again>,
+}
+
+/// A form that tries once more to sign out everywhere.
+pub struct Again {
+    /// What it sends along instead of a service's request.
+    pub request: String,
+    /// The form's token.
+    pub csrf: String,
 }
 
 impl SignedOutPage {
@@ -424,6 +443,7 @@ impl SignedOutPage {
             frames: Vec::new(),
             leave: None,
             goes_by_itself: false,
+            again: None,
         }
     }
 }
@@ -442,14 +462,14 @@ pub struct FormPostPage {
     pub fields: Vec<(String, String)>,
 }
 
-/// Renders a page with the headers of a page.
-pub fn render(status: StatusCode, page: &impl Template, with_script: bool) -> Response {
+/// Renders a page with the headers of a page; `scripts` as in `headers::page`.
+pub fn render(status: StatusCode, page: &impl Template, scripts: Option<&str>) -> Response {
     match page.render() {
         Ok(html) => {
             let mut response =
                 (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], html)
                     .into_response();
-            headers::page(response.headers_mut(), with_script);
+            headers::page(response.headers_mut(), scripts);
             response
         }
         Err(error) => {

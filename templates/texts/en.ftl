@@ -24,7 +24,7 @@ home-signed-out = You are not signed in
 home-lede = Sign in here, or go to the service you want to use.
 home-services = Services you can open
 home-everywhere = Sign out everywhere
-home-everywhere-means = Everywhere is every browser and device where you are signed in with this account.
+home-everywhere-means = Everywhere is every browser and device where you are signed in with this account. Apps that you allowed to work while you are away stay connected.
 
 ## Signing in
 
@@ -46,8 +46,9 @@ login-cancel = Cancel
 # $host is ours, as the address bar shows it.
 login-password-stays = Your password stays at { $host }. It is never shared with { $client }.
 login-password-here = Your password stays at { $host }.
-# The same for an unknown user and for a wrong password.
+# Told to who has proven the password, and to no other.
 login-disabled = Your account is disabled. Ask those who run this sign-in to enable it.
+# The same for an unknown user and for a wrong password.
 login-wrong = That user name and password do not match. Check both and try again.
 # $time is a time of day, such as 14:32 UTC.
 login-wait =
@@ -69,7 +70,7 @@ consent-deny = Deny
 consent-return = Either way, you will be sent back to { $host }.
 # An app on the user's own machine: browsers stay on this page when it takes over.
 consent-return-app = Either way, you will be sent back to the app. Then you can close this page.
-consent-back-to-app = Done. You can go back to the app and close this page.
+consent-back-to-app = If the app has opened, you can go on there and close this page.
 consent-about = About { $client }
 consent-new-tab = (opens in a new tab)
 consent-website = Website
@@ -138,7 +139,10 @@ logout-unknown-service = The service that sent you is not registered here, so yo
 
 signed-out = You are signed out
 signed-out-everywhere = You are signed out everywhere
-    .explanation = In other browsers and on other devices it takes a few seconds. The services that you used are told.
+    .explanation = In other browsers and on other devices it takes a few seconds. The services that you used are told. Apps that you allowed to work while you are away stay connected.
+signed-out-not-everywhere = You are signed out in this browser only
+    .explanation = In other browsers and on other devices you are still signed in: the sign-in service could not end that just now. This is not your fault. Please try again in a moment.
+signed-out-again = Try again to sign out everywhere
 signed-out-before = Your sign-in had ended before
     .explanation = It ended in another tab, or by itself after some time, so there was nothing left to end here. Where you used it, you may still be signed in: sign out there too.
 signed-out-nothing = There is no sign-in to end

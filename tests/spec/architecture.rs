@@ -397,11 +397,13 @@ fn every_setting_and_every_column_has_a_reader() {
             })
         })
     };
-    let frame = fs::read_to_string(root().join("templates/base.html")).unwrap();
+    let frame = ["base.html", "marks.html"]
+        .map(|file| fs::read_to_string(root().join("templates").join(file)).unwrap())
+        .concat();
     for setting in SETTINGS {
         let reader = format!("config.{}", setting.name);
         // What every page shows is read by its frame.
-        let of_frame = setting.name.replace("organization_", "page.organization.");
+        let of_frame = format!("page.organization.{}", setting.name);
         let is_read = is_named(&reader, |file| file == "config.rs") || frame.contains(&of_frame);
         assert!(is_read, "no code reads {}", setting.name);
     }

@@ -371,7 +371,9 @@ async fn low_screens_show_what_is_needed_and_words_stay_in_one_line() {
     }
 }
 
-/// Browsers stay on the page when an app takes over.
+const TOLD: &str = "If the app has opened, you can go on there";
+
+/// Browsers stay on the page when an app takes over, which it does after Allow alone, and when it does.
 #[tokio::test]
 async fn a_consent_page_says_that_one_may_go_back_to_the_app() {
     let provider = TestProvider::start().await;
@@ -382,18 +384,26 @@ async fn a_consent_page_says_that_one_may_go_back_to_the_app() {
     browser.goto(&Authorization::of(&app).url(&provider)).await;
     type_in(&browser, "alice", PASSWORD).await;
     let before = browser.text("main").await;
-    assert!(before.contains("you will be sent back to the app") && !before.contains("Done."), "{before}");
-    browser.ask("document.querySelector('button[value=allow]').click()").await;
-    let mut after = String::new();
-    for _ in 0..100 {
-        after = browser.text("main").await;
-        if after.contains("Done.") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(after.contains("Done. You can go back to the app") && !after.contains("Allow\n"), "{after}");
+    assert!(before.contains("you will be sent back to the app") && !before.contains(TOLD), "{before}");
+    // What is sent is kept here, so that each moment can be looked at.
+    browser.ask("document.addEventListener('submit', function (event) { event.preventDefault(); })").await;
+    let told = async |what: &str, script: &str| {
+        browser.ask(script).await;
+        let text = browser.text("main").await;
+        assert!(text.contains("Allow") && text.contains("Deny"), "{what}: the form stays: {text}");
+        text.contains(TOLD)
+    };
+    let blur = "window.dispatchEvent(new Event('blur'))";
+    assert!(!told("nothing was sent", blur).await);
+    assert!(!told("denied", "document.querySelector('button[value=deny]').click()").await);
+    assert!(!told("denied, and the app came", blur).await);
+    assert!(!told("allowed", "document.querySelector('button[value=allow]').click()").await);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!told("allowed, and no app came yet", "null").await);
+    assert!(told("allowed, and the app came", blur).await);
     browser.screenshot("back-to-app.png").await;
+    assert!(!told("come back to", "window.dispatchEvent(new Event('pageshow'))").await);
+    assert!(!told("come back to and left", blur).await);
     browser.close().await;
 }
 

@@ -25,12 +25,12 @@ fn logo_in(folder: &Path, content: &str) -> String {
 
 async fn with_a_face(logo: &str) -> TestProvider {
     TestProvider::with(&[
-        ("organization_name", "Example & Sons"),
-        ("organization_logo", logo),
-        ("organization_accent_color", COLORS),
-        ("organization_help_uri", "mailto:help@example.com"),
-        ("organization_privacy_uri", "https://example.com/privacy"),
-        ("organization_imprint_uri", "https://example.com/imprint"),
+        ("name", "Example & Sons"),
+        ("logo", logo),
+        ("accent", COLORS),
+        ("help_url", "mailto:help@example.com"),
+        ("privacy_url", "https://example.com/privacy"),
+        ("imprint_url", "mailto:office@example.com"),
     ])
     .await
 }
@@ -66,8 +66,13 @@ async fn every_page_has_the_name_logo_color_and_links_of_the_organization() {
         assert_eq!(attributes(&page, ".brand img", "alt"), ["Example & Sons"], "{page}");
         assert!(!page.text().contains("Hallpass"), "{page}");
         assert!(page.text().contains("Sign-in service of Example & Sons"), "{page}");
+        // From a page with a form they open in a tab of their own; a mailbox needs none.
+        let has_form = !attributes(&page, "form", "method").is_empty();
+        let new_tabs = attributes(&page, "footer a[target=_blank][rel=noopener]", "href");
+        assert_eq!(new_tabs, if has_form { vec!["https://example.com/privacy"] } else { Vec::new() }, "{page}");
+        assert_eq!(page.texts("footer").concat().contains("(opens in a new tab)"), has_form, "{page}");
         let links = attributes(&page, "footer a", "href");
-        assert_eq!(links, ["mailto:help@example.com", "https://example.com/privacy", "https://example.com/imprint"]);
+        assert_eq!(links, ["mailto:help@example.com", "https://example.com/privacy", "mailto:office@example.com"]);
         let icon = attributes(&page, "link[rel=icon]", "href").remove(0);
         assert_eq!(attributes(&page, ".brand img", "src"), [icon.as_str()], "the logo is the icon, too");
         let styles = attributes(&page, "link[rel=stylesheet]", "href");
@@ -138,29 +143,42 @@ async fn the_login_page_names_our_host_beside_the_password_and_the_service_s_pol
 #[test]
 fn a_face_that_cannot_be_shown_stops_the_start_with_file_and_line_or_numbers() {
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();
-    let name = ("HALLPASS_ORGANIZATION_NAME", "Example");
+    let name = ("HALLPASS_NAME", "Example");
     let told = |pairs: &[(&str, &str)], texts: &[&str]| {
         for command in ["serve", "migrate"] {
             refused(&run_with(folder.path(), &[command], pairs, ""), texts);
         }
     };
     let logo = logo_in(folder.path(), &LOGO.replace("</svg>", "\n<script>alert(1)</script></svg>"));
-    told(
-        &[name, ("HALLPASS_ORGANIZATION_LOGO", &logo)],
-        &["HALLPASS_ORGANIZATION_LOGO", "logo.svg line 3: has <script>"],
-    );
+    told(&[name, ("HALLPASS_LOGO", &logo)], &["HALLPASS_LOGO", "logo.svg line 3: has <script>"]);
     let logo =
         logo_in(folder.path(), &LOGO.replace("<circle", "\n<image href=\"https://evil.example/x.png\"/><circle"));
-    told(&[name, ("HALLPASS_ORGANIZATION_LOGO", &logo)], &["logo.svg line 3: refers to", "https://evil.example/x.png"]);
-    told(&[name, ("HALLPASS_ORGANIZATION_LOGO", "none.svg")], &["HALLPASS_ORGANIZATION_LOGO", "none.svg: "]);
+    told(&[name, ("HALLPASS_LOGO", &logo)], &["logo.svg line 3: refers to", "https://evil.example/x.png"]);
+    told(&[name, ("HALLPASS_LOGO", "none.svg")], &["HALLPASS_LOGO", "none.svg: "]);
     let logo = logo_in(folder.path(), LOGO);
-    told(&[("HALLPASS_ORGANIZATION_LOGO", &logo)], &["needs HALLPASS_ORGANIZATION_NAME"]);
-    let color = |value| [("HALLPASS_ORGANIZATION_ACCENT_COLOR", value)];
-    told(&color("#ffcc00"), &["#ffcc00 has a contrast of 1.3:1 to the light background #f2f0ea", "4.5:1", "Example: "]);
-    told(&color("#0d5e4d"), &["to the dark background #1a201e", "write a second color for dark screens"]);
+    told(&[("HALLPASS_LOGO", &logo)], &["needs HALLPASS_NAME"]);
+    let color = |value| [("HALLPASS_ACCENT", value)];
+    told(
+        &color("#ffcc00,#ffcc00"),
+        &["#ffcc00 has a contrast of 1.3:1 to the light background #f2f0ea", "4.5:1", "Example: "],
+    );
+    told(&color("#0d5e4d,#0d5e4d"), &["to the dark background #1a201e"]);
+    told(&color("green"), &["must be a color such as #0d5e4d"]);
+    // A web page of http can be changed on the way to the user.
+    told(&[("HALLPASS_PRIVACY_URL", "http://example.com/privacy")], &["HALLPASS_PRIVACY_URL", "an address of https"]);
+    let large = logo_in(folder.path(), &LOGO.replace("</svg>", &format!("{}</svg>", " ".repeat(64 * 1024))));
+    told(&[name, ("HALLPASS_LOGO", &large)], &["HALLPASS_LOGO", "65536 are the most"]);
 }
 
 // ---- To look at.
+
+#[tokio::test]
+async fn one_color_is_enough_and_each_scheme_gets_a_shade_that_can_be_read() {
+    let provider = TestProvider::with(&[("accent", "#0d5e4d")]).await;
+    let css = send(http().get(provider.url("/assets/organization.css"))).await.body;
+    let shades: Vec<&str> = css.split("--accent: ").skip(1).map(|rest| &rest[..7]).collect();
+    assert!(shades[0] == "#0d5e4d" && shades[1] != "#0d5e4d" && shades.len() == 2, "{css}");
+}
 
 #[tokio::test]
 async fn the_face_is_seen_in_light_and_dark_on_phone_and_desktop_and_breaks_no_policy() {
@@ -197,8 +215,8 @@ async fn preview_page_serves_every_page_with_the_face_and_the_policy_and_needs_n
     let variables = [
         ("HALLPASS_ISSUER", "https://id.example.com/auth"),
         ("HALLPASS_DATABASE_URL", "postgres://no.such.host/none"),
-        ("HALLPASS_ORGANIZATION_NAME", "Example & Sons"),
-        ("HALLPASS_ORGANIZATION_LOGO", &logo),
+        ("HALLPASS_NAME", "Example & Sons"),
+        ("HALLPASS_LOGO", &logo),
         ("HALLPASS_REMEMBER", "ask"),
     ];
     let unknown = run_with(folder.path(), &["preview", "page", "lgoin"], &variables, "");
@@ -209,13 +227,35 @@ async fn preview_page_serves_every_page_with_the_face_and_the_policy_and_needs_n
     let address = address.trim();
     assert!(address.starts_with("http://127.0.0.1:") && address.ends_with("/auth/preview/login"), "{address}");
     let names: Vec<&str> = others.split(": ").nth(1).unwrap().split('.').next().unwrap().split(", ").collect();
-    assert!(names.len() >= 15 && names.contains(&"consent"), "{names:?}");
+    for name in [
+        "consent",
+        "login-disabled",
+        "already-answered",
+        "another-browser",
+        "form-not-ours",
+        "wrong-method",
+        "signed-out-everywhere",
+        "signed-out-not-everywhere",
+        "store-failed",
+        "node-outdated",
+    ] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
+    }
     let browser = UserAgent::new();
     for name in names {
         let page = browser.get(&address.replace("/login", &format!("/{name}"))).await;
         assert_eq!(attributes(&page, ".brand img", "alt"), ["Example & Sons"], "{name}: {page}");
         assert_eq!(page.texts("h1"), [page.title()], "{page}");
         assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"), "{page}");
+        // The scripts come from where the page does, and the policy lets them.
+        let scripts = attributes(&page, "script[src]", "src");
+        // The script of this one would send its form away at once.
+        for script in scripts.iter().filter(|_| name != "form-post") {
+            let policy = page.header("content-security-policy").unwrap();
+            let source = page.url.join("../assets/").unwrap();
+            assert!(policy.ends_with(&format!("script-src {source}")), "{policy}");
+            assert_eq!(send(http().get(page.url.join(script).unwrap())).await.status, StatusCode::OK, "{script}");
+        }
         let has_box = name.starts_with("login") || name.starts_with("select");
         assert_eq!(page.text().contains("Stay signed in on this device"), has_box, "{name}");
         for asset in attributes(&page, "link[href], script[src], img[src]", "href") {

@@ -2,7 +2,7 @@
 //! that does not work was meant.
 
 use crate::support::provider::PASSWORD;
-use crate::support::{Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
+use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
 use hallpass::throttle::PER_ACCOUNT_AND_NETWORK;
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
@@ -139,9 +139,19 @@ async fn consent_shows_the_values_that_will_be_sent_and_no_others() {
     assert!(!page.body.contains(&"p".repeat(250)), "what is endless is cut");
     // Of a scope that is not asked for as a whole, the single claims that are.
     let single = r#"{"userinfo": {"locale": null}}"#;
-    let page =
-        Authorization::of(&client).with("scope", "openid").with("claims", single).open(&provider, &browser).await;
+    let request = Authorization::of(&client).with("scope", "openid").with("claims", single);
+    let page = request.open(&provider, &browser).await;
     assert_eq!(page.texts(".values div"), ["Language en-GB"], "{page}");
+    // What was allowed is what was shown: the whole of the scope is asked for anew.
+    allow(&provider, &browser, &page).await;
+    let page = asked(&provider, &client, &browser, "openid profile").await;
+    assert!(page.url.path().ends_with("/consent") && page.text().contains("Name Alice Example"), "{page}");
+    let silent = Authorization::of(&client).with("scope", "openid profile").with("prompt", "none");
+    let answer = Answer::of(&silent.open(&provider, &browser).await, &client.redirect_uri);
+    assert_eq!(answer.error(), "consent_required");
+    // Once it was, single claims of it are part of that.
+    allow(&provider, &browser, &page).await;
+    assert!(request.open(&provider, &browser).await.status.is_redirection());
 }
 
 #[tokio::test]
@@ -187,12 +197,15 @@ async fn a_throttled_user_is_told_until_when_and_an_unknown_name_is_told_the_sam
         let seconds: i64 = page.header("retry-after").unwrap().parse().unwrap();
         let of_day = |now: i64| (now + seconds + 59) / 60 % 1440;
         let fits = (begins..=ends).any(|now| {
-            let minutes = ((now + seconds + 59) / 60 * 60 - now + 59) / 60;
+            let minutes = (seconds + 59) / 60;
             let (hour, minute) = (of_day(now) / 60, of_day(now) % 60);
             said(&page).contains(&format!("Please wait {minutes} minutes, until {hour:02}:{minute:02} UTC, and"))
         });
         assert!(fits, "{seconds} {page}");
         assert_eq!(count(&page, "time[datetime$=':00Z']"), 1, "{}", page.body);
+        // What was typed may be right: it was not looked at.
+        let fields = ["[aria-invalid]", "input[aria-describedby=login-error]"].map(|css| count(&page, css));
+        assert_eq!(fields, [0, 2], "{}", page.body);
         pages.push(page);
     }
     // But for the name, the tokens and the clock, one page is the other.

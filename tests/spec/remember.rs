@@ -1,8 +1,10 @@
 //! Whether a sign-in outlasts the browser's closing: the session's cookie, as `HALLPASS_REMEMBER` says.
 
+use crate::support::program::{Running, run_with};
 use crate::support::provider::PASSWORD;
 use crate::support::user_agent::{Cookie, SameSite};
 use crate::support::{Answer, Authorization, Page, TestClient, TestProvider, UserAgent};
+use tempfile::TempDir;
 
 const LIFETIME: i64 = 100_000;
 
@@ -85,4 +87,25 @@ async fn a_sign_in_that_is_kept_ends_at_its_time_and_with_a_sign_out_all_the_sam
     thief.set_cookie(&provider.issuer, &format!("{}={}; Path=/", kept.name, kept.value));
     let page = silently.open(&provider, &thief).await;
     assert_eq!(Answer::of(&page, &client.redirect_uri).error(), "login_required");
+}
+
+/// A user who was told "stay signed in" for a week is signed out after a night where sign-ins end unused after some hours.
+#[test]
+fn an_operator_is_told_where_a_sign_in_ends_unused_before_its_cookie_does() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    for (remember, idle, is_told) in
+        [("ask", "43200", true), ("always", "43200", true), ("never", "43200", false), ("ask", "604800", false)]
+    {
+        let variables = [("HALLPASS_REMEMBER", remember), ("HALLPASS_SESSION_IDLE_LIFETIME", idle)];
+        let told = run_with(folder.path(), &["doctor"], &variables, "").stdout;
+        assert_eq!(told.contains("it ends when it is unused for 43200"), is_told, "{remember} {idle}: {told}");
+        assert_eq!(told.contains("set HALLPASS_SESSION_IDLE_LIFETIME"), is_told, "{remember} {idle}: {told}");
+    }
+    let variables = [
+        ("HALLPASS_REMEMBER", "ask"),
+        ("HALLPASS_LISTEN", "127.0.0.1:0"),
+        ("HALLPASS_MANAGEMENT_LISTEN", "127.0.0.1:0"),
+    ];
+    let serving = Running::start(folder.path(), &["serve"], &variables);
+    serving.wait_for("it ends when it is unused for 43200");
 }

@@ -4,7 +4,9 @@
 use crate::support::provider::PASSWORD;
 use crate::support::verbs::send;
 use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, verbs};
+use hallpass::protocol::secret::SessionId;
 use hallpass::sign_ins;
+use hallpass::store::sessions;
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 
@@ -31,6 +33,9 @@ fn assert_home(provider: &TestProvider, page: &Page, heading: &str) {
     assert_eq!((page.status, page.url.as_str()), (StatusCode::OK, provider.url("/").as_str()), "{page}");
     assert_eq!((page.title().as_str(), page.texts("h1")), (heading, vec![heading.to_owned()]), "{page}");
 }
+
+/// Refresh tokens of `offline_access` outlast a sign-out.
+const STAYS: &str = "Apps that you allowed to work while you are away stay connected.";
 
 async fn is_signed_in(provider: &TestProvider, client: &TestClient, browser: &UserAgent) -> bool {
     let page = Authorization::of(client).with("prompt", "none").open(provider, browser).await;
@@ -63,9 +68,14 @@ async fn a_user_signs_in_at_the_start_page_without_a_service_and_can_cancel_that
     // A user who is signed in already is not asked again.
     let again = browser.post_form(&provider.url("/"), &[("action", "sign_in")]).await;
     assert_home(&provider, &provider.settle(&browser, again).await, "You are signed in");
+    // Nor has one in a sign-in that fails there.
+    let stranger = UserAgent::new();
+    let started = stranger.post_form(&provider.url("/"), &[("action", "sign_in")]).await;
+    let login = provider.settle(&stranger, started).await;
+    assert_eq!(provider.type_in(&stranger, &login, "alice", "not her password").await.status, 422);
     provider.provider.audit.flush().await;
-    let events = provider.rows("SELECT client_id FROM audit_events WHERE event = 'sign_in'").await;
-    assert_eq!(events, [[None]], "no service had a part in it");
+    let events = provider.rows("SELECT client_id FROM audit_events WHERE event LIKE 'sign_in%'").await;
+    assert_eq!(events, [[None], [None]], "no service had a part in it");
 }
 
 #[tokio::test]
@@ -104,7 +114,111 @@ async fn the_start_page_is_under_the_issuers_path_with_and_without_a_slash() {
     assert_home(&provider, &home, "You are signed in");
 }
 
+/// Another site's form brings no cookies of ours, and must not fill the browser with new ones.
+#[tokio::test]
+async fn a_site_that_posts_to_the_start_page_leaves_few_cookies() {
+    let provider = TestProvider::start().await;
+    let browser = UserAgent::new();
+    for _ in 0..20 {
+        let started = browser.cross_site_post(&provider.url("/"), &[("action", "sign_in")]).await;
+        assert!(started.header("set-cookie").is_none(), "{started}");
+        let login = provider.settle(&browser, started).await;
+        assert_eq!(login.title(), "Sign in", "{login}");
+    }
+    let cookies = browser.cookies();
+    assert!((1..=8).contains(&cookies.len()), "{cookies:?}");
+}
+
 // ---- Signing out there.
+
+/// Where the database cannot be written, what can be ended is, and the page says no more than that.
+#[tokio::test]
+async fn sign_out_everywhere_ends_this_sign_in_first_and_can_be_tried_again_for_the_others() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    provider.add_user(NewUser::named("bob")).await;
+    let (here, there) = (UserAgent::new(), UserAgent::new());
+    for browser in [&here, &there] {
+        let _ = provider.sign_in(browser, &client).await;
+    }
+    let home = here.get(&provider.url("/")).await;
+    provider.sql("ALTER TABLE user_sessions RENAME TO away").await;
+    let page = here.submit(home.form("form"), Some(("action", "sign_out_everywhere"))).await;
+    assert_eq!(page.title(), "You are signed out in this browser only", "{page}");
+    assert!(!here.cookies().iter().any(|cookie| cookie.name.contains("session")), "{:?}", here.cookies());
+    let again = here.submit(page.form("form"), Some(("action", "sign_out_everywhere"))).await;
+    assert_eq!(again.title(), "You are signed out in this browser only", "{again}");
+    provider.sql("ALTER TABLE away RENAME TO user_sessions").await;
+    assert!(!is_signed_in(&provider, &client, &here).await);
+    assert!(is_signed_in(&provider, &client, &there).await);
+
+    // The form is of this browser, and for these sign-ins alone.
+    let form = again.form("form");
+    for (browser, request) in [(&there, None), (&here, Some(form.value("request").unwrap().replace("alice", "bob")))] {
+        let mut forged = form.clone();
+        if let Some(request) = &request {
+            forged.set("request", request);
+        }
+        let page = browser.submit(forged, Some(("action", "sign_out_everywhere"))).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{page}");
+    }
+    // Another user who has signed in here meanwhile stays signed in.
+    let _ = sign_in_at_home(&provider, &here, "bob").await;
+    let page = here.submit(form.clone(), Some(("action", "sign_out_everywhere"))).await;
+    assert_eq!(page.title(), "You are signed out everywhere", "{page}");
+    sign_ins::settle(&provider.provider).await;
+    assert!(!is_signed_in(&provider, &client, &there).await);
+    assert!(is_signed_in(&provider, &client, &here).await, "bob");
+    // It is not good for long.
+    let _ = provider.sign_in(&there, &client).await;
+    provider.travel(3601);
+    let page = here.submit(form, Some(("action", "sign_out_everywhere"))).await;
+    assert!(is_signed_in(&provider, &client, &there).await, "{page}");
+}
+
+/// By whom and from where; sign-ins that are over do not count.
+#[tokio::test]
+async fn the_audit_says_who_signed_out_everywhere_and_of_how_many_sign_ins() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    let _ = provider.sign_in(&UserAgent::new(), &client).await;
+    provider.travel(43_200 + 3601);
+    let (here, there) = (UserAgent::new(), UserAgent::new());
+    for browser in [&here, &there] {
+        let _ = provider.sign_in(browser, &client).await;
+    }
+    let home = here.get(&provider.url("/")).await;
+    let _ = here.submit(home.form("form"), Some(("action", "sign_out_everywhere"))).await;
+    let events = "SELECT network, detail FROM audit_events WHERE event = 'user_sessions_ended'";
+    let found = provider.rows(events).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0][0].as_deref(), Some("127.0.0.1"));
+    let detail: serde_json::Value = serde_json::from_str(found[0][1].as_deref().unwrap()).unwrap();
+    assert_eq!((&detail["by"], detail["count"].to_string().trim_matches('"')), (&"person".into(), "1"), "{detail}");
+}
+
+/// It would be sent along for as long as the browser is open, and its record would stay until the end of its lifetime.
+#[tokio::test]
+async fn what_is_left_of_a_sign_in_that_is_over_is_taken_away_where_a_user_sees_that_it_is() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    for path in ["/", "/logout"] {
+        let browser = UserAgent::new();
+        let _ = provider.sign_in(&browser, &client).await;
+        let session =
+            |browser: &UserAgent| browser.cookies().into_iter().find(|it| it.name.contains("hallpass_session"));
+        let id = SessionId::received(session(&browser).unwrap().value);
+        let record = async || sessions::find(&provider.provider.ephemeral, &id).await.unwrap();
+        provider.travel(43_201);
+        assert!(record().await.is_some());
+        let page = browser.get(&provider.url(path)).await;
+        assert!(!page.text().contains("Alice"), "{page}");
+        assert!(session(&browser).is_none() && record().await.is_none(), "{path}");
+    }
+}
 
 #[tokio::test]
 async fn a_user_signs_out_at_the_start_page_by_its_own_form_alone() {
@@ -147,8 +261,10 @@ async fn sign_out_everywhere_ends_every_sign_in_of_the_user_and_no_one_elses() {
     let elsewhere = provider.tokens(&there, &client).await.text("access_token");
 
     let home = here.get(&provider.url("/")).await;
+    assert!(home.text().contains(STAYS), "{home}");
     let page = here.submit(home.form("form"), Some(("action", "sign_out_everywhere"))).await;
     assert_eq!(page.title(), "You are signed out everywhere", "{page}");
+    assert!(page.text().contains(STAYS), "{page}");
     assert!(!is_signed_in(&provider, &client, &here).await, "here at once");
     let open = "SELECT COUNT(*) FROM user_sessions WHERE sub = 'alice-sub' AND ended_at IS NULL";
     assert_eq!(provider.rows(open).await, [[Some("0".to_owned())]]);

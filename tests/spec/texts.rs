@@ -9,8 +9,8 @@ use hallpass::config::Organization;
 use hallpass::protocol::scope::SCOPES_SUPPORTED;
 use hallpass::texts::{english, text};
 use hallpass::web::pages::{
-    Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage, MessagePage,
-    ScopeLine, Service, SignedInHere, SignedOutPage,
+    Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage,
+    MessagePage, ScopeLine, Service, SignedInHere, SignedOutPage,
 };
 use hallpass::web::problems::Problem;
 use scraper::{Html, Selector};
@@ -343,6 +343,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     let organization = Arc::new(Organization { name: Some(name.to_owned()), ..Organization::default() });
     let page = || Chrome {
         base: String::new(),
+        scripts: String::new(),
         version: "1".into(),
         title: name.to_owned(),
         texts: english(),
@@ -400,6 +401,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         frames: vec![Frame { url: "https://a.example".into(), title }],
         leave: Some(link(text("go-back-to-service").with("service", name).to_string())),
         goes_by_itself: true,
+        again: Some(Again { request: name.to_owned(), csrf: String::new() }),
     };
     let home = home_with(page(), name, services());
     let fields = vec![(name.to_owned(), name.to_owned())];

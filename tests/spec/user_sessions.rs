@@ -168,6 +168,8 @@ async fn one_sign_in_of_several_is_ended_and_the_others_go_on() {
     assert!(is_signed_in(&provider, &other, &client).await);
     let events = done(provider.command(&["audit", "list", "--json"], "")).stdout;
     assert!(events.contains("user_sessions_ended"), "{events}");
+    let detail = provider.rows("SELECT detail FROM audit_events WHERE event = 'user_sessions_ended'").await.concat();
+    assert!(detail[0].as_deref().is_some_and(|detail| detail.contains("\"operator\"")), "{detail:?}");
 }
 
 /// Nodes share the work: each looks, one tells.

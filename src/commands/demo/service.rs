@@ -155,11 +155,11 @@ impl Service {
     }
 
     fn page(&self, status: StatusCode, signed_in: Option<SignedIn>, error: Option<String>) -> Response {
-        pages::render(status, &DemoPage { signed_in, error, ..self.blank() }, false)
+        pages::render(status, &DemoPage { signed_in, error, ..self.blank() }, None)
     }
 
     fn page_of_an_end(&self, ended: &'static str) -> Response {
-        pages::render(StatusCode::OK, &DemoPage { ended: Some(ended), ..self.blank() }, false)
+        pages::render(StatusCode::OK, &DemoPage { ended: Some(ended), ..self.blank() }, None)
     }
 
     fn blank(&self) -> DemoPage {

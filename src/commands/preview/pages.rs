@@ -12,13 +12,13 @@ use crate::server::{self, Places};
 use crate::texts::text;
 use crate::web::headers;
 use crate::web::pages::{
-    self, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, HomePage, Link, LoginPage, LogoutPage, ScopeLine,
-    Service, SignedInHere, SignedOutPage, Wait,
+    self, Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, HomePage, Link, LoginPage, LogoutPage,
+    ScopeLine, Service, SignedInHere, SignedOutPage, Wait,
 };
 use crate::web::problems::Problem;
 use axum::Router;
 use axum::extract::Path;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde_json::Value;
@@ -27,11 +27,12 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 29] = [
     "home",
     "signed-out-home",
     "login",
     "login-wrong",
+    "login-disabled",
     "login-throttled",
     "login-confirm",
     "login-home",
@@ -41,12 +42,20 @@ const NAMES: [&str; 20] = [
     "form-post",
     "logout",
     "signed-out",
+    "signed-out-everywhere",
+    "signed-out-not-everywhere",
     "wrong-link",
+    "wrong-method",
     "not-found",
     "nothing-to-continue",
     "expired",
+    "already-answered",
     "no-cookie",
+    "another-browser",
+    "form-not-ours",
     "busy",
+    "node-outdated",
+    "store-failed",
     "failed",
 ];
 const CLIENT: &str = "Reports";
@@ -66,8 +75,9 @@ pub(super) async fn serve(config: Config, name: &str) -> Outcome {
     let base = config.base_path().to_owned();
     let config = Arc::new(config);
     let shown = config.clone();
+    let scripts = pages::scripts_below(&format!("http://{address}{base}"));
     let inside = assets::routes(&config)
-        .route("/preview/{name}", get(async move |Path(name): Path<String>| answer(&shown, &name)));
+        .route("/preview/{name}", get(async move |Path(name): Path<String>| answer(&shown, &name, &scripts)));
     let routes = if base.is_empty() { inside } else { Router::new().nest(&base, inside) };
     println!("http://{address}{base}/preview/{name}");
     eprintln!("The others are beside it: {}. Ctrl-C ends it.", NAMES.join(", "));
@@ -79,8 +89,13 @@ pub(super) async fn serve(config: Config, name: &str) -> Outcome {
     Ok(())
 }
 
-fn answer(config: &Config, name: &str) -> Response {
+fn answer(config: &Config, name: &str, scripts: &str) -> Response {
     let mut response = page(config, name).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response());
+    // Here they are not below the issuer.
+    let policy = response.headers().get(header::CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    if policy.is_some_and(|policy| policy.contains("script-src")) {
+        headers::page(response.headers_mut(), Some(scripts));
+    }
     headers::every(response.headers_mut(), config);
     response
 }
@@ -91,22 +106,30 @@ fn page(config: &Config, name: &str) -> Option<Response> {
     match name {
         "home" => page(&|| home(config, true)),
         "signed-out-home" => page(&|| home(config, false)),
-        "login" | "login-wrong" | "login-throttled" | "login-confirm" | "login-home" | "select-account" => {
-            Some(pages::render(StatusCode::OK, &login(config, name), true))
+        "login" | "login-wrong" | "login-disabled" | "login-throttled" | "login-confirm" | "login-home"
+        | "select-account" => {
+            let page = login(config, name);
+            Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
         }
         "consent" | "consent-app" => {
             let page = consent(config, name == "consent-app");
-            Some(pages::render(StatusCode::OK, &page, page.returns_to_app))
+            Some(pages::render(StatusCode::OK, &page, page.returns_to_app.then_some(&*page.page.scripts)))
         }
         "form-post" => page(&|| form_post(config)),
         "logout" => page(&|| logout(config)),
-        "signed-out" => page(&|| signed_out(config)),
+        "signed-out" | "signed-out-everywhere" | "signed-out-not-everywhere" => page(&|| signed_out(config, name)),
         "wrong-link" => page(&|| problem(config, Problem::BadRequest)),
+        "wrong-method" => page(&|| problem(config, Problem::WrongMethod)),
         "not-found" => page(&|| problem(config, Problem::NothingHere)),
         "nothing-to-continue" => page(&|| problem(config, Problem::NothingToContinue)),
         "expired" => page(&|| problem(config, Problem::Expired)),
+        "already-answered" => page(&|| problem(config, Problem::AlreadyAnswered)),
         "no-cookie" => page(&|| problem(config, Problem::NoCookie)),
+        "another-browser" => page(&|| problem(config, Problem::AnotherBrowser)),
+        "form-not-ours" => page(&|| problem(config, Problem::FormOfAnotherBrowser)),
         "busy" => page(&|| problem(config, Problem::Busy)),
+        "node-outdated" => page(&|| problem(config, Problem::NodeOutdated)),
+        "store-failed" => page(&|| problem(config, Problem::StoreFailed)),
         "failed" => page(&|| problem(config, Problem::Failed)),
         _ => None,
     }
@@ -129,7 +152,7 @@ fn home(config: &Config, is_signed_in: bool) -> Response {
     };
     let title = if is_signed_in { text("home-signed-in") } else { text("home-signed-out") };
     let page = HomePage { page: Chrome::new(config, &title), signed_in: is_signed_in.then(here) };
-    pages::render(StatusCode::OK, &page, false)
+    pages::render(StatusCode::OK, &page, None)
 }
 
 fn login(config: &Config, name: &str) -> LoginPage {
@@ -137,14 +160,19 @@ fn login(config: &Config, name: &str) -> LoginPage {
     let (user, link) = (|| Some(USER.to_owned()), |path: &str| Some(format!("{WEBSITE}{path}")));
     let is_home = is("login-home");
     let heading = if is_home { text("login-heading-home") } else { text("login-heading").with("client", CLIENT) };
+    let error = match name {
+        "login-wrong" => Some(text("login-wrong")),
+        "login-disabled" => Some(text("login-disabled")),
+        _ => None,
+    };
     LoginPage {
         page: Chrome::new(config, &heading),
         client_name: (!is_home).then(|| CLIENT.to_owned()),
         client_id: CLIENT_ID.to_owned(),
         interaction: String::new(),
         csrf: String::new(),
-        username: if is("login-wrong") || is("login-throttled") { ACCOUNT.to_owned() } else { String::new() },
-        error: is("login-wrong").then(|| text("login-wrong")),
+        username: if error.is_some() || is("login-throttled") { ACCOUNT.to_owned() } else { String::new() },
+        error,
         wait: is("login-throttled").then(|| Wait::until(Clock::System.now(), 700)),
         continue_as: is("select-account").then(user).flatten(),
         signed_in_as: is("login-confirm").then(user).flatten(),
@@ -190,7 +218,7 @@ fn form_post(config: &Config) -> Response {
         fields: Vec::new(),
     };
     // Without its script, which would send the form at once.
-    pages::render(StatusCode::OK, &page, false)
+    pages::render(StatusCode::OK, &page, None)
 }
 
 fn logout(config: &Config) -> Response {
@@ -204,12 +232,28 @@ fn logout(config: &Config) -> Response {
         request: String::new(),
         csrf: String::new(),
     };
-    pages::render(StatusCode::OK, &page, false)
+    pages::render(StatusCode::OK, &page, None)
 }
 
-fn signed_out(config: &Config) -> Response {
-    let page = SignedOutPage { reached: vec![service()], ..SignedOutPage::saying(config, text("signed-out")) };
-    pages::render(StatusCode::OK, &page, false)
+fn signed_out(config: &Config, name: &str) -> Response {
+    let (heading, explanation) = match name {
+        "signed-out-everywhere" => {
+            (text("signed-out-everywhere"), Some(text("signed-out-everywhere").attribute("explanation")))
+        }
+        "signed-out-not-everywhere" => {
+            (text("signed-out-not-everywhere"), Some(text("signed-out-not-everywhere").attribute("explanation")))
+        }
+        _ => (text("signed-out"), None),
+    };
+    let again = Again { request: String::new(), csrf: String::new() };
+    let page = SignedOutPage {
+        leave: explanation.is_some().then(|| Link::home(config)),
+        text: explanation,
+        reached: vec![service()],
+        again: (name == "signed-out-not-everywhere").then_some(again),
+        ..SignedOutPage::saying(config, heading)
+    };
+    pages::render(StatusCode::OK, &page, None)
 }
 
 fn problem(config: &Config, problem: Problem) -> Response {
@@ -226,7 +270,7 @@ fn problem(config: &Config, problem: Problem) -> Response {
         service: is_bad_request.then(|| CLIENT.to_owned()),
         reference: "4Q7XK-20GHV".to_owned(),
         restart: match problem {
-            Problem::BadRequest | Problem::Expired => {
+            Problem::BadRequest | Problem::Expired | Problem::AlreadyAnswered => {
                 let label = text("go-to-service").with("service", CLIENT).to_string();
                 Some(Link { url: WEBSITE.to_owned(), label })
             }
@@ -234,7 +278,7 @@ fn problem(config: &Config, problem: Problem) -> Response {
             _ => None,
         },
     };
-    pages::render(row.status, &page, false)
+    pages::render(row.status, &page, None)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::protocol::time::NumericDate;
-use crate::store::user_sessions::{self, Listed};
+use crate::store::user_sessions::{self, By, Listed};
 use serde_json::json;
 
 pub(super) const HELP: &str =
@@ -94,7 +94,7 @@ async fn end(config: Config, username: &str, session: Option<&str>, yes: bool) -
     let which = if session.is_some() { "this sign-in" } else { "every sign-in" };
     terminal::confirm(PATH, &format!("End {which} of {}?", named(&user)), yes)?;
     let now = Clock::System.now();
-    let ended = user_sessions::end(&db, &user.sub, session, now).await?;
+    let ended = user_sessions::end(&db, &user.sub, session, By::Operator, config.session_idle_lifetime, now).await?;
     db.close().await;
     match (session, ended) {
         (Some(session), 0) => {

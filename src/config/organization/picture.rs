@@ -3,11 +3,12 @@
 //! Browsers run no script of a picture within a page, and the answer has a policy of its own for who opens it alone
 //! (`src/endpoints/assets.rs`). What is refused here is refused so that a file from elsewhere is looked at before it is served.
 
+use axum::body::Bytes;
 use roxmltree::{Document, Node};
 use std::path::{Path, PathBuf};
 
 /// The largest file, in bytes.
-const MOST_BYTES: u64 = 256 * 1024;
+const MOST_BYTES: u64 = 64 * 1024;
 /// The most pixels of a side.
 const MOST_SIDE: u32 = 2048;
 const SVG: &str = "http://www.w3.org/2000/svg";
@@ -15,8 +16,8 @@ const SVG: &str = "http://www.w3.org/2000/svg";
 /// A picture that may be served.
 #[derive(Clone)]
 pub struct Logo {
-    /// The file.
-    pub content: Vec<u8>,
+    /// The file. A copy of it for an answer copies nothing.
+    pub content: Bytes,
     /// Its type.
     pub content_type: &'static str,
 }
@@ -97,7 +98,7 @@ impl Logo {
     fn of(content: Vec<u8>, file: &Path) -> Result<Self, PictureFault> {
         if let Some(behind) = content.strip_prefix(b"\x89PNG\r\n\x1a\n") {
             check_png(behind, file)?;
-            return Ok(Self { content, content_type: "image/png" });
+            return Ok(Self { content: content.into(), content_type: "image/png" });
         }
         let text = std::str::from_utf8(&content).map_err(|_| PictureFault::Unknown { file: file.to_owned() })?;
         if !text.contains("<svg") && !text.contains(":svg") {
@@ -105,7 +106,7 @@ impl Logo {
         }
         match fault_of_svg(text) {
             Some((line, what)) => Err(PictureFault::Svg { file: file.to_owned(), line, what }),
-            None => Ok(Self { content, content_type: "image/svg+xml" }),
+            None => Ok(Self { content: content.into(), content_type: "image/svg+xml" }),
         }
     }
 }
@@ -326,8 +327,8 @@ mod tests {
     fn a_file_has_so_many_bytes_at_the_most() {
         let folder = tempfile::TempDir::new().unwrap();
         let file = folder.path().join("logo.svg");
-        std::fs::write(&file, svg(&" ".repeat(256 * 1024))).unwrap();
-        assert!(Logo::read(&file).unwrap_err().to_string().contains("and 262144 are the most"));
+        std::fs::write(&file, svg(&" ".repeat(64 * 1024))).unwrap();
+        assert!(Logo::read(&file).unwrap_err().to_string().contains("and 65536 are the most"));
         assert!(Logo::read(&folder.path().join("none")).unwrap_err().to_string().contains("none: "));
     }
 }

@@ -30,6 +30,14 @@ pub struct Interaction {
     pub consented: Option<Consented>,
 }
 
+impl Interaction {
+    /// Whether it is a sign-in at our own start page.
+    #[must_use]
+    pub const fn is_at_home(&self) -> bool {
+        self.client_id.is_empty()
+    }
+}
+
 /// A sign-in that happened inside an interaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedIn {
