@@ -43,9 +43,10 @@ impl FromRequest<Arc<Provider>> for TokenRequest {
         }
         let token = request::bearer_token(&headers, form.as_ref(), &query).map_err(bearer)?;
         let token = token.ok_or(ApiError::NoToken)?;
-        let unknown =
-            Refusal::new(Reason::AccessTokenInvalid).expecting(described(&token), ["an access token that is good"]);
-        let (grant, parties) = access_grant(provider, &token, now).await?.ok_or(unknown).map_err(bearer)?;
+        let Some((grant, parties)) = access_grant(provider, &token, now).await? else {
+            let unknown = Refusal::new(Reason::AccessTokenInvalid);
+            return Err(bearer(unknown.expecting(described(&token), ["an access token that is good"])));
+        };
         Ok(Self { grant, parties })
     }
 }

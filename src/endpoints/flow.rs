@@ -20,7 +20,7 @@ use crate::protocol::error::Refusal;
 use crate::protocol::grant::{Grant, Session};
 use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
-use crate::protocol::response::ConsentPolicy;
+use crate::protocol::response::{ConsentPolicy, ResponseMode};
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId};
 use crate::protocol::time::NumericDate;
@@ -30,7 +30,7 @@ use crate::store::stored::Stored;
 use crate::store::{StoreError, codes, interactions, sessions};
 use crate::texts::text;
 use crate::throttle::{self, Stopped};
-use crate::web::answer::{PageError, authorization_response, see_other};
+use crate::web::answer::{Carrier, PageError, authorization_response, see_other};
 use crate::web::cookies::{self, Browser};
 use crate::web::fault::Fault;
 use crate::web::network::Network;
@@ -403,12 +403,8 @@ impl Recipient {
             Destination::Address(address) => address.refuse(refusal, &provider.config.issuer),
             Destination::Home => AuthorizationResponse::bare(provider.url(path::HOME), Some(refusal)),
         };
-        PageError::Redirect {
-            response: Box::new(response),
-            chrome: Box::new(self.chrome(provider)),
-            client_name: self.client.display_name().to_owned(),
-            fault: None,
-        }
+        let carrier = self.carrier(provider, &response).map(Box::new);
+        PageError::Redirect { response: Box::new(response), carrier, fault: None }
     }
 
     /// Tells a fault of ours, once the recipient is proven; anything else as it is.
@@ -428,12 +424,17 @@ impl Recipient {
             Destination::Address(address) => address.issue(code, &provider.config.issuer),
             Destination::Home => AuthorizationResponse::bare(provider.url(path::HOME), None),
         };
-        authorization_response(response, self.chrome(provider), self.client.display_name().to_owned())
+        let carrier = self.carrier(provider, &response);
+        authorization_response(response, carrier)
     }
 
-    /// For the page that carries an answer on.
-    fn chrome(&self, provider: &Provider) -> Chrome {
-        Chrome::new(&provider.config, &text("form-post-heading").with("client", self.client.display_name()))
+    /// The page that carries an answer, where it needs one.
+    fn carrier(&self, provider: &Provider, response: &AuthorizationResponse) -> Option<Carrier> {
+        let client_name = self.client.display_name();
+        (response.response_mode == ResponseMode::FormPost).then(|| Carrier {
+            page: Chrome::new(&provider.config, &text("form-post-heading").with("client", client_name)),
+            client_name: client_name.to_owned(),
+        })
     }
 }
 

@@ -269,6 +269,15 @@ pub fn json_body(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_string()).into_response()
 }
 
+/// The page that carries an answer by `form_post`: made for that alone, as most answers are redirects.
+#[derive(Debug)]
+pub struct Carrier {
+    /// Its frame.
+    pub page: Chrome,
+    /// Where it goes, as people call it.
+    pub client_name: String,
+}
+
 /// A refusal at an endpoint for browsers.
 #[derive(Debug)]
 pub enum PageError {
@@ -283,10 +292,8 @@ pub enum PageError {
     Redirect {
         /// The answer.
         response: Box<AuthorizationResponse>,
-        /// For the `form_post` page.
-        chrome: Box<Chrome>,
-        /// For the `form_post` page.
-        client_name: String,
+        /// The page that carries it, where it travels by one.
+        carrier: Option<Box<Carrier>>,
         /// Where the refusal is a fault of ours.
         fault: Option<Fault>,
     },
@@ -340,9 +347,7 @@ impl PageError {
     pub fn or_at(self, redirect: impl FnOnce(Refusal) -> Self) -> Self {
         let Self::Fault(fault) = self else { return self };
         match redirect(fault.refusal()) {
-            Self::Redirect { response, chrome, client_name, .. } => {
-                Self::Redirect { response, chrome, client_name, fault: Some(fault) }
-            }
+            Self::Redirect { response, carrier, .. } => Self::Redirect { response, carrier, fault: Some(fault) },
             other => other,
         }
     }
@@ -373,8 +378,8 @@ impl IntoResponse for PageError {
                 response.extensions_mut().insert(*content);
                 response
             }
-            Self::Redirect { response, chrome, client_name, fault } => {
-                let mut response = authorization_response(*response, *chrome, client_name);
+            Self::Redirect { response, carrier, fault } => {
+                let mut response = authorization_response(*response, carrier.map(|carrier| *carrier));
                 if let Some(fault) = fault {
                     response.extensions_mut().insert(Note::of_fault(&fault));
                 }
@@ -402,7 +407,7 @@ pub fn see_other(location: &str) -> Result<Response, Fault> {
 
 /// Sends an answer to a client's address in the way it asked for.
 #[must_use]
-pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, client_name: String) -> Response {
+pub fn authorization_response(response: AuthorizationResponse, carrier: Option<Carrier>) -> Response {
     let mut response = response;
     let noted = response.refusal.take().map(Note::from);
     if noted.is_some() {
@@ -428,8 +433,11 @@ pub fn authorization_response(response: AuthorizationResponse, chrome: Chrome, c
             }
         }
         ResponseMode::FormPost => {
+            let Some(Carrier { page, client_name }) = carrier else {
+                return PageError::Fault(Fault::bug("an answer by form_post has no page to carry it")).into_response();
+            };
             let page = FormPostPage {
-                page: chrome,
+                page,
                 client_name,
                 action: response.redirect_uri,
                 fields: response.parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
