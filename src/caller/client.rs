@@ -170,7 +170,6 @@ impl Strange {
     /// The same words for every cause, so that no caller learns which clients there are; the log has the cause.
     async fn refusal(self, provider: &Provider, client_id: &str) -> Result<Refusal, ApiError> {
         if let Some(client) = self.disabled {
-            context(|context| context.set_client(&client.client_id));
             return Ok(of_disabled(Reason::CallerDisabled, &client));
         }
         // What looks like a secret is one, and is not sent to the database, which may log it.
@@ -187,9 +186,10 @@ impl Strange {
     }
 }
 
-/// The refusal of a client that was disabled.
+/// The refusal of a client that was disabled, which log and `explain` name.
 #[must_use]
 pub fn of_disabled(reason: Reason, client: &Client) -> Refusal {
+    context(|context| context.set_client(&client.client_id));
     let at = client.disabled_at.map_or(0, |at| at.0);
     Refusal::new(reason)
         .with_detail(&format!("{} was disabled at {at} (Unix seconds)", client.client_id))

@@ -7,6 +7,7 @@ mod hints;
 pub(super) use hints::hints;
 
 use crate::ambient::Clock;
+use crate::commands::terminal::parse_instant;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::{Failure, Warning};
@@ -74,10 +75,6 @@ fn parse_algorithm(text: &str) -> Result<SigningAlgorithm, String> {
         .copied()
         .find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(text))
         .ok_or_else(|| "use RS256, PS256, ES256 or EdDSA".to_owned())
-}
-
-fn parse_instant(text: &str) -> Result<NumericDate, String> {
-    keys::parse_instant(&text.replace(':', "")).ok_or_else(|| "write it as 2026-12-01T00:00:00Z".to_owned())
 }
 
 pub(super) async fn run(config: Config, command: KeyCommand) -> Outcome {

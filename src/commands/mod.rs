@@ -201,12 +201,17 @@ fn with_runtime(work: impl Future<Output = Outcome>) -> Outcome {
     outcome
 }
 
+/// The command that was given, which has the flags before it too.
+fn deepest(mut matches: &ArgMatches) -> &ArgMatches {
+    while let Some((_, inner)) = matches.subcommand() {
+        matches = inner;
+    }
+    matches
+}
+
 /// Refuses a setting on the command line of a command that reads none: it would be believed.
 fn refuse_settings(matches: &ArgMatches, file: Option<&Path>) -> Outcome {
-    let mut deepest = matches;
-    while let Some((_, inner)) = deepest.subcommand() {
-        deepest = inner;
-    }
+    let deepest = deepest(matches);
     let given = SETTINGS.iter().find(|setting| deepest.get_one::<String>(&setting.variable()).is_some());
     let flag = given.map(Setting::flag).or_else(|| file.map(|_| "config".into()));
     match flag {
@@ -222,10 +227,7 @@ fn settings(matches: &ArgMatches, file: Option<&Path>) -> Result<Config, Failure
 }
 
 fn raw_settings(matches: &ArgMatches, file: Option<&Path>) -> Result<RawConfig, Failure> {
-    let mut deepest = matches;
-    while let Some((_, inner)) = deepest.subcommand() {
-        deepest = inner;
-    }
+    let deepest = deepest(matches);
     let path = file.map_or_else(|| PathBuf::from("hallpass.toml"), Path::to_owned);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => Some(text),

@@ -5,6 +5,7 @@
 
 use crate::config::{Config, DatabaseUrl};
 use crate::failure::{Failure, Source};
+use crate::keys;
 use crate::protocol::shown::{harmless, harmless_lines, is_harmful};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
@@ -136,6 +137,11 @@ pub(super) fn say_next(next: Option<&str>) {
 /// An instant as operators and `--ends-at` write it: `2026-12-01T00:00:00Z`.
 pub(super) fn instant(at: NumericDate) -> String {
     jiff::Timestamp::from_second(at.0).map_or_else(|_| at.to_string(), |timestamp| timestamp.to_string())
+}
+
+/// Reads an instant as `instant` writes it.
+pub(super) fn parse_instant(text: &str) -> Result<NumericDate, String> {
+    keys::parse_instant(&text.replace(':', "")).ok_or_else(|| "write it as 2026-12-01T00:00:00Z".to_owned())
 }
 
 /// The version of every JSON document that a command prints: it grows when a member is renamed, goes, or means something else;

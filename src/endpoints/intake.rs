@@ -116,10 +116,7 @@ async fn client(provider: &Provider, params: &Params, now: NumericDate) -> Resul
             context(|context| context.set_client(&client.client_id));
             Ok(client)
         }
-        Registered::Disabled(client) => {
-            context(|context| context.set_client(&client.client_id));
-            Err(NotTaken::Unproven(of_disabled(Reason::ClientDisabled, &client), None))
-        }
+        Registered::Disabled(client) => Err(NotTaken::Unproven(of_disabled(Reason::ClientDisabled, &client), None)),
         Registered::Nowhere => {
             Err(NotTaken::Unproven(Refusal::new(Reason::ClientUnknown).expecting(client_id, [] as [&str; 0]), None))
         }

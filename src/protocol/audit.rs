@@ -15,98 +15,79 @@ pub use verification::{Flaw, Head, Pruned, Verified, check_prefix, verify};
 
 use crate::protocol::error::Explanation;
 use crate::protocol::time::NumericDate;
+use crate::protocol::worded::worded;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-macro_rules! events {
-    ($($(#[$documentation:meta])* $kind:ident = $word:literal,)+) => {
-        /// What can happen.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum EventKind {
-            $($(#[$documentation])* $kind,)+
-        }
-
-        impl EventKind {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$kind),+];
-
-            /// The word in `audit_events.event`.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$kind => $word,)+
-                }
-            }
-        }
-    };
-}
-
-events! {
-    /// A chain starts.
-    ChainBegun = "chain_begun",
-    /// So many events could not be kept: more came than could be written.
-    EventsLost = "events_lost",
-    /// A node serves.
-    NodeStarted = "node_started",
-    /// The set of published keys is another one.
-    KeysChanged = "keys_changed",
-    /// A user signed in.
-    SignIn = "sign_in",
-    /// User name and password did not match.
-    SignInFailed = "sign_in_failed",
-    /// Too many failures.
-    SignInThrottled = "sign_in_throttled",
-    /// A client failed to authenticate too often.
-    ClientThrottled = "client_throttled",
-    /// An operator freed a user, a network or a client from the throttle.
-    Unthrottled = "unthrottled",
-    /// A person allowed a client what it asked for.
-    ConsentGiven = "consent_given",
-    /// A person did not.
-    ConsentDenied = "consent_denied",
-    /// Tokens were issued.
-    TokensIssued = "tokens_issued",
-    /// A code was shown again: what it issued is revoked.
-    CodeReplayed = "code_replayed",
-    /// A replaced refresh token was shown again: its family is revoked.
-    RefreshTokenReused = "refresh_token_reused",
-    /// A client gave a token back.
-    TokenRevoked = "token_revoked",
-    /// A session was ended.
-    SignOut = "sign_out",
-    /// A service was told of a sign-out.
-    LogoutDelivered = "logout_delivered",
-    /// A service could not be told; it is tried again.
-    LogoutFailed = "logout_failed",
-    /// A service could not be told, and is not tried again.
-    LogoutGivenUp = "logout_given_up",
-    /// A migration was applied.
-    MigrationApplied = "migration_applied",
-    /// A person was added.
-    UserAdded = "user_added",
-    /// A person was given another password.
-    UserPasswordSet = "user_password_set",
-    /// A person was disabled.
-    UserDisabled = "user_disabled",
-    /// A user was enabled again.
-    UserEnabled = "user_enabled",
-    /// Sign-ins of a person were ended, by an operator or by the person: all of them, or one.
-    UserSessionsEnded = "user_sessions_ended",
-    /// A client was disabled.
-    ClientDisabled = "client_disabled",
-    /// A client was enabled again.
-    ClientEnabled = "client_enabled",
-    /// A client's row or lists were changed by a command.
-    ClientEdited = "client_edited",
-    /// A client was deleted.
-    ClientDeleted = "client_deleted",
-    /// What tells of a person was erased.
-    PersonalErased = "personal_erased",
-    /// The oldest events of a chain were removed: its checkpoint.
-    AuditPruned = "audit_pruned",
+worded! {
+    /// What can happen, by its word in `audit_events.event`.
+    EventKind {
+        /// A chain starts.
+        ChainBegun = "chain_begun",
+        /// So many events could not be kept: more came than could be written.
+        EventsLost = "events_lost",
+        /// A node serves.
+        NodeStarted = "node_started",
+        /// The set of published keys is another one.
+        KeysChanged = "keys_changed",
+        /// A user signed in.
+        SignIn = "sign_in",
+        /// User name and password did not match.
+        SignInFailed = "sign_in_failed",
+        /// Too many failures.
+        SignInThrottled = "sign_in_throttled",
+        /// A client failed to authenticate too often.
+        ClientThrottled = "client_throttled",
+        /// An operator freed a user, a network or a client from the throttle.
+        Unthrottled = "unthrottled",
+        /// A person allowed a client what it asked for.
+        ConsentGiven = "consent_given",
+        /// A person did not.
+        ConsentDenied = "consent_denied",
+        /// Tokens were issued.
+        TokensIssued = "tokens_issued",
+        /// A code was shown again: what it issued is revoked.
+        CodeReplayed = "code_replayed",
+        /// A replaced refresh token was shown again: its family is revoked.
+        RefreshTokenReused = "refresh_token_reused",
+        /// A client gave a token back.
+        TokenRevoked = "token_revoked",
+        /// A session was ended.
+        SignOut = "sign_out",
+        /// A service was told of a sign-out.
+        LogoutDelivered = "logout_delivered",
+        /// A service could not be told; it is tried again.
+        LogoutFailed = "logout_failed",
+        /// A service could not be told, and is not tried again.
+        LogoutGivenUp = "logout_given_up",
+        /// A migration was applied.
+        MigrationApplied = "migration_applied",
+        /// A person was added.
+        UserAdded = "user_added",
+        /// A person was given another password.
+        UserPasswordSet = "user_password_set",
+        /// A person was disabled.
+        UserDisabled = "user_disabled",
+        /// A user was enabled again.
+        UserEnabled = "user_enabled",
+        /// Sign-ins of a person were ended, by an operator or by the person: all of them, or one.
+        UserSessionsEnded = "user_sessions_ended",
+        /// A client was disabled.
+        ClientDisabled = "client_disabled",
+        /// A client was enabled again.
+        ClientEnabled = "client_enabled",
+        /// A client's row or lists were changed by a command.
+        ClientEdited = "client_edited",
+        /// A client was deleted.
+        ClientDeleted = "client_deleted",
+        /// What tells of a person was erased.
+        PersonalErased = "personal_erased",
+        /// The oldest events of a chain were removed: its checkpoint.
+        AuditPruned = "audit_pruned",
+    }
 }
 
 /// The names of the two personal members that have columns of their own.

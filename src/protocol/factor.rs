@@ -2,6 +2,8 @@
 //!
 //! A sign-in is made of factors (`SignIn::of`); what it is called in tokens follows from them here.
 
+use crate::protocol::worded::worded;
+
 /// The `acr` values that a sign-in here can have, the least first. `1` is a single factor, level 1 of
 /// [ISO/IEC 29115](https://openid.net/specs/openid-connect-core-1_0.html#IDToken). They are told where they are asked for.
 pub const ACR_VALUES: &[&str] = &["1"];
@@ -29,59 +31,32 @@ pub const fn acr_of(_proven: &[Factor]) -> &'static str {
     ACR_VALUES[0]
 }
 
-/// Why a user name and a password came to nothing. The user is told only whether to try again, the operator all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignInFailure {
-    /// Nothing was typed, or more than any name has.
-    NameImplausible,
-    /// No user has that name or address.
-    UserUnknown,
-    /// Several users have that address.
-    AddressShared,
-    /// The user may not sign in any more.
-    UserDisabled,
-    /// The user's `sub` is the `client_id` of a client.
-    SubIsClientId,
-    /// The user has no password.
-    PasswordMissing,
-    /// The user has a hash that cannot be checked.
-    PasswordUnusable,
-    /// It is another password.
-    PasswordWrong,
-    /// Many failures before, so that it was not looked at.
-    Throttled,
+worded! {
+    /// Why a user name and a password came to nothing, by its key in the log, in `hallpass explain --json` and in the audit. The user is
+    /// told only whether to try again, the operator all of it.
+    SignInFailure {
+        /// Nothing was typed, or more than any name has.
+        NameImplausible = "name_implausible",
+        /// No user has that name or address.
+        UserUnknown = "user_unknown",
+        /// Several users have that address.
+        AddressShared = "address_shared",
+        /// The user may not sign in any more.
+        UserDisabled = "user_disabled",
+        /// The user's `sub` is the `client_id` of a client.
+        SubIsClientId = "sub_is_client_id",
+        /// The user has no password.
+        PasswordMissing = "password_missing",
+        /// The user has a hash that cannot be checked.
+        PasswordUnusable = "password_unusable",
+        /// It is another password.
+        PasswordWrong = "password_wrong",
+        /// Many failures before, so that it was not looked at.
+        Throttled = "sign_in_throttled",
+    }
 }
 
 impl SignInFailure {
-    /// Each of them.
-    pub const ALL: &[Self] = &[
-        Self::NameImplausible,
-        Self::UserUnknown,
-        Self::AddressShared,
-        Self::UserDisabled,
-        Self::SubIsClientId,
-        Self::PasswordMissing,
-        Self::PasswordUnusable,
-        Self::PasswordWrong,
-        Self::Throttled,
-    ];
-
-    /// Its key in the log, in `hallpass explain --json` and in the audit.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NameImplausible => "name_implausible",
-            Self::UserUnknown => "user_unknown",
-            Self::AddressShared => "address_shared",
-            Self::UserDisabled => "user_disabled",
-            Self::SubIsClientId => "sub_is_client_id",
-            Self::PasswordMissing => "password_missing",
-            Self::PasswordUnusable => "password_unusable",
-            Self::PasswordWrong => "password_wrong",
-            Self::Throttled => "sign_in_throttled",
-        }
-    }
-
     /// What happened, for the operator.
     #[must_use]
     pub const fn cause(self) -> &'static str {

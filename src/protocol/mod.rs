@@ -27,3 +27,4 @@ pub mod shown;
 pub mod site;
 pub mod text;
 pub mod time;
+pub(crate) mod worded;

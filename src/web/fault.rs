@@ -5,61 +5,42 @@ use crate::failure::Failure;
 use crate::keys::KeyError;
 use crate::protocol::error::{ErrorCode, Refusal};
 use crate::protocol::reason::Reason;
+use crate::protocol::worded::worded;
 use crate::store::StoreError;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-macro_rules! kinds {
-    ($($(#[$documentation:meta])* $kind:ident = $code:literal,)+) => {
-        /// What broke. The codes are stable; `docs/failures.md` lists them.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum FaultKind {
-            $($(#[$documentation])* $kind,)+
-        }
-
-        impl FaultKind {
-            /// Every kind.
-            pub const ALL: &[Self] = &[$(Self::$kind),+];
-
-            /// Its code in the log.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$kind => $code,)+
-                }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// The database does not answer, or not now.
-    DatabaseUnavailable = "database_unavailable",
-    /// The database did not answer in time.
-    DatabaseLate = "database_late",
-    /// The database refuses what it was asked.
-    DatabaseFailed = "database_failed",
-    /// A migration could not be applied.
-    MigrationFailed = "migration_failed",
-    /// A row says something that cannot be acted on.
-    RowFaulty = "row_faulty",
-    /// Redis does not answer, or refuses.
-    RedisFailed = "redis_failed",
-    /// A record in the short-lived store cannot be read.
-    RecordUnreadable = "record_unreadable",
-    /// The short-lived store is full.
-    StoreFull = "store_full",
-    /// A file of a store, or how it is set up.
-    StoreFile = "store_file",
-    /// No key signs with the algorithm of the client.
-    KeyMissing = "key_missing",
-    /// A key could not sign.
-    SigningFailed = "signing_failed",
-    /// What should be impossible.
-    Bug = "bug",
-    /// A handler panicked.
-    Panic = "panic",
+worded! {
+    /// What broke. The codes are stable; `docs/failures.md` lists them.
+    FaultKind {
+        /// The database does not answer, or not now.
+        DatabaseUnavailable = "database_unavailable",
+        /// The database did not answer in time.
+        DatabaseLate = "database_late",
+        /// The database refuses what it was asked.
+        DatabaseFailed = "database_failed",
+        /// A migration could not be applied.
+        MigrationFailed = "migration_failed",
+        /// A row says something that cannot be acted on.
+        RowFaulty = "row_faulty",
+        /// Redis does not answer, or refuses.
+        RedisFailed = "redis_failed",
+        /// A record in the short-lived store cannot be read.
+        RecordUnreadable = "record_unreadable",
+        /// The short-lived store is full.
+        StoreFull = "store_full",
+        /// A file of a store, or how it is set up.
+        StoreFile = "store_file",
+        /// No key signs with the algorithm of the client.
+        KeyMissing = "key_missing",
+        /// A key could not sign.
+        SigningFailed = "signing_failed",
+        /// What should be impossible.
+        Bug = "bug",
+        /// A handler panicked.
+        Panic = "panic",
+    }
 }
 
 impl FaultKind {

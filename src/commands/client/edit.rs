@@ -3,9 +3,8 @@
 use crate::ambient::Clock;
 use crate::commands::acceptance::Acceptance;
 use crate::commands::judge::{self, Fault};
-use crate::commands::terminal::{one_line, wrong_usage};
+use crate::commands::terminal::{one_line, parse_instant, wrong_usage};
 use crate::failure::Failure;
-use crate::keys;
 use crate::protocol::difference;
 use crate::protocol::response::ApplicationType;
 use crate::store::clients;
@@ -252,7 +251,7 @@ fn column(name: &str, value: &str) -> Result<(&'static str, String), Failure> {
     if is_number {
         let is_instant = name.ends_with("_after");
         let now = Clock::System.now();
-        let instant = if value == "now" { Some(now) } else { keys::parse_instant(&value.replace(':', "")) };
+        let instant = if value == "now" { Some(now) } else { parse_instant(value).ok() };
         let number = instant.filter(|_| is_instant).map(|at| at.0).or_else(|| value.parse::<i64>().ok());
         if is_instant && number.is_some_and(|at| at > now.0) {
             let what = format!(

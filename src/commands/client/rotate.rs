@@ -6,10 +6,9 @@ use super::written::{SecretArguments, is_standard_output, write_migration};
 use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::commands::acceptance::client_id_fault;
-use crate::commands::terminal::{self, instant};
+use crate::commands::terminal::{self, instant, parse_instant};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::keys;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::ClientSecret;
 use crate::protocol::time::NumericDate;
@@ -68,10 +67,6 @@ fn seconds(text: &str) -> Result<i64, String> {
         _ => return Err(fault()),
     };
     number.checked_mul(factor).filter(|seconds| *seconds <= 10 * 366 * 86_400).ok_or_else(fault)
-}
-
-fn parse_instant(text: &str) -> Result<NumericDate, String> {
-    keys::parse_instant(&text.replace(':', "")).ok_or_else(|| "write it as 2026-12-01T00:00:00Z".to_owned())
 }
 
 pub(super) fn run(config: &Config, rotate: &Rotate) -> Outcome {
