@@ -162,6 +162,8 @@ async fn a_user_is_enabled_again_and_found_in_the_audit_by_name() {
     assert!(again.stderr.contains("nothing was changed"), "{again:?}");
     provider.travel(10);
     let _ = provider.tokens(&UserAgent::new(), &client).await;
+    // What still waits to be written would come after the erasure below.
+    provider.provider.audit.flush().await;
     for name in ["alice", "alice@example.com", "alice-sub"] {
         let listed = done(hallpass(&["audit", "list", "--user", name, "--event", "user_enabled"]));
         assert!(listed.stdout.contains("user_enabled") && listed.stdout.lines().count() == 1, "{name}: {listed:?}");
