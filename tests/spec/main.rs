@@ -30,6 +30,7 @@ mod docs_from_a_bridge;
 mod doctor;
 mod example_aspnetcore;
 mod example_fastapi_api;
+mod example_fastapi_sessions;
 mod explain;
 mod failures;
 mod floods;
