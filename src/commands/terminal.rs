@@ -155,6 +155,31 @@ fn versioned(document: &serde_json::Value) -> serde_json::Value {
     document
 }
 
+/// `--json`, for a command that does something and says what it did.
+#[derive(Clone, Copy, clap::Args)]
+pub(super) struct Report {
+    /// Print what was done as a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Report {
+    /// Whether standard output is for a JSON object.
+    pub(super) const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Prints the object where it is wanted; else the text, which is what a pipe gets without `--json`, if there is one.
+    pub(super) fn print(self, document: &serde_json::Value, text: Option<&str>) -> Result<(), Failure> {
+        match text {
+            _ if self.json => print_json(document)?,
+            Some(text) => println!("{text}"),
+            None => {}
+        }
+        Ok(())
+    }
+}
+
 /// Reads a document that a command printed and an operator kept. `None`: it is none, or of a form that this version does not
 /// know.
 pub(super) fn read_json(text: &str) -> Option<serde_json::Value> {
