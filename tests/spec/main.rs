@@ -76,6 +76,7 @@ mod rolling_upgrade;
 mod services;
 mod services_run;
 mod services_sign_in;
+mod small_screens;
 mod start_page;
 mod store_contract;
 mod store_shares;
