@@ -6,7 +6,7 @@ use crate::support::program::{Outcome, done, refused, run, run_at_terminal};
 use crate::support::verbs::CHALLENGE;
 use crate::support::{TestProvider, UserAgent, documents, party};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -468,6 +468,32 @@ async fn the_settings_are_shown_later_with_a_place_for_the_secret() {
 
 // ---- What was run.
 
+/// What `tests/run --services` puts behind what it ran: the products that it does not run, each with the reason.
+const OTHERS: &str = "tests/parties/services/others.md";
+
+#[test]
+fn every_product_was_run_or_is_named_with_the_reason_why_not() {
+    let ran = documents::read("tests/services.md");
+    let (ran, _) = ran.split_once("\n## ").expect("the page has what was not run");
+    let page = format!("{ran}{}", documents::read(OTHERS));
+    compare("tests/services.md", &page);
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let rows: Vec<(&str, &str)> = rows.filter(|(product, _)| !["product", "---"].contains(product)).collect();
+    let named: BTreeSet<&str> = rows.iter().map(|(product, _)| *product).collect();
+    assert_eq!(named.len(), rows.len(), "a product is there twice: {rows:?}");
+    let table = table();
+    assert_eq!(named, table.keys().map(String::as_str).collect());
+    assert!(rows.iter().all(|(_, why)| why.trim_end_matches(['|', ' ']).len() > 3), "{rows:?}");
+    let run = documents::read("tests/spec/services_run.rs");
+    for (product, result) in rows.iter().filter(|(_, result)| result.contains(" | 20")) {
+        assert!(run.contains(&format!("Trial::of(\"{product}\"")), "{product} is not run");
+        assert!(result.contains(" | signed in | "), "{product}: {result}");
+    }
+    let tried = run.split("Trial::of(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let not_noted: Vec<&str> = tried.filter(|product| !page.contains(&format!("\n| {product} | "))).collect();
+    assert_eq!(not_noted, [""; 0], "`tests/run --services` notes them");
+}
+
 /// Runs the part of `tests/run` that notes the products, in a folder, with a `cargo` of these lines.
 fn note_products(folder: &Path, cargo: &str) -> (bool, String) {
     let script = documents::read("tests/run");
@@ -483,9 +509,10 @@ fn note_products(folder: &Path, cargo: &str) -> (bool, String) {
 #[test]
 fn the_page_of_what_was_run_has_new_rows_for_what_was_tried_and_stays_as_it_is_after_a_failure() {
     let folder = folder();
-    fs::create_dir_all(folder.path().join("tests")).unwrap();
+    fs::create_dir_all(folder.path().join("tests/parties/services")).unwrap();
     fs::create_dir_all(folder.path().join("target/services")).unwrap();
     let page = documents::read("tests/services.md");
+    fs::write(folder.path().join(OTHERS), documents::read(OTHERS)).unwrap();
     let written = || fs::read_to_string(folder.path().join("tests/services.md")).unwrap();
     fs::write(folder.path().join("tests/services.md"), &page).unwrap();
     let miniflux = "printf 'v9\\nsigned in\\n' >target/services/miniflux.result";
@@ -516,10 +543,7 @@ fn compare(path: &str, expected: &str) {
     }
     let found = documents::read(path);
     let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-    assert!(
-        found == expected,
-        "{path} is not what src/commands/client/products.toml gives: {differs:?}; `{AGAIN}` writes it"
-    );
+    assert!(found == expected, "{path} is not what it is made of: {differs:?}; `{AGAIN}` writes it");
 }
 
 /// An address of a source as a link of few words: the file, and where it is from.
@@ -571,7 +595,8 @@ neither PKCE nor `nonce`, nothing binds a code to the browser that asked for it,
 
 This page is made of the table of the products, `src/commands/client/products.toml`. Each habit was read in the source that is
 named with it, in November 2026; look at the version that you have, and at [Adding a service](adding-a-service.md) for a product
-that is not here.
+that is not here. Which of them were signed in to with the settings as they are printed, in which version and when, is in
+[tests/services.md](../tests/services.md).
 ";
 
 #[test]

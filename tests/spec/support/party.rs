@@ -67,7 +67,8 @@ impl Place {
         let log = folder.join("log");
         let party = Party { id: self.id, base_url: self.base_url, log, _watchdog: watchdog };
         // The provider of the test lives on the same thread, so nothing here may hold that up.
-        for _ in 0..1500 {
+        // Whole products take a minute on a busy machine.
+        for _ in 0..6000 {
             if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
                 return party;
             }
