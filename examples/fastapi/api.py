@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from access_tokens import AccessTokens, Caller, ProviderUnavailable, TokenRefused
+from access_tokens import AccessTokens, Caller, TokenRefused
+from signed_tokens import ProviderUnavailable
 
 log = logging.getLogger("uvicorn.error.reports")
 

@@ -5,7 +5,7 @@ Authlib's Starlette integration does the code flow (OpenID Connect Core 3.1) wit
 What it leaves to its caller is done here: the issuer of the metadata (Discovery 4.3), the `iss` parameter
 (RFC 9207), `state` on error answers, the id_token's `aud`, and the `sub` of userinfo (Core 5.3.2).
 
-The API beside the pages takes access tokens and needs nothing of it but `Provider.metadata()`: see `access_tokens.py`.
+Tokens that others bring need nothing of it but `Provider.metadata()`: see `signed_tokens.py`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,14 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse
 from joserfc.errors import JoseError
 
-from session import Person
+from session_store import Person, Session
 from settings import Settings
 
 # What a person sees for an error of the provider; any other is 400, a mistake in the request.
 STATUS_OF_ERROR = {"access_denied": 403, "server_error": 502, "temporarily_unavailable": 503}
+
+# What `prompt=none` finds instead of a user (Core 3.1.2.6): no mistake of anyone's.
+ANSWERS_TO_SILENCE = {"login_required", "interaction_required", "consent_required", "account_selection_required"}
 
 
 class SignInFailed(Exception):
@@ -76,13 +79,23 @@ class Provider:
             )
         return metadata
 
-    async def start_sign_in(self, request: Request) -> RedirectResponse:
-        """Sends the browser to the authorization endpoint, with `state`, `nonce` and a code challenge."""
-        await self.metadata()
-        return await self._client.authorize_redirect(request, self._settings.redirect_uri)
+    async def start_sign_in(self, request: Request, *, silent: bool = False) -> RedirectResponse:
+        """Sends the browser to the authorization endpoint, with `state`, `nonce` and a code challenge.
 
-    async def finish_sign_in(self, request: Request) -> Person:
-        """Turns the authorization response into a person, or raises `SignInFailed`."""
+        A silent one shows the user no page of the provider's: who is not signed in there comes back as they were
+        (`prompt=none`, Core 3.1.2.1).
+        """
+        await self.metadata()
+        request.session["silent"] = silent
+        return await self._client.authorize_redirect(
+            request, self._settings.redirect_uri, **({"prompt": "none"} if silent else {})
+        )
+
+    async def finish_sign_in(self, request: Request) -> Session | None:
+        """Turns the authorization response into a session, or raises `SignInFailed`.
+
+        Returns `None` for a silent sign-in that found no user.
+        """
         response = single_parameters(request)
         state = response.get("state", "")
         framework = self._client.framework
@@ -97,13 +110,32 @@ class Provider:
             )
         try:
             metadata = await self.metadata()
-            check_authorization_response(response, metadata)
+            check_issuer(response, metadata)
+            if request.session.get("silent") and response.get("error") in ANSWERS_TO_SILENCE:
+                return None
+            check_authorization_response(response)
             return await self._redeem(request, metadata["issuer"])
         finally:
             # One answer spends the state, whatever became of it.
             await framework.clear_state_data(request.session, state)
 
-    async def _redeem(self, request: Request, issuer: str) -> Person:
+    async def sign_out_address(self, session: Session | None, state: str) -> str | None:
+        """Returns where a sign-out continues (RP-Initiated Logout 2); `None`: the provider has no such endpoint.
+
+        Without a session there is no id_token to show, and the provider asks the user first.
+        """
+        metadata = await self.metadata()
+        if not metadata.get("end_session_endpoint"):
+            return None
+        logout = await self._client.create_logout_url(
+            post_logout_redirect_uri=self._settings.post_logout_redirect_uri,
+            id_token_hint=session.id_token if session else None,
+            state=state,
+            client_id=self._settings.client_id,
+        )
+        return logout["url"]
+
+    async def _redeem(self, request: Request, issuer: str) -> Session:
         # Authlib checks `iss` by itself and forgets `aud`; given either, it takes the whole list from us.
         claims_options = {
             "iss": {"essential": True, "value": issuer},
@@ -120,7 +152,10 @@ class Provider:
             id_token_claims = token.get("userinfo")
             if id_token_claims is None:
                 raise ValueError("the token response has no id_token")
-            # `name` and `email` may be in userinfo only. The tokens end here: nothing keeps them.
+            sid = id_token_claims.get("sid")
+            if sid is not None and not isinstance(sid, str):
+                raise ValueError("the id_token's sid is no text")
+            # `name` and `email` may be in userinfo only. The access token ends here: nothing keeps it.
             userinfo = await self._client.userinfo(token=token)
         if userinfo.get("sub") != id_token_claims["sub"]:
             raise SignInFailed(
@@ -129,7 +164,8 @@ class Provider:
                 "Please try again.",
                 "userinfo and id_token have different sub",
             )
-        return Person(sub=userinfo["sub"], name=userinfo.get("name"), email=userinfo.get("email"))
+        person = Person(sub=userinfo["sub"], name=userinfo.get("name"), email=userinfo.get("email"))
+        return Session(person, sid, token["id_token"])
 
 
 def single_parameters(request: Request) -> dict[str, str]:
@@ -140,8 +176,8 @@ def single_parameters(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
-def check_authorization_response(response: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
-    """Checks whose answer it is (RFC 9207 2.4), then whether it is an error (RFC 6749 4.1.2.1)."""
+def check_issuer(response: Mapping[str, str], metadata: Mapping[str, Any]) -> None:
+    """Checks whose answer it is (RFC 9207 2.4)."""
     issuer = response.get("iss")
     if issuer is None and not metadata.get("authorization_response_iss_parameter_supported"):
         issuer = metadata["issuer"]
@@ -152,6 +188,10 @@ def check_authorization_response(response: Mapping[str, str], metadata: Mapping[
             "It was not used. Please start again.",
             f"iss is {issuer!r}, expected {metadata['issuer']!r}",
         )
+
+
+def check_authorization_response(response: Mapping[str, str]) -> None:
+    """Checks that it is a code and no error (RFC 6749 4.1.2)."""
     if "error" in response:
         error = response["error"]
         description = response.get("error_description", "")

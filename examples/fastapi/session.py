@@ -1,29 +1,24 @@
-"""The session of this service: who is signed in here, and nothing of the provider's.
+"""Who is signed in in this browser, and what it did about that lately.
 
-It is stored in a signed cookie (Starlette's `SessionMiddleware`): the browser can read it but not
-change it. So it holds `sub`, `name` and `email`, and no token. While a sign-in is in progress,
-Authlib keeps `state`, `nonce` and `code_verifier` in it as well.
+The cookie is signed (Starlette's `SessionMiddleware`): the browser can read it but not change it. It holds the id of the session
+and nothing of the user; the session itself is in `session_store.py`, so that an old cookie brings no ended session back. While a
+sign-in is in progress, Authlib keeps `state`, `nonce` and `code_verifier` in the cookie as well.
 """
 
 import re
-from dataclasses import asdict, dataclass
+import secrets
+import time
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Depends, Request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-# Longer than this no user stays signed in without asking the provider again.
-SESSION_LIFETIME = 8 * 60 * 60
+from session_store import SESSION_LIFETIME, Person, Session, SessionStore
 
-
-@dataclass(frozen=True)
-class Person:
-    """Who is signed in. Keep your own records under `sub`: the others change, and are not unique."""
-
-    sub: str
-    name: str | None
-    email: str | None
+# Seconds in which the home page does not ask the provider by itself again. What matters is that it does not go round in circles,
+# and that a user who has just signed out, or is about to sign in in another tab, is left in peace.
+ASKED_LATELY = 2 * 60
 
 
 class SignInRequired(Exception):
@@ -34,31 +29,60 @@ class SignInRequired(Exception):
         self.next_path = next_path
 
 
-def begin_session(request: Request, person: Person) -> None:
+def the_sessions(request: Request) -> SessionStore:
+    return request.app.state.sessions
+
+
+def begin_session(request: Request, session: Session) -> None:
     """Starts from nothing, so that what was there before the sign-in does not live on."""
+    the_sessions(request).end(request.session.get("session_id", ""))
     request.session.clear()
-    request.session["person"] = asdict(person)
+    request.session["session_id"] = the_sessions(request).begin(session)
 
 
-def end_session(request: Request) -> None:
+def end_session(request: Request) -> str:
+    """Ends the session here; returns the `state` by which the browser's return from the provider is known."""
+    the_sessions(request).end(request.session.get("session_id", ""))
     request.session.clear()
+    mark_asked(request)
+    request.session["signed_out_state"] = state = secrets.token_urlsafe(16)
+    return state
 
 
-def person_or_none(request: Request) -> Person | None:
-    person = request.session.get("person")
-    return Person(**person) if person else None
+def is_back_from_sign_out(request: Request, state: str) -> bool:
+    """Whether the provider has ended its session too and sent the browser back (RP-Initiated Logout 2): said once."""
+    expected = request.session.get("signed_out_state")
+    if expected is None or not secrets.compare_digest(expected.encode(), state.encode()):
+        return False
+    del request.session["signed_out_state"]
+    return True
 
 
-def signed_in_person(request: Request) -> Person:
+def mark_asked(request: Request) -> None:
+    request.session["asked_at"] = int(time.time())
+
+
+def was_asked_lately(request: Request) -> bool:
+    return time.time() - request.session.get("asked_at", 0) < ASKED_LATELY
+
+
+# These are `async` only because FastAPI would take them to other threads otherwise, and the store is not made for that.
+
+
+async def session_or_none(request: Request) -> Session | None:
+    return the_sessions(request).find(request.session.get("session_id", ""))
+
+
+async def signed_in_person(request: Request) -> Person:
     """The dependency of every protected page."""
-    person = person_or_none(request)
-    if person is None:
+    session = await session_or_none(request)
+    if session is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise SignInRequired(request.url.path + query)
-    return person
+    return session.person
 
 
-PersonOrNone = Annotated[Person | None, Depends(person_or_none)]
+SessionOrNone = Annotated[Session | None, Depends(session_or_none)]
 SignedInPerson = Annotated[Person, Depends(signed_in_person)]
 
 

@@ -38,8 +38,19 @@ class Settings:
         return self.discovery_url.removesuffix(WELL_KNOWN)
 
     @property
+    def issuer_origin(self) -> str:
+        """Where a sign-out continues, as a Content-Security-Policy names it."""
+        address = urlsplit(self.discovery_url)
+        return f"{address.scheme}://{address.netloc}"
+
+    @property
     def redirect_uri(self) -> str:
         return f"{self.base_url}/auth/callback"
+
+    @property
+    def post_logout_redirect_uri(self) -> str:
+        """The home page, which says what became of a sign-out."""
+        return f"{self.base_url}/"
 
     @property
     def api_audience(self) -> str:

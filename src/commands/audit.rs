@@ -2,6 +2,7 @@
 
 use crate::ambient::Clock;
 use crate::audit::pruning::{self, Pruner};
+use crate::commands::terminal::parse_span;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -133,21 +134,6 @@ struct Printed<'a> {
     #[serde(flatten)]
     record: &'a Record,
     erased: Vec<&'a str>,
-}
-
-/// A span such as `24h`, in seconds.
-fn parse_span(text: &str) -> Result<i64, String> {
-    let fault = || "write it as 90s, 15m, 24h or 7d".to_owned();
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(fault)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(fault()),
-    };
-    let number: i64 = number.parse::<u32>().map_err(|_| fault())?.into();
-    Ok(number * seconds)
 }
 
 pub(super) async fn run(config: Config, command: AuditCommand) -> Outcome {
@@ -427,20 +413,4 @@ async fn erase(db: &Db, arguments: &Erase, now: NumericDate) -> Outcome {
     }
     eprintln!("{} personal members of {} events were erased, and {refusals} refusals", erased.members, erased.events);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_read() {
-        assert_eq!(parse_span("90s"), Ok(90));
-        assert_eq!(parse_span("15m"), Ok(900));
-        assert_eq!(parse_span("24h"), Ok(86_400));
-        assert_eq!(parse_span("7d"), Ok(604_800));
-        for bad in ["", "s", "7", "-1d", "7w", "d7", "é"] {
-            assert!(parse_span(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -34,7 +34,7 @@ pub(super) enum ClientCommand {
     /// List the clients
     #[command(
         after_help = "Examples:\n  hallpass client list\n  hallpass client list --matching report --state disabled\n  \
-            hallpass client list --limit 100 --after CLIENT_ID\n  hallpass client list --json | jq -r '.[].client_id'"
+            hallpass client list --limit 100 --after CLIENT_ID\n  hallpass client list --json | jq -r '.clients[].client_id'"
     )]
     List(show::List),
     /// Show one client: its columns, addresses, and when each of its secrets ends
@@ -81,12 +81,18 @@ pub(super) fn run(config: Config, command: ClientCommand) -> Outcome {
     }
 }
 
-/// Writes the migration of a first client, as `client new` does, and prints its settings.
-pub(super) fn first(config: &Config, id: String, redirect_uris: Vec<String>) -> Outcome {
+/// Writes the migration of a first client, as `client new` does; gives what its `--json` prints, or prints its settings.
+pub(super) fn first(
+    config: &Config,
+    id: String,
+    redirect_uris: Vec<String>,
+    as_json: bool,
+) -> Result<Option<serde_json::Value>, Failure> {
     let mut words = vec!["new".to_owned(), id, "--no-questions".to_owned()];
+    words.extend(as_json.then(|| "--json".to_owned()));
     words.extend(redirect_uris.into_iter().flat_map(|uri| ["--redirect-uri".to_owned(), uri]));
     let command = new::New::augment_args(clap::Command::new("new"));
     let matches = command.try_get_matches_from(words);
     let read = matches.and_then(|matches| new::New::from_arg_matches(&matches));
-    new::run(config, read.map_err(|error| Failure::new("the first client cannot be read").with_source(error))?)
+    new::written(config, read.map_err(|error| Failure::new("the first client cannot be read").with_source(error))?)
 }

@@ -1,11 +1,13 @@
 //! `hallpass init`: a production set-up to begin with, in the current folder. It overwrites nothing.
 
 use crate::ambient::Clock;
+use crate::commands::terminal::Report;
 use crate::commands::{Outcome, client};
 use crate::config::{Config, RawConfig, SETTINGS, Setting};
 use crate::failure::Failure;
 use crate::keys;
 use crate::protocol::response::SigningAlgorithm;
+use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -30,6 +32,8 @@ pub(super) struct Init {
     /// Where the first client's answers are sent
     #[arg(long, value_name = "URI", requires = "client")]
     redirect_uri: Vec<String>,
+    #[command(flatten)]
+    report: Report,
 }
 
 /// The file of settings.
@@ -42,10 +46,12 @@ pub(super) fn run(config: &Config, given: &[(&'static Setting, String)], init: I
             config.issuer
         );
     }
+    let mut written = Vec::new();
     if Path::new(FILE).exists() {
         eprintln!("{FILE} is there, and stays as it is");
     } else {
         write_settings(given)?;
+        written.push(FILE.to_owned());
         eprintln!("Wrote {FILE}, which only its owner can read");
     }
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256] {
@@ -54,14 +60,19 @@ pub(super) fn run(config: &Config, given: &[(&'static Setting, String)], init: I
         if there.contains(&algorithm) {
             eprintln!("{}: a key signs with {algorithm}, and stays as it is", config.keys.display());
         } else {
-            eprintln!("Wrote {}", keys::create(&config.keys, algorithm, now)?.display());
+            let file = keys::create(&config.keys, algorithm, now)?.display().to_string();
+            eprintln!("Wrote {file}");
+            written.push(file);
         }
     }
     let migrations = config.migrations_or_default();
     std::fs::create_dir_all(&migrations).map_err(|error| Failure::at(migrations.display(), error))?;
-    if let Some(id) = init.client {
-        client::first(config, id, init.redirect_uri)?;
-    }
+    let client = match init.client {
+        Some(id) => client::first(config, id, init.redirect_uri, init.report.is_json())?,
+        None => None,
+    };
+    written.extend(client.as_ref().and_then(|client| client["file"].as_str()).map(str::to_owned));
+    init.report.print(&json!({ "files": written, "client": client }), None)?;
     eprintln!(
         "\nNext:\n  hallpass migrate\n  hallpass user add NAME --email ADDRESS\n  hallpass doctor\n  hallpass serve\n\
          Keep {} and {} in a safe place: who has a key can sign as this provider.",

@@ -7,7 +7,7 @@ mod hints;
 pub(super) use hints::hints;
 
 use crate::ambient::Clock;
-use crate::commands::terminal::parse_instant;
+use crate::commands::terminal::{Report, parse_instant};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::{Failure, Warning};
@@ -31,6 +31,8 @@ pub(super) enum KeyCommand {
         /// From when it signs, such as 2026-12-01T00:00:00Z
         #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
         signs_from: Option<NumericDate>,
+        #[command(flatten)]
+        report: Report,
     },
     /// Show every key: since when it is published, when it signs, retires and may be deleted
     #[command(after_help = "Example: the RS256 key that signs now\n  \
@@ -67,6 +69,8 @@ pub(super) struct Retire {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    report: Report,
 }
 
 fn parse_algorithm(text: &str) -> Result<SigningAlgorithm, String> {
@@ -80,7 +84,7 @@ fn parse_algorithm(text: &str) -> Result<SigningAlgorithm, String> {
 pub(super) async fn run(config: Config, command: KeyCommand) -> Outcome {
     let now = Clock::System.now();
     match command {
-        KeyCommand::New { alg, signs_from } => new(&config.keys, alg, signs_from, now),
+        KeyCommand::New { alg, signs_from, report } => new(&config.keys, alg, signs_from, report, now),
         KeyCommand::Plan { json } => {
             let set = load(&config.keys)?;
             show(&set, &known_hints(&config, &set).await, json, now)
@@ -123,12 +127,22 @@ pub(super) fn plan_of(set: &KeySet, hints: &Hints, now: NumericDate) -> Plan {
     plan::plan(&entries(set), now, hints)
 }
 
-fn new(folder: &Path, algorithm: SigningAlgorithm, signs_from: Option<NumericDate>, now: NumericDate) -> Outcome {
+fn new(
+    folder: &Path,
+    algorithm: SigningAlgorithm,
+    signs_from: Option<NumericDate>,
+    report: Report,
+    now: NumericDate,
+) -> Outcome {
     let set = if folder.is_dir() { KeySet::load(folder)? } else { KeySet::default() };
     let is_first = set.signing(algorithm, now).is_none();
     let signs_from = signs_from.unwrap_or(if is_first { now } else { now.plus(PUBLISH_LEAD) });
     let path = keys::create(folder, algorithm, signs_from)?;
-    println!("{}", path.display());
+    let file = path.display().to_string();
+    let of_file = |key: &&Key| path.file_name().is_some_and(|name| name == key.entry.file.as_str());
+    let kid = KeySet::load(folder)?.all().iter().find(of_file).map(|key| key.entry.kid.clone());
+    let document = json!({ "kid": kid, "alg": algorithm.as_str(), "file": file, "signs_from": signs_from });
+    report.print(&document, Some(&file))?;
     eprintln!("{algorithm}: published from now on, signs from {}", keys::instant_text(signs_from));
     if !is_first && signs_from < now.plus(JWKS_MAX_AGE) {
         eprintln!(
@@ -248,7 +262,7 @@ fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now:
         return Err(Failure::new(format!("{kid}: it is known to have leaked since {}", shown(at))));
     }
     if arguments.leaked {
-        return take_out(config, set, hints, key, arguments.yes, now);
+        return take_out(config, set, hints, key, arguments, now);
     }
     if let Some(at) = timetable.retired_at.filter(|_| timetable.is_retired_at(now)) {
         return Err(Failure::new(format!("{kid}: it is retired since {}", shown(at))));
@@ -268,8 +282,25 @@ fn retire(config: &Config, set: &KeySet, hints: &Hints, arguments: &Retire, now:
     );
     terminal::confirm(&["key", "retire"], "Retire it?", arguments.yes)?;
     let path = keys::end(folder, key, Ending::Retired(at))?;
-    println!("{}", path.display());
-    Ok(())
+    report_end(key, &path, None, Ending::Retired(at), arguments.report)
+}
+
+/// Prints what became of a key that ended.
+fn report_end(key: &Key, path: &Path, successor: Option<&Path>, ending: Ending, report: Report) -> Outcome {
+    let (retired_at, leaked_at) = match ending {
+        Ending::Retired(at) => (Some(at), None),
+        Ending::Leaked(at) => (None, Some(at)),
+    };
+    let file = path.display().to_string();
+    let document = json!({
+        "kid": key.entry.kid,
+        "alg": key.entry.timetable.algorithm.as_str(),
+        "file": file,
+        "retired_at": retired_at,
+        "leaked_at": leaked_at,
+        "successor": successor.map(|path| path.display().to_string()),
+    });
+    report.print(&document, Some(&file))
 }
 
 /// What is said of the file of a key that stops.
@@ -329,7 +360,7 @@ fn instant_of_retirement(
 }
 
 /// The emergency path: a successor that signs at once, where no other does, and the leaked key dead at once.
-fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, yes: bool, now: NumericDate) -> Outcome {
+fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, arguments: &Retire, now: NumericDate) -> Outcome {
     let Entry { kid, file, timetable: Timetable { algorithm, .. }, .. } = &key.entry;
     let algorithm = *algorithm;
     let others: Vec<Entry> = entries(set).into_iter().filter(|entry| entry.kid != *kid).collect();
@@ -368,13 +399,13 @@ fn take_out(config: &Config, set: &KeySet, hints: &Hints, key: &Key, yes: bool, 
         eprintln!("  - If the whole folder leaked, do the same with {}.", alive.join(", "));
     }
     eprintln!();
-    terminal::confirm(&["key", "retire"], "Take it out?", yes)?;
-    if signs_now.is_none() {
-        let path = successor(&config.keys, algorithm, now)?;
+    terminal::confirm(&["key", "retire"], "Take it out?", arguments.yes)?;
+    let made = if signs_now.is_none() { Some(successor(&config.keys, algorithm, now)?) } else { None };
+    if let Some(path) = &made {
         eprintln!("made {}, which signs at once", path.display());
     }
     let path = keys::end(&config.keys, key, Ending::Leaked(now))?;
-    println!("{}", path.display());
+    report_end(key, &path, made.as_deref(), Ending::Leaked(now), arguments.report)?;
     eprintln!(
         "Every node sees it within five seconds, if they share the folder; copy both files to those that do not."
     );

@@ -51,11 +51,11 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
         return Err(failure);
     }
     let outcome = if !plan.edited.is_empty() {
-        print(&arguments, &plan, None, &lines(&plan, "pending", &plan.pending))?;
+        print(&arguments, &document(&plan, &[], None), &lines(&plan, "pending", &plan.pending))?;
         refused(&plan)
     } else if arguments.check {
         let trial = migrations::trial(&migrations, &db).await?;
-        print(&arguments, &plan, trial.as_ref(), &lines(&plan, "pending", &plan.pending))?;
+        print(&arguments, &document(&plan, &[], trial.as_ref()), &lines(&plan, "pending", &plan.pending))?;
         checked(&plan, trial.as_ref(), &config)
     } else {
         apply(&migrations, &db, &plan, &arguments).await
@@ -64,9 +64,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     outcome
 }
 
-fn print(arguments: &Arguments, plan: &Plan, fault: Option<&Fault>, lines: &str) -> Outcome {
+fn print(arguments: &Arguments, document: &Value, lines: &str) -> Outcome {
     if arguments.json {
-        return terminal::print_json(&document(plan, fault));
+        return terminal::print_json(document);
     }
     print!("{lines}");
     Ok(())
@@ -85,7 +85,7 @@ async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Argume
     let failed: Vec<File> = failed.iter().map(|failed| failed.file.clone()).collect();
     let became = [("apply", &files), ("failed", &failed), ("pending", &waiting)];
     let rest: String = became.iter().map(|(word, files)| lines(&Plan::default(), word, files)).collect();
-    print(arguments, plan, fault, &(lines(plan, "", &[]) + &rest))?;
+    print(arguments, &document(plan, &files, fault), &(lines(plan, "", &[]) + &rest))?;
     eprintln!("{} applied, {} were before", files.len(), plan.applied.len());
     // The schema takes any word, so nothing before this has looked at the rows.
     if !files.is_empty() {
@@ -150,16 +150,20 @@ fn lines(plan: &Plan, word: &str, files: &[File]) -> String {
     edited.chain(missing).chain(files).collect()
 }
 
-fn document(plan: &Plan, trial: Option<&Fault>) -> Value {
-    let files = |files: &[File]| -> Value {
-        files.iter().map(|file| json!({ "version": file.version, "description": file.description })).collect()
+/// What `--json` prints; the files `done` are those of the plan that were applied now.
+fn document(plan: &Plan, done: &[File], trial: Option<&Fault>) -> Value {
+    let is_done = |file: &File| done.iter().any(|done| done.version == file.version);
+    let pending: Vec<&File> = plan.pending.iter().filter(|file| !is_done(file)).collect();
+    let files = |files: &mut dyn Iterator<Item = &File>| -> Value {
+        files.map(|file| json!({ "version": file.version, "description": file.description })).collect()
     };
     let fault = |fault: &Fault| json!({ "file": fault.file, "line": fault.line, "why": fault.why, "fix": fault.fix });
     json!({
-        "pending": files(&plan.pending),
-        "edited": files(&plan.edited),
+        "applied_now": files(&mut done.iter()),
+        "pending": files(&mut pending.into_iter()),
+        "edited": files(&mut plan.edited.iter()),
         "missing": plan.missing.iter().map(|file| json!({ "version": file.version })).collect::<Vec<_>>(),
-        "applied": plan.applied.len(),
+        "applied": plan.applied.len() + done.len(),
         "faults": plan.faults.iter().chain(trial).map(fault).collect::<Vec<_>>(),
     })
 }

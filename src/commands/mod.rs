@@ -97,7 +97,7 @@ enum Command {
     /// Read a secret from standard input and print its argon2id hash
     #[command(after_help = "Examples:\n  hallpass hash-secret\n  hallpass hash-secret < secret.txt\n\n\
         The hash goes into client_secrets.secret_hash of a migration, or to `hallpass client new --secret-hash`.")]
-    HashSecret,
+    HashSecret(terminal::Report),
     /// Print completions for a shell
     #[command(after_help = manual::COMPLETIONS_HELP)]
     Completions {
@@ -190,9 +190,9 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Doctor(arguments) => with_runtime(doctor::run(settings()?, cli.config.clone(), arguments)),
         Command::Unthrottle(command) => with_runtime(unthrottle::run(settings()?, command)),
         Command::Preview(arguments) => with_runtime(preview::run(settings()?, arguments)),
-        Command::HashSecret => {
+        Command::HashSecret(report) => {
             refuse_settings(matches, cli.config.as_deref())?;
-            secret::run()
+            secret::run(report)
         }
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { output } => manual::pages(output.as_deref()),

@@ -144,6 +144,23 @@ pub(super) fn parse_instant(text: &str) -> Result<NumericDate, String> {
     keys::parse_instant(&text.replace(':', "")).ok_or_else(|| "write it as 2026-12-01T00:00:00Z".to_owned())
 }
 
+/// Reads a span of time, such as `7d`, `24h`, `15m` or `90s`, in seconds; 0 needs no unit, and a hundred years are the most.
+pub(super) fn parse_span(text: &str) -> Result<i64, String> {
+    const MOST: i64 = 100 * 366 * 86_400;
+    let fault = || "write it as 7d, 24h, 15m or 90s, or 0".to_owned();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: i64 = number.parse().map_err(|_| fault())?;
+    let factor = match unit {
+        "" if number == 0 => 1,
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(fault()),
+    };
+    number.checked_mul(factor).filter(|seconds| *seconds <= MOST).ok_or_else(fault)
+}
+
 /// The version of every JSON document that a command prints: it grows when a member is renamed, goes, or means something else;
 /// one that is added changes nothing.
 const JSON_VERSION: u32 = 1;
@@ -153,6 +170,31 @@ fn versioned(document: &serde_json::Value) -> serde_json::Value {
     let mut document = document.clone();
     document["version"] = JSON_VERSION.into();
     document
+}
+
+/// `--json`, for a command that does something and says what it did.
+#[derive(Clone, Copy, clap::Args)]
+pub(super) struct Report {
+    /// Print what was done as a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Report {
+    /// Whether standard output is for a JSON object.
+    pub(super) const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Prints the object where it is wanted; else the text, which is what a pipe gets without `--json`, if there is one.
+    pub(super) fn print(self, document: &serde_json::Value, text: Option<&str>) -> Result<(), Failure> {
+        match text {
+            _ if self.json => print_json(document)?,
+            Some(text) => println!("{text}"),
+            None => {}
+        }
+        Ok(())
+    }
 }
 
 /// Reads a document that a command printed and an operator kept. `None`: it is none, or of a form that this version does not
@@ -252,6 +294,18 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(shell(word), safe);
+        }
+    }
+
+    #[test]
+    fn a_span_of_time_has_a_unit() {
+        for (text, expected) in
+            [("7d", 604_800), ("24h", 86_400), ("15m", 900), ("90s", 90), ("0", 0), ("0d", 0), ("4000d", 345_600_000)]
+        {
+            assert_eq!(parse_span(text), Ok(expected), "{text}");
+        }
+        for bad in ["", "s", "7", "-1d", "1.5h", "7w", "d7", "é", "7 d", "99999d", "99999999999999999d"] {
+            assert!(parse_span(bad).is_err(), "{bad}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `hallpass unthrottle`: frees a user, a network or a client whose failures are counted, at every node, whichever store counts.
 
 use crate::ambient::Clock;
+use crate::commands::terminal::Report;
 use crate::commands::{Outcome, terminal, user};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -10,6 +11,7 @@ use crate::store::clients;
 use crate::store::unthrottled::{self, Freed};
 use crate::web::network::Network;
 use ipnet::IpNet;
+use serde_json::json;
 use std::net::IpAddr;
 
 pub(super) const HELP: &str =
@@ -28,6 +30,8 @@ pub(super) enum UnthrottleCommand {
     User {
         /// User name or e-mail address
         username: String,
+        #[command(flatten)]
+        report: Report,
     },
     /// Forget failures from a network, of all users and clients
     #[command(after_help = "All of its /24 of IPv4 or its /48 of IPv6 is freed, since that is counted together.\n\n\
@@ -36,12 +40,16 @@ pub(super) enum UnthrottleCommand {
         /// An address of it, or the network itself
         #[arg(value_parser = network)]
         address: IpAddr,
+        #[command(flatten)]
+        report: Report,
     },
     /// Forget failed authentications of a client, from wherever they came
     #[command(after_help = "Example:\n  hallpass unthrottle client reports")]
     Client {
         /// The client's `client_id`
         id: String,
+        #[command(flatten)]
+        report: Report,
     },
 }
 
@@ -61,8 +69,8 @@ pub(super) async fn run(config: Config, command: UnthrottleCommand) -> Outcome {
     logging::start("warn");
     let db = terminal::open_database(&config).await?;
     let now = Clock::System.now();
-    let freed = match command {
-        UnthrottleCommand::User { username } => {
+    let (freed, document, report) = match command {
+        UnthrottleCommand::User { username, report } => {
             let user = user::find(&db, &username).await?;
             let root = db.known_value("root_secret").await?;
             let root = root.ok_or_else(|| {
@@ -71,23 +79,27 @@ pub(super) async fn run(config: Config, command: UnthrottleCommand) -> Outcome {
             })?;
             let account = NodeSecrets::new(&root, "").account(Some(&user.sub), "");
             unthrottled::free(&db, &Freed::Account(&account, &user.sub), now).await?;
-            user::named(&user)
+            (user::named(&user), user::document_of(&user, json!({})), report)
         }
-        UnthrottleCommand::Network { address } => {
+        UnthrottleCommand::Network { address, report } => {
             let wide = Network::of_address(address).wide();
             unthrottled::free(&db, &Freed::Network(wide), now).await?;
-            format!("{wide}/{}", if wide.is_ipv4() { 24 } else { 48 })
+            let freed = format!("{wide}/{}", if wide.is_ipv4() { 24 } else { 48 });
+            let document = json!({ "network": freed });
+            (freed, document, report)
         }
-        UnthrottleCommand::Client { id } => {
+        UnthrottleCommand::Client { id, report } => {
             if clients::name_and_end(&db, &id).await?.is_none() {
                 let what = format!("there is no client {:?}", terminal::one_line(&id));
                 return Err(Failure::new(what).with_fix("`hallpass client list` names them"));
             }
             unthrottled::free(&db, &Freed::Client(&id), now).await?;
-            id
+            let document = json!({ "client_id": id });
+            (id, document, report)
         }
     };
     db.close().await;
+    report.print(&document, None)?;
     eprintln!("freed {freed}: within ten seconds no node counts failures from before");
     Ok(())
 }

@@ -5,6 +5,7 @@ mod sessions;
 
 use crate::ambient::{Clock, random};
 use crate::commands::page::Page;
+use crate::commands::terminal::Report;
 use crate::commands::{Outcome, read_secret, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -15,7 +16,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::users::{self, Holder, Listed, NewUser};
 use crate::{logging, passwords, startup};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The least length of a password that a user chooses (NIST SP 800-63B section 5.1.1.2).
 const MIN_PASSWORD_CHARACTERS: usize = 8;
@@ -51,6 +52,8 @@ pub(super) enum UserCommand {
         /// Read the password from standard input
         #[arg(long)]
         password_stdin: bool,
+        #[command(flatten)]
+        report: Report,
     },
     /// Refuse a user from now on, also where Hallpass runs already
     #[command(
@@ -64,6 +67,8 @@ pub(super) enum UserCommand {
         /// Do not ask; a script must say so
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        report: Report,
     },
     /// Let a disabled user sign in again
     #[command(
@@ -72,6 +77,8 @@ pub(super) enum UserCommand {
     Enable {
         /// User name or e-mail address
         username: String,
+        #[command(flatten)]
+        report: Report,
     },
     /// List where a user is signed in, and end it
     #[command(subcommand, after_help = sessions::HELP)]
@@ -112,6 +119,8 @@ pub(super) struct Add {
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
+    #[command(flatten)]
+    report: Report,
 }
 
 pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
@@ -119,9 +128,11 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
     match command {
         UserCommand::Add(person) => add(config, &person).await,
         UserCommand::List { state, page, json } => list(config, state, &page, json).await,
-        UserCommand::SetPassword { username, password_stdin } => set_password(config, &username, password_stdin).await,
-        UserCommand::Disable { username, yes } => disable(config, &username, yes).await,
-        UserCommand::Enable { username } => enable(config, &username).await,
+        UserCommand::SetPassword { username, password_stdin, report } => {
+            set_password(config, &username, password_stdin, report).await
+        }
+        UserCommand::Disable { username, yes, report } => disable(config, &username, yes, report).await,
+        UserCommand::Enable { username, report } => enable(config, &username, report).await,
         UserCommand::Sessions(command) => sessions::run(config, command).await,
         UserCommand::Import(import) => import::run(config, import).await,
     }
@@ -199,7 +210,14 @@ async fn add(config: Config, person: &Add) -> Outcome {
     if !added {
         return Err(Failure::new(format!("there is a user {username:?} already")));
     }
-    println!("{sub}");
+    let document = json!({
+        "sub": sub,
+        "username": username,
+        "email": email,
+        "email_verified": user.email_verified && others.is_empty(),
+        "email_shared": !others.is_empty(),
+    });
+    person.report.print(&document, Some(&sub))?;
     eprintln!("added {username}");
     if !others.is_empty() {
         eprintln!(
@@ -326,13 +344,22 @@ pub(super) fn named(user: &User) -> String {
     terminal::one_line(&format!("{username} ({})", user.display_name()))
 }
 
-async fn set_password(config: Config, username: &str, password_stdin: bool) -> Outcome {
+/// What became of a user, beside what a document has of its own: the members that name the user.
+pub(super) fn document_of(user: &User, own: Value) -> Value {
+    let mut document = own;
+    document["sub"] = user.sub.as_str().into();
+    document["username"] = user.username.as_deref().into();
+    document
+}
+
+async fn set_password(config: Config, username: &str, password_stdin: bool, report: Report) -> Outcome {
     let db = terminal::open_database(&config).await?;
     // Before a password is typed for no user.
     let user = find(&db, username).await?;
     let password_hash = new_password("set-password", password_stdin)?;
     let ended = users::set_password(&db, &user.sub, &password_hash, Clock::System.now()).await?;
     db.close().await;
+    report.print(&document_of(&user, json!({ "refresh_families_ended": ended })), None)?;
     let families =
         if ended == 1 { "1 refresh token family".to_owned() } else { format!("{ended} refresh token families") };
     eprintln!(
@@ -345,14 +372,16 @@ async fn set_password(config: Config, username: &str, password_stdin: bool) -> O
     Ok(())
 }
 
-async fn disable(config: Config, username: &str, yes: bool) -> Outcome {
+async fn disable(config: Config, username: &str, yes: bool, report: Report) -> Outcome {
     const PATH: &[&str] = &["user", "disable"];
     if !yes && !terminal::is_there() {
         terminal::confirm(PATH, "", false)?;
     }
     let db = terminal::open_database(&config).await?;
     let user = find(&db, username).await?;
+    let changed = |is_changed: bool| document_of(&user, json!({ "change": "disable", "is_changed": is_changed }));
     if let Some(since) = user.disabled_at {
+        report.print(&changed(false), None)?;
         eprintln!("{} is disabled since {}; nothing was changed", named(&user), terminal::instant(since));
         return Ok(());
     }
@@ -360,6 +389,7 @@ async fn disable(config: Config, username: &str, yes: bool) -> Outcome {
     terminal::confirm(PATH, &what, yes)?;
     users::disable(&db, &user.sub, Clock::System.now()).await?;
     db.close().await;
+    report.print(&changed(true), None)?;
     eprintln!(
         "disabled {}; within ten seconds no sign-in and no token of this user counts any more.\n\
          To bring the user back: hallpass user enable {}",
@@ -369,11 +399,12 @@ async fn disable(config: Config, username: &str, yes: bool) -> Outcome {
     Ok(())
 }
 
-async fn enable(config: Config, username: &str) -> Outcome {
+async fn enable(config: Config, username: &str, report: Report) -> Outcome {
     let db = terminal::open_database(&config).await?;
     let user = find(&db, username).await?;
     let is_enabled = users::enable(&db, &user.sub, Clock::System.now()).await?;
     db.close().await;
+    report.print(&document_of(&user, json!({ "change": "enable", "is_changed": is_enabled })), None)?;
     if is_enabled {
         eprintln!("enabled {}; the user signs in anew", named(&user));
     } else {

@@ -2,6 +2,7 @@
 //!
 //! A sign-in is made of factors (`SignIn::of`); what it is called in tokens follows from them here.
 
+use crate::protocol::claims::User;
 use crate::protocol::worded::worded;
 
 /// The `acr` values that a sign-in here can have, the least first. `1` is a single factor, level 1 of
@@ -57,6 +58,21 @@ worded! {
 }
 
 impl SignInFailure {
+    /// What keeps a user out, whatever they type; `is_usable` says whether the hash of a password can be checked.
+    #[must_use]
+    pub fn obstacles(user: &User, is_usable: impl Fn(&str) -> bool) -> Vec<Self> {
+        let hash = user.password_hash.as_deref();
+        [
+            (user.disabled_at.is_some(), Self::UserDisabled),
+            (user.is_ambiguous, Self::SubIsClientId),
+            (hash.is_none(), Self::PasswordMissing),
+            (hash.is_some_and(|hash| !is_usable(hash)), Self::PasswordUnusable),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, obstacle)| is_so.then_some(obstacle))
+        .collect()
+    }
+
     /// What happened, for the operator.
     #[must_use]
     pub const fn cause(self) -> &'static str {

@@ -3,7 +3,7 @@
 
 use crate::support::chromium::{Browser, Options};
 use crate::support::party::node_modules;
-use crate::support::program::Running;
+use crate::support::program::PreviewPages;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::fs;
@@ -30,25 +30,20 @@ async fn violations(browser: &Browser, axe: &str) -> Value {
 async fn axe_finds_nothing_on_any_page_in_light_and_dark_on_desktop_and_phone() {
     let axe = fs::read_to_string(node_modules().join("axe-core/axe.min.js")).unwrap();
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();
-    let running = Running::start(folder.path(), &["preview", "page", "login"], &[("HALLPASS_REMEMBER", "ask")]);
-    running.wait_for("Ctrl-C ends it");
-    let (address, others) = running.output();
-    let address = address.trim();
-    let names: Vec<&str> = others.split(": ").nth(1).unwrap().split('.').next().unwrap().split(", ").collect();
-    assert!(names.len() >= 20 && names.contains(&"consent"), "{names:?}");
+    let pages = PreviewPages::start(folder.path(), &[("HALLPASS_REMEMBER", "ask")]);
     let all = [(false, false), (false, true), (true, false), (true, true)];
     join_all(all.map(async |(dark, phone)| {
         let (width, height) = if phone { (390, 844) } else { (1280, 800) };
         let browser = Browser::open(Options { dark, width, height, ..Options::default() }).await;
-        for name in &names {
-            let page = address.replace("/login", &format!("/{name}"));
+        for name in &pages.names {
+            let page = pages.url(name);
             browser.goto(&page).await;
             let found = violations(&browser, &axe).await;
             assert_eq!(browser.url().await.as_str(), page, "it was looked at to the end");
             assert_eq!(found, json!([]), "{name}, dark: {dark}, phone: {phone}");
         }
         // It does find what is wrong.
-        browser.goto(address).await;
+        browser.goto(&pages.login).await;
         browser.ask("document.querySelector('label[for=username]').remove()").await;
         let found = violations(&browser, &axe).await;
         assert_eq!(found[0][0], "label", "{found}");

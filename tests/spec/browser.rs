@@ -333,18 +333,9 @@ async fn low_screens_show_what_is_needed_and_words_stay_in_one_line() {
     let client = provider.add(client.at(&[&receiver.redirect_uri])).await;
     provider.alice().await;
     for (width, height, javascript) in [(1280, 657, true), (390, 420, true), (390, 420, false), (320, 420, true)] {
-        // The window of a desktop has a frame; what is in view is made as large as is said.
-        let browser = Browser::open(Options {
-            width,
-            height: if width > 600 { 657 } else { height },
-            javascript,
-            ..Options::default()
-        })
-        .await;
+        let browser = Browser::open(Options { javascript, width, height, ..Options::default() }).await;
         if width > 600 {
-            let frame = browser.ask("return [outerWidth - innerWidth, outerHeight - innerHeight]").await;
-            let frame = |at: usize| u32::try_from(frame[at].as_i64().unwrap()).unwrap();
-            browser.client().set_window_size(width + frame(0), height + frame(1)).await.unwrap();
+            browser.fit(width, height).await;
         }
         let measure = "const root = document.documentElement, button = document.querySelector('button[value=sign_in]');
                        const broken = [...document.querySelectorAll('.whole')].filter(e => e.getClientRects().length > 1);

@@ -597,7 +597,7 @@ async fn a_disabled_client_is_refused_within_ten_seconds_by_a_provider_that_runs
     let enabled = done(hallpass(&["client", "enable", "reports", "--yes", "--json"]));
     assert_eq!(
         json_of(&enabled),
-        json!({"client_id": "reports", "change": "enable", "is_changed": true, "version": 1})
+        json!({"client_id": "reports", "change": "enable", "is_changed": true, "file": null, "version": 1})
     );
     provider.travel(10);
     let _ = provider.tokens(&browser, &client).await;

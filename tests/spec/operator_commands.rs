@@ -275,3 +275,77 @@ async fn deleting_a_client_says_what_goes_with_it_and_asks() {
     assert!(refused.status == 1 && refused.stderr.contains("there is no client reports"), "{refused:?}");
     done(hallpass(&["client", "delete", "another", "--output", "-"]));
 }
+
+// ---- What a script reads.
+
+/// Standard output is one document, whatever is said beside it, and it tells whether anything was changed.
+#[tokio::test]
+async fn a_script_reads_from_a_command_what_it_did_and_whether_it_changed_anything() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    let hallpass =
+        |arguments: &[&str], input: &str| json_of(&done(provider.command(&[arguments, &["--json"]].concat(), input)));
+    let added =
+        hallpass(&["user", "add", "erin", "--email", "erin@example.com", "--password-stdin"], "a long password\n");
+    assert_eq!(added["email_verified"], true);
+    let sub = added["sub"].as_str().unwrap().to_owned();
+    provider.alice().await;
+    let _ = provider.tokens(&UserAgent::new(), &client).await;
+    for (command, is_changed) in [("disable", true), ("disable", false), ("enable", true), ("enable", false)] {
+        let words = ["user", command, "erin", "--yes"];
+        let told = hallpass(&words[..words.len() - usize::from(command == "enable")], "");
+        let expected =
+            json!({"sub": sub, "username": "erin", "change": command, "is_changed": is_changed, "version": 1});
+        assert_eq!(told, expected);
+    }
+    assert_eq!(hallpass(&["user", "sessions", "end", "alice", "--all", "--yes"], "")["sessions_ended"], 1);
+    assert_eq!(hallpass(&["user", "sessions", "end", "alice", "--all", "--yes"], "")["sessions_ended"], 0);
+
+    let line = "{\"username\": \"carl\", \"email\": \"carl@example.com\"}\n";
+    for (words, is_changed) in [(&["user", "import", "-"][..], false), (&["user", "import", "-", "--apply"], true)] {
+        let told = hallpass(words, line);
+        assert_eq!((&told["users"], &told["is_changed"]), (&json!(1), &json!(is_changed)), "{told}");
+    }
+    let refused = provider.command(&["user", "import", "-", "--apply", "--json"], line);
+    let told = json_of(&refused);
+    assert_eq!((refused.status, &told["is_changed"], &told["faults"][0]["line"]), (1, &json!(false), &json!(1)));
+
+    let planned = hallpass(&["client", "disable", "reports", "--migration"], "");
+    assert_eq!(planned["is_changed"], false, "it is only written");
+    let file = provider.folder.path().join(planned["file"].as_str().unwrap());
+    assert!(fs::read_to_string(&file).unwrap().contains("disabled_at"));
+    let both = provider.command(&["client", "disable", "reports", "--output", "-", "--json"], "");
+    assert!(both.status == 2 && both.stderr.contains("cannot hold both"), "{both:?}");
+    let before = hallpass(&["migrate"], "");
+    let version = file.file_name().unwrap().to_str().unwrap().split('_').next().unwrap().parse::<i64>().unwrap();
+    assert_eq!((&before["applied_now"][0]["version"], &before["pending"]), (&json!(version), &json!([])));
+    let after = hallpass(&["migrate"], "");
+    assert_eq!((&after["applied_now"], &after["applied"]), (&json!([]), &before["applied"]));
+}
+
+#[test]
+fn a_script_reads_which_files_were_written_and_which_key_stopped() {
+    let folder = folder();
+    let hallpass = |arguments: &[&str]| {
+        json_of(&done(run(folder.path(), &[arguments, &["--issuer", "https://id.example.com", "--json"]].concat())))
+    };
+    let made = hallpass(&["init", "--client", "reports", "--redirect-uri", URI]);
+    let files: Vec<&str> = made["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
+    assert!(files.len() == 4 && files.iter().all(|file| folder.path().join(file).is_file()), "{made}");
+    assert_eq!(made["client"]["file"], files[3]);
+    assert!(made["client"]["client_secret"].as_str().unwrap().starts_with("hp_cs_"));
+    let again = hallpass(&["init"]);
+    assert_eq!((&again["files"], &again["client"]), (&json!([]), &Value::Null));
+
+    let new = hallpass(&["key", "new", "--alg", "EdDSA"]);
+    let planned = hallpass(&["key", "plan"]);
+    let of_plan = planned["keys"].as_array().unwrap().iter().find(|key| key["alg"] == "EdDSA").unwrap();
+    assert_eq!((&new["kid"], &new["signs_from"]), (&of_plan["kid"], &of_plan["signs_from"]));
+    let kid = new["kid"].as_str().unwrap();
+    let ended = hallpass(&["key", "retire", "--leaked", kid, "--yes"]);
+    assert_eq!((&ended["kid"], &ended["retired_at"]), (&new["kid"], &Value::Null));
+    assert!(ended["leaked_at"].is_i64(), "{ended}");
+    for file in ["file", "successor"] {
+        assert!(folder.path().join(ended[file].as_str().unwrap()).is_file(), "{ended}");
+    }
+}

@@ -201,6 +201,70 @@ fn members(document: &Value) -> BTreeSet<String> {
     found
 }
 
+/// A command that prints the document of a row of the page.
+fn words_of(command: &str) -> String {
+    let more = match command.trim_end_matches(" --json") {
+        "init" => "--client first --redirect-uri https://first.example.com/cb",
+        "client new" => "other --name Other --redirect-uri https://o.example.com/cb",
+        "client rotate-secret" | "client show" | "unthrottle client" => "reports",
+        "client disable" | "client enable" | "client delete" => "second --yes",
+        "client edit" => "second --set client_name=Second --yes",
+        "user add" => "erin --email erin@example.com --password-stdin",
+        "user set-password" => "bob --password-stdin",
+        "user disable" => "bob --yes",
+        "user enable" => "bob",
+        "user sessions list" | "unthrottle user" => "alice",
+        "user sessions end" => "alice --all --yes",
+        "user import" => "people.jsonl",
+        "group new" | "group show" => "staff",
+        "group add" => "staff alice",
+        "group remove" => "finance alice",
+        "group delete" => "finance --yes",
+        "group sync" => "groups.toml --yes",
+        "access CLIENT USER" => return "access reports alice --json".to_owned(),
+        "access CLIENT" => return "access reports --json".to_owned(),
+        "access --user USER" => return "access --user alice --json".to_owned(),
+        "key new" => "--alg EdDSA --signs-from 2026-01-01T00:00:00Z --keys made",
+        "key plan" => "--keys ended",
+        "key retire" => "eddsa.2026-01-01T000000Z.pem --without-successor --yes --keys made",
+        "unthrottle network" => "203.0.113.7",
+        "preview" => "reports alice",
+        "preview --diff FILE" => return "preview reports alice --diff saved.json --json".to_owned(),
+        "audit prune" => "--older-than 365d --yes",
+        "audit erase" => "--sub alice-sub --yes",
+        "explain --user NAME" => return "explain --user alice --json".to_owned(),
+        _ => return command.to_owned(),
+    };
+    format!("{command} {more}")
+}
+
+/// A command without `--json` is one that the page says to have none; every other has its row there.
+#[test]
+fn every_command_prints_json_or_is_one_that_the_page_leaves_out() {
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let text = section("JSON");
+    let left_out = text.lines().find_map(|line| line.strip_prefix("Without `--json`: ")).unwrap();
+    let left_out: BTreeSet<String> = quoted(left_out);
+    // What begins with a capital letter or a dash is an argument.
+    let is_word = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
+    let of_row = |(row, _): &(String, String)| row.split(' ').take_while(is_word).collect::<Vec<_>>().join(" ");
+    let with_row: BTreeSet<String> = rows(&text).iter().map(of_row).collect();
+    let all = every_command(folder.path());
+    assert!(all.len() > 30);
+    let mut without = BTreeSet::new();
+    for words in all {
+        let command = words.join(" ");
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = done(run_with(folder.path(), &arguments, &[], "")).stdout;
+        let has_json = help.lines().any(|line| line.trim_start().starts_with("--json"));
+        assert_eq!(has_json, with_row.contains(&command), "{command}: --json and a row of the page belong together");
+        if !has_json {
+            without.insert(command);
+        }
+    }
+    assert_eq!(without, left_out);
+}
+
 #[tokio::test]
 async fn every_json_document_has_its_version_and_the_members_of_the_page() {
     let provider = TestProvider::start().await;
@@ -216,12 +280,16 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
     let faulty = folder.join("migrations/20300101000000_faulty.sql");
     let variables = provider.variables();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    provider.client("second").await;
+    provider.add_user(NewUser::named("bob")).await;
+    let lines = "{\"username\": \"carl\", \"email\": \"alice@example.com\"}\n{\"username\": \"dora\"}\n";
+    fs::write(folder.join("people.jsonl"), lines).unwrap();
+    fs::write(folder.join("groups.toml"), "[finance]\nmembers = [\"alice\"]\n").unwrap();
     let (saved, ended) = (folder.join("saved.json"), folder.join("ended"));
-    let saved_text = saved.display().to_string();
     let preview = ["preview", "reports", "alice", "--json"];
     fs::write(&saved, done(run_with(folder, &preview, &variables, "")).stdout).unwrap();
     let table = rows(&section("JSON"));
-    assert!(table.len() >= 15);
+    assert!(table.len() >= 35);
     for (command, listed) in table {
         // A finding and a difference to look at.
         match command.as_str() {
@@ -237,34 +305,10 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
             }
             _ => {}
         }
-        let words = match command.as_str() {
-            "client new --json" => {
-                "client new other --name Other --redirect-uri https://o.example.com/cb --json".to_owned()
-            }
-            "client rotate-secret --json" => "client rotate-secret reports --json".to_owned(),
-            "key plan --json" => format!("key plan --json --keys {}", ended.display()),
-            "client disable --json" => "client enable reports --yes --json".to_owned(),
-            // A group with a member, which the next rows list and show.
-            "group new --json" => {
-                done(run_with(folder, &["group", "new", "staff"], &variables, ""));
-                "group add staff alice --json".to_owned()
-            }
-            "group show --json" => "group show staff --json".to_owned(),
-            "access CLIENT USER --json" => "access reports alice --json".to_owned(),
-            "access CLIENT --json" => "access reports --json".to_owned(),
-            "access --user USER --json" => "access --user alice --json".to_owned(),
-            "client show --json" => "client show reports --json".to_owned(),
-            "preview --json" => preview.join(" "),
-            "preview --diff FILE --json" => format!("preview reports alice --diff {saved_text} --json"),
-            "user sessions list --json" => "user sessions list alice --json".to_owned(),
-            "audit prune --json" => "audit prune --older-than 365d --yes --json".to_owned(),
-            "audit erase --json" => "audit erase --sub alice-sub --yes --json".to_owned(),
-            "explain --user NAME --json" => "explain --user alice --json".to_owned(),
-            "explain REFERENCE --json" => format!("explain {reference} --json"),
-            other => other.to_owned(),
-        };
+        let words = words_of(&command).replace("REFERENCE", &reference);
         let arguments: Vec<&str> = words.split(' ').collect();
-        let outcome = run_with(folder, &arguments, &variables, "");
+        let outcome = run_with(folder, &arguments, &variables, "a password of bob\n");
+        let _ = fs::remove_file(folder.join("hallpass.toml"));
         let text = if command == "audit list --json" {
             outcome.stdout.lines().next().unwrap_or_default()
         } else {
@@ -276,7 +320,7 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
         let (found, promised) = (members(&document), quoted(&listed));
         for path in promised
             .iter()
-            .filter(|path| *path != "clients" || command.starts_with("client list") || command.starts_with("access"))
+            .filter(|path| *path != "clients" || !command.starts_with("client ") || command.starts_with("client list"))
         {
             assert!(found.contains(path), "{command} has no {path}: {found:?}");
         }

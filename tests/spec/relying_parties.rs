@@ -265,7 +265,9 @@ async fn the_fastapi_example_signs_users_in() {
     let provider = Installation::start();
     let base_url = FastApi::base_url();
     let redirect_uri = format!("{base_url}/auth/callback");
-    let arguments = ["--redirect-uri", &redirect_uri, "--name", "FastAPI & friends"];
+    let home = format!("{base_url}/");
+    let arguments =
+        ["--redirect-uri", &redirect_uri, "--post-logout-redirect-uri", &home, "--name", "FastAPI & friends"];
     let (_, settings) = provider.register("fastapi", &arguments);
     assert!(settings.contains(&format!("OIDC_DISCOVERY_URL={}/.well-known/", provider.serve.issuer)), "{settings}");
     let service = FastApi::start(&base_url, &settings);
@@ -294,12 +296,13 @@ async fn the_fastapi_example_signs_users_in() {
     assert_eq!(told[1..], ["Alice Example", "alice@example.com"]);
     assert!(told[0].len() >= 16, "{told:?}");
 
-    // It has a session of its own: another look needs no provider, and signing out ends it there alone.
+    // It has a session of its own: another look needs no provider. Signing out ends it there and at the provider.
     let (again, visited) = open(&browser, &at("/reports")).await;
     assert_eq!((again.texts("dd"), visited.len()), (told.clone(), 1));
     let out = arrive(&browser, browser.submit(again.form("form"), None).await).await.page;
-    assert!(out.text().contains("You are not signed in."), "{out}");
-    let back = enter(&browser, &provider.serve.issuer, &at("/reports")).await;
+    assert_eq!((out.url.path(), out.texts("h1")), ("/", vec!["You are signed out".to_owned()]), "{out}");
+    let (login, _) = open(&browser, &at("/reports")).await;
+    let back = sign_in(&browser, &login).await;
     assert_eq!(back.texts("dd"), told);
 
     // A code that is shown again is invalid.
@@ -344,9 +347,11 @@ async fn the_demos_services_and_the_fastapi_example_share_one_sign_in_at_a_provi
     let issuer = provider.serve.issuer.clone();
     let mut secrets = String::new();
     for (id, name, port) in [("monolith", "Monolith", 9001), ("reports", "Reports", 9002)] {
-        let redirect_uri = format!("http://127.0.0.1:{port}/callback");
-        let arguments = ["--redirect-uri", &redirect_uri, "--name", name, "--consent", "skip"];
-        let (_, settings) = provider.register(id, &arguments);
+        let [callback, signed_out, backchannel] =
+            ["callback", "signed-out", "backchannel-logout"].map(|path| format!("http://127.0.0.1:{port}/{path}"));
+        let arguments = ["--redirect-uri", &callback, "--name", name, "--consent", "skip"];
+        let sign_out = ["--post-logout-redirect-uri", &signed_out, "--backchannel-logout-uri", &backchannel];
+        let (_, settings) = provider.register(id, &[&arguments[..], &sign_out].concat());
         let secret = settings.lines().find_map(|line| line.strip_prefix("OIDC_CLIENT_SECRET=")).unwrap();
         writeln!(secrets, "{id}={secret}").unwrap();
     }
@@ -357,7 +362,10 @@ async fn the_demos_services_and_the_fastapi_example_share_one_sign_in_at_a_provi
     assert_eq!((&demo.provider, &demo.credentials), (&issuer, &None));
     let base_url = FastApi::base_url();
     let redirect_uri = format!("{base_url}/auth/callback");
-    let (_, settings) = provider.register("fastapi", &["--redirect-uri", &redirect_uri, "--consent", "skip"]);
+    let (home, backchannel) = (format!("{base_url}/"), format!("{base_url}/backchannel-logout"));
+    let arguments = ["--redirect-uri", &redirect_uri, "--consent", "skip"];
+    let sign_out = ["--post-logout-redirect-uri", &home, "--backchannel-logout-uri", &backchannel];
+    let (_, settings) = provider.register("fastapi", &[&arguments[..], &sign_out].concat());
     let service = FastApi::start(&base_url, &settings);
 
     let browser = UserAgent::new();
@@ -376,6 +384,21 @@ async fn the_demos_services_and_the_fastapi_example_share_one_sign_in_at_a_provi
     // All were told of the same user.
     let sub = &fastapi.texts("dd")[0];
     assert!(monolith.text().contains(sub) && reports.text().contains(sub), "{sub}: {monolith}");
+
+    // A sign-out at the one reaches all, in either direction; and each is opened by its printed address alone.
+    let out = arrive(&browser, browser.submit(fastapi.form("form"), None).await).await.page;
+    assert_eq!(out.texts("h1"), ["You are signed out"], "{out}");
+    let (monolith, visited) = open(&browser, &demo.monolith).await;
+    assert!(monolith.text().contains("back-channel logout"), "{monolith}");
+    assert_eq!(visited.len(), 1, "it was told before the user came");
+    let another = UserAgent::new();
+    let (login, _) = open(&another, &format!("{}/login", demo.monolith)).await;
+    let monolith = sign_in(&another, &login).await;
+    let fastapi = enter(&another, &issuer, &home).await;
+    assert_eq!(fastapi.texts("h1"), ["Hello, Alice Example"], "{}", service.log());
+    let _ = arrive(&another, another.submit(monolith.form("form"), None).await).await;
+    let (fastapi, _) = open(&another, &format!("{base_url}/reports")).await;
+    assert_eq!(fastapi.title(), "Sign in to continue to fastapi", "{}", service.log());
 
     demo.running.signal("INT");
     assert_eq!(demo.running.wait(), 0);

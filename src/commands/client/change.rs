@@ -18,8 +18,8 @@ use crate::protocol::time::NumericDate;
 use crate::store::clients::{self, changes};
 use crate::store::db::Db;
 use crate::web::remedies::quoted;
-use serde_json::json;
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 pub(super) const DISABLE_HELP: &str =
     "It acts at once, through the database: every running node refuses the client within ten seconds, its sign-ins, \
@@ -61,7 +61,7 @@ pub(in crate::commands) struct Target {
     #[arg(long, value_name = "FILE", conflicts_with = "yes")]
     output: Option<PathBuf>,
     /// Print what was done as a JSON object
-    #[arg(long, conflicts_with_all = ["migration", "output"])]
+    #[arg(long)]
     json: bool,
 }
 
@@ -188,10 +188,17 @@ pub(super) fn run(config: Config, target: Target, change: Change) -> Outcome {
         return Err(Failure::new(fault.why));
     }
     if target.migration || target.output.is_some() {
+        if target.json && is_standard_output(target.output.as_deref()) {
+            let what = "--json and --output -: standard output cannot hold both";
+            terminal::wrong_usage(&["client", change.word()], what);
+        }
         let statements = change.statements(&target.id, Clock::System.now()).join("\n");
         let sql = format!("{}\n{statements}\n", change.comment(&target.id));
         let words = format!("{}_client_{}", change.word(), target.id);
-        write_migration(&config, target.output.as_deref(), &words, &sql)?;
+        let file = write_migration(&config, target.output.as_deref(), &words, &sql)?;
+        if target.json {
+            return terminal::print_json(&document(&target, &change, false, file.as_deref()));
+        }
         if is_standard_output(target.output.as_deref()) {
             eprintln!("Nothing is changed yet: that SQL is for the database.");
         }
@@ -270,10 +277,13 @@ fn judged(
 
 fn report(target: &Target, change: &Change, is_changed: bool, words: &str) -> Outcome {
     if target.json {
-        return terminal::print_json(
-            &json!({"client_id": target.id, "change": change.word(), "is_changed": is_changed}),
-        );
+        return terminal::print_json(&document(target, change, is_changed, None));
     }
     eprintln!("{words}");
     Ok(())
+}
+
+fn document(target: &Target, change: &Change, is_changed: bool, file: Option<&Path>) -> Value {
+    let file = file.map(|file| file.display().to_string());
+    json!({"client_id": target.id, "change": change.word(), "is_changed": is_changed, "file": file})
 }

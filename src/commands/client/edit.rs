@@ -25,56 +25,48 @@ Examples:
   hallpass client edit reports --set tokens_valid_after=now    ends what was authorized before
   hallpass client edit printer --add-redirect-uri http://printer.lan/cb --accept 'plain-http: it cannot do TLS'";
 
-/// Which columns an operator changes, and whether they hold a number. `client_id` is the client; the others have commands of
-/// their own, or say where it came from.
-const COLUMNS: &[(&str, bool)] = &[
-    ("client_name", false),
-    ("application_type", false),
-    ("token_endpoint_auth_method", false),
-    ("grant_types", false),
-    ("response_types", false),
-    ("scope", false),
-    ("id_token_signed_response_alg", false),
-    ("pkce", false),
-    ("consent", false),
-    ("access_token_format", false),
-    ("claims_in_id_token", false),
-    ("access", false),
-    ("subject_type", false),
-    ("sector_identifier", false),
-    ("default_max_age", true),
-    ("code_lifetime", true),
-    ("access_token_lifetime", true),
-    ("id_token_lifetime", true),
-    ("refresh_token_idle_lifetime", true),
-    ("refresh_token_lifetime", true),
-    ("refresh_token_rotation", false),
-    ("resource", false),
-    ("backchannel_logout_uri", false),
-    ("frontchannel_logout_uri", false),
-    ("initiate_login_uri", false),
-    ("client_uri", false),
-    ("policy_uri", false),
-    ("tos_uri", false),
-    ("tokens_valid_after", true),
-];
-/// Which of them can be NULL.
-const NULLABLE: &[&str] = &[
-    "sector_identifier",
-    "default_max_age",
-    "code_lifetime",
-    "access_token_lifetime",
-    "id_token_lifetime",
-    "refresh_token_idle_lifetime",
-    "refresh_token_lifetime",
-    "resource",
-    "backchannel_logout_uri",
-    "frontchannel_logout_uri",
-    "initiate_login_uri",
-    "client_uri",
-    "policy_uri",
-    "tos_uri",
-    "tokens_valid_after",
+/// What a column holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A text, always.
+    Text,
+    /// A text or nothing.
+    OptionalText,
+    /// A number or nothing.
+    OptionalNumber,
+}
+
+/// Which columns an operator changes. `client_id` is the client; the others have commands of their own, or say where it came from.
+const COLUMNS: &[(&str, Kind)] = &[
+    ("client_name", Kind::Text),
+    ("application_type", Kind::Text),
+    ("token_endpoint_auth_method", Kind::Text),
+    ("grant_types", Kind::Text),
+    ("response_types", Kind::Text),
+    ("scope", Kind::Text),
+    ("id_token_signed_response_alg", Kind::Text),
+    ("pkce", Kind::Text),
+    ("consent", Kind::Text),
+    ("access_token_format", Kind::Text),
+    ("claims_in_id_token", Kind::Text),
+    ("access", Kind::Text),
+    ("subject_type", Kind::Text),
+    ("sector_identifier", Kind::OptionalText),
+    ("default_max_age", Kind::OptionalNumber),
+    ("code_lifetime", Kind::OptionalNumber),
+    ("access_token_lifetime", Kind::OptionalNumber),
+    ("id_token_lifetime", Kind::OptionalNumber),
+    ("refresh_token_idle_lifetime", Kind::OptionalNumber),
+    ("refresh_token_lifetime", Kind::OptionalNumber),
+    ("refresh_token_rotation", Kind::Text),
+    ("resource", Kind::OptionalText),
+    ("backchannel_logout_uri", Kind::OptionalText),
+    ("frontchannel_logout_uri", Kind::OptionalText),
+    ("initiate_login_uri", Kind::OptionalText),
+    ("client_uri", Kind::OptionalText),
+    ("policy_uri", Kind::OptionalText),
+    ("tos_uri", Kind::OptionalText),
+    ("tokens_valid_after", Kind::OptionalNumber),
 ];
 
 #[derive(clap::Args)]
@@ -151,8 +143,8 @@ impl Edits {
             columns.push(column(name, value)?);
         }
         for name in &flags.unset {
-            let (name, _) = known(name)?;
-            if !NULLABLE.contains(&name) {
+            let (name, kind) = known(name)?;
+            if kind == Kind::Text {
                 return Err(Failure::new(format!("--unset {name}: the column cannot be empty"))
                     .with_fix(format!("say what it becomes, by --set {name}=…")));
             }
@@ -242,7 +234,7 @@ impl Edits {
     }
 }
 
-fn known(name: &str) -> Result<(&'static str, bool), Failure> {
+fn known(name: &str) -> Result<(&'static str, Kind), Failure> {
     if let Some(found) = COLUMNS.iter().find(|(known, _)| *known == name) {
         return Ok(*found);
     }
@@ -259,8 +251,8 @@ fn known(name: &str) -> Result<(&'static str, bool), Failure> {
 
 /// A column and its value as SQL.
 fn column(name: &str, value: &str) -> Result<(&'static str, String), Failure> {
-    let (name, is_number) = known(name)?;
-    if is_number {
+    let (name, kind) = known(name)?;
+    if kind == Kind::OptionalNumber {
         let is_instant = name.ends_with("_after");
         let now = Clock::System.now();
         let instant = if value == "now" { Some(now) } else { parse_instant(value).ok() };

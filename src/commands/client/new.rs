@@ -13,7 +13,7 @@ use crate::protocol::response::{
     AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, Word, YesNo,
 };
 use crate::protocol::secret::ClientSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -157,7 +157,12 @@ fn of_product(new: &mut New, product: &Product, may_ask: bool) -> Outcome {
     product.fill(new)
 }
 
-pub(super) fn run(config: &Config, mut new: New) -> Outcome {
+pub(super) fn run(config: &Config, new: New) -> Outcome {
+    written(config, new)?.map_or(Ok(()), |document| terminal::print_json(&document))
+}
+
+/// Writes the migration; gives what `--json` prints, where it is asked for, and prints the settings where not.
+pub(super) fn written(config: &Config, mut new: New) -> Result<Option<Value>, Failure> {
     let to_standard_output = is_standard_output(new.output.as_deref());
     if new.json && to_standard_output {
         terminal::wrong_usage(PATH, "--json and --output -: standard output cannot hold both");
@@ -223,13 +228,13 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
         client_uri: draft.client_uri.as_deref(),
     };
     if json {
-        return terminal::print_json(&json!({
+        return Ok(Some(json!({
             "issuer": config.issuer,
             "discovery_url": registration.discovery_url(),
             "client_id": draft.id,
             "client_secret": registration.client_secret,
             "file": file.map(|file| file.display().to_string()),
-        }));
+        })));
     }
     let settings = match product.filter(|_| is_plain) {
         Some(product) => registration.product(product)?,
@@ -247,5 +252,5 @@ pub(super) fn run(config: &Config, mut new: New) -> Outcome {
     } else {
         print!("{settings}");
     }
-    Ok(())
+    Ok(None)
 }

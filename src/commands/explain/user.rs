@@ -2,6 +2,7 @@
 
 use crate::commands::{Outcome, terminal};
 use crate::failure::Failure;
+use crate::passwords;
 use crate::protocol::audit::RefusalRecord;
 use crate::protocol::claims::User;
 use crate::protocol::difference;
@@ -27,7 +28,7 @@ pub(super) async fn explain(db: &Db, name: &str, json: bool) -> Outcome {
         }
         ByLogin::NoUser => return Err(no_user(db, name).await?),
     };
-    let obstacles = obstacles(&user);
+    let obstacles = SignInFailure::obstacles(&user, |hash| passwords::unusable(hash).is_none());
     let tries = refusals::of_user(db, &user.sub, MOST).await?;
     if json {
         let obstacles: Vec<_> = obstacles
@@ -58,20 +59,6 @@ async fn no_user(db: &Db, name: &str) -> Result<Failure, StoreError> {
         }
     };
     Ok(Failure::new(format!("no user of this database has the name or e-mail address {name:?}")).with_fix(fix))
-}
-
-/// What keeps the user out, whatever they type.
-fn obstacles(user: &User) -> Vec<SignInFailure> {
-    let unusable = user.password_hash.as_deref().is_some_and(|hash| crate::passwords::unusable(hash).is_some());
-    [
-        (user.disabled_at.is_some(), SignInFailure::UserDisabled),
-        (user.is_ambiguous, SignInFailure::SubIsClientId),
-        (user.password_hash.is_none(), SignInFailure::PasswordMissing),
-        (unusable, SignInFailure::PasswordUnusable),
-    ]
-    .into_iter()
-    .filter_map(|(is_so, failure)| is_so.then_some(failure))
-    .collect()
 }
 
 fn told(user: &User, obstacles: &[SignInFailure], tries: &[RefusalRecord]) -> String {

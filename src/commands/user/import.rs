@@ -2,6 +2,7 @@
 
 use super::{is_email, username_fault};
 use crate::ambient::{Clock, random};
+use crate::commands::terminal::Report;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -11,7 +12,7 @@ use crate::protocol::secret::Handle;
 use crate::protocol::text;
 use crate::startup;
 use crate::store::users::{self, Imported, Listed};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -39,6 +40,8 @@ pub(in crate::commands) struct Import {
     /// Add them, where nothing is wrong
     #[arg(long)]
     apply: bool,
+    #[command(flatten)]
+    report: Report,
 }
 
 /// A line of the file.
@@ -92,7 +95,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
     }
     let mut addresses = Addresses::of(&existing);
     let mut people = Vec::new();
-    let mut faults = 0_usize;
+    let mut faults: Vec<Finding> = Vec::new();
     let mut without_password = 0_usize;
     for (number, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
         let line = read_line(text);
@@ -113,19 +116,35 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
                 people.push(line);
             }
             Err(failure) => {
-                faults += 1;
-                let fix = failure.fix().map_or_else(String::new, |fix| format!("; {fix}"));
-                println!("{}:{}: {failure}{fix}", import.file.display(), number + 1);
+                let (why, fix) = (failure.to_string(), failure.fix().map(str::to_owned));
+                faults.push(Finding { line: number + 1, why, fix });
             }
         }
     }
-    let shared = addresses.report(&import.file.display().to_string());
+    let shared = addresses.shared();
     let mut summary =
-        format!("{} to add, {without_password} of them without a password; {faults} with faults", people.len());
-    if shared > 0 {
-        let _ = write!(summary, "; {shared} with an address that another user has too");
+        format!("{} to add, {without_password} of them without a password; {} with faults", people.len(), faults.len());
+    if !shared.is_empty() {
+        let _ = write!(summary, "; {} with an address that another user has too", shared.len());
     }
-    if faults > 0 {
+    let is_added = faults.is_empty() && import.apply;
+    let document = json!({
+        "users": people.len(),
+        "without_password": without_password,
+        "is_changed": is_added && !people.is_empty(),
+        "faults": faults,
+        "shared_addresses": shared,
+    });
+    if !import.report.is_json() {
+        let file = import.file.display();
+        for Finding { line, why, fix } in faults.iter().chain(&shared) {
+            println!("{file}:{line}: {why}{}", fix.as_ref().map_or_else(String::new, |fix| format!("; {fix}")));
+        }
+    }
+    if !is_added {
+        import.report.print(&document, None)?;
+    }
+    if !faults.is_empty() {
         return Err(Failure::new(summary).with_fix("correct the lines above; nothing was added"));
     }
     if !import.apply {
@@ -148,8 +167,17 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
         .collect();
     users::import(&db, &people, now).await?;
     db.close().await;
+    import.report.print(&document, None)?;
     eprintln!("added {} users", people.len());
     Ok(())
+}
+
+/// What is found out about a line of the file.
+#[derive(serde::Serialize)]
+struct Finding {
+    line: usize,
+    why: String,
+    fix: Option<String>,
 }
 
 /// How many others a line of the report names.
@@ -191,9 +219,9 @@ impl Addresses {
         self.lines.push((number, line.email.clone(), line.username.clone()));
     }
 
-    /// Names both, for each line whose address is not its user's alone; gives how many there are.
-    fn report(&self, file: &str) -> usize {
-        let mut shared = 0;
+    /// Names both, for each line whose address is not its user's alone.
+    fn shared(&self) -> Vec<Finding> {
+        let mut shared = Vec::new();
         for (number, email, username) in &self.lines {
             let holders = self.holders.get(&text::fold_email(email)).map(Vec::as_slice).unwrap_or_default();
             let others: Vec<&str> = holders
@@ -204,7 +232,6 @@ impl Addresses {
             if others.is_empty() {
                 continue;
             }
-            shared += 1;
             let further = others.len().saturating_sub(MOST_NAMES);
             let mut names = others[..others.len() - further].join(", ");
             if further > 0 {
@@ -213,7 +240,7 @@ impl Addresses {
             let text = format!(
                 "the address {email} of {username} is that of {names} too: no user can be found by it alone, and services are told that it is not verified"
             );
-            println!("{file}:{number}: {}", terminal::one_line(&text));
+            shared.push(Finding { line: *number, why: terminal::one_line(&text), fix: None });
         }
         shared
     }

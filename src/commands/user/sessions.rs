@@ -1,7 +1,8 @@
 //! `hallpass user sessions …`: where a user is signed in, and ending it, also where another process serves.
 
-use super::{find, named};
+use super::{document_of, find, named};
 use crate::ambient::Clock;
+use crate::commands::terminal::Report;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -42,13 +43,17 @@ pub(in crate::commands) enum SessionsCommand {
         /// Do not ask; a script must say so
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        report: Report,
     },
 }
 
 pub(super) async fn run(config: Config, command: SessionsCommand) -> Outcome {
     match command {
         SessionsCommand::List { username, json } => list(config, &username, json).await,
-        SessionsCommand::End { username, session, yes, .. } => end(config, &username, session.as_deref(), yes).await,
+        SessionsCommand::End { username, session, yes, report, .. } => {
+            end(config, &username, session.as_deref(), yes, report).await
+        }
     }
 }
 
@@ -84,7 +89,7 @@ async fn list(config: Config, username: &str, json: bool) -> Outcome {
     Ok(())
 }
 
-async fn end(config: Config, username: &str, session: Option<&str>, yes: bool) -> Outcome {
+async fn end(config: Config, username: &str, session: Option<&str>, yes: bool, report: Report) -> Outcome {
     const PATH: &[&str] = &["user", "sessions", "end"];
     if !yes && !terminal::is_there() {
         terminal::confirm(PATH, "", false)?;
@@ -102,10 +107,12 @@ async fn end(config: Config, username: &str, session: Option<&str>, yes: bool) -
                 .with_fix(format!("`hallpass user sessions list {username}` names them")))
         }
         (None, 0) => {
+            report.print(&document_of(&user, json!({ "sessions_ended": 0 })), None)?;
             eprintln!("{} is not signed in anywhere; nothing was changed", named(&user));
             Ok(())
         }
         _ => {
+            report.print(&document_of(&user, json!({ "sessions_ended": ended })), None)?;
             let count = if ended == 1 { "1 sign-in".to_owned() } else { format!("{ended} sign-ins") };
             eprintln!("ended {count} of {}; within ten seconds every node and every service knows", named(&user));
             Ok(())

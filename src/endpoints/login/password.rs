@@ -128,15 +128,12 @@ pub(super) async fn prove(
     })
 }
 
-/// Why this user did not get in.
+/// Why this user did not get in. What only the right password comes up against is no reason while it is wrong.
 fn why_not(user: &User, verdict: &Verdict) -> SignInFailure {
-    match &user.password_hash {
-        _ if user.disabled_at.is_some() => SignInFailure::UserDisabled,
-        None => SignInFailure::PasswordMissing,
-        Some(hash) if passwords::unusable(hash).is_some() => SignInFailure::PasswordUnusable,
-        Some(_) if matches!(verdict, Verdict::Right(_)) => SignInFailure::SubIsClientId,
-        Some(_) => SignInFailure::PasswordWrong,
-    }
+    let is_right = matches!(verdict, Verdict::Right(_));
+    let obstacles = SignInFailure::obstacles(user, |hash| passwords::unusable(hash).is_none());
+    let met = |obstacle: &SignInFailure| is_right || *obstacle != SignInFailure::SubIsClientId;
+    obstacles.into_iter().find(met).unwrap_or(SignInFailure::PasswordWrong)
 }
 
 /// Hashes a proven password as we would now, and writes that where the row has not changed meanwhile. Sign-ins and tokens keep

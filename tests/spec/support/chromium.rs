@@ -65,6 +65,14 @@ impl Browser {
         Self { client }
     }
 
+    /// Makes what is in view of a desktop's window this large: the window itself has a frame.
+    pub async fn fit(&self, width: u32, height: u32) {
+        let frame = self.ask("return [outerWidth - innerWidth, outerHeight - innerHeight]").await;
+        let frame = |at: usize| u32::try_from(frame[at].as_i64().unwrap()).unwrap();
+        self.client.set_window_size(width + frame(0), height + frame(1)).await.expect("the window can be resized");
+        assert_eq!(self.ask("return [innerWidth, innerHeight]").await, json!([width, height]));
+    }
+
     /// For whatever else fantoccini can do.
     pub fn client(&self) -> &Client {
         &self.client

@@ -252,6 +252,32 @@ impl Demo {
     }
 }
 
+/// `hallpass preview page` in the background: every page that people meet, with made-up names.
+pub struct PreviewPages {
+    _running: Running,
+    /// Where the sign-in page is.
+    pub login: String,
+    /// How the pages are called.
+    pub names: Vec<String>,
+}
+
+impl PreviewPages {
+    /// Starts it in `folder` with these settings.
+    pub fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let running = Running::start(folder, &["preview", "page", "login"], variables);
+        running.wait_for("Ctrl-C ends it");
+        let (login, others) = running.output();
+        let listed = others.split(": ").nth(1).and_then(|list| list.split('.').next()).unwrap();
+        let names: Vec<String> = listed.split(", ").map(str::to_owned).collect();
+        assert!(names.len() >= 20 && names.iter().any(|name| name == "consent"), "{names:?}");
+        Self { _running: running, login: login.trim().to_owned(), names }
+    }
+
+    pub fn url(&self, name: &str) -> String {
+        self.login.replace("/login", &format!("/{name}"))
+    }
+}
+
 /// A provider run by `serve` on servers or embedded stores, with its settings as variables.
 pub struct Serve {
     pub running: Running,
