@@ -9,4 +9,4 @@ mod token;
 
 pub use browser::{BrowserRequest, check_form, session_of, user_of};
 pub use client::{ClientRequest, of_disabled};
-pub use token::{Parties, Presented, TokenRequest, access_grant, bearer, parties, read_access_token};
+pub use token::{Parties, Presented, Standing, TokenRequest, access_grant, bearer, parties, read_access_token};

@@ -5,11 +5,12 @@ use crate::ambient::random;
 use crate::config::Config;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::claims::{IdTokenContent, User};
-use crate::protocol::claims_request;
 use crate::protocol::client::Client;
+use crate::protocol::facts::Facts;
 use crate::protocol::grant::{AccessGrant, Authorization};
 use crate::protocol::node_secrets::NodeSecrets;
-use crate::protocol::response::{AccessTokenFormat, GrantType};
+use crate::protocol::release::{About, Growing};
+use crate::protocol::response::{AccessTokenFormat, GrantType, Place, SigningAlgorithm};
 use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, Handle, RefreshToken};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -23,6 +24,9 @@ pub const LONGEST_ACCESS_TOKEN: i64 = 86_400 + 60;
 
 /// The `typ` of a JWT access token, [RFC 9068 section 2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// The path of userinfo, to which an `id_token` refers where groups are too many for it.
+pub const USERINFO_PATH: &str = "/userinfo";
 
 /// The `typ` of an `id_token`.
 pub const ID_TOKEN_TYPE: &str = "JWT";
@@ -48,6 +52,8 @@ pub struct Order<'a> {
     pub holder: &'a Holder,
     /// About whom, as their record is now; `None`: the client itself.
     pub user: Option<&'a User>,
+    /// What is known of them beside it.
+    pub facts: &'a Facts,
     /// What was authorized, or as much of it as is asked for now.
     pub authorization: &'a Authorization,
     /// The grant that ends it.
@@ -85,6 +91,10 @@ pub struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
+    fn userinfo_endpoint(&self) -> String {
+        format!("{}{USERINFO_PATH}", self.config.issuer)
+    }
+
     /// Those of a running provider.
     #[must_use]
     pub fn of(provider: &'a Provider) -> Self {
@@ -231,9 +241,9 @@ pub fn id_token_claims(
     if !scope.has("openid") {
         return None;
     }
-    let mut further = if client.claims_in_id_token { user.claims_for(scope) } else { Map::new() };
-    further.extend(claims_request::select(&claims.id_token, &user.claims));
-    let content = IdTokenContent {
+    let about = About { client, user, facts: order.facts, now };
+    let told = |growing| about.claims(authorization, Place::IdToken, growing, &terms.userinfo_endpoint());
+    let mut content = IdTokenContent {
         issuer: &terms.config.issuer,
         client,
         subject: &terms.secrets.subject_for(client, &user.sub),
@@ -243,18 +253,57 @@ pub fn id_token_claims(
         acr: claims.of_id_token("acr").map(|_| sign_in.acr.as_str()),
         nonce: order.nonce,
         access_token: Some(access_token),
-        further,
+        further: told(Growing::Told),
         issued_at: now,
         expires_at: now.plus(client.lifetimes.id_token.unwrap_or(terms.config.id_token_lifetime)),
     };
-    Some(content.claims())
+    let mut claims = content.claims();
+    if about.grows(Place::IdToken) && is_too_large(&claims, client.id_token_signed_response_alg) {
+        content.further = told(Growing::Elsewhere);
+        claims = content.claims();
+    }
+    Some(claims)
+}
+
+/// The largest token that is made with the groups of a user in it, in bytes: what proxies and cookies take.
+pub const LARGEST_WITH_GROUPS: usize = 8192;
+
+/// Whether a JWT of these claims would be larger than that: header and signature as its algorithm has them, and a key of 2048 bits.
+fn is_too_large(claims: &Map<String, Value>, algorithm: SigningAlgorithm) -> bool {
+    const HEADER: usize = 140;
+    let signature = match algorithm {
+        SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => 342,
+        SigningAlgorithm::Es256 | SigningAlgorithm::EdDsa => 86,
+    };
+    let bytes = serde_json::to_string(claims).map_or(usize::MAX / 8, |text| text.len());
+    HEADER + (bytes * 4).div_ceil(3) + signature + 2 > LARGEST_WITH_GROUPS
 }
 
 /// The claims of a JWT access token, [RFC 9068 section 2.2](https://www.rfc-editor.org/rfc/rfc9068#section-2.2).
 #[must_use]
 pub fn access_token_claims(terms: Terms<'_>, order: &Order<'_>, record: &AccessGrant, jti: &str) -> Map<String, Value> {
     let client = order.client();
-    let mut claims = Map::new();
+    let about = order.user.map(|user| About { client, user, facts: order.facts, now: record.issued_at });
+    let told = |growing| match &about {
+        Some(about) => about.claims(&record.authorization, Place::AccessToken, growing, &terms.userinfo_endpoint()),
+        None => Map::new(),
+    };
+    let whole = with_token_claims(terms, client, record, jti, told(Growing::Told));
+    let grows = about.is_some_and(|about| about.grows(Place::AccessToken));
+    if grows && is_too_large(&whole, client.id_token_signed_response_alg) {
+        return with_token_claims(terms, client, record, jti, told(Growing::Elsewhere));
+    }
+    whole
+}
+
+fn with_token_claims(
+    terms: Terms<'_>,
+    client: &Client,
+    record: &AccessGrant,
+    jti: &str,
+    further: Map<String, Value>,
+) -> Map<String, Value> {
+    let mut claims = further;
     claims.insert("iss".into(), json!(terms.config.issuer));
     claims.insert("aud".into(), audience(&record.audience, &terms.config.issuer));
     claims.insert("exp".into(), json!(record.expires_at));
@@ -274,8 +323,11 @@ pub fn access_token_claims(terms: Terms<'_>, order: &Order<'_>, record: &AccessG
 }
 
 /// What introspection says of a live access token, [RFC 7662 section 2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2).
+///
+/// Of a user it has the claims that the client's row puts there, and for the API that the token is for: `username` with the scope
+/// `profile`, unless the client is to know the user by a subject of its own; `email` with the scope `email` where it is verified.
 #[must_use]
-pub fn introspection(terms: Terms<'_>, client: &Client, grant: &AccessGrant) -> Value {
+pub fn introspection(terms: Terms<'_>, client: &Client, about: Option<&About<'_>>, grant: &AccessGrant) -> Value {
     let mut answer = json!({
         "active": true,
         "token_type": "Bearer",
@@ -293,16 +345,26 @@ pub fn introspection(terms: Terms<'_>, client: &Client, grant: &AccessGrant) -> 
     if let Some(sign_in) = sign_in {
         answer["auth_time"] = json!(sign_in.auth_time);
     }
+    let Some(about) = about else { return answer };
+    for (name, value) in about.claims(&grant.authorization, Place::Introspection, Growing::Told, "") {
+        answer[name] = value;
+    }
+    let User { username, claims, .. } = about.user;
+    if let Some(username) = username.as_ref().filter(|_| scope.has("profile") && !client.is_pairwise()) {
+        answer["username"] = json!(username);
+    }
+    let is_verified = claims.get("email_verified") == Some(&json!(true));
+    if let Some(email) = claims.get("email").filter(|_| scope.has("email") && is_verified) {
+        answer["email"] = email.clone();
+    }
     answer
 }
 
 /// What userinfo says for an access token, [OIDC Core 5.3.2](https://openid.net/specs/openid-connect-core-1_0.html#UserInfoResponse).
 #[must_use]
-pub fn userinfo(terms: Terms<'_>, client: &Client, user: &User, grant: &AccessGrant) -> Map<String, Value> {
-    let Authorization { scope, claims: asked, .. } = &grant.authorization;
-    let mut claims = user.claims_for(scope);
-    claims.extend(claims_request::select(&asked.userinfo, &user.claims));
-    claims.insert("sub".into(), terms.secrets.subject_for(client, &user.sub).into());
+pub fn userinfo(terms: Terms<'_>, about: &About<'_>, grant: &AccessGrant) -> Map<String, Value> {
+    let mut claims = about.claims(&grant.authorization, Place::Userinfo, Growing::Told, "");
+    claims.insert("sub".into(), terms.secrets.subject_for(about.client, &about.user.sub).into());
     claims
 }
 

@@ -3,6 +3,7 @@
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
+use crate::protocol::facts::Facts;
 use crate::protocol::grant::{AccessGrant, Authorization};
 use crate::protocol::reason::Reason;
 use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, RefreshToken};
@@ -93,15 +94,38 @@ pub fn read_access_token(provider: &Provider, token: &AccessToken) -> Option<Pre
     Some(Presented { digest: tokens::digest_of_jti(jti), parts })
 }
 
+/// Whether an authorization still holds.
+pub enum Standing {
+    /// It does, for these.
+    Holds(Parties),
+    /// It would, but the user may not enter the service now: it holds again when they may.
+    Outside,
+    /// It does not, and never will again.
+    Ended,
+}
+
+impl Standing {
+    /// For whom it holds.
+    #[must_use]
+    pub fn holds(self) -> Option<Parties> {
+        match self {
+            Self::Holds(parties) => Some(parties),
+            Self::Outside | Self::Ended => None,
+        }
+    }
+}
+
 /// Who an authorization is about, as they are now.
 pub struct Parties {
     /// Who it was issued to.
     pub client: Arc<Client>,
     /// Whose it is; `None`: the client's own.
     pub user: Option<Arc<User>>,
+    /// What is known of them beside their row.
+    pub facts: Arc<Facts>,
 }
 
-/// Client and user of an authorization, if it still holds: the one place that asks, for codes, refresh tokens and access
+/// Client and user of an authorization, and whether it still holds: the one place that asks, for codes, refresh tokens and access
 /// tokens alike.
 ///
 /// # Errors
@@ -110,16 +134,30 @@ pub async fn parties(
     provider: &Provider,
     authorization: &Authorization,
     now: NumericDate,
-) -> Result<Option<Parties>, StoreError> {
-    let client = async { provider.directory.client(&authorization.client_id, now).await };
+) -> Result<Standing, StoreError> {
+    // What is known of the user beside their row is read beside it.
+    let client = async {
+        let Some(client) = provider.directory.client(&authorization.client_id, now).await? else { return Ok(None) };
+        let facts = match authorization.sub() {
+            Some(sub) => provider.directory.facts(sub, &client, now).await?,
+            None => Arc::default(),
+        };
+        Ok(Some((client, facts)))
+    };
     let user = async {
         match &authorization.sign_in {
             Some(sign_in) => provider.directory.person_of(sign_in, now).await,
             None => Ok(None),
         }
     };
-    let (Some(client), user) = tokio::try_join!(client, user)? else { return Ok(None) };
-    Ok(authorization.holds(&client, user.as_deref()).then_some(Parties { client, user }))
+    let (Some((client, facts)), user) = tokio::try_join!(client, user)? else { return Ok(Standing::Ended) };
+    if !authorization.holds(&client, user.as_deref()) {
+        return Ok(Standing::Ended);
+    }
+    if authorization.sub().is_some() && !client.admits(&facts, now) {
+        return Ok(Standing::Outside);
+    }
+    Ok(Standing::Holds(Parties { client, user, facts }))
 }
 
 /// Finds what a live access token allows, and to whom. `None`: unknown, expired, revoked, or its session, user or
@@ -135,6 +173,6 @@ pub async fn access_grant(
     let Some(presented) = read_access_token(provider, token) else { return Ok(None) };
     let found = access_tokens::find(&provider.ephemeral, &presented.digest, &presented.parts, now).await?;
     let Some(grant) = found else { return Ok(None) };
-    let parties = parties(provider, &grant.authorization, now).await?;
-    Ok(parties.map(|parties| (grant, parties)))
+    let standing = parties(provider, &grant.authorization, now).await?;
+    Ok(standing.holds().map(|parties| (grant, parties)))
 }

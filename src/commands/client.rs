@@ -12,6 +12,8 @@ mod settings;
 mod show;
 mod written;
 
+pub(super) use written::no_client;
+
 use crate::commands::{Outcome, with_runtime};
 use crate::config::Config;
 use crate::failure::Failure;

@@ -1,9 +1,12 @@
 //! The one judge of clients: what their values must be, and what each must come to. `client lint` asks it about the rows that
 //! files make, and `doctor` about those of the database.
 
+mod telling;
+
 use crate::commands::acceptance::{self, address_fault, audience_fault, client_id_fault};
 use crate::passwords;
 use crate::protocol::address::is_plain_http;
+use crate::protocol::claim_names::user_claim_fault;
 use crate::protocol::client::Client;
 use crate::protocol::columns::{self, RowFault};
 use crate::protocol::response::{ApplicationType, ConsentPolicy, PkcePolicy};
@@ -44,7 +47,7 @@ impl Fault {
         Self { level: Level::Warning, ..Self::error(code, why, fix) }
     }
 
-    fn in_column(self, column: &'static str) -> Self {
+    pub(super) fn in_column(self, column: &'static str) -> Self {
         Self { column, ..self }
     }
 
@@ -93,6 +96,15 @@ pub(super) fn of_value(table: &str, column: &str, text: &str, kind: ApplicationT
             let found = audience_fault(text)?;
             let why = format!("{text}: {}", found.why);
             Some(Fault::by_risk(Level::Warning, (found.code, acceptance::AUDIENCE), why, "name it by its URI"))
+        }
+        ("user_claims" | "group_claims", "claim") => {
+            let why = user_claim_fault(text)?;
+            Some(Fault::error("claim-name", format!("{table}: {why}"), "give the claim another name"))
+        }
+        ("user_claims" | "group_claims", "value") => {
+            serde_json::from_str::<serde_json::Value>(text).err()?;
+            let fix = "write JSON; a text is in double quotes, such as '\"Sales\"'";
+            Some(Fault::error("claim-value", format!("{table}: the value {text:?} is no JSON"), fix))
         }
         ("clients", "scope") => columns::scope(text).err().map(|RowFault { why, fix }| Fault::error("scope", why, fix)),
         ("clients", _) => {
@@ -161,6 +173,9 @@ pub(super) fn of_client(client: &Client, issuer: Option<&str>, is_whole: bool) -
             found.extend(of_missing(client));
         }
         found.extend(of_refreshing(client));
+        found.extend(telling::of_access(client, is_whole));
+        found.extend(telling::of_scopes(client, is_whole));
+        found.extend(telling::of_maps(client, is_whole));
         found.extend(issuer.and_then(|issuer| of_front_channel(client, issuer)));
     }
     if is_whole && let Some(sector) = client.missing_sector() {

@@ -2,11 +2,13 @@
 //! 0 for done, 1 for refused or failed checks, 2 for wrong usage.
 
 mod acceptance;
+mod access;
 mod audit;
 mod client;
 mod demo;
 mod doctor;
 mod explain;
+mod group;
 mod init;
 mod judge;
 mod key;
@@ -72,6 +74,11 @@ enum Command {
         after_help = "Examples:\n  hallpass user add alice --email alice@example.com\n  hallpass user sessions list alice"
     )]
     User(user::UserCommand),
+    /// Make groups, put users into them, say it for all of them in a file
+    #[command(subcommand, after_help = group::HELP)]
+    Group(group::GroupCommand),
+    /// Say who may enter which service, and why
+    Access(access::Arguments),
     /// Make, show and retire signing keys
     #[command(subcommand, after_help = "Examples:\n  hallpass key plan\n  hallpass key new --alg RS256")]
     Key(key::KeyCommand),
@@ -175,6 +182,8 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Migrate(arguments) => with_runtime(migrate::run(settings()?, arguments)),
         Command::Client(command) => client::run(settings()?, *command),
         Command::User(command) => with_runtime(user::run(settings()?, command)),
+        Command::Group(command) => with_runtime(group::run(settings()?, command)),
+        Command::Access(arguments) => with_runtime(access::run(settings()?, arguments)),
         Command::Key(command) => with_runtime(key::run(settings()?, command)),
         Command::Explain(arguments) => with_runtime(explain::run(settings()?, arguments)),
         Command::Audit(command) => with_runtime(audit::run(settings()?, command)),

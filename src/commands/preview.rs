@@ -17,12 +17,13 @@ use crate::protocol::client::Client;
 use crate::protocol::factor::Factor;
 use crate::protocol::grant::{Authorization, SignIn};
 use crate::protocol::node_secrets::NodeSecrets;
-use crate::protocol::response::{AccessTokenFormat, GrantType, SubjectType};
+use crate::protocol::release::{About, opened_beyond_scopes};
+use crate::protocol::response::{AccessTokenFormat, GrantType, Place, SubjectType};
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::{Handle, Password};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
-use crate::store::{clients, users};
+use crate::store::{clients, facts, users};
 use crate::tokens::{self, ACCESS_TOKEN_TYPE, Holder, ID_TOKEN_TYPE, Order, Terms};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -74,7 +75,14 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Outcome {
     db.close().await;
     let preview = preview?;
     match saved {
-        Some(saved) => compare(&saved, &preview, arguments.json),
+        Some(mut saved) => {
+            let mut preview = preview;
+            // By which rule something is told is no difference in what is told.
+            for document in [&mut saved, &mut preview] {
+                document.as_object_mut().map(|members| members.remove("sources"));
+            }
+            compare(&saved, &preview, arguments.json)
+        }
         None if arguments.json => terminal::print_json(&preview),
         None => {
             print!("{}", text_of(&preview));
@@ -126,7 +134,15 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
     // The root of the other secrets decides nothing that is not random here.
     let secrets = NodeSecrets::new(Password::from_random(&random::<32>()).expose(), &pairwise_salt);
     let holder = Holder { client: Arc::new(client) };
-    Ok(built(Terms { config, secrets: &secrets }, &holder, &user, &scope, now))
+    let facts = facts::find(db, &user.sub).await?;
+    let about = About { client: &holder.client, user: &user, facts: &facts, now };
+    if !holder.client.admits(&facts, now) {
+        eprintln!(
+            "{} may not enter {} now, and gets none of this: `hallpass access` says why",
+            arguments.user, arguments.client
+        );
+    }
+    Ok(built(Terms { config, secrets: &secrets }, &holder, about, &scope))
 }
 
 /// What would be granted, or why nothing is.
@@ -163,14 +179,16 @@ fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) 
 }
 
 /// Everything that this pair would get, without a token.
-fn built(terms: Terms<'_>, holder: &Holder, user: &User, scope: &Scope, now: NumericDate) -> Value {
-    let client = &*holder.client;
+fn built(terms: Terms<'_>, holder: &Holder, about: About<'_>, scope: &Scope) -> Value {
+    let About { client, user, facts, now } = about;
     let session = Handle(random());
     let authorization = Authorization {
         client_id: client.client_id.clone(),
         scope: scope.clone(),
         resources: Vec::new(),
         claims: ClaimsRequest::default(),
+        // As after the consent page.
+        shown: opened_beyond_scopes(client, scope, &ClaimsRequest::default()),
         sign_in: Some(SignIn::of(user, &[Factor::Password], session, now)),
         authorized_at: now,
         confirmation: None,
@@ -178,6 +196,7 @@ fn built(terms: Terms<'_>, holder: &Holder, user: &User, scope: &Scope, now: Num
     let order = Order {
         holder,
         user: Some(user),
+        facts,
         authorization: &authorization,
         grant: Handle(random()),
         session,
@@ -193,7 +212,7 @@ fn built(terms: Terms<'_>, holder: &Holder, user: &User, scope: &Scope, now: Num
         eprintln!("no {algorithm} key signs now; with these settings this pair would get an error");
     }
     let header = |typ: &str| json!({ "alg": algorithm.as_str(), "typ": typ, "kid": kid });
-    let introspection = tokens::introspection(terms, client, &record);
+    let introspection = tokens::introspection(terms, client, Some(&about), &record);
     let access_token = match client.access_token_format {
         AccessTokenFormat::Opaque => json!({ "format": "opaque", "introspection": introspection }),
         AccessTokenFormat::Jwt => json!({
@@ -210,9 +229,26 @@ fn built(terms: Terms<'_>, holder: &Holder, user: &User, scope: &Scope, now: Num
         "response": tokens::response(&order, &record),
         "refresh_token": client.may_refresh() && scope.has("offline_access"),
         "id_token": id_token.map(|claims| json!({ "header": header(ID_TOKEN_TYPE), "claims": claims })),
-        "userinfo": scope.has("openid").then(|| tokens::userinfo(terms, client, user, &record)),
+        "userinfo": scope.has("openid").then(|| tokens::userinfo(terms, &about, &record)),
         "access_token": access_token,
+        "entry": client.admits(facts, now),
+        "sources": sources(&about, &authorization),
     })
+}
+
+/// By which rule each claim of each place is told. What the protocol itself sets is not listed.
+fn sources(about: &About<'_>, authorization: &Authorization) -> Value {
+    let mut places = Map::new();
+    for place in Place::SUPPORTED {
+        let mut claims = Map::new();
+        about.each(authorization, *place, |told| {
+            claims.insert(told.name.to_owned(), json!(told.because.to_string()));
+        });
+        if !claims.is_empty() {
+            places.insert(place.to_string(), Value::Object(claims));
+        }
+    }
+    Value::Object(places)
 }
 
 /// For a reader: a heading and a block for each.
@@ -240,6 +276,9 @@ fn text_of(preview: &Value) -> String {
         block("introspection", &access_token["introspection"]);
     } else {
         block("access token, opaque; introspection says", &access_token["introspection"]);
+    }
+    if preview["sources"].as_object().is_some_and(|places| !places.is_empty()) {
+        block("where each claim comes from", &preview["sources"]);
     }
     let has_refresh_token = preview["refresh_token"] == true;
     let _ = writeln!(text, "{}", if has_refresh_token { "with a refresh token" } else { "without a refresh token" });

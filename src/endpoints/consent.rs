@@ -1,22 +1,28 @@
 //! `/consent`: what a client wants to know, in plain words, and the person's answer. OIDC Core 3.1.2.4.
 
+use crate::ambient::context;
 use crate::caller::{BrowserRequest, check_form};
 use crate::endpoints::flow::Continued;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
-use crate::protocol::authorization::{AuthorizationRequest, Consented, Step};
+use crate::protocol::authorization::{Allowed, AuthorizationRequest, Consented, Step};
+use crate::protocol::claim_map::ClaimMap;
+use crate::protocol::claim_names::GROUPS;
 use crate::protocol::claims::User;
 use crate::protocol::client::web_address;
 use crate::protocol::error::Refusal;
 use crate::protocol::reason::Reason;
+use crate::protocol::release::About;
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::Scope;
+use crate::protocol::secret::BrowserId;
 use crate::provider::Provider;
 use crate::texts::text;
-use crate::web::answer::PageError;
-use crate::web::pages::{self, Chrome, ClaimLine, ConsentPage, ScopeLine};
+use crate::web::answer::{Note, PageError};
+use crate::web::pages::{self, Chrome, ClaimLine, ConsentPage, NoEntryPage, ScopeLine};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The consent page.
@@ -25,22 +31,18 @@ use std::sync::Arc;
 /// A page: the interaction is unknown, expired, or of another browser.
 pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
     let flow = Continued::of(&provider, &mut asked).await?;
+    if let (Step::NoEntry, Some(browser_id), Some((_, user))) =
+        (flow.step(&provider), &asked.browser.id, &flow.signed_in)
+    {
+        return Ok(no_entry(&provider, &flow, browser_id, user));
+    }
     let (Step::Consent, Some(browser_id), Some((_, user))) = (flow.step(&provider), &asked.browser.id, &flow.signed_in)
     else {
         return flow.redirect_to_authorize(&provider);
     };
     let web = |uri: &Option<String>| uri.as_deref().and_then(web_address).map(str::to_owned);
-    let asked = flow.request.scope_to_consent();
-    let before = flow.allowed_before().filter(|scope| !scope.is_empty());
-    let scopes: Vec<ScopeLine> = asked
-        .tokens()
-        .filter(|token| *token != "openid")
-        .map(|token| ScopeLine {
-            is_new: before.is_some_and(|before| !before.has(token)),
-            claims: claims(&flow.request, user, token),
-            ..ScopeLine::of(token)
-        })
-        .collect();
+    let asked = flow.request.to_consent(flow.client());
+    let scopes = lines(&flow, user, &asked);
     let page = ConsentPage {
         page: Chrome::new(&provider.config, &text("consent-heading").with("client", flow.client().display_name())),
         client_name: flow.client().display_name().to_owned(),
@@ -54,17 +56,83 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
         csrf: provider.secrets.form_token(browser_id, &flow.id),
         has_more_than_before: scopes.iter().any(|scope| scope.is_new) && !scopes.iter().all(|scope| scope.is_new),
         scopes,
+        shown: asked.claims.join(" "),
         return_host: flow.recipient.destination.host(),
         returns_to_app: flow.recipient.destination.is_app(),
     };
     Ok(pages::render(StatusCode::OK, &page, page.returns_to_app.then_some(&*page.page.scripts)))
 }
 
+/// What the client asks for, line by line: the scopes, and behind them what it is told whatever the scope.
+fn lines(flow: &Continued, user: &User, asked: &Allowed) -> Vec<ScopeLine> {
+    let (client, before) = (flow.client(), flow.allowed_before().filter(|before| !before.scope.is_empty()));
+    let about = About { client, user, facts: flow.facts(), now: flow.now() };
+    let mut lines: Vec<ScopeLine> = asked
+        .scope
+        .tokens()
+        .filter(|token| *token != "openid")
+        .map(|token| {
+            let own = client.own_scopes.iter().find(|own| own.scope == token);
+            let is_known = |name: &String| before.is_none_or(|before| before.claims.contains(name));
+            let opens_more = own.is_some_and(|own| !own.claims.iter().all(is_known));
+            ScopeLine {
+                is_new: before.is_some_and(|before| !before.scope.has(token)) || opens_more,
+                claims: claims(&about, &flow.request, token),
+                ..own.map_or_else(|| ScopeLine::of(token), ScopeLine::of_own)
+            }
+        })
+        .collect();
+    let maps = client.claim_maps.iter().filter(|map| asked.claims.contains(&map.key()));
+    let maps: Vec<(&ClaimMap, Option<Value>)> =
+        maps.map(|map| (map, map.value(&user.claims, flow.facts(), &client.roles, flow.now()))).collect();
+    if !maps.is_empty() {
+        let is_new = |map: &ClaimMap| before.is_some_and(|before| !before.claims.contains(&map.key()));
+        let shown = |(map, value): &(&ClaimMap, Option<Value>)| {
+            ClaimLine::own(&map.path.join("/"), value.as_ref().unwrap_or(&Value::Null))
+        };
+        lines.push(ScopeLine {
+            is_new: maps.iter().any(|(map, _)| is_new(map)),
+            claims: maps.iter().map(shown).collect(),
+            ..ScopeLine::beyond_scopes()
+        });
+    }
+    lines
+}
+
 /// What of the user's record a scope sends: all that it opens, or where the `claims` parameter asks for single ones, those.
-fn claims(request: &AuthorizationRequest, user: &User, token: &str) -> Vec<ClaimLine> {
-    let opened = user.claims_for(&Scope::from(token.to_owned()));
+fn claims(about: &About<'_>, request: &AuthorizationRequest, token: &str) -> Vec<ClaimLine> {
     let is_sent = |name: &str| request.scope.has(token) || request.claims.names(name);
+    if token == GROUPS {
+        return ClaimLine::of(GROUPS, &about.groups()).into_iter().collect();
+    }
+    if let Some(own) = about.client.own_scopes.iter().find(|own| own.scope == token) {
+        let named = |name: &&String| is_sent(name);
+        let value = |name: &String| about.value(name).unwrap_or_default();
+        return own.claims.iter().filter(named).map(|name| ClaimLine::own(name, &value(name))).collect();
+    }
+    let opened = about.user.claims_for(&Scope::from(token.to_owned()));
     opened.iter().filter(|(name, _)| is_sent(name)).filter_map(|(name, value)| ClaimLine::of(name, value)).collect()
+}
+
+/// The page for a user who may not enter. It is noted like an error page, so that its reference leads to what was missing.
+fn no_entry(provider: &Provider, flow: &Continued, browser_id: &BrowserId, user: &User) -> Response {
+    let event = Event::new(EventKind::EntryRefused, flow.now()).by(&flow.client().client_id).of(&user.sub);
+    provider.audit.record(event);
+    let client_name = flow.client().display_name();
+    let page = NoEntryPage {
+        page: Chrome::new(&provider.config, &text("no-entry-heading").with("client", client_name)),
+        client_name: client_name.to_owned(),
+        client_id: flow.client().client_id.clone(),
+        user_name: user.display_name().to_owned(),
+        account: user.account().map(str::to_owned),
+        interaction: flow.id.expose().to_owned(),
+        csrf: provider.secrets.form_token(browser_id, &flow.id),
+        reference: context(|context| context.reference.clone()).unwrap_or_default(),
+    };
+    let mut response = pages::render(StatusCode::FORBIDDEN, &page, None);
+    let note = Note::from(flow.no_entry()).of_user(Some(&user.sub));
+    response.extensions_mut().insert(note);
+    response
 }
 
 /// What the person decided.
@@ -82,6 +150,11 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
         let sub = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.sub.as_str());
         provider.audit.record(event.of_subject(sub));
     };
+    if matches!(flow.step(&provider), Step::NoEntry) {
+        // The page has told of it already.
+        let refusal = flow.no_entry().as_expected();
+        return flow.refuse(&provider, refusal).await;
+    }
     if params.get("decision") == Some("deny") {
         decided(EventKind::ConsentDenied);
         let refusal = Refusal::new(Reason::ConsentDenied);
@@ -92,13 +165,15 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
     else {
         return flow.redirect_to_authorize(&provider);
     };
-    let consented = Consented { sub: session.sign_in.sub.clone(), scope: flow.request.scope_to_consent() };
+    let asked = flow.request.to_consent(flow.client());
+    // What the row opened since the page was made was not on it.
+    let was_shown = |claim: &String| params.get("shown").unwrap_or_default().split(' ').any(|shown| shown == claim);
+    let claims: Vec<String> = asked.claims.into_iter().filter(was_shown).collect();
+    let consented = Consented { sub: session.sign_in.sub.clone(), scope: asked.scope, claims: claims.clone() };
     if flow.client().consent == ConsentPolicy::Ask && !flow.client().always_asks() {
         // Of what single claims ask for, the page showed no more than those: that holds for this interaction, and opens no scope.
-        provider
-            .directory
-            .remember_consent(&session.sign_in.sub, &flow.client().client_id, &flow.request.scope, now)
-            .await?;
+        let allowed = Allowed { scope: flow.request.scope.clone(), claims };
+        provider.directory.remember_consent(&session.sign_in.sub, &flow.client().client_id, &allowed, now).await?;
     }
     decided(EventKind::ConsentGiven);
     flow.note(&provider, |interaction| interaction.consented = Some(consented)).await?;

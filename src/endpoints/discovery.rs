@@ -4,7 +4,8 @@
 //! that bites when it is left out is written out.
 
 use crate::endpoints::path;
-use crate::protocol::claims::{CLAIMS_OF_SCOPES, ID_TOKEN_CLAIMS};
+use crate::protocol::claim_map::OwnScope;
+use crate::protocol::claim_names::{CLAIMS_OF_SCOPES, ID_TOKEN_CLAIMS};
 use crate::protocol::factor::ACR_VALUES;
 use crate::protocol::pkce;
 use crate::protocol::response::{
@@ -22,12 +23,19 @@ use std::sync::Arc;
 
 /// The metadata of this provider.
 #[must_use]
-pub fn metadata(provider: &Provider) -> Value {
+pub fn metadata(provider: &Provider, own: &[OwnScope]) -> Value {
     let url = |path: &str| provider.url(path);
     let algorithms: Vec<&str> =
         provider.keys.current().algorithms(provider.now()).iter().map(|algorithm| algorithm.as_str()).collect();
     let mut claims: Vec<&str> = ID_TOKEN_CLAIMS.to_vec();
     claims.extend(CLAIMS_OF_SCOPES.iter().flat_map(|(_, claims)| claims.iter()));
+    for claim in own.iter().flat_map(|own| &own.claims) {
+        if !claims.contains(&claim.as_str()) {
+            claims.push(claim);
+        }
+    }
+    let mut scopes: Vec<&str> = SCOPES_SUPPORTED.to_vec();
+    scopes.extend(own.iter().map(|own| own.scope.as_str()).filter(|scope| !SCOPES_SUPPORTED.contains(scope)));
     json!({
         "issuer": provider.config.issuer,
         "authorization_endpoint": url(path::AUTHORIZE),
@@ -37,7 +45,7 @@ pub fn metadata(provider: &Provider) -> Value {
         "revocation_endpoint": url(path::REVOKE),
         "end_session_endpoint": url(path::LOGOUT),
         "jwks_uri": url(path::JWKS),
-        "scopes_supported": SCOPES_SUPPORTED,
+        "scopes_supported": scopes,
         "response_types_supported": words(ResponseType::SUPPORTED, ResponseType::as_str),
         "response_modes_supported": words(ResponseMode::SUPPORTED, ResponseMode::as_str),
         "grant_types_supported": words(GrantType::SUPPORTED, GrantType::as_str),
@@ -54,7 +62,8 @@ pub fn metadata(provider: &Provider) -> Value {
         "backchannel_logout_session_supported": true,
         "frontchannel_logout_supported": true,
         "frontchannel_logout_session_supported": true,
-        "claim_types_supported": ["normal"],
+        // Where groups are too many for an id_token, it says where they are.
+        "claim_types_supported": ["normal", "distributed"],
         "claims_supported": claims,
         "code_challenge_methods_supported": pkce::METHODS_SUPPORTED,
         "ui_locales_supported": ["en"],
@@ -73,7 +82,12 @@ fn words<T: Copy>(values: &[T], word: impl Fn(T) -> &'static str) -> Vec<&'stati
 
 /// The metadata document.
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Response {
-    let mut response = json_body(StatusCode::OK, &metadata(&provider));
+    // The rest of it is good without the database.
+    let own = provider.directory.scopes(provider.now()).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the scopes of the organization's own are not known, and not in the metadata");
+        Arc::default()
+    });
+    let mut response = json_body(StatusCode::OK, &metadata(&provider, &own));
     if let Some(arrived) = probe::answer(&request, &provider.config, &provider.secrets.probe) {
         response.headers_mut().insert(probe::HEADER, arrived);
     }

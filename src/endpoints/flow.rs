@@ -11,17 +11,17 @@ use crate::endpoints::intake::{Intake, NotTaken, Recipient};
 use crate::endpoints::path;
 use crate::logout::{self, Cause};
 use crate::protocol::authorization::{
-    AuthorizationRequest, AuthorizationResponse, Destination, Interaction, MAX_KEPT_BYTES, PARAMETERS, Situation, Step,
-    next_step,
+    Allowed, AuthorizationRequest, AuthorizationResponse, Destination, Interaction, MAX_KEPT_BYTES, PARAMETERS,
+    Situation, Step, next_step,
 };
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
+use crate::protocol::facts::Facts;
 use crate::protocol::grant::{Grant, Session};
 use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
 use crate::protocol::response::{ConsentPolicy, ResponseMode};
-use crate::protocol::scope::Scope;
 use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -54,7 +54,8 @@ pub struct Flow {
     network: Network,
     params: Params,
     hinted_subject: Option<String>,
-    remembered: Option<Arc<Scope>>,
+    remembered: Option<Arc<Allowed>>,
+    facts: Arc<Facts>,
     now: NumericDate,
 }
 
@@ -109,8 +110,14 @@ impl Flow {
         now: NumericDate,
     ) -> Result<Self, PageError> {
         let Intake { recipient, params, request, hinted_subject } = intake;
-        let client = &recipient.client;
-        let user = user_of(provider, session.as_deref(), now).await?;
+        let (client, sub) = (&recipient.client, session.as_ref().map(|session| session.sign_in.sub.clone()));
+        // Side by side: whose session has ended is rare.
+        let (user, facts) = tokio::try_join!(user_of(provider, session.as_deref(), now), async {
+            Ok(match &sub {
+                Some(sub) => provider.directory.facts(sub, client, now).await?,
+                None => Arc::default(),
+            })
+        })?;
         let (signed_in, ended) = match (session, user) {
             (Some(session), Some(user)) => (Some((session, user)), None),
             (session, _) => (None, session.filter(|it| it.is_live(now, provider.config.session_idle_lifetime))),
@@ -121,7 +128,7 @@ impl Flow {
             }
             _ => None,
         };
-        Ok(Self { recipient, request, signed_in, ended, network, params, hinted_subject, remembered, now })
+        Ok(Self { recipient, request, signed_in, ended, network, params, hinted_subject, remembered, facts, now })
     }
 
     /// The client.
@@ -132,8 +139,32 @@ impl Flow {
 
     /// What the user has allowed this client before.
     #[must_use]
-    pub fn allowed_before(&self) -> Option<&Scope> {
+    pub fn allowed_before(&self) -> Option<&Allowed> {
         self.remembered.as_deref()
+    }
+
+    /// What is known of the user beside their row.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The clock, as this request read it.
+    #[must_use]
+    pub const fn now(&self) -> NumericDate {
+        self.now
+    }
+
+    /// The refusal of a user who may not enter: what they are in, and what would do.
+    #[must_use]
+    pub fn no_entry(&self) -> Refusal {
+        let groups: Vec<&str> = self.facts.groups(self.now).collect();
+        let sent = if groups.is_empty() { "a member of no group".to_owned() } else { groups.join(", ") };
+        let expected: Vec<&str> = match self.client().only_for() {
+            Some(groups) if !groups.is_empty() => groups.iter().map(String::as_str).collect(),
+            _ => vec!["no group: client_groups names none"],
+        };
+        Refusal::new(Reason::NoEntry).expecting(&sent, expected)
     }
 
     /// The service that is signed in to; `None`: it is our own start page.
@@ -154,6 +185,7 @@ impl Flow {
             hinted_subject: self.hinted_subject.as_deref(),
             interaction,
             remembered: self.remembered.as_deref(),
+            may_enter: self.client().admits(&self.facts, self.now),
             now: self.now,
         })
     }
@@ -166,7 +198,8 @@ impl Flow {
         let recipient = self.recipient.clone();
         let advanced = match self.next(provider, None) {
             Step::SignIn => self.start(provider, browser, path::LOGIN).await,
-            Step::Consent => self.start(provider, browser, path::CONSENT).await,
+            // A page that says so, in place of the one that asks.
+            Step::Consent | Step::NoEntry => self.start(provider, browser, path::CONSENT).await,
             Step::Refuse(refusal) => Err(self.recipient.refuse(provider, refusal)),
             Step::Issue => match self.grant(provider) {
                 Ok(grant) => Box::pin(self.issue(provider, browser, grant)).await,
@@ -192,7 +225,9 @@ impl Flow {
         };
         let lifetime = self.client().lifetimes.code.unwrap_or(provider.config.code_lifetime);
         let (to, destination) = (self.client(), &self.recipient.destination);
-        let grant = self.request.grant(to, destination, session.sign_in.clone(), lifetime, self.now);
+        // Nothing comes here that was not shown, or whose client is spared the question.
+        let shown = if to.spares_the_question() { Vec::new() } else { self.request.to_consent(to).claims };
+        let grant = self.request.grant(to, destination, session.sign_in.clone(), shown, lifetime, self.now);
         let bytes = serde_json::to_string(&grant).map_err(StoreError::from)?.len();
         if bytes > MAX_KEPT_BYTES {
             return Err(self.recipient.refuse(provider, too_large(bytes)));
@@ -308,7 +343,7 @@ impl Continued {
         let recipient = self.recipient.clone();
         let advanced = match self.step(provider) {
             Step::SignIn => self.show(provider, browser, path::LOGIN).await,
-            Step::Consent => self.show(provider, browser, path::CONSENT).await,
+            Step::Consent | Step::NoEntry => self.show(provider, browser, path::CONSENT).await,
             Step::Refuse(refusal) => self.refuse(provider, refusal).await,
             Step::Issue => Box::pin(self.issue(provider, browser)).await,
         };

@@ -48,7 +48,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
         signed_in: Some(SignedInHere {
             user_name: user.display_name().to_owned(),
             account: user.account().map(str::to_owned),
-            services: services(&provider, now).await?,
+            services: services(&provider, &user.sub, now).await?,
             request,
             csrf,
         }),
@@ -60,9 +60,9 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
     Ok(response)
 }
 
-/// The services that users can open, as people sort names.
-async fn services(provider: &Provider, now: NumericDate) -> Result<Vec<Service>, PageError> {
-    let opened = timely(clients::opened(&provider.db, now)).await?;
+/// The services that a user can open, as people sort names.
+async fn services(provider: &Provider, sub: &str, now: NumericDate) -> Result<Vec<Service>, PageError> {
+    let opened = timely(clients::opened(&provider.db, sub, now)).await?;
     let mut services: Vec<Service> = opened
         .into_iter()
         .filter(|row| web_address(&row.client_uri).is_some())

@@ -4,6 +4,7 @@ use crate::caller::{self, ClientRequest};
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
 use crate::protocol::reason::Reason;
+use crate::protocol::release::About;
 use crate::protocol::secret::{AccessToken, RefreshToken, RefreshTokenParts};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -54,7 +55,9 @@ async fn access_token(
     if parties.client.client_id != caller.client_id && !is_for_caller {
         return Ok(None);
     }
-    Ok(Some(tokens::introspection(Terms::of(provider), &parties.client, &grant)))
+    let client = &*parties.client;
+    let about = parties.user.as_deref().map(|user| About { client, user, facts: &parties.facts, now });
+    Ok(Some(tokens::introspection(Terms::of(provider), client, about.as_ref(), &grant)))
 }
 
 async fn refresh_token(
@@ -69,7 +72,7 @@ async fn refresh_token(
     let ends_at = family.expires_at.min(family.used_at.plus(idle_lifetime));
     let authorization = &family.authorization;
     let is_due = is_valid && authorization.client_id == caller.client_id && !ends_at.is_past(now);
-    if !is_due || caller::parties(provider, authorization, now).await?.is_none() {
+    if !is_due || caller::parties(provider, authorization, now).await?.holds().is_none() {
         return Ok(None);
     }
     Ok(authorization.sign_in.as_ref().map(|sign_in| {

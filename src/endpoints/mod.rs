@@ -46,7 +46,7 @@ pub mod path {
     /// [`super::token`], POST: RFC 6749 section 4.1.3, 4.4, 5, 6; RFC 7636 section 4.5-6; RFC 8707; OIDC Core 3.1.3, 12.
     pub const TOKEN: &str = "/token";
     /// [`super::userinfo`], GET and POST: OIDC Core 5.3; RFC 6750.
-    pub const USERINFO: &str = "/userinfo";
+    pub const USERINFO: &str = crate::tokens::USERINFO_PATH;
     /// [`super::logout`], GET and POST: RP-Initiated, Back-Channel and Front-Channel Logout 1.0.
     pub const LOGOUT: &str = "/logout";
     /// [`super::introspect`], POST: RFC 7662.

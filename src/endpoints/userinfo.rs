@@ -3,6 +3,7 @@
 use crate::caller::{TokenRequest, bearer};
 use crate::protocol::error::Refusal;
 use crate::protocol::reason::Reason;
+use crate::protocol::release::About;
 use crate::provider::Provider;
 use crate::tokens::{self, Terms};
 use crate::web::answer::{ApiError, json_body};
@@ -28,7 +29,8 @@ pub async fn answer(State(provider): State<Arc<Provider>>, request: TokenRequest
     let Some(user) = &parties.user else {
         return Err(bearer(Refusal::new(Reason::AccessTokenOfNoUser)));
     };
-    let claims = tokens::userinfo(Terms::of(&provider), &parties.client, user, &grant);
+    let about = About { client: &parties.client, user, facts: &parties.facts, now: provider.now() };
+    let claims = tokens::userinfo(Terms::of(&provider), &about, &grant);
     let mut response = json_body(StatusCode::OK, &Value::Object(claims));
     headers::no_store(response.headers_mut());
     Ok(response)

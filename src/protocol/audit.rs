@@ -43,6 +43,8 @@ worded! {
         ClientThrottled = "client_throttled",
         /// An operator freed a user, a network or a client from the throttle.
         Unthrottled = "unthrottled",
+        /// A user signed in at a service that they may not enter.
+        EntryRefused = "entry_refused",
         /// A person allowed a client what it asked for.
         ConsentGiven = "consent_given",
         /// A person did not.
@@ -75,6 +77,16 @@ worded! {
         UserEnabled = "user_enabled",
         /// Sign-ins of a person were ended, by an operator or by the person: all of them, or one.
         UserSessionsEnded = "user_sessions_ended",
+        /// A group was made.
+        GroupAdded = "group_added",
+        /// A group was described in other words.
+        GroupEdited = "group_edited",
+        /// A group was deleted.
+        GroupDeleted = "group_deleted",
+        /// A user was put into a group, or the membership was given another end.
+        MembershipAdded = "membership_added",
+        /// A user was taken out of a group.
+        MembershipRemoved = "membership_removed",
         /// A client was disabled.
         ClientDisabled = "client_disabled",
         /// A client was enabled again.

@@ -10,7 +10,7 @@ mod step;
 
 pub use request::{AuthorizationRequest, not_allowed};
 pub use return_address::{AuthorizationResponse, ReturnAddress};
-pub use step::{Consented, Interaction, SignedIn, Situation, Step, next_step};
+pub use step::{Allowed, Consented, Interaction, SignedIn, Situation, Step, next_step};
 
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
@@ -189,8 +189,16 @@ mod tests {
             browser: Some(Digest::of(&["b"])),
             expires_at: NOW.plus(100),
             signed_in: signed_in.then(|| SignedIn { sub: "u".into(), session: Handle([1; 16]) }),
-            consented: consented.map(|scope| Consented { sub: "u".into(), scope: Scope::parse(scope).unwrap() }),
+            consented: consented.map(|scope| Consented {
+                sub: "u".into(),
+                scope: Scope::parse(scope).unwrap(),
+                claims: Vec::new(),
+            }),
         }
+    }
+
+    fn allowed(scope: &str) -> Allowed {
+        Allowed { scope: Scope::parse(scope).unwrap(), claims: Vec::new() }
     }
 
     /// The step as a word, for a table.
@@ -204,7 +212,7 @@ mod tests {
         let mut client = client(&["https://a.example/cb"]);
         client.consent = policy;
         let request = request(query).unwrap();
-        let remembered = remembered.map(|scope| Scope::parse(scope).unwrap());
+        let remembered = remembered.map(allowed);
         word(next_step(Situation {
             client: &client,
             request: &request,
@@ -213,6 +221,7 @@ mod tests {
             hinted_subject: None,
             interaction: here,
             remembered: remembered.as_ref(),
+            may_enter: true,
             now: NOW,
         }))
     }
@@ -220,6 +229,7 @@ mod tests {
     fn word(step: Step) -> String {
         match step {
             Step::SignIn => "sign in".into(),
+            Step::NoEntry => "no entry".into(),
             Step::Consent => "consent".into(),
             Step::Issue => "issue".into(),
             Step::Refuse(refusal) => refusal.code().as_str().into(),
@@ -276,6 +286,7 @@ mod tests {
                 hinted_subject: Some("another"),
                 interaction: here.as_ref(),
                 remembered: None,
+                may_enter: true,
                 now: NOW,
             };
             assert_eq!(word(next_step(situation)), expected, "{query}");
@@ -290,7 +301,7 @@ mod tests {
         client.consent = ConsentPolicy::Skip;
         let request = request("").unwrap();
         let session = session(NOW.0);
-        let remembered = Scope::parse("openid").unwrap();
+        let remembered = allowed("openid");
         let situation = Situation {
             client: &client,
             request: &request,
@@ -299,6 +310,7 @@ mod tests {
             hinted_subject: None,
             interaction: None,
             remembered: Some(&remembered),
+            may_enter: true,
             now: NOW,
         };
         assert_eq!(word(next_step(situation)), "consent");

@@ -1,7 +1,8 @@
-//! Claims: which scope opens which, what a person's record says, and what an `id_token` carries.
+//! Claims: what a person's record says, and what an `id_token` carries.
 //!
-//! OIDC Core 5.1 (standard claims), 5.4 (scopes), 2 (`id_token`), 3.1.3.6 (`at_hash`).
+//! OIDC Core 5.1 (standard claims), 2 (`id_token`), 3.1.3.6 (`at_hash`).
 
+use crate::protocol::claim_names::CLAIMS_OF_SCOPES;
 use crate::protocol::client::Client;
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::scope::Scope;
@@ -9,36 +10,6 @@ use crate::protocol::time::NumericDate;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
-
-/// The claims each scope asks for, [OIDC Core 5.4](https://openid.net/specs/openid-connect-core-1_0.html#ScopeClaims).
-pub const CLAIMS_OF_SCOPES: &[(&str, &[&str])] = &[
-    (
-        "profile",
-        &[
-            "name",
-            "family_name",
-            "given_name",
-            "middle_name",
-            "nickname",
-            "preferred_username",
-            "profile",
-            "picture",
-            "website",
-            "gender",
-            "birthdate",
-            "zoneinfo",
-            "locale",
-            "updated_at",
-        ],
-    ),
-    ("email", &["email", "email_verified"]),
-    ("address", &["address"]),
-    ("phone", &["phone_number", "phone_number_verified"]),
-];
-
-/// Claims of the `id_token` itself that discovery lists beside those of the scopes.
-pub const ID_TOKEN_CLAIMS: &[&str] =
-    &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "amr", "acr"];
 
 /// A person as the claims know them.
 #[derive(Clone, Debug, Default)]

@@ -1,11 +1,11 @@
 //! The `claims` parameter: single claims by name, [OIDC Core 5.5](https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter).
 
-use crate::protocol::claims::CLAIMS_OF_SCOPES;
+use crate::protocol::claim_names::scope_of;
 use crate::protocol::error::Refusal;
 use crate::protocol::reason::Reason;
 use crate::protocol::scope::Scope;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The most claims that one request may name at each of its two places.
 const MOST: usize = 64;
@@ -32,11 +32,6 @@ pub struct ClaimsRequest {
     /// In the `id_token`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub id_token: Vec<Asked>,
-}
-
-/// The scope that opens a claim, for the standard ones.
-fn scope_of(claim: &str) -> Option<&'static str> {
-    CLAIMS_OF_SCOPES.iter().find(|(_, claims)| claims.contains(&claim)).map(|(scope, _)| *scope)
 }
 
 impl ClaimsRequest {
@@ -113,13 +108,6 @@ fn asked(name: &str, wish: &Value) -> Option<Asked> {
         }
         _ => None,
     }
-}
-
-/// The claims of `all` that are asked for. A person's claim is not withheld because it has another value than the one
-/// that was wished for: the specification leaves that to the client.
-#[must_use]
-pub fn select(wishes: &[Asked], all: &Map<String, Value>) -> Map<String, Value> {
-    wishes.iter().filter_map(|asked| Some((asked.name.clone(), all.get(&asked.name)?.clone()))).collect()
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@
 //! read in `store/clients.rs`.
 
 use crate::protocol::address;
+use crate::protocol::claim_map::{ClaimMap, OwnScope, Role};
+use crate::protocol::claim_names::GROUPS;
 use crate::protocol::columns::RowFault;
 use crate::protocol::error::Refusal;
+use crate::protocol::facts::Facts;
 use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, ResponseType,
-    RotationPolicy, SigningAlgorithm, SubjectType,
+    AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
+    ResponseType, RotationPolicy, SigningAlgorithm, SubjectType,
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
@@ -100,6 +103,16 @@ pub struct Client {
     pub audiences: Vec<String>,
     /// `resource`: the API that this client itself is.
     pub resource: Option<String>,
+    /// `access`.
+    pub access: AccessPolicy,
+    /// `client_groups`, which count where `access` says so.
+    pub groups: Vec<String>,
+    /// `client_roles`.
+    pub roles: Vec<Role>,
+    /// `client_claims`.
+    pub claim_maps: Vec<ClaimMap>,
+    /// The rows of `scopes` that `scope` names.
+    pub own_scopes: Vec<OwnScope>,
     /// `client_secrets`.
     pub secrets: Vec<HashedSecret>,
     /// `tokens_valid_after`: what was issued before is dead.
@@ -140,6 +153,11 @@ impl Client {
             refresh_token_rotation: RotationPolicy::Always,
             audiences: Vec::new(),
             resource: None,
+            access: AccessPolicy::Everybody,
+            groups: Vec::new(),
+            roles: Vec::new(),
+            claim_maps: Vec::new(),
+            own_scopes: Vec::new(),
             secrets: Vec::new(),
             tokens_valid_after: None,
             disabled_at: None,
@@ -159,6 +177,12 @@ impl Client {
         self.token_endpoint_auth_method == ClientAuthMethod::None
     }
 
+    /// Whether each sector knows a user by a subject of its own.
+    #[must_use]
+    pub fn is_pairwise(&self) -> bool {
+        self.subject_type == SubjectType::Pairwise
+    }
+
     /// Whether `refresh_token` is among the registered grant types.
     #[must_use]
     pub fn may_refresh(&self) -> bool {
@@ -171,6 +195,30 @@ impl Client {
         let granted = asked.within(&self.scope);
         // OIDC Core 11: offline_access is ignored where no refresh token can follow.
         if self.may_refresh() { granted } else { granted.without("offline_access") }
+    }
+
+    /// The groups whose members may enter, of which there may be none; `None`: every user who can sign in.
+    #[must_use]
+    pub fn only_for(&self) -> Option<&[String]> {
+        match self.access {
+            AccessPolicy::Everybody => None,
+            AccessPolicy::Groups => Some(&self.groups),
+        }
+    }
+
+    /// Whether a user may enter, as their memberships are now.
+    #[must_use]
+    pub fn admits(&self, facts: &Facts, now: NumericDate) -> bool {
+        self.only_for().is_none_or(|groups| groups.iter().any(|group| facts.is_in(group, now)))
+    }
+
+    /// Whether anything that this client is told or allowed depends on what is known of a user beside their row.
+    #[must_use]
+    pub fn depends_on_facts(&self) -> bool {
+        self.only_for().is_some()
+            || self.scope.has(GROUPS)
+            || self.own_scopes.iter().any(|own| !own.claims.is_empty())
+            || self.claim_maps.iter().any(|map| !map.is_constant())
     }
 
     /// Whether each of its refresh tokens is good once: the row's word, and always for public clients.

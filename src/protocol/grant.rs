@@ -66,6 +66,9 @@ pub struct Authorization {
     /// The single claims that were asked for.
     #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
     pub claims: ClaimsRequest,
+    /// What the person saw that the client is told beyond the claims of the scopes, as `release::opened_beyond_scopes` has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<String>,
     /// Whose it is; `None`: the client's own (`client_credentials`).
     pub sign_in: Option<SignIn>,
     /// When it was given: with the code, or with the token of a client's own.
@@ -184,6 +187,7 @@ mod tests {
             scope: Scope::default(),
             resources: Vec::new(),
             claims: ClaimsRequest::default(),
+            shown: Vec::new(),
             sign_in,
             authorized_at: NumericDate(authorized_at),
             confirmation: None,

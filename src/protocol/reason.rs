@@ -146,6 +146,8 @@ reasons! {
     AnotherUserSignedIn = "another_user_signed_in", LoginRequired, "another person is signed in than the request names";
     /// `prompt=none` without consent.
     NotConsented = "not_consented", ConsentRequired, "the person has to be asked first";
+    /// The user is in no group that may enter.
+    NoEntry = "no_entry", AccessDenied, "the person may not enter this service";
     /// *Deny* on the consent page.
     ConsentDenied = "consent_denied", AccessDenied, "the person did not allow it";
     /// *Cancel* on the login page.
@@ -214,6 +216,8 @@ reasons! {
     ResourceNotAuthorized = "resource_not_authorized", InvalidTarget, "resource is not among those of the authorization request";
     /// Disabled, another password, or consent taken back.
     AuthorizationEnded = "authorization_ended", InvalidGrant, "the account has ended, or what was agreed to was revoked";
+    /// `clients.access` keeps the user out now; when it no longer does, the same token is good again.
+    NoEntryAnyMore = "no_entry_any_more", InvalidGrant, "the person may not enter this service at present";
     /// Between code and tokens.
     SignedOutMeanwhile = "signed_out_meanwhile", InvalidGrant, "the person has signed out since it was authorized";
     /// No `refresh_token`.

@@ -139,6 +139,52 @@ words! {
     }
 }
 words! {
+    /// `clients.access`: who may enter a service.
+    AccessPolicy {
+        /// Every user who can sign in; the default.
+        Everybody = "everybody",
+        /// Members of the groups in `client_groups`.
+        Groups = "groups",
+    }
+}
+words! {
+    /// `client_claims.source`: what a claim of a client's is made of.
+    ClaimSource {
+        /// The names of the user's groups.
+        Groups = "groups",
+        /// The user's roles at that client.
+        Roles = "roles",
+        /// A claim of the user's.
+        Claim = "claim",
+        /// Always the same value.
+        Constant = "constant",
+    }
+}
+words! {
+    /// `client_claims.shape`.
+    ClaimShape {
+        /// A list, also of one; the default.
+        List = "list",
+        /// One text, the first.
+        Text = "text",
+        /// As the value is.
+        AsIs = "as_is",
+    }
+}
+words! {
+    /// `client_claims.places`: where a client is told something.
+    Place {
+        /// The `id_token`.
+        IdToken = "id_token",
+        /// The answer of userinfo.
+        Userinfo = "userinfo",
+        /// A JWT access token.
+        AccessToken = "access_token",
+        /// The answer of introspection.
+        Introspection = "introspection",
+    }
+}
+words! {
     /// [OIDC Registration 2](https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata), `application_type`.
     ApplicationType {
         /// Runs on a server or in a browser; the default.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The scopes that discovery publishes. `offline_access` is granted where a refresh token can follow.
-pub const SCOPES_SUPPORTED: &[&str] = &["openid", "profile", "email", "address", "phone", "offline_access"];
+pub const SCOPES_SUPPORTED: &[&str] = &["openid", "profile", "email", "address", "phone", "groups", "offline_access"];
 
 /// A list of scope tokens without repetition, in the order they were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn a_scope_is_about_users_or_about_an_api() {
-        let scope = Scope::parse("jobs:run openid profile email address phone offline_access OpenID").unwrap();
+        let scope = Scope::parse("jobs:run openid profile email address phone groups offline_access OpenID").unwrap();
         assert_eq!(scope.for_machines().to_string(), "jobs:run OpenID");
-        assert_eq!(scope.for_users().to_string(), "openid profile email address phone offline_access");
+        assert_eq!(scope.for_users().to_string(), "openid profile email address phone groups offline_access");
     }
 
     #[test]

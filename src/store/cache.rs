@@ -1,4 +1,4 @@
-//! The directory: clients, users and consents as they were at most ten seconds ago.
+//! The directory: clients, users, what is known of them, and consents as they were at most ten seconds ago.
 //!
 //! An entry is served as it is while it is fresh, refreshed in the background when it grows old, and read
 //! again before it is served once it is too old. Absence is never cached, so a client works the moment its
@@ -9,15 +9,17 @@
 mod shelf;
 mod weight;
 
+use crate::protocol::authorization::Allowed;
+use crate::protocol::claim_map::OwnScope;
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
+use crate::protocol::facts::Facts;
 use crate::protocol::grant::SignIn;
-use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::refresh_families::{self, Family};
-use crate::store::{StoreError, clients, consents, timely, users};
+use crate::store::{StoreError, clients, consents, facts, timely, users};
 use moka::Equivalent;
 use shelf::{Asked, Believed, Entry, Shelf};
 use std::hash::{Hash, Hasher};
@@ -40,7 +42,9 @@ const ANSWERS: i64 = i64::MIN;
 
 /// How many bytes the caches hold at most, 32 MiB together: users are the most and the largest of what is kept.
 const CLIENT_BYTES: u64 = 8 << 20;
-const USER_BYTES: u64 = 16 << 20;
+const USER_BYTES: u64 = 12 << 20;
+const FACT_BYTES: u64 = 3 << 20;
+const SCOPE_BYTES: u64 = 1 << 20;
 const CONSENT_BYTES: u64 = 4 << 20;
 const FAMILY_BYTES: u64 = 4 << 20;
 
@@ -90,7 +94,7 @@ impl Asked<Self> for Handle {
 /// What a cache holds, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Of what: `clients`, `users`, `consents` or `families`.
+    /// Of what: `clients`, `users`, `facts`, `scopes`, `consents` or `families`.
     pub name: &'static str,
     /// How much it is, estimated by texts and containers.
     pub bytes: u64,
@@ -113,9 +117,14 @@ pub struct Directory {
     db: Db,
     clients: Arc<Shelf<String, Client>>,
     users: Arc<Shelf<String, User>>,
-    consents: Arc<Shelf<Pair, Scope>>,
+    /// Groups and further claims of users, by `sub`.
+    facts: Arc<Shelf<String, Facts>>,
+    /// The scopes of the organization's own, all under one name.
+    scopes: Arc<Shelf<Handle, Vec<OwnScope>>>,
+    consents: Arc<Shelf<Pair, Allowed>>,
     /// What families of refresh tokens grant, which never changes; whether one is still valid, only its row says.
     families: Arc<Shelf<Handle, Family>>,
+    nothing: Arc<Facts>,
     /// Since when the database is known not to answer.
     away_since: AtomicI64,
     /// Since when each question for readiness has found it so.
@@ -130,10 +139,13 @@ impl Directory {
             db,
             clients: Shelf::new(CLIENT_BYTES, |id, client| id.len() + weight::client(client)),
             users: Shelf::new(USER_BYTES, |sub, user| sub.len() + weight::user(user)),
-            consents: Shelf::new(CONSENT_BYTES, |pair, scope| {
-                size_of::<Pair>() + pair.sub.len() + pair.client_id.len() + weight::scope(scope)
+            facts: Shelf::new(FACT_BYTES, |sub, facts| sub.len() + weight::facts(facts)),
+            scopes: Shelf::new(SCOPE_BYTES, |_, scopes| weight::scopes(scopes)),
+            consents: Shelf::new(CONSENT_BYTES, |pair, allowed| {
+                size_of::<Pair>() + pair.sub.len() + pair.client_id.len() + weight::allowed(allowed)
             }),
             families: Shelf::new(FAMILY_BYTES, |_, family| size_of::<Handle>() + weight::family(family)),
+            nothing: Arc::default(),
             away_since: AtomicI64::new(ANSWERS),
             silent_since: AtomicI64::new(ANSWERS),
         }
@@ -141,11 +153,13 @@ impl Directory {
 
     /// What each cache holds, and may hold.
     #[must_use]
-    pub fn held(&self) -> [Held; 4] {
+    pub fn held(&self) -> [Held; 6] {
         let held = |name, (bytes, most)| Held { name, bytes, most };
         [
             held("clients", self.clients.weight()),
             held("users", self.users.weight()),
+            held("facts", self.facts.weight()),
+            held("scopes", self.scopes.weight()),
             held("consents", self.consents.weight()),
             held("families", self.families.weight()),
         ]
@@ -205,6 +219,33 @@ impl Directory {
         Ok(found.filter(|user| sign_in.holds(user)))
     }
 
+    /// The scopes of the organization's own.
+    ///
+    /// # Errors
+    /// The database failed and nothing is known.
+    pub async fn scopes(&self, now: NumericDate) -> Result<Arc<Vec<OwnScope>>, StoreError> {
+        let read = || {
+            let db = self.db.clone();
+            async move { clients::own_scopes(&db).await.map(Some) }
+        };
+        Ok(self.find(&self.scopes, &Handle([0; 16]), now, read).await?.unwrap_or_default())
+    }
+
+    /// Groups and further claims of a user, where that client is told of them or decides by them; otherwise nothing is read.
+    ///
+    /// # Errors
+    /// The database failed and nothing is known.
+    pub async fn facts(&self, sub: &str, client: &Client, now: NumericDate) -> Result<Arc<Facts>, StoreError> {
+        if !client.depends_on_facts() {
+            return Ok(Arc::clone(&self.nothing));
+        }
+        let read = || {
+            let (db, sub) = (self.db.clone(), sub.to_owned());
+            async move { facts::find(&db, &sub).await.map(Some) }
+        };
+        Ok(self.find(&self.facts, sub, now, read).await?.unwrap_or_else(|| Arc::clone(&self.nothing)))
+    }
+
     fn read_user(&self, sub: &str) -> impl Future<Output = Result<Option<User>, StoreError>> + Send + use<> {
         let (db, sub) = (self.db.clone(), sub.to_owned());
         async move { users::find(&db, &sub).await }
@@ -219,7 +260,7 @@ impl Directory {
         sub: &str,
         client_id: &str,
         now: NumericDate,
-    ) -> Result<Option<Arc<Scope>>, StoreError> {
+    ) -> Result<Option<Arc<Allowed>>, StoreError> {
         let asked = PairAsked { sub, client_id };
         let read = || {
             let (db, pair) = (self.db.clone(), asked.key());
@@ -236,10 +277,10 @@ impl Directory {
         &self,
         sub: &str,
         client_id: &str,
-        scope: &Scope,
+        allowed: &Allowed,
         now: NumericDate,
     ) -> Result<(), StoreError> {
-        timely(consents::remember(&self.db, sub, client_id, scope, now)).await?;
+        timely(consents::remember(&self.db, sub, client_id, allowed, now)).await?;
         self.consents.forget(&PairAsked { sub, client_id }.key());
         Ok(())
     }

@@ -1,12 +1,16 @@
 //! Clients by their id, with their secrets and addresses.
 
 pub mod changes;
+mod claim_rows;
 
+pub use claim_rows::ClaimRow;
+
+use crate::protocol::claim_map::{OwnScope, Role};
 use crate::protocol::client::{Client, HashedSecret, Lifetimes};
 use crate::protocol::columns::{self, Column, Form, RowFault, WordColumn};
 use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, Origin, PkcePolicy, ResponseType,
-    RotationPolicy, SigningAlgorithm, SubjectType, YesNo,
+    AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, Origin, PkcePolicy,
+    ResponseType, RotationPolicy, SigningAlgorithm, SubjectType, YesNo,
 };
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
@@ -21,19 +25,68 @@ const FIND: &str = "SELECT client_id, client_name, application_type, token_endpo
      default_max_age, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, \
      tokens_valid_after, disabled_at, \
      refresh_token_idle_lifetime, refresh_token_lifetime, refresh_token_rotation, resource, \
-     backchannel_logout_uri, frontchannel_logout_uri, origin \
+     backchannel_logout_uri, frontchannel_logout_uri, origin, access \
      FROM clients WHERE client_id = $1";
+const OWN_SCOPES: &str = "SELECT scope, description, claims FROM scopes ORDER BY scope LIMIT 1000";
 const IDS: &str = "SELECT client_id FROM clients ORDER BY client_id LIMIT 1000";
 const ALL_IDS: &str = "SELECT client_id FROM clients ORDER BY client_id";
 const NAME_AND_END: &str = "SELECT client_name, disabled_at FROM clients WHERE client_id = $1";
 // What other tables have of a client, all in one statement: a client that is not cached yet costs two.
-const OTHERS: &str = "SELECT 'secret' AS kind, secret_hash AS value, client_secret_expires_at AS expires_at \
-     FROM client_secrets WHERE client_id = $1 \
-     UNION ALL SELECT 'redirect_uri', redirect_uri, 0 FROM client_redirect_uris WHERE client_id = $1 \
-     UNION ALL SELECT 'post_logout_redirect_uri', post_logout_redirect_uri, 0 \
-     FROM client_post_logout_redirect_uris WHERE client_id = $1 \
-     UNION ALL SELECT 'audience', audience, 0 FROM client_audiences WHERE client_id = $1 \
-     ORDER BY kind, value";
+macro_rules! others {
+    ($kind:literal, $value:literal, $number:literal, $texts:literal, $from:literal) => {
+        concat!(
+            "SELECT '",
+            $kind,
+            "' AS kind, ",
+            $value,
+            " AS value, ",
+            $number,
+            " AS number, ",
+            $texts,
+            " FROM ",
+            $from
+        )
+    };
+    ($kind:literal, $value:literal, $number:literal, $from:literal) => {
+        others!(
+            $kind,
+            $value,
+            $number,
+            "'' AS one, '' AS two, '' AS three, '' AS four, '' AS five, '' AS six, '' AS seven",
+            $from
+        )
+    };
+}
+const OTHERS: &str = concat!(
+    others!("secret", "secret_hash", "client_secret_expires_at", "client_secrets WHERE client_id = $1"),
+    " UNION ALL ",
+    others!("redirect_uri", "redirect_uri", "0", "client_redirect_uris WHERE client_id = $1"),
+    " UNION ALL ",
+    others!(
+        "post_logout_redirect_uri",
+        "post_logout_redirect_uri",
+        "0",
+        "client_post_logout_redirect_uris WHERE client_id = $1"
+    ),
+    " UNION ALL ",
+    others!("audience", "audience", "0", "client_audiences WHERE client_id = $1"),
+    " UNION ALL ",
+    others!("group", "group_name", "0", "client_groups WHERE client_id = $1"),
+    " UNION ALL ",
+    others!("role", "role", "rank", "group_name, '', '', '', '', '', ''", "client_roles WHERE client_id = $1"),
+    " UNION ALL ",
+    others!(
+        "claim",
+        "claim",
+        "0",
+        "source, value, shape, scope, places, starts_with, prefix",
+        "client_claims WHERE client_id = $1"
+    ),
+    " UNION ALL ",
+    // An organization has a handful of them.
+    others!("scope", "scope", "0", "description, claims, '', '', '', '', ''", "scopes"),
+    " ORDER BY kind, value"
+);
 // The one place that takes every column there is: an operator who looks at a row wants to see what a newer version put there.
 const COLUMNS: &str = "SELECT * FROM clients WHERE client_id = $1";
 const LIST: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, consent, origin, disabled_at, \
@@ -41,6 +94,10 @@ const LIST: &str = "SELECT client_id, client_name, application_type, token_endpo
      AND (client_secret_expires_at = 0 OR client_secret_expires_at > $1)) AS secrets FROM clients ORDER BY client_id";
 const OPENED: &str = "SELECT client_id, client_name, client_uri FROM clients \
      WHERE client_uri <> '' AND (disabled_at IS NULL OR disabled_at > $1) AND grant_types LIKE '%authorization_code%' \
+     AND (access = 'everybody' OR access = 'groups' AND EXISTS (SELECT 1 FROM client_groups \
+     JOIN group_members ON group_members.group_name = client_groups.group_name \
+     WHERE client_groups.client_id = clients.client_id AND group_members.sub = $2 \
+     AND (group_members.until IS NULL OR group_members.until > $1))) \
      ORDER BY client_name, client_id LIMIT 200";
 const SECRET_DATES: &str = "SELECT label, created_at, client_secret_expires_at FROM client_secrets WHERE client_id = $1 \
      ORDER BY COALESCE(created_at, 0), CASE WHEN client_secret_expires_at = 0 THEN 1 ELSE 0 END, secret_hash";
@@ -69,6 +126,7 @@ words! {
     SUBJECT_TYPE = "subject_type", One of SubjectType;
     REFRESH_TOKEN_ROTATION = "refresh_token_rotation", One of RotationPolicy;
     ORIGIN = "origin", One of Origin;
+    ACCESS = "access", One of AccessPolicy;
 }
 
 row! {
@@ -104,6 +162,7 @@ row! {
         backchannel_logout_uri: Option<String>,
         frontchannel_logout_uri: Option<String>,
         origin: String,
+        access: String,
     }
 }
 
@@ -116,6 +175,14 @@ pub struct Lists {
     pub post_logout_redirect_uris: Vec<String>,
     /// `client_audiences`.
     pub audiences: Vec<String>,
+    /// `client_groups`.
+    pub groups: Vec<String>,
+    /// `client_roles`.
+    pub roles: Vec<Role>,
+    /// `client_claims`.
+    pub claims: Vec<ClaimRow>,
+    /// Every row of `scopes`.
+    pub scopes: Vec<OwnScope>,
     /// `client_secrets`.
     pub secrets: Vec<HashedSecret>,
 }
@@ -128,17 +195,48 @@ pub async fn lists(db: &Db, client_id: &str) -> Result<Lists, StoreError> {
     Ok(lists_of(sqlx::query_as(OTHERS).bind(client_id).fetch_all(db.statement()).await?))
 }
 
-fn lists_of(rows: Vec<(String, String, i64)>) -> Lists {
+row! {
+    struct Other {
+        kind: String,
+        value: String,
+        number: i64,
+        one: String,
+        two: Option<String>,
+        three: String,
+        four: Option<String>,
+        five: String,
+        six: String,
+        seven: String,
+    }
+}
+
+fn lists_of(rows: Vec<Other>) -> Lists {
     let mut lists = Lists::default();
-    for (kind, value, expires_at) in rows {
+    for Other { kind, value, number, one, two, three, four, five, six, seven } in rows {
         match kind.as_str() {
             "redirect_uri" => lists.redirect_uris.push(value),
             "post_logout_redirect_uri" => lists.post_logout_redirect_uris.push(value),
             "audience" => lists.audiences.push(value),
-            _ => lists.secrets.push(HashedSecret {
-                secret_hash: value,
-                expires_at: (expires_at != 0).then_some(NumericDate(expires_at)),
+            "group" => lists.groups.push(value),
+            "role" => lists.roles.push(Role { role: value, group: one, rank: number }),
+            "claim" => lists.claims.push(ClaimRow {
+                claim: value,
+                source: one,
+                value: two,
+                shape: three,
+                scope: four,
+                places: five,
+                starts_with: six,
+                prefix: seven,
             }),
+            "scope" => lists.scopes.push(OwnScope {
+                scope: value,
+                description: one,
+                claims: two.unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+            }),
+            _ => lists
+                .secrets
+                .push(HashedSecret { secret_hash: value, expires_at: (number != 0).then_some(NumericDate(number)) }),
         }
     }
     lists
@@ -150,6 +248,20 @@ fn lists_of(rows: Vec<(String, String, i64)>) -> Lists {
 /// The database failed.
 pub async fn ids(db: &Db) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(IDS).fetch_all(db.statement()).await?)
+}
+
+/// The scopes of the organization's own, in the order of their names.
+///
+/// # Errors
+/// The database failed.
+pub async fn own_scopes(db: &Db) -> Result<Vec<OwnScope>, StoreError> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as(OWN_SCOPES).fetch_all(db.statement()).await?;
+    let own = |(scope, description, claims): (String, String, String)| OwnScope {
+        scope,
+        description,
+        claims: claims.split_whitespace().map(str::to_owned).collect(),
+    };
+    Ok(rows.into_iter().map(own).collect())
 }
 
 /// Finds a client, disabled or not: two statements, or one where there is none.
@@ -174,12 +286,18 @@ pub async fn find(db: &Db, client_id: &str) -> Result<Option<Client>, StoreError
 fn client_of(row: Row, lists: Lists) -> Result<Client, RowFault> {
     // Rows of another origin may be under rules that this version does not have.
     ORIGIN.read(&row.origin)?;
+    let scope = columns::scope(&row.scope)?;
     let client = Client {
+        access: ACCESS.read(&row.access)?,
+        groups: lists.groups,
+        roles: lists.roles,
+        claim_maps: lists.claims.iter().map(ClaimRow::read).collect::<Result<_, _>>()?,
+        own_scopes: lists.scopes.into_iter().filter(|own| scope.has(&own.scope)).collect(),
         application_type: APPLICATION_TYPE.read(&row.application_type)?,
         token_endpoint_auth_method: TOKEN_ENDPOINT_AUTH_METHOD.read(&row.token_endpoint_auth_method)?,
         grant_types: GRANT_TYPES.read_list(&row.grant_types)?,
         response_types: RESPONSE_TYPES.read_list(&row.response_types)?,
-        scope: columns::scope(&row.scope)?,
+        scope,
         id_token_signed_response_alg: ID_TOKEN_SIGNED_RESPONSE_ALG.read(&row.id_token_signed_response_alg)?,
         pkce: PKCE.read(&row.pkce)?,
         consent: CONSENT.read(&row.consent)?,
@@ -267,13 +385,13 @@ row! {
     }
 }
 
-/// The clients that users sign in to and that have a `client_uri`, by their names; those that are disabled are left out, and
+/// The clients that a user may enter and that have a `client_uri`, by their names; those that are disabled are left out, and
 /// two hundred are the most.
 ///
 /// # Errors
 /// The database failed.
-pub async fn opened(db: &Db, now: NumericDate) -> Result<Vec<Opened>, StoreError> {
-    Ok(sqlx::query_as(OPENED).bind(now.0).fetch_all(db.statement()).await?)
+pub async fn opened(db: &Db, sub: &str, now: NumericDate) -> Result<Vec<Opened>, StoreError> {
+    Ok(sqlx::query_as(OPENED).bind(now.0).bind(sub).fetch_all(db.statement()).await?)
 }
 
 row! {

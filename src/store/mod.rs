@@ -14,6 +14,8 @@ pub mod codes;
 pub mod consents;
 pub mod db;
 pub mod ephemeral;
+pub mod facts;
+pub mod groups;
 pub mod interactions;
 pub mod logout_outbox;
 pub mod logout_requests;

@@ -4,6 +4,7 @@
 //! (`src/texts.rs`): a field has what only this request knows, or which text it is.
 
 use crate::config::{Config, Organization};
+use crate::protocol::claim_map::OwnScope;
 use crate::protocol::client::Client;
 use crate::protocol::secret::Digest;
 use crate::protocol::time::NumericDate;
@@ -193,6 +194,7 @@ impl ClaimLine {
             "email" => text("claim-email"),
             "address" => text("claim-address"),
             "phone_number" => text("claim-phone-number"),
+            "groups" => text("claim-groups"),
             _ => return None,
         };
         let value = match value {
@@ -202,12 +204,35 @@ impl ClaimLine {
                 Some(whole) => whole.to_owned(),
                 None => parts.values().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
             },
+            Value::Array(_) => in_words(value),
             _ => return None,
         };
-        let shown: String = value.chars().take(MOST_SHOWN).collect();
-        let value = if shown.len() < value.len() { format!("{shown}…") } else { shown };
-        Some(Self { name: name.to_string(), value })
+        Some(Self { name: name.to_string(), value: shortened(value) })
     }
+
+    /// A claim of the organization's own, by the name that the service knows it by.
+    #[must_use]
+    pub fn own(claim: &str, value: &Value) -> Self {
+        Self { name: shortened(claim.to_owned()), value: shortened(in_words(value)) }
+    }
+}
+
+/// A value as a person reads it.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => text("claim-none").to_string(),
+        Value::Array(items) if items.is_empty() => text("claim-none").to_string(),
+        Value::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
+            items.iter().map(in_words).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn shortened(value: String) -> String {
+    let shown: String = value.chars().take(MOST_SHOWN).collect();
+    if shown.len() < value.len() { format!("{shown}…") } else { value }
 }
 
 impl ScopeLine {
@@ -219,12 +244,30 @@ impl ScopeLine {
             "email" => text("scope-email"),
             "address" => text("scope-address"),
             "phone" => text("scope-phone"),
+            "groups" => text("scope-groups"),
             "offline_access" => text("scope-offline-access"),
             own => {
                 let description = text("scope-of-a-service").to_string();
                 return Self { title: own.to_owned(), description, is_own: true, ..Self::default() };
             }
         };
+        let title = known.to_string();
+        Self { title, description: known.attribute("description").to_string(), ..Self::default() }
+    }
+
+    /// A scope of the organization's own, in the words of its row.
+    #[must_use]
+    pub fn of_own(own: &OwnScope) -> Self {
+        if own.description.is_empty() {
+            return Self::of(&own.scope);
+        }
+        Self { title: own.description.clone(), is_own: true, ..Self::default() }
+    }
+
+    /// What a client is told whatever the scope.
+    #[must_use]
+    pub fn beyond_scopes() -> Self {
+        let known = text("scope-beyond");
         let title = known.to_string();
         Self { title, description: known.attribute("description").to_string(), ..Self::default() }
     }
@@ -268,12 +311,36 @@ pub struct ConsentPage {
     pub csrf: String,
     /// What is asked for.
     pub scopes: Vec<ScopeLine>,
+    /// What of it is beyond the scopes, as a consent remembers it: sent back with the answer.
+    pub shown: String,
     /// Whether some of it was allowed before, and some was not.
     pub has_more_than_before: bool,
     /// Where the answer goes.
     pub return_host: String,
     /// Whether that is an app of the user's own machine, which leaves the browser on this page.
     pub returns_to_app: bool,
+}
+
+/// `/consent` for a user who may not enter the service.
+#[derive(Template)]
+#[template(path = "no_entry.html")]
+pub struct NoEntryPage {
+    /// The frame.
+    pub page: Chrome,
+    /// The service.
+    pub client_name: String,
+    /// Its id.
+    pub client_id: String,
+    /// Who is signed in.
+    pub user_name: String,
+    /// What tells them from others of that name.
+    pub account: Option<String>,
+    /// The interaction.
+    pub interaction: String,
+    /// The form's token.
+    pub csrf: String,
+    /// What the operator finds it by.
+    pub reference: String,
 }
 
 /// A link on a page.

@@ -124,6 +124,10 @@ impl Reason {
             Self::AnotherUserSignedIn => {
                 "The service wants another user than the one who signed in: that user signs out, or the service asks without id_token_hint."
             }
+            Self::NoEntry => {
+                "Add the user to a group of client_groups with `hallpass group add GROUP USER`, or open the service with clients.access = 'everybody'. \
+                 `hallpass access CLIENT USER` says who may enter and why."
+            }
             Self::ConsentDenied | Self::SignInCanceled => "Nothing: it was the user's own decision.",
             Self::CodesTooMany => {
                 "This user's browser or service starts sign-ins in a loop: does the service fail after its callback and start again?"
@@ -209,6 +213,10 @@ impl Reason {
             }
             Self::ScopeWiderThanGranted => {
                 "Let the service leave scope out: then it stays as it was granted. For more the user signs in again, with the wider scope at /authorize."
+            }
+            Self::NoEntryAnyMore => {
+                "The user has left the groups that may enter the service since they signed in there: `hallpass access CLIENT USER` says which, and \
+                 `hallpass group add GROUP USER` lets them in again. Nothing was ended by it."
             }
             Self::AuthorizationEnded => {
                 "The user was disabled, has another password, or was signed out of everything since; or clients.tokens_valid_after was set. \

@@ -87,8 +87,13 @@ scope-address = Your postal address
     .description = The postal address in your profile.
 scope-phone = Your phone number
     .description = Your phone number and whether it has been verified.
+scope-groups = Your groups
+    .description = The groups you are in, by which services decide what you may do.
 scope-offline-access = Access while you are away
     .description = Stay connected to your account when you are not using it, until you or an administrator end this.
+# What a service is told whatever it asks for, as its operator set it up.
+scope-beyond = What your organization tells this service
+    .description = Details that this service needs to know what you may do there.
 scope-of-a-service = A permission that this service defines itself.
 
 ## What of a user's profile is sent: the name of each before its value.
@@ -109,6 +114,16 @@ claim-locale = Language
 claim-email = Address
 claim-address = Address
 claim-phone-number = Number
+claim-groups = Groups
+claim-none = none
+
+## A service that the user may not enter
+
+no-entry-heading = You cannot open { $client }
+no-entry-message = { $client } is open to certain groups only, and your account is not in one of them.
+no-entry-help = If you need it, ask the people who look after your account.
+no-entry-ask = Ask for access
+no-entry-back = Go back to { $client }
 
 ## Back to a service
 

@@ -10,19 +10,24 @@ use hallpass::config::{Config, RawConfig};
 use hallpass::keys::{KeySet, instant_text, parse_instant};
 use hallpass::passwords::hash_fault;
 use hallpass::protocol::authorization::{self, AuthorizationRequest, Destination};
-use hallpass::protocol::claims_request::{self, ClaimsRequest};
+use hallpass::protocol::claims::User;
+use hallpass::protocol::claims_request::ClaimsRequest;
 use hallpass::protocol::client::{Client, redirect_uri_fault};
 use hallpass::protocol::error::Refusal;
+use hallpass::protocol::facts::NO_FACTS;
+use hallpass::protocol::grant::Authorization as Authorized;
 use hallpass::protocol::logout::{LeaveAddress, Sender, frame_origin};
 use hallpass::protocol::node_secrets::NodeSecrets;
 use hallpass::protocol::params::Params;
 use hallpass::protocol::pkce::{self, CodeChallenge};
 use hallpass::protocol::reason::Reason;
-use hallpass::protocol::response::{ApplicationType, PromptSet};
+use hallpass::protocol::release::{About, Growing};
+use hallpass::protocol::response::{ApplicationType, Place, PromptSet};
 use hallpass::protocol::scope::Scope;
 use hallpass::protocol::secret::{AccessToken, Handle, RefreshToken, RefreshTokenParts};
 use hallpass::protocol::shown;
 use hallpass::protocol::site::FrontChannel;
+use hallpass::protocol::time::NumericDate;
 use hallpass::web::accept::asks_for;
 use hallpass::web::cookies::Browser;
 use hallpass::web::network::Network;
@@ -141,9 +146,24 @@ fn claims(text: &str) {
     let narrowed = request.clone().within(&allowed);
     assert!(narrowed.userinfo.len() <= request.userinfo.len() && narrowed.id_token.len() <= request.id_token.len());
     assert!(narrowed.scopes_beyond(&Scope::default()).is_within(&allowed), "a claim beyond the client's scope is left");
-    let known = serde_json::Map::from_iter([("email".to_owned(), serde_json::Value::from("a@a.example"))]);
-    let selected = claims_request::select(&narrowed.userinfo, &known);
-    assert!(selected.keys().all(|name| name == "email"), "no claims but the user's own");
+    let user = User {
+        claims: serde_json::Map::from_iter([("email".to_owned(), serde_json::Value::from("a@a.example"))]),
+        ..User::default()
+    };
+    let client = Client { scope: allowed, ..Client::new("reports") };
+    let about = About { client: &client, user: &user, facts: &NO_FACTS, now: NumericDate(0) };
+    let authorization = Authorized {
+        client_id: "reports".to_owned(),
+        scope: Scope::default(),
+        resources: Vec::new(),
+        claims: narrowed,
+        shown: Vec::new(),
+        sign_in: None,
+        authorized_at: NumericDate(0),
+        confirmation: None,
+    };
+    let told = about.claims(&authorization, Place::Userinfo, Growing::Told, "");
+    assert!(told.keys().all(|name| name == "email"), "no claims but the user's own");
     let kept = serde_json::to_string(&request).expect("it is kept with the code");
     assert_eq!(serde_json::from_str::<ClaimsRequest>(&kept).ok().as_ref(), Some(&request));
 }

@@ -1031,7 +1031,9 @@ fn the_help_lists_the_codes_and_every_one_of_them_has_a_case_here() {
     }
     // What the source can say is what the help lists.
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands");
-    for file in ["client/lint/files.rs", "client/lint/rows.rs", "client/lint/refused.rs", "judge.rs"] {
+    for file in
+        ["client/lint/files.rs", "client/lint/rows.rs", "client/lint/refused.rs", "judge.rs", "judge/telling.rs"]
+    {
         let source = fs::read_to_string(folder.join(file)).unwrap();
         for text in source
             .split('"')
@@ -1092,4 +1094,53 @@ fn a_file_that_cannot_be_read_is_an_error_and_does_not_silence_the_others() {
         assert!(outcome.stdout.contains(told), "{told:?} is not in {outcome:?}");
     }
     assert!(outcome.stderr.contains("5 files: 5 errors"), "{outcome:?}");
+}
+
+/// Who may enter, what people are asked and what a service is told: rows that would have no effect, or another one than was meant.
+#[test]
+fn rows_that_close_open_or_tell_nothing_are_named() {
+    let groups = "INSERT INTO groups (name) VALUES ('g'); INSERT INTO client_groups VALUES ('a', 'g');";
+    warning(&client("a", ", access", ", 'groups'"), 1, "access-closed", &["no user can enter", "client_groups"]);
+    warning(&(client("a", "", "") + groups), 1, "access-open", &["open to all users all the same"]);
+    clean(&(client("a", ", access", ", 'groups'") + groups));
+    error(&client("a", ", access", ", 'friends'"), 1, "unknown-word", &["access", "everybody, groups"]);
+    let own = client("a", ", scope", ", 'openid hr'");
+    error(&own, 1, "scope-undescribed", &["hr", "INSERT INTO scopes (scope, description) VALUES ('hr', "]);
+    error(&format!("{own}INSERT INTO scopes (scope) VALUES ('hr');"), 1, "scope-undescribed", &["hr"]);
+    clean(&format!("{own}INSERT INTO scopes VALUES ('hr', 'Where you work', 'department');"));
+    let map = |columns: &str, values: &str| {
+        client("a", "", "")
+            + &format!("\nINSERT INTO client_claims (client_id, claim{columns}) VALUES ('a', {values});")
+    };
+    clean(&map(", source", "'groups', 'groups'"));
+    clean(&map(", source", "'/realm_access/groups', 'groups'"));
+    for (columns, values, part) in [
+        (", source, scope", "'x', 'groups', 'hr'", "may not ask for"),
+        (", source", "'x', 'roles'", "client_roles has none"),
+        (", source, places", "'x', 'groups', 'access_token'", "opaque"),
+        (", source, places", "'x', 'groups', ''", "no place"),
+    ] {
+        warning(&map(columns, values), 1, "claim-untold", &[part]);
+    }
+    for (columns, values, part) in [
+        (", source", "'sub', 'groups'", "set by the protocol"),
+        (", source", "'/aud/x', 'groups'", "set by the protocol"),
+        (", source, value", "'email', 'constant', '\"x\"'", "standard claim"),
+        (", source", "'groups', 'roles'", "group_members alone"),
+        (", source, value", "'x', 'constant', 'y'", "no JSON"),
+        (", source", "'x', 'grups'", "client_claims.source"),
+        (", source, shape", "'x', 'groups', 'array'", "client_claims.shape"),
+        (", source, places", "'x', 'groups', 'token'", "client_claims.places"),
+    ] {
+        let (status, found) = findings_in(&map(columns, values));
+        assert!(status == 1 && found.contains(part), "{values}: {found}");
+    }
+    let of_user = |claim: &str, value: &str| {
+        format!("INSERT INTO users (sub) VALUES ('u'); INSERT INTO user_claims VALUES ('u', '{claim}', '{value}');")
+    };
+    clean(&of_user("department", "\"Sales\""));
+    for claim in ["email", "sub", "groups", "a b", "username"] {
+        error(&of_user(claim, "1"), 1, "claim-name", &[]);
+    }
+    error(&of_user("department", "Sales"), 1, "claim-value", &["Sales"]);
 }

@@ -151,6 +151,19 @@ async fn a_preview_reads_well_and_holds_no_token() {
       "exp" …
       "scope": "openid email",
       "auth_time" …
+      "email": "alice@example.com"
+    }
+
+    where each claim comes from
+    {
+      "id_token": {
+        "email": "scope email",
+        "email_verified": "scope email"
+      },
+      "userinfo": {
+        "email": "scope email",
+        "email_verified": "scope email"
+      }
     }
 
     without a refresh token
@@ -215,8 +228,9 @@ async fn a_difference_to_a_saved_preview_is_shown_member_by_member() {
         .await;
     provider.sql("UPDATE clients SET id_token_lifetime = 60 WHERE client_id = 'reports'").await;
     let changed = preview(&provider, &diff);
-    assert_eq!((changed.status, changed.stderr.as_str()), (1, "hallpass: 4 differences\n"), "{changed:?}");
+    assert_eq!((changed.status, changed.stderr.as_str()), (1, "hallpass: 5 differences\n"), "{changed:?}");
     insta::assert_snapshot!(changed.stdout, @r#"
+    ~ access_token.introspection.email: "alice@example.com" is now "alice@example.org"
     ~ id_token.claims.exp - iat: 600 is now 60
     ~ userinfo.email: "alice@example.com" is now "alice@example.org"
     - userinfo.name: "Alice Example" is gone
@@ -225,7 +239,7 @@ async fn a_difference_to_a_saved_preview_is_shown_member_by_member() {
     let as_json: Value =
         serde_json::from_str(&preview(&provider, &["reports", "alice", "--diff", "saved.json", "--json"]).stdout)
             .unwrap();
-    assert_eq!(as_json["differences"][2], json!({"path": "userinfo.name", "saved": "Alice Example", "now": null}));
+    assert_eq!(as_json["differences"][3], json!({"path": "userinfo.name", "saved": "Alice Example", "now": null}));
 
     refused(&preview(&provider, &["reports", "alice", "--diff", "missing.json"]), &["missing.json"]);
     std::fs::write(&saved, "not JSON").unwrap();

@@ -222,6 +222,7 @@ impl Stage {
                 let request = Authorization::of(&asking).with("prompt", "none");
                 request.open(&self.provider, &self.browser).await.headers
             }
+            Reason::NoEntry => return By("groups_and_access::a_user_outside_is_told_so_and_taken_back_by_one_button"),
             Reason::ConsentDenied => return By("pages::a_denial_reaches_the_client_and_is_not_remembered"),
             Reason::SignInCanceled => return By("pages::a_sign_in_can_be_canceled"),
             Reason::CodesTooMany => return By("floods::one_person_has_a_bound_of_their_own"),
@@ -295,6 +296,11 @@ impl Stage {
                 self.provider.sql(&format!("UPDATE users SET tokens_valid_after = {after}")).await;
                 self.provider.travel(20);
                 self.refresh(&token, &[]).await
+            }
+            Reason::NoEntryAnyMore => {
+                return By(
+                    "groups_and_access::what_was_issued_holds_while_the_membership_does_and_again_when_it_is_back",
+                );
             }
             Reason::SignedOutMeanwhile => {
                 return By("oidc_rp_initiated_logout::a_code_of_an_ended_session_is_worth_nothing");
@@ -450,6 +456,7 @@ const TOLD_BY_THEMSELVES: &[Reason] = &[
     Reason::AnotherUserSignedIn,
     Reason::CodeMissing,
     Reason::AuthorizationEnded,
+    Reason::NoEntryAnyMore,
     Reason::RefreshTokenMissing,
     Reason::RefreshTokenInvalid,
     Reason::RefreshTokenUsed,

@@ -11,6 +11,7 @@ use crate::support::{NewClient, NewUser, postgres, redis};
 use hallpass::ambient::{Clock, random};
 use hallpass::config::{DatabaseUrl, EphemeralUrl};
 use hallpass::failure::Failure;
+use hallpass::protocol::authorization::Allowed;
 use hallpass::protocol::claims_request::ClaimsRequest;
 use hallpass::protocol::grant::{Authorization, Grant, SignIn};
 use hallpass::protocol::response::{
@@ -155,6 +156,10 @@ where
     results
 }
 
+fn allowing(scope: &str) -> Allowed {
+    Allowed { scope: Scope::parse(scope).unwrap(), claims: Vec::new() }
+}
+
 fn a_grant() -> Grant {
     Grant {
         authorization: Authorization {
@@ -162,6 +167,7 @@ fn a_grant() -> Grant {
             scope: Scope::parse("openid email").unwrap(),
             resources: vec!["https://api.example/".into()],
             claims: ClaimsRequest::default(),
+            shown: Vec::new(),
             sign_in: Some(SignIn {
                 sub: "alice-sub".into(),
                 session: Handle([7; 16]),
@@ -612,12 +618,11 @@ async fn a_consent_grows_with_what_is_allowed_later() {
             .sql("INSERT INTO clients (client_id) VALUES ('one'); INSERT INTO clients (client_id) VALUES ('two')")
             .await;
         let allowed = async |client: &str| {
-            consents::find(&store.db, "alice-sub", client).await.unwrap().map(|scope| scope.to_string())
+            consents::find(&store.db, "alice-sub", client).await.unwrap().map(|allowed| allowed.scope.to_string())
         };
         assert_eq!(allowed("one").await, None, "{}", store.name);
         for scope in ["openid email", "email profile"] {
-            let scope = Scope::parse(scope).unwrap();
-            consents::remember(&store.db, "alice-sub", "one", &scope, NOW).await.unwrap();
+            consents::remember(&store.db, "alice-sub", "one", &allowing(scope), NOW).await.unwrap();
         }
         assert_eq!(allowed("one").await.as_deref(), Some("openid email profile"), "{}", store.name);
         assert_eq!(allowed("two").await, None, "{}", store.name);
@@ -633,12 +638,12 @@ async fn no_consent_of_several_tabs_is_lost() {
         store.sql(&NewUser::alice().sql()).await;
         store.sql("INSERT INTO clients (client_id) VALUES ('one')").await;
         race(8, |racer| {
-            let (db, scope) = (store.db.clone(), Scope::parse(&format!("scope{racer}")).unwrap());
+            let (db, scope) = (store.db.clone(), allowing(&format!("scope{racer}")));
             async move { consents::remember(&db, "alice-sub", "one", &scope, NOW).await.unwrap() }
         })
         .await;
         let allowed = consents::find(&store.db, "alice-sub", "one").await.unwrap().unwrap();
-        assert_eq!(allowed.tokens().count(), 8, "{allowed}, {}", store.name);
+        assert_eq!(allowed.scope.tokens().count(), 8, "{allowed:?}, {}", store.name);
     }
 }
 
@@ -696,16 +701,16 @@ async fn a_person_and_a_consent_are_seen_as_soon_as_a_client() {
         let user = async |seconds: i64| directory.user("alice-sub", NOW.plus(seconds)).await.unwrap();
         let consent = async |seconds: i64| {
             let found = directory.consent("alice-sub", "reports", NOW.plus(seconds)).await.unwrap();
-            found.map(|scope| scope.to_string())
+            found.map(|allowed| allowed.scope.to_string())
         };
         assert!(user(0).await.is_none() && consent(0).await.is_none(), "{}", store.name);
         store.sql(&NewUser::alice().sql()).await;
         store.sql("INSERT INTO clients (client_id) VALUES ('reports')").await;
         assert!(user(0).await.is_some(), "{}", store.name);
-        let scope = Scope::parse("openid").unwrap();
+        let scope = allowing("openid");
         directory.remember_consent("alice-sub", "reports", &scope, NOW).await.unwrap();
         assert_eq!(consent(0).await.as_deref(), Some("openid"), "{}", store.name);
-        let more = Scope::parse("email").unwrap();
+        let more = Allowed { claims: vec!["team".into()], ..allowing("email") };
         directory.remember_consent("alice-sub", "reports", &more, NOW).await.unwrap();
         assert_eq!(consent(0).await.as_deref(), Some("openid email"), "one's own answer counts at once");
 

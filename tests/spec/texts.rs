@@ -10,7 +10,7 @@ use hallpass::protocol::scope::SCOPES_SUPPORTED;
 use hallpass::texts::{english, text};
 use hallpass::web::pages::{
     Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage,
-    MessagePage, ScopeLine, Service, SignedInHere, SignedOutPage,
+    MessagePage, NoEntryPage, ScopeLine, Service, SignedInHere, SignedOutPage,
 };
 use hallpass::web::problems::Problem;
 use scraper::{Html, Selector};
@@ -366,10 +366,21 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         account: named(),
         interaction: String::new(),
         csrf: String::new(),
+        shown: String::new(),
         has_more_than_before: true,
         scopes,
         return_host: name.to_owned(),
         returns_to_app: false,
+    };
+    let no_entry = NoEntryPage {
+        page: page(),
+        client_name: client_name.clone(),
+        client_id: name.to_owned(),
+        user_name: name.to_owned(),
+        account: named(),
+        interaction: String::new(),
+        csrf: String::new(),
+        reference: "R".into(),
     };
     let error = |problem: &Problem| ErrorPage {
         page: page(),
@@ -413,6 +424,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         ("login.html", login.render().unwrap()),
         ("consent.html", consent(Vec::new()).render().unwrap()),
         ("consent.html", consent(vec![scope]).render().unwrap()),
+        ("no_entry.html", no_entry.render().unwrap()),
         ("home.html", home.render().unwrap()),
         ("home.html", HomePage { page: page(), signed_in: None }.render().unwrap()),
         ("logout.html", logout.render().unwrap()),

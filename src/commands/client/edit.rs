@@ -21,6 +21,7 @@ Examples:
   hallpass client edit reports --set scope=\"openid email\" --unset default_max_age --yes
   hallpass client edit reports --add-redirect-uri https://new.example.com/signin-oidc --migration
   hallpass client edit reports --remove-redirect-uri https://old.example.com/signin-oidc --yes
+  hallpass client edit reports --set access=groups --add-group finance    only for its members
   hallpass client edit reports --set tokens_valid_after=now    ends what was authorized before
   hallpass client edit printer --add-redirect-uri http://printer.lan/cb --accept 'plain-http: it cannot do TLS'";
 
@@ -48,6 +49,7 @@ const COLUMNS: &[(&str, Kind)] = &[
     ("consent", Kind::Text),
     ("access_token_format", Kind::Text),
     ("claims_in_id_token", Kind::Text),
+    ("access", Kind::Text),
     ("subject_type", Kind::Text),
     ("sector_identifier", Kind::OptionalText),
     ("default_max_age", Kind::OptionalNumber),
@@ -93,6 +95,12 @@ pub(in crate::commands) struct Flags {
     /// An API that they are not for any more
     #[arg(long, value_name = "URI")]
     remove_audience: Vec<String>,
+    /// A group whose members may enter, too, where access is groups
+    #[arg(long, value_name = "GROUP")]
+    add_group: Vec<String>,
+    /// A group whose members may not enter any more
+    #[arg(long, value_name = "GROUP")]
+    remove_group: Vec<String>,
     /// Accept what is refused at first (plain-http, private-scheme, audience), with the reason; may be repeated
     #[arg(long, value_name = "CODE: REASON", value_parser = Acceptance::flag)]
     accept: Vec<Acceptance>,
@@ -103,6 +111,7 @@ type List = (&'static str, &'static str);
 const REDIRECT_URIS: List = ("client_redirect_uris", "redirect_uri");
 const POST_LOGOUT_REDIRECT_URIS: List = ("client_post_logout_redirect_uris", "post_logout_redirect_uri");
 const AUDIENCES: List = ("client_audiences", "audience");
+const GROUPS: List = ("client_groups", "group_name");
 
 /// What is to become what.
 pub(in crate::commands) struct Edits {
@@ -145,10 +154,12 @@ impl Edits {
         let added: Vec<(List, String)> = all(REDIRECT_URIS, flags.add_redirect_uri)
             .chain(all(POST_LOGOUT_REDIRECT_URIS, flags.add_post_logout_redirect_uri))
             .chain(all(AUDIENCES, flags.add_audience))
+            .chain(all(GROUPS, flags.add_group))
             .collect();
         let removed: Vec<(List, String)> = all(REDIRECT_URIS, flags.remove_redirect_uri)
             .chain(all(POST_LOGOUT_REDIRECT_URIS, flags.remove_post_logout_redirect_uri))
             .chain(all(AUDIENCES, flags.remove_audience))
+            .chain(all(GROUPS, flags.remove_group))
             .collect();
         for ((table, name), text) in &added {
             // Which of the two kinds the client is, only its row says: what neither may have is refused here.
@@ -206,6 +217,7 @@ impl Edits {
         let has = |(table, _): List, text: &String| match table {
             "client_redirect_uris" => lists.redirect_uris.contains(text),
             "client_post_logout_redirect_uris" => lists.post_logout_redirect_uris.contains(text),
+            "client_groups" => lists.groups.contains(text),
             _ => lists.audiences.contains(text),
         };
         for (list, text) in self.removed.iter().filter(|(list, text)| has(*list, text)) {

@@ -41,7 +41,8 @@ Codes:
   secret-plain, secret-weak, secret-in-comment, secret-in-file, no-secret, public-with-secret
   redirect-uri, logout-uri, other-uri, no-redirect-uri, no-logout-uri
   plain-http, private-scheme, client-id, audience
-  public-without-pkce, public-machine, scope, sector, refresh-token, consent-ignored";
+  public-without-pkce, public-machine, scope, sector, refresh-token, consent-ignored
+  access-closed, access-open, scope-undescribed, claim-untold, claim-name, claim-value";
 
 #[derive(clap::Args)]
 pub(in crate::commands) struct Lint {

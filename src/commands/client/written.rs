@@ -82,7 +82,7 @@ impl SecretArguments {
 }
 
 /// A client that was named and is not there.
-pub(super) fn no_client(id: &str) -> Failure {
+pub(in crate::commands) fn no_client(id: &str) -> Failure {
     Failure::new(format!("there is no client {id}")).with_fix("`hallpass client list` names them")
 }
 

@@ -13,7 +13,7 @@ use crate::texts::text;
 use crate::web::headers;
 use crate::web::pages::{
     self, Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, HomePage, Link, LoginPage, LogoutPage,
-    ScopeLine, Service, SignedInHere, SignedOutPage, Wait,
+    NoEntryPage, ScopeLine, Service, SignedInHere, SignedOutPage, Wait,
 };
 use crate::web::problems::Problem;
 use axum::Router;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 30] = [
     "home",
     "signed-out-home",
     "login",
@@ -39,6 +39,7 @@ const NAMES: [&str; 29] = [
     "select-account",
     "consent",
     "consent-app",
+    "no-entry",
     "form-post",
     "logout",
     "signed-out",
@@ -115,6 +116,7 @@ fn page(config: &Config, name: &str) -> Option<Response> {
             let page = consent(config, name == "consent-app");
             Some(pages::render(StatusCode::OK, &page, page.returns_to_app.then_some(&*page.page.scripts)))
         }
+        "no-entry" => page(&|| no_entry(config)),
         "form-post" => page(&|| form_post(config)),
         "logout" => page(&|| logout(config)),
         "signed-out" | "signed-out-everywhere" | "signed-out-not-everywhere" => page(&|| signed_out(config, name)),
@@ -204,10 +206,25 @@ fn consent(config: &Config, returns_to_app: bool) -> ConsentPage {
             ScopeLine { is_new: true, claims: email.into_iter().collect(), ..ScopeLine::of("email") },
             ScopeLine { is_new: true, ..ScopeLine::of("reports:read") },
         ],
+        shown: String::new(),
         has_more_than_before: true,
         return_host: "reports.example".to_owned(),
         returns_to_app,
     }
+}
+
+fn no_entry(config: &Config) -> Response {
+    let page = NoEntryPage {
+        page: Chrome::new(config, &text("no-entry-heading").with("client", CLIENT)),
+        client_name: CLIENT.to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        user_name: USER.to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        interaction: String::new(),
+        csrf: String::new(),
+        reference: "4Q7XK-20GHV".to_owned(),
+    };
+    pages::render(StatusCode::FORBIDDEN, &page, None)
 }
 
 fn form_post(config: &Config) -> Response {

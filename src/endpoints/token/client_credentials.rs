@@ -5,6 +5,7 @@ use crate::caller::ClientRequest;
 use crate::protocol::authorization::not_allowed;
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::error::Refusal;
+use crate::protocol::facts::NO_FACTS;
 use crate::protocol::grant::Authorization;
 use crate::protocol::reason::Reason;
 use crate::protocol::response::GrantType;
@@ -51,11 +52,20 @@ pub(super) async fn issue(provider: &Provider, request: &ClientRequest) -> Resul
         scope,
         resources,
         claims: ClaimsRequest::default(),
+        shown: Vec::new(),
         sign_in: None,
         authorized_at: now,
         confirmation: None,
     };
-    let order = Order { holder, user: None, authorization: &authorization, grant, session: grant, nonce: None };
+    let order = Order {
+        holder,
+        user: None,
+        facts: &NO_FACTS,
+        authorization: &authorization,
+        grant,
+        session: grant,
+        nonce: None,
+    };
     let minted = tokens::mint(provider, &order, Vec::new(), now).await?;
     Ok(minted.issue(provider, GrantType::ClientCredentials, &order, None, now))
 }

@@ -3,7 +3,7 @@
 
 use crate::allowance::Kept;
 use crate::ambient::random;
-use crate::caller;
+use crate::caller::{self, Standing};
 use crate::protocol::client::{Client, REFRESH_FAMILY_LIFETIME};
 use crate::protocol::error::Refusal;
 use crate::protocol::grant::Authorization;
@@ -46,14 +46,18 @@ pub(super) async fn issue(
     now: NumericDate,
 ) -> Result<Value, ApiError> {
     let FirstTokens { grant_type, granted, resources, handle, nonce, mut kept } = first;
-    let parties = caller::parties(provider, granted, now).await?;
-    let (Some(parties), Some(sign_in)) = (parties, &granted.sign_in) else {
-        return Err(Refusal::new(Reason::AuthorizationEnded).into());
+    let (parties, sign_in) = match (caller::parties(provider, granted, now).await?, &granted.sign_in) {
+        (Standing::Holds(parties), Some(sign_in)) => (parties, sign_in),
+        (Standing::Outside, _) => return Err(Refusal::new(Reason::NoEntryAnyMore).into()),
+        (Standing::Holds(_), None) | (Standing::Ended, _) => {
+            return Err(Refusal::new(Reason::AuthorizationEnded).into());
+        }
     };
     let authorization = granted.narrowed_to(granted.scope.clone(), resources);
     let order = Order {
         holder,
         user: parties.user.as_deref(),
+        facts: &parties.facts,
         authorization: &authorization,
         grant: handle,
         session: sign_in.session,

@@ -1,7 +1,7 @@
 //! The grant `refresh_token`: new tokens for old ones. RFC 6749 section 6, OIDC Core 12, RFC 9700 section 4.14.
 
 use crate::ambient::random;
-use crate::caller::{self, ClientRequest};
+use crate::caller::{self, ClientRequest, Standing};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
@@ -29,7 +29,7 @@ const fn dead() -> Refusal {
 /// whether the refresh token is good, then the answer is made. A store that is unreachable costs no client its family.
 ///
 /// # Errors
-/// `invalid_grant`: unknown, ended, revoked, of another client, or shown again too late, which ends the family;
+/// `invalid_grant`: the user may not enter the service now, which ends nothing; unknown, ended, revoked, of another client, or shown again too late, which ends the family;
 /// `invalid_scope`, `invalid_target`: more than was granted.
 pub(super) async fn refresh(provider: &Provider, request: &ClientRequest) -> Result<Value, ApiError> {
     let ClientRequest { holder, params, now } = request;
@@ -39,13 +39,18 @@ pub(super) async fn refresh(provider: &Provider, request: &ClientRequest) -> Res
     let family = provider.directory.family(parts.family, now).await?;
     let family = family.filter(|family| family.authorization.client_id == client.client_id).ok_or(const { dead() })?;
     let authorization = narrowed(client, &family.authorization, params)?;
-    let Some(parties) = caller::parties(provider, &family.authorization, now).await? else {
-        timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
-        return Err(Refusal::new(Reason::AuthorizationEnded).into());
+    let parties = match caller::parties(provider, &family.authorization, now).await? {
+        Standing::Holds(parties) => parties,
+        Standing::Outside => return Err(Refusal::new(Reason::NoEntryAnyMore).into()),
+        Standing::Ended => {
+            timely(refresh_families::revoke(&provider.db, parts.family, now)).await?;
+            return Err(Refusal::new(Reason::AuthorizationEnded).into());
+        }
     };
     let order = Order {
         holder,
         user: parties.user.as_deref(),
+        facts: &parties.facts,
         authorization: &authorization,
         grant: family.family,
         // What is refreshed outlives the session it came from.

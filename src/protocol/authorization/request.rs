@@ -1,6 +1,6 @@
 //! What is asked: the checks of an authorization request whose address is proven, in their order.
 
-use crate::protocol::authorization::Destination;
+use crate::protocol::authorization::{Allowed, Destination};
 use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
@@ -9,6 +9,7 @@ use crate::protocol::grant::{Authorization, Grant, SignIn};
 use crate::protocol::params::Params;
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::reason::Reason;
+use crate::protocol::release::opened_beyond_scopes;
 use crate::protocol::remedy::{Relaxable, Remedy};
 use crate::protocol::response::{Display, PkcePolicy, PromptSet, ResponseMode, ResponseType};
 use crate::protocol::scope::Scope;
@@ -60,6 +61,12 @@ impl AuthorizationRequest {
         self.scope.union(&self.claims.scopes_beyond(&self.scope))
     }
 
+    /// What the person is asked about: that scope, and what this client is told beyond the claims of scopes.
+    #[must_use]
+    pub fn to_consent(&self, client: &Client) -> Allowed {
+        Allowed { scope: self.scope_to_consent(), claims: opened_beyond_scopes(client, &self.scope, &self.claims) }
+    }
+
     /// Whether an answer about `subject` is one that the `claims` parameter wants
     /// ([OIDC Core 5.5.1](https://openid.net/specs/openid-connect-core-1_0.html#IndividualClaimsRequests)).
     pub(super) fn wants(&self, subject: Option<&str>) -> bool {
@@ -74,6 +81,7 @@ impl AuthorizationRequest {
         to: &Client,
         destination: &Destination,
         sign_in: SignIn,
+        shown: Vec<String>,
         lifetime: i64,
         now: NumericDate,
     ) -> Grant {
@@ -83,6 +91,7 @@ impl AuthorizationRequest {
                 scope: self.scope.clone(),
                 resources: self.resources.clone(),
                 claims: self.claims.clone(),
+                shown,
                 sign_in: Some(sign_in),
                 authorized_at: now,
                 confirmation: None,

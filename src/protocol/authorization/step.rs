@@ -47,6 +47,31 @@ pub struct SignedIn {
     pub session: Handle,
 }
 
+/// What a user allowed a client: scopes, and what was shown beside the claims of the scopes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// The scopes.
+    pub scope: Scope,
+    /// What was shown beside them, as `release::opened_beyond_scopes` has it.
+    pub claims: Vec<String>,
+}
+
+impl Allowed {
+    /// Whether everything of this is in `other`.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.scope.is_within(&other.scope) && self.claims.iter().all(|claim| other.claims.contains(claim))
+    }
+
+    /// This and what `other` has beyond it.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut claims = self.claims.clone();
+        claims.extend(other.claims.iter().filter(|claim| !self.claims.contains(claim)).cloned());
+        Self { scope: self.scope.union(&other.scope), claims }
+    }
+}
+
 /// A consent that was given inside an interaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consented {
@@ -54,6 +79,17 @@ pub struct Consented {
     pub sub: String,
     /// To what.
     pub scope: Scope,
+    /// What was shown beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
+}
+
+impl Consented {
+    /// What was allowed.
+    #[must_use]
+    pub fn allowed(&self) -> Allowed {
+        Allowed { scope: self.scope.clone(), claims: self.claims.clone() }
+    }
 }
 
 /// What is known when the next step is decided.
@@ -72,7 +108,9 @@ pub struct Situation<'a> {
     /// What happened in this interaction so far.
     pub interaction: Option<&'a Interaction>,
     /// What this user allowed this client before.
-    pub remembered: Option<&'a Scope>,
+    pub remembered: Option<&'a Allowed>,
+    /// Whether this user may enter this service.
+    pub may_enter: bool,
     /// The clock.
     pub now: NumericDate,
 }
@@ -82,6 +120,8 @@ pub struct Situation<'a> {
 pub enum Step {
     /// Show the login page.
     SignIn,
+    /// Say that this user may not enter the service.
+    NoEntry,
     /// Show the consent page.
     Consent,
     /// Issue a code for the request's scope.
@@ -96,7 +136,8 @@ pub enum Step {
 /// this interaction, never by comparing seconds, so that the loop ends by itself.
 #[must_use]
 pub fn next_step(situation: Situation<'_>) -> Step {
-    let Situation { client, request, session, subject, hinted_subject, interaction, remembered, now } = situation;
+    let Situation { client, request, session, subject, hinted_subject, interaction, remembered, .. } = situation;
+    let now = situation.now;
     let silent = request.prompt.has(Prompt::None);
     let signed_in_here = session.is_some_and(|session| {
         interaction
@@ -121,17 +162,21 @@ pub fn next_step(situation: Situation<'_>) -> Step {
         };
     }
 
-    let scope = request.scope_to_consent();
+    if !situation.may_enter {
+        return if silent { Step::Refuse(Refusal::new(Reason::NoEntry).as_expected()) } else { Step::NoEntry };
+    }
+
+    let asked = request.to_consent(client);
     let consented_here = interaction
         .and_then(|interaction| interaction.consented.as_ref())
-        .is_some_and(|here| here.sub == session.sign_in.sub && scope.is_within(&here.scope));
+        .is_some_and(|here| here.sub == session.sign_in.sub && asked.is_within(&here.allowed()));
     if consented_here {
         return Step::Issue;
     }
     let asked_for = request.prompt.has(Prompt::Consent);
     let allowed_before = match client.consent {
         ConsentPolicy::Skip => !client.always_asks(),
-        ConsentPolicy::Ask => !client.always_asks() && remembered.is_some_and(|allowed| scope.is_within(allowed)),
+        ConsentPolicy::Ask => !client.always_asks() && remembered.is_some_and(|allowed| asked.is_within(allowed)),
     };
     if allowed_before && !asked_for {
         Step::Issue

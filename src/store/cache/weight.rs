@@ -1,8 +1,11 @@
 //! What a value of the directory holds in memory, in bytes: itself, its texts and its containers, estimated from above.
 
+use crate::protocol::authorization::Allowed;
+use crate::protocol::claim_map::{ClaimMap, OwnScope, Role, Source};
 use crate::protocol::claims::User;
 use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::{Client, HashedSecret};
+use crate::protocol::facts::{Fact, Facts};
 use crate::protocol::grant::{Authorization, SignIn};
 use crate::protocol::scope::Scope;
 use crate::store::refresh_families::Family;
@@ -58,8 +61,8 @@ fn tokens(scope: &Scope) -> usize {
     if count == 0 { 0 } else { bytes + piece((2 * count).max(4) * size_of::<String>()) }
 }
 
-pub(super) fn scope(of: &Scope) -> usize {
-    size_of::<Scope>() + tokens(of)
+pub(super) fn allowed(of: &Allowed) -> usize {
+    size_of::<Allowed>() + tokens(&of.scope) + list(&of.claims, text)
 }
 
 pub(super) fn client(of: &Client) -> usize {
@@ -75,13 +78,41 @@ pub(super) fn client(of: &Client) -> usize {
         &of.resource,
     ]
     .map(|of| optional(of.as_ref()));
-    let lists = [&of.redirect_uris, &of.post_logout_redirect_uris, &of.audiences].map(|of| list(of, text));
+    let role = |Role { role, group, .. }: &Role| text(role) + text(group);
+    let lists = [&of.redirect_uris, &of.post_logout_redirect_uris, &of.audiences, &of.groups].map(|of| list(of, text));
     size_of::<Client>()
         + texts.iter().chain(&optionals).chain(&lists).sum::<usize>()
         + list(&of.grant_types, |_| 0)
         + list(&of.response_types, |_| 0)
         + tokens(&of.scope)
+        + list(&of.roles, role)
+        + scopes(&of.own_scopes)
+        + list(&of.claim_maps, claim_map)
         + list(&of.secrets, |HashedSecret { secret_hash, .. }| text(secret_hash))
+}
+
+pub(super) fn scopes(of: &Vec<OwnScope>) -> usize {
+    list(of, |OwnScope { scope, description, claims }| text(scope) + text(description) + list(claims, text))
+}
+
+fn claim_map(of: &ClaimMap) -> usize {
+    let source = match &of.source {
+        Source::Groups | Source::Roles => 0,
+        Source::Claim(name) => text(name),
+        Source::Constant(of) => value(of),
+    };
+    list(&of.path, text)
+        + source
+        + optional(of.scope.as_ref())
+        + list(&of.places, |_| 0)
+        + [&of.starts_with, &of.prefix].map(text).iter().sum::<usize>()
+}
+
+pub(super) fn facts(of: &Facts) -> usize {
+    let fact = |Fact { claim, value: of, of: membership }: &Fact| {
+        text(claim) + value(of) + membership.as_ref().map_or(0, |it| text(&it.group))
+    };
+    size_of::<Facts>() + list(&of.memberships, |it| text(&it.group)) + list(&of.claims, fact)
 }
 
 pub(super) fn user(of: &User) -> usize {
@@ -103,6 +134,7 @@ fn authorization(of: &Authorization) -> usize {
         + list(&of.resources, text)
         + list(userinfo, asked)
         + list(id_token, asked)
+        + list(&of.shown, text)
         + of.sign_in.as_ref().map_or(0, sign_in)
         + of.confirmation.as_ref().map_or(0, value)
 }

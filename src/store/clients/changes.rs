@@ -1,7 +1,7 @@
 //! Changes that an operator makes to a client at once, through the database: all of one or nothing, judged before it counts,
 //! with its event.
 
-use super::{FIND, OTHERS, Row, client_of, lists_of};
+use super::{FIND, OTHERS, Other, Row, client_of, lists_of};
 use crate::protocol::audit::Event;
 use crate::protocol::client::Client;
 use crate::protocol::columns::RowFault;
@@ -70,6 +70,6 @@ pub async fn apply<T, E>(
 async fn find(transaction: &mut Transaction, client_id: &str) -> Result<Option<Result<Client, RowFault>>, StoreError> {
     let row: Option<Row> = sqlx::query_as(FIND).bind(client_id).fetch_optional(&mut **transaction).await?;
     let Some(row) = row else { return Ok(None) };
-    let rows: Vec<(String, String, i64)> = sqlx::query_as(OTHERS).bind(client_id).fetch_all(&mut **transaction).await?;
+    let rows: Vec<Other> = sqlx::query_as(OTHERS).bind(client_id).fetch_all(&mut **transaction).await?;
     Ok(Some(client_of(row, lists_of(rows))))
 }

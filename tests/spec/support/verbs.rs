@@ -95,7 +95,9 @@ impl Authorization {
             page = if page.url.path().ends_with("/login") {
                 provider.type_in(browser, &page, "alice", PASSWORD).await
             } else if page.url.path().ends_with("/consent") {
-                let answered = browser.submit(page.form("form"), Some(("decision", "allow"))).await;
+                // Where the service is closed to alice, the only way is back to it.
+                let decision = if page.status == StatusCode::FORBIDDEN { "back" } else { "allow" };
+                let answered = browser.submit(page.form("form"), Some(("decision", decision))).await;
                 provider.settle(browser, answered).await
             } else {
                 return Answer::of(&page, &self.redirect_uri);

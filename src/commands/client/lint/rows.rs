@@ -24,6 +24,9 @@ const JUDGED: &[&str] = &[
     "client_redirect_uris",
     "client_post_logout_redirect_uris",
     "client_audiences",
+    "client_claims",
+    "user_claims",
+    "group_claims",
     "users",
 ];
 

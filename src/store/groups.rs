@@ -1,0 +1,181 @@
+//! Groups and who is in them, as commands read and change them. What a request needs of it is in `facts`.
+
+use crate::protocol::audit::{Event, EventKind, Impersonal};
+use crate::protocol::time::NumericDate;
+use crate::store::db::{Db, Transaction};
+use crate::store::row::row;
+use crate::store::{StoreError, audit_events};
+
+const FIND: &str = "SELECT name, description, created_at, \
+     (SELECT COUNT(*) FROM group_members WHERE group_members.group_name = groups.name \
+     AND (until IS NULL OR until > $2)) AS members, \
+     (SELECT COUNT(*) FROM client_groups WHERE client_groups.group_name = groups.name) AS clients \
+     FROM groups WHERE name = $1";
+const LIST: &str = "SELECT name, description, created_at, \
+     (SELECT COUNT(*) FROM group_members WHERE group_members.group_name = groups.name \
+     AND (until IS NULL OR until > $1)) AS members, \
+     (SELECT COUNT(*) FROM client_groups WHERE client_groups.group_name = groups.name) AS clients \
+     FROM groups ORDER BY name";
+const MEMBERS: &str = "SELECT users.sub, username, until, added_at FROM group_members \
+     JOIN users ON users.sub = group_members.sub WHERE group_name = $1 ORDER BY COALESCE(username_folded, username, users.sub)";
+const CLIENTS: &str = "SELECT client_id FROM client_groups WHERE group_name = $1 ORDER BY client_id";
+const ONLY_GROUP_OF: &str = "SELECT client_id FROM client_groups WHERE group_name = $1 AND NOT EXISTS \
+     (SELECT 1 FROM client_groups AS others WHERE others.client_id = client_groups.client_id AND others.group_name <> $1) \
+     ORDER BY client_id";
+const INSERT: &str =
+    "INSERT INTO groups (name, description, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
+const DESCRIBE: &str = "UPDATE groups SET description = $2 WHERE name = $1 AND description <> $2";
+const DELETE: &str = "DELETE FROM groups WHERE name = $1";
+// A membership that is there gets another end only where one is said.
+const ADD: &str = "INSERT INTO group_members (group_name, sub, until, added_at) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (group_name, sub) DO UPDATE SET until = excluded.until \
+     WHERE COALESCE(group_members.until, -1) <> COALESCE(excluded.until, -1)";
+const REMOVE: &str = "DELETE FROM group_members WHERE group_name = $1 AND sub = $2";
+
+row! {
+    /// A group.
+    pub struct Group {
+        /// `name`.
+        pub name: String,
+        /// `description`.
+        pub description: String,
+        /// `created_at`; of a group that was written by hand perhaps nothing.
+        pub created_at: Option<i64>,
+        /// How many users are in it now.
+        pub members: i64,
+        /// How many clients let it in.
+        pub clients: i64,
+    }
+}
+
+row! {
+    /// A member, also one whose membership has ended.
+    pub struct Member {
+        /// `sub`.
+        pub sub: String,
+        /// `username`.
+        pub username: Option<String>,
+        /// `until`.
+        pub until: Option<i64>,
+        /// `added_at`.
+        pub added_at: Option<i64>,
+    }
+}
+
+/// A change of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is made, with that description.
+    New(String),
+    /// It is described in other words.
+    Describe(String),
+    /// A user becomes a member, or the membership gets another end.
+    Add {
+        /// Who.
+        sub: String,
+        /// The instant it ends; `None`: not by itself.
+        until: Option<NumericDate>,
+    },
+    /// A user is no member any more.
+    Remove {
+        /// Who.
+        sub: String,
+    },
+    /// It is deleted, with its memberships and claims.
+    Delete,
+}
+
+/// A group by its name.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(db: &Db, name: &str, now: NumericDate) -> Result<Option<Group>, StoreError> {
+    Ok(sqlx::query_as(FIND).bind(name).bind(now.0).fetch_optional(db.statement()).await?)
+}
+
+/// All groups.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(db: &Db, now: NumericDate) -> Result<Vec<Group>, StoreError> {
+    Ok(sqlx::query_as(LIST).bind(now.0).fetch_all(db.statement()).await?)
+}
+
+/// The members of a group, by their user names.
+///
+/// # Errors
+/// The database failed.
+pub async fn members(db: &Db, name: &str) -> Result<Vec<Member>, StoreError> {
+    Ok(sqlx::query_as(MEMBERS).bind(name).fetch_all(db.statement()).await?)
+}
+
+/// The clients that let a group in.
+///
+/// # Errors
+/// The database failed.
+pub async fn clients(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(CLIENTS).bind(name).fetch_all(db.statement()).await?)
+}
+
+/// The clients that let no other group in: without it no user enters there.
+///
+/// # Errors
+/// The database failed.
+pub async fn clients_of_it_alone(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(ONLY_GROUP_OF).bind(name).fetch_all(db.statement()).await?)
+}
+
+/// Carries changes out, all or none, each with its event; gives those that changed anything.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn apply(
+    db: &Db,
+    changes: &[(String, Change)],
+    now: NumericDate,
+) -> Result<Vec<(String, Change)>, StoreError> {
+    let mut transaction = db.begin().await?;
+    let mut carried_out = Vec::new();
+    for (group, change) in changes {
+        if carry_out(&mut transaction, group, change, now).await? {
+            let event = event(group, change, now);
+            audit_events::note_change(&mut transaction, event, now).await?;
+            carried_out.push((group.clone(), change.clone()));
+        }
+    }
+    transaction.commit().await?;
+    Ok(carried_out)
+}
+
+async fn carry_out(
+    transaction: &mut Transaction,
+    group: &str,
+    change: &Change,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    let statement = match change {
+        Change::New(description) => sqlx::query(INSERT).bind(group).bind(description).bind(now.0),
+        Change::Describe(description) => sqlx::query(DESCRIBE).bind(group).bind(description),
+        Change::Add { sub, until } => {
+            sqlx::query(ADD).bind(group).bind(sub).bind(until.map(|until| until.0)).bind(now.0)
+        }
+        Change::Remove { sub } => sqlx::query(REMOVE).bind(group).bind(sub),
+        Change::Delete => sqlx::query(DELETE).bind(group),
+    };
+    Ok(statement.execute(&mut **transaction).await?.rows_affected() > 0)
+}
+
+fn event(group: &str, change: &Change, now: NumericDate) -> Event {
+    let (kind, sub) = match change {
+        Change::New(_) => (EventKind::GroupAdded, None),
+        Change::Describe(_) => (EventKind::GroupEdited, None),
+        Change::Add { sub, .. } => (EventKind::MembershipAdded, Some(sub.as_str())),
+        Change::Remove { sub } => (EventKind::MembershipRemoved, Some(sub.as_str())),
+        Change::Delete => (EventKind::GroupDeleted, None),
+    };
+    let event = Event::new(kind, now).of_subject(sub).with("group", Impersonal::configured(group));
+    match change {
+        Change::Add { until: Some(until), .. } => event.with("until", until.0),
+        _ => event,
+    }
+}
