@@ -27,6 +27,7 @@ mod commands;
 mod credentials;
 mod docs_adding_a_service;
 mod docs_finding_out_why;
+mod docs_groups_and_access;
 mod docs_from_a_bridge;
 mod doctor;
 mod example_aspnetcore;

@@ -88,6 +88,90 @@ async fn what_is_foretold_is_what_is_issued() {
     }
 }
 
+/// Any rows of claims, groups, roles, scopes and maps: what is foretold is what is issued, for every client of them.
+#[tokio::test]
+async fn whatever_the_rows_are_what_is_foretold_is_what_is_issued() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let seed = u64::from_be_bytes(hallpass::ambient::random());
+    let mut dice = Dice(seed);
+    let mut sql = String::from(
+        "INSERT INTO scopes VALUES ('work', 'Where you work', 'department level groups'); \
+         INSERT INTO scopes VALUES ('api', 'An API', ''); ",
+    );
+    for group in ["admins", "staff", "guests"] {
+        sql.push_str(&format!("INSERT INTO groups (name) VALUES ('{group}'); "));
+        if dice.throw(3) > 0 {
+            sql.push_str(&format!("INSERT INTO group_members (group_name, sub) VALUES ('{group}', 'alice-sub'); "));
+        }
+        if dice.throw(2) > 0 {
+            let value = dice.one_of(&["7", "\"seven\"", "[1, \"two\"]", "{\"a\": null}", "true"]);
+            sql.push_str(&format!("INSERT INTO group_claims VALUES ('{group}', 'level', '{value}'); "));
+        }
+    }
+    sql.push_str("INSERT INTO user_claims VALUES ('alice-sub', 'department', '\"Sales\"'); ");
+    let mut clients = Vec::new();
+    for number in 0..12 {
+        let id = format!("client{number}");
+        let client = NewClient::new(&id)
+            .with("consent", dice.one_of(&["skip", "ask"]))
+            .with("scope", "openid profile email groups work api")
+            .with("claims_in_id_token", dice.one_of(&["yes", "no"]))
+            .with("access_token_format", dice.one_of(&["opaque", "jwt"]))
+            .with("subject_type", dice.one_of(&["public", "pairwise"]));
+        clients.push(provider.add(client).await);
+        for role in ["Admin", "Viewer"] {
+            let (group, rank) = (dice.one_of(&["admins", "staff", "guests"]), dice.throw(3));
+            sql.push_str(&format!("INSERT INTO client_roles VALUES ('{id}', '{role}', '{group}', {rank}); "));
+        }
+        for (claim, source) in [
+            ("groups", "groups"),
+            ("role", "roles"),
+            ("/realm_access/roles", "roles"),
+            ("team", "claim"),
+            ("tenant", "constant"),
+        ] {
+            if dice.throw(3) == 0 {
+                continue;
+            }
+            let value = match source {
+                "claim" => dice.one_of(&["'department'", "'level'", "'email'", "'missing'"]),
+                "constant" => dice.one_of(&["'\"acme\"'", "'[1]'", "'null'"]),
+                _ => "NULL",
+            };
+            let shape = dice.one_of(&["list", "text", "as_is"]);
+            let scope = dice.one_of(&["NULL", "NULL", "'work'", "'never'"]);
+            let places = dice.one_of(&["id_token userinfo", "userinfo", "access_token introspection", "id_token"]);
+            let (starts_with, prefix) = (dice.one_of(&["", "", "s"]), dice.one_of(&["", "oidc:"]));
+            sql.push_str(&format!(
+                "INSERT INTO client_claims VALUES ('{id}', '{claim}', '{source}', {value}, '{shape}', {scope}, \
+                 '{places}', '{starts_with}', '{prefix}'); "
+            ));
+        }
+    }
+    provider.sql(&sql).await;
+    println!("seed {seed}: {sql}");
+    for client in &clients {
+        for scope in ["openid", "openid profile groups work api", "openid email groups"] {
+            is_as_foretold(&provider, client, scope).await;
+        }
+    }
+}
+
+/// Numbers that follow from a seed, which a failure prints.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[usize::try_from(self.throw(choices.len() as u64)).unwrap()]
+    }
+}
+
 #[tokio::test]
 async fn a_preview_reads_well_and_holds_no_token() {
     let provider = TestProvider::start().await;
