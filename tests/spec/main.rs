@@ -58,6 +58,7 @@ mod pages;
 mod pages_tell;
 mod parties;
 mod parties_browser;
+mod parties_dovecot;
 mod parties_habits;
 mod preview;
 mod promises;
