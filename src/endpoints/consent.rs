@@ -116,8 +116,6 @@ fn claims(about: &About<'_>, request: &AuthorizationRequest, token: &str) -> Vec
 
 /// The page for a user who may not enter. It is noted like an error page, so that its reference leads to what was missing.
 fn no_entry(provider: &Provider, flow: &Continued, browser_id: &BrowserId, user: &User) -> Response {
-    let event = Event::new(EventKind::EntryRefused, flow.now()).by(&flow.client().client_id).of(&user.sub);
-    provider.audit.record(event);
     let client_name = flow.client().display_name();
     let page = NoEntryPage {
         page: Chrome::new(&provider.config, &text("no-entry-heading").with("client", client_name)),
@@ -130,7 +128,7 @@ fn no_entry(provider: &Provider, flow: &Continued, browser_id: &BrowserId, user:
         reference: context(|context| context.reference.clone()).unwrap_or_default(),
     };
     let mut response = pages::render(StatusCode::FORBIDDEN, &page, None);
-    let note = Note::from(flow.no_entry()).of_user(Some(&user.sub));
+    let note = Note::from(flow.keep_out(provider)).of_user(Some(&user.sub));
     response.extensions_mut().insert(note);
     response
 }

@@ -94,7 +94,13 @@ async fn without_a_page_the_service_is_told_at_once() {
     let browser = UserAgent::new();
     let _ = provider.sign_in(&browser, &other).await.code();
     let silent = Authorization::of(&client).with("prompt", "none");
-    assert_eq!(silent.complete(&provider, &browser).await.error(), "access_denied");
+    let refused = silent.complete(&provider, &browser).await;
+    assert_eq!(refused.error(), "access_denied");
+    let events = events(&provider).await;
+    assert_eq!(only(&events, "entry_refused")["sub"], json!("alice-sub"));
+    let reference = refused.get("error_description").unwrap().rsplit_once("reference ").unwrap().1;
+    let explained = provider.command(&["explain", reference.trim_end_matches(')')], "").stdout;
+    assert!(explained.contains("finance") && explained.contains("a member of no group"), "{explained}");
     let_in(&provider).await;
     assert_eq!(silent.complete(&provider, &browser).await.error(), "consent_required");
 }
