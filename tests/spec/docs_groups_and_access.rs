@@ -55,7 +55,8 @@ async fn every_recipe_of_the_page_does_what_the_page_says() {
             "json" => {
                 let promised: Value = serde_json::from_str(&text).unwrap();
                 let document = &said[said.find("\n{").map_or(0, |at| at + 1)..];
-                let found: Value = serde_json::from_str(document).unwrap_or_else(|error| panic!("{heading}: {error}: {said}"));
+                let found: Value =
+                    serde_json::from_str(document).unwrap_or_else(|error| panic!("{heading}: {error}: {said}"));
                 assert!(is_within(&promised, &found), "{heading}: {promised} is not in {found}");
                 checked += 1;
             }

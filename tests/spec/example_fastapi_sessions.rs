@@ -673,7 +673,12 @@ async fn a_page_for_a_role_opens_while_the_user_has_it() {
         example.open(&browser, "/login?next=/accounts").await.page
     };
     let page = again().await;
-    assert_eq!((page.status.as_u16(), page.texts("h1")), (200, vec!["The accounts".to_owned()]), "{page}\n{}", example.log());
+    assert_eq!(
+        (page.status.as_u16(), page.texts("h1")),
+        (200, vec!["The accounts".to_owned()]),
+        "{page}\n{}",
+        example.log()
+    );
     provider.run(&["group", "remove", "finance", "alice"], "");
     assert_eq!(again().await.status, 403);
 }
