@@ -170,6 +170,7 @@ impl Audit {
                 | EventKind::SignInThrottled
                 | EventKind::ClientThrottled
                 | EventKind::ConsentDenied
+                | EventKind::EntryRefused
         );
         if is_provoked && !self.budgets().take_failure(event.whose(), event.at) {
             self.lost.fetch_add(1, Ordering::Relaxed);

@@ -204,7 +204,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let outbound = Outbound::new(config.outbound_ca.as_deref())?;
     let directory = Directory::new(db.clone());
     // So that the first to ask for the metadata does not wait for the database.
-    if let Err(error) = timely(directory.scopes(now)).await {
+    if let Err(error) = timely(directory.offered(now)).await {
         tracing::debug!(%error, "the scopes of the organization's own could not be read");
     }
     let background = Background::default();

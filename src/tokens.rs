@@ -9,7 +9,7 @@ use crate::protocol::client::Client;
 use crate::protocol::facts::Facts;
 use crate::protocol::grant::{AccessGrant, Authorization};
 use crate::protocol::node_secrets::NodeSecrets;
-use crate::protocol::release::{About, Growing};
+use crate::protocol::release::{About, Room};
 use crate::protocol::response::{AccessTokenFormat, GrantType, Place, SigningAlgorithm};
 use crate::protocol::secret::{AccessToken, AccessTokenParts, Digest, Handle, RefreshToken};
 use crate::protocol::time::NumericDate;
@@ -242,7 +242,7 @@ pub fn id_token_claims(
         return None;
     }
     let about = About { client, user, facts: order.facts, now };
-    let told = |growing| about.claims(authorization, Place::IdToken, growing, &terms.userinfo_endpoint());
+    let told = |room| about.claims(authorization, Place::IdToken, room, &terms.userinfo_endpoint());
     let mut content = IdTokenContent {
         issuer: &terms.config.issuer,
         client,
@@ -253,14 +253,16 @@ pub fn id_token_claims(
         acr: claims.of_id_token("acr").map(|_| sign_in.acr.as_str()),
         nonce: order.nonce,
         access_token: Some(access_token),
-        further: told(Growing::Told),
+        further: told(Room::Enough),
         issued_at: now,
         expires_at: now.plus(client.lifetimes.id_token.unwrap_or(terms.config.id_token_lifetime)),
     };
     let mut claims = content.claims();
-    if about.grows(Place::IdToken) && is_too_large(&claims, client.id_token_signed_response_alg) {
-        content.further = told(Growing::Elsewhere);
-        claims = content.claims();
+    for room in [Room::NotForGroups, Room::NotForClaims] {
+        if about.may_be_much(Place::IdToken) && is_too_large(&claims, client.id_token_signed_response_alg) {
+            content.further = told(room);
+            claims = content.claims();
+        }
     }
     Some(claims)
 }
@@ -284,16 +286,18 @@ fn is_too_large(claims: &Map<String, Value>, algorithm: SigningAlgorithm) -> boo
 pub fn access_token_claims(terms: Terms<'_>, order: &Order<'_>, record: &AccessGrant, jti: &str) -> Map<String, Value> {
     let client = order.client();
     let about = order.user.map(|user| About { client, user, facts: order.facts, now: record.issued_at });
-    let told = |growing| match &about {
-        Some(about) => about.claims(&record.authorization, Place::AccessToken, growing, &terms.userinfo_endpoint()),
+    let told = |room| match &about {
+        Some(about) => about.claims(&record.authorization, Place::AccessToken, room, &terms.userinfo_endpoint()),
         None => Map::new(),
     };
-    let whole = with_token_claims(terms, client, record, jti, told(Growing::Told));
-    let grows = about.is_some_and(|about| about.grows(Place::AccessToken));
-    if grows && is_too_large(&whole, client.id_token_signed_response_alg) {
-        return with_token_claims(terms, client, record, jti, told(Growing::Elsewhere));
+    let mut claims = with_token_claims(terms, client, record, jti, told(Room::Enough));
+    let may_be_much = about.is_some_and(|about| about.may_be_much(Place::AccessToken));
+    for room in [Room::NotForGroups, Room::NotForClaims] {
+        if may_be_much && is_too_large(&claims, client.id_token_signed_response_alg) {
+            claims = with_token_claims(terms, client, record, jti, told(room));
+        }
     }
-    whole
+    claims
 }
 
 fn with_token_claims(
@@ -346,7 +350,7 @@ pub fn introspection(terms: Terms<'_>, client: &Client, about: Option<&About<'_>
         answer["auth_time"] = json!(sign_in.auth_time);
     }
     let Some(about) = about else { return answer };
-    for (name, value) in about.claims(&grant.authorization, Place::Introspection, Growing::Told, "") {
+    for (name, value) in about.claims(&grant.authorization, Place::Introspection, Room::Enough, "") {
         answer[name] = value;
     }
     let User { username, claims, .. } = about.user;
@@ -363,7 +367,7 @@ pub fn introspection(terms: Terms<'_>, client: &Client, about: Option<&About<'_>
 /// What userinfo says for an access token, [OIDC Core 5.3.2](https://openid.net/specs/openid-connect-core-1_0.html#UserInfoResponse).
 #[must_use]
 pub fn userinfo(terms: Terms<'_>, about: &About<'_>, grant: &AccessGrant) -> Map<String, Value> {
-    let mut claims = about.claims(&grant.authorization, Place::Userinfo, Growing::Told, "");
+    let mut claims = about.claims(&grant.authorization, Place::Userinfo, Room::Enough, "");
     claims.insert("sub".into(), terms.secrets.subject_for(about.client, &about.user.sub).into());
     claims
 }

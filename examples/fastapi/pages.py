@@ -21,7 +21,9 @@ from session import (
     login_address,
     mark_asked,
     was_asked_lately,
+    with_role,
 )
+from session_store import Person
 
 log = logging.getLogger("uvicorn.error.reports")
 
@@ -95,6 +97,16 @@ async def callback(request: Request, provider: ProviderOfApp) -> Response:
 async def reports(request: Request, person: SignedInPerson, form_tokens: FormTokensOfApp) -> Response:
     context = {"person": person, "form_token": form_tokens.issue(person)}
     return templates.TemplateResponse(request, "reports.html", context)
+
+
+@router.get("/accounts")
+async def accounts(
+    request: Request,
+    person: Annotated[Person, Depends(with_role("clerk"))],
+    form_tokens: FormTokensOfApp,
+) -> Response:
+    context = {"person": person, "form_token": form_tokens.issue(person)}
+    return templates.TemplateResponse(request, "accounts.html", context)
 
 
 @router.post("/logout")

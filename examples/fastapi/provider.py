@@ -8,6 +8,7 @@ What it leaves to its caller is done here: the issuer of the metadata (Discovery
 Tokens that others bring need nothing of it but `Provider.metadata()`: see `signed_tokens.py`.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -164,8 +165,19 @@ class Provider:
                 "Please try again.",
                 "userinfo and id_token have different sub",
             )
-        person = Person(sub=userinfo["sub"], name=userinfo.get("name"), email=userinfo.get("email"))
-        return Session(person, sid, token["id_token"])
+        person = Person(
+            sub=userinfo["sub"],
+            name=userinfo.get("name"),
+            email=userinfo.get("email"),
+            roles=texts_of(userinfo.get("role")),
+        )
+        return Session(person, sid, time.time(), token["id_token"])
+
+
+def texts_of(claim: Any) -> frozenset[str]:
+    """Returns a claim that is one text or a list of them; anything else gives no role."""
+    values = claim if isinstance(claim, list) else [claim]
+    return frozenset(value for value in values if isinstance(value, str))
 
 
 def single_parameters(request: Request) -> dict[str, str]:

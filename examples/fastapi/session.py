@@ -8,10 +8,11 @@ sign-in is in progress, Authlib keeps `state`, `nonce` and `code_verifier` in th
 import re
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from session_store import SESSION_LIFETIME, Person, Session, SessionStore
@@ -19,6 +20,10 @@ from session_store import SESSION_LIFETIME, Person, Session, SessionStore
 # Seconds in which the home page does not ask the provider by itself again. What matters is that it does not go round in circles,
 # and that a user who has just signed out, or is about to sign in in another tab, is left in peace.
 ASKED_LATELY = 2 * 60
+
+
+# Seconds after which a page that demands a role asks the provider again: a role that was taken away is gone by then.
+ROLES_MAX_AGE = 5 * 60
 
 
 class SignInRequired(Exception):
@@ -84,6 +89,20 @@ async def signed_in_person(request: Request) -> Person:
 
 SessionOrNone = Annotated[Session | None, Depends(session_or_none)]
 SignedInPerson = Annotated[Person, Depends(signed_in_person)]
+
+
+def with_role(role: str) -> Callable[..., Awaitable[Person]]:
+    """The dependency of a page for users of a role. A role that was told long ago is asked for anew: the sign-in at the provider
+    answers at once, and without a page."""
+
+    async def person(request: Request, person: SignedInPerson, session: SessionOrNone) -> Person:
+        if session is None or time.time() - session.told_at > ROLES_MAX_AGE:
+            raise SignInRequired(request.url.path)
+        if role not in person.roles:
+            raise HTTPException(403, f"This page is for users with the role {role}")
+        return person
+
+    return person
 
 
 def local_path(wanted: str) -> str:

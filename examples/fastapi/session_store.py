@@ -24,6 +24,8 @@ class Person:
     sub: str
     name: str | None
     email: str | None
+    # What this service calls roles: the claim `role`, as the provider's row of this client maps it.
+    roles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Session:
     person: Person
     # The session at the provider (OpenID Connect Back-Channel Logout 2.1), by which it tells of its end.
     sid: str | None
+    # When the provider said so; what a user may do is not believed for as long as who they are.
+    told_at: float
     # As it came; a sign-out shows it to the provider (RP-Initiated Logout 2).
     id_token: str = field(repr=False)
 

@@ -142,13 +142,18 @@ async fn one(db: &Db, client_id: &str, name: &str, json: bool, now: NumericDate)
 /// What would let the user in.
 fn fix(client: &Client, user: &User) -> String {
     let username = terminal::shell(user.username.as_deref().unwrap_or(&user.sub));
+    if client.disabled_at.is_some() {
+        return format!("hallpass client enable {}", terminal::shell(&client.client_id));
+    }
+    if user.disabled_at.is_some() {
+        return format!("hallpass user enable {username}");
+    }
     match client.only_for() {
         Some([first, ..]) => format!("hallpass group add {} {username}", terminal::shell(first)),
         Some([]) => format!(
             "INSERT INTO client_groups (client_id, group_name) VALUES ({}, …) in a migration",
             crate::web::remedies::quoted(&client.client_id)
         ),
-        None if user.disabled_at.is_some() => format!("hallpass user enable {username}"),
         None => format!("hallpass client show {}", terminal::shell(&client.client_id)),
     }
 }

@@ -13,7 +13,7 @@ use crate::protocol::difference::most_like;
 use crate::protocol::time::NumericDate;
 use crate::startup;
 use crate::store::db::Db;
-use crate::store::groups::{self, Change, Group};
+use crate::store::groups::{self, Change, End, Group};
 use serde_json::{Value, json};
 
 pub(super) const HELP: &str = "Examples:\n  hallpass group new finance --description \"Finance\"\n  \
@@ -39,8 +39,8 @@ pub(super) enum GroupCommand {
     },
     /// Put users into a group, at once and on every node within ten seconds
     #[command(
-        after_help = "Who is in it already stays in it; --until gives a membership its end, and without it one that had an end has none \
-            any more.\n\nExamples:\n  hallpass group add finance alice bob@example.com\n  \
+        after_help = "Who is in it already stays in it, until when they were: only --until says another end, and --until never \
+            none.\n\nExamples:\n  hallpass group add finance alice bob@example.com\n  \
             hallpass group add finance carol --until 2027-01-01T00:00:00Z"
     )]
     Add {
@@ -49,9 +49,9 @@ pub(super) enum GroupCommand {
         /// User names or e-mail addresses
         #[arg(required = true)]
         users: Vec<String>,
-        /// The instant the membership ends by itself
-        #[arg(long, value_name = "INSTANT", value_parser = terminal::parse_instant)]
-        until: Option<NumericDate>,
+        /// The instant the membership ends by itself, or never
+        #[arg(long, value_name = "INSTANT", value_parser = parse_end)]
+        until: Option<End>,
         /// Print what was done as a JSON object
         #[arg(long)]
         json: bool,
@@ -120,6 +120,7 @@ pub(super) async fn run(config: Config, command: GroupCommand) -> Outcome {
     match command {
         GroupCommand::New { group, description, json } => new(config, &group, description.as_deref(), json).await,
         GroupCommand::Add { group, users, until, json } => {
+            let until = until.unwrap_or(End::AsItIs);
             let change = |sub| Change::Add { sub, until };
             change_members(config, &group, &users, json, change).await
         }
@@ -131,6 +132,11 @@ pub(super) async fn run(config: Config, command: GroupCommand) -> Outcome {
         GroupCommand::Delete { group, force, yes, json } => delete(config, &group, force, yes, json).await,
         GroupCommand::Sync(sync) => sync::run(config, sync).await,
     }
+}
+
+/// Reads how a membership ends.
+fn parse_end(text: &str) -> Result<End, String> {
+    if text == "never" { Ok(End::Never) } else { terminal::parse_instant(text).map(End::At) }
 }
 
 /// Why no group can have that name.
@@ -294,7 +300,11 @@ async fn delete(config: Config, name: &str, force: bool, yes: bool, json: bool) 
         [] => String::new(),
         closed => format!(" No user can enter {} any more.", one_line(&closed.join(", "))),
     };
-    let question = format!("Delete the group {}, with {} members?{close}", one_line(name), group.members);
+    let roles = match groups::clients_with_roles(&db, name).await?.as_slice() {
+        [] => String::new(),
+        clients => format!(", and its roles at {}", one_line(&clients.join(", "))),
+    };
+    let question = format!("Delete the group {}, with {} members{roles}?{close}", one_line(name), group.members);
     terminal::confirm(PATH, &question, yes)?;
     let done = groups::apply(&db, &[(name.to_owned(), Change::Delete)], now).await?;
     db.close().await;
@@ -316,7 +326,7 @@ fn change_of(group: &str, change: &Change) -> Value {
         Change::New(_) => json!({"group": group, "change": "new"}),
         Change::Describe(_) => json!({"group": group, "change": "describe"}),
         Change::Add { sub, until } => {
-            json!({"group": group, "change": "add", "sub": sub, "until": until.map(instant)})
+            json!({"group": group, "change": "add", "sub": sub, "until": until.instant().map(instant)})
         }
         Change::Remove { sub } => json!({"group": group, "change": "remove", "sub": sub}),
         Change::Delete => json!({"group": group, "change": "delete"}),

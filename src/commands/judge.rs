@@ -3,13 +3,16 @@
 
 mod telling;
 
+pub(super) use telling::of_claim_row;
+
 use crate::commands::acceptance::{self, address_fault, audience_fault, client_id_fault};
 use crate::passwords;
 use crate::protocol::address::is_plain_http;
-use crate::protocol::claim_names::user_claim_fault;
+use crate::protocol::claim_names::{LONGEST_VALUE, RESERVED, user_claim_fault};
 use crate::protocol::client::Client;
 use crate::protocol::columns::{self, RowFault};
 use crate::protocol::response::{ApplicationType, ConsentPolicy, PkcePolicy};
+use crate::protocol::scope::SCOPES_SUPPORTED;
 use crate::protocol::site::FrontChannel;
 use crate::store::clients;
 
@@ -100,6 +103,20 @@ pub(super) fn of_value(table: &str, column: &str, text: &str, kind: ApplicationT
         ("user_claims" | "group_claims", "claim") => {
             let why = user_claim_fault(text)?;
             Some(Fault::error("claim-name", format!("{table}: {why}"), "give the claim another name"))
+        }
+        ("scopes", "scope") if SCOPES_SUPPORTED.contains(&text) => {
+            let why =
+                format!("scopes has a row for {text}, which is a standard scope with claims and words of its own");
+            Some(Fault::error("scope-standard", why, "give the scope another name"))
+        }
+        ("scopes", "claims") => {
+            let reserved = text.split_whitespace().find(|name| RESERVED.contains(name))?;
+            let why = format!("scopes: {reserved} is set by the protocol itself");
+            Some(Fault::error("claim-name", why, "take the name from the list"))
+        }
+        ("user_claims" | "group_claims", "value") if text.len() > LONGEST_VALUE => {
+            let why = format!("{table}: a value of {} bytes is passed over; {LONGEST_VALUE} are the most", text.len());
+            Some(Fault::error("claim-value", why, "shorten it"))
         }
         ("user_claims" | "group_claims", "value") => {
             serde_json::from_str::<serde_json::Value>(text).err()?;

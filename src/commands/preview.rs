@@ -214,12 +214,12 @@ fn built(terms: Terms<'_>, holder: &Holder, about: About<'_>, scope: &Scope) -> 
     let header = |typ: &str| json!({ "alg": algorithm.as_str(), "typ": typ, "kid": kid });
     let introspection = tokens::introspection(terms, client, Some(&about), &record);
     let access_token = match client.access_token_format {
-        AccessTokenFormat::Opaque => json!({ "format": "opaque", "introspection": introspection }),
+        AccessTokenFormat::Opaque => json!({ "format": "opaque", "introspection": introspection.clone() }),
         AccessTokenFormat::Jwt => json!({
             "format": "jwt",
             "header": header(ACCESS_TOKEN_TYPE),
             "claims": tokens::access_token_claims(terms, &order, &record, tokens::jti_of(&sample)),
-            "introspection": introspection,
+            "introspection": introspection.clone(),
         }),
     };
     let id_token = tokens::id_token_claims(terms, &order, sample.expose(), now);
@@ -232,18 +232,28 @@ fn built(terms: Terms<'_>, holder: &Holder, about: About<'_>, scope: &Scope) -> 
         "userinfo": scope.has("openid").then(|| tokens::userinfo(terms, &about, &record)),
         "access_token": access_token,
         "entry": client.admits(facts, now),
-        "sources": sources(&about, &authorization),
+        "sources": sources(&about, &authorization, &introspection),
     })
 }
 
 /// By which rule each claim of each place is told. What the protocol itself sets is not listed.
-fn sources(about: &About<'_>, authorization: &Authorization) -> Value {
+fn sources(about: &About<'_>, authorization: &Authorization, introspection: &Value) -> Value {
     let mut places = Map::new();
     for place in Place::SUPPORTED {
+        if *place == Place::AccessToken && about.client.access_token_format == AccessTokenFormat::Opaque {
+            continue;
+        }
         let mut claims = Map::new();
         about.each(authorization, *place, |told| {
-            claims.insert(told.name.to_owned(), json!(told.because.to_string()));
+            claims.insert(told.path(), json!(told.because.to_string()));
         });
+        if *place == Place::Introspection {
+            for (claim, scope) in [("username", "profile"), ("email", "email")] {
+                if introspection.get(claim).is_some() {
+                    claims.insert(claim.to_owned(), json!(format!("scope {scope}")));
+                }
+            }
+        }
         if !claims.is_empty() {
             places.insert(place.to_string(), Value::Object(claims));
         }

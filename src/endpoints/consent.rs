@@ -5,7 +5,7 @@ use crate::caller::{BrowserRequest, check_form};
 use crate::endpoints::flow::Continued;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::authorization::{Allowed, AuthorizationRequest, Consented, Step};
-use crate::protocol::claim_map::ClaimMap;
+use crate::protocol::claim_map::{ClaimMap, key_of_claim};
 use crate::protocol::claim_names::GROUPS;
 use crate::protocol::claims::User;
 use crate::protocol::client::web_address;
@@ -67,16 +67,25 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
 fn lines(flow: &Continued, user: &User, asked: &Allowed) -> Vec<ScopeLine> {
     let (client, before) = (flow.client(), flow.allowed_before().filter(|before| !before.scope.is_empty()));
     let about = About { client, user, facts: flow.facts(), now: flow.now() };
+    // Of a scope that was not asked for whole, single claims may have been.
+    let singly = client.own_scopes.iter().filter(|own| {
+        !asked.scope.has(&own.scope) && own.claims.iter().any(|name| asked.claims.contains(&key_of_claim(name)))
+    });
     let mut lines: Vec<ScopeLine> = asked
         .scope
         .tokens()
         .filter(|token| *token != "openid")
+        .chain(singly.map(|own| own.scope.as_str()))
         .map(|token| {
             let own = client.own_scopes.iter().find(|own| own.scope == token);
-            let is_known = |name: &String| before.is_none_or(|before| before.claims.contains(name));
-            let opens_more = own.is_some_and(|own| !own.claims.iter().all(is_known));
+            let is_new = |name: &String| {
+                let key = key_of_claim(name);
+                asked.claims.contains(&key) && before.is_some_and(|before| !before.claims.contains(&key))
+            };
+            let opens_more = own.is_some_and(|own| own.claims.iter().any(is_new));
+            let is_asked_whole = asked.scope.has(token);
             ScopeLine {
-                is_new: before.is_some_and(|before| !before.scope.has(token)) || opens_more,
+                is_new: before.is_some_and(|before| is_asked_whole && !before.scope.has(token)) || opens_more,
                 claims: claims(&about, &flow.request, token),
                 ..own.map_or_else(|| ScopeLine::of(token), ScopeLine::of_own)
             }
@@ -116,8 +125,6 @@ fn claims(about: &About<'_>, request: &AuthorizationRequest, token: &str) -> Vec
 
 /// The page for a user who may not enter. It is noted like an error page, so that its reference leads to what was missing.
 fn no_entry(provider: &Provider, flow: &Continued, browser_id: &BrowserId, user: &User) -> Response {
-    let event = Event::new(EventKind::EntryRefused, flow.now()).by(&flow.client().client_id).of(&user.sub);
-    provider.audit.record(event);
     let client_name = flow.client().display_name();
     let page = NoEntryPage {
         page: Chrome::new(&provider.config, &text("no-entry-heading").with("client", client_name)),
@@ -130,7 +137,7 @@ fn no_entry(provider: &Provider, flow: &Continued, browser_id: &BrowserId, user:
         reference: context(|context| context.reference.clone()).unwrap_or_default(),
     };
     let mut response = pages::render(StatusCode::FORBIDDEN, &page, None);
-    let note = Note::from(flow.no_entry()).of_user(Some(&user.sub));
+    let note = Note::from(flow.keep_out(provider)).of_user(Some(&user.sub));
     response.extensions_mut().insert(note);
     response
 }

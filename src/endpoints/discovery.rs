@@ -4,8 +4,7 @@
 //! that bites when it is left out is written out.
 
 use crate::endpoints::path;
-use crate::protocol::claim_map::OwnScope;
-use crate::protocol::claim_names::{CLAIMS_OF_SCOPES, ID_TOKEN_CLAIMS};
+use crate::protocol::claim_names::{CLAIMS_OF_SCOPES, ID_TOKEN_CLAIMS, RESERVED};
 use crate::protocol::factor::ACR_VALUES;
 use crate::protocol::pkce;
 use crate::protocol::response::{
@@ -13,6 +12,7 @@ use crate::protocol::response::{
 };
 use crate::protocol::scope::SCOPES_SUPPORTED;
 use crate::provider::Provider;
+use crate::store::clients::Offered;
 use crate::web::answer::json_body;
 use crate::web::probe;
 use axum::extract::{Request, State};
@@ -23,19 +23,19 @@ use std::sync::Arc;
 
 /// The metadata of this provider.
 #[must_use]
-pub fn metadata(provider: &Provider, own: &[OwnScope]) -> Value {
+pub fn metadata(provider: &Provider, offered: &Offered) -> Value {
     let url = |path: &str| provider.url(path);
     let algorithms: Vec<&str> =
         provider.keys.current().algorithms(provider.now()).iter().map(|algorithm| algorithm.as_str()).collect();
     let mut claims: Vec<&str> = ID_TOKEN_CLAIMS.to_vec();
     claims.extend(CLAIMS_OF_SCOPES.iter().flat_map(|(_, claims)| claims.iter()));
-    for claim in own.iter().flat_map(|own| &own.claims) {
-        if !claims.contains(&claim.as_str()) {
+    for claim in offered.scopes.iter().flat_map(|own| &own.claims).chain(&offered.claims) {
+        if !claims.contains(&claim.as_str()) && !RESERVED.contains(&claim.as_str()) {
             claims.push(claim);
         }
     }
     let mut scopes: Vec<&str> = SCOPES_SUPPORTED.to_vec();
-    scopes.extend(own.iter().map(|own| own.scope.as_str()).filter(|scope| !SCOPES_SUPPORTED.contains(scope)));
+    scopes.extend(offered.scopes.iter().map(|own| own.scope.as_str()));
     json!({
         "issuer": provider.config.issuer,
         "authorization_endpoint": url(path::AUTHORIZE),
@@ -83,11 +83,11 @@ fn words<T: Copy>(values: &[T], word: impl Fn(T) -> &'static str) -> Vec<&'stati
 /// The metadata document.
 pub async fn get(State(provider): State<Arc<Provider>>, request: Request) -> Response {
     // The rest of it is good without the database.
-    let own = provider.directory.scopes(provider.now()).await.unwrap_or_else(|error| {
+    let offered = provider.directory.offered(provider.now()).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "the scopes of the organization's own are not known, and not in the metadata");
         Arc::default()
     });
-    let mut response = json_body(StatusCode::OK, &metadata(&provider, &own));
+    let mut response = json_body(StatusCode::OK, &metadata(&provider, &offered));
     if let Some(arrived) = probe::answer(&request, &provider.config, &provider.secrets.probe) {
         response.headers_mut().insert(probe::HEADER, arrived);
     }

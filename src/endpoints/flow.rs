@@ -10,6 +10,7 @@ use crate::caller::{BrowserRequest, session_of, user_of};
 use crate::endpoints::intake::{Intake, NotTaken, Recipient};
 use crate::endpoints::path;
 use crate::logout::{self, Cause};
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{
     Allowed, AuthorizationRequest, AuthorizationResponse, Destination, Interaction, MAX_KEPT_BYTES, PARAMETERS,
     Situation, Step, next_step,
@@ -21,7 +22,7 @@ use crate::protocol::facts::Facts;
 use crate::protocol::grant::{Grant, Session};
 use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
-use crate::protocol::response::{ConsentPolicy, ResponseMode};
+use crate::protocol::response::{ConsentPolicy, Prompt, ResponseMode};
 use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -155,6 +156,19 @@ impl Flow {
         self.now
     }
 
+    /// Whether no page may be shown.
+    fn is_silent(&self) -> bool {
+        self.request.prompt.has(Prompt::None)
+    }
+
+    /// Notes that a user may not enter, and gives the refusal.
+    pub fn keep_out(&self, provider: &Provider) -> Refusal {
+        let event = Event::new(EventKind::EntryRefused, self.now).by(&self.client().client_id);
+        let sub = self.signed_in.as_ref().map(|(_, user)| user.sub.as_str());
+        provider.audit.record(event.of_subject(sub));
+        self.no_entry()
+    }
+
     /// The refusal of a user who may not enter: what they are in, and what would do.
     #[must_use]
     pub fn no_entry(&self) -> Refusal {
@@ -198,6 +212,7 @@ impl Flow {
         let recipient = self.recipient.clone();
         let advanced = match self.next(provider, None) {
             Step::SignIn => self.start(provider, browser, path::LOGIN).await,
+            Step::NoEntry if self.is_silent() => Err(self.recipient.refuse(provider, self.keep_out(provider))),
             // A page that says so, in place of the one that asks.
             Step::Consent | Step::NoEntry => self.start(provider, browser, path::CONSENT).await,
             Step::Refuse(refusal) => Err(self.recipient.refuse(provider, refusal)),
@@ -343,6 +358,10 @@ impl Continued {
         let recipient = self.recipient.clone();
         let advanced = match self.step(provider) {
             Step::SignIn => self.show(provider, browser, path::LOGIN).await,
+            Step::NoEntry if self.is_silent() => {
+                let refusal = self.keep_out(provider);
+                self.refuse(provider, refusal).await
+            }
             Step::Consent | Step::NoEntry => self.show(provider, browser, path::CONSENT).await,
             Step::Refuse(refusal) => self.refuse(provider, refusal).await,
             Step::Issue => Box::pin(self.issue(provider, browser)).await,

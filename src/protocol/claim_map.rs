@@ -1,9 +1,10 @@
 //! What a client is told beyond its scopes: a row of `client_claims`, as a rule that makes one member of a token.
 
-use crate::protocol::claim_names::{self, output_fault};
+use crate::protocol::claim_names::{form_fault, output_fault};
 use crate::protocol::columns::RowFault;
 use crate::protocol::facts::Facts;
 use crate::protocol::response::{ClaimShape, ClaimSource, Place};
+use crate::protocol::scope::SCOPES_SUPPORTED;
 use crate::protocol::time::NumericDate;
 use serde_json::{Map, Value};
 
@@ -45,6 +46,14 @@ pub struct OwnScope {
     pub claims: Vec<String>,
 }
 
+impl OwnScope {
+    /// Whether it can be one: standard scopes have their own words and claims.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        !SCOPES_SUPPORTED.contains(&self.scope.as_str())
+    }
+}
+
 /// One rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimMap {
@@ -76,10 +85,9 @@ pub fn path_of(claim: &str, is_groups: bool) -> Result<Vec<String>, RowFault> {
     let is_one = path.len() == 1;
     let why = if path.len() > DEEPEST {
         Some(format!("it leads through {} members, and {DEEPEST} are the most", path.len()))
-    } else if !is_one && path.iter().any(String::is_empty) {
-        Some("one of its members has no name".to_owned())
     } else {
-        path.first().and_then(|name| output_fault(name, is_groups && is_one))
+        let form = || path.iter().find_map(|member| form_fault(member));
+        path.first().and_then(|name| output_fault(name, is_groups && is_one)).or_else(form)
     };
     match why {
         None => Ok(path),
@@ -97,17 +105,18 @@ impl ClaimMap {
         self.path.first().map_or("", String::as_str)
     }
 
-    /// Output and source, as a consent remembers what was shown: another source under the same name is something else.
+    /// Output, source and filter, as a consent remembers what was shown: another source under the same name is something else,
+    /// and so is more of the same. It has no space in it.
     #[must_use]
     pub fn key(&self) -> String {
-        let output = self.path.join("/");
-        match &self.source {
-            Source::Claim(name) if *name == output => output,
-            Source::Claim(name) => format!("{output}={name}"),
-            Source::Groups => format!("{output}={}", claim_names::GROUPS),
-            Source::Roles => format!("{output}=roles"),
-            Source::Constant(_) => output,
+        let mut key = format!("{}={}", encoded(&self.path.join("/")), self.source_kind());
+        if let Source::Claim(name) = &self.source {
+            key = format!("{key}:{}", encoded(name));
         }
+        if !self.starts_with.is_empty() {
+            key = format!("{key}:{}*", encoded(&self.starts_with));
+        }
+        key
     }
 
     /// The word of its source, as the row has it.
@@ -133,12 +142,16 @@ impl ClaimMap {
         matches!(self.source, Source::Groups | Source::Roles)
     }
 
-    /// Whether it is told at a place. What grows with the groups may be too large for an `id_token`, and userinfo is where
-    /// the client is sent then.
+    /// Whether the row has it at a place.
     #[must_use]
     pub fn is_at(&self, place: Place) -> bool {
         self.places.contains(&place)
-            || place == Place::Userinfo && self.grows() && self.places.contains(&Place::IdToken)
+    }
+
+    /// Whether it is in a token that may have no room for it.
+    #[must_use]
+    pub fn is_in_a_token(&self) -> bool {
+        self.is_at(Place::IdToken) || self.is_at(Place::AccessToken)
     }
 
     /// Its value for a user; `None`: there is none to tell.
@@ -206,6 +219,17 @@ impl ClaimMap {
         }
         members.insert(last.clone(), value);
     }
+}
+
+/// A text without spaces and without signs that mean something in a key.
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace("%2F", "/")
+}
+
+/// How a consent remembers a claim that a scope of the organization's own opens.
+#[must_use]
+pub fn key_of_claim(name: &str) -> String {
+    encoded(name)
 }
 
 fn texts<'a>(names: impl Iterator<Item = &'a str>) -> Value {

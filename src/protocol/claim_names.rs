@@ -64,6 +64,9 @@ pub const RESERVED: &[&str] = &[
     "_claim_sources",
 ];
 
+/// The longest value of a claim of a user or a group, in bytes of JSON.
+pub const LONGEST_VALUE: usize = 16 * 1024;
+
 /// The longest name, in bytes.
 const LONGEST: usize = 255;
 
@@ -88,7 +91,9 @@ pub fn output_fault(name: &str, is_groups: bool) -> Option<String> {
     form_fault(name).or_else(|| reserved_fault(name)).or_else(|| standard_fault(name))
 }
 
-fn form_fault(name: &str) -> Option<String> {
+/// Why a text can be the name of no claim and no member, whatever it means.
+#[must_use]
+pub fn form_fault(name: &str) -> Option<String> {
     if name.is_empty() {
         Some("a claim needs a name".to_owned())
     } else if name.len() > LONGEST {

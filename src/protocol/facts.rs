@@ -2,6 +2,7 @@
 
 use crate::protocol::time::NumericDate;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,14 +66,14 @@ impl Facts {
             [] => None,
             [only] => Some((*only).clone()),
             several => {
-                let mut all: Vec<Value> = Vec::new();
+                let (mut all, mut seen): (Vec<Value>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
                 for value in several {
                     let items = match value {
                         Value::Array(items) => items.as_slice(),
                         one => std::slice::from_ref(*one),
                     };
                     for item in items {
-                        if !all.contains(item) {
+                        if seen.insert(item.to_string()) {
                             all.push(item.clone());
                         }
                     }

@@ -3,7 +3,7 @@
 //!
 //! OIDC Core 5.3.2, 5.4, 5.5, 5.6.2.
 
-use crate::protocol::claim_map::ClaimMap;
+use crate::protocol::claim_map::{ClaimMap, key_of_claim};
 use crate::protocol::claim_names::{CLAIMS_OF_SCOPES, GROUPS, scope_of};
 use crate::protocol::claims::User;
 use crate::protocol::claims_request::ClaimsRequest;
@@ -63,13 +63,23 @@ pub struct Told<'a> {
     map: Option<&'a ClaimMap>,
 }
 
-/// Whether what grows with the groups of a user is told in place, or by naming where it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Growing {
-    /// In place.
-    Told,
-    /// It would be too much.
-    Elsewhere,
+impl Told<'_> {
+    /// The members that lead to it, with a slash between them.
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.map.map_or_else(|| self.name.to_owned(), |map| map.path.join("/"))
+    }
+}
+
+/// How much room a token has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// For everything.
+    Enough,
+    /// Not for groups and roles, which are named as being at userinfo.
+    NotForGroups,
+    /// Not for what else userinfo has as well.
+    NotForClaims,
 }
 
 impl<'a> About<'a> {
@@ -91,14 +101,14 @@ impl<'a> About<'a> {
                 plainly(GROUPS, self.groups(), Because::Scope(GROUPS));
             }
             for own in client.own_scopes.iter().filter(|own| scope.has(&own.scope)) {
-                for name in own.claims.iter().filter(|name| self.is_agreed(authorization, name)) {
+                for name in own.claims.iter().filter(|name| self.is_agreed(authorization, || key_of_claim(name))) {
                     if let Some(value) = self.named(name, place) {
                         plainly(name, value, Because::Scope(&own.scope));
                     }
                 }
             }
         }
-        for map in client.claim_maps.iter().filter(|map| map.is_at(place) && is_open(map, scope)) {
+        for map in client.claim_maps.iter().filter(|map| self.is_at(map, place) && is_open(map, scope)) {
             self.by_map(authorization, map, Because::Map(map.source_kind(), map.scope.as_deref()), &mut tell);
         }
         let wishes = match place {
@@ -110,54 +120,73 @@ impl<'a> About<'a> {
             let name = &wish.name;
             let is_own = || client.own_scopes.iter().any(|own| own.claims.iter().any(|claim| claim == name));
             let is_open_to_client = scope_of(name).is_some_and(|opens| client.scope.has(opens))
-                || is_own() && self.is_agreed(authorization, name);
-            let value = is_open_to_client.then(|| self.named(name, place)).flatten();
+                || is_own() && self.is_agreed(authorization, || key_of_claim(name));
+            // Also groups in an id_token: the request names the place.
+            let value = is_open_to_client.then(|| self.value(name)).flatten();
             if let Some(value) = value {
                 tell(Told { name, value, because: Because::Parameter, map: None });
             }
-            // What grows with the groups is only where the row has it; of the rest the request names the place.
+            // What grows with the groups is only where the row has it; of the rest of what a client is told itself the request
+            // names the place.
             let is_asked = |map: &&ClaimMap| map.name() == name && is_open(map, &client.scope);
-            for map in client.claim_maps.iter().filter(is_asked).filter(|map| !map.grows() || map.is_at(place)) {
+            let is_for_the_client = |map: &&ClaimMap| {
+                self.is_at(map, place) || !map.grows() && (map.is_at(Place::IdToken) || map.is_at(Place::Userinfo))
+            };
+            for map in client.claim_maps.iter().filter(is_asked).filter(is_for_the_client) {
                 self.by_map(authorization, map, Because::Parameter, &mut tell);
             }
         }
     }
 
-    /// The claims of a place.
+    /// The claims of a place. What there is no room for is named with where it is, `endpoint`, which is userinfo; without the scope
+    /// `openid`, which opens that, it is left out.
     #[must_use]
     pub fn claims(
         &self,
         authorization: &Authorization,
         place: Place,
-        growing: Growing,
+        room: Room,
         endpoint: &str,
     ) -> Map<String, Value> {
         let mut claims = Map::new();
+        let mut told: Vec<(&str, Value, Option<&ClaimMap>)> = Vec::new();
         let mut elsewhere = Map::new();
-        self.each(authorization, place, |Told { name, value, map, .. }| match map {
-            Some(map) if growing == Growing::Elsewhere && map.grows() => {
+        self.each(authorization, place, |Told { name, value, map, .. }| {
+            let has_no_room = match (room, map) {
+                (Room::Enough, _) => false,
+                (Room::NotForGroups, Some(map)) => map.grows(),
+                (Room::NotForGroups, None) => name == GROUPS,
+                (Room::NotForClaims, Some(map)) => map.grows() || map.is_at(Place::Userinfo),
+                (Room::NotForClaims, None) => name == GROUPS || scope_of(name).is_none(),
+            };
+            if has_no_room {
                 elsewhere.insert(name.to_owned(), json!("userinfo"));
             }
-            Some(map) => map.put(value, &mut claims),
-            None => {
-                claims.insert(name.to_owned(), value);
-            }
+            told.push((name, value, map));
         });
-        if !elsewhere.is_empty() {
-            // OIDC Core 5.6.2: a claim that is somewhere else. The access token beside it opens it.
-            for name in elsewhere.keys() {
-                claims.remove(name);
+        // A member that is elsewhere is there whole, with all that other rows put into it.
+        for (name, value, map) in told.into_iter().filter(|(name, ..)| !elsewhere.contains_key(*name)) {
+            match map {
+                Some(map) => map.put(value, &mut claims),
+                None => {
+                    claims.insert(name.to_owned(), value);
+                }
             }
+        }
+        if !elsewhere.is_empty() && authorization.scope.has("openid") {
+            // OIDC Core 5.6.2. The access token beside it opens it.
             claims.insert("_claim_names".to_owned(), Value::Object(elsewhere));
             claims.insert("_claim_sources".to_owned(), json!({"userinfo": {"endpoint": endpoint}}));
         }
         claims
     }
 
-    /// Whether anything of a place grows with the groups of the user.
+    /// Whether a place has anything that may be more than there is room for.
     #[must_use]
-    pub fn grows(&self, place: Place) -> bool {
-        self.client.claim_maps.iter().any(|map| map.grows() && map.is_at(place))
+    pub fn may_be_much(&self, place: Place) -> bool {
+        self.client.depends_on_facts() && self.client.claim_maps.iter().any(|map| map.is_at(place))
+            || place == Place::IdToken
+                && (self.client.scope.has(GROUPS) || self.client.own_scopes.iter().any(|own| !own.claims.is_empty()))
     }
 
     fn by_map(
@@ -167,7 +196,7 @@ impl<'a> About<'a> {
         because: Because<'a>,
         tell: &mut impl FnMut(Told<'a>),
     ) {
-        if !map.is_constant() && !self.is_agreed(authorization, &map.key()) {
+        if !map.is_constant() && !self.is_agreed(authorization, || map.key()) {
             return;
         }
         if let Some(value) = map.value(&self.user.claims, self.facts, &self.client.roles, self.now) {
@@ -195,9 +224,20 @@ impl<'a> About<'a> {
         self.facts.groups(self.now).map(Value::from).collect()
     }
 
+    /// Whether a map is told at a place. What a token has no room for is at userinfo, and so is what shares a member with that.
+    fn is_at(&self, map: &ClaimMap, place: Place) -> bool {
+        let may_move = |other: &ClaimMap| other.grows() && other.is_in_a_token() && other.name() == map.name();
+        map.is_at(place)
+            || place == Place::Userinfo && map.is_in_a_token() && self.client.claim_maps.iter().any(may_move)
+    }
+
     /// Whether the person was shown that this is told, or the client's row spares them the question.
-    fn is_agreed(&self, authorization: &Authorization, key: &str) -> bool {
-        self.client.spares_the_question() || authorization.shown.iter().any(|shown| shown == key)
+    fn is_agreed(&self, authorization: &Authorization, key: impl FnOnce() -> String) -> bool {
+        if self.client.spares_the_question() {
+            return true;
+        }
+        let key = key();
+        authorization.shown.contains(&key)
     }
 }
 
@@ -211,7 +251,7 @@ pub fn opened_beyond_scopes(client: &Client, scope: &Scope, asked: &ClaimsReques
     let mut keys: Vec<String> = Vec::new();
     for own in &client.own_scopes {
         let is_granted = scope.has(&own.scope);
-        keys.extend(own.claims.iter().filter(|name| is_granted || asked.names(name)).cloned());
+        keys.extend(own.claims.iter().filter(|name| is_granted || asked.names(name)).map(|name| key_of_claim(name)));
     }
     let is_told = |map: &&ClaimMap| {
         !map.is_constant() && (is_open(map, scope) || asked.names(map.name()) && is_open(map, &client.scope))
@@ -260,7 +300,7 @@ mod tests {
         let mut facts = member_of(&["admins", "staff"]);
         facts.claims = vec![Fact { claim: "department".to_owned(), value: json!("Sales"), of: None }];
         let about = About { client, user: &user, facts: &facts, now: NumericDate(5) };
-        Value::Object(about.claims(authorization, place, Growing::Told, "https://id.example.com/userinfo"))
+        Value::Object(about.claims(authorization, place, Room::Enough, "https://id.example.com/userinfo"))
     }
 
     fn client() -> Client {
@@ -272,9 +312,11 @@ mod tests {
     #[test]
     fn groups_are_at_userinfo_by_their_scope_and_in_an_id_token_by_a_map_alone() {
         let mut client = client();
-        let asked = authorization("openid groups", r#"{"id_token": {"groups": null}}"#, &[]);
+        let asked = authorization("openid groups", "", &[]);
         assert_eq!(told(&client, &asked, Place::Userinfo), json!({"groups": ["admins", "staff"]}));
         assert_eq!(told(&client, &asked, Place::IdToken), json!({}));
+        let named = authorization("openid", r#"{"id_token": {"groups": null}}"#, &[]);
+        assert_eq!(told(&client, &named, Place::IdToken), json!({"groups": ["admins", "staff"]}), "or by its name");
         client.claim_maps.push(map("groups", Source::Groups));
         assert_eq!(told(&client, &asked, Place::IdToken), json!({"groups": ["admins", "staff"]}));
         assert_eq!(told(&client, &asked, Place::AccessToken), json!({}));
@@ -300,8 +342,8 @@ mod tests {
         let none = authorization("openid hr", "", &[]);
         assert_eq!(told(&client, &none, Place::Userinfo), json!({"tenant": "acme"}));
         let keys = opened_beyond_scopes(&client, &none.scope, &none.claims);
-        assert_eq!(keys, ["department", "team=department"]);
-        let shown = authorization("openid hr", "", &["department", "team=department"]);
+        assert_eq!(keys, ["department", "team=claim:department"]);
+        let shown = authorization("openid hr", "", &["department", "team=claim:department"]);
         let all = json!({"department": "Sales", "team": ["Sales"], "tenant": "acme"});
         assert_eq!(told(&client, &shown, Place::Userinfo), all);
         // Another source under the name that was shown is something else.
@@ -336,7 +378,7 @@ mod tests {
         let (user, facts) = (User::default(), member_of(&["a", "b"]));
         let about = About { client: &client, user: &user, facts: &facts, now: NumericDate(5) };
         let asked = authorization("openid", "", &[]);
-        let claims = about.claims(&asked, Place::IdToken, Growing::Elsewhere, "https://id.example.com/userinfo");
+        let claims = about.claims(&asked, Place::IdToken, Room::NotForGroups, "https://id.example.com/userinfo");
         assert_eq!(
             Value::Object(claims),
             json!({

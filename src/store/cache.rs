@@ -10,13 +10,13 @@ mod shelf;
 mod weight;
 
 use crate::protocol::authorization::Allowed;
-use crate::protocol::claim_map::OwnScope;
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::facts::Facts;
 use crate::protocol::grant::SignIn;
 use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
+use crate::store::clients::Offered;
 use crate::store::db::Db;
 use crate::store::refresh_families::{self, Family};
 use crate::store::{StoreError, clients, consents, facts, timely, users};
@@ -44,7 +44,7 @@ const ANSWERS: i64 = i64::MIN;
 const CLIENT_BYTES: u64 = 8 << 20;
 const USER_BYTES: u64 = 12 << 20;
 const FACT_BYTES: u64 = 3 << 20;
-const SCOPE_BYTES: u64 = 1 << 20;
+const OFFERED_BYTES: u64 = 1 << 20;
 const CONSENT_BYTES: u64 = 4 << 20;
 const FAMILY_BYTES: u64 = 4 << 20;
 
@@ -94,7 +94,7 @@ impl Asked<Self> for Handle {
 /// What a cache holds, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Of what: `clients`, `users`, `facts`, `scopes`, `consents` or `families`.
+    /// Of what: `clients`, `users`, `facts`, `offered`, `consents` or `families`.
     pub name: &'static str,
     /// How much it is, estimated by texts and containers.
     pub bytes: u64,
@@ -119,8 +119,8 @@ pub struct Directory {
     users: Arc<Shelf<String, User>>,
     /// Groups and further claims of users, by `sub`.
     facts: Arc<Shelf<String, Facts>>,
-    /// The scopes of the organization's own, all under one name.
-    scopes: Arc<Shelf<Handle, Vec<OwnScope>>>,
+    /// Scopes and claims beside the standard ones, all under one name.
+    offered: Arc<Shelf<Handle, Offered>>,
     consents: Arc<Shelf<Pair, Allowed>>,
     /// What families of refresh tokens grant, which never changes; whether one is still valid, only its row says.
     families: Arc<Shelf<Handle, Family>>,
@@ -140,7 +140,7 @@ impl Directory {
             clients: Shelf::new(CLIENT_BYTES, |id, client| id.len() + weight::client(client)),
             users: Shelf::new(USER_BYTES, |sub, user| sub.len() + weight::user(user)),
             facts: Shelf::new(FACT_BYTES, |sub, facts| sub.len() + weight::facts(facts)),
-            scopes: Shelf::new(SCOPE_BYTES, |_, scopes| weight::scopes(scopes)),
+            offered: Shelf::new(OFFERED_BYTES, |_, offered| weight::offered(offered)),
             consents: Shelf::new(CONSENT_BYTES, |pair, allowed| {
                 size_of::<Pair>() + pair.sub.len() + pair.client_id.len() + weight::allowed(allowed)
             }),
@@ -159,7 +159,7 @@ impl Directory {
             held("clients", self.clients.weight()),
             held("users", self.users.weight()),
             held("facts", self.facts.weight()),
-            held("scopes", self.scopes.weight()),
+            held("offered", self.offered.weight()),
             held("consents", self.consents.weight()),
             held("families", self.families.weight()),
         ]
@@ -219,16 +219,16 @@ impl Directory {
         Ok(found.filter(|user| sign_in.holds(user)))
     }
 
-    /// The scopes of the organization's own.
+    /// Scopes and claims beside the standard ones.
     ///
     /// # Errors
     /// The database failed and nothing is known.
-    pub async fn scopes(&self, now: NumericDate) -> Result<Arc<Vec<OwnScope>>, StoreError> {
+    pub async fn offered(&self, now: NumericDate) -> Result<Arc<Offered>, StoreError> {
         let read = || {
             let db = self.db.clone();
-            async move { clients::own_scopes(&db).await.map(Some) }
+            async move { clients::offered(&db).await.map(Some) }
         };
-        Ok(self.find(&self.scopes, &Handle([0; 16]), now, read).await?.unwrap_or_default())
+        Ok(self.find(&self.offered, &Handle([0; 16]), now, read).await?.unwrap_or_default())
     }
 
     /// Groups and further claims of a user, where that client is told of them or decides by them; otherwise nothing is read.

@@ -5,7 +5,8 @@ mod claim_rows;
 
 pub use claim_rows::ClaimRow;
 
-use crate::protocol::claim_map::{OwnScope, Role};
+use crate::protocol::claim_map::{OwnScope, Role, path_of};
+use crate::protocol::claim_names::GROUPS;
 use crate::protocol::client::{Client, HashedSecret, Lifetimes};
 use crate::protocol::columns::{self, Column, Form, RowFault, WordColumn};
 use crate::protocol::response::{
@@ -28,6 +29,7 @@ const FIND: &str = "SELECT client_id, client_name, application_type, token_endpo
      backchannel_logout_uri, frontchannel_logout_uri, origin, access \
      FROM clients WHERE client_id = $1";
 const OWN_SCOPES: &str = "SELECT scope, description, claims FROM scopes ORDER BY scope LIMIT 1000";
+const CLAIMS: &str = "SELECT DISTINCT claim FROM client_claims LIMIT 1000";
 const IDS: &str = "SELECT client_id FROM clients ORDER BY client_id LIMIT 1000";
 const ALL_IDS: &str = "SELECT client_id FROM clients ORDER BY client_id";
 const NAME_AND_END: &str = "SELECT client_name, disabled_at FROM clients WHERE client_id = $1";
@@ -261,7 +263,30 @@ pub async fn own_scopes(db: &Db) -> Result<Vec<OwnScope>, StoreError> {
         description,
         claims: claims.split_whitespace().map(str::to_owned).collect(),
     };
-    Ok(rows.into_iter().map(own).collect())
+    Ok(rows.into_iter().map(own).filter(OwnScope::is_sound).collect())
+}
+
+/// What discovery offers beside what every provider does.
+#[derive(Clone, Debug, Default)]
+pub struct Offered {
+    /// The scopes of the organization's own.
+    pub scopes: Vec<OwnScope>,
+    /// The members that some client's row puts into tokens.
+    pub claims: Vec<String>,
+}
+
+/// Scopes and claims beside the standard ones: a thousand of each at most.
+///
+/// # Errors
+/// The database failed.
+pub async fn offered(db: &Db) -> Result<Offered, StoreError> {
+    let scopes = own_scopes(db).await?;
+    let rows: Vec<String> = sqlx::query_scalar(CLAIMS).fetch_all(db.statement()).await?;
+    let name = |claim: String| path_of(&claim, claim == GROUPS).ok().and_then(|path| path.into_iter().next());
+    let mut claims: Vec<String> = rows.into_iter().filter_map(name).collect();
+    claims.sort();
+    claims.dedup();
+    Ok(Offered { scopes, claims })
 }
 
 /// Finds a client, disabled or not: two statements, or one where there is none.
@@ -291,8 +316,9 @@ fn client_of(row: Row, lists: Lists) -> Result<Client, RowFault> {
         access: ACCESS.read(&row.access)?,
         groups: lists.groups,
         roles: lists.roles,
-        claim_maps: lists.claims.iter().map(ClaimRow::read).collect::<Result<_, _>>()?,
-        own_scopes: lists.scopes.into_iter().filter(|own| scope.has(&own.scope)).collect(),
+        claim_maps: claim_rows::read_all(&lists.claims)?,
+        // A row under the name of a standard scope would put other words on the consent page than what is told.
+        own_scopes: lists.scopes.into_iter().filter(|own| own.is_sound() && scope.has(&own.scope)).collect(),
         application_type: APPLICATION_TYPE.read(&row.application_type)?,
         token_endpoint_auth_method: TOKEN_ENDPOINT_AUTH_METHOD.read(&row.token_endpoint_auth_method)?,
         grant_types: GRANT_TYPES.read_list(&row.grant_types)?,

@@ -1,6 +1,6 @@
 //! What is known of a user beyond their row: groups, and claims of their own and of their groups.
 
-use crate::protocol::claim_names::user_claim_fault;
+use crate::protocol::claim_names::{LONGEST_VALUE, user_claim_fault};
 use crate::protocol::facts::{Fact, Facts, Membership};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
@@ -52,6 +52,14 @@ pub async fn find(db: &Db, sub: &str) -> Result<Facts, StoreError> {
 fn fact_of(claim: String, value: &str, of: Option<Membership>) -> Option<Fact> {
     if let Some(why) = user_claim_fault(&claim) {
         tracing::warn!(claim, why, "a claim of a user or a group is passed over");
+        return None;
+    }
+    if value.len() > LONGEST_VALUE {
+        tracing::warn!(
+            claim,
+            bytes = value.len(),
+            "the value of a claim of a user or a group is too long, and is passed over"
+        );
         return None;
     }
     let Ok(value) = serde_json::from_str(value) else {

@@ -19,6 +19,7 @@ const LIST: &str = "SELECT name, description, created_at, \
 const MEMBERS: &str = "SELECT users.sub, username, until, added_at FROM group_members \
      JOIN users ON users.sub = group_members.sub WHERE group_name = $1 ORDER BY COALESCE(username_folded, username, users.sub)";
 const CLIENTS: &str = "SELECT client_id FROM client_groups WHERE group_name = $1 ORDER BY client_id";
+const ROLES: &str = "SELECT DISTINCT client_id FROM client_roles WHERE group_name = $1 ORDER BY client_id";
 const ONLY_GROUP_OF: &str = "SELECT client_id FROM client_groups WHERE group_name = $1 AND NOT EXISTS \
      (SELECT 1 FROM client_groups AS others WHERE others.client_id = client_groups.client_id AND others.group_name <> $1) \
      ORDER BY client_id";
@@ -26,10 +27,11 @@ const INSERT: &str =
     "INSERT INTO groups (name, description, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
 const DESCRIBE: &str = "UPDATE groups SET description = $2 WHERE name = $1 AND description <> $2";
 const DELETE: &str = "DELETE FROM groups WHERE name = $1";
-// A membership that is there gets another end only where one is said.
+// A membership that is there gets another end only where one is said; one that has ended begins anew.
 const ADD: &str = "INSERT INTO group_members (group_name, sub, until, added_at) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (group_name, sub) DO UPDATE SET until = excluded.until \
-     WHERE COALESCE(group_members.until, -1) <> COALESCE(excluded.until, -1)";
+     WHERE COALESCE(group_members.until, -1) <> COALESCE(excluded.until, -1) \
+     AND ($5 = 1 OR group_members.until <= $4)";
 const REMOVE: &str = "DELETE FROM group_members WHERE group_name = $1 AND sub = $2";
 
 row! {
@@ -62,6 +64,28 @@ row! {
     }
 }
 
+/// How a membership ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As it does already; a new one does not by itself.
+    AsItIs,
+    /// Not by itself.
+    Never,
+    /// At that instant.
+    At(NumericDate),
+}
+
+impl End {
+    /// The instant, where there is one.
+    #[must_use]
+    pub const fn instant(self) -> Option<NumericDate> {
+        match self {
+            Self::At(until) => Some(until),
+            Self::AsItIs | Self::Never => None,
+        }
+    }
+}
+
 /// A change of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -73,8 +97,8 @@ pub enum Change {
     Add {
         /// Who.
         sub: String,
-        /// The instant it ends; `None`: not by itself.
-        until: Option<NumericDate>,
+        /// How it ends.
+        until: End,
     },
     /// A user is no member any more.
     Remove {
@@ -117,6 +141,14 @@ pub async fn clients(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(CLIENTS).bind(name).fetch_all(db.statement()).await?)
 }
 
+/// The clients at which a group has roles.
+///
+/// # Errors
+/// The database failed.
+pub async fn clients_with_roles(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(ROLES).bind(name).fetch_all(db.statement()).await?)
+}
+
 /// The clients that let no other group in: without it no user enters there.
 ///
 /// # Errors
@@ -157,7 +189,8 @@ async fn carry_out(
         Change::New(description) => sqlx::query(INSERT).bind(group).bind(description).bind(now.0),
         Change::Describe(description) => sqlx::query(DESCRIBE).bind(group).bind(description),
         Change::Add { sub, until } => {
-            sqlx::query(ADD).bind(group).bind(sub).bind(until.map(|until| until.0)).bind(now.0)
+            let is_said = i64::from(*until != End::AsItIs);
+            sqlx::query(ADD).bind(group).bind(sub).bind(until.instant().map(|at| at.0)).bind(now.0).bind(is_said)
         }
         Change::Remove { sub } => sqlx::query(REMOVE).bind(group).bind(sub),
         Change::Delete => sqlx::query(DELETE).bind(group),
@@ -175,7 +208,7 @@ fn event(group: &str, change: &Change, now: NumericDate) -> Event {
     };
     let event = Event::new(kind, now).of_subject(sub).with("group", Impersonal::configured(group));
     match change {
-        Change::Add { until: Some(until), .. } => event.with("until", until.0),
+        Change::Add { until: End::At(until), .. } => event.with("until", until.0),
         _ => event,
     }
 }

@@ -21,7 +21,7 @@ use hallpass::protocol::node_secrets::NodeSecrets;
 use hallpass::protocol::params::Params;
 use hallpass::protocol::pkce::{self, CodeChallenge};
 use hallpass::protocol::reason::Reason;
-use hallpass::protocol::release::{About, Growing};
+use hallpass::protocol::release::{About, Room};
 use hallpass::protocol::response::{ApplicationType, Place, PromptSet};
 use hallpass::protocol::scope::Scope;
 use hallpass::protocol::secret::{AccessToken, Handle, RefreshToken, RefreshTokenParts};
@@ -162,7 +162,7 @@ fn claims(text: &str) {
         authorized_at: NumericDate(0),
         confirmation: None,
     };
-    let told = about.claims(&authorization, Place::Userinfo, Growing::Told, "");
+    let told = about.claims(&authorization, Place::Userinfo, Room::Enough, "");
     assert!(told.keys().all(|name| name == "email"), "no claims but the user's own");
     let kept = serde_json::to_string(&request).expect("it is kept with the code");
     assert_eq!(serde_json::from_str::<ClaimsRequest>(&kept).ok().as_ref(), Some(&request));

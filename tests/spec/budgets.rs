@@ -117,6 +117,44 @@ async fn userinfo_and_introspection() {
     }
 }
 
+/// A client that lets in by group and is told of groups, roles and claims costs what any other does; and what grew old is read
+/// anew side by side: the user, and what is known of them.
+#[tokio::test]
+async fn groups_and_claims_cost_no_request_anything() {
+    let (provider, client, browser) = ready("jwt").await;
+    provider
+        .sql(
+            "INSERT INTO groups (name) VALUES ('staff'); INSERT INTO client_groups VALUES ('reports', 'staff');
+             INSERT INTO group_members (group_name, sub) VALUES ('staff', 'alice-sub');
+             INSERT INTO user_claims VALUES ('alice-sub', 'level', '7');
+             INSERT INTO client_roles VALUES ('reports', 'clerk', 'staff', 0);
+             INSERT INTO client_claims (client_id, claim, source) VALUES ('reports', 'role', 'roles');
+             INSERT INTO client_claims (client_id, claim, source) VALUES ('reports', 'level', 'claim');
+             UPDATE clients SET access = 'groups', consent = 'skip' WHERE client_id = 'reports'",
+        )
+        .await;
+    provider.travel(10);
+    let tokens = provider.tokens(&browser, &client).await;
+    assert_eq!(crate::support::verbs::claims_of(&tokens.text("id_token"))["role"], serde_json::json!(["clerk"]));
+    let (cost, page) = cost_of(&provider, Authorization::of(&client).open(&provider, &browser)).await;
+    assert!(page.status.is_redirection());
+    assert_within(cost, budget(0, 2, 0, 0));
+    let answer = provider.sign_in(&browser, &client).await;
+    let (cost, tokens) = cost_of(&provider, provider.redeem(&client, answer.code())).await;
+    let token = tokens.ok().text("access_token");
+    assert_within(cost, budget(2, 2, 0, 0));
+    let (cost, answer) = cost_of(&provider, provider.userinfo(&token)).await;
+    assert_eq!(answer.ok().json()["level"], serde_json::json!([7]));
+    assert_within(cost, budget(0, 1, 0, 0));
+    let (cost, _) = cost_of(&provider, provider.post("/introspect", client.auth(), &[("token", &token)])).await;
+    assert_within(cost, budget(0, 1, 0, 0));
+    // Nothing is fresh any more: the client by its two statements, the user, and the groups beside them.
+    provider.travel(10);
+    let (cost, answer) = cost_of(&provider, provider.userinfo(&token)).await;
+    let _ = answer.ok();
+    assert_within(cost, budget(0, 1, 4, 0));
+}
+
 /// The form itself, from the press of the button to the redirect that follows it.
 #[tokio::test]
 async fn login() {

@@ -184,9 +184,14 @@ async fn claims_of_user_and_groups_are_told_together_and_what_cannot_be_a_claim_
 #[tokio::test]
 async fn a_map_that_would_set_what_the_protocol_sets_makes_its_client_faulty_by_name() {
     let (provider, client) = stage().await;
-    for (claim, source) in
-        [("sub", "constant"), ("/aud/x", "groups"), ("email", "constant"), ("groups", "roles"), ("scope", "roles")]
-    {
+    for (claim, source) in [
+        ("sub", "constant"),
+        ("/aud/x", "groups"),
+        ("email", "constant"),
+        ("groups", "roles"),
+        ("scope", "roles"),
+        ("/a/b c", "groups"),
+    ] {
         provider
             .sql(&format!(
                 "DELETE FROM client_claims; INSERT INTO client_claims (client_id, claim, source, value) \
@@ -218,14 +223,14 @@ async fn the_claims_parameter_asks_for_what_the_row_opens() {
     assert_eq!(told_now.userinfo["email"], json!("alice@example.com"));
     assert_eq!(told_now.userinfo["salary"], Value::Null, "no scope and no map opens it");
     assert_eq!(told_now.id_token["department"], json!("Sales"));
-    assert_eq!(told_now.id_token["groups"], Value::Null);
+    assert_eq!(told_now.id_token["groups"], json!(["app-admins", "staff"]), "the request names the place");
     // What the row does not open stays closed, however it is asked for.
     provider.sql("UPDATE clients SET scope = 'openid profile'").await;
     provider.travel(10);
     let request = Authorization::of(&client).with("scope", "openid").with("claims", asked);
     let told_now = told_with(&provider, &client, request).await;
     for name in ["groups", "department", "team", "email"] {
-        assert_eq!(told_now.userinfo[name], Value::Null, "{name}");
+        assert_eq!((&told_now.userinfo[name], &told_now.id_token[name]), (&Value::Null, &Value::Null), "{name}");
     }
 }
 
@@ -273,6 +278,108 @@ async fn where_consent_is_asked_only_what_was_shown_is_told() {
     provider.travel(10);
     let silent = request.with("prompt", "none").open(&provider, &browser).await;
     assert_eq!(silent.query_parameter("error").as_deref(), Some("consent_required"));
+}
+
+/// A single claim of a scope that is not asked for whole is on the page by itself, and the scope is not opened by it.
+#[tokio::test]
+async fn a_single_claim_of_a_scope_of_ones_own_is_shown_before_it_is_told() {
+    let (provider, client) = stage().await;
+    provider.sql("UPDATE clients SET consent = 'ask'").await;
+    provider.travel(10);
+    let browser = UserAgent::new();
+    let asked = r#"{"userinfo": {"department": null}}"#;
+    let request = Authorization::of(&client).with("scope", "openid").with("claims", asked);
+    let page = request.open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", crate::support::provider::PASSWORD).await;
+    let text = page.text();
+    assert!(text.contains("Where you work") && text.contains("Sales"), "{text}");
+    assert!(!text.contains("building"), "that was not asked for: {text}");
+    let answer = request.complete(&provider, &browser).await;
+    let told_now = told_by(&provider, &client, &provider.redeem(&client, answer.code()).await.ok()).await;
+    assert_eq!((&told_now.userinfo["department"], &told_now.userinfo["building"]), (&json!("Sales"), &Value::Null));
+    let whole = Authorization::of(&client).with("scope", "openid hr").with("prompt", "none");
+    assert_eq!(whole.open(&provider, &browser).await.query_parameter("error").as_deref(), Some("consent_required"));
+}
+
+#[tokio::test]
+async fn a_row_of_scopes_under_a_standard_name_changes_nothing() {
+    let (provider, client) = stage().await;
+    provider
+        .sql(
+            "UPDATE clients SET consent = 'ask'; INSERT INTO scopes VALUES ('email', 'Your building', 'building');
+             INSERT INTO scopes VALUES ('openid', 'Nothing', 'department'); INSERT INTO scopes VALUES ('groups', 'None', '')",
+        )
+        .await;
+    provider.travel(10);
+    let browser = UserAgent::new();
+    let request = Authorization::of(&client).with("scope", "openid email groups");
+    let page = request.open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", crate::support::provider::PASSWORD).await;
+    let text = page.text();
+    assert!(text.contains("Your e-mail address") && text.contains("alice@example.com"), "{text}");
+    assert!(text.contains("Your groups") && !text.contains("Your building"), "{text}");
+    let answer = request.complete(&provider, &browser).await;
+    let told_now = told_by(&provider, &client, &provider.redeem(&client, answer.code()).await.ok()).await;
+    assert_eq!(told_now.userinfo["email"], json!("alice@example.com"));
+    assert!(told_now.userinfo["building"].is_null() && told_now.userinfo["department"].is_null());
+}
+
+/// More of the same is something else: a filter that goes asks again.
+#[tokio::test]
+async fn a_filter_that_goes_asks_again() {
+    let (provider, client) = stage().await;
+    provider.sql("UPDATE clients SET consent = 'ask'").await;
+    map(&provider, "claim, source, starts_with", "'groups', 'groups', 'app-'").await;
+    let browser = UserAgent::new();
+    let request = Authorization::of(&client).with("scope", "openid");
+    let answer = request.complete(&provider, &browser).await;
+    let first = told_by(&provider, &client, &provider.redeem(&client, answer.code()).await.ok()).await;
+    assert_eq!(first.id_token["groups"], json!(["app-admins"]));
+    provider.sql("UPDATE client_claims SET starts_with = ''").await;
+    provider.travel(10);
+    let silent = request.with("prompt", "none").open(&provider, &browser).await;
+    assert_eq!(silent.query_parameter("error").as_deref(), Some("consent_required"));
+}
+
+/// What a row has for APIs alone, the client cannot have by asking.
+#[tokio::test]
+async fn the_claims_parameter_opens_no_map_that_is_for_apis_alone() {
+    let (provider, client) = stage().await;
+    map(&provider, "claim, source, value, places", "'team', 'claim', 'department', 'introspection'").await;
+    let asked = r#"{"userinfo": {"team": null}, "id_token": {"team": null}}"#;
+    let request = Authorization::of(&client).with("scope", "openid").with("claims", asked);
+    let told_now = told_with(&provider, &client, request).await;
+    assert!(told_now.id_token["team"].is_null() && told_now.userinfo["team"].is_null());
+    assert_eq!(told_now.introspection["team"], json!(["Sales"]));
+}
+
+/// A member that has no room is at userinfo whole, whatever rows it is made of, and so are claims that many groups bring.
+#[tokio::test]
+async fn what_has_no_room_in_a_token_is_whole_at_userinfo() {
+    let (provider, client) = stage().await;
+    map(&provider, "claim, source, places", "'/access/groups', 'groups', 'access_token'").await;
+    map(&provider, "claim, source, value, places", "'/access/tenant', 'constant', '\"acme\"', 'access_token'").await;
+    map(&provider, "claim, source, value", "'permissions', 'claim', 'permission'").await;
+    let insert = |number: usize| {
+        let name = format!("{number:04}-{}", "g".repeat(35));
+        format!(
+            "INSERT INTO groups (name) VALUES ('{name}'); INSERT INTO group_claims VALUES ('{name}', 'permission', '\"{name}\"'); \
+             INSERT INTO group_members (group_name, sub) VALUES ('{name}', 'alice-sub');"
+        )
+    };
+    let sql: String = (0..300).map(insert).collect();
+    provider.sql(&sql).await;
+    provider.travel(10);
+    let tokens = provider.tokens(&UserAgent::new(), &client).await;
+    assert!(tokens.text("id_token").len() < 8192 && tokens.text("access_token").len() < 8192);
+    let many = told_by(&provider, &client, &tokens).await;
+    assert_eq!(many.access_token["_claim_names"], json!({"access": "userinfo"}));
+    assert!(many.access_token["access"].is_null());
+    assert_eq!(many.userinfo["access"]["groups"].as_array().unwrap().len(), 302);
+    assert_eq!(many.userinfo["access"]["tenant"], json!("acme"));
+    assert_eq!(many.id_token["_claim_names"], json!({"permissions": "userinfo"}));
+    assert_eq!(many.userinfo["permissions"].as_array().unwrap().len(), 300);
+    assert_eq!(many.id_token["name"], json!("Alice Example"), "what is small stays");
 }
 
 /// What the row opened after the page was made was not on it.
@@ -349,7 +456,7 @@ async fn five_hundred_groups_are_whole_at_userinfo_and_none_of_them_is_in_a_larg
 #[tokio::test]
 async fn discovery_lists_scopes_and_claims_that_exist() {
     let (provider, _client) = stage().await;
-    provider.travel(10);
+    map(&provider, "claim, source", "'role', 'roles'").await;
     let metadata = provider.get("/.well-known/openid-configuration", &[]).await.ok().json();
     let lists = |member: &str, word: &str| metadata[member].as_array().unwrap().contains(&json!(word));
     for (member, word) in [
@@ -358,6 +465,7 @@ async fn discovery_lists_scopes_and_claims_that_exist() {
         ("claims_supported", "groups"),
         ("claims_supported", "department"),
         ("claims_supported", "building"),
+        ("claims_supported", "role"),
         ("claim_types_supported", "distributed"),
     ] {
         assert!(lists(member, word), "{member} {word}");
@@ -383,7 +491,7 @@ async fn a_pairwise_client_is_told_its_claims_beside_a_subject_of_its_own() {
 #[tokio::test]
 async fn a_machines_token_has_no_claims_of_a_user() {
     let (provider, _client) = stage().await;
-    let job = NewClient::new("job").with("grant_types", "client_credentials").with("scope", "jobs:run groups");
+    let job = NewClient::new("job").with("grant_types", "client_credentials").with("scope", "jobs:run groups hr");
     let job = provider.add(job.with("access_token_format", "jwt")).await;
     provider.sql("INSERT INTO client_claims (client_id, claim, source, places) VALUES ('job', 'groups', 'groups', 'access_token introspection')").await;
     let tokens = provider.post("/token", job.auth(), &[("grant_type", "client_credentials")]).await.ok();

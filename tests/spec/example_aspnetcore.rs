@@ -409,6 +409,35 @@ async fn a_sign_in_as_the_handler_makes_it() {
     assert_eq!(claims["sub"], "alice-sub", "the id that the app knows people by");
 }
 
+/// `[Authorize(Roles = …)]`, which asks `ClaimsIdentity.HasClaim(RoleClaimType, role)`: the handler makes a claim of each item of a
+/// list in the `id_token`, and of what userinfo has beside it.
+#[tokio::test]
+async fn a_page_for_a_role_opens_while_the_user_has_it() {
+    let ready = Ready::start().await;
+    let role = quoted_after(&file("Controllers/HomeController.cs"), "[Authorize(Roles = \"").remove(0);
+    let role_claim = assigned(&file("SignIn/ProviderOptions.cs"), "RoleClaimType");
+    let readme = file("README.md");
+    let sql = blocks(&readme).into_iter().find(|block| block.kind == "sql").expect("SQL in the README").text;
+    ready.provider.sql(&sql).await;
+    let has_role = async || {
+        ready.provider.travel(10);
+        let tokens = ready.sign_in().await;
+        let claims = ready.validate_id_token(tokens["id_token"].as_str().unwrap());
+        let known = ready.userinfo(tokens["access_token"].as_str().unwrap(), &claims["sub"]).await;
+        let is_in = |claims: &Value| match &claims[&role_claim] {
+            Value::Array(items) => items.contains(&json!(role)),
+            one => *one == json!(role),
+        };
+        assert_eq!(is_in(&claims), is_in(&known), "{claims} {known}");
+        is_in(&claims)
+    };
+    assert!(!has_role().await);
+    assert_eq!(ready.provider.command(&["group", "add", "finance", "alice"], "").status, 0);
+    assert!(has_role().await);
+    assert_eq!(ready.provider.command(&["group", "remove", "finance", "alice"], "").status, 0);
+    assert!(!has_role().await);
+}
+
 /// Signed in already: no page between the challenge and the answer. A second tab does not disturb the first.
 #[tokio::test]
 async fn two_tabs_each_get_their_own_answer() {

@@ -651,3 +651,34 @@ async fn a_logout_token_that_cannot_be_checked_now_is_not_taken() {
     assert_eq!(answer.error(), (400, "temporarily_unavailable".to_owned()), "{}", ready.example.log());
     assert_eq!(ready.are_in().await, [true, true]);
 }
+
+/// A page that demands a role opens while the user has it, and not any more when it is taken: at the next sign-in at the latest, and
+/// by itself when what was told is five minutes old.
+#[tokio::test]
+async fn a_page_for_a_role_opens_while_the_user_has_it() {
+    let provider = Installation::start();
+    let example = Example::start(&provider, "reports", "127.0.0.1", "skip");
+    // The SQL of its README.
+    let readme = std::fs::read_to_string(root().join("examples/fastapi/README.md")).unwrap();
+    let sql = readme.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    std::fs::write(provider.folder.path().join("migrations/20991231000000_roles.sql"), sql).unwrap();
+    provider.run(&["migrate"], "");
+    let browser = UserAgent::new();
+    let _ = example.sign_in(&browser).await;
+    let refused = browser.get(&example.at("/accounts")).await;
+    assert_eq!(refused.status, 403, "{refused}");
+    provider.run(&["group", "add", "finance", "alice"], "");
+    let again = async || {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        example.open(&browser, "/login?next=/accounts").await.page
+    };
+    let page = again().await;
+    assert_eq!(
+        (page.status.as_u16(), page.texts("h1")),
+        (200, vec!["The accounts".to_owned()]),
+        "{page}\n{}",
+        example.log()
+    );
+    provider.run(&["group", "remove", "finance", "alice"], "");
+    assert_eq!(again().await.status, 403);
+}

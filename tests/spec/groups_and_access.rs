@@ -94,7 +94,13 @@ async fn without_a_page_the_service_is_told_at_once() {
     let browser = UserAgent::new();
     let _ = provider.sign_in(&browser, &other).await.code();
     let silent = Authorization::of(&client).with("prompt", "none");
-    assert_eq!(silent.complete(&provider, &browser).await.error(), "access_denied");
+    let refused = silent.complete(&provider, &browser).await;
+    assert_eq!(refused.error(), "access_denied");
+    let events = events(&provider).await;
+    assert_eq!(only(&events, "entry_refused")["sub"], json!("alice-sub"));
+    let reference = refused.get("error_description").unwrap().rsplit_once("reference ").unwrap().1;
+    let explained = provider.command(&["explain", reference.trim_end_matches(')')], "").stdout;
+    assert!(explained.contains("finance") && explained.contains("a member of no group"), "{explained}");
     let_in(&provider).await;
     assert_eq!(silent.complete(&provider, &browser).await.error(), "consent_required");
 }
@@ -240,6 +246,8 @@ async fn groups_are_looked_after_by_command_and_a_second_time_changes_nothing() 
     let _ = provider.sign_in(&UserAgent::new(), &client).await.code();
     let until = changes(&["group", "add", "finance", "alice", "--until", "2099-01-01T00:00:00Z"]);
     assert_eq!(until[0]["until"], json!("2099-01-01T00:00:00Z"));
+    assert_eq!(changes(&["group", "add", "finance", "alice"]), json!([]), "its end stays");
+    assert_eq!(changes(&["group", "add", "finance", "alice", "--until", "never"]), added);
     let shown = json(&provider, &["group", "show", "finance"]);
     assert_eq!((&shown["members"][0]["username"], &shown["clients"]), (&json!("alice"), &json!(["reports"])));
     assert!(shown["members"][0]["added_at"].is_string(), "{shown}");
@@ -259,7 +267,7 @@ async fn groups_are_looked_after_by_command_and_a_second_time_changes_nothing() 
     }
     assert!(provider.command(&["group", "add", "finanze", "alice"], "").stderr.contains("did you mean finance"));
     let events = events(&provider).await;
-    for (kind, count) in [("group_edited", 1), ("membership_added", 2), ("membership_removed", 1)] {
+    for (kind, count) in [("group_edited", 1), ("membership_added", 3), ("membership_removed", 1)] {
         assert_eq!(of_kind(&events, kind).len(), count, "{kind}");
     }
 }

@@ -35,7 +35,7 @@ async fn the_document_has_every_member_that_matters() {
         ("token_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post", "none"])),
         ("introspection_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post"])),
         ("revocation_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post", "none"])),
-        ("claim_types_supported", json!(["normal"])),
+        ("claim_types_supported", json!(["normal", "distributed"])),
         ("claims_parameter_supported", json!(true)),
         ("acr_values_supported", json!(["1"])),
         ("request_parameter_supported", json!(false)),

@@ -45,7 +45,7 @@ fn list<'a>(metadata: &'a Value, member: &str) -> Vec<&'a str> {
 fn everything(id: &str) -> NewClient {
     NewClient::new(id)
         .with("consent", "skip")
-        .with("scope", "openid profile email address phone offline_access api")
+        .with("scope", "openid profile email address phone groups offline_access api")
         .with("grant_types", "authorization_code refresh_token client_credentials")
 }
 

@@ -3,6 +3,7 @@
 use crate::support::program::{Outcome, done, refused, run};
 use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 use tempfile::TempDir;
 
 fn preview(provider: &TestProvider, arguments: &[&str]) -> Outcome {
@@ -88,6 +89,92 @@ async fn what_is_foretold_is_what_is_issued() {
     }
 }
 
+/// Any rows of claims, groups, roles, scopes and maps: what is foretold is what is issued, for every client of them.
+#[tokio::test]
+async fn whatever_the_rows_are_what_is_foretold_is_what_is_issued() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    let seed = u64::from_be_bytes(hallpass::ambient::random());
+    let mut picks = Picks(seed);
+    let mut sql = String::from(
+        "INSERT INTO scopes VALUES ('work', 'Where you work', 'department level groups'); \
+         INSERT INTO scopes VALUES ('api', 'An API', ''); ",
+    );
+    for group in ["admins", "staff", "guests"] {
+        write!(sql, "INSERT INTO groups (name) VALUES ('{group}'); ").unwrap();
+        if picks.number(3) > 0 {
+            write!(sql, "INSERT INTO group_members (group_name, sub) VALUES ('{group}', 'alice-sub'); ").unwrap();
+        }
+        if picks.number(2) > 0 {
+            let value = picks.one_of(&["7", "\"seven\"", "[1, \"two\"]", "{\"a\": null}", "true"]);
+            write!(sql, "INSERT INTO group_claims VALUES ('{group}', 'level', '{value}'); ").unwrap();
+        }
+    }
+    sql.push_str("INSERT INTO user_claims VALUES ('alice-sub', 'department', '\"Sales\"'); ");
+    let mut clients = Vec::new();
+    for number in 0..12 {
+        let id = format!("client{number}");
+        let client = NewClient::new(&id)
+            .with("consent", picks.one_of(&["skip", "ask"]))
+            .with("scope", "openid profile email groups work api")
+            .with("claims_in_id_token", picks.one_of(&["yes", "no"]))
+            .with("access_token_format", picks.one_of(&["opaque", "jwt"]))
+            .with("subject_type", picks.one_of(&["public", "pairwise"]));
+        clients.push(provider.add(client).await);
+        for role in ["Admin", "Viewer"] {
+            let (group, rank) = (picks.one_of(&["admins", "staff", "guests"]), picks.number(3));
+            write!(sql, "INSERT INTO client_roles VALUES ('{id}', '{role}', '{group}', {rank}); ").unwrap();
+        }
+        for (claim, source) in [
+            ("groups", "groups"),
+            ("role", "roles"),
+            ("/realm_access/roles", "roles"),
+            ("team", "claim"),
+            ("tenant", "constant"),
+        ] {
+            if picks.number(3) == 0 {
+                continue;
+            }
+            let value = match source {
+                "claim" => picks.one_of(&["'department'", "'level'", "'email'", "'missing'"]),
+                "constant" => picks.one_of(&["'\"acme\"'", "'[1]'", "'null'"]),
+                _ => "NULL",
+            };
+            let shape = picks.one_of(&["list", "text", "as_is"]);
+            let scope = picks.one_of(&["NULL", "NULL", "'work'", "'never'"]);
+            let places = picks.one_of(&["id_token userinfo", "userinfo", "access_token introspection", "id_token"]);
+            let (starts_with, prefix) = (picks.one_of(&["", "", "s"]), picks.one_of(&["", "oidc:"]));
+            write!(
+                sql,
+                "INSERT INTO client_claims VALUES ('{id}', '{claim}', '{source}', {value}, '{shape}', {scope}, \
+                 '{places}', '{starts_with}', '{prefix}'); "
+            )
+            .unwrap();
+        }
+    }
+    provider.sql(&sql).await;
+    println!("seed {seed}: {sql}");
+    for client in &clients {
+        for scope in ["openid", "openid profile groups work api", "openid email groups"] {
+            is_as_foretold(&provider, client, scope).await;
+        }
+    }
+}
+
+/// Numbers that follow from a seed, which a failure prints.
+struct Picks(u64);
+
+impl Picks {
+    fn number(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+
+    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[usize::try_from(self.number(choices.len() as u64)).unwrap()]
+    }
+}
+
 #[tokio::test]
 async fn a_preview_reads_well_and_holds_no_token() {
     let provider = TestProvider::start().await;
@@ -163,6 +250,9 @@ async fn a_preview_reads_well_and_holds_no_token() {
       "userinfo": {
         "email": "scope email",
         "email_verified": "scope email"
+      },
+      "introspection": {
+        "email": "scope email"
       }
     }
 

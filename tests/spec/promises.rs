@@ -59,6 +59,7 @@ fn the_built_in_migrations_are_frozen() {
         "5 logout outbox 8bb987b40634d6f4d297c88bd64987f34eadc12c8ea8e9fc90ec085f53365eac",
         "6 audit 8e106dba4b887d766de862ecadf162540a30029dfa59f0ac85474e0a019a81db",
         "7 user sessions 88f4360d8e3368be611df67c9fe589f9cdeb18bdc285eadd6ad3a07ec7f300ba",
+        "8 groups and access 69d478a7f51eb1070dcc541536668cd3156bb1381e16ea3375c48286bb3888ff",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,

@@ -13,4 +13,9 @@ public sealed class HomeController : Controller
     [Authorize]
     [HttpGet("/profile")]
     public IActionResult Profile() => View();
+
+    /// <summary>For people with the role clerk; others who are signed in are told that they may not see it.</summary>
+    [Authorize(Roles = "clerk")]
+    [HttpGet("/accounts")]
+    public IActionResult Accounts() => View();
 }

@@ -45,6 +45,8 @@ public static class ProviderOptions
         // Claims keep the names that the specification gives them: sub, and not a URL of schemas.xmlsoap.org.
         options.MapInboundClaims = false;
         options.TokenValidationParameters.NameClaimType = "name";
+        // What [Authorize(Roles = …)] looks at: the claim that the client's row maps roles to, each of a list by itself.
+        options.TokenValidationParameters.RoleClaimType = "role";
         // What the client's row says (id_token_signed_response_alg), not what a token says.
         options.TokenValidationParameters.ValidAlgorithms = new[] { SecurityAlgorithms.RsaSha256 };
         options.TokenValidationParameters.ValidAudience = options.ClientId;

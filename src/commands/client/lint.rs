@@ -42,7 +42,7 @@ Codes:
   redirect-uri, logout-uri, other-uri, no-redirect-uri, no-logout-uri
   plain-http, private-scheme, client-id, audience
   public-without-pkce, public-machine, scope, sector, refresh-token, consent-ignored
-  access-closed, access-open, scope-undescribed, claim-untold, claim-name, claim-value";
+  access-closed, access-open, scope-undescribed, scope-standard, claim-untold, claim-name, claim-value";
 
 #[derive(clap::Args)]
 pub(in crate::commands) struct Lint {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
-use crate::store::groups::{self, Group};
+use crate::store::groups::{self, End, Group};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -120,6 +120,7 @@ async fn changes(
                 Ok((sub, until)) => {
                     let is_so = before.iter().any(|it| it.sub == sub && it.until == until.map(|until| until.0));
                     if wanted.insert(sub.clone()) && !is_so {
+                        let until = until.map_or(End::Never, End::At);
                         changes.push((name.clone(), Change::Add { sub, until }));
                     }
                 }

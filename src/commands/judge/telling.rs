@@ -3,9 +3,26 @@
 use super::Fault;
 use crate::protocol::claim_map::{ClaimMap, Source};
 use crate::protocol::client::Client;
+use crate::protocol::columns::RowFault;
 use crate::protocol::response::{AccessPolicy, AccessTokenFormat, GrantType, Place};
 use crate::protocol::scope::SCOPES_SUPPORTED;
+use crate::store::clients::ClaimRow;
 use crate::web::remedies::quoted;
+
+/// What is wrong with a row of `client_claims`.
+pub(in crate::commands) fn of_claim_row(row: &ClaimRow) -> Option<Fault> {
+    let RowFault { why, fix } = row.read().err()?;
+    let (code, column) = if let Some(column) =
+        ["source", "shape", "places"].into_iter().find(|column| why.starts_with(&format!("client_claims.{column} ")))
+    {
+        ("unknown-word", column)
+    } else if why.contains("no JSON") {
+        ("claim-value", "value")
+    } else {
+        ("claim-name", "claim")
+    };
+    Some(Fault::error(code, why, fix).in_column(column))
+}
 
 /// Who may enter.
 pub(super) fn of_access(client: &Client, is_whole: bool) -> Option<Fault> {

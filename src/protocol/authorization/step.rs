@@ -120,7 +120,7 @@ pub struct Situation<'a> {
 pub enum Step {
     /// Show the login page.
     SignIn,
-    /// Say that this user may not enter the service.
+    /// Say that this user may not enter the service: on a page, or where none may be shown to the client at once.
     NoEntry,
     /// Show the consent page.
     Consent,
@@ -163,7 +163,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     }
 
     if !situation.may_enter {
-        return if silent { Step::Refuse(Refusal::new(Reason::NoEntry).as_expected()) } else { Step::NoEntry };
+        return Step::NoEntry;
     }
 
     let asked = request.to_consent(client);

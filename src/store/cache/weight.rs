@@ -8,6 +8,7 @@ use crate::protocol::client::{Client, HashedSecret};
 use crate::protocol::facts::{Fact, Facts};
 use crate::protocol::grant::{Authorization, SignIn};
 use crate::protocol::scope::Scope;
+use crate::store::clients::Offered;
 use crate::store::refresh_families::Family;
 use serde_json::{Map, Value};
 
@@ -91,8 +92,12 @@ pub(super) fn client(of: &Client) -> usize {
         + list(&of.secrets, |HashedSecret { secret_hash, .. }| text(secret_hash))
 }
 
-pub(super) fn scopes(of: &Vec<OwnScope>) -> usize {
+fn scopes(of: &Vec<OwnScope>) -> usize {
     list(of, |OwnScope { scope, description, claims }| text(scope) + text(description) + list(claims, text))
+}
+
+pub(super) fn offered(of: &Offered) -> usize {
+    size_of::<Offered>() + scopes(&of.scopes) + list(&of.claims, text)
 }
 
 fn claim_map(of: &ClaimMap) -> usize {

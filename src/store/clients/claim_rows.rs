@@ -1,6 +1,7 @@
 //! Rows of `client_claims`: how they are read, and what is wrong with one.
 
 use crate::protocol::claim_map::{ClaimMap, Source, path_of};
+use crate::protocol::claim_names::form_fault;
 use crate::protocol::columns::{Form, RowFault, WordColumn};
 use crate::protocol::response::{ClaimShape, ClaimSource, Place};
 
@@ -38,7 +39,7 @@ impl ClaimRow {
         let source = match SOURCE.read(&self.source)? {
             ClaimSource::Groups => Source::Groups,
             ClaimSource::Roles => Source::Roles,
-            ClaimSource::Claim => Source::Claim(self.value.clone().unwrap_or_else(|| self.claim.clone())),
+            ClaimSource::Claim => Source::Claim(self.source_claim()?),
             ClaimSource::Constant => Source::Constant(self.constant()?),
         };
         let path = path_of(&self.claim, source == Source::Groups)?;
@@ -53,12 +54,40 @@ impl ClaimRow {
         })
     }
 
+    /// The name of the user's claim.
+    fn source_claim(&self) -> Result<String, RowFault> {
+        let name = self.value.clone().unwrap_or_else(|| self.claim.clone());
+        match form_fault(&name) {
+            None => Ok(name),
+            Some(why) => Err(RowFault {
+                why: format!("client_claims has the claim {:?} of a user's claim that cannot be: {why}", self.claim),
+                fix: "write the name of the user's claim as value".to_owned(),
+            }),
+        }
+    }
+
     fn constant(&self) -> Result<serde_json::Value, RowFault> {
         let text = self.value.as_deref().unwrap_or_default();
         serde_json::from_str(text).map_err(|_| RowFault {
             why: format!("the client_claims row {:?} has a constant that is no JSON: {text:?}", self.claim),
             fix: "write its value as JSON; a text is in double quotes, such as \"acme\"".to_owned(),
         })
+    }
+}
+
+/// The rules that the rows of one client are, in the order of their paths, whatever order the database has.
+///
+/// # Errors
+/// What is wrong with a row; two rows make the same.
+pub fn read_all(rows: &[ClaimRow]) -> Result<Vec<ClaimMap>, RowFault> {
+    let mut maps = rows.iter().map(ClaimRow::read).collect::<Result<Vec<ClaimMap>, RowFault>>()?;
+    maps.sort_by(|one, other| one.path.cmp(&other.path));
+    match maps.windows(2).find(|pair| pair[0].path == pair[1].path) {
+        None => Ok(maps),
+        Some(pair) => Err(RowFault {
+            why: format!("client_claims makes {} twice, with a slash before it and without", pair[0].path.join("/")),
+            fix: "delete one of the two rows".to_owned(),
+        }),
     }
 }
 

@@ -7,9 +7,10 @@ use super::{Finding, Place, refused, secrets};
 use crate::commands::acceptance::Acceptance;
 use crate::commands::judge::{self, Fault};
 use crate::protocol::response::ApplicationType;
+use crate::store::StoreError;
+use crate::store::clients::{self, ClaimRow};
 use crate::store::scratch::{Change, Leniency, Refusal, Scratch, What};
 use crate::store::statements::{self, Kind, Literal, Said, Script, Statement};
-use crate::store::{StoreError, clients};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,8 +28,25 @@ const JUDGED: &[&str] = &[
     "client_claims",
     "user_claims",
     "group_claims",
+    "scopes",
     "users",
 ];
+
+/// A row of `client_claims` as a node reads it.
+fn claim_row(row: &BTreeMap<String, Value>) -> ClaimRow {
+    let optional = |column: &str| row.get(column).and_then(Value::as_str).map(str::to_owned);
+    let text = |column: &str| optional(column).unwrap_or_default();
+    ClaimRow {
+        claim: text("claim"),
+        source: text("source"),
+        value: optional("value"),
+        shape: text("shape"),
+        scope: optional("scope"),
+        places: text("places"),
+        starts_with: text("starts_with"),
+        prefix: text("prefix"),
+    }
+}
 
 /// Who wrote a row, and each of its values; a default is where its row is.
 struct Origin {
@@ -422,6 +440,13 @@ impl Rows {
             for (number, row) in self.scratch.rows(table).await? {
                 let client_id = row.get("client_id").and_then(Value::as_str).unwrap_or_default();
                 let kind = kinds.get(client_id).copied().unwrap_or(ApplicationType::Web);
+                if table == "client_claims"
+                    && let Some(fault) = judge::of_claim_row(&claim_row(&row))
+                {
+                    told_of.insert(client_id.to_owned());
+                    let place = self.place_of(table, number, fault.column).unwrap_or_else(|| self.somewhere());
+                    self.find(place, fault);
+                }
                 for (column, text) in row.iter().filter_map(|(column, value)| Some((column, value.as_str()?))) {
                     let Some(fault) = judge::of_value(table, column, text, kind) else { continue };
                     if table == "clients" {
