@@ -126,7 +126,7 @@ pub(super) struct Erase {
 }
 
 /// How long a name can be that is looked for, in bytes: no member of an event is longer.
-const LONGEST_NAME: usize = 1024;
+pub(super) const LONGEST_NAME: usize = 1024;
 
 /// An event as it is printed: with the names of the members that were erased, which its digests tell too.
 #[derive(Serialize)]
@@ -363,7 +363,7 @@ async fn prune(db: &Db, arguments: &Prune, cut: NumericDate, now: NumericDate) -
 
 /// Whom a name, an address or a `sub` means. A user who is deleted has events under their `sub` all the same, which comes before
 /// another user's name.
-async fn sub_of(db: &Db, user: &str) -> Result<String, Failure> {
+pub(super) async fn sub_of(db: &Db, user: &str) -> Result<String, Failure> {
     let of_sub = Wanted { sub: Some(user.to_owned()), ..Wanted::default() };
     let is_sub = users::find(db, user).await?.is_some()
         || !audit_events::latest(db, &of_sub, NumericDate(0), 1).await?.is_empty()

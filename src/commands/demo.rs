@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::passwords;
 use crate::protocol::secret::ClientSecret;
 use crate::server::Places;
+use crate::store::users::edit::Details;
 use crate::store::users::{self, NewUser};
 use crate::web::pages::Link;
 use crate::{logging, server, startup};
@@ -201,7 +202,7 @@ async fn provider(
         username: USERNAME,
         email_verified: true,
         email: "alice@example.com",
-        name: Some("Alice Example"),
+        details: Details { columns: vec![("name", Some("Alice Example"))], ..Details::default() },
         password_hash: &passwords::hash(&password).map_err(not_hashed)?,
         now: provider.now(),
     };

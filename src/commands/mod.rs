@@ -68,10 +68,10 @@ enum Command {
         after_help = "Examples:\n  hallpass client new reports --redirect-uri https://reports.example.com/signin-oidc\n  hallpass client lint\n  hallpass client show reports"
     )]
     Client(Box<client::ClientCommand>),
-    /// Add users, list them, set their passwords
+    /// Add users, look after them, delete them
     #[command(
         subcommand,
-        after_help = "Examples:\n  hallpass user add alice --email alice@example.com\n  hallpass user sessions list alice"
+        after_help = "Examples:\n  hallpass user add alice --email alice@example.com\n  hallpass user show alice\n  hallpass user sessions list alice"
     )]
     User(user::UserCommand),
     /// Make groups, put users into them, say it for all of them in a file

@@ -1,7 +1,12 @@
 //! `hallpass user …`: the users who can sign in.
 
+mod details;
+mod edit;
+mod end;
+mod export;
 mod import;
 mod sessions;
+mod show;
 
 use crate::ambient::{Clock, random};
 use crate::commands::page::Page;
@@ -14,7 +19,8 @@ use crate::protocol::secret::{Handle, Password};
 use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
-use crate::store::users::{self, Holder, Listed, NewUser};
+use crate::store::users::tombstones::{self, Tombstone};
+use crate::store::users::{self, Added, Holder, Listed, NewUser};
 use crate::{logging, passwords, startup};
 use serde_json::{Value, json};
 
@@ -25,7 +31,13 @@ const MIN_PASSWORD_CHARACTERS: usize = 8;
 pub(super) enum UserCommand {
     /// Add a user; the password is asked for
     #[command(after_help = ADD_HELP)]
-    Add(Add),
+    Add(Box<Add>),
+    /// Show what is known of a user: claims, groups, sign-ins, grants
+    #[command(after_help = show::HELP)]
+    Show(show::Show),
+    /// Change the name, the address or the claims of a user
+    #[command(after_help = edit::HELP)]
+    Edit(Box<edit::Edit>),
     /// List the users
     #[command(
         after_help = "Examples:\n  hallpass user list\n  hallpass user list --matching example.com --state disabled\n  \
@@ -80,6 +92,15 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         report: Report,
     },
+    /// Delete a user, whose sub and user name are never given again
+    #[command(after_help = end::DELETE_HELP)]
+    Delete(end::Delete),
+    /// Print all that is kept of a user, as one JSON document
+    #[command(after_help = export::HELP)]
+    Export(export::Export),
+    /// Delete a user, and erase what the audit and refusals say of the person
+    #[command(after_help = end::ERASE_HELP)]
+    Erase(end::Erase),
     /// List where a user is signed in, and end it
     #[command(subcommand, after_help = sessions::HELP)]
     Sessions(sessions::SessionsCommand),
@@ -107,20 +128,15 @@ pub(super) struct Add {
     /// E-mail address
     #[arg(long)]
     email: String,
-    /// The address is not verified to be the user's
-    #[arg(long)]
-    email_unverified: bool,
-    /// Take an address that another user has, too
-    #[arg(long)]
-    shared_email: bool,
-    /// Full name
-    #[arg(long)]
-    name: Option<String>,
+    #[command(flatten)]
+    address: details::Address,
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
     report: Report,
+    #[command(flatten)]
+    details: details::Details,
 }
 
 pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
@@ -133,6 +149,11 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
         }
         UserCommand::Disable { username, yes, report } => disable(config, &username, yes, report).await,
         UserCommand::Enable { username, report } => enable(config, &username, report).await,
+        UserCommand::Show(show) => show::run(config, &show).await,
+        UserCommand::Edit(edit) => edit::run(config, &edit).await,
+        UserCommand::Delete(delete) => end::delete(config, &delete).await,
+        UserCommand::Export(export) => export::run(config, &export).await,
+        UserCommand::Erase(erase) => end::erase(config, &erase).await,
         UserCommand::Sessions(command) => sessions::run(config, command).await,
         UserCommand::Import(import) => import::run(config, import).await,
     }
@@ -161,6 +182,21 @@ fn is_email(text: &str) -> bool {
     text.contains('@') && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
+/// Why an address that an operator says cannot be one.
+fn address_fault(email: &str) -> Option<Failure> {
+    (!is_email(email)).then(|| Failure::new("--email: that is not an e-mail address"))
+}
+
+/// Why a user name is not given: a deleted user had it.
+fn name_gone(username: &str, gone: &Tombstone) -> Failure {
+    let at = terminal::instant(NumericDate(gone.deleted_at));
+    let what = format!(
+        "{:?} was the name of a user who was deleted {at}, and is not given again",
+        terminal::one_line(username)
+    );
+    Failure::new(what).with_fix("take another user name")
+}
+
 /// Asks for a new password or reads it; gives its hash.
 fn new_password(command: &str, password_stdin: bool) -> Result<String, Failure> {
     if !password_stdin && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
@@ -184,9 +220,10 @@ async fn add(config: Config, person: &Add) -> Outcome {
     if let Some(why) = username_fault(username, email) {
         return Err(why);
     }
-    if !is_email(email) {
-        return Err(Failure::new("--email: that is not an e-mail address"));
+    if let Some(why) = address_fault(email) {
+        return Err(why);
     }
+    let details = person.details.read()?;
     // Before a password is typed in vain; where there is no database yet, no user can have the address.
     if let Ok(db) = terminal::open_database(&config).await {
         others_with_address(&db, person).await?;
@@ -200,15 +237,17 @@ async fn add(config: Config, person: &Add) -> Outcome {
         sub: &sub,
         username,
         email,
-        email_verified: !person.email_unverified,
-        name: person.name.as_deref(),
+        email_verified: person.address.is_verified(true) == Some(true),
+        details,
         password_hash: &password_hash,
         now: Clock::System.now(),
     };
     let added = users::add(&db, &user).await?;
     db.close().await;
-    if !added {
-        return Err(Failure::new(format!("there is a user {username:?} already")));
+    match added {
+        Added::Done => {}
+        Added::Taken => return Err(Failure::new(format!("there is a user {username:?} already"))),
+        Added::Gone(gone) => return Err(name_gone(username, &gone)),
     }
     let document = json!({
         "sub": sub,
@@ -231,14 +270,27 @@ async fn add(config: Config, person: &Add) -> Outcome {
 /// Who has the address of a user about to be added already.
 ///
 /// # Errors
-/// The user name is taken, or the address is and it was not said that it may be shared.
+/// The user name is taken or was a deleted user's, or the address is taken and it was not said that it may be shared.
 async fn others_with_address(db: &Db, person: &Add) -> Result<Vec<Holder>, Failure> {
-    let Add { username, email, shared_email, .. } = person;
+    let Add { username, email, address, .. } = person;
     let others = users::with_address(db, email).await?;
     if others.iter().any(|other| is_same(other.username.as_deref(), username)) {
         return Err(Failure::new(format!("there is a user {username:?} already")));
     }
-    if others.is_empty() || *shared_email {
+    if let Some(gone) = tombstones::find(db, "", username).await? {
+        return Err(name_gone(username, &gone));
+    }
+    shared_address(db, email, "", address.may_be_shared()).await
+}
+
+/// Who beside the user of that `sub` has an address.
+///
+/// # Errors
+/// Another user has it, and it was not said that it may be shared.
+async fn shared_address(db: &Db, email: &str, sub: &str, may_be_shared: bool) -> Result<Vec<Holder>, Failure> {
+    let mut others = users::with_address(db, email).await?;
+    others.retain(|other| other.sub != sub);
+    if others.is_empty() || may_be_shared {
         return Ok(others);
     }
     let what = format!(
@@ -379,7 +431,19 @@ async fn disable(config: Config, username: &str, yes: bool, report: Report) -> O
     }
     let db = terminal::open_database(&config).await?;
     let user = find(&db, username).await?;
-    let changed = |is_changed: bool| document_of(&user, json!({ "change": "disable", "is_changed": is_changed }));
+    let ends = end::ends_of(&config, &db, &user.sub, Clock::System.now()).await?;
+    let changed = |is_changed: bool| {
+        let (sessions, families) = if is_changed { (ends.sessions, ends.refresh_families) } else { (0, 0) };
+        document_of(
+            &user,
+            json!({
+                "change": "disable",
+                "is_changed": is_changed,
+                "sessions_ended": sessions,
+                "refresh_families_refused": families,
+            }),
+        )
+    };
     if let Some(since) = user.disabled_at {
         report.print(&changed(false), None)?;
         eprintln!("{} is disabled since {}; nothing was changed", named(&user), terminal::instant(since));

@@ -75,6 +75,12 @@ worded! {
         UserDisabled = "user_disabled",
         /// A user was enabled again.
         UserEnabled = "user_enabled",
+        /// Columns of a user were changed.
+        UserEdited = "user_edited",
+        /// A user was deleted: a tombstone keeps sub and name from being given again.
+        UserDeleted = "user_deleted",
+        /// What was kept of a user was erased.
+        UserErased = "user_erased",
         /// Sign-ins of a person were ended, by an operator or by the person: all of them, or one.
         UserSessionsEnded = "user_sessions_ended",
         /// A group was made.

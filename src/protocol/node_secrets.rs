@@ -60,6 +60,24 @@ fn covered(text: [u8; 16], by: &[u8; 32]) -> [u8; 16] {
     result
 }
 
+/// The key of the digests that stay of the user names of deleted users. It is a value of its own in `provider_values` and is
+/// never renewed: under another key the names could be given again.
+pub struct NameKey(MacKey);
+
+impl NameKey {
+    /// The key of the value that is stored.
+    #[must_use]
+    pub fn new(stored: &str) -> Self {
+        Self(MacKey::of_root(stored, "names of deleted users"))
+    }
+
+    /// The digest of a user name, the same in whatever letters it is typed: base64url (43 characters).
+    #[must_use]
+    pub fn digest(&self, username: &str) -> String {
+        self.0.text(&[text::fold_username(username).as_bytes()])
+    }
+}
+
 /// The secrets of every node of a provider.
 pub struct NodeSecrets {
     form: MacKey,

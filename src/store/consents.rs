@@ -14,6 +14,30 @@ const HOLD: &str = "INSERT INTO consents (sub, client_id, scope, granted_at) VAL
      ON CONFLICT (sub, client_id) DO UPDATE SET granted_at = excluded.granted_at RETURNING scope, claims";
 const WIDEN: &str = "UPDATE consents SET scope = $3, claims = $4 WHERE sub = $1 AND client_id = $2";
 
+const OF_USER: &str = "SELECT client_id, scope, claims, granted_at FROM consents WHERE sub = $1 ORDER BY client_id";
+
+row! {
+    /// What a user allowed one client.
+    pub struct Given {
+        /// `client_id`.
+        pub client_id: String,
+        /// `scope`.
+        pub scope: String,
+        /// `claims`: what was shown beside the scopes, names separated by spaces.
+        pub claims: Option<String>,
+        /// `granted_at`.
+        pub granted_at: i64,
+    }
+}
+
+/// What a user allowed, client by client.
+///
+/// # Errors
+/// The database failed.
+pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<Given>, StoreError> {
+    Ok(sqlx::query_as(OF_USER).bind(sub).fetch_all(db.statement()).await?)
+}
+
 row! {
     struct Row {
         scope: String,

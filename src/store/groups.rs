@@ -18,6 +18,7 @@ const LIST: &str = "SELECT name, description, created_at, \
      FROM groups ORDER BY name";
 const MEMBERS: &str = "SELECT users.sub, username, until, added_at FROM group_members \
      JOIN users ON users.sub = group_members.sub WHERE group_name = $1 ORDER BY COALESCE(username_folded, username, users.sub)";
+const OF_USER: &str = "SELECT group_name, until, added_at FROM group_members WHERE sub = $1 ORDER BY group_name";
 const CLIENTS: &str = "SELECT client_id FROM client_groups WHERE group_name = $1 ORDER BY client_id";
 const ROLES: &str = "SELECT DISTINCT client_id FROM client_roles WHERE group_name = $1 ORDER BY client_id";
 const ONLY_GROUP_OF: &str = "SELECT client_id FROM client_groups WHERE group_name = $1 AND NOT EXISTS \
@@ -86,6 +87,18 @@ impl End {
     }
 }
 
+row! {
+    /// A membership of one user, also one that has ended.
+    pub struct MemberOf {
+        /// `group_name`.
+        pub group_name: String,
+        /// `until`.
+        pub until: Option<i64>,
+        /// `added_at`.
+        pub added_at: Option<i64>,
+    }
+}
+
 /// A change of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -131,6 +144,14 @@ pub async fn list(db: &Db, now: NumericDate) -> Result<Vec<Group>, StoreError> {
 /// The database failed.
 pub async fn members(db: &Db, name: &str) -> Result<Vec<Member>, StoreError> {
     Ok(sqlx::query_as(MEMBERS).bind(name).fetch_all(db.statement()).await?)
+}
+
+/// The memberships of a user, by the groups' names.
+///
+/// # Errors
+/// The database failed.
+pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<MemberOf>, StoreError> {
+    Ok(sqlx::query_as(OF_USER).bind(sub).fetch_all(db.statement()).await?)
 }
 
 /// The clients that let a group in.

@@ -19,6 +19,8 @@ const LEASE: &str = "UPDATE logout_outbox SET due_at = $3, tries = tries + 1 \
 const DELIVERED: &str = "UPDATE logout_outbox SET delivered_at = $2, last_result = $3 WHERE message_id = $1";
 const FAILED: &str = "UPDATE logout_outbox SET due_at = $2, last_result = $3 WHERE message_id = $1";
 const GIVEN_UP: &str = "UPDATE logout_outbox SET given_up_at = $2, last_result = $3 WHERE message_id = $1";
+const OF_USER: &str = "SELECT client_id, created_at, tries, last_result, delivered_at, given_up_at FROM logout_outbox \
+     WHERE sub = $1 ORDER BY created_at, message_id";
 const SWEEP: &str = "DELETE FROM logout_outbox WHERE created_at <= $1";
 
 /// How long a message may take before another node tries it, in seconds.
@@ -54,6 +56,32 @@ row! {
         created_at: i64,
         tries: i64,
     }
+}
+
+row! {
+    /// A message as an operator is shown it.
+    pub struct Listed {
+        /// `client_id`.
+        pub client_id: String,
+        /// `created_at`.
+        pub created_at: i64,
+        /// `tries`.
+        pub tries: i64,
+        /// `last_result`.
+        pub last_result: Option<String>,
+        /// `delivered_at`.
+        pub delivered_at: Option<i64>,
+        /// `given_up_at`.
+        pub given_up_at: Option<i64>,
+    }
+}
+
+/// The messages that tell of a user's sign-outs, the oldest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<Listed>, StoreError> {
+    Ok(sqlx::query_as(OF_USER).bind(sub).fetch_all(db.statement()).await?)
 }
 
 /// The name of the message that tells a client of the end of a session: there is one, whichever node writes it.

@@ -26,6 +26,12 @@ const USE: &str = "UPDATE refresh_families SET used_at = $4 \
      WHERE family_id = $1 AND client_id = $2 AND current_digest = $3 AND revoked_at IS NULL AND expires_at > $4 AND used_at > $5";
 const FIND: &str = "SELECT family_id, client_id, sub, authorized, used_at, expires_at, current_digest, previous_digest, salt, revoked_at \
      FROM refresh_families WHERE family_id = $1";
+// Those in use first. A client's own idle lifetime counts before the setting's.
+const OF_USER: &str = "SELECT refresh_families.client_id AS client_id, authorized, issued_at, used_at, expires_at, revoked_at, \
+     CASE WHEN revoked_at IS NULL AND expires_at > CAST($2 AS BIGINT) \
+     AND used_at > CAST($2 AS BIGINT) - COALESCE(refresh_token_idle_lifetime, CAST($3 AS BIGINT)) THEN 1 ELSE 0 END AS is_live \
+     FROM refresh_families JOIN clients ON clients.client_id = refresh_families.client_id \
+     WHERE sub = $1 ORDER BY is_live DESC, used_at DESC, family_id";
 const REVOKE: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE family_id = $1 AND revoked_at IS NULL";
 const FORGET_SALTS: &str = "UPDATE refresh_families SET salt = NULL WHERE used_at <= $1 AND salt IS NOT NULL";
@@ -74,6 +80,42 @@ row! {
         salt: Option<String>,
         revoked_at: Option<i64>,
     }
+}
+
+row! {
+    /// A family as an operator is shown it: neither its name nor any digest.
+    pub struct Listed {
+        /// `client_id`.
+        pub client_id: String,
+        authorized: Option<String>,
+        /// `issued_at`.
+        pub issued_at: i64,
+        /// `used_at`.
+        pub used_at: i64,
+        /// `expires_at`.
+        pub expires_at: i64,
+        /// `revoked_at`.
+        pub revoked_at: Option<i64>,
+        /// 1: it can be used.
+        pub is_live: i64,
+    }
+}
+
+impl Listed {
+    /// The scope that it grants; empty where the row cannot be read.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        let authorized = self.authorized.as_deref().and_then(|text| serde_json::from_str::<Authorization>(text).ok());
+        authorized.map(|authorized| authorized.scope.to_string()).unwrap_or_default()
+    }
+}
+
+/// The families of a user, those that can be used first; `idle_lifetime` is the setting's, in seconds.
+///
+/// # Errors
+/// The database failed.
+pub async fn of_user(db: &Db, sub: &str, idle_lifetime: i64, now: NumericDate) -> Result<Vec<Listed>, StoreError> {
+    Ok(sqlx::query_as(OF_USER).bind(sub).bind(now.0).bind(idle_lifetime).fetch_all(db.statement()).await?)
 }
 
 impl Row {

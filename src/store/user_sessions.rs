@@ -33,6 +33,9 @@ const TO_SETTLE: &str = "SELECT session, record FROM user_sessions WHERE settled
      UNION ALL SELECT session, record FROM user_sessions WHERE sub IS NULL AND settled_at IS NULL LIMIT 256";
 const LIST: &str = "SELECT session, browser, network, started_at, seen_at, expires_at FROM user_sessions \
      WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL AND expires_at > $2 ORDER BY seen_at DESC, session LIMIT 1000";
+const OF_USER: &str = "SELECT session, browser, network, started_at, auth_time, seen_at, expires_at, ended_at FROM user_sessions \
+     WHERE sub = $1 ORDER BY started_at, session";
+const LAST: &str = "SELECT MAX(auth_time) FROM user_sessions WHERE sub = $1";
 const SEEN: &str = "UPDATE user_sessions SET seen_at = $2 WHERE session = $1 AND seen_at < $2";
 const END_ONE: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL \
      RETURNING seen_at, expires_at";
@@ -160,6 +163,45 @@ pub async fn list(db: &Db, sub: &str, idle_lifetime: i64, now: NumericDate) -> R
     let mut found: Vec<Listed> = sqlx::query_as(LIST).bind(sub).bind(now.0).fetch_all(db.statement()).await?;
     found.retain(|row| may_be_live(row.seen_at, row.expires_at, idle_lifetime, now));
     Ok(found)
+}
+
+row! {
+    /// A sign-in with all that is kept of it but the key of its live record.
+    pub struct Kept {
+        /// Its name.
+        pub session: String,
+        /// `browser`.
+        pub browser: String,
+        /// `network`.
+        pub network: String,
+        /// `started_at`.
+        pub started_at: i64,
+        /// `auth_time`.
+        pub auth_time: i64,
+        /// `seen_at`, to within an hour.
+        pub seen_at: i64,
+        /// `expires_at`.
+        pub expires_at: i64,
+        /// `ended_at`.
+        pub ended_at: Option<i64>,
+    }
+}
+
+/// Every sign-in of a user that is kept, also those that are over; the oldest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<Kept>, StoreError> {
+    Ok(sqlx::query_as(OF_USER).bind(sub).fetch_all(db.statement()).await?)
+}
+
+/// When a user typed the password last, as far as that sign-in is kept.
+///
+/// # Errors
+/// The database failed.
+pub async fn last_sign_in(db: &Db, sub: &str) -> Result<Option<NumericDate>, StoreError> {
+    let last: Option<i64> = sqlx::query_scalar(LAST).bind(sub).fetch_one(db.statement()).await?;
+    Ok(last.map(NumericDate))
 }
 
 /// Whether a sign-in that has not ended is not over either. It may have been used since, for as long as that is not written.

@@ -4,6 +4,13 @@
 //! for lower case differs. A row that was written by hand is folded when any user is looked for next;
 //! until then it would be found as it is written.
 
+pub mod deletion;
+pub mod edit;
+pub mod record;
+pub mod tombstones;
+
+use self::edit::Details;
+use self::tombstones::Tombstone;
 use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
@@ -74,9 +81,9 @@ const FOLDED_AT_ONCE: usize = 200;
 const FOLD: &str = "UPDATE users SET username_folded = CASE WHEN EXISTS (SELECT 1 FROM users AS others \
      WHERE others.username_folded = CAST($2 AS TEXT) AND others.sub <> $1) THEN NULL ELSE CAST($2 AS TEXT) END, \
      email_folded = CAST($3 AS TEXT), folded_of = $4 WHERE sub = $1";
-const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, password_hash, created_at, updated_at, \
+const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at, password_hash, created_at, updated_at, \
      credential_digest, credential_id, username_folded, email_folded, folded_of) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $2 || ' ' || $3)";
+     VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $2 || ' ' || $3)";
 const LIST: &str = concat!(
     "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, ",
     "CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, ",
@@ -371,28 +378,39 @@ pub struct NewUser<'a> {
     pub email: &'a str,
     /// Whether it was verified.
     pub email_verified: bool,
-    /// `name`.
-    pub name: Option<&'a str>,
+    /// The other claims.
+    pub details: Details<'a>,
     /// argon2id in PHC form, of a prepared password.
     pub password_hash: &'a str,
     /// The clock.
     pub now: NumericDate,
 }
 
-/// Adds a user. `Ok(false)`: the user name is taken.
+/// How adding a user ended.
+#[derive(Debug)]
+pub enum Added {
+    /// The user is there.
+    Done,
+    /// Another user has the user name or the `sub`.
+    Taken,
+    /// A deleted user had the user name or the `sub`.
+    Gone(Tombstone),
+}
+
+/// Adds a user.
 ///
 /// # Errors
 /// The database failed.
-pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
+pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<Added, StoreError> {
     // A name that its row does not have any more is free.
     fold_names(db).await?;
+    let key = tombstones::key(db).await?;
     let mut transaction = db.begin().await?;
     let added = sqlx::query(INSERT)
         .bind(user.sub)
         .bind(user.username)
         .bind(user.email)
         .bind(user.email_verified.then_some(user.now.0))
-        .bind(user.name)
         .bind(user.password_hash)
         .bind(user.now.0)
         .bind(credential_digest(user.password_hash))
@@ -403,14 +421,19 @@ pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<bool, StoreError> {
         .await;
     match added {
         Ok(_) => {
+            if let Some(gone) = tombstones::find_in(&mut transaction, &key, user.sub, user.username).await? {
+                transaction.rollback().await?;
+                return Ok(Added::Gone(gone));
+            }
+            edit::set_details(&mut transaction, user.sub, &user.details, user.now).await?;
             let event = Event::new(EventKind::UserAdded, user.now).of(user.sub);
             audit_events::note_change(&mut transaction, event.personal("username", user.username), user.now).await?;
             transaction.commit().await?;
-            Ok(true)
+            Ok(Added::Done)
         }
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
             transaction.rollback().await?;
-            Ok(false)
+            Ok(Added::Taken)
         }
         Err(error) => Err(error.into()),
     }
@@ -572,12 +595,13 @@ pub struct Imported {
     pub password_hash: Option<String>,
 }
 
-/// Adds users, all of them or none.
+/// Adds users, all of them or none. Gives whose user name or `sub` was a deleted user's: then none was added.
 ///
 /// # Errors
 /// The database failed, or a user name or `sub` is taken.
-pub async fn import(db: &Db, people: &[Imported], now: NumericDate) -> Result<(), StoreError> {
+pub async fn import<'a>(db: &Db, people: &'a [Imported], now: NumericDate) -> Result<Option<&'a Imported>, StoreError> {
     fold_names(db).await?;
+    let key = tombstones::key(db).await?;
     let mut transaction = db.begin().await?;
     let events = people.iter().map(|person| {
         let event = Event::new(EventKind::UserAdded, now).of(&person.sub);
@@ -599,7 +623,11 @@ pub async fn import(db: &Db, people: &[Imported], now: NumericDate) -> Result<()
             .bind(text::fold_email(&person.email))
             .execute(&mut *transaction)
             .await?;
+        if tombstones::find_in(&mut transaction, &key, &person.sub, &person.username).await?.is_some() {
+            transaction.rollback().await?;
+            return Ok(Some(person));
+        }
     }
     transaction.commit().await?;
-    Ok(())
+    Ok(None)
 }

@@ -203,9 +203,9 @@ async fn the_first_row_that_keeps_users_out_raises_the_least_version_that_may_se
     hallpass::startup::watch_version(&provider.provider).await;
     assert_eq!(provider.rows(least).await[0][0].as_deref(), Some("8"));
     // A later feature may have raised it further.
-    provider.sql("UPDATE provider_values SET value = '9' WHERE name = 'least_schema_version'").await;
+    provider.sql("UPDATE provider_values SET value = '10' WHERE name = 'least_schema_version'").await;
     hallpass::startup::watch_version(&provider.provider).await;
-    assert_eq!(provider.rows(least).await[0][0].as_deref(), Some("9"));
+    assert_eq!(provider.rows(least).await[0][0].as_deref(), Some("10"));
 }
 
 /// Who may not enter is asked nothing, and another account is one link away.

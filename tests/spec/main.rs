@@ -88,5 +88,6 @@ mod texts;
 mod throttling;
 mod unthrottle;
 mod user_commands;
+mod user_life;
 mod user_sessions;
 mod versions;

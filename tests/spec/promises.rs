@@ -60,6 +60,7 @@ fn the_built_in_migrations_are_frozen() {
         "6 audit 8e106dba4b887d766de862ecadf162540a30029dfa59f0ac85474e0a019a81db",
         "7 user sessions 88f4360d8e3368be611df67c9fe589f9cdeb18bdc285eadd6ad3a07ec7f300ba",
         "8 groups and access 69d478a7f51eb1070dcc541536668cd3156bb1381e16ea3375c48286bb3888ff",
+        "9 tombstones e52163860d4990a6bccf357e542279158cecddf0f78ca35cd5574774a2c71d02",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,
@@ -214,7 +215,9 @@ fn words_of(command: &str) -> String {
         "user set-password" => "bob --password-stdin",
         "user disable" => "bob --yes",
         "user enable" => "bob",
-        "user sessions list" | "unthrottle user" => "alice",
+        "user edit" => "bob --nickname Bobby",
+        "user delete" | "user erase" => "erin --yes",
+        "user show" | "user sessions list" | "unthrottle user" => "alice",
         "user sessions end" => "alice --all --yes",
         "user import" => "people.jsonl",
         "group new" | "group show" => "staff",

@@ -8,6 +8,7 @@ use crate::support::program::{Outcome, run_at_terminal};
 use crate::support::provider::{PASSWORD, hash_of};
 use crate::support::{Answer, Authorization, NewUser, TestClient, TestProvider, UserAgent};
 use hallpass::protocol::time::NumericDate;
+use hallpass::store::users::edit::Details;
 use hallpass::store::users::{self, NewUser as Added};
 use hallpass::throttle::PER_ACCOUNT_AND_NETWORK;
 use reqwest::StatusCode;
@@ -32,11 +33,11 @@ async fn add(store: &Lasting, sub: &str, username: &str, email: &str) -> bool {
         username,
         email,
         email_verified: true,
-        name: None,
+        details: Details::default(),
         password_hash: &hash,
         now: NumericDate(1_700_000_000),
     };
-    users::add(&store.db, &added).await.unwrap()
+    matches!(users::add(&store.db, &added).await.unwrap(), users::Added::Done)
 }
 
 /// A row as a migration file would have it.

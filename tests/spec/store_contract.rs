@@ -472,13 +472,14 @@ async fn a_user_name_is_given_once_whatever_its_case() {
             username,
             email: "a@example.com",
             email_verified: false,
-            name: None,
+            details: users::edit::Details::default(),
             password_hash: "$argon2id$",
             now: NOW,
         };
-        assert!(users::add(&store.db, &new("1", "alice")).await.unwrap(), "{}", store.name);
-        assert!(!users::add(&store.db, &new("2", "Alice")).await.unwrap(), "{}", store.name);
-        assert!(users::add(&store.db, &new("3", "bob")).await.unwrap(), "{}", store.name);
+        let add = async |sub, username| users::add(&store.db, &new(sub, username)).await.unwrap();
+        assert!(matches!(add("1", "alice").await, users::Added::Done), "{}", store.name);
+        assert!(matches!(add("2", "Alice").await, users::Added::Taken), "{}", store.name);
+        assert!(matches!(add("3", "bob").await, users::Added::Done), "{}", store.name);
         assert!(users::find(&store.db, "2").await.unwrap().is_none(), "{}", store.name);
     }
 }

@@ -11,6 +11,7 @@ use crate::protocol::difference::most_like;
 use crate::protocol::secret::Handle;
 use crate::protocol::text;
 use crate::startup;
+use crate::store::users::tombstones::Tombstones;
 use crate::store::users::{self, Imported, Listed};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +94,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
         names.extend(user.username.as_deref().map(text::fold_username));
         subs.insert(user.sub.clone());
     }
+    let gone = Tombstones::read(&db).await?;
     let mut addresses = Addresses::of(&existing);
     let mut people = Vec::new();
     let mut faults: Vec<Finding> = Vec::new();
@@ -107,6 +109,8 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
             None if line.sub.as_ref().is_some_and(|sub| !subs.insert(sub.clone())) => {
                 Err(Failure::new("there is a user with that sub already"))
             }
+            None if gone.has_name(&line.username) => Err(name_gone(&line.username)),
+            None if line.sub.as_ref().is_some_and(|sub| gone.has_sub(sub)) => Err(sub_gone()),
             None => Ok(line),
         });
         match found {
@@ -165,11 +169,24 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
             password_hash: line.password_hash,
         })
         .collect();
-    users::import(&db, &people, now).await?;
+    let refused = users::import(&db, &people, now).await?;
     db.close().await;
+    if let Some(person) = refused {
+        return Err(name_gone(&person.username).about("a user was deleted meanwhile"));
+    }
     import.report.print(&document, None)?;
     eprintln!("added {} users", people.len());
     Ok(())
+}
+
+fn name_gone(username: &str) -> Failure {
+    let what = format!("{username:?} was the name of a user who was deleted, and is not given again");
+    Failure::new(what).with_fix("take another user name")
+}
+
+fn sub_gone() -> Failure {
+    Failure::new("the sub was that of a user who was deleted, and is not given again")
+        .with_fix("leave sub out, or take another")
 }
 
 /// What is found out about a line of the file.

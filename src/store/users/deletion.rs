@@ -1,0 +1,93 @@
+//! Deleting a user: the row and what hangs on it go, a tombstone stays. The sign-ins lose their user, and the first node that
+//! sees that ends them and tells the services (`sign_ins`).
+
+use super::tombstones;
+use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::time::NumericDate;
+use crate::store::db::Db;
+use crate::store::row::row;
+use crate::store::{StoreError, audit_events, refresh_families, user_sessions};
+
+const COUNT: &str = "SELECT (SELECT COUNT(*) FROM consents WHERE sub = $1) AS consents, \
+     (SELECT COUNT(*) FROM group_members WHERE sub = $1) AS memberships";
+// What says where a user was signed in is no use without the user; the row itself is what the sign-in is ended by.
+const FORGET_PLACES: &str = "UPDATE user_sessions SET browser = '', network = '' WHERE sub = $1";
+const DELETE_FAMILIES: &str = "DELETE FROM refresh_families WHERE sub = $1";
+// Consents, memberships and claims go with it.
+const DELETE: &str = "DELETE FROM users WHERE sub = $1";
+
+row! {
+    struct Counted {
+        consents: i64,
+        memberships: i64,
+    }
+}
+
+/// What ends with a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Sign-ins that are not over; a thousand at most.
+    pub sessions: u64,
+    /// Families of refresh tokens that could be used.
+    pub refresh_families: u64,
+    /// Clients that the user allowed something.
+    pub consents: u64,
+    /// Groups, also where the membership has ended.
+    pub memberships: u64,
+}
+
+/// How long what is not used lasts, in seconds, as the settings have it.
+#[derive(Clone, Copy, Debug)]
+pub struct IdleLifetimes {
+    /// Of a sign-in.
+    pub session: i64,
+    /// Of a family of refresh tokens, where the client's row says nothing else.
+    pub refresh_family: i64,
+}
+
+/// What would end if a user were deleted or disabled now.
+///
+/// # Errors
+/// The database failed.
+pub async fn ends(db: &Db, sub: &str, idle: IdleLifetimes, now: NumericDate) -> Result<Ends, StoreError> {
+    let sessions = user_sessions::list(db, sub, idle.session, now).await?.len();
+    let families = refresh_families::of_user(db, sub, idle.refresh_family, now).await?;
+    let counted: Counted = sqlx::query_as(COUNT).bind(sub).fetch_one(db.statement()).await?;
+    Ok(Ends {
+        sessions: sessions as u64,
+        refresh_families: families.iter().filter(|family| family.is_live != 0).count() as u64,
+        consents: counted.consents.unsigned_abs(),
+        memberships: counted.memberships.unsigned_abs(),
+    })
+}
+
+/// Deletes a user for good; `username` is theirs. `false`: there was none.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn delete(
+    db: &Db,
+    sub: &str,
+    username: Option<&str>,
+    ends: Ends,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    let key = tombstones::key(db).await?;
+    let mut transaction = db.begin().await?;
+    sqlx::query(FORGET_PLACES).bind(sub).execute(&mut *transaction).await?;
+    sqlx::query(DELETE_FAMILIES).bind(sub).execute(&mut *transaction).await?;
+    tombstones::add(&mut transaction, &key, sub, username, now).await?;
+    if sqlx::query(DELETE).bind(sub).execute(&mut *transaction).await?.rows_affected() == 0 {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    let event = Event::new(EventKind::UserDeleted, now)
+        .of(sub)
+        .with("sessions", ends.sessions)
+        .with("refresh_families", ends.refresh_families)
+        .with("consents", ends.consents)
+        .with("memberships", ends.memberships);
+    audit_events::note_change(&mut transaction, event, now).await?;
+    transaction.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,190 @@
+//! Changing a user's row: the columns of the standard claims, the address, the user name. Each statement changes its column only
+//! where the value is another one, so that an edit says what it has changed.
+
+use super::{Transaction, fold_names, text, tombstones};
+use crate::protocol::audit::{Event, EventKind, Impersonal};
+use crate::protocol::time::NumericDate;
+use crate::store::db::Db;
+use crate::store::users::tombstones::Tombstone;
+use crate::store::{StoreError, audit_events};
+
+macro_rules! columns {
+    ($($column:literal),+ $(,)?) => {
+        /// The columns that are a text each, and the statement that changes it.
+        const TEXTS: &[(&str, &str)] = &[$((
+            $column,
+            concat!(
+                "UPDATE users SET ", $column, " = CAST($2 AS TEXT) WHERE sub = $1 AND ",
+                $column, " IS DISTINCT FROM CAST($2 AS TEXT)"
+            ),
+        )),+];
+
+        /// The columns of standard claims that are a text each ([OIDC Core 5.1](https://openid.net/specs/openid-connect-core-1_0.html#StandardClaims)),
+        /// but for the address, which has rules of its own.
+        pub const COLUMNS: &[&str] = &[$($column),+];
+    };
+}
+
+columns!(
+    "name",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "profile",
+    "picture",
+    "website",
+    "gender",
+    "birthdate",
+    "zoneinfo",
+    "locale",
+    "phone_number",
+    "address_formatted",
+    "address_street_address",
+    "address_locality",
+    "address_region",
+    "address_postal_code",
+    "address_country",
+);
+
+const USERNAME: &str = "UPDATE users SET username = CAST($2 AS TEXT), username_folded = CAST($3 AS TEXT), \
+     folded_of = CAST($2 AS TEXT) || ' ' || COALESCE(email, '') WHERE sub = $1 AND username IS DISTINCT FROM CAST($2 AS TEXT)";
+const EMAIL: &str = "UPDATE users SET email = CAST($2 AS TEXT), email_folded = CAST($3 AS TEXT), \
+     folded_of = COALESCE(username, '') || ' ' || CAST($2 AS TEXT) WHERE sub = $1 AND email IS DISTINCT FROM CAST($2 AS TEXT)";
+// Another address was verified at another instant.
+const VERIFY_EMAIL: &str = "UPDATE users SET email_verified_at = $2 \
+     WHERE sub = $1 AND (email_verified_at IS NULL OR CAST($3 AS BIGINT) = 1)";
+const UNVERIFY_EMAIL: &str =
+    "UPDATE users SET email_verified_at = NULL WHERE sub = $1 AND email_verified_at IS NOT NULL";
+const VERIFY_PHONE: &str = "UPDATE users SET phone_number_verified_at = $2 \
+     WHERE sub = $1 AND phone_number IS NOT NULL AND (phone_number_verified_at IS NULL OR CAST($3 AS BIGINT) = 1)";
+const UNVERIFY_PHONE: &str =
+    "UPDATE users SET phone_number_verified_at = NULL WHERE sub = $1 AND phone_number_verified_at IS NOT NULL";
+const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE sub = $1";
+
+/// What the standard claims become.
+#[derive(Clone, Debug, Default)]
+pub struct Details<'a> {
+    /// Columns of `COLUMNS`, and their text; `None`: the column is empty from now on.
+    pub columns: Vec<(&'static str, Option<&'a str>)>,
+    /// Whether the telephone number is verified; `None`: that stays as it is.
+    pub phone_number_verified: Option<bool>,
+}
+
+/// What a user's row becomes.
+#[derive(Clone, Debug, Default)]
+pub struct Edit<'a> {
+    /// The user name.
+    pub username: Option<&'a str>,
+    /// The address.
+    pub email: Option<&'a str>,
+    /// Whether the address is verified; `None`: that stays as it is.
+    pub email_verified: Option<bool>,
+    /// The other claims.
+    pub details: Details<'a>,
+}
+
+/// How an edit ended.
+#[derive(Debug)]
+pub enum Edited {
+    /// Those columns have another value now; none: all of it was so before.
+    Done(Vec<&'static str>),
+    /// Another user has the user name; nothing was changed.
+    NameTaken,
+    /// A deleted user had the user name; nothing was changed.
+    NameGone(Tombstone),
+}
+
+/// Changes a row. What services are told of it is new within ten seconds; nothing ends.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn edit(db: &Db, sub: &str, edit: &Edit<'_>, now: NumericDate) -> Result<Edited, StoreError> {
+    // A name that its row does not have any more is free.
+    fold_names(db).await?;
+    let key = tombstones::key(db).await?;
+    let mut transaction = db.begin().await?;
+    let mut changed = Vec::new();
+    if let Some(username) = edit.username {
+        let renamed = sqlx::query(USERNAME).bind(sub).bind(username).bind(text::fold_username(username));
+        match renamed.execute(&mut *transaction).await {
+            Ok(renamed) if renamed.rows_affected() > 0 => {
+                changed.push("username");
+                if let Some(gone) = tombstones::find_in(&mut transaction, &key, "", username).await? {
+                    transaction.rollback().await?;
+                    return Ok(Edited::NameGone(gone));
+                }
+            }
+            Ok(_) => {}
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                transaction.rollback().await?;
+                return Ok(Edited::NameTaken);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut is_another = false;
+    if let Some(email) = edit.email {
+        let moved = sqlx::query(EMAIL).bind(sub).bind(email).bind(text::fold_email(email));
+        is_another = moved.execute(&mut *transaction).await?.rows_affected() > 0;
+        changed.extend(is_another.then_some("email"));
+    }
+    if let Some(is_verified) = edit.email_verified {
+        let statements = [VERIFY_EMAIL, UNVERIFY_EMAIL];
+        if verify(&mut transaction, statements, sub, is_verified, is_another, now).await? {
+            changed.push("email_verified_at");
+        }
+    }
+    changed.extend(set_details(&mut transaction, sub, &edit.details, now).await?);
+    if changed.is_empty() {
+        transaction.rollback().await?;
+        return Ok(Edited::Done(changed));
+    }
+    sqlx::query(TOUCH).bind(sub).bind(now.0).execute(&mut *transaction).await?;
+    let names: Vec<String> = changed.iter().map(|name| (*name).to_owned()).collect();
+    let event = Event::new(EventKind::UserEdited, now).of(sub).with("changed", Impersonal::configured_list(&names));
+    audit_events::note_change(&mut transaction, event, now).await?;
+    transaction.commit().await?;
+    Ok(Edited::Done(changed))
+}
+
+/// Writes the standard claims; gives the columns that have another value now.
+pub(super) async fn set_details(
+    transaction: &mut Transaction,
+    sub: &str,
+    details: &Details<'_>,
+    now: NumericDate,
+) -> Result<Vec<&'static str>, StoreError> {
+    let mut changed = Vec::new();
+    for (column, value) in &details.columns {
+        let Some((name, statement)) = TEXTS.iter().copied().find(|(name, _)| name == column) else { continue };
+        let written = sqlx::query(statement).bind(sub).bind(*value).execute(&mut **transaction).await?;
+        changed.extend((written.rows_affected() > 0).then_some(name));
+    }
+    if let Some(is_verified) = details.phone_number_verified {
+        let is_another = changed.contains(&"phone_number");
+        let statements = [VERIFY_PHONE, UNVERIFY_PHONE];
+        if verify(transaction, statements, sub, is_verified, is_another, now).await? {
+            changed.push("phone_number_verified_at");
+        }
+    }
+    Ok(changed)
+}
+
+/// Writes since when an address or a number is verified, or that it is not; `statements` are for the one and for the other.
+async fn verify(
+    transaction: &mut Transaction,
+    statements: [&'static str; 2],
+    sub: &str,
+    is_verified: bool,
+    is_another: bool,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    let statement = if is_verified {
+        sqlx::query(statements[0]).bind(sub).bind(now.0).bind(i64::from(is_another))
+    } else {
+        sqlx::query(statements[1]).bind(sub)
+    };
+    Ok(statement.execute(&mut **transaction).await?.rows_affected() > 0)
+}
