@@ -139,7 +139,7 @@ impl Known {
             "tokens_valid_after": self.instant_of("tokens_valid_after"),
             "disabled_at": self.instant_of("disabled_at"),
             "last_sign_in_at": self.last_sign_in.map(instant),
-            "claims": self.user.claims,
+            "claims": self.claims(now),
             "groups": self.facts.groups(now).collect::<Vec<_>>(),
             "memberships": memberships.collect::<Vec<_>>(),
             "further_claims": further.collect::<Vec<_>>(),
@@ -147,6 +147,17 @@ impl Known {
             "consents": consents.collect::<Vec<_>>(),
             "refresh_families": families.collect::<Vec<_>>(),
         })
+    }
+
+    /// Every claim with its value now, standard or further.
+    fn claims(&self, now: NumericDate) -> Map<String, Value> {
+        let mut claims = self.user.claims.clone();
+        for fact in &self.facts.claims {
+            if let Some(value) = self.facts.claim(&fact.claim, now) {
+                claims.insert(fact.claim.clone(), value);
+            }
+        }
+        claims
     }
 
     fn text(&self, now: NumericDate) -> String {
