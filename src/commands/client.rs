@@ -10,9 +10,10 @@ mod questions;
 mod rotate;
 mod settings;
 mod show;
+mod told;
 mod written;
 
-pub(super) use written::no_client;
+pub(super) use written::{is_standard_output, no_client, write_migration};
 
 use crate::commands::{Outcome, with_runtime};
 use crate::config::Config;
@@ -53,6 +54,12 @@ pub(super) enum ClientCommand {
     /// Change columns, addresses and APIs of a client
     #[command(after_help = edit::HELP)]
     Edit(Box<Edit>),
+    /// Say what a client is told beyond its scopes: groups, roles, other claims, constants
+    #[command(subcommand, after_help = told::CLAIM_HELP)]
+    Claim(told::ClaimCommand),
+    /// Say which roles the members of groups have at a client
+    #[command(subcommand, after_help = told::ROLE_HELP)]
+    Role(told::RoleCommand),
     /// Delete a client, with all that hangs on it
     #[command(after_help = change::DELETE_HELP)]
     Delete(change::Target),
@@ -77,6 +84,8 @@ pub(super) fn run(config: Config, command: ClientCommand) -> Outcome {
         ClientCommand::Disable(target) => change::run(config, target, Change::Disable),
         ClientCommand::Enable(target) => change::run(config, target, Change::Enable),
         ClientCommand::Edit(edit) => change::run(config, edit.target, Change::Edit(edit::Edits::of(edit.flags)?)),
+        ClientCommand::Claim(command) => told::claim(config, command),
+        ClientCommand::Role(command) => told::role(config, command),
         ClientCommand::Delete(target) => change::run(config, target, Change::Delete),
     }
 }

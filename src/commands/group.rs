@@ -1,5 +1,6 @@
 //! `hallpass group …`: groups, who is in them, and a file that says it for all of them.
 
+mod claim;
 mod sync;
 
 use crate::ambient::Clock;
@@ -110,6 +111,9 @@ pub(super) enum GroupCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Say what every member of a group has beside it, and services may be told
+    #[command(subcommand, after_help = claim::HELP)]
+    Claim(claim::ClaimCommand),
     /// Make groups and members what a file says
     #[command(after_help = sync::HELP)]
     Sync(sync::Sync),
@@ -130,6 +134,7 @@ pub(super) async fn run(config: Config, command: GroupCommand) -> Outcome {
         GroupCommand::List { page, json } => list(config, &page, json).await,
         GroupCommand::Show { group, json } => show(config, &group, json).await,
         GroupCommand::Delete { group, force, yes, json } => delete(config, &group, force, yes, json).await,
+        GroupCommand::Claim(command) => claim::run(config, command).await,
         GroupCommand::Sync(sync) => sync::run(config, sync).await,
     }
 }
@@ -140,7 +145,7 @@ fn parse_end(text: &str) -> Result<End, String> {
 }
 
 /// Why no group can have that name.
-fn name_fault(name: &str) -> Option<Failure> {
+pub(super) fn name_fault(name: &str) -> Option<Failure> {
     let why = if name.is_empty() || name.len() > LONGEST {
         format!("the name of a group must have 1 to {LONGEST} bytes")
     } else if name.trim() != name || name.chars().any(char::is_control) {

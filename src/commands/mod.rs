@@ -8,6 +8,7 @@ mod client;
 mod demo;
 mod doctor;
 mod explain;
+mod further_claims;
 mod group;
 mod init;
 mod judge;
@@ -16,6 +17,7 @@ mod manual;
 mod migrate;
 mod page;
 mod preview;
+mod scope;
 mod secret;
 mod serve;
 mod terminal;
@@ -77,6 +79,9 @@ enum Command {
     /// Make groups, put users into them, say it for all of them in a file
     #[command(subcommand, after_help = group::HELP)]
     Group(group::GroupCommand),
+    /// Describe scopes of your own, and say which claims each opens
+    #[command(subcommand, after_help = scope::HELP)]
+    Scope(scope::ScopeCommand),
     /// Say who may enter which service, and why
     Access(access::Arguments),
     /// Make, show and retire signing keys
@@ -183,6 +188,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Client(command) => client::run(settings()?, *command),
         Command::User(command) => with_runtime(user::run(settings()?, command)),
         Command::Group(command) => with_runtime(group::run(settings()?, command)),
+        Command::Scope(command) => scope::run(settings()?, command),
         Command::Access(arguments) => with_runtime(access::run(settings()?, arguments)),
         Command::Key(command) => with_runtime(key::run(settings()?, command)),
         Command::Explain(arguments) => with_runtime(explain::run(settings()?, arguments)),

@@ -1,5 +1,6 @@
 //! `hallpass user …`: the users who can sign in.
 
+mod claim;
 mod details;
 mod edit;
 mod end;
@@ -104,6 +105,9 @@ pub(super) enum UserCommand {
     /// List where a user is signed in, and end it
     #[command(subcommand, after_help = sessions::HELP)]
     Sessions(sessions::SessionsCommand),
+    /// Say what else is known of a user, and services may be told
+    #[command(subcommand, after_help = claim::HELP)]
+    Claim(claim::ClaimCommand),
     /// Add users from a file of JSON lines, with the hashes of their passwords
     #[command(after_help = import::HELP)]
     Import(import::Import),
@@ -155,6 +159,7 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
         UserCommand::Export(export) => export::run(config, &export).await,
         UserCommand::Erase(erase) => end::erase(config, &erase).await,
         UserCommand::Sessions(command) => sessions::run(config, command).await,
+        UserCommand::Claim(command) => claim::run(config, command).await,
         UserCommand::Import(import) => import::run(config, import).await,
     }
 }

@@ -93,6 +93,16 @@ worded! {
         MembershipAdded = "membership_added",
         /// A user was taken out of a group.
         MembershipRemoved = "membership_removed",
+        /// A user was given a claim, or another value of it.
+        UserClaimSet = "user_claim_set",
+        /// A claim of a user was taken away.
+        UserClaimUnset = "user_claim_unset",
+        /// A group was given a claim, or another value of it.
+        GroupClaimSet = "group_claim_set",
+        /// A claim of a group was taken away.
+        GroupClaimUnset = "group_claim_unset",
+        /// A scope of the organization's own was described, or deleted.
+        ScopeEdited = "scope_edited",
         /// A client was disabled.
         ClientDisabled = "client_disabled",
         /// A client was enabled again.

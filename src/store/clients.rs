@@ -92,6 +92,7 @@ const OTHERS: &str = concat!(
 // The one place that takes every column there is: an operator who looks at a row wants to see what a newer version put there.
 const COLUMNS: &str = "SELECT * FROM clients WHERE client_id = $1";
 const LIST: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, consent, origin, disabled_at, \
+     access, (SELECT COUNT(*) FROM client_groups WHERE client_groups.client_id = clients.client_id) AS groups, \
      (SELECT COUNT(*) FROM client_secrets WHERE client_secrets.client_id = clients.client_id \
      AND (client_secret_expires_at = 0 OR client_secret_expires_at > $1)) AS secrets FROM clients ORDER BY client_id";
 const OPENED: &str = "SELECT client_id, client_name, client_uri FROM clients \
@@ -378,6 +379,10 @@ row! {
         pub origin: String,
         /// `disabled_at`.
         pub disabled_at: Option<i64>,
+        /// `access`, whatever word is there.
+        pub access: String,
+        /// How many groups it lets in, where `access` is `groups`.
+        pub groups: i64,
         /// How many of its secrets are good.
         pub secrets: i64,
     }

@@ -672,9 +672,9 @@ async fn list_and_show_tell_everything_but_secrets_and_hashes() {
 
     let list = done(hallpass(&["client", "list"]));
     insta::assert_snapshot!(list.stdout, @r##"
-ID       NAME             AUTHENTICATION       SECRETS  CONSENT  STATE
-app      The app service  none                 0        ask      active
-reports  Reports [31m     client_secret_basic  1        skip     active
+ID       NAME             AUTHENTICATION       SECRETS  CONSENT  ACCESS     STATE
+app      The app service  none                 0        ask      everybody  active
+reports  Reports [31m     client_secret_basic  1        skip     everybody  active
 "##);
     let listed = json_of(&hallpass(&["client", "list", "--json"]))["clients"].take();
     assert_eq!(listed[0]["client_id"], "app");
@@ -699,6 +699,7 @@ subject_type                  public
 refresh_token_rotation        always
 origin                        migration
 client_id_issued_at           2023-11-14T22:13:20Z
+access                        everybody
 redirect_uri                  https://reports.example/callback
 post_logout_redirect_uri      https://reports.example/
 secret                        made 2023-11-14T22:13:20Z, ended 2023-11-15T22:13:20Z (old)

@@ -18,6 +18,7 @@ mod browser;
 mod browsers;
 mod budgets;
 mod caches;
+mod claim_commands;
 mod claims_told;
 mod client_commands;
 mod client_lint;

@@ -646,8 +646,8 @@ fn the_habits_of_products_in_the_conformance_page_are_made_from_the_table() {
     let (before, rest) = page.split_once(BEGIN).expect("the page has the beginning of the table");
     let (_, after) = rest.split_once(END).expect("the page has the end of the table");
     let mut table_text = String::from(
-        "| product | PKCE | secret | claims are read from | refresh token | signs users out here | hears of sign-outs |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| product | PKCE | secret | claims are read from | groups | refresh token | signs users out here | hears of sign-outs |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let or_unknown = |text: &str| if text.is_empty() { "not known".to_owned() } else { text.to_owned() };
     for (id, product) in table() {
@@ -659,10 +659,11 @@ fn the_habits_of_products_in_the_conformance_page_are_made_from_the_table() {
         let yes = |name: &str| if product[name].is_object() { "yes" } else { "" };
         let _ = writeln!(
             table_text,
-            "| [{}](services.md#{id}) | {pkce} | {} | {} | {} | {} | {} |",
+            "| [{}](services.md#{id}) | {pkce} | {} | {} | {} | {} | {} | {} |",
             word(&product, "name"),
             or_unknown(product["secret"]["sent"].as_str().unwrap_or_default()),
             or_unknown(&claims),
+            product["groups"]["claim"].as_str().map(|claim| format!("`{claim}`")).unwrap_or_default(),
             yes("refresh"),
             yes("sign_out"),
             yes("back_channel"),

@@ -2,9 +2,11 @@
 //! seconds; or as a migration for review. The statements are the same either way.
 
 use super::edit;
+use super::told;
 use super::written::{is_standard_output, no_client, write_migration};
 use crate::ambient::Clock;
 use crate::commands::acceptance::client_id_fault;
+use crate::commands::group;
 use crate::commands::judge::{self, Fault, Level};
 use crate::commands::terminal::{self, instant, one_line};
 use crate::commands::{Outcome, with_runtime};
@@ -17,6 +19,7 @@ use crate::protocol::columns::RowFault;
 use crate::protocol::time::NumericDate;
 use crate::store::clients::{self, changes};
 use crate::store::db::Db;
+use crate::store::migrations::raise_least_version;
 use crate::web::remedies::quoted;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -71,15 +74,31 @@ pub(in crate::commands) enum Change {
     Enable,
     Delete,
     Edit(edit::Edits),
+    Told(told::Step),
 }
 
 impl Change {
-    const fn word(&self) -> &'static str {
+    /// The words of the command after `client`.
+    const fn words(&self) -> &'static str {
         match self {
             Self::Disable => "disable",
             Self::Enable => "enable",
             Self::Delete => "delete",
             Self::Edit(_) => "edit",
+            Self::Told(step) => step.words(),
+        }
+    }
+
+    fn path(&self) -> Vec<&'static str> {
+        std::iter::once("client").chain(self.words().split(' ')).collect()
+    }
+
+    /// The groups that have to be there.
+    fn groups(&self) -> Vec<&str> {
+        match self {
+            Self::Edit(edits) => edits.groups(),
+            Self::Told(step) => step.group().into_iter().collect(),
+            Self::Disable | Self::Enable | Self::Delete => Vec::new(),
         }
     }
 
@@ -92,7 +111,7 @@ impl Change {
             Self::Disable => EventKind::ClientDisabled,
             Self::Enable => EventKind::ClientEnabled,
             Self::Delete => EventKind::ClientDeleted,
-            Self::Edit(_) => EventKind::ClientEdited,
+            Self::Edit(_) | Self::Told(_) => EventKind::ClientEdited,
         }
     }
 
@@ -110,6 +129,7 @@ impl Change {
                 "-- Deletes the client {id}, and with it its addresses, secrets, refresh tokens and consents, for good.\n"
             ),
             Self::Edit(edits) => format!("-- Changes the client {id}.\n{}", edits.acceptances()),
+            Self::Told(step) => step.comment(id),
         }
     }
 
@@ -123,6 +143,7 @@ impl Change {
             Self::Enable => vec![format!("UPDATE clients SET disabled_at = NULL WHERE client_id = {id};")],
             Self::Delete => vec![format!("DELETE FROM clients WHERE client_id = {id};")],
             Self::Edit(edits) => edits.statements(&id),
+            Self::Told(step) => vec![step.statement(&id)],
         }
     }
 
@@ -145,10 +166,8 @@ impl Change {
                     held.secrets, held.redirect_uris, held.families, held.consents
                 ))
             }
-            (Self::Edit(edits), _) => match edits.differences(db, id).await?.as_slice() {
-                [] => Asked::Nothing(format!("{id} is like that")),
-                differences => Asked::Question(format!("Change {id} ({name})?\n  {}\n", differences.join("\n  "))),
-            },
+            (Self::Edit(edits), _) => asked(found, &edits.differences(db, id).await?),
+            (Self::Told(step), _) => asked(found, &step.differences(db, id).await?),
         })
     }
 
@@ -162,8 +181,16 @@ impl Change {
                 "deleted {id}; every node refuses it within ten seconds. Should the id be registered anew within a day, give its row \
                  tokens_valid_after, or what the old one still holds is good again"
             ),
-            Self::Edit(_) => format!("changed {id}; every node knows within ten seconds"),
+            Self::Edit(_) | Self::Told(_) => format!("changed {id}; every node knows within ten seconds"),
         }
+    }
+}
+
+/// What is asked before something becomes something else.
+fn asked(Found { id, name, .. }: &Found, differences: &[String]) -> Asked {
+    match differences {
+        [] => Asked::Nothing(format!("{id} is like that")),
+        differences => Asked::Question(format!("Change {id} ({name})?\n  {}\n", differences.join("\n  "))),
     }
 }
 
@@ -190,11 +217,11 @@ pub(super) fn run(config: Config, target: Target, change: Change) -> Outcome {
     if target.migration || target.output.is_some() {
         if target.json && is_standard_output(target.output.as_deref()) {
             let what = "--json and --output -: standard output cannot hold both";
-            terminal::wrong_usage(&["client", change.word()], what);
+            terminal::wrong_usage(&change.path(), what);
         }
         let statements = change.statements(&target.id, Clock::System.now()).join("\n");
         let sql = format!("{}\n{statements}\n", change.comment(&target.id));
-        let words = format!("{}_client_{}", change.word(), target.id);
+        let words = format!("{}_client_{}", change.words(), target.id);
         let file = write_migration(&config, target.output.as_deref(), &words, &sql)?;
         if target.json {
             return terminal::print_json(&document(&target, &change, false, file.as_deref()));
@@ -209,7 +236,7 @@ pub(super) fn run(config: Config, target: Target, change: Change) -> Outcome {
 
 async fn at_once(config: Config, target: Target, change: Change) -> Outcome {
     logging::start("warn");
-    let (path, id, now) = (["client", change.word()], &target.id, Clock::System.now());
+    let (path, id, now) = (change.path(), &target.id, Clock::System.now());
     if !target.yes && !terminal::is_there() {
         terminal::confirm(&path, "", false)?;
     }
@@ -219,6 +246,9 @@ async fn at_once(config: Config, target: Target, change: Change) -> Outcome {
         return Err(no_client(id));
     };
     let name = one_line(if name.is_empty() { id } else { &name });
+    for name in change.groups() {
+        group::find(&db, name, now).await?;
+    }
     let question = match change.question(&db, &Found { id: id.clone(), name, disabled_at }, now).await? {
         Asked::Question(question) => question,
         Asked::Nothing(why) => {
@@ -233,8 +263,9 @@ async fn at_once(config: Config, target: Target, change: Change) -> Outcome {
     let before = clients::find(&db, id).await.ok().flatten();
     let judge = |became| judged(before.as_ref(), became, &change, &config);
     let applied = changes::apply(&db, id, &statements, event, judge).await;
-    db.close().await;
     let warnings = applied??;
+    raise_least_version(&db).await?;
+    db.close().await;
     for warning in warnings {
         eprintln!("hallpass: {warning}");
     }
@@ -251,7 +282,10 @@ fn judged(
     if became.is_none() && !change.deletes() {
         return Err(Failure::new("the client was deleted meanwhile; nothing was changed"));
     }
-    let (Some(became), Change::Edit(edits)) = (became, change) else { return Ok(Vec::new()) };
+    let accepts = |fault: &Fault| matches!(change, Change::Edit(edits) if edits.accepts(fault));
+    let Some(became) = became.filter(|_| matches!(change, Change::Edit(_) | Change::Told(_))) else {
+        return Ok(Vec::new());
+    };
     let client = became.map_err(|RowFault { why, fix }| {
         Failure::new(format!("the client could not be served any more: {why}; nothing was changed")).with_fix(fix)
     })?;
@@ -263,7 +297,7 @@ fn judged(
     // What was there before is not the doing of this change.
     let before: Vec<String> = before.map(faults_of).unwrap_or_default().into_iter().map(|fault| fault.why).collect();
     let found: Vec<Fault> = faults_of(&client).into_iter().filter(|fault| !before.contains(&fault.why)).collect();
-    if let Some(fault) = found.iter().find(|fault| fault.level == Level::Error && !edits.accepts(fault)) {
+    if let Some(fault) = found.iter().find(|fault| fault.level == Level::Error && !accepts(fault)) {
         let fix = if fault.is_own_risk {
             format!("{}, or accept it with the reason: --accept '{}: REASON'", fault.fix, fault.code)
         } else {
@@ -271,7 +305,7 @@ fn judged(
         };
         return Err(Failure::new(format!("{}; nothing was changed", fault.why)).with_fix(fix));
     }
-    let warnings = found.into_iter().filter(|fault| !edits.accepts(fault));
+    let warnings = found.into_iter().filter(|fault| !accepts(fault));
     Ok(warnings.map(|fault| format!("{}; {}", fault.why, fault.fix)).collect())
 }
 
@@ -285,5 +319,5 @@ fn report(target: &Target, change: &Change, is_changed: bool, words: &str) -> Ou
 
 fn document(target: &Target, change: &Change, is_changed: bool, file: Option<&Path>) -> Value {
     let file = file.map(|file| file.display().to_string());
-    json!({"client_id": target.id, "change": change.word(), "is_changed": is_changed, "file": file})
+    json!({"client_id": target.id, "change": change.words(), "is_changed": is_changed, "file": file})
 }

@@ -1,17 +1,21 @@
 //! A client about to be registered: what was asked for, checked, and written as SQL that is pleasant to review.
 
 use super::new::New;
+use super::told::{claim_statement, meaning};
 use super::written::Secret;
 use crate::ambient::Clock;
 use crate::commands::acceptance::{Acceptance, PLAIN_HTTP, ValueFault, address_fault, audience_fault, client_id_fault};
+use crate::commands::group;
 use crate::commands::judge::ALWAYS_ASKS;
 use crate::commands::terminal::{instant, one_line};
-use crate::failure::Failure;
+use crate::failure::{Failure, Warning};
+use crate::protocol::claim_map::OwnScope;
 use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
+    AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
 };
-use crate::protocol::scope::Scope;
+use crate::protocol::scope::{SCOPES_SUPPORTED, Scope};
 use crate::protocol::site::FrontChannel;
+use crate::store::clients::ClaimRow;
 use crate::web::remedies::quoted;
 use std::fmt::Write as _;
 
@@ -36,6 +40,10 @@ pub(super) struct Draft {
     pkce: PkcePolicy,
     consent: ConsentPolicy,
     claims_in_id_token: YesNo,
+    access: AccessPolicy,
+    groups: Vec<String>,
+    claims: Vec<ClaimRow>,
+    own_scopes: Vec<OwnScope>,
     accepted: Vec<Acceptance>,
     /// Why it has no part in sign-outs, or half of one, where that is known.
     without_sign_out: Option<Acceptance>,
@@ -94,6 +102,14 @@ impl Draft {
             pkce: new.pkce.unwrap_or(PkcePolicy::Required),
             consent,
             claims_in_id_token: new.claims_in_id_token.unwrap_or(YesNo::Yes),
+            access: new.access.unwrap_or(if new.group.is_empty() {
+                AccessPolicy::Everybody
+            } else {
+                AccessPolicy::Groups
+            }),
+            groups: new.group,
+            claims: new.claims,
+            own_scopes: new.own_scopes,
             accepted: new.accept,
             without_sign_out: new.without_sign_out,
             without_pkce: new.without_pkce,
@@ -137,7 +153,48 @@ impl Draft {
         std::iter::once(id).chain(addresses).chain(apis).collect()
     }
 
+    /// What has to be done beside the file: groups are made by command, and what a scope is must be said to users.
+    pub(super) fn warnings_of_access(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        if self.access == AccessPolicy::Groups && self.groups.is_empty() {
+            let what = "--access groups: no group is let in, so that no user can enter";
+            let fix =
+                format!("say --group GROUP, or let one in later: hallpass client edit {} --add-group GROUP", self.id);
+            warnings.push(Warning::new(what, fix));
+        }
+        if !self.grants.iter().any(|grant| grant.is_of_users()) {
+            return warnings;
+        }
+        let scope = Scope::parse(&self.scope).unwrap_or_default();
+        let is_described = |token: &str| self.own_scopes.iter().any(|own| own.scope == token);
+        let own = scope.tokens().filter(|token| !SCOPES_SUPPORTED.contains(token) && !is_described(token));
+        warnings.extend(own.map(|token| {
+            let what = format!(
+                "nothing here says to users what the scope {token} is, and the lint asks for a row of scopes that does"
+            );
+            Warning::new(what, format!("--scope-description '{token}=WHAT USERS READ', unless another file has it"))
+        }));
+        warnings
+    }
+
+    fn check_access(&self) -> Result<(), Failure> {
+        if self.access == AccessPolicy::Everybody && !self.groups.is_empty() {
+            let what = "--access everybody with --group: all users could enter all the same";
+            return Err(Failure::new(what).with_fix("leave one of the two out"));
+        }
+        if let Some(group) = self.groups.iter().find_map(|group| group::name_fault(group)) {
+            return Err(group.about("--group"));
+        }
+        let scope = Scope::parse(&self.scope).unwrap_or_default();
+        match self.own_scopes.iter().find(|own| !scope.has(&own.scope)) {
+            Some(own) => Err(Failure::new(format!("--scope-description {}: it may not ask for that scope", own.scope))
+                .with_fix(format!("give it by --scope \"{} {}\"", self.scope, own.scope))),
+            None => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), Failure> {
+        self.check_access()?;
         let items = self.items();
         for Item { flag, value, fault, .. } in &items {
             if let Some(fault) = fault.as_ref().filter(|fault| !fault.is_accepted_by(&self.accepted)) {
@@ -227,7 +284,41 @@ impl Draft {
                 let _ = writeln!(sql, "INSERT INTO {table} (client_id, {column}) VALUES ({id}, {});", quoted(uri));
             }
         }
+        self.write_access(&id, &mut sql);
         sql
+    }
+
+    /// Who may enter, what is told of them, and what users read of it.
+    fn write_access(&self, id: &str, sql: &mut String) {
+        if !self.groups.is_empty() {
+            let _ = writeln!(
+                sql,
+                "\n-- Whose members may enter. Where a group is not there, this file fails: `hallpass group new` makes it."
+            );
+        }
+        for group in &self.groups {
+            let group = quoted(group);
+            let _ = writeln!(sql, "INSERT INTO client_groups (client_id, group_name) VALUES ({id}, {group});");
+        }
+        for row in &self.claims {
+            let _ = writeln!(
+                sql,
+                "\n-- It is told the claim {}: {}.\n{}",
+                row.claim,
+                meaning(row),
+                claim_statement(id, row)
+            );
+        }
+        if !self.own_scopes.is_empty() {
+            let _ = writeln!(sql, "\n-- What users read of scopes of our own, unless that is said already.");
+        }
+        for OwnScope { scope, description, .. } in &self.own_scopes {
+            let (scope, description) = (quoted(scope), quoted(description));
+            let _ = writeln!(
+                sql,
+                "INSERT INTO scopes (scope, description) VALUES ({scope}, {description}) ON CONFLICT DO NOTHING;"
+            );
+        }
     }
 
     /// The comments that belong before the statement of a table, or of one of its rows.
@@ -283,6 +374,10 @@ impl Draft {
             ("claims_in_id_token", quoted(self.claims_in_id_token.as_str()), meaning_of_claims.to_owned()),
             ("client_id_issued_at", now.to_owned(), instant(Clock::System.now())),
         ];
+        if self.access == AccessPolicy::Groups {
+            let meaning = "only members of the groups below may enter";
+            columns.push(("access", quoted(self.access.as_str()), meaning.to_owned()));
+        }
         let optional = [
             ("resource", &self.resource, "the API that it is itself: it may introspect tokens for it"),
             ("backchannel_logout_uri", &self.backchannel_logout_uri, "we tell it here that a user signed out"),

@@ -128,6 +128,11 @@ impl Edits {
         fault.is_own_risk && self.accepted.iter().any(|acceptance| acceptance.code == fault.code)
     }
 
+    /// The groups that are let in from now on.
+    pub(super) fn groups(&self) -> Vec<&str> {
+        self.added.iter().filter(|(list, _)| *list == GROUPS).map(|(_, group)| group.as_str()).collect()
+    }
+
     /// The comments by which the lint accepts it too.
     pub(super) fn acceptances(&self) -> String {
         self.accepted.iter().map(Acceptance::comment).collect()

@@ -6,13 +6,16 @@ use super::settings::{Registration, Stack};
 use super::written::{Secret, SecretArguments, is_standard_output, write_migration};
 use super::{lint, questions};
 use crate::commands::acceptance::Acceptance;
-use crate::commands::{Outcome, terminal};
+use crate::commands::{Outcome, scope, terminal};
 use crate::config::Config;
 use crate::failure::{Failure, Warning};
+use crate::protocol::claim_map::OwnScope;
 use crate::protocol::response::{
-    AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, Word, YesNo,
+    AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, Word,
+    YesNo,
 };
 use crate::protocol::secret::ClientSecret;
+use crate::store::clients::ClaimRow;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -27,6 +30,8 @@ Examples:
         --redirect-uri https://reports.example.com/signin-oidc --settings aspnetcore
   An application in the browser or on a phone, which cannot keep a secret:
     hallpass client new app --public --redirect-uri https://app.example.com/callback
+  One that only members of a group may enter:
+    hallpass client new ledger --redirect-uri https://ledger.example.com/cb --group finance
   A machine without users, which calls an API:
     hallpass client new nightly --grant client_credentials --audience https://api.example.com
   A secret that is kept elsewhere (GitOps); only its hash is written:
@@ -110,12 +115,27 @@ pub(in crate::commands) struct New {
     /// ask, or skip for one of the organization's own services [default: ask]
     #[arg(long, value_name = "POLICY", value_parser = word::<ConsentPolicy>())]
     pub(super) consent: Option<ConsentPolicy>,
+    /// everybody, or groups: only members of a --group may enter [default: everybody, or groups with --group]
+    #[arg(long, value_name = "WORD", value_parser = word::<AccessPolicy>())]
+    pub(super) access: Option<AccessPolicy>,
+    /// A group whose members may enter, which must be there when the file is applied; may be repeated
+    #[arg(long, value_name = "GROUP")]
+    pub(super) group: Vec<String>,
+    /// What users read of a scope of your own that it may ask for; may be repeated
+    #[arg(long, value_name = "SCOPE=TEXT")]
+    scope_description: Vec<String>,
     /// Accept what is refused at first (plain-http, private-scheme, client-id, audience), with the reason; may be repeated
     #[arg(long, value_name = "CODE: REASON", value_parser = Acceptance::flag)]
     pub(super) accept: Vec<Acceptance>,
     /// Why it has no part in sign-outs, or half of one, as the table of products says.
     #[arg(skip)]
     pub(super) without_sign_out: Option<Acceptance>,
+    /// What it is told beyond its scopes, as the table of products says.
+    #[arg(skip)]
+    pub(super) claims: Vec<ClaimRow>,
+    /// The scopes of `scope_description`.
+    #[arg(skip)]
+    pub(super) own_scopes: Vec<OwnScope>,
     /// What optional PKCE means for it, as the table of products says.
     #[arg(skip)]
     pub(super) without_pkce: Option<&'static str>,
@@ -135,7 +155,7 @@ pub(in crate::commands) struct New {
     no_questions: bool,
 }
 
-fn word<W: Word + Send + Sync>() -> impl Fn(&str) -> Result<W, String> + Clone + Send + Sync + 'static {
+pub(super) fn word<W: Word + Send + Sync>() -> impl Fn(&str) -> Result<W, String> + Clone + Send + Sync + 'static {
     |text| W::of_word(text).ok_or_else(|| format!("use one of: {}", W::WORDS.join(", ")))
 }
 
@@ -193,6 +213,15 @@ pub(super) fn written(config: &Config, mut new: New) -> Result<Option<Value>, Fa
              People could not come back from signing in. A machine has --grant client_credentials instead, an API --resource <URI>",
         );
     }
+    for pair in std::mem::take(&mut new.scope_description) {
+        let Some((scope, description)) = pair.split_once('=') else {
+            return Err(Failure::new(format!(
+                "--scope-description {}: write it as SCOPE=TEXT",
+                terminal::one_line(&pair)
+            )));
+        };
+        new.own_scopes.push(scope::own_scope(scope.to_owned(), description, Vec::new())?);
+    }
     let (output, stack) = (new.output.take(), new.settings.unwrap_or(Stack::Env));
     let (json, is_plain) = (new.json, new.settings.is_none());
     let secret = std::mem::take(&mut new.secret);
@@ -200,6 +229,9 @@ pub(super) fn written(config: &Config, mut new: New) -> Result<Option<Value>, Fa
     let draft = Draft::of(new)?;
     if !left_out.is_empty() {
         eprintln!("Left out of its scope: {left_out}. A machine acts for itself, and these are about users.");
+    }
+    for warning in draft.warnings_of_access() {
+        eprintln!("{}", warning.told());
     }
     if let Some(warning) = draft.doubt_about_sign_outs(&config.issuer) {
         let what = format!("--frontchannel-logout-uri {warning}");

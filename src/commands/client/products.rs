@@ -6,7 +6,10 @@ use super::settings::{Language, Stack};
 use crate::commands::acceptance::Acceptance;
 use crate::commands::{Outcome, terminal};
 use crate::failure::{Failure, Warning};
-use crate::protocol::response::{ApplicationType, ClientAuthMethod, GrantType, PkcePolicy, YesNo};
+use crate::protocol::response::{
+    ApplicationType, ClaimShape, ClaimSource, ClientAuthMethod, GrantType, PkcePolicy, Place, YesNo,
+};
+use crate::store::clients::ClaimRow;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -58,6 +61,7 @@ pub(super) struct Product {
     secret: Option<Authentication>,
     scope: Scopes,
     claims: Option<Claims>,
+    groups: Option<Groups>,
     refresh: Option<Refresh>,
     algorithms: Option<Algorithms>,
     sends: Option<Sends>,
@@ -166,6 +170,33 @@ enum From {
     IdToken,
     Userinfo,
     Both,
+}
+
+/// It takes rights from a claim that is made of the user's groups.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Groups {
+    /// As the settings here name it.
+    claim: String,
+    /// Where it is read; places of `client_claims`.
+    places: Vec<Place>,
+    how: String,
+    source: String,
+}
+
+impl Groups {
+    fn row(&self) -> ClaimRow {
+        ClaimRow {
+            claim: self.claim.clone(),
+            source: ClaimSource::Groups.as_str().to_owned(),
+            value: None,
+            shape: ClaimShape::List.as_str().to_owned(),
+            scope: None,
+            places: self.places.iter().map(|place| place.as_str()).collect::<Vec<_>>().join(" "),
+            starts_with: String::new(),
+            prefix: String::new(),
+        }
+    }
 }
 
 /// It needs refresh tokens.
@@ -363,6 +394,7 @@ impl Product {
             let fix = "say --pkce required where your version sends PKCE; otherwise a stolen code signs its thief in";
             eprintln!("{}", Warning::new(what, fix).told());
         }
+        new.claims.extend(self.groups.iter().map(Groups::row));
         if self.claims.as_ref().is_some_and(|claims| claims.from == From::Userinfo) {
             new.claims_in_id_token.get_or_insert(YesNo::No);
         }
@@ -448,6 +480,10 @@ impl Product {
                 From::Both => "from the id_token and from userinfo",
             };
             habits.push(("claims", from.to_owned(), source));
+        }
+        if let Some(Groups { claim, places, how, source }) = &self.groups {
+            let places = places.iter().map(|place| place.as_str()).collect::<Vec<_>>().join(" and ");
+            habits.push(("groups", format!("the claim `{claim}` in {places}: {how}"), source));
         }
         if let Some(Refresh { why, source }) = &self.refresh {
             habits.push(("refresh", why.clone(), source));

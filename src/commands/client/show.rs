@@ -2,6 +2,7 @@
 
 use super::products;
 use super::settings::{Registration, Stack};
+use super::told::{document_of, document_of_role, meaning};
 use super::written::no_client;
 use crate::ambient::Clock;
 use crate::commands::Outcome;
@@ -11,6 +12,7 @@ use crate::commands::terminal::{self, instant, one_line};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::logging;
+use crate::protocol::claim_map::OwnScope;
 use crate::protocol::client::Client;
 use crate::protocol::response::ConsentPolicy;
 use crate::protocol::time::NumericDate;
@@ -82,6 +84,7 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
                 "grant_types": client.grant_types,
                 "consent": client.consent,
                 "consent_ignored": client.is_skip_ignored(),
+                "access": client.access,
                 "origin": client.origin,
                 "secrets": client.secrets,
                 "fault": faults.get(&client.client_id).map(|fault| format!("{}; {}", fault.why, fault.fix)),
@@ -105,11 +108,16 @@ pub(super) async fn list(config: Config, list: List) -> Outcome {
                 one_line(&client.token_endpoint_auth_method),
                 client.secrets.to_string(),
                 if client.is_skip_ignored() { "skip (ignored)".to_owned() } else { one_line(&client.consent) },
+                if client.access == "groups" && client.groups == 0 {
+                    "closed".to_owned()
+                } else {
+                    one_line(&client.access)
+                },
                 state,
             ]
         })
         .collect();
-    print!("{}", terminal::table(&["ID", "NAME", "AUTHENTICATION", "SECRETS", "CONSENT", "STATE"], &rows));
+    print!("{}", terminal::table(&["ID", "NAME", "AUTHENTICATION", "SECRETS", "CONSENT", "ACCESS", "STATE"], &rows));
     for (client_id, fault) in &faults {
         eprintln!("{} is not served: {}; {}", one_line(client_id), fault.why, fault.fix);
     }
@@ -137,7 +145,7 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
         Ok(None) => return Err(Failure::new(format!("there is no client {} any more", show.id))),
         Err(error) => {
             eprintln!("hallpass: {error}");
-            let Lists { redirect_uris, post_logout_redirect_uris, audiences, .. } = lists;
+            let Lists { redirect_uris, post_logout_redirect_uris, audiences, .. } = lists.clone();
             Client { redirect_uris, post_logout_redirect_uris, audiences, ..Client::new(&show.id) }
         }
     };
@@ -162,10 +170,13 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
         print!("{settings}");
         return Ok(());
     }
+    // Rows that cannot be read are shown as they are.
+    let own_scopes = own_scopes(&columns, lists.scopes.clone());
     if show.json {
-        return terminal::print_json(&document(columns, &client, &secrets));
+        return terminal::print_json(&document(columns, &client, &secrets, (&lists, &own_scopes)));
     }
-    print!("{}", text(&columns, &client, &secrets, Clock::System.now()));
+    let told = lines_of(&lists, &own_scopes);
+    print!("{}", text(&columns, &client, &secrets, told, Clock::System.now()));
     Ok(())
 }
 
@@ -183,7 +194,33 @@ fn end_of(secret: &SecretDates) -> Option<NumericDate> {
     (secret.client_secret_expires_at != 0).then_some(NumericDate(secret.client_secret_expires_at))
 }
 
-fn document(columns: Vec<(String, Value)>, client: &Client, secrets: &[SecretDates]) -> Value {
+/// The scopes of the organization's own that a client may ask for.
+fn own_scopes(columns: &[(String, Value)], mut all: Vec<OwnScope>) -> Vec<OwnScope> {
+    let scope = columns.iter().find(|(name, _)| name == "scope").and_then(|(_, value)| value.as_str());
+    all.retain(|own| scope.unwrap_or_default().split(' ').any(|token| token == own.scope));
+    all
+}
+
+/// Who may enter, what they are there, and what is told of them, a line each.
+fn lines_of(lists: &Lists, own_scopes: &[OwnScope]) -> Vec<(String, String)> {
+    let groups = lists.groups.iter().map(|group| ("group", group.clone()));
+    let roles = lists.roles.iter();
+    let roles = roles.map(|role| ("role", format!("{} for members of {}, rank {}", role.role, role.group, role.rank)));
+    let claims = lists.claims.iter().map(|row| ("claim", format!("{}: {}", row.claim, meaning(row))));
+    let scopes = own_scopes.iter().map(|own| {
+        let opens = if own.claims.is_empty() { String::new() } else { format!(", opens {}", own.claims.join(" ")) };
+        ("own scope", format!("{}: {}{opens}", own.scope, own.description))
+    });
+    let all = groups.chain(roles).chain(claims).chain(scopes);
+    all.map(|(name, value)| (name.to_owned(), one_line(&value))).collect()
+}
+
+fn document(
+    columns: Vec<(String, Value)>,
+    client: &Client,
+    secrets: &[SecretDates],
+    (lists, own_scopes): (&Lists, &[OwnScope]),
+) -> Value {
     let mut document: Map<String, Value> = columns
         .into_iter()
         .map(|(name, value)| match value.as_i64() {
@@ -195,6 +232,13 @@ fn document(columns: Vec<(String, Value)>, client: &Client, secrets: &[SecretDat
     document.insert("redirect_uris".into(), json!(client.redirect_uris));
     document.insert("post_logout_redirect_uris".into(), json!(client.post_logout_redirect_uris));
     document.insert("audiences".into(), json!(client.audiences));
+    document.insert("groups".into(), json!(lists.groups));
+    document.insert("roles".into(), lists.roles.iter().map(document_of_role).collect());
+    document.insert("claims".into(), lists.claims.iter().map(document_of).collect());
+    let own_scopes = own_scopes
+        .iter()
+        .map(|own| json!({ "scope": own.scope, "description": own.description, "claims": own.claims }));
+    document.insert("own_scopes".into(), own_scopes.collect());
     let secrets = secrets.iter().map(|secret| {
         json!({
             "label": secret.label,
@@ -206,7 +250,13 @@ fn document(columns: Vec<(String, Value)>, client: &Client, secrets: &[SecretDat
     Value::Object(document)
 }
 
-fn text(columns: &[(String, Value)], client: &Client, secrets: &[SecretDates], now: NumericDate) -> String {
+fn text(
+    columns: &[(String, Value)],
+    client: &Client,
+    secrets: &[SecretDates],
+    told: Vec<(String, String)>,
+    now: NumericDate,
+) -> String {
     let mut lines: Vec<(String, String)> = columns
         .iter()
         .filter(|(_, value)| !value.is_null())
@@ -230,6 +280,7 @@ fn text(columns: &[(String, Value)], client: &Client, secrets: &[SecretDates], n
     for (name, values) in lists {
         lines.extend(values.iter().map(|value| (name.to_owned(), one_line(value))));
     }
+    lines.extend(told);
     for secret in secrets {
         let made = secret
             .created_at

@@ -87,13 +87,13 @@ pub(in crate::commands) fn no_client(id: &str) -> Failure {
 }
 
 /// Whether the SQL goes to standard output.
-pub(super) fn is_standard_output(output: Option<&Path>) -> bool {
+pub(in crate::commands) fn is_standard_output(output: Option<&Path>) -> bool {
     output.is_some_and(|file| file.as_os_str() == "-")
 }
 
 /// Writes a migration where it is wanted: standard output, a file that must not be there yet, or a dated one in the
 /// folder. Gives the file's name.
-pub(super) fn write_migration(
+pub(in crate::commands) fn write_migration(
     config: &Config,
     output: Option<&Path>,
     words: &str,

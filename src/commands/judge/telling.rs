@@ -59,7 +59,7 @@ pub(super) fn of_scopes(client: &Client, is_whole: bool) -> Vec<Fault> {
                 client.client_id
             );
             let fix = format!(
-                "INSERT INTO scopes (scope, description) VALUES ({}, 'What users read'); with claims, what it opens",
+                "INSERT INTO scopes (scope, description) VALUES ({}, 'What users read'); with claims, what it opens. `hallpass scope new` does the same",
                 quoted(token)
             );
             Fault::error("scope-undescribed", why, fix).in_column("scope")

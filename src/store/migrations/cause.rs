@@ -13,6 +13,7 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 pub(super) const FIX_OF_BUILT_IN: &str = "make the user of HALLPASS_DATABASE_URL the owner of a database that nothing else has its tables in, and see `hallpass doctor`";
 
 const CORRECT_IT: &str = "correct it, and run `hallpass migrate`";
+const CORRECT_IT_OR_MAKE_IT: &str = "correct it, or make the group by `hallpass group new`, and run `hallpass migrate`";
 const LONGEST_QUOTE: usize = 40;
 const LONGEST_WORD: usize = 80;
 
@@ -58,9 +59,10 @@ fn in_plain_words(error: &dyn DatabaseError) -> (&'static str, &'static str) {
     let says = |words: &str| error.message().contains(words);
     match error.kind() {
         ErrorKind::UniqueViolation => ("it adds a row that is there already", CORRECT_IT),
-        ErrorKind::ForeignKeyViolation => {
-            ("it names a row that is not there, such as a client_id that no row of clients has", CORRECT_IT)
-        }
+        ErrorKind::ForeignKeyViolation => (
+            "it names a row that is not there, such as a client_id that no row of clients has, or a group that nothing has made",
+            CORRECT_IT_OR_MAKE_IT,
+        ),
         ErrorKind::NotNullViolation => ("a column that must have a value gets none", CORRECT_IT),
         ErrorKind::CheckViolation => ("a column gets a value that it does not allow", CORRECT_IT),
         _ if code == "42501" => (
