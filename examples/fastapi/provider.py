@@ -8,7 +8,6 @@ What it leaves to its caller is done here: the issuer of the metadata (Discovery
 Tokens that others bring need nothing of it but `Provider.metadata()`: see `signed_tokens.py`.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -171,7 +170,7 @@ class Provider:
             email=userinfo.get("email"),
             roles=texts_of(userinfo.get("role")),
         )
-        return Session(person, sid, time.time(), token["id_token"])
+        return Session(person, sid, token["id_token"])
 
 
 def texts_of(claim: Any) -> frozenset[str]:

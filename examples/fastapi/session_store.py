@@ -35,10 +35,10 @@ class Session:
     person: Person
     # The session at the provider (OpenID Connect Back-Channel Logout 2.1), by which it tells of its end.
     sid: str | None
-    # When the provider said so; what a user may do is not believed for as long as who they are.
-    told_at: float
     # As it came; a sign-out shows it to the provider (RP-Initiated Logout 2).
     id_token: str = field(repr=False)
+    # When the provider said so; what a user may do is not believed for as long as who they are.
+    told_at: float = field(default_factory=time.time)
 
 
 class SessionStore:
