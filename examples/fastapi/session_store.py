@@ -38,7 +38,7 @@ class Session:
     # As it came; a sign-out shows it to the provider (RP-Initiated Logout 2).
     id_token: str = field(repr=False)
     # When the provider said so; what a user may do is not believed for as long as who they are.
-    told_at: float = field(default_factory=time.time)
+    told_at: float = field(default_factory=time.time, compare=False)
 
 
 class SessionStore:
