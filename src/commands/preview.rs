@@ -19,7 +19,7 @@ use crate::protocol::grant::{Authorization, SignIn};
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::release::{About, opened_beyond_scopes};
 use crate::protocol::response::{AccessTokenFormat, GrantType, Place, SubjectType};
-use crate::protocol::scope::Scope;
+use crate::protocol::scope::{SCOPES_SUPPORTED, Scope};
 use crate::protocol::secret::{Handle, Password};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
@@ -174,6 +174,16 @@ fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) 
     let left_out: Vec<&str> = asked.tokens().filter(|token| !granted.has(token)).collect();
     if !left_out.is_empty() {
         eprintln!("not granted: {}", left_out.join(" "));
+    }
+    let opens_nothing = |token: &&str| {
+        !SCOPES_SUPPORTED.contains(token)
+            && client.audiences.is_empty()
+            && !client.own_scopes.iter().any(|own| own.scope == **token && !own.claims.is_empty())
+            && !client.claim_maps.iter().any(|map| map.scope.as_deref() == Some(*token))
+    };
+    let idle: Vec<&str> = granted.tokens().filter(opens_nothing).collect();
+    if !idle.is_empty() {
+        eprintln!("granted, and opens neither a claim nor an API of client_audiences: {}", idle.join(" "));
     }
     Ok(granted)
 }

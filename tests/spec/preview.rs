@@ -300,6 +300,10 @@ async fn who_would_get_nothing_is_told_why() {
     refused(&preview(&provider, &["reports", "alice", "--scope", "a\"b"]), &["--scope"]);
     assert!(preview(&provider, &["reports", "alice", "--scope", "openid admin"]).stderr.contains("not granted: admin"));
     assert_eq!(preview(&provider, &["reports"]).status, 2);
+    provider.sql("UPDATE clients SET scope = 'openid crm' WHERE client_id = 'reports'").await;
+    assert!(preview(&provider, &["reports", "alice"]).stderr.contains("opens neither a claim nor an API"), "crm");
+    provider.sql("INSERT INTO scopes VALUES ('crm', 'Customers', 'department')").await;
+    assert!(!preview(&provider, &["reports", "alice"]).stderr.contains("opens neither"), "crm");
 }
 
 #[tokio::test]

@@ -148,11 +148,22 @@ async fn oauth2_proxy_signs_in_with_what_is_printed() {
     let address = format!("--http-address=127.0.0.1:{}", place.port);
     let command = [program.to_str().unwrap(), "--config=oauth2-proxy.cfg", &address, "--upstream=static://200"];
     let party = place.start_in(&folder, server(&folder, &[], &command)).await;
+    // As many groups as a user of a large organization has.
+    let insert = |number: usize| {
+        let name = format!("{number:03}-{:036x}", u128::from_be_bytes(hallpass::ambient::random()));
+        format!(
+            "INSERT INTO groups (name) VALUES ('{name}'); \
+             INSERT INTO group_members (group_name, sub) VALUES ('{name}', 'alice-sub');"
+        )
+    };
+    provider.sql(&(0..500).map(insert).collect::<String>()).await;
+    provider.travel(10);
     let browser = UserAgent::new();
     let home = sign_in(&provider, &party, &browser, "/oauth2/start?rd=/").await;
     assert_eq!((home.status.as_u16(), home.url.as_str()), (200, party.at("/").as_str()), "{home}\n{}", party.log());
     let known = party.told(&party.open(&browser, "/oauth2/userinfo").await);
     assert_eq!(known["email"], "alice@example.com", "{known}");
+    assert_eq!(known["groups"].as_array().map(Vec::len), Some(500), "{known}");
     trial.signed_in();
 }
 
