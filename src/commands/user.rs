@@ -237,7 +237,7 @@ async fn add(config: Config, person: &Add) -> Outcome {
     let password_hash = new_password("add", person.password_stdin)?;
     let db = startup::open_database(&config).await?;
     let others = others_with_address(&db, person).await?;
-    let sub = Handle(random()).text();
+    let sub = Handle::to_be_typed(random()).text();
     let user = NewUser {
         sub: &sub,
         username,

@@ -193,6 +193,17 @@ impl AuthorizationCode {
 pub struct Handle(pub [u8; 16]);
 
 impl Handle {
+    /// Random bytes as a name that operators type: its text never begins with a hyphen, which a command line would take for a
+    /// flag.
+    #[must_use]
+    pub const fn to_be_typed(mut bytes: [u8; 16]) -> Self {
+        // The first six bits make the first character, and 62 is the hyphen.
+        if bytes[0] >> 2 == 62 {
+            bytes[0] &= 0x7f;
+        }
+        Self(bytes)
+    }
+
     /// The handle's base64url text (22 characters).
     #[must_use]
     pub fn text(&self) -> String {
@@ -313,6 +324,15 @@ mod tests {
     #[test]
     fn digests_of_different_splits_differ() {
         assert_ne!(Digest::of(&["ab", "c"]), Digest::of(&["a", "bc"]));
+    }
+
+    #[test]
+    fn no_name_that_is_typed_begins_with_a_hyphen() {
+        for first in 0..=u8::MAX {
+            let text = Handle::to_be_typed([first; 16]).text();
+            assert!(!text.starts_with('-'), "{text}");
+            assert_eq!(Handle::parse(&text).map(|handle| handle.text()), Some(text));
+        }
     }
 
     #[test]

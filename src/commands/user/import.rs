@@ -159,7 +159,7 @@ pub(super) async fn run(config: Config, import: Import) -> Outcome {
     let people: Vec<Imported> = people
         .into_iter()
         .map(|line| Imported {
-            sub: line.sub.unwrap_or_else(|| Handle(random()).text()),
+            sub: line.sub.unwrap_or_else(|| Handle::to_be_typed(random()).text()),
             username: line.username,
             email: line.email,
             email_verified: line.email_verified,

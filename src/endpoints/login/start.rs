@@ -55,7 +55,7 @@ pub(super) async fn start_session(
         Before::Continues(session) => Some(session),
         Before::Ends(..) | Before::Nothing => None,
     };
-    let handle = same_person.map_or_else(|| Handle(random()), |session| session.sign_in.session);
+    let handle = same_person.map_or_else(|| Handle::to_be_typed(random()), |session| session.sign_in.session);
     let session = Session {
         sign_in: SignIn::of(&user, factors, handle, now),
         clients: same_person.map(|session| session.clients.clone()).unwrap_or_default(),
