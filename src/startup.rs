@@ -15,7 +15,7 @@ use crate::provider::{Degraded, Outdated, Provider};
 use crate::store::cache::Directory;
 use crate::store::db::{Db, Kind};
 use crate::store::ephemeral::Ephemeral;
-use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version, raise_least_version};
+use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version};
 use crate::store::user_sessions::Seen;
 use crate::store::{StoreError, timely};
 use crate::store::{logout_outbox, refresh_families, refusals, unthrottled, user_sessions, users};
@@ -154,9 +154,6 @@ pub async fn watch_migrations(provider: Arc<Provider>) {
 
 /// Looks whether this version may still serve. While the database does not answer, what it said last holds.
 pub async fn watch_version(provider: &Provider) {
-    if let Err(error) = timely(raise_least_version(&provider.db)).await {
-        tracing::debug!(%error, "the least version that may serve could not be raised");
-    }
     match timely(least_version(&provider.db)).await {
         Ok(least) => provider.outdated.note(least),
         Err(error) => tracing::debug!(%error, "the least version that may serve could not be read"),
@@ -185,7 +182,6 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let migrations = migrate(&config, &db).await?;
     let degraded = Degraded::default();
     note_faults(&degraded, &migrations.look(&db).await?);
-    retry_until_ready(DATABASE, || raise_least_version(&db)).await?;
     let outdated = Outdated::default();
     outdated.note(retry_until_ready(DATABASE, || least_version(&db)).await?);
     let ephemeral = retry_until_ready("Redis (HALLPASS_REDIS_URL)", || {

@@ -242,29 +242,37 @@ pub fn id_token_claims(
         return None;
     }
     let about = About { client, user, facts: order.facts, now };
-    let told = |room| about.claims(authorization, Place::IdToken, room, &terms.userinfo_endpoint());
-    let mut content = IdTokenContent {
-        issuer: &terms.config.issuer,
-        client,
-        subject: &terms.secrets.subject_for(client, &user.sub),
-        sid: Some(&terms.secrets.session_for(client, sign_in.session)),
-        auth_time: sign_in.auth_time,
-        amr: &sign_in.amr,
-        acr: claims.of_id_token("acr").map(|_| sign_in.acr.as_str()),
-        nonce: order.nonce,
-        access_token: Some(access_token),
-        further: told(Room::Enough),
-        issued_at: now,
-        expires_at: now.plus(client.lifetimes.id_token.unwrap_or(terms.config.id_token_lifetime)),
+    let (subject, sid) =
+        (terms.secrets.subject_for(client, &user.sub), terms.secrets.session_for(client, sign_in.session));
+    let with_room = |room| {
+        let content = IdTokenContent {
+            issuer: &terms.config.issuer,
+            client,
+            subject: &subject,
+            sid: Some(&sid),
+            auth_time: sign_in.auth_time,
+            amr: &sign_in.amr,
+            acr: claims.of_id_token("acr").map(|_| sign_in.acr.as_str()),
+            nonce: order.nonce,
+            access_token: Some(access_token),
+            further: about.claims(authorization, Place::IdToken, room, || terms.userinfo_endpoint()),
+            issued_at: now,
+            expires_at: now.plus(client.lifetimes.id_token.unwrap_or(terms.config.id_token_lifetime)),
+        };
+        content.claims()
     };
-    let mut claims = content.claims();
+    Some(fitting(about.may_be_much(Place::IdToken), client, with_room))
+}
+
+/// The claims of a token with as much of what `may_be_much` as there is room for.
+fn fitting(may_be_much: bool, client: &Client, with_room: impl Fn(Room) -> Map<String, Value>) -> Map<String, Value> {
+    let mut claims = with_room(Room::Enough);
     for room in [Room::NotForGroups, Room::NotForClaims] {
-        if about.may_be_much(Place::IdToken) && is_too_large(&claims, client.id_token_signed_response_alg) {
-            content.further = told(room);
-            claims = content.claims();
+        if may_be_much && is_too_large(&claims, client.id_token_signed_response_alg) {
+            claims = with_room(room);
         }
     }
-    Some(claims)
+    claims
 }
 
 /// The largest token that is made with the groups of a user in it, in bytes: what proxies and cookies take.
@@ -286,18 +294,13 @@ fn is_too_large(claims: &Map<String, Value>, algorithm: SigningAlgorithm) -> boo
 pub fn access_token_claims(terms: Terms<'_>, order: &Order<'_>, record: &AccessGrant, jti: &str) -> Map<String, Value> {
     let client = order.client();
     let about = order.user.map(|user| About { client, user, facts: order.facts, now: record.issued_at });
-    let told = |room| match &about {
-        Some(about) => about.claims(&record.authorization, Place::AccessToken, room, &terms.userinfo_endpoint()),
-        None => Map::new(),
+    let with_room = |room| {
+        let further = about.map_or_else(Map::new, |about| {
+            about.claims(&record.authorization, Place::AccessToken, room, || terms.userinfo_endpoint())
+        });
+        with_token_claims(terms, client, record, jti, further)
     };
-    let mut claims = with_token_claims(terms, client, record, jti, told(Room::Enough));
-    let may_be_much = about.is_some_and(|about| about.may_be_much(Place::AccessToken));
-    for room in [Room::NotForGroups, Room::NotForClaims] {
-        if may_be_much && is_too_large(&claims, client.id_token_signed_response_alg) {
-            claims = with_token_claims(terms, client, record, jti, told(room));
-        }
-    }
-    claims
+    fitting(about.is_some_and(|about| about.may_be_much(Place::AccessToken)), client, with_room)
 }
 
 fn with_token_claims(
@@ -350,7 +353,7 @@ pub fn introspection(terms: Terms<'_>, client: &Client, about: Option<&About<'_>
         answer["auth_time"] = json!(sign_in.auth_time);
     }
     let Some(about) = about else { return answer };
-    for (name, value) in about.claims(&grant.authorization, Place::Introspection, Room::Enough, "") {
+    for (name, value) in about.claims(&grant.authorization, Place::Introspection, Room::Enough, String::new) {
         answer[name] = value;
     }
     let User { username, claims, .. } = about.user;
@@ -367,7 +370,7 @@ pub fn introspection(terms: Terms<'_>, client: &Client, about: Option<&About<'_>
 /// What userinfo says for an access token, [OIDC Core 5.3.2](https://openid.net/specs/openid-connect-core-1_0.html#UserInfoResponse).
 #[must_use]
 pub fn userinfo(terms: Terms<'_>, about: &About<'_>, grant: &AccessGrant) -> Map<String, Value> {
-    let mut claims = about.claims(&grant.authorization, Place::Userinfo, Room::Enough, "");
+    let mut claims = about.claims(&grant.authorization, Place::Userinfo, Room::Enough, String::new);
     claims.insert("sub".into(), terms.secrets.subject_for(about.client, &about.user.sub).into());
     claims
 }

@@ -4,7 +4,7 @@ use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::commands::terminal::{self, Report, instant, one_line};
 use crate::failure::Failure;
-use crate::protocol::claim_names::user_claim_fault;
+use crate::protocol::claim_names::{UntoldRow, told_of_row, user_claim_fault};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::further_claims::{self, Holder, Row};
@@ -31,6 +31,14 @@ impl Typed {
     }
 }
 
+/// Reads a claim that was typed, before a database is asked.
+pub(super) fn read(claim: &str, typed: &str) -> Result<Typed, Failure> {
+    match user_claim_fault(claim) {
+        Some(why) => Err(Failure::new(why).with_fix("give the claim another name, such as department")),
+        None => value(typed),
+    }
+}
+
 /// Reads the value of a claim: JSON, or a bare word.
 pub(super) fn value(typed: &str) -> Result<Typed, Failure> {
     let (value, is_taken_as_text) = match serde_json::from_str::<Value>(typed) {
@@ -52,14 +60,6 @@ pub(super) fn value(typed: &str) -> Result<Typed, Failure> {
             .with_fix("services want short claims: tokens are sent along with requests"));
     }
     Ok(Typed { json, is_taken_as_text })
-}
-
-/// Refuses a name that can be no claim of a user's or a group's.
-pub(super) fn check_name(claim: &str) -> Outcome {
-    match user_claim_fault(claim) {
-        Some(why) => Err(Failure::new(why).with_fix("give the claim another name, such as department")),
-        None => Ok(()),
-    }
 }
 
 /// Whose claims they are, as a database and an operator have it.
@@ -140,8 +140,7 @@ pub(super) async fn list(db: &Db, whose: &Whose<'_>, json: bool) -> Outcome {
 
 /// Why a row that was written by hand is told to no service.
 fn fault(row: &Row) -> Option<String> {
-    let is_json = serde_json::from_str::<Value>(&row.value).is_ok();
-    user_claim_fault(&row.claim).or_else(|| (!is_json).then(|| "its value is no JSON".to_owned()))
+    told_of_row(&row.claim, &row.value).err().map(|UntoldRow(why)| why)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::store::clients;
 use crate::store::db::Db;
-use crate::store::migrations::{self, Applied, Fault, File, Migrations, Plan, raise_least_version};
+use crate::store::migrations::{self, Applied, Fault, File, Migrations, Plan, least_version};
 use crate::store::users;
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ fn print(arguments: &Arguments, document: &Value, lines: &str) -> Outcome {
 /// Applies what is pending, and says what became of it.
 async fn apply(migrations: &Migrations, db: &Db, plan: &Plan, arguments: &Arguments) -> Outcome {
     let Applied { files, failed, waiting } = migrations.apply(db).await?;
-    raise_least_version(db).await?;
+    least_version(db).await?;
     audit::note_migrations(db, &files, Clock::System.now()).await?;
     // So that the first sign-ins after many users were added need not wait for it; a node does it as well.
     if let Err(error) = users::fold_names(db).await {

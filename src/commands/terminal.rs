@@ -10,7 +10,18 @@ use crate::protocol::shown::{harmless, harmless_lines, is_harmful};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::migrations::Migrations;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
+
+/// The text of a file that an operator names, or with - of standard input.
+pub(super) fn read_text(file: &Path) -> Result<String, Failure> {
+    if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::at("standard input", error))?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).map_err(|error| Failure::at(file.display(), error))
+}
 
 /// Whether an operator is there to be asked.
 pub(super) fn is_there() -> bool {

@@ -2,6 +2,8 @@
 //!
 //! OIDC Core 5.1 (standard claims), 5.4 (scopes), 2 (`id_token`), RFC 7519 section 4.1, RFC 7662 section 2.2, RFC 9068 section 2.2.
 
+use serde_json::Value;
+
 /// The claims each scope asks for, [OIDC Core 5.4](https://openid.net/specs/openid-connect-core-1_0.html#ScopeClaims), and
 /// `groups`, as relying parties ask for them.
 pub const CLAIMS_OF_SCOPES: &[(&str, &[&str])] = &[
@@ -81,6 +83,24 @@ pub fn scope_of(claim: &str) -> Option<&'static str> {
 pub fn user_claim_fault(name: &str) -> Option<String> {
     form_fault(name).or_else(|| reserved_fault(name)).or_else(|| standard_fault(name))
 }
+
+/// What a row of `user_claims` or `group_claims` tells.
+///
+/// # Errors
+/// Why it tells nothing: its name can be no claim, or its value is too long or no JSON.
+pub fn told_of_row(claim: &str, value: &str) -> Result<Value, UntoldRow> {
+    if let Some(why) = user_claim_fault(claim) {
+        return Err(UntoldRow(why));
+    }
+    if value.len() > LONGEST_VALUE {
+        return Err(UntoldRow(format!("its value has {} bytes, and {LONGEST_VALUE} are the most", value.len())));
+    }
+    serde_json::from_str(value).map_err(|_| UntoldRow("its value is no JSON".to_owned()))
+}
+
+/// Why a row that was written by hand tells nothing, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UntoldRow(pub String);
 
 /// Why a name can be no output of a map; `None` when it can. `groups` can, where it is made of the groups: `is_groups`.
 #[must_use]

@@ -146,7 +146,7 @@ impl<'a> About<'a> {
         authorization: &Authorization,
         place: Place,
         room: Room,
-        endpoint: &str,
+        endpoint: impl FnOnce() -> String,
     ) -> Map<String, Value> {
         let mut claims = Map::new();
         let mut told: Vec<(&str, Value, Option<&ClaimMap>)> = Vec::new();
@@ -176,7 +176,7 @@ impl<'a> About<'a> {
         if !elsewhere.is_empty() && authorization.scope.has("openid") {
             // OIDC Core 5.6.2. The access token beside it opens it.
             claims.insert("_claim_names".to_owned(), Value::Object(elsewhere));
-            claims.insert("_claim_sources".to_owned(), json!({"userinfo": {"endpoint": endpoint}}));
+            claims.insert("_claim_sources".to_owned(), json!({"userinfo": {"endpoint": endpoint()}}));
         }
         claims
     }
@@ -300,7 +300,7 @@ mod tests {
         let mut facts = member_of(&["admins", "staff"]);
         facts.claims = vec![Fact { claim: "department".to_owned(), value: json!("Sales"), of: None }];
         let about = About { client, user: &user, facts: &facts, now: NumericDate(5) };
-        Value::Object(about.claims(authorization, place, Room::Enough, "https://id.example.com/userinfo"))
+        Value::Object(about.claims(authorization, place, Room::Enough, || "https://id.example.com/userinfo".to_owned()))
     }
 
     fn client() -> Client {
@@ -378,7 +378,8 @@ mod tests {
         let (user, facts) = (User::default(), member_of(&["a", "b"]));
         let about = About { client: &client, user: &user, facts: &facts, now: NumericDate(5) };
         let asked = authorization("openid", "", &[]);
-        let claims = about.claims(&asked, Place::IdToken, Room::NotForGroups, "https://id.example.com/userinfo");
+        let claims =
+            about.claims(&asked, Place::IdToken, Room::NotForGroups, || "https://id.example.com/userinfo".to_owned());
         assert_eq!(
             Value::Object(claims),
             json!({

@@ -52,28 +52,34 @@ impl Scope {
         self.0.is_empty()
     }
 
+    /// The tokens that are to be kept.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|token| keep(token)).cloned().collect())
+    }
+
     /// The tokens that are in `allowed` too.
     #[must_use]
     pub fn within(&self, allowed: &Self) -> Self {
-        Self(self.0.iter().filter(|token| allowed.has(token)).cloned().collect())
+        self.only(|token| allowed.has(token))
     }
 
     /// The tokens that are about an API and not about a person: what a client can have for itself.
     #[must_use]
     pub fn for_machines(&self) -> Self {
-        Self(self.0.iter().filter(|token| !SCOPES_SUPPORTED.contains(&token.as_str())).cloned().collect())
+        self.only(|token| !SCOPES_SUPPORTED.contains(&token))
     }
 
     /// The tokens that are about a person.
     #[must_use]
     pub fn for_users(&self) -> Self {
-        Self(self.0.iter().filter(|token| SCOPES_SUPPORTED.contains(&token.as_str())).cloned().collect())
+        self.only(|token| SCOPES_SUPPORTED.contains(&token))
     }
 
     /// The list without `token`.
     #[must_use]
     pub fn without(&self, token: &str) -> Self {
-        Self(self.0.iter().filter(|t| *t != token).cloned().collect())
+        self.only(|other| other != token)
     }
 
     /// This list and what `other` has beyond it.

@@ -1,6 +1,6 @@
 //! What is known of a user beyond their row: groups, and claims of their own and of their groups.
 
-use crate::protocol::claim_names::{LONGEST_VALUE, user_claim_fault};
+use crate::protocol::claim_names::{UntoldRow, told_of_row};
 use crate::protocol::facts::{Fact, Facts, Membership};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
@@ -50,21 +50,11 @@ pub async fn find(db: &Db, sub: &str) -> Result<Facts, StoreError> {
 
 /// A row that was written by hand may hold what cannot be told: that claim is passed over, and the user signs in.
 fn fact_of(claim: String, value: &str, of: Option<Membership>) -> Option<Fact> {
-    if let Some(why) = user_claim_fault(&claim) {
-        tracing::warn!(claim, why, "a claim of a user or a group is passed over");
-        return None;
+    match told_of_row(&claim, value) {
+        Ok(value) => Some(Fact { claim, value, of }),
+        Err(UntoldRow(why)) => {
+            tracing::warn!(claim, why, "a claim of a user or a group is passed over");
+            None
+        }
     }
-    if value.len() > LONGEST_VALUE {
-        tracing::warn!(
-            claim,
-            bytes = value.len(),
-            "the value of a claim of a user or a group is too long, and is passed over"
-        );
-        return None;
-    }
-    let Ok(value) = serde_json::from_str(value) else {
-        tracing::warn!(claim, "the value of a claim of a user or a group is no JSON, and is passed over");
-        return None;
-    };
-    Some(Fact { claim, value, of })
 }

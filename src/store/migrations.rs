@@ -42,50 +42,37 @@ pub const SCHEMA_VERSION: i64 = BUILT_IN[BUILT_IN.len() - 1].0;
 /// with its first such row, so that an older node, which does not know the row, lets no such user in.
 const LEAST_VERSION: &str = "least_schema_version";
 
-/// The least schema version that may serve on this database. What cannot be read as a number is newer than everything.
+/// The schema from which on a version knows `clients.access`: an older one would let in whom a row keeps out.
+const KNOWS_ACCESS: i64 = 8;
+
+/// The least schema version that may serve on this database, raised first where a row keeps users out whom an older version would
+/// let in. Commands that may have written such a row ask for it, and every node now and then, as rows are written by hand as
+/// well. What cannot be read as a number is newer than everything.
 ///
 /// # Errors
 /// The database failed.
 pub async fn least_version(db: &Db) -> Result<i64, StoreError> {
-    let text = db.known_value(LEAST_VERSION).await?;
-    Ok(text.map_or(0, |text| text.trim().parse().unwrap_or(i64::MAX)))
-}
-
-/// The schema from which on a version knows `clients.access`: an older one would let in whom a row keeps out.
-const KNOWS_ACCESS: i64 = 8;
-
-/// Raises the least schema version that may serve where a row keeps users out whom an older version would let in. Commands
-/// that may have written such a row call it, and every node now and then, as rows are written by hand as well.
-///
-/// # Errors
-/// The database failed.
-pub async fn raise_least_version(db: &Db) -> Result<(), StoreError> {
     const RESTRICTED: &str = "SELECT client_id FROM clients WHERE access <> 'everybody' LIMIT 1";
     const FIRST: &str = "INSERT INTO provider_values (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
     const RAISE: &str = "UPDATE provider_values SET value = $2 WHERE name = $1 AND value = $3";
     let text = db.known_value(LEAST_VERSION).await?;
-    if text.as_deref().is_some_and(|text| text.trim().parse().map_or(true, |least: i64| least >= KNOWS_ACCESS)) {
-        return Ok(());
+    let least = text.as_deref().map_or(0, |text| text.trim().parse().unwrap_or(i64::MAX));
+    if least >= KNOWS_ACCESS {
+        return Ok(least);
     }
     let restricted: Option<String> =
         sqlx::query_scalar(RESTRICTED).fetch_optional(db.statement_in_background()).await?;
     if restricted.is_none() {
-        return Ok(());
+        return Ok(least);
     }
     let raised = KNOWS_ACCESS.to_string();
-    match text {
+    let raise = match text {
         // Another node that was first wrote the same, or more.
-        None => sqlx::query(FIRST).bind(LEAST_VERSION).bind(raised).execute(db.statement_in_background()).await?,
-        Some(before) => {
-            sqlx::query(RAISE)
-                .bind(LEAST_VERSION)
-                .bind(raised)
-                .bind(before)
-                .execute(db.statement_in_background())
-                .await?
-        }
+        None => sqlx::query(FIRST).bind(LEAST_VERSION).bind(raised),
+        Some(before) => sqlx::query(RAISE).bind(LEAST_VERSION).bind(raised).bind(before),
     };
-    Ok(())
+    raise.execute(db.statement_in_background()).await?;
+    Ok(KNOWS_ACCESS)
 }
 
 /// The built-in files: number, words and text.

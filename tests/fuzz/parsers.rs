@@ -162,7 +162,7 @@ fn claims(text: &str) {
         authorized_at: NumericDate(0),
         confirmation: None,
     };
-    let told = about.claims(&authorization, Place::Userinfo, Room::Enough, "");
+    let told = about.claims(&authorization, Place::Userinfo, Room::Enough, String::new);
     assert!(told.keys().all(|name| name == "email"), "no claims but the user's own");
     let kept = serde_json::to_string(&request).expect("it is kept with the code");
     assert_eq!(serde_json::from_str::<ClaimsRequest>(&kept).ok().as_ref(), Some(&request));

@@ -361,10 +361,7 @@ async fn what_ends_with_a_disabled_user_is_told() {
     assert_eq!((&again["is_changed"], &again["sessions_ended"]), (&json!(false), &json!(0)));
 }
 
-#[tokio::test]
-async fn a_deleted_user_is_out_everywhere_and_services_are_told() {
-    let (provider, listener) = (TestProvider::start().await, LogoutListener::start().await);
-    let client = service(&provider, &listener).await;
+async fn alice_of_the_staff_and_bob(provider: &TestProvider) {
     provider.alice().await;
     provider.add_user(NewUser::named("bob")).await;
     provider
@@ -374,6 +371,13 @@ async fn a_deleted_user_is_out_everywhere_and_services_are_told() {
              INSERT INTO user_claims (sub, claim, value) VALUES ('alice-sub', 'desk', '5')",
         )
         .await;
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_out_everywhere_and_services_are_told() {
+    let (provider, listener) = (TestProvider::start().await, LogoutListener::start().await);
+    let client = service(&provider, &listener).await;
+    alice_of_the_staff_and_bob(&provider).await;
     let browser = UserAgent::new();
     let tokens = enter(&provider, &browser, &client, "alice").await;
     let of_bob = enter(&provider, &UserAgent::new(), &client, "bob").await;
@@ -542,15 +546,7 @@ async fn a_name_that_another_user_has_by_now_is_not_erased_with_the_user_of_befo
 async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
     let (provider, listener) = (TestProvider::start().await, LogoutListener::start().await);
     let client = service(&provider, &listener).await;
-    provider.alice().await;
-    provider.add_user(NewUser::named("bob")).await;
-    provider
-        .sql(
-            "INSERT INTO groups (name) VALUES ('staff');
-             INSERT INTO group_members (group_name, sub) VALUES ('staff', 'alice-sub');
-             INSERT INTO user_claims (sub, claim, value) VALUES ('alice-sub', 'desk', '5')",
-        )
-        .await;
+    alice_of_the_staff_and_bob(&provider).await;
     // A sign-in that is over, whose service was told, one that is not, and one that failed.
     let _ = enter(&provider, &UserAgent::new(), &client, "alice").await;
     done(provider.command(&["user", "sessions", "end", "alice", "--all", "--yes"], ""));

@@ -19,7 +19,7 @@ use crate::protocol::columns::RowFault;
 use crate::protocol::time::NumericDate;
 use crate::store::clients::{self, changes};
 use crate::store::db::Db;
-use crate::store::migrations::raise_least_version;
+use crate::store::migrations::least_version;
 use crate::web::remedies::quoted;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -264,7 +264,7 @@ async fn at_once(config: Config, target: Target, change: Change) -> Outcome {
     let judge = |became| judged(before.as_ref(), became, &change, &config);
     let applied = changes::apply(&db, id, &statements, event, judge).await;
     let warnings = applied??;
-    raise_least_version(&db).await?;
+    least_version(&db).await?;
     db.close().await;
     for warning in warnings {
         eprintln!("hallpass: {warning}");

@@ -56,10 +56,7 @@ pub(in crate::commands) enum ClaimCommand {
 pub(super) async fn run(config: Config, command: ClaimCommand) -> Outcome {
     // What cannot be is refused before a database is asked.
     let typed = match &command {
-        ClaimCommand::Set { claim, value, .. } => {
-            further_claims::check_name(claim)?;
-            Some(further_claims::value(value)?)
-        }
+        ClaimCommand::Set { claim, value, .. } => Some(further_claims::read(claim, value)?),
         ClaimCommand::Unset { .. } | ClaimCommand::List { .. } => None,
     };
     let db = terminal::open_database(&config).await?;

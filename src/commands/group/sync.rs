@@ -10,7 +10,6 @@ use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::groups::{self, End, Group};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 pub(super) const HELP: &str = "The file is TOML, a table for each group; a group that it does not name stays as it is:
@@ -83,13 +82,7 @@ fn line_of(group: &str, change: &Change) -> String {
 }
 
 fn read(file: &Path) -> Result<BTreeMap<String, Entry>, Failure> {
-    let text = if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::at("standard input", error))?;
-        text
-    } else {
-        std::fs::read_to_string(file).map_err(|error| Failure::at(file.display(), error))?
-    };
+    let text = terminal::read_text(file)?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
         let at = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         Failure::new(format!("{}:{at}: {}", file.display(), one_line(error.message())))

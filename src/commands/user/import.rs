@@ -16,7 +16,6 @@ use crate::store::users::{self, Imported, Listed};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 pub(super) const HELP: &str =
@@ -79,13 +78,7 @@ impl Line {
 }
 
 pub(super) async fn run(config: Config, import: Import) -> Outcome {
-    let text = if import.file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| Failure::at("standard input", error))?;
-        text
-    } else {
-        std::fs::read_to_string(&import.file).map_err(|error| Failure::at(import.file.display(), error))?
-    };
+    let text = terminal::read_text(&import.file)?;
     let db =
         if import.apply { startup::open_database(&config).await? } else { terminal::open_database(&config).await? };
     let (mut names, mut subs) = (BTreeSet::new(), BTreeSet::new());

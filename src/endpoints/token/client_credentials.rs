@@ -33,9 +33,7 @@ pub(super) async fn issue(provider: &Provider, request: &ClientRequest) -> Resul
     }
     // What opens claims of users opens nothing for a machine.
     let is_about_users = |token: &str| client.own_scopes.iter().any(|own| own.scope == token && !own.claims.is_empty());
-    let of_apis = client.scope.for_machines();
-    let about_users: Vec<&str> = of_apis.tokens().filter(|token| is_about_users(token)).collect();
-    let allowed = about_users.into_iter().fold(of_apis.clone(), |allowed, token| allowed.without(token));
+    let allowed = client.scope.for_machines().only(|token| !is_about_users(token));
     let scope = match params.get("scope") {
         None => allowed,
         Some(text) => {
