@@ -154,8 +154,12 @@ fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) 
         let what = format!("{} does not sign users in: its grant_types lack authorization_code", client.client_id);
         return Err(Failure::new(what));
     }
-    if !user.may_sign_in() {
-        let why = if user.is_ambiguous { "a client has the same id" } else { "the account is disabled" };
+    if !user.may_sign_in(now) {
+        let why = match user.disabled_at {
+            _ if user.is_ambiguous => "a client has the same id",
+            Some(_) => "the account is disabled",
+            None => "the account is locked",
+        };
         return Err(Failure::new(format!("{} cannot sign in: {why}", arguments.user)));
     }
     let asked = match &arguments.scope {

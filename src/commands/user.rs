@@ -20,6 +20,7 @@ use crate::protocol::secret::{Handle, Password};
 use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
+use crate::store::imports::FOR_GOOD;
 use crate::store::users::tombstones::{self, Tombstone};
 use crate::store::users::{self, Added, Holder, Listed, NewUser};
 use crate::{logging, passwords, startup};
@@ -108,7 +109,7 @@ pub(super) enum UserCommand {
     /// Say what else is known of a user, and services may be told
     #[command(subcommand, after_help = claim::HELP)]
     Claim(claim::ClaimCommand),
-    /// Add users from a file of JSON lines, with the hashes of their passwords
+    /// Bring users over from elsewhere, with the hashes of their passwords
     #[command(after_help = import::HELP)]
     Import(import::Import),
 }
@@ -166,6 +167,19 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
 
 /// Why no user can have that user name.
 fn username_fault(username: &str, email: &str) -> Option<Failure> {
+    if let Some(fault) = import_name_fault(username) {
+        return Some(fault);
+    }
+    if username.contains('@') && text::fold_username(username) != text::fold_email(email) {
+        return Some(Failure::new(
+            "a user name with @ would be taken for another user's e-mail address; it must be the user's own",
+        ));
+    }
+    None
+}
+
+/// The same of a user who is brought over, with the name that they type elsewhere: whose address it is, is found out there.
+fn import_name_fault(username: &str) -> Option<Failure> {
     const MOST_BYTES: usize = 255;
     if username.len() > MOST_BYTES {
         return Some(Failure::new(format!("the user name must have 1 to {MOST_BYTES} bytes")));
@@ -173,11 +187,6 @@ fn username_fault(username: &str, email: &str) -> Option<Failure> {
     if let Err(why) = text::username(username) {
         return Some(Failure::new("the user name cannot be used").with_source(why).with_fix(
             "take letters, digits, ASCII signs such as . - _ ', and single spaces; the full name (name) may have anything",
-        ));
-    }
-    if username.contains('@') && text::fold_username(username) != text::fold_email(email) {
-        return Some(Failure::new(
-            "a user name with @ would be taken for another user's e-mail address; it must be the user's own",
         ));
     }
     None
@@ -322,14 +331,17 @@ pub(super) enum State {
     Active,
     /// Was disabled.
     Disabled,
+    /// Cannot sign in for now, or for good.
+    Locked,
     /// Has no password.
     WithoutPassword,
 }
 
 impl State {
-    const fn of(user: &Listed) -> Self {
+    fn of(user: &Listed, now: NumericDate) -> Self {
         match user.disabled_at {
             Some(_) => Self::Disabled,
+            None if user.locked_until.is_some_and(|until| until > now.0) => Self::Locked,
             None if user.has_password == 0 => Self::WithoutPassword,
             None => Self::Active,
         }
@@ -341,7 +353,8 @@ async fn list(config: Config, state: Option<State>, page: &Page, json: bool) -> 
     let mut found = users::list(&db).await?;
     db.close().await;
     let there_are_none = found.is_empty();
-    found.retain(|user| state.is_none_or(|state| State::of(user) == state));
+    let now = Clock::System.now();
+    found.retain(|user| state.is_none_or(|state| State::of(user, now) == state));
     let words = |user: &Listed| [&user.username, &user.email, &user.name].into_iter().flatten().cloned().collect();
     let (found, next) = page.of(found, |user| &user.sub, words)?;
     if json {
@@ -356,6 +369,7 @@ async fn list(config: Config, state: Option<State>, page: &Page, json: bool) -> 
                 "has_password": user.has_password != 0,
                 "created_at": user.created_at.map(NumericDate).map(terminal::instant),
                 "disabled_at": user.disabled_at.map(NumericDate).map(terminal::instant),
+                "locked_until": user.locked_until.map(NumericDate).map(terminal::instant),
             })
         });
         return terminal::print_json(&json!({ "users": people.collect::<Vec<_>>(), "next": next }));
@@ -364,10 +378,13 @@ async fn list(config: Config, state: Option<State>, page: &Page, json: bool) -> 
     let rows: Vec<Vec<String>> = found
         .iter()
         .map(|user| {
-            let state = match (State::of(user), user.disabled_at) {
-                (_, Some(at)) => format!("disabled {}", terminal::instant(NumericDate(at))),
-                (State::WithoutPassword, None) => "without a password".to_owned(),
-                (State::Active | State::Disabled, None) => "active".to_owned(),
+            let at = |at: Option<i64>| at.map(NumericDate).map(terminal::instant).unwrap_or_default();
+            let state = match State::of(user, now) {
+                State::Disabled => format!("disabled {}", at(user.disabled_at)),
+                State::Locked if user.locked_until == Some(FOR_GOOD) => "locked".to_owned(),
+                State::Locked => format!("locked until {}", at(user.locked_until)),
+                State::WithoutPassword => "without a password".to_owned(),
+                State::Active => "active".to_owned(),
             };
             vec![cell(&user.username), cell(&user.email), cell(&user.name), terminal::one_line(&user.sub), state]
         })

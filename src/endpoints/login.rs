@@ -34,6 +34,8 @@ enum LoginError {
     Wrong,
     /// Told to who has proven the password, and to no other.
     Disabled,
+    /// The same.
+    Locked,
     /// The throttle has the word.
     TooMany(Later),
 }
@@ -56,13 +58,14 @@ impl LoginError {
         match self {
             Self::Wrong => Some(text("login-wrong")),
             Self::Disabled => Some(text("login-disabled")),
+            Self::Locked => Some(text("login-locked")),
             Self::TooMany(_) => None,
         }
     }
 
     const fn wait(&self) -> Option<Later> {
         match self {
-            Self::Wrong | Self::Disabled => None,
+            Self::Wrong | Self::Disabled | Self::Locked => None,
             Self::TooMany(later) => Some(*later),
         }
     }
@@ -124,9 +127,9 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
             let failed = Failed { told: LoginError::Wrong, why, sub, slowed: attempt.is_slowed() };
             fail(provider, asked, flow, &typed, failed, Some(attempt)).await
         }
-        Proof::Disabled { sub, attempt } => {
-            let (why, slowed) = (SignInFailure::UserDisabled, attempt.is_slowed());
-            let failed = Failed { told: LoginError::Disabled, why, sub: Some(sub), slowed };
+        Proof::Barred { why, sub, attempt } => {
+            let told = if why == SignInFailure::UserLocked { LoginError::Locked } else { LoginError::Disabled };
+            let failed = Failed { told, why, sub: Some(sub), slowed: attempt.is_slowed() };
             fail(provider, asked, flow, &typed, failed, Some(attempt)).await
         }
         Proof::Later { sub, later } => {
@@ -155,7 +158,7 @@ async fn fail(
     attempt: Option<Attempt>,
 ) -> Result<Response, PageError> {
     let kind = match failed.told {
-        LoginError::Wrong | LoginError::Disabled => EventKind::SignInFailed,
+        LoginError::Wrong | LoginError::Disabled | LoginError::Locked => EventKind::SignInFailed,
         LoginError::TooMany(_) => EventKind::SignInThrottled,
     };
     let mut event = event(kind, asked, flow);
@@ -237,6 +240,7 @@ fn page(
             (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "user name and password do not match")
         }
         LoginError::Disabled => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is disabled"),
+        LoginError::Locked => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is locked"),
         LoginError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
     };
     let mut response = pages::render(status, &shown, scripts);

@@ -31,6 +31,8 @@ pub struct User {
     pub tokens_valid_after: Option<NumericDate>,
     /// Since when the person cannot sign in.
     pub disabled_at: Option<NumericDate>,
+    /// The instant until which the person cannot sign in; what was issued before the lock was set has ended with it.
+    pub locked_until: Option<NumericDate>,
     /// A client has this `sub` as its `client_id`: in an access token an API could not tell the two apart
     /// ([RFC 9068 section 5](https://www.rfc-editor.org/rfc/rfc9068#section-5)), so the person cannot sign in.
     pub is_ambiguous: bool,
@@ -56,10 +58,22 @@ impl User {
         self.username.as_deref().into_iter().chain(email).find(|account| *account != shown)
     }
 
+    /// Whether what was issued to the person counts.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        self.disabled_at.is_none() && !self.is_ambiguous
+    }
+
+    /// Whether the person is locked.
+    #[must_use]
+    pub fn is_locked(&self, now: NumericDate) -> bool {
+        self.locked_until.is_some_and(|until| until > now)
+    }
+
     /// Whether the person may sign in at all.
     #[must_use]
-    pub const fn may_sign_in(&self) -> bool {
-        self.disabled_at.is_none() && !self.is_ambiguous
+    pub fn may_sign_in(&self, now: NumericDate) -> bool {
+        self.counts() && !self.is_locked(now)
     }
 
     /// The claims that `scope` opens, without `sub`.

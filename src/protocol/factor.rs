@@ -3,6 +3,7 @@
 //! A sign-in is made of factors (`SignIn::of`); what it is called in tokens follows from them here.
 
 use crate::protocol::claims::User;
+use crate::protocol::time::NumericDate;
 use crate::protocol::worded::worded;
 
 /// The `acr` values that a sign-in here can have, the least first. `1` is a single factor, level 1 of
@@ -44,6 +45,8 @@ worded! {
         AddressShared = "address_shared",
         /// The user may not sign in any more.
         UserDisabled = "user_disabled",
+        /// The user is locked.
+        UserLocked = "user_locked",
         /// The user's `sub` is the `client_id` of a client.
         SubIsClientId = "sub_is_client_id",
         /// The user has no password.
@@ -60,10 +63,11 @@ worded! {
 impl SignInFailure {
     /// What keeps a user out, whatever they type; `is_usable` says whether the hash of a password can be checked.
     #[must_use]
-    pub fn obstacles(user: &User, is_usable: impl Fn(&str) -> bool) -> Vec<Self> {
+    pub fn obstacles(user: &User, now: NumericDate, is_usable: impl Fn(&str) -> bool) -> Vec<Self> {
         let hash = user.password_hash.as_deref();
         [
             (user.disabled_at.is_some(), Self::UserDisabled),
+            (user.is_locked(now), Self::UserLocked),
             (user.is_ambiguous, Self::SubIsClientId),
             (hash.is_none(), Self::PasswordMissing),
             (hash.is_some_and(|hash| !is_usable(hash)), Self::PasswordUnusable),
@@ -81,6 +85,7 @@ impl SignInFailure {
             Self::UserUnknown => "no user has the name or e-mail address that was typed",
             Self::AddressShared => "several users have the e-mail address that was typed, so it names none of them",
             Self::UserDisabled => "the user is disabled",
+            Self::UserLocked => "the user is locked",
             Self::SubIsClientId => {
                 "the user's sub is the client_id of a client, so their tokens could be taken for its own"
             }

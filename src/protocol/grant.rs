@@ -46,7 +46,7 @@ impl SignIn {
     #[must_use]
     pub fn holds(&self, user: &User) -> bool {
         user.sub == self.sub
-            && user.may_sign_in()
+            && user.counts()
             && user.tokens_valid_after.is_none_or(|after| self.auth_time >= after)
             && user.credential == self.credential
     }

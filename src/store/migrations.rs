@@ -42,8 +42,12 @@ pub const SCHEMA_VERSION: i64 = BUILT_IN[BUILT_IN.len() - 1].0;
 /// with its first such row, so that an older node, which does not know the row, lets no such user in.
 const LEAST_VERSION: &str = "least_schema_version";
 
-/// The schema from which on a version knows `clients.access`: an older one would let in whom a row keeps out.
-const KNOWS_ACCESS: i64 = 8;
+/// The schemas from which on a version knows `clients.access` and `users.locked_until`, and a row that an older one would not
+/// know: it would let in whom the row keeps out. The newest is first.
+const KEPT_OUT: [(i64, &str); 2] = [
+    (10, "SELECT sub FROM users WHERE locked_until IS NOT NULL LIMIT 1"),
+    (8, "SELECT client_id FROM clients WHERE access <> 'everybody' LIMIT 1"),
+];
 
 /// The least schema version that may serve on this database, raised first where a row keeps users out whom an older version would
 /// let in. Commands that may have written such a row ask for it, and every node now and then, as rows are written by hand as
@@ -52,27 +56,29 @@ const KNOWS_ACCESS: i64 = 8;
 /// # Errors
 /// The database failed.
 pub async fn least_version(db: &Db) -> Result<i64, StoreError> {
-    const RESTRICTED: &str = "SELECT client_id FROM clients WHERE access <> 'everybody' LIMIT 1";
     const FIRST: &str = "INSERT INTO provider_values (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
     const RAISE: &str = "UPDATE provider_values SET value = $2 WHERE name = $1 AND value = $3";
     let text = db.known_value(LEAST_VERSION).await?;
     let least = text.as_deref().map_or(0, |text| text.trim().parse().unwrap_or(i64::MAX));
-    if least >= KNOWS_ACCESS {
+    let mut needed = least;
+    for (version, statement) in KEPT_OUT.into_iter().take_while(|(version, _)| *version > least) {
+        let found: Option<String> = sqlx::query_scalar(statement).fetch_optional(db.statement_in_background()).await?;
+        if found.is_some() {
+            needed = version;
+            break;
+        }
+    }
+    if needed == least {
         return Ok(least);
     }
-    let restricted: Option<String> =
-        sqlx::query_scalar(RESTRICTED).fetch_optional(db.statement_in_background()).await?;
-    if restricted.is_none() {
-        return Ok(least);
-    }
-    let raised = KNOWS_ACCESS.to_string();
+    let raised = needed.to_string();
     let raise = match text {
         // Another node that was first wrote the same, or more.
         None => sqlx::query(FIRST).bind(LEAST_VERSION).bind(raised),
         Some(before) => sqlx::query(RAISE).bind(LEAST_VERSION).bind(raised).bind(before),
     };
     raise.execute(db.statement_in_background()).await?;
-    Ok(KNOWS_ACCESS)
+    Ok(needed)
 }
 
 /// The built-in files: number, words and text.

@@ -46,7 +46,7 @@ macro_rules! columns {
             "preferred_username, profile, picture, website, gender, birthdate, zoneinfo, locale, phone_number, ",
             "phone_number_verified_at, address_formatted, address_street_address, address_locality, address_region, ",
             "address_postal_code, address_country, password_hash, credential_digest, credential_id, updated_at, ",
-            "tokens_valid_after, disabled_at, (SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name, ",
+            "tokens_valid_after, disabled_at, locked_until, (SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name, ",
             shares_address!(),
             // In the order of `users_unfolded`: PostgreSQL believes that most rows are, and would read them all.
             ", CASE WHEN EXISTS (SELECT sub FROM (SELECT sub FROM users WHERE ",
@@ -85,7 +85,7 @@ const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at
      credential_digest, credential_id, username_folded, email_folded, folded_of) \
      VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $2 || ' ' || $3)";
 const LIST: &str = concat!(
-    "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, ",
+    "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, locked_until, ",
     "CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, ",
     shares_address!(),
     " FROM users ORDER BY COALESCE(username_folded, username, sub), sub"
@@ -102,9 +102,6 @@ const END_FAMILIES: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE sub = $1 AND revoked_at IS NULL";
 const DISABLE: &str = "UPDATE users SET disabled_at = $2 WHERE sub = $1 AND disabled_at IS NULL";
 const ENABLE: &str = "UPDATE users SET disabled_at = NULL WHERE sub = $1 AND disabled_at IS NOT NULL";
-const IMPORT: &str = "INSERT INTO users (sub, username, email, email_verified_at, name, given_name, family_name, password_hash, \
-     created_at, updated_at, username_folded, email_folded, folded_of) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $2 || ' ' || $3)";
 
 row! {
     struct Row {
@@ -139,6 +136,7 @@ row! {
         updated_at: Option<i64>,
         tokens_valid_after: Option<i64>,
         disabled_at: Option<i64>,
+        locked_until: Option<i64>,
         clients_of_that_name: i64,
         shares_address: i64,
         are_unfolded: i64,
@@ -205,10 +203,7 @@ impl Row {
         let password_hash = row.password_hash.as_deref();
         let password_is_prepared =
             password_hash.is_some_and(|hash| row.credential_digest == Some(credential_digest(hash)));
-        let credential = match row.credential_id {
-            Some(id) if password_is_prepared => id,
-            _ => credential_of(password_hash.unwrap_or_default(), row.credential_digest.as_deref()),
-        };
+        let credential = credential(password_hash, row.credential_digest.as_deref(), row.credential_id);
         Some(User {
             sub,
             username: row.username,
@@ -218,8 +213,22 @@ impl Row {
             credential,
             tokens_valid_after: row.tokens_valid_after.map(NumericDate),
             disabled_at: row.disabled_at.map(NumericDate),
+            locked_until: row.locked_until.map(NumericDate),
             is_ambiguous: row.clients_of_that_name > 0,
         })
+    }
+}
+
+/// The mark of a row's password as it is now.
+pub(in crate::store) fn credential(
+    password_hash: Option<&str>,
+    written: Option<&str>,
+    credential_id: Option<String>,
+) -> String {
+    let is_ours = password_hash.is_some_and(|hash| written == Some(credential_digest(hash).as_str()));
+    match credential_id {
+        Some(id) if is_ours => id,
+        _ => credential_of(password_hash.unwrap_or_default(), written),
     }
 }
 
@@ -230,7 +239,7 @@ fn credential_digest(password_hash: &str) -> String {
 
 /// The mark of a hash that came by another hand: of itself, and of what we wrote before it, so that one that was there once
 /// does not bring the mark of then back.
-fn credential_of(password_hash: &str, written: Option<&str>) -> String {
+pub(in crate::store) fn credential_of(password_hash: &str, written: Option<&str>) -> String {
     let parts = ["credential", password_hash, written.unwrap_or_default()];
     Digest::of(&parts).as_str()[..22].to_owned()
 }
@@ -456,6 +465,8 @@ row! {
         pub created_at: Option<i64>,
         /// `disabled_at`.
         pub disabled_at: Option<i64>,
+        /// `locked_until`.
+        pub locked_until: Option<i64>,
         /// 0: this user cannot sign in with a password.
         pub has_password: i64,
         /// 1: another user has the address too, so that it is told as unverified and no user can sign in by it.
@@ -517,11 +528,20 @@ pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericD
         .bind(Handle(random()).text())
         .execute(&mut *transaction)
         .await?;
-    user_sessions::end_all(&mut transaction, sub, now).await?;
-    let ended = sqlx::query(END_FAMILIES).bind(sub).bind(now.0).execute(&mut *transaction).await?.rows_affected();
+    let ended = end_all(&mut transaction, sub, now).await?;
     audit_events::note_change(&mut transaction, Event::new(EventKind::UserPasswordSet, now).of(sub), now).await?;
     transaction.commit().await?;
     Ok(ended)
+}
+
+/// Ends every sign-in and every family of refresh tokens of a user; gives how many of the latter.
+pub(in crate::store) async fn end_all(
+    transaction: &mut Transaction,
+    sub: &str,
+    now: NumericDate,
+) -> Result<u64, StoreError> {
+    user_sessions::end_all(transaction, sub, now).await?;
+    Ok(sqlx::query(END_FAMILIES).bind(sub).bind(now.0).execute(&mut **transaction).await?.rows_affected())
 }
 
 /// Writes another hash of the same, prepared password, where the row still has that of before: `credential` is the mark of
@@ -553,12 +573,21 @@ pub async fn renew_hash(
 /// The database failed.
 pub async fn disable(db: &Db, sub: &str, now: NumericDate) -> Result<bool, StoreError> {
     let mut transaction = db.begin().await?;
-    let is_disabled = sqlx::query(DISABLE).bind(sub).bind(now.0).execute(&mut *transaction).await?.rows_affected() == 1;
+    let is_disabled = disable_in(&mut transaction, sub, now).await?;
     if is_disabled {
         audit_events::note_change(&mut transaction, Event::new(EventKind::UserDisabled, now).of(sub), now).await?;
     }
     transaction.commit().await?;
     Ok(is_disabled)
+}
+
+/// The same within a transaction, without the event.
+pub(in crate::store) async fn disable_in(
+    transaction: &mut Transaction,
+    sub: &str,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    Ok(sqlx::query(DISABLE).bind(sub).bind(now.0).execute(&mut **transaction).await?.rows_affected() == 1)
 }
 
 /// Enables a user again, who signs in anew. `false`: there is no such user, or they were enabled.
@@ -573,61 +602,4 @@ pub async fn enable(db: &Db, sub: &str, now: NumericDate) -> Result<bool, StoreE
     }
     transaction.commit().await?;
     Ok(is_enabled)
-}
-
-/// A user from elsewhere.
-pub struct Imported {
-    /// `sub`.
-    pub sub: String,
-    /// `username`.
-    pub username: String,
-    /// `email`.
-    pub email: String,
-    /// Whether it was verified.
-    pub email_verified: bool,
-    /// `name`.
-    pub name: Option<String>,
-    /// `given_name`.
-    pub given_name: Option<String>,
-    /// `family_name`.
-    pub family_name: Option<String>,
-    /// argon2id in PHC form.
-    pub password_hash: Option<String>,
-}
-
-/// Adds users, all of them or none. Gives whose user name or `sub` was a deleted user's: then none was added.
-///
-/// # Errors
-/// The database failed, or a user name or `sub` is taken.
-pub async fn import<'a>(db: &Db, people: &'a [Imported], now: NumericDate) -> Result<Option<&'a Imported>, StoreError> {
-    fold_names(db).await?;
-    let key = tombstones::key(db).await?;
-    let mut transaction = db.begin().await?;
-    let events = people.iter().map(|person| {
-        let event = Event::new(EventKind::UserAdded, now).of(&person.sub);
-        event.personal("username", &person.username).with("imported", true)
-    });
-    audit_events::append(&mut transaction, &mut None, events.collect(), now).await?;
-    for person in people {
-        sqlx::query(IMPORT)
-            .bind(&person.sub)
-            .bind(&person.username)
-            .bind(&person.email)
-            .bind(person.email_verified.then_some(now.0))
-            .bind(&person.name)
-            .bind(&person.given_name)
-            .bind(&person.family_name)
-            .bind(&person.password_hash)
-            .bind(now.0)
-            .bind(text::fold_username(&person.username))
-            .bind(text::fold_email(&person.email))
-            .execute(&mut *transaction)
-            .await?;
-        if tombstones::find_in(&mut transaction, &key, &person.sub, &person.username).await?.is_some() {
-            transaction.rollback().await?;
-            return Ok(Some(person));
-        }
-    }
-    transaction.commit().await?;
-    Ok(None)
 }

@@ -291,6 +291,9 @@ impl SignInFailure {
             Self::UserDisabled => {
                 "The user was disabled on purpose (`hallpass audit list --event user_disabled`); `hallpass user enable NAME` lets them in again."
             }
+            Self::UserLocked => {
+                "`hallpass user show NAME` says until when; `hallpass user edit NAME --unlock` lets them in again."
+            }
             Self::SubIsClientId => {
                 "Give the client another client_id, or the user another sub; `hallpass doctor` names them."
             }

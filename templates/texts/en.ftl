@@ -47,6 +47,7 @@ login-cancel = Cancel
 login-password-stays = Your password stays at { $host }. It is never shared with { $client }.
 login-password-here = Your password stays at { $host }.
 # Told to who has proven the password, and to no other.
+login-locked = Your account is locked. Ask those who run this sign-in to unlock it.
 login-disabled = Your account is disabled. Ask those who run this sign-in to enable it.
 # The same for an unknown user and for a wrong password.
 login-wrong = That user name and password do not match. Check both and try again.

@@ -192,7 +192,7 @@ fn a_library_is_named_in_its_own_place_only() {
 /// an operator set or Hallpass made. Any other text does not compile as one that identifies no user.
 #[test]
 fn what_an_event_says_of_a_person_can_be_erased() {
-    const IMPERSONAL: [&str; 11] = [
+    const IMPERSONAL: [&str; 13] = [
         "after_chain",
         "chain",
         "changed",
@@ -200,10 +200,12 @@ fn what_an_event_says_of_a_person_can_be_erased() {
         "clients",
         "description",
         "group",
+        "groups",
         "hash",
         "issuer",
         "keys",
         "scope",
+        "source",
     ];
     let mut named = BTreeSet::new();
     for (file, text) in sources().into_iter().filter(|(file, _)| file != "protocol/audit/personal.rs") {

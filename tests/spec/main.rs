@@ -89,6 +89,7 @@ mod texts;
 mod throttling;
 mod unthrottle;
 mod user_commands;
+mod user_import;
 mod user_life;
 mod user_sessions;
 mod versions;

@@ -311,7 +311,10 @@ async fn a_script_reads_from_a_command_what_it_did_and_whether_it_changed_anythi
         let told = hallpass(words, line);
         assert_eq!((&told["users"], &told["is_changed"]), (&json!(1), &json!(is_changed)), "{told}");
     }
-    let refused = provider.command(&["user", "import", "-", "--apply", "--json"], line);
+    let again = hallpass(&["user", "import", "-", "--apply"], line);
+    assert_eq!((&again["users"], &again["unchanged"], &again["is_changed"]), (&json!(0), &json!(1), &json!(false)));
+    let other = line.replace("carl@example.com", "other@example.com");
+    let refused = provider.command(&["user", "import", "-", "--apply", "--json"], &other);
     let told = json_of(&refused);
     assert_eq!((refused.status, &told["is_changed"], &told["faults"][0]["line"]), (1, &json!(false), &json!(1)));
 

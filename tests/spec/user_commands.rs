@@ -204,7 +204,7 @@ async fn users_are_imported_with_their_hashes_after_a_report() {
         (Some("42"), Some("Eve Example"), true)
     );
 
-    // Everything that is wrong is said at once, by its line, and nothing is added.
+    // Everything that is wrong is said at once, by its line, and the rest is added.
     let wrong = [
         json!({"username": "EVE", "email": "other@example.com"}).to_string(),
         json!({"username": "a", "email": "nowhere"}).to_string(),
@@ -213,16 +213,19 @@ async fn users_are_imported_with_their_hashes_after_a_report() {
         "{not JSON plain-marked-password".to_owned(),
         json!({"username": "d", "email": "d@example.com", "sub": "42"}).to_string(),
         json!({"username": "good", "email": "good@example.com"}).to_string(),
-        json!({"username": "good", "email": "good2@example.com"}).to_string(),
+        json!({"username": "twin", "email": "twin@example.com"}).to_string(),
+        json!({"username": "Twin", "email": "twin2@example.com"}).to_string(),
         json!({"username": "e", "email": "e@example.com", "password_hash": "$argon2id$v=19$m=1048576,t=16,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g"}).to_string(),
     ];
-    let outcome = with_input(&provider, &["user", "import", "-", "--apply"], &wrong.join("\n"));
-    refused(
-        &outcome,
-        &["-:1: ", "-:2: ", "-:3: ", "-:4: ", "-:5: ", "-:6: ", "-:8: ", "-:9: ", "8 with faults", "nothing was added"],
-    );
-    assert!(!outcome.stdout.contains("-:7: ") && !outcome.stdout.contains("plain-marked-password"), "{outcome:?}");
-    assert_eq!(provider.rows("SELECT sub FROM users").await.len(), 2);
+    let lines = ["-:1: ", "-:2: ", "-:3: ", "-:4: ", "-:5: ", "-:6: ", "-:8: ", "-:9: ", "-:10: ", "9 with faults"];
+    for (more, told, users) in [(&["--all-or-nothing"][..], "nothing was added", 2), (&[], "added 1 users", 3)] {
+        let arguments = [&["user", "import", "-", "--apply"], more].concat();
+        let outcome = with_input(&provider, &arguments, &wrong.join("\n"));
+        refused(&outcome, &lines);
+        refused(&outcome, &[told]);
+        assert!(!outcome.stdout.contains("-:7: ") && !outcome.stdout.contains("plain-marked-password"), "{outcome:?}");
+        assert_eq!(provider.rows("SELECT sub FROM users").await.len(), users, "{outcome:?}");
+    }
 }
 
 #[test]

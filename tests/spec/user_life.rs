@@ -547,6 +547,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
     let (provider, listener) = (TestProvider::start().await, LogoutListener::start().await);
     let client = service(&provider, &listener).await;
     alice_of_the_staff_and_bob(&provider).await;
+    provider.sql("INSERT INTO user_sources (source, source_key, sub) VALUES ('monolith', '1', 'alice-sub')").await;
     // A sign-in that is over, whose service was told, one that is not, and one that failed.
     let _ = enter(&provider, &UserAgent::new(), &client, "alice").await;
     done(provider.command(&["user", "sessions", "end", "alice", "--all", "--yes"], ""));
@@ -574,6 +575,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         "refresh_families",
         "user_claims",
         "user_sessions",
+        "user_sources",
         "user_tombstones",
         "users",
     ];
@@ -593,6 +595,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         ("consents", "consents"),
         ("refresh_families", "refresh_families"),
         ("logout_messages", "logout_outbox"),
+        ("sources", "user_sources"),
         ("events", "audit_events"),
     ] {
         let rows = provider.rows(&format!("SELECT sub FROM {table} WHERE sub = 'alice-sub'")).await.len();

@@ -1,5 +1,6 @@
 //! `hallpass explain --user`: whether a user can sign in as things are, and why their last tries came to nothing.
 
+use crate::ambient::Clock;
 use crate::commands::{Outcome, terminal};
 use crate::failure::Failure;
 use crate::passwords;
@@ -28,7 +29,7 @@ pub(super) async fn explain(db: &Db, name: &str, json: bool) -> Outcome {
         }
         ByLogin::NoUser => return Err(no_user(db, name).await?),
     };
-    let obstacles = SignInFailure::obstacles(&user, |hash| passwords::unusable(hash).is_none());
+    let obstacles = SignInFailure::obstacles(&user, Clock::System.now(), |hash| passwords::unusable(hash).is_none());
     let tries = refusals::of_user(db, &user.sub, MOST).await?;
     if json {
         let obstacles: Vec<_> = obstacles

@@ -27,12 +27,13 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
     "home",
     "signed-out-home",
     "login",
     "login-wrong",
     "login-disabled",
+    "login-locked",
     "login-throttled",
     "login-confirm",
     "login-home",
@@ -107,8 +108,8 @@ fn page(config: &Config, name: &str) -> Option<Response> {
     match name {
         "home" => page(&|| home(config, true)),
         "signed-out-home" => page(&|| home(config, false)),
-        "login" | "login-wrong" | "login-disabled" | "login-throttled" | "login-confirm" | "login-home"
-        | "select-account" => {
+        "login" | "login-wrong" | "login-disabled" | "login-locked" | "login-throttled" | "login-confirm"
+        | "login-home" | "select-account" => {
             let page = login(config, name);
             Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
         }
@@ -165,6 +166,7 @@ fn login(config: &Config, name: &str) -> LoginPage {
     let error = match name {
         "login-wrong" => Some(text("login-wrong")),
         "login-disabled" => Some(text("login-disabled")),
+        "login-locked" => Some(text("login-locked")),
         _ => None,
     };
     LoginPage {

@@ -160,7 +160,7 @@ pub(super) fn flag(column: &str) -> String {
     format!("--{}", column.replace('_', "-"))
 }
 
-fn fault(column: &str, text: &str) -> Option<Failure> {
+pub(super) fn fault(column: &str, text: &str) -> Option<Failure> {
     if text.trim().is_empty() {
         return Some(Failure::new("it is empty").with_fix(format!("leave it out, or say --unset {column}")));
     }

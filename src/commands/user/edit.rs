@@ -1,7 +1,7 @@
 //! `hallpass user edit`: another name, address or claim of a user. The `sub` stays, and with it everything that services know.
 
 use super::details::{Address, Details, flag};
-use super::{address_fault, document_of, find, name_gone, named, shared_address, username_fault};
+use super::{address_fault, document_of, find, import, name_gone, named, shared_address, username_fault};
 use crate::ambient::Clock;
 use crate::commands::terminal::{Report, one_line, wrong_usage};
 use crate::commands::{Outcome, terminal};
@@ -9,8 +9,10 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::protocol::claims::User;
 use crate::protocol::text;
+use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
-use crate::store::users::edit::{self, COLUMNS, Edited};
+use crate::store::migrations::least_version;
+use crate::store::users::edit::{self, COLUMNS, Edited, Lock};
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
@@ -42,6 +44,12 @@ pub(in crate::commands) struct Edit {
     /// The telephone number is verified to be the user's
     #[arg(long, conflicts_with = "phone_number_unverified")]
     phone_number_verified: bool,
+    /// The user cannot sign in until that instant, or forever: what they have ends
+    #[arg(long, value_name = "INSTANT", value_parser = import::parse_lock, conflicts_with = "unlock")]
+    lock_until: Option<NumericDate>,
+    /// The user can sign in again
+    #[arg(long)]
+    unlock: bool,
     /// A claim that is empty from now on; may be repeated
     #[arg(long, value_name = "COLUMN", value_parser = PossibleValuesParser::new(COLUMNS), hide_possible_values = true)]
     unset: Vec<String>,
@@ -70,7 +78,8 @@ impl Edit {
         }
         let (username, email) = (self.username.as_deref(), self.email.as_deref());
         let email_verified = self.address.is_verified(email.is_some());
-        Ok(edit::Edit { username, email, email_verified, details })
+        let lock = if self.unlock { Lock::Lifted } else { self.lock_until.map_or(Lock::AsItIs, Lock::Until) };
+        Ok(edit::Edit { username, email, email_verified, details, lock })
     }
 }
 
@@ -80,6 +89,7 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
         && edit.email_verified.is_none()
         && edit.details.columns.is_empty()
         && edit.details.phone_number_verified.is_none()
+        && edit.lock == Lock::AsItIs
     {
         wrong_usage(PATH, "there is nothing to change: say it by a flag");
     }
@@ -87,6 +97,7 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
     let user = find(&db, &arguments.user).await?;
     check(&db, &user, &edit, arguments.address.may_be_shared()).await?;
     let edited = edit::edit(&db, &user.sub, &edit, Clock::System.now()).await?;
+    least_version(&db).await?;
     db.close().await;
     let username = edit.username.or(user.username.as_deref());
     let changed = match edited {

@@ -12,7 +12,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
 use crate::store::users::record::{self, INSTANTS};
-use crate::store::{consents, facts, groups, logout_outbox, refresh_families, refusals, user_sessions};
+use crate::store::{consents, facts, groups, imports, logout_outbox, refresh_families, refusals, user_sessions};
 use serde_json::{Value, json};
 
 pub(super) const HELP: &str =
@@ -101,6 +101,9 @@ async fn document_of(config: &Config, db: &Db, sub: &str) -> Result<Value, Failu
             "given_up_at": row.given_up_at.map(at),
         })
     });
+    let sources = imports::sources_of(db, sub).await?.into_iter().map(
+        |row| json!({ "source": row.source, "source_key": row.source_key, "imported_at": row.imported_at.map(at) }),
+    );
     let wanted = Wanted { sub: Some(sub.to_owned()), ..Wanted::default() };
     let events = audit_events::latest(db, &wanted, NumericDate(0), i64::MAX).await?;
     let refusals = refusals::of_user(db, sub, MOST_REFUSALS).await?;
@@ -119,6 +122,7 @@ async fn document_of(config: &Config, db: &Db, sub: &str) -> Result<Value, Failu
         "consents": consents.collect::<Vec<_>>(),
         "refresh_families": families.collect::<Vec<_>>(),
         "logout_messages": messages.collect::<Vec<_>>(),
+        "sources": sources.collect::<Vec<_>>(),
         "events": events.iter().rev().map(event).collect::<Vec<_>>(),
         "refusals": refusals.collect::<Vec<_>>(),
     }))

@@ -12,6 +12,7 @@ use crate::protocol::facts::Facts;
 use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
+use crate::store::imports::{self, FOR_GOOD};
 use crate::store::users::record;
 use crate::store::{consents, facts, refresh_families, user_sessions};
 use serde_json::{Map, Value, json};
@@ -41,6 +42,7 @@ struct Known {
     consents: Vec<consents::Given>,
     families: Vec<refresh_families::Listed>,
     last_sign_in: Option<NumericDate>,
+    source: Option<String>,
 }
 
 pub(super) async fn run(config: Config, arguments: &Show) -> Outcome {
@@ -67,6 +69,7 @@ async fn read(config: &Config, db: &Db, user: User, now: NumericDate) -> Result<
         consents: consents::of_user(db, sub).await?,
         families,
         last_sign_in: last_sign_in(db, sub).await?,
+        source: imports::sources_of(db, sub).await?.into_iter().next().map(|from| from.source),
         user,
     })
 }
@@ -85,9 +88,16 @@ impl Known {
         self.record.get(column).and_then(Value::as_i64).map(|at| instant(NumericDate(at)))
     }
 
-    fn state(&self) -> &'static str {
+    /// The instant at which a lock ends; `None`: there is none, or it does not end by itself.
+    fn locked_until(&self, now: NumericDate) -> Option<String> {
+        let until = self.user.locked_until.filter(|until| self.user.is_locked(now) && until.0 < FOR_GOOD)?;
+        Some(instant(until))
+    }
+
+    fn state(&self, now: NumericDate) -> &'static str {
         match self.user.password_hash {
             _ if self.user.disabled_at.is_some() => "disabled",
+            _ if self.user.is_locked(now) => "locked",
             None => "without-password",
             Some(_) => "active",
         }
@@ -133,11 +143,14 @@ impl Known {
         json!({
             "sub": self.user.sub,
             "username": self.user.username,
-            "state": self.state(),
+            "state": self.state(now),
             "created_at": self.instant_of("created_at"),
             "updated_at": self.instant_of("updated_at"),
             "tokens_valid_after": self.instant_of("tokens_valid_after"),
             "disabled_at": self.instant_of("disabled_at"),
+            "source": self.source,
+            "locked": self.user.is_locked(now),
+            "locked_until": self.locked_until(now),
             "last_sign_in_at": self.last_sign_in.map(instant),
             "claims": self.claims(now),
             "groups": self.facts.groups(now).collect::<Vec<_>>(),
@@ -164,7 +177,9 @@ impl Known {
         let at = |at: i64| instant(NumericDate(at));
         let mut lines = vec![
             ("sub", Some(one_line(&self.user.sub))),
-            ("state", Some(self.state().replace('-', " a "))),
+            ("state", Some(self.state(now).replace('-', " a "))),
+            ("locked until", self.locked_until(now)),
+            ("brought over from", self.source.as_deref().map(one_line)),
             ("created", self.instant_of("created_at")),
             ("changed", self.instant_of("updated_at")),
             ("disabled", self.instant_of("disabled_at")),

@@ -6,6 +6,7 @@ use crate::protocol::claims::User;
 use crate::protocol::factor::SignInFailure;
 use crate::protocol::secret::{BrowserId, Handle, Password};
 use crate::protocol::text::MAX_NAME_BYTES;
+use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::users::{self, ByLogin};
 use crate::store::{sessions, timely};
@@ -32,8 +33,10 @@ pub(super) enum Proof {
         /// The attempt.
         attempt: Attempt,
     },
-    /// It is this person, who may not sign in any more.
-    Disabled {
+    /// It is this person, who may not sign in, for good or for now.
+    Barred {
+        /// Why.
+        why: SignInFailure,
         /// Who, for the audit alone.
         sub: String,
         /// The attempt.
@@ -120,18 +123,23 @@ pub(super) async fn prove(
     let verdict = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| Problem::Busy)?;
     let Some(user) = found else { return Ok(Proof::Wrong { why: not_found, sub, attempt }) };
     Ok(match verdict {
-        Verdict::Right(renewal) if user.may_sign_in() => {
+        Verdict::Right(renewal) if user.may_sign_in(asked.now) => {
             Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended?, renewal }))
         }
-        Verdict::Right(_) if user.disabled_at.is_some() => Proof::Disabled { sub: user.sub, attempt },
-        verdict => Proof::Wrong { why: why_not(&user, &verdict), sub, attempt },
+        Verdict::Right(_) if user.disabled_at.is_some() => {
+            Proof::Barred { why: SignInFailure::UserDisabled, sub: user.sub, attempt }
+        }
+        Verdict::Right(_) if user.is_locked(asked.now) => {
+            Proof::Barred { why: SignInFailure::UserLocked, sub: user.sub, attempt }
+        }
+        verdict => Proof::Wrong { why: why_not(&user, &verdict, asked.now), sub, attempt },
     })
 }
 
 /// Why this user did not get in. What only the right password comes up against is no reason while it is wrong.
-fn why_not(user: &User, verdict: &Verdict) -> SignInFailure {
+fn why_not(user: &User, verdict: &Verdict, now: NumericDate) -> SignInFailure {
     let is_right = matches!(verdict, Verdict::Right(_));
-    let obstacles = SignInFailure::obstacles(user, |hash| passwords::unusable(hash).is_none());
+    let obstacles = SignInFailure::obstacles(user, now, |hash| passwords::unusable(hash).is_none());
     let met = |obstacle: &SignInFailure| is_right || *obstacle != SignInFailure::SubIsClientId;
     obstacles.into_iter().find(met).unwrap_or(SignInFailure::PasswordWrong)
 }

@@ -1,7 +1,7 @@
 //! Changing a user's row: the columns of the standard claims, the address, the user name. Each statement changes its column only
 //! where the value is another one, so that an edit says what it has changed.
 
-use super::{Transaction, fold_names, text, tombstones};
+use super::{Transaction, end_all, fold_names, text, tombstones};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
@@ -61,6 +61,10 @@ const VERIFY_PHONE: &str = "UPDATE users SET phone_number_verified_at = $2 \
      WHERE sub = $1 AND phone_number IS NOT NULL AND (phone_number_verified_at IS NULL OR CAST($3 AS BIGINT) = 1)";
 const UNVERIFY_PHONE: &str =
     "UPDATE users SET phone_number_verified_at = NULL WHERE sub = $1 AND phone_number_verified_at IS NOT NULL";
+// What was issued before a lock does not count after it, either.
+const LOCK: &str = "UPDATE users SET locked_until = CAST($2 AS BIGINT), \
+     tokens_valid_after = CASE WHEN CAST($2 AS BIGINT) IS NULL THEN tokens_valid_after ELSE $3 END \
+     WHERE sub = $1 AND locked_until IS DISTINCT FROM CAST($2 AS BIGINT)";
 const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE sub = $1";
 
 /// What the standard claims become.
@@ -83,6 +87,20 @@ pub struct Edit<'a> {
     pub email_verified: Option<bool>,
     /// The other claims.
     pub details: Details<'a>,
+    /// The lock.
+    pub lock: Lock,
+}
+
+/// What is done about a lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lock {
+    /// It stays as it is.
+    #[default]
+    AsItIs,
+    /// There is none any more.
+    Lifted,
+    /// The user cannot sign in until that instant.
+    Until(NumericDate),
 }
 
 /// How an edit ended.
@@ -96,7 +114,7 @@ pub enum Edited {
     NameGone(Tombstone),
 }
 
-/// Changes a row. What services are told of it is new within ten seconds; nothing ends.
+/// Changes a row. What services are told of it is new within ten seconds. A lock ends what the user has; nothing else does.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
@@ -105,38 +123,20 @@ pub async fn edit(db: &Db, sub: &str, edit: &Edit<'_>, now: NumericDate) -> Resu
     fold_names(db).await?;
     let key = tombstones::key(db).await?;
     let mut transaction = db.begin().await?;
-    let mut changed = Vec::new();
-    if let Some(username) = edit.username {
-        let renamed = sqlx::query(USERNAME).bind(sub).bind(username).bind(text::fold_username(username));
-        match renamed.execute(&mut *transaction).await {
-            Ok(renamed) if renamed.rows_affected() > 0 => {
-                changed.push("username");
-                if let Some(gone) = tombstones::find_in(&mut transaction, &key, "", username).await? {
-                    transaction.rollback().await?;
-                    return Ok(Edited::NameGone(gone));
-                }
-            }
-            Ok(_) => {}
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                transaction.rollback().await?;
-                return Ok(Edited::NameTaken);
-            }
-            Err(error) => return Err(error.into()),
+    let changed = match write(&mut transaction, sub, edit, now).await {
+        Ok(changed) => changed,
+        Err(StoreError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
+            transaction.rollback().await?;
+            return Ok(Edited::NameTaken);
         }
+        Err(error) => return Err(error),
+    };
+    if let Some(username) = edit.username.filter(|_| changed.contains(&"username"))
+        && let Some(gone) = tombstones::find_in(&mut transaction, &key, "", username).await?
+    {
+        transaction.rollback().await?;
+        return Ok(Edited::NameGone(gone));
     }
-    let mut is_another = false;
-    if let Some(email) = edit.email {
-        let moved = sqlx::query(EMAIL).bind(sub).bind(email).bind(text::fold_email(email));
-        is_another = moved.execute(&mut *transaction).await?.rows_affected() > 0;
-        changed.extend(is_another.then_some("email"));
-    }
-    if let Some(is_verified) = edit.email_verified {
-        let statements = [VERIFY_EMAIL, UNVERIFY_EMAIL];
-        if verify(&mut transaction, statements, sub, is_verified, is_another, now).await? {
-            changed.push("email_verified_at");
-        }
-    }
-    changed.extend(set_details(&mut transaction, sub, &edit.details, now).await?);
     if changed.is_empty() {
         transaction.rollback().await?;
         return Ok(Edited::Done(changed));
@@ -147,6 +147,49 @@ pub async fn edit(db: &Db, sub: &str, edit: &Edit<'_>, now: NumericDate) -> Resu
     audit_events::note_change(&mut transaction, event, now).await?;
     transaction.commit().await?;
     Ok(Edited::Done(changed))
+}
+
+/// Writes the row alone, within a transaction; gives the columns that have another value now. A user name that another has
+/// violates the index of names.
+pub(in crate::store) async fn write(
+    transaction: &mut Transaction,
+    sub: &str,
+    edit: &Edit<'_>,
+    now: NumericDate,
+) -> Result<Vec<&'static str>, StoreError> {
+    let mut changed = Vec::new();
+    if let Some(username) = edit.username {
+        let renamed = sqlx::query(USERNAME).bind(sub).bind(username).bind(text::fold_username(username));
+        let is_renamed = renamed.execute(&mut **transaction).await?.rows_affected() > 0;
+        changed.extend(is_renamed.then_some("username"));
+    }
+    let mut is_another = false;
+    if let Some(email) = edit.email {
+        let moved = sqlx::query(EMAIL).bind(sub).bind(email).bind(text::fold_email(email));
+        is_another = moved.execute(&mut **transaction).await?.rows_affected() > 0;
+        changed.extend(is_another.then_some("email"));
+    }
+    if let Some(is_verified) = edit.email_verified {
+        let statements = [VERIFY_EMAIL, UNVERIFY_EMAIL];
+        if verify(transaction, statements, sub, is_verified, is_another, now).await? {
+            changed.push("email_verified_at");
+        }
+    }
+    changed.extend(set_details(transaction, sub, &edit.details, now).await?);
+    if edit.lock != Lock::AsItIs {
+        let until = match edit.lock {
+            Lock::Until(until) => Some(until),
+            Lock::AsItIs | Lock::Lifted => None,
+        };
+        let lock = sqlx::query(LOCK).bind(sub).bind(until.map(|until| until.0)).bind(now.0 + 1);
+        if lock.execute(&mut **transaction).await?.rows_affected() > 0 {
+            changed.push("locked_until");
+            if until.is_some() {
+                end_all(transaction, sub, now).await?;
+            }
+        }
+    }
+    Ok(changed)
 }
 
 /// Writes the standard claims; gives the columns that have another value now.

@@ -30,9 +30,14 @@ row! {
 }
 
 /// The key of the digests, made by the first who needs it. Not inside a transaction: SQLite has one writer.
-pub(super) async fn key(db: &Db) -> Result<NameKey, StoreError> {
+pub(in crate::store) async fn key(db: &Db) -> Result<NameKey, StoreError> {
     let candidate = Password::from_random(&random::<32>());
     Ok(NameKey::new(&db.shared_value(KEY, candidate.expose()).await?))
+}
+
+/// The key of the digests, where a user was deleted.
+pub(in crate::store) async fn known_key(db: &Db) -> Result<Option<NameKey>, StoreError> {
+    Ok(db.known_value(KEY).await?.map(|stored| NameKey::new(&stored)))
 }
 
 /// Keeps `sub` and name of a user who is deleted.
@@ -50,7 +55,7 @@ pub(super) async fn add(
 
 /// Whether that `sub` or that user name was a deleted user's. What is about to write it asks after it has: a deletion that was
 /// committed while the row was waited for is seen then.
-pub(super) async fn find_in(
+pub(in crate::store) async fn find_in(
     connection: &mut sqlx::AnyConnection,
     key: &NameKey,
     sub: &str,
@@ -83,7 +88,7 @@ impl Tombstones {
     /// # Errors
     /// The database failed.
     pub async fn read(db: &Db) -> Result<Self, StoreError> {
-        let key = db.known_value(KEY).await?.map(|stored| NameKey::new(&stored));
+        let key = known_key(db).await?;
         let rows: Vec<(String, String)> = sqlx::query_as(LIST).fetch_all(db.statement()).await?;
         let (subs, digests) = rows.into_iter().unzip();
         Ok(Self { key, subs, digests })

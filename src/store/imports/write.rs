@@ -1,0 +1,371 @@
+//! Carries out what was planned: users in transactions of `BATCH` at most and a few hundredths of a second, each with its
+//! events, so that a running node's writes do not wait for long; or all in one.
+
+use super::known::BATCH;
+use super::plan::{Addition, Alteration, Becomes, Step};
+use super::{Finding, Place, Weight};
+use crate::protocol::audit::{Chain, Event, EventKind, Impersonal};
+use crate::protocol::node_secrets::NameKey;
+use crate::protocol::text;
+use crate::protocol::time::NumericDate;
+use crate::store::db::{Db, Kind, Transaction};
+use crate::store::users::edit::{self, COLUMNS, Details, Edit, Lock};
+use crate::store::users::{self, tombstones};
+use crate::store::{StoreError, audit_events};
+use sqlx::AssertSqlSafe;
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a transaction may last before it is committed, and how long others are let in then: SQLite has one writer, and those
+/// who wait ask again after 25 thousandths of a second at the most while they have waited for less than a tenth.
+const LONGEST: Duration = Duration::from_millis(30);
+const PAUSE: Duration = Duration::from_millis(30);
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let places: Vec<String> = (13..13 + COLUMNS.len()).map(|at| format!("${at}")).collect();
+    format!(
+        "INSERT INTO users (sub, username, email, email_verified_at, phone_number_verified_at, password_hash, locked_until, \
+         created_at, updated_at, username_folded, email_folded, folded_of, {}) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, {})",
+        COLUMNS.join(", "),
+        places.join(", ")
+    )
+});
+// A row of a user who was deleted by hand may have stayed.
+const INSERT_SOURCE: &str = "INSERT INTO user_sources (source, source_key, sub, digests, imported_at) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT (source, source_key) DO UPDATE SET sub = excluded.sub, digests = excluded.digests, imported_at = excluded.imported_at";
+const UPDATE_SOURCE: &str =
+    "UPDATE user_sources SET digests = $3, imported_at = $4 WHERE source = $1 AND source_key = $2";
+const JOIN: &str = "INSERT INTO group_members (group_name, sub, added_at) VALUES ($1, $2, $3) ON CONFLICT (group_name, sub) DO NOTHING";
+const LEAVE: &str = "DELETE FROM group_members WHERE group_name = $1 AND sub = $2";
+const SET_CLAIM: &str = "INSERT INTO user_claims (sub, claim, value) VALUES ($1, $2, $3) \
+     ON CONFLICT (sub, claim) DO UPDATE SET value = excluded.value";
+const UNSET_CLAIM: &str = "DELETE FROM user_claims WHERE sub = $1 AND claim = $2";
+const FORGET_EMAIL: &str = "UPDATE users SET email = NULL, email_verified_at = NULL, email_folded = NULL, \
+     folded_of = COALESCE(username, '') || ' ' WHERE sub = $1";
+// Where it was changed here in the moment before, that stays.
+const SET_PASSWORD: &str = "UPDATE users SET password_hash = CAST($2 AS TEXT) WHERE sub = $1 AND password_hash IS NOT DISTINCT FROM CAST($3 AS TEXT)";
+const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE sub = $1";
+
+/// Why a step was not carried out.
+enum Undone {
+    /// The database failed.
+    Store(StoreError),
+    /// Another user has the name or the `sub` since a moment.
+    Taken,
+    /// A user of that name or `sub` was deleted since a moment.
+    Gone,
+}
+
+impl<E: Into<StoreError>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What has the name of the source, and the instant of the run.
+pub(super) struct Writer<'a> {
+    db: &'a Db,
+    source: &'a str,
+    key: Arc<NameKey>,
+    now: NumericDate,
+    /// All in one transaction, which is committed at the end.
+    is_whole: bool,
+    transaction: Option<Transaction>,
+    opened_at: Instant,
+    events: Vec<Event>,
+    chain: Option<Chain>,
+    /// What the transaction has done so far, to be done again one by one where one of it cannot be done.
+    done: Vec<Step>,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins; nothing is locked yet.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn new(db: &'a Db, source: &'a str, is_whole: bool, now: NumericDate) -> Result<Self, StoreError> {
+        let key = Arc::new(tombstones::key(db).await?);
+        Ok(Self {
+            db,
+            source,
+            key,
+            now,
+            is_whole,
+            transaction: None,
+            opened_at: Instant::now(),
+            events: Vec::new(),
+            chain: None,
+            done: Vec::new(),
+        })
+    }
+
+    /// The transaction that is open, for what goes before the users.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn transaction(&mut self) -> Result<&mut Transaction, StoreError> {
+        let transaction = if let Some(transaction) = self.transaction.take() {
+            transaction
+        } else {
+            let transaction = self.db.begin().await?;
+            self.opened_at = Instant::now();
+            transaction
+        };
+        Ok(self.transaction.insert(transaction))
+    }
+
+    /// An event of what is in the transaction.
+    pub fn note(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Carries a step out; gives what was found out by it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn carry_out(&mut self, step: Step) -> Result<Vec<Finding>, StoreError> {
+        match self.try_step(&step).await {
+            Ok(()) => {
+                self.done.push(step);
+                if !self.is_whole && (self.done.len() >= BATCH || self.opened_at.elapsed() >= LONGEST) {
+                    self.commit().await?;
+                    self.let_others_in().await;
+                }
+                Ok(Vec::new())
+            }
+            Err(Undone::Store(error)) => Err(error),
+            Err(Undone::Taken | Undone::Gone) => {
+                let mut steps = std::mem::take(&mut self.done);
+                steps.push(step);
+                self.rollback().await?;
+                if self.is_whole {
+                    let place = Place::default();
+                    let why = "another process gave a name or a sub meanwhile that this import was about to give";
+                    return Ok(vec![Finding::new(Weight::Fault, &place, "username", why)]);
+                }
+                self.one_by_one(steps).await
+            }
+        }
+    }
+
+    /// Another process wrote between the comparison and now: each by itself, and who cannot be taken is named.
+    async fn one_by_one(&mut self, steps: Vec<Step>) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = Vec::new();
+        for step in steps {
+            match self.try_step(&step).await {
+                Ok(()) => self.commit().await?,
+                Err(Undone::Store(error)) => return Err(error),
+                Err(undone) => {
+                    self.rollback().await?;
+                    let place = match &step {
+                        Step::Add(addition) => &addition.person.place,
+                        Step::Change(alteration) => &alteration.place,
+                    };
+                    let why = match undone {
+                        Undone::Gone => "a user of that name or sub was deleted meanwhile; neither is given again",
+                        _ => "another user was given the name or the sub meanwhile",
+                    };
+                    findings.push(Finding::new(Weight::Fault, place, "username", why));
+                }
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn try_step(&mut self, step: &Step) -> Result<(), Undone> {
+        match step {
+            Step::Add(addition) => self.add(addition).await,
+            Step::Change(alteration) => self.change(alteration).await,
+        }
+    }
+
+    async fn add(&mut self, addition: &Addition) -> Result<(), Undone> {
+        let (source, now) = (self.source, self.now);
+        let Addition { person, sub, groups, digests } = addition;
+        let digests = serde_json::to_string(digests).map_err(StoreError::from)?;
+        let email = person.email.as_deref();
+        let transaction = self.transaction().await?;
+        let mut insert = sqlx::query(AssertSqlSafe(INSERT.as_str()))
+            .bind(sub)
+            .bind(&person.username)
+            .bind(email)
+            .bind(person.email_verified.then_some(now.0))
+            .bind(person.phone_number_verified.then_some(now.0))
+            .bind(&person.password_hash)
+            .bind(person.locked_until)
+            .bind(now.0)
+            .bind(now.0)
+            .bind(text::fold_username(&person.username))
+            .bind(email.map(text::fold_email))
+            .bind(format!("{} {}", person.username, email.unwrap_or_default()));
+        for column in COLUMNS {
+            insert = insert.bind(person.columns.get(*column));
+        }
+        or_taken(insert.execute(&mut **transaction).await)?;
+        let source_row = sqlx::query(INSERT_SOURCE).bind(source).bind(&person.key).bind(sub).bind(digests).bind(now.0);
+        or_taken(source_row.execute(&mut **transaction).await)?;
+        for group in groups {
+            sqlx::query(JOIN).bind(group).bind(sub).bind(now.0).execute(&mut **transaction).await?;
+        }
+        for (claim, value) in &person.claims {
+            sqlx::query(SET_CLAIM).bind(sub).bind(claim).bind(value.to_string()).execute(&mut **transaction).await?;
+        }
+        self.ask_tombstones(sub, &person.username).await?;
+        let groups: Vec<String> = groups.iter().cloned().collect();
+        let event = Event::new(EventKind::UserAdded, now)
+            .of(sub)
+            .personal("username", &person.username)
+            .with("imported", true)
+            .with("source", Impersonal::configured(source));
+        self.note(if groups.is_empty() { event } else { event.with("groups", Impersonal::configured_list(&groups)) });
+        Ok(())
+    }
+
+    /// A deletion that was committed since the comparison is seen now.
+    async fn ask_tombstones(&mut self, sub: &str, username: &str) -> Result<(), Undone> {
+        let key = self.key.clone();
+        let transaction = self.transaction().await?;
+        match tombstones::find_in(transaction, &key, sub, username).await? {
+            Some(_) => Err(Undone::Gone),
+            None => Ok(()),
+        }
+    }
+
+    async fn change(&mut self, it: &Alteration) -> Result<(), Undone> {
+        let (source, now) = (self.source, self.now);
+        let digests = serde_json::to_string(&it.digests).map_err(StoreError::from)?;
+        if let Some(username) = &it.username {
+            self.ask_tombstones("", username).await?;
+        }
+        let mut events = Vec::new();
+        let transaction = self.transaction().await?;
+        if it.changes_the_user() {
+            let changed = change_row(transaction, it, now, &mut events).await?;
+            for group in &it.join {
+                sqlx::query(JOIN).bind(group).bind(&it.sub).bind(now.0).execute(&mut **transaction).await?;
+                let event = Event::new(EventKind::MembershipAdded, now).of(&it.sub);
+                events.push(event.with("group", Impersonal::configured(group)));
+            }
+            for group in &it.leave {
+                sqlx::query(LEAVE).bind(group).bind(&it.sub).execute(&mut **transaction).await?;
+                let event = Event::new(EventKind::MembershipRemoved, now).of(&it.sub);
+                events.push(event.with("group", Impersonal::configured(group)));
+            }
+            for (claim, value) in &it.claims {
+                let (statement, kind) = match value {
+                    Some(value) => {
+                        (sqlx::query(SET_CLAIM).bind(&it.sub).bind(claim).bind(value), EventKind::UserClaimSet)
+                    }
+                    None => (sqlx::query(UNSET_CLAIM).bind(&it.sub).bind(claim), EventKind::UserClaimUnset),
+                };
+                statement.execute(&mut **transaction).await?;
+                events.push(Event::new(kind, now).of(&it.sub).with("claim", Impersonal::configured(claim)));
+            }
+            sqlx::query(TOUCH).bind(&it.sub).bind(now.0).execute(&mut **transaction).await?;
+            if !changed.is_empty() {
+                let event = Event::new(EventKind::UserEdited, now).of(&it.sub);
+                events.push(event.with("changed", Impersonal::configured_list(&changed)));
+            }
+        }
+        let kept = sqlx::query(UPDATE_SOURCE).bind(source).bind(&it.key).bind(digests).bind(now.0);
+        kept.execute(&mut **transaction).await?;
+        for event in events {
+            self.note(event.with("source", Impersonal::configured(source)));
+        }
+        Ok(())
+    }
+
+    /// Commits what was done, with its events.
+    ///
+    /// # Errors
+    /// The database failed, and then none of it was done.
+    pub async fn commit(&mut self) -> Result<(), StoreError> {
+        self.done.clear();
+        let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
+        let events = std::mem::take(&mut self.events);
+        if !events.is_empty() {
+            let before = self.chain.take();
+            let mut chain = before;
+            audit_events::append(&mut transaction, &mut chain, events, self.now).await?;
+            self.chain = chain;
+        }
+        transaction.commit().await
+    }
+
+    /// Undoes what was not committed.
+    ///
+    /// # Errors
+    /// The database failed, and it is undone all the same.
+    pub async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.done.clear();
+        self.events.clear();
+        match self.transaction.take() {
+            Some(transaction) => transaction.rollback().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Lets those in who wait to write.
+    async fn let_others_in(&self) {
+        if matches!(self.db.kind(), Kind::Sqlite(_)) {
+            tokio::time::sleep(PAUSE.max(self.opened_at.elapsed() / 2)).await;
+        }
+    }
+}
+
+/// Writes what the row becomes; gives the columns, and the event of a password.
+async fn change_row(
+    transaction: &mut Transaction,
+    it: &Alteration,
+    now: NumericDate,
+    events: &mut Vec<Event>,
+) -> Result<Vec<String>, Undone> {
+    let sub = it.sub.as_str();
+    let mut changed = BTreeSet::new();
+    let edit = Edit {
+        username: it.username.as_deref(),
+        email: match &it.email {
+            Becomes::This(email) => Some(email),
+            Becomes::AsItIs | Becomes::Nothing => None,
+        },
+        email_verified: it.email_verified.filter(|_| it.email != Becomes::Nothing),
+        details: Details {
+            columns: it.columns.iter().map(|(column, text)| (*column, text.as_deref())).collect(),
+            phone_number_verified: it.phone_number_verified,
+        },
+        lock: match it.locked_until {
+            Becomes::AsItIs => Lock::AsItIs,
+            Becomes::Nothing => Lock::Lifted,
+            Becomes::This(until) => Lock::Until(NumericDate(until)),
+        },
+    };
+    match edit::write(transaction, sub, &edit, now).await {
+        Ok(columns) => changed.extend(columns.into_iter().map(str::to_owned)),
+        Err(StoreError::Database(error)) => return or_taken::<()>(Err(error)).map(|()| Vec::new()),
+        Err(error) => return Err(error.into()),
+    }
+    if it.email == Becomes::Nothing {
+        sqlx::query(FORGET_EMAIL).bind(sub).execute(&mut **transaction).await?;
+        changed.insert("email".to_owned());
+    }
+    if let Some((hash, before)) = &it.password {
+        let set = sqlx::query(SET_PASSWORD).bind(sub).bind(hash).bind(before);
+        if set.execute(&mut **transaction).await?.rows_affected() > 0 {
+            users::end_all(transaction, sub, now).await?;
+            events.push(Event::new(EventKind::UserPasswordSet, now).of(sub));
+        }
+    }
+    Ok(changed.into_iter().collect())
+}
+
+/// What another has already is no fault of the database.
+fn or_taken<T>(result: Result<T, sqlx::Error>) -> Result<(), Undone> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(Undone::Taken),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,476 @@
+//! `hallpass user import`: people brought over from elsewhere, made again as a delta, and what was changed here meanwhile.
+
+use crate::support::program::Outcome;
+use crate::support::provider::{PASSWORD, hash_of};
+use crate::support::{Authorization, NewClient, NewUser, TestProvider, UserAgent};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn hallpass(provider: &TestProvider, arguments: &[&str], input: &str) -> Outcome {
+    provider.command(arguments, input)
+}
+
+#[track_caller]
+fn json_of(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
+}
+
+/// Brings people over, with `--apply`.
+#[track_caller]
+fn import(provider: &TestProvider, people: &[Value], more: &[&str]) -> Outcome {
+    let lines: Vec<String> = people.iter().map(Value::to_string).collect();
+    let arguments = ["user", "import", "-", "--source", "monolith", "--apply", "--json"];
+    hallpass(provider, &arguments.iter().chain(more).copied().collect::<Vec<_>>(), &lines.join("\n"))
+}
+
+#[track_caller]
+fn imported(provider: &TestProvider, people: &[Value], more: &[&str]) -> Value {
+    let outcome = import(provider, people, more);
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    json_of(&outcome)
+}
+
+#[track_caller]
+fn show(provider: &TestProvider, name: &str) -> Value {
+    let outcome = hallpass(provider, &["user", "show", name, "--json"], "");
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    json_of(&outcome)
+}
+
+fn groups(provider: &TestProvider, name: &str) -> BTreeSet<String> {
+    show(provider, name)["groups"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+fn run(provider: &TestProvider, arguments: &[&str]) {
+    let outcome = hallpass(provider, arguments, "");
+    assert_eq!(outcome.status, 0, "{arguments:?}: {outcome:?}");
+}
+
+/// What the login page answers: the address of the service, or a page.
+async fn signs_in(provider: &TestProvider, login: &str, password: &str) -> bool {
+    let client = NewClient::new("reports").sql().1;
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(provider, &browser).await;
+    provider.type_in(&browser, &page, login, password).await.query_parameter("code").is_some()
+}
+
+fn person(name: &str) -> Value {
+    json!({"sub": format!("id-{name}"), "username": name, "email": format!("{name}@example.com")})
+}
+
+fn with(mut person: Value, more: impl std::borrow::Borrow<Value>) -> Value {
+    for (member, value) in more.borrow().as_object().unwrap() {
+        person[member] = value.clone();
+    }
+    person
+}
+
+#[track_caller]
+fn finding<'a>(document: &'a Value, list: &str, key: &str) -> &'a Value {
+    let found = document[list].as_array().unwrap().iter().find(|finding| finding["key"] == key);
+    found.unwrap_or_else(|| panic!("{list} has nothing of {key}: {document}"))
+}
+
+#[tokio::test]
+async fn a_user_comes_over_with_groups_claims_lock_and_standard_claims_and_show_tells_them() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    let alice = with(
+        person("alice"),
+        json!({
+            "email_verified": true, "given_name": "Alice", "phone_number": "+49 30 1", "phone_number_verified": true,
+            "groups": ["editors", "Büro Köln"], "claims": {"department": ["sales", "board"], "level": 3},
+            "password_hash": hash_of(PASSWORD),
+        }),
+    );
+    let locked = with(person("lock"), json!({"locked_until": "forever", "password_hash": hash_of(PASSWORD)}));
+    let later = with(person("later"), json!({"locked_until": "2099-01-01T00:00:00Z"}));
+    let past =
+        with(person("past"), json!({"locked_until": "2001-01-01T00:00:00Z", "password_hash": hash_of(PASSWORD)}));
+    let report = imported(&provider, &[alice.clone(), locked.clone(), later.clone(), past.clone()], &[]);
+    assert_eq!((&report["users"], &report["groups"], &report["is_changed"]), (&json!(4), &json!(2), &json!(true)));
+
+    let shown = show(&provider, "alice");
+    assert_eq!(
+        (&shown["sub"], &shown["username"], &shown["source"], &shown["locked"], &shown["locked_until"]),
+        (&json!("id-alice"), &json!("alice"), &json!("monolith"), &json!(false), &Value::Null)
+    );
+    assert_eq!(shown["groups"], json!(["Büro Köln", "editors"]));
+    let claims = &shown["claims"];
+    assert_eq!(
+        (&claims["department"], &claims["level"], &claims["given_name"], &claims["phone_number_verified"]),
+        (&json!(["sales", "board"]), &json!(3), &json!("Alice"), &json!(true))
+    );
+    let shown = show(&provider, "lock");
+    assert_eq!(
+        (&shown["locked"], &shown["locked_until"], &shown["state"]),
+        (&json!(true), &Value::Null, &json!("locked"))
+    );
+    let shown = show(&provider, "later");
+    assert_eq!((&shown["locked"], &shown["locked_until"]), (&json!(true), &json!("2099-01-01T00:00:00Z")));
+    assert_eq!(show(&provider, "past")["locked"], false);
+
+    assert!(signs_in(&provider, "alice", PASSWORD).await);
+    assert!(signs_in(&provider, "past", PASSWORD).await, "a lock that has passed is none");
+    assert!(!signs_in(&provider, "lock", PASSWORD).await);
+    let least = provider.rows("SELECT value FROM provider_values WHERE name = 'least_schema_version'").await;
+    assert!(least[0][0].as_deref().unwrap().parse::<i64>().unwrap() >= 10, "an older node would let a locked user in");
+
+    // Made again, it changes nothing at all.
+    let before = provider.rows("SELECT sub, digests, imported_at FROM user_sources ORDER BY sub").await;
+    let again = imported(&provider, &[alice, locked, later, past], &[]);
+    assert_eq!((&again["is_changed"], &again["unchanged"], &again["notes"]), (&json!(false), &json!(4), &json!([])));
+    assert_eq!(provider.rows("SELECT sub, digests, imported_at FROM user_sources ORDER BY sub").await, before);
+}
+
+/// The page tells the lock to who has proven the password, and to no other.
+#[tokio::test]
+async fn a_locked_user_is_told_so_after_the_right_password_alone() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    imported(
+        &provider,
+        &[with(person("lock"), json!({"locked_until": "forever", "password_hash": hash_of(PASSWORD)}))],
+        &[],
+    );
+    for (password, told, status) in [(PASSWORD, "Your account is locked", 403), ("not this", "", 422)] {
+        let browser = UserAgent::new();
+        let page = Authorization::of(&client).open(&provider, &browser).await;
+        let page = provider.type_in(&browser, &page, "lock", password).await;
+        assert_eq!(page.status.as_u16(), status);
+        assert_eq!(page.text().contains("locked"), !told.is_empty(), "{page}");
+    }
+    run(&provider, &["user", "edit", "lock", "--unlock"]);
+    provider.travel(10);
+    assert!(signs_in(&provider, "lock", PASSWORD).await);
+}
+
+/// A lock that is set ends what the user has; when it is lifted that does not come back.
+#[tokio::test]
+async fn a_lock_ends_sign_ins_and_tokens() {
+    let provider = TestProvider::start().await;
+    let client = NewClient::new("reports")
+        .with("grant_types", "authorization_code refresh_token")
+        .with("scope", "openid offline_access");
+    let client = provider.add(client).await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let asked = Authorization::of(&client).with("scope", "openid offline_access").with("prompt", "consent");
+    let page = asked.open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    let page = browser.submit(page.form("form"), Some(("decision", "allow"))).await;
+    let page = provider.settle(&browser, page).await;
+    let tokens = provider.redeem(&client, &page.query_parameter("code").unwrap()).await.ok();
+    let refresh = async || {
+        let token = tokens.text("refresh_token");
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", &token)];
+        provider.post("/token", client.auth(), &fields).await.status.as_u16()
+    };
+    let userinfo = async || provider.userinfo(&tokens.text("access_token")).await.status.as_u16();
+    assert_eq!(userinfo().await, 200);
+    run(&provider, &["user", "edit", "alice", "--lock-until", "forever"]);
+    provider.travel(10);
+    assert_eq!((userinfo().await, refresh().await), (401, 400));
+    run(&provider, &["user", "edit", "alice", "--unlock"]);
+    provider.travel(10);
+    assert_eq!((userinfo().await, refresh().await), (401, 400));
+    assert!(signs_in(&provider, "alice", PASSWORD).await);
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_named_and_the_rest_is_taken() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    provider.add_user(NewUser::named("here")).await;
+    let people = [
+        person("good"),
+        with(person("Here"), json!({"email": "other@example.com"})),
+        with(person("client"), json!({"sub": "reports"})),
+        person("twin"),
+        with(person("TWIN"), json!({"email": "twin2@example.com"})),
+        with(person("one"), json!({"sub": "same"})),
+        with(person("two"), json!({"sub": "same"})),
+        with(person("claims"), json!({"claims": {"iss": "x"}})),
+        with(person("hash"), json!({"password_hash": "a-marked-value"})),
+    ];
+    let outcome = import(&provider, &people, &[]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    let report = json_of(&outcome);
+    assert_eq!((&report["users"], &report["is_changed"]), (&json!(1), &json!(true)), "{report}");
+    for key in ["Here", "client", "twin", "TWIN", "one", "two"] {
+        let told = finding(&report, "faults", key);
+        assert!(told["line"].is_u64() && !told["why"].as_str().unwrap().is_empty(), "{told}");
+    }
+    assert_eq!(report["faults"].as_array().unwrap().len(), 8, "{report}");
+    assert!(!outcome.stdout.contains("a-marked-value"));
+    let names = provider.rows("SELECT username FROM users ORDER BY username").await;
+    assert_eq!(names, [[Some("good".to_owned())], [Some("here".to_owned())]]);
+
+    // All or nothing: nothing.
+    let people: Vec<Value> = people.iter().cloned().chain([person("better")]).collect();
+    let outcome = import(&provider, &people, &["--all-or-nothing"]);
+    assert_eq!((outcome.status, json_of(&outcome)["is_changed"].clone()), (1, json!(false)));
+    assert_eq!(provider.rows("SELECT username FROM users").await.len(), 2);
+    let report = imported(&provider, &[person("good"), person("better")], &["--all-or-nothing"]);
+    assert_eq!((&report["users"], &report["is_changed"]), (&json!(1), &json!(true)));
+}
+
+/// Two monoliths both have a person 1.
+#[tokio::test]
+async fn a_sub_of_another_source_is_named_and_not_taken() {
+    let provider = TestProvider::start().await;
+    imported(&provider, &[with(person("alice"), json!({"sub": "1"}))], &[]);
+    let line = with(person("bob"), json!({"sub": "1"})).to_string();
+    let other = ["user", "import", "-", "--source", "other", "--apply", "--json"];
+    let outcome = hallpass(&provider, &other, &line);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    assert_eq!(finding(&json_of(&outcome), "faults", "bob")["member"], "sub");
+    let rows = provider.rows("SELECT source, sub FROM user_sources").await;
+    assert_eq!(rows, [[Some("monolith".to_owned()), Some("1".to_owned())]]);
+}
+
+/// A user name with @ that is not one's own address is taken unless it is another's name or address.
+#[tokio::test]
+async fn a_user_name_with_at_is_taken_unless_it_is_the_address_of_another() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    provider.add_user(NewUser::named("here").with("email", "here@example.com")).await;
+    let old = json!({"sub": "1", "username": "old@example.com", "email": "new@example.com", "password_hash": hash_of(PASSWORD)});
+    let people = [
+        old,
+        json!({"sub": "2", "username": "here@example.com", "email": "b@example.com"}),
+        json!({"sub": "3", "username": "carl@example.com", "email": "c@example.com"}),
+        json!({"sub": "4", "username": "carl", "email": "Carl@example.com"}),
+    ];
+    let outcome = import(&provider, &people, &[]);
+    let report = json_of(&outcome);
+    assert_eq!((outcome.status, &report["users"]), (1, &json!(2)), "{report}");
+    finding(&report, "faults", "here@example.com");
+    finding(&report, "faults", "carl@example.com");
+    assert!(signs_in(&provider, "old@example.com", PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_role_of_a_name_that_is_a_group_here_is_named_until_it_is_said_which() {
+    let provider = TestProvider::start().await;
+    run(&provider, &["group", "new", "admin"]);
+    let alice = with(person("alice"), json!({"groups": ["admin", "editors"]}));
+    let outcome = import(&provider, std::slice::from_ref(&alice), &[]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    let report = json_of(&outcome);
+    assert!(report["faults"][0]["fix"].as_str().unwrap().contains("--role admin="), "{report}");
+    assert_eq!(groups(&provider, "alice"), BTreeSet::from(["editors".to_owned()]));
+    // Said once, it is known the next time.
+    imported(&provider, std::slice::from_ref(&alice), &["--role", "admin=monolith:admin"]);
+    let both = BTreeSet::from(["editors".to_owned(), "monolith:admin".to_owned()]);
+    assert_eq!(groups(&provider, "alice"), both);
+    let again = imported(&provider, std::slice::from_ref(&alice), &[]);
+    assert_eq!((&again["is_changed"], groups(&provider, "alice")), (&json!(false), both));
+    // And it may be the group that is here.
+    imported(&provider, &[alice], &["--role", "admin=admin"]);
+    assert_eq!(groups(&provider, "alice"), BTreeSet::from(["admin".to_owned(), "editors".to_owned()]));
+}
+
+/// Member by member: the source alone, here alone, both, neither.
+#[tokio::test]
+async fn a_delta_takes_what_the_source_changed_and_leaves_what_was_changed_here() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    let (old, new) = (hash_of("old password of monolith"), hash_of("new password of monolith"));
+    let locked = with(person("locked"), json!({"locked_until": "forever"}));
+    let before = |name: &str| {
+        with(
+            person(name),
+            json!({"email_verified": true, "name": "Before", "password_hash": old, "groups": ["editors", "readers"],
+                "claims": {"department": "sales"}}),
+        )
+    };
+    let mut people = ["source", "here", "both", "neither"].map(before).to_vec();
+    people.push(locked.clone());
+    imported(&provider, &people, &[]);
+    run(&provider, &["user", "edit", "locked", "--unlock"]);
+    // The first sign-in hashes the password as we do; that is no change.
+    for name in ["source", "neither"] {
+        assert!(signs_in(&provider, name, "old password of monolith").await, "{name}");
+    }
+    for name in ["here", "both"] {
+        let set = hallpass(&provider, &["user", "set-password", name, "--password-stdin"], "chosen here");
+        assert_eq!(set.status, 0, "{set:?}");
+        let email = format!("{name}-here@example.com");
+        run(&provider, &["user", "edit", name, "--email", &email, "--email-unverified", "--name", "Here"]);
+        run(&provider, &["group", "remove", "editors", name]);
+        run(&provider, &["user", "claim", "set", name, "department", "here"]);
+    }
+    run(&provider, &["user", "edit", "here", "--lock-until", "2099-01-01T00:00:00Z"]);
+    let after = |name: &str| {
+        with(
+            person(name),
+            json!({"email": format!("{name}-source@example.com"), "email_verified": true, "name": "Source",
+                "password_hash": new, "groups": ["writers", "editors"], "claims": {"department": "it", "desk": "5"}}),
+        )
+    };
+    let people = [after("source"), before("here"), after("both"), before("neither"), locked];
+    let report = imported(&provider, &people, &[]);
+    provider.travel(10);
+
+    let of = |name: &str| {
+        let shown = show(&provider, name);
+        let claims = &shown["claims"];
+        let text = |claim: &str| claims[claim].as_str().map(str::to_owned);
+        (text("email"), claims["email_verified"].clone(), text("name"), text("department"), text("desk"))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(of("source"), (some("source-source@example.com"), json!(true), some("Source"), some("it"), some("5")));
+    assert_eq!(of("here"), (some("here-here@example.com"), json!(false), some("Here"), some("here"), None));
+    assert_eq!(of("both"), (some("both-here@example.com"), json!(false), some("Here"), some("here"), some("5")));
+    assert_eq!(of("neither"), (some("neither@example.com"), json!(true), some("Before"), some("sales"), None));
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(groups(&provider, "source"), set(&["editors", "writers"]));
+    assert_eq!(groups(&provider, "here"), set(&["readers"]), "who was taken out here stays out");
+    assert_eq!(groups(&provider, "both"), set(&["writers"]));
+    assert_eq!(groups(&provider, "neither"), set(&["editors", "readers"]));
+    assert_eq!(show(&provider, "here")["locked_until"], "2099-01-01T00:00:00Z");
+    assert_eq!(show(&provider, "locked")["locked"], false);
+    for (name, password, is_right) in [
+        ("source", "new password of monolith", true),
+        ("source", "old password of monolith", false),
+        ("both", "chosen here", true),
+        ("both", "new password of monolith", false),
+        ("neither", "old password of monolith", true),
+    ] {
+        assert_eq!(signs_in(&provider, name, password).await, is_right, "{name} {password}");
+    }
+    // What stays is named: password, address, lock, membership.
+    for (key, members) in [
+        ("here", &["password_hash", "email", "locked_until", "roles"][..]),
+        ("both", &["password_hash", "email", "roles", "name", "claims"]),
+        ("locked", &["locked_until"]),
+    ] {
+        let named: BTreeSet<&str> = report["notes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|note| note["key"] == key)
+            .map(|note| note["member"].as_str().unwrap())
+            .collect();
+        for member in members {
+            assert!(named.contains(member), "{key} {member}: {report}");
+        }
+    }
+    assert!(report["notes"].as_array().unwrap().iter().all(|note| note["key"] != "neither"), "{report}");
+    assert_eq!(report["changed"], 2, "{report}");
+    // Again: nothing more happens, and the same is named.
+    let again = imported(&provider, &people, &[]);
+    assert_eq!((&again["is_changed"], &again["notes"]), (&json!(false), &report["notes"]));
+}
+
+/// A password that the source changed ends what the old one opened.
+#[tokio::test]
+async fn another_password_of_the_source_ends_sign_ins() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    let of = |password: &str| with(person("alice"), json!({"password_hash": hash_of(password)}));
+    imported(&provider, &[of(PASSWORD)], &[]);
+    let tokens = provider.tokens(&UserAgent::new(), &client).await;
+    let token = tokens.text("access_token");
+    assert_eq!(provider.userinfo(&token).await.status.as_u16(), 200);
+    imported(&provider, &[of("another password")], &[]);
+    provider.travel(10);
+    assert_eq!(provider.userinfo(&token).await.status.as_u16(), 401);
+    let events = provider.rows("SELECT event FROM audit_events WHERE event = 'user_password_set'").await;
+    assert_eq!(events.len(), 1);
+}
+
+#[tokio::test]
+async fn whom_we_disabled_or_deleted_stays_so_and_who_is_gone_is_named_or_disabled() {
+    let provider = TestProvider::start().await;
+    let people = ["off", "deleted", "gone", "stays"].map(person);
+    imported(&provider, &people, &[]);
+    run(&provider, &["user", "disable", "off", "--yes"]);
+    run(&provider, &["user", "delete", "deleted", "--yes"]);
+    let report = imported(&provider, &people[..2].iter().chain(&people[3..]).cloned().collect::<Vec<_>>(), &[]);
+    assert_eq!((&report["users"], &report["missing"], &report["disabled"]), (&json!(0), &json!(1), &json!(0)));
+    finding(&report, "left_out", "deleted");
+    assert!(report["notes"].to_string().contains("gone is gone from the source"), "{report}");
+    assert!(show(&provider, "off")["disabled_at"].is_string());
+    assert!(show(&provider, "gone")["disabled_at"].is_null());
+    let report = imported(
+        &provider,
+        &people[..2].iter().chain(&people[3..]).cloned().collect::<Vec<_>>(),
+        &["--disable-missing"],
+    );
+    assert_eq!((&report["missing"], &report["disabled"]), (&json!(1), &json!(1)));
+    assert!(show(&provider, "gone")["disabled_at"].is_string());
+    // Back in the source, the user stays disabled here.
+    let report = imported(&provider, &people, &["--disable-missing"]);
+    assert_eq!((&report["missing"], &report["is_changed"]), (&json!(0), &json!(false)));
+    assert!(show(&provider, "gone")["disabled_at"].is_string());
+    // An empty source is a mistake, not a wish.
+    let outcome = import(&provider, &[], &["--disable-missing"]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    assert!(show(&provider, "stays")["disabled_at"].is_null());
+}
+
+/// A row that cannot be read any more is not gone.
+#[tokio::test]
+async fn a_user_whose_row_is_broken_now_is_not_missing() {
+    let provider = TestProvider::start().await;
+    imported(&provider, &["alice", "bob"].map(person), &[]);
+    let broken = with(person("alice"), json!({"password_hash": "no hash"}));
+    let outcome = import(&provider, &[broken, person("bob")], &["--disable-missing"]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    assert_eq!(json_of(&outcome)["missing"], 0);
+    assert!(show(&provider, "alice")["disabled_at"].is_null());
+}
+
+/// CSV says the same as JSON lines.
+#[tokio::test]
+async fn a_csv_file_says_the_same_as_json_lines() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    let hash = hash_of(PASSWORD);
+    for (number, separator) in [",", ";", "\t"].into_iter().enumerate() {
+        let heading =
+            ["username", "email", "email_verified", "groups", "claim:department", "given_name", "password_hash"];
+        let name = format!("alice{number}");
+        let email = format!("{name}@example.com");
+        let row =
+            [name.as_str(), &email, "1", "editors|Büro Köln", "\"sales, and more\"", "Alice", &format!("\"{hash}\"")];
+        let text = format!("\u{feff}{}\r\n{}\r\n", heading.join(separator), row.join(separator));
+        let outcome = hallpass(&provider, &["user", "import", "-", "--apply", "--source", &name], &text);
+        let may_have_faults = i32::from(number > 0);
+        assert_eq!(outcome.status, may_have_faults, "{outcome:?}");
+        let shown = show(&provider, &name);
+        assert_eq!(
+            (&shown["claims"]["department"], &shown["claims"]["email_verified"], &shown["claims"]["given_name"]),
+            (&json!("sales, and more"), &json!(true), &json!("Alice"))
+        );
+        assert_eq!(
+            groups(&provider, &name).len(),
+            if number == 0 { 2 } else { 0 },
+            "the groups are those of alice0's source"
+        );
+        assert!(signs_in(&provider, &name, PASSWORD).await);
+    }
+    let wrong = "username,email,group\na,a@example.com,x\n";
+    let outcome = hallpass(&provider, &["user", "import", "-"], wrong);
+    assert!(outcome.status == 1 && outcome.stderr.contains("did you mean groups?"), "{outcome:?}");
+    let wrong = "username,email\na\nb,b@example.com\n";
+    let outcome = hallpass(&provider, &["user", "import", "-", "--json"], wrong);
+    assert_eq!((outcome.status, json_of(&outcome)["faults"][0]["line"].clone()), (1, json!(2)), "{outcome:?}");
+}
+
+/// What is kept of the source are digests.
+#[tokio::test]
+async fn nothing_of_what_the_source_says_is_kept_beside_the_user() {
+    let provider = TestProvider::start().await;
+    let marked = with(
+        person("alice"),
+        json!({"email": "marked@example.com", "name": "Marked", "claims": {"department": "marked"}}),
+    );
+    imported(&provider, &[marked], &[]);
+    let kept = provider.rows("SELECT digests FROM user_sources").await;
+    assert!(!kept[0][0].as_deref().unwrap().to_lowercase().contains("marked"), "{kept:?}");
+    run(&provider, &["user", "delete", "alice", "--yes"]);
+    assert!(provider.rows("SELECT digests FROM user_sources").await.is_empty());
+}
