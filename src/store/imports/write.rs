@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 /// How long a transaction may last before it is committed, and how long others are let in then: SQLite has one writer, and those
 /// who wait ask again after 25 thousandths of a second at the most while they have waited for less than a tenth.
-const LONGEST: Duration = Duration::from_millis(30);
+const LONGEST: Duration = Duration::from_millis(15);
 const PAUSE: Duration = Duration::from_millis(30);
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
