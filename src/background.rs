@@ -152,7 +152,8 @@ where
 fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let is_secret = |word: &str| {
-        ["hp_", "eyJ", "$argon2"].iter().any(|mark| word.contains(mark)) || (word.contains("://") && word.contains('@'))
+        ["hp_", "eyJ", "$argon2", "$pbkdf2", "$scrypt$", "$2"].iter().any(|mark| word.contains(mark))
+            || (word.contains("://") && word.contains('@'))
     };
     let words = text.unwrap_or("no text").split_whitespace();
     let told: Vec<&str> = words.map(|word| if is_secret(word) { "[redacted]" } else { word }).collect();

@@ -1,112 +1,49 @@
-//! argon2id, and the only file that names it: passwords of users and secrets of clients.
+//! Passwords of users and secrets of clients: who has proven one.
 //!
-//! A hash costs about 20 ms and 19 MiB, so it runs off the async threads behind a gate: at most cores - 1 at
+//! A hash costs about 20 ms and 19 MiB, so it runs off the async threads behind a gate (`gate`): at most cores - 1 at
 //! a time (who has a turn asks the throttle before using it, so that what waits is not yet counted), a bounded queue behind
 //! them, users and clients each at a gate of their own. A client's secret that was proven once is remembered by a keyed
 //! digest and costs nothing again.
+//!
+//! `argon2id` makes hashes; `forms` parses what a row may hold, by `foreign` and `identity` that of other programs; `floor` keeps
+//! the time of a failure from telling which of them it is.
+
+mod argon2id;
+mod floor;
+mod foreign;
+mod forms;
+mod gate;
+mod identity;
+
+pub use argon2id::HashError;
+pub use forms::{registered_form, unusable, user_hash_fault};
+pub use gate::{Busy, Turn};
+pub use identity::identity_hash;
 
 use crate::protocol::client::Client;
 use crate::protocol::secret::{ClientSecret, Digest, Password};
 use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
 use crate::protocol::time::NumericDate;
-use argon2::password_hash::{PasswordHash, PasswordHasher, SaltString};
-use argon2::{Algorithm, Argon2, Block, Params, Version};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use argon2id::OUR_FORM;
+use floor::Floor;
+use forms::{Scheme, StoredForm};
+use gate::Gate;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use subtle::ConstantTimeEq as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
-
-/// argon2id with 19 MiB, two passes, one lane: the first choice of the OWASP password storage cheat sheet.
-const MEMORY_KIB: u32 = 19 * 1024;
-const PASSES: u32 = 2;
-const SALT_BYTES: usize = 16;
-
-/// The most a stored hash may cost, wherever it came from: at a sign-in it takes memory and time of all. 128 MiB, 16
-/// passes and lanes, and about half a second: as much as 1 GiB once. More than libraries and cheat sheets recommend.
-const MOST_MEMORY_KIB: u32 = 128 * 1024;
-const MOST_PASSES: u32 = 16;
-const MOST_LANES: u32 = 16;
-const MOST_WORK: u64 = 1024 * 1024;
 
 /// How often the log names a row whose hash cannot be checked, and how many rows it knows of.
 const TOLD_AGAIN: Duration = Duration::from_hours(1);
 const TOLD: u64 = 1024;
-
-/// How many may wait at a gate before newcomers are turned away.
-const QUEUE: usize = 128;
 
 /// How many proven secrets are remembered.
 const REMEMBERED: u64 = 4096;
 
 /// A secret longer than this is refused without being hashed; ours have 49 characters.
 const MAX_SECRET_BYTES: usize = 1024;
-
-/// Too many hashes are waiting already: answer 503 and let the caller come again.
-#[derive(Debug, thiserror::Error)]
-#[error("too many password checks are waiting")]
-pub struct Busy;
-
-/// A gate that lets so many through at once and so many wait.
-struct Gate {
-    running: Arc<Semaphore>,
-    width: usize,
-    waiting: AtomicUsize,
-    /// The most that ever ran at once.
-    most: AtomicUsize,
-}
-
-impl Gate {
-    fn new(width: usize) -> Self {
-        Self {
-            running: Arc::new(Semaphore::new(width)),
-            width,
-            waiting: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
-        }
-    }
-
-    /// Waits for its turn.
-    async fn enter(&self) -> Result<Turn, Busy> {
-        let place = Place::take(&self.waiting)?;
-        let permit = self.running.clone().acquire_owned().await.map_err(|_| Busy)?;
-        drop(place);
-        self.most.fetch_max(self.width - self.running.available_permits(), Ordering::SeqCst);
-        Ok(Turn(permit))
-    }
-}
-
-/// A turn at a gate: one hash, or none if it is dropped.
-pub struct Turn(OwnedSemaphorePermit);
-
-impl Turn {
-    async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        // The permit goes along: a caller who hangs up does not make the hash end earlier.
-        tokio::task::spawn_blocking(move || {
-            let Self(_permit) = self;
-            work()
-        })
-        .await
-        .map_err(|_| Busy)
-    }
-}
-
-/// A place in a gate's queue, given back when it is dropped, also by a caller who goes away.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Result<Self, Busy> {
-        let place = Self(waiting);
-        if waiting.fetch_add(1, Ordering::SeqCst) < QUEUE { Ok(place) } else { Err(Busy) }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
 
 /// A password as a person typed it at a sign-in: what its hash may be of.
 pub struct Typed {
@@ -129,6 +66,11 @@ impl Typed {
             Err(_) => Self { first: typed, second: None, is_refused: true },
         }
     }
+
+    /// How many hashes a failure costs, whatever name it is typed for.
+    const fn hashes(&self) -> u32 {
+        if self.second.is_some() { 2 } else { 1 }
+    }
 }
 
 /// What a check of a person's password came to.
@@ -143,18 +85,18 @@ pub enum Verdict {
 pub struct Renewal {
     password: Password,
     before: String,
-    params: Params,
+    params: argon2id::Parameters,
 }
 
 impl Renewal {
-    /// Where `stored` was made of `typed`, as it was prepared or as it was typed.
-    fn of(typed: Typed, is_as_typed: bool, stored: &str) -> Option<Self> {
+    /// Where `form`, parsed of `before`, was made of `typed`, as it was prepared or as it was typed.
+    fn of(typed: Typed, is_as_typed: bool, form: &StoredForm, before: String) -> Option<Self> {
         // Such a password cannot be set any more, and what it would be prepared to another library may see otherwise.
         if typed.is_refused {
             return None;
         }
-        let params = renewed_params(stored, is_as_typed)?;
-        Some(Self { password: typed.first, before: stored.to_owned(), params })
+        let params = form.renewed(is_as_typed)?;
+        Some(Self { password: typed.first, before, params })
     }
 
     /// The hash that is to be replaced.
@@ -164,33 +106,10 @@ impl Renewal {
     }
 }
 
-/// By which parameters to hash the password of a hash again; `None` where the hash is good as it is. What costs more memory or
-/// more work than ours do, an operator chose so: it is not made cheaper.
-fn renewed_params(stored: &str, is_as_typed: bool) -> Option<Params> {
-    let (parsed, params) = bounded(stored).ok()?;
-    let ours = Params::new(MEMORY_KIB, PASSES, 1, None).ok()?;
-    let cost = |params: &Params| (params.m_cost(), u64::from(params.m_cost()) * u64::from(params.t_cost()));
-    let ((memory, work), (our_memory, our_work)) = (cost(&params), cost(&ours));
-    let costs_more = memory > our_memory || work > our_work;
-    let mut salt = [0; 64];
-    let salt_bytes = parsed.salt?.decode_b64(&mut salt).map_or(0, <[u8]>::len);
-    let is_our_form = parsed.algorithm == Algorithm::Argon2id.ident()
-        && parsed.version == Some(Version::V0x13.into())
-        && params.keyid().is_empty()
-        && params.data().is_empty()
-        && salt_bytes >= SALT_BYTES
-        && parsed.hash.is_some_and(|hash| hash.len() >= Params::DEFAULT_OUTPUT_LEN);
-    let is_ours = memory == our_memory && work == our_work && params.p_cost() == ours.p_cost();
-    if is_our_form && !is_as_typed && (is_ours || costs_more) {
-        return None;
-    }
-    if costs_more { Params::new(memory, params.t_cost(), params.p_cost(), None).ok() } else { Some(ours) }
-}
-
 /// A user's hash as it is stored.
 #[derive(Clone, Copy)]
 pub struct StoredHash<'a> {
-    /// argon2id in PHC form, or what should have been.
+    /// In one of the forms that can be checked, or what should have been.
     pub hash: &'a str,
     /// It was made of a prepared password.
     pub is_prepared: bool,
@@ -212,6 +131,8 @@ pub struct Passwords {
     renewed: AtomicU64,
     /// Rows with a hash that cannot be checked, as logged a while ago.
     told: moka::sync::Cache<String, ()>,
+    /// How long a failed sign-in takes at least.
+    floor: Floor,
 }
 
 impl Passwords {
@@ -219,7 +140,7 @@ impl Passwords {
     ///
     /// # Errors
     /// When argon2 refuses its parameters, which would be a fault of ours.
-    pub fn new() -> Result<Self, argon2::password_hash::Error> {
+    pub fn new() -> Result<Self, HashError> {
         let width = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
         let proof_key = Password::from_random(&crate::ambient::random::<32>()).expose().to_owned();
         Ok(Self {
@@ -231,6 +152,7 @@ impl Passwords {
             computed: Arc::new(AtomicU64::new(0)),
             renewed: AtomicU64::new(0),
             told: moka::sync::Cache::builder().max_capacity(TOLD).time_to_live(TOLD_AGAIN).build(),
+            floor: Floor::default(),
         })
     }
 
@@ -263,21 +185,24 @@ impl Passwords {
         typed: Typed,
         stored: Option<StoredHash<'_>>,
     ) -> Result<Verdict, Busy> {
-        let stored = stored.filter(|stored| unusable(stored.hash).is_none());
-        let (is_known, is_prepared) = (stored.is_some(), stored.is_some_and(|stored| stored.is_prepared));
-        let stored = stored.map_or_else(|| self.dummy.clone(), |stored| Arc::from(stored.hash));
-        let counter = self.computed.clone();
+        let is_prepared = stored.is_some_and(|stored| stored.is_prepared);
+        let known = stored.and_then(|stored| Some((StoredForm::parse(stored.hash).ok()?, stored.hash.to_owned())));
+        let (dummy, counter) = (self.dummy.clone(), self.computed.clone());
         turn.run(move || {
             let verify = |password: &Password| {
                 counter.fetch_add(1, Ordering::SeqCst);
-                verify(password.expose(), &stored)
+                match &known {
+                    Some((form, _)) => form.matches(password.expose()),
+                    None => verify(password.expose(), &dummy),
+                }
             };
             let is_as_prepared = verify(&typed.first);
             let is_as_typed = !is_as_prepared && typed.second.as_ref().is_some_and(verify) && !is_prepared;
-            if is_known && (is_as_prepared || is_as_typed) {
-                Verdict::Right(Renewal::of(typed, is_as_typed, &stored))
-            } else {
-                Verdict::Wrong
+            match known {
+                Some((form, before)) if is_as_prepared || is_as_typed => {
+                    Verdict::Right(Renewal::of(typed, is_as_typed, &form, before))
+                }
+                _ => Verdict::Wrong,
             }
         })
         .await
@@ -290,7 +215,7 @@ impl Passwords {
     /// `Busy` when the queue is full.
     pub async fn renew(&self, renewal: Renewal) -> Result<Option<String>, Busy> {
         let turn = self.turn_for_person().await?;
-        let made = turn.run(move || hash_with(renewal.password.expose(), renewal.params).ok()).await?;
+        let made = turn.run(move || argon2id::hash_with(renewal.password.expose(), renewal.params).ok()).await?;
         self.renewed.fetch_add(u64::from(made.is_some()), Ordering::SeqCst);
         Ok(made)
     }
@@ -324,8 +249,8 @@ impl Passwords {
             return Ok(true);
         }
         let mut valid = unexpired(client, now);
-        for hash in valid.extract_if(.., |hash| unusable(hash).is_some()) {
-            self.tell_of("client_secrets", &client.client_id, &hash);
+        for hash in valid.extract_if(.., |hash| unusable_secret(hash).is_some()) {
+            self.tell_of("client_secrets", &client.client_id, unusable_secret(&hash));
         }
         let candidates = if valid.is_empty() { vec![self.dummy.clone()] } else { valid.clone() };
         let text = Zeroizing::new(secret.expose().to_owned());
@@ -352,7 +277,7 @@ impl Passwords {
     pub async fn ended_secret(&self, client: &Client, secret: &ClientSecret, now: NumericDate) -> Option<NumericDate> {
         let past = client.secrets.iter().filter(|hashed| hashed.expires_at.is_some_and(|end| end.is_past(now)));
         let newest = past.max_by_key(|hashed| hashed.expires_at)?;
-        if secret.expose().len() > MAX_SECRET_BYTES || unusable(&newest.secret_hash).is_some() {
+        if secret.expose().len() > MAX_SECRET_BYTES || unusable_secret(&newest.secret_hash).is_some() {
             return None;
         }
         let turn = self.turn_for_client().await.ok()?;
@@ -369,9 +294,82 @@ impl Passwords {
         self.verify_person(turn, Typed::new(Password::received("")), None).await.map(drop)
     }
 
-    /// Tells the log, once an hour, of a row whose hash cannot be checked: nothing proves it, and its owner cannot know why.
-    pub fn tell_of(&self, table: &'static str, owner: &str, stored: &str) {
-        let Some(why) = unusable(stored) else { return };
+    /// Learns which forms of hashes other than our own users have, each by how it begins; the time of a form that is new is
+    /// measured by computing one, a turn each. Failed sign-ins are answered no earlier than the dearest of them needs.
+    ///
+    /// # Errors
+    /// `Busy` when the queue is full; what was known before holds.
+    pub async fn learn_forms(&self, found: Vec<String>) -> Result<(), Busy> {
+        let mut times = BTreeMap::new();
+        for form in found {
+            // Nothing is computed by one that cannot be checked.
+            let Ok(scheme) = Scheme::parse(&form) else { continue };
+            times.insert(form.clone(), self.time_of(&form, scheme).await?);
+        }
+        // The dummy of a name that no user has is of ours.
+        if let (false, Ok(ours)) = (times.is_empty(), Scheme::parse(OUR_FORM)) {
+            times.insert(OUR_FORM.to_owned(), self.time_of(OUR_FORM, ours).await?);
+        }
+        let forms = times.len();
+        if let Some(floor) = self.floor.set(times) {
+            let milliseconds = floor.as_millis();
+            tracing::info!(
+                milliseconds,
+                forms,
+                "failed sign-ins are answered no earlier than the dearest form of password hashes needs"
+            );
+        }
+        Ok(())
+    }
+
+    /// The time of one hash of a form, measured where it is not known.
+    async fn time_of(&self, form: &str, scheme: Scheme) -> Result<Duration, Busy> {
+        if let Some(time) = self.floor.time_of(form) {
+            return Ok(time);
+        }
+        let turn = self.turn_for_person().await?;
+        turn.run(move || {
+            let started = Instant::now();
+            scheme.compute_dummy();
+            started.elapsed()
+        })
+        .await
+    }
+
+    /// From when on a failure may be answered of what is checked from now on: the floor, for each of its hashes. `None`: at once,
+    /// as all hashes are of our form.
+    #[must_use]
+    pub fn answer_from(&self, typed: &Typed) -> Option<Instant> {
+        self.floor.answer_from(typed.hashes())
+    }
+
+    /// Waits until a failure may be answered. The turn is given back before, and no connection is held.
+    pub async fn hold_back(&self, until: Option<Instant>) {
+        self.floor.wait(until).await;
+    }
+
+    /// How long a failed sign-in takes at least, for each hash that is computed for it.
+    #[must_use]
+    pub fn floor(&self) -> Duration {
+        self.floor.current()
+    }
+
+    /// How many failures had to wait for the floor, and how many waited for it at once at most.
+    #[must_use]
+    pub fn held_back(&self) -> (usize, usize) {
+        self.floor.waited()
+    }
+
+    /// How many hashes are computed at once for users at most.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        self.people.width()
+    }
+
+    /// Tells the log, once an hour, of a row whose hash cannot be checked, and why: nothing proves it, and its owner cannot
+    /// know.
+    pub fn tell_of(&self, table: &'static str, owner: &str, why: Option<&'static str>) {
+        let Some(why) = why else { return };
         let row = format!("{table} {owner}");
         if self.told.get(&row).is_none() {
             self.told.insert(row, ());
@@ -387,7 +385,7 @@ impl Passwords {
     /// The most hashes that were ever computed at once at one of the two gates.
     #[must_use]
     pub fn most_at_once(&self) -> usize {
-        self.people.most.load(Ordering::SeqCst).max(self.clients.most.load(Ordering::SeqCst))
+        self.people.most().max(self.clients.most())
     }
 
     /// How many hashes of proven passwords were made anew, beside those that `computed` counts.
@@ -396,7 +394,7 @@ impl Passwords {
         self.renewed.load(Ordering::SeqCst)
     }
 
-    /// How many argon2 hashes this process has computed for sign-ins and clients.
+    /// How many hashes this process has computed for sign-ins and clients.
     #[must_use]
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::SeqCst)
@@ -417,118 +415,36 @@ fn unexpired(client: &Client, now: NumericDate) -> Vec<Arc<str>> {
 ///
 /// # Errors
 /// When argon2 refuses the input, such as one longer than 4 GiB.
-pub fn hash(text: &str) -> Result<String, argon2::password_hash::Error> {
-    hash_with(text, Params::new(MEMORY_KIB, PASSES, 1, None)?)
+pub fn hash(text: &str) -> Result<String, HashError> {
+    argon2id::hash_with(text, argon2id::our_parameters()?)
 }
 
-fn hash_with(text: &str, params: Params) -> Result<String, argon2::password_hash::Error> {
-    let salt = SaltString::encode_b64(&crate::ambient::random::<SALT_BYTES>())?;
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    Ok(argon2.hash_password(text.as_bytes(), &salt)?.to_string())
-}
-
-/// A stored hash, taken apart: its parameters and itself. Nothing is allocated by its word before it was bounded here.
-fn bounded(text: &str) -> Result<(PasswordHash<'_>, Params), &'static str> {
-    let parsed =
-        PasswordHash::new(text).map_err(|_| "it is not a PHC string ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")?;
-    Algorithm::try_from(parsed.algorithm).map_err(|_| "it is not argon2id")?;
-    if parsed.salt.is_none() || parsed.hash.is_none() {
-        return Err("its salt or its hash is missing");
-    }
-    let params = Params::try_from(&parsed).map_err(|_| "its parameters are not those of argon2")?;
-    let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
-    let is_bounded = params.m_cost() <= MOST_MEMORY_KIB
-        && params.t_cost() <= MOST_PASSES
-        && params.p_cost() <= MOST_LANES
-        && work <= MOST_WORK;
-    if is_bounded {
-        Ok((parsed, params))
-    } else {
-        Err(
-            "its cost is so high that checking it would stop the server; at most m=131072 (128 MiB), t=16, p=16, and m times t 1048576",
-        )
-    }
-}
-
-/// Why a stored hash cannot be checked, so that nothing ever proves it; `None` when it can.
+/// Why the stored hash of a client's secret cannot be checked, so that nothing ever proves it; `None` when it can.
 #[must_use]
-pub fn unusable(text: &str) -> Option<&'static str> {
-    bounded(text).err()
+pub fn unusable_secret(text: &str) -> Option<&'static str> {
+    argon2id::Stored::parse(text).err()
 }
 
-/// Why a text is not a hash that can be registered; `None` when it is.
+/// Why a text is not a hash that a client's secret can be registered by; `None` when it is.
 #[must_use]
 pub fn hash_fault(text: &str) -> Option<&'static str> {
-    match bounded(text) {
-        Ok((parsed, _)) if parsed.algorithm.as_str() != "argon2id" => Some("it is not argon2id"),
+    match argon2id::Stored::parse(text) {
+        Ok(stored) if !stored.is_argon2id() => Some("it is not argon2id"),
         Ok(_) => None,
         Err(why) => Some(why),
     }
 }
 
-/// Why an argon2id hash is too cheap to protect what it was made of; `None` when it is not. The least is the cheapest
-/// choice of the OWASP password storage cheat sheet: 7 MiB with five passes, or what costs as much.
+/// Why an argon2 hash is too cheap to protect what it was made of; `None` when it is not.
 #[must_use]
 pub fn hash_weakness(text: &str) -> Option<&'static str> {
-    const LEAST_MEMORY_KIB: u32 = 7 * 1024;
-    const LEAST_WORK: u64 = 7 * 1024 * 5;
-    let parsed = PasswordHash::new(text).ok()?;
-    let params = Params::try_from(&parsed).ok()?;
-    let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
-    if params.m_cost() < LEAST_MEMORY_KIB || work < LEAST_WORK {
-        return Some("its cost is so low that it can be guessed quickly; at least m=19456,t=2,p=1");
-    }
-    let mut salt = [0; 64];
-    let salt_bytes = parsed.salt.and_then(|salt_text| salt_text.decode_b64(&mut salt).ok().map(<[u8]>::len));
-    if salt_bytes.is_some_and(|bytes| bytes < 8) || parsed.hash.is_some_and(|hash| hash.len() < 16) {
-        return Some("its salt or its hash is too short; at least 8 and 16 bytes");
-    }
-    None
-}
-
-/// Memory that hashes have used and will use again: to be given 19 MiB by the system each time, and to have them cleared, costs
-/// half as much again as the hash. argon2 overwrites all of it before it reads any; what a hash leaves in it is what it
-/// would leave in memory that is given back.
-static MEMORY: Mutex<Vec<Vec<Block>>> = Mutex::new(Vec::new());
-/// How many pieces of it are kept.
-const MOST_KEPT: usize = 8;
-
-/// Computes with blocks that were used before, if there are any.
-fn with_memory<T>(blocks: usize, compute: impl FnOnce(&mut [Block]) -> T) -> T {
-    let usual = MEMORY_KIB as usize;
-    let kept = || MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
-    let reused = if blocks == usual { kept().pop() } else { None };
-    let mut memory = reused.unwrap_or_else(|| vec![Block::new(); blocks]);
-    let outcome = compute(&mut memory);
-    let mut kept = kept();
-    if blocks == usual && kept.len() < MOST_KEPT {
-        kept.push(memory);
-    }
-    outcome
+    argon2id::Stored::parse(text).ok()?.weakness()
 }
 
 /// Whether `stored` was made of `text`. The cost is the stored hash's own within the bounds, so hashes from elsewhere keep
 /// working.
 fn verify(text: &str, stored: &str) -> bool {
-    let matches = || {
-        let (parsed, params) = bounded(stored).ok()?;
-        let algorithm = Algorithm::try_from(parsed.algorithm).ok()?;
-        let version = match parsed.version {
-            Some(version) => Version::try_from(version).ok()?,
-            None => Version::default(),
-        };
-        let expected = parsed.hash?;
-        let mut salt = [0; 64];
-        let salt = parsed.salt?.decode_b64(&mut salt).ok()?;
-        let mut made = Zeroizing::new(vec![0; expected.len()]);
-        let argon2 = Argon2::new(algorithm, version, params);
-        let computed = with_memory(argon2.params().block_count(), |memory| {
-            argon2.hash_password_into_with_memory(text.as_bytes(), salt, &mut made, memory)
-        });
-        computed.ok()?;
-        Some(bool::from(made.ct_eq(expected.as_bytes())))
-    };
-    matches().unwrap_or(false)
+    StoredForm::parse(stored).is_ok_and(|stored| stored.matches(text))
 }
 
 #[cfg(test)]
@@ -544,27 +460,6 @@ mod tests {
             assert!(!verify(wrong, &stored), "{wrong:?}");
         }
         assert!(!verify("correct horse", "not a hash"));
-    }
-
-    /// Memory that other hashes were computed in changes nothing, whatever those were.
-    #[test]
-    fn memory_is_used_again_without_a_trace() {
-        use argon2::password_hash::PasswordVerifier as _;
-        let cheaper = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 3, 1, Some(24)).unwrap());
-        let salt = SaltString::encode_b64(b"salt of tests").unwrap();
-        let foreign = cheaper.hash_password(b"foreign", &salt).unwrap().to_string();
-        let hashes = [("one", hash("one").unwrap()), ("two", hash("two").unwrap()), ("foreign", foreign)];
-        for _ in 0..2 {
-            for (text, _) in &hashes {
-                for (owner, stored) in &hashes {
-                    let parsed = PasswordHash::new(stored).unwrap();
-                    let by_the_library = Argon2::default().verify_password(text.as_bytes(), &parsed).is_ok();
-                    assert_eq!(verify(text, stored), by_the_library);
-                    assert_eq!(by_the_library, text == owner);
-                }
-            }
-        }
-        assert!((1..=MOST_KEPT).contains(&MEMORY.lock().unwrap().len()));
     }
 
     /// RFC 8265 section 4.2; a hash of before is found by what was typed, and the time does not tell.
@@ -599,79 +494,8 @@ mod tests {
         }
     }
 
-    /// In memory and in work; what is dearer stays.
-    #[test]
-    fn a_hash_is_made_anew_by_our_parameters_and_never_cheaper() {
-        let made = hash("x").unwrap();
-        let (salt, long) = ("c2FsdHNhbHRzYWx0c2FsdA", "aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g");
-        let of = |start: &str| format!("${start}${salt}${long}");
-        let cost = |stored: &str, is_as_typed| {
-            renewed_params(stored, is_as_typed).map(|params| (params.m_cost(), params.t_cost(), params.p_cost()))
-        };
-        let ours = Some((MEMORY_KIB, PASSES, 1));
-        for (stored, as_prepared, as_typed) in [
-            (made, None, ours),
-            (of("argon2id$v=19$m=19456,t=2,p=1"), None, ours),
-            (of("argon2id$v=19$m=19456,t=1,p=1"), ours, ours),
-            (of("argon2id$v=19$m=7168,t=5,p=1"), ours, ours),
-            (of("argon2id$v=19$m=19456,t=2,p=4"), ours, ours),
-            (of("argon2i$v=19$m=19456,t=2,p=1"), ours, ours),
-            (of("argon2id$v=16$m=19456,t=2,p=1"), ours, ours),
-            (of("argon2id$m=19456,t=2,p=1"), ours, ours),
-            (with("m=19456,t=2,p=1"), ours, ours),
-            (of("argon2id$v=19$m=65536,t=3,p=4"), None, Some((65536, 3, 4))),
-            (of("argon2id$v=19$m=47104,t=1,p=1"), None, Some((47104, 1, 1))),
-            (of("argon2id$v=19$m=12288,t=4,p=1"), None, Some((12288, 4, 1))),
-            (of("argon2d$v=19$m=65536,t=3,p=4"), Some((65536, 3, 4)), Some((65536, 3, 4))),
-            (of("argon2id$v=19$m=1048576,t=16,p=1"), None, None),
-        ] {
-            assert_eq!((cost(&stored, false), cost(&stored, true)), (as_prepared, as_typed), "{stored}");
-        }
-        assert!(
-            Renewal::of(Typed::new(Password::received("a\tb")), false, &of("argon2id$v=19$m=8192,t=1,p=1")).is_none()
-        );
-    }
-
-    #[test]
-    fn only_argon2id_can_be_registered() {
-        assert_eq!(hash_fault(&hash("x").unwrap()), None);
-        for bad in [
-            "secret",
-            "$argon2i$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
-            "$2b$10$abcdefghijklmnopqrstuv",
-            "$argon2id$v=19$m=19456,t=2,p=1",
-        ] {
-            assert!(hash_fault(bad).is_some(), "{bad}");
-        }
-    }
-
     fn with(parameters: &str) -> String {
         format!("$argon2id$v=19${parameters}$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2g")
-    }
-
-    /// Such a hash comes with a row or an import, and all would wait for it, or the process would end.
-    #[test]
-    fn a_hash_that_costs_more_than_the_most_is_never_computed() {
-        for good in ["m=19456,t=2,p=1", "m=65536,t=4,p=1", "m=102400,t=2,p=8", "m=131072,t=8,p=16", "m=65536,t=16,p=4"]
-        {
-            assert_eq!((hash_fault(&with(good)), unusable(&with(good))), (None, None), "{good}");
-        }
-        for costly in [
-            "m=4294967295,t=1,p=1",
-            "m=1048576,t=16,p=1",
-            "m=131073,t=1,p=1",
-            "m=131072,t=9,p=1",
-            "m=19456,t=17,p=1",
-            "m=8192,t=4294967295,p=1",
-            "m=19456,t=2,p=17",
-            "m=131072,t=1,p=16777215",
-        ] {
-            for kind in ["argon2id", "argon2i", "argon2d"] {
-                let hash = with(costly).replace("argon2id", kind);
-                assert!(hash_fault(&hash).is_some() && unusable(&hash).is_some(), "{hash}");
-                assert!(!verify("x", &hash), "{hash}");
-            }
-        }
     }
 
     /// The answer takes the same time and the same work as for any other.
@@ -701,28 +525,44 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_hash_that_costs_less_than_the_least_is_weak() {
-        assert_eq!(hash_weakness(&hash("x").unwrap()), None);
-        for good in ["m=19456,t=2,p=1", "m=47104,t=1,p=1", "m=7168,t=5,p=1", "m=65536,t=3,p=4"] {
-            assert_eq!(hash_weakness(&with(good)), None, "{good}");
+    /// A client's secret is of ours or of an argon2id library: nothing makes its hash anew.
+    #[tokio::test]
+    async fn the_hash_of_a_clients_secret_is_argon2_and_nothing_else() {
+        let passwords = Passwords::new().unwrap();
+        let hashes =
+            include_str!("../tests/vectors/passwords.tsv").lines().filter(|line| line.contains("\"correct horse\""));
+        for line in hashes.filter(|line| !line.starts_with("argon2") && !line.starts_with("identity")) {
+            let secret_hash = line.rsplit('\t').next().unwrap().to_owned();
+            assert!(verify("correct horse", &secret_hash) && unusable_secret(&secret_hash).is_some(), "{line}");
+            let mut client = crate::protocol::client::tests::client(&[]);
+            client.secrets = vec![crate::protocol::client::HashedSecret { secret_hash, expires_at: None }];
+            let (turn, secret) = (passwords.turn_for_client().await.unwrap(), ClientSecret::received("correct horse"));
+            assert!(!passwords.verify_client(turn, &client, &secret, NumericDate(1)).await.unwrap(), "{line}");
         }
-        for weak in ["m=8,t=1,p=1", "m=4096,t=3,p=1", "m=4096,t=16,p=1", "m=19456,t=1,p=1"] {
-            assert!(hash_weakness(&with(weak)).is_some(), "{weak}");
-        }
-        assert!(hash_weakness("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2g").is_some());
-        assert!(hash_weakness("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo").is_some());
     }
 
+    /// One that cannot be checked is not measured, and a form is measured once.
     #[tokio::test]
-    async fn a_full_queue_turns_newcomers_away() {
-        let gate = Gate::new(1);
-        gate.waiting.store(QUEUE, Ordering::SeqCst);
-        assert!(gate.enter().await.is_err());
-        assert_eq!(gate.waiting.load(Ordering::SeqCst), QUEUE);
-        gate.waiting.store(0, Ordering::SeqCst);
-        assert!(gate.enter().await.unwrap().run(|| ()).await.is_ok());
-        assert_eq!(gate.waiting.load(Ordering::SeqCst), 0);
+    async fn the_forms_that_are_stored_set_how_long_a_failure_takes() {
+        let passwords = Passwords::new().unwrap();
+        let typed = Typed::new(Password::received("wro\u{308}ng"));
+        let learn = async |forms: &[&str]| {
+            passwords.learn_forms(forms.iter().map(|form| (*form).to_owned()).collect()).await.unwrap();
+            passwords.floor()
+        };
+        assert_eq!(learn(&["$argon2id$v=19$m=4294967295,t=1,p=1$", "$2b$31$", "rubbish", ""]).await, Duration::ZERO);
+        assert_eq!(passwords.answer_from(&typed), None);
+        // Not even what is cheaper than ours is answered earlier than the dummy of ours.
+        let of_cheap = learn(&["$pbkdf2-sha1$i=1000,l=32$"]).await;
+        let ours = passwords.floor.time_of(OUR_FORM).unwrap();
+        assert!(of_cheap >= ours && ours > passwords.floor.time_of("$pbkdf2-sha1$i=1000,l=32$").unwrap());
+        let of_dear = learn(&["$pbkdf2-sha1$i=1000,l=32$", "$argon2id$v=19$m=131072,t=4,p=1$"]).await;
+        assert!(of_dear > of_cheap && of_dear <= Duration::from_secs(1), "{of_dear:?}");
+        assert_eq!(passwords.floor.time_of(OUR_FORM), Some(ours), "it was measured again");
+        let before = Instant::now();
+        assert!(passwords.answer_from(&typed).unwrap() >= before + of_dear * 2, "two hashes, whatever the name");
+        assert_eq!(learn(&[]).await, Duration::ZERO);
+        assert_eq!(passwords.computed(), 0, "budgets count what requests cost");
     }
 
     #[tokio::test]

@@ -88,7 +88,7 @@ pub struct Provider {
     pub directory: Directory,
     /// The signing keys.
     pub keys: Keys,
-    /// argon2 behind its gates.
+    /// Hashes of passwords and secrets behind their gates.
     pub passwords: Passwords,
     /// Requests of our own to services.
     pub outbound: Outbound,

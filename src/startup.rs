@@ -18,7 +18,7 @@ use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version};
 use crate::store::user_sessions::Seen;
 use crate::store::{StoreError, timely};
-use crate::store::{logout_outbox, refresh_families, refusals, unthrottled, user_sessions, users};
+use crate::store::{logout_outbox, password_forms, refresh_families, refusals, unthrottled, user_sessions, users};
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
@@ -39,6 +39,9 @@ const DATABASE: &str = "the database (HALLPASS_DATABASE_URL)";
 
 /// How often names that were written by hand are looked for: every node has seen a change within ten seconds.
 const NAMES_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the forms of password hashes are looked for.
+const FORMS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How often what has ended is forgotten.
 const HOUSE_INTERVAL: Duration = Duration::from_mins(1);
@@ -203,6 +206,10 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     if let Err(error) = timely(directory.offered(now)).await {
         tracing::debug!(%error, "the scopes of the organization's own could not be read");
     }
+    // Before the first sign-in; where it fails, it is tried again.
+    if let Ok(forms) = timely(password_forms::list(&db)).await {
+        drop(passwords.learn_forms(forms).await);
+    }
     let background = Background::default();
     let audit = Audit::start(db.clone(), clock.clone(), &background);
     Ok(Arc::new(Provider {
@@ -282,6 +289,25 @@ pub async fn watch_names(provider: Arc<Provider>) {
         if let Err(error) = users::fold_names(&provider.db).await {
             tracing::debug!(%error, "names of users could not be folded; it is tried again");
         }
+    }
+}
+
+/// Learns now and then which forms the hashes of passwords have, so that no failed sign-in tells by its time whose name was
+/// typed; users who are imported while nodes run bring theirs.
+pub async fn watch_forms(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(FORMS_INTERVAL);
+    loop {
+        interval.tick().await;
+        learn_forms(&provider).await;
+    }
+}
+
+/// Learns which forms the hashes of passwords have, and what the dearest of them costs on this machine.
+pub async fn learn_forms(provider: &Provider) {
+    match timely(password_forms::list(&provider.db)).await {
+        // Where many wait at the gate, it is tried again.
+        Ok(forms) => drop(provider.passwords.learn_forms(forms).await),
+        Err(error) => tracing::debug!(%error, "the forms of password hashes could not be read; it is tried again"),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::ClientAuthMethod;
 use crate::protocol::secret::ClientSecret;
-use crate::protocol::shown::looks_secret;
+use crate::protocol::shown::{looks_hashed, looks_secret};
 use crate::protocol::text::MAX_NAME_BYTES;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -206,7 +206,7 @@ async fn not_proven(provider: &Provider, client: &Client, secret: &ClientSecret,
         ", with a percent sign: is it encoded twice?"
     } else if text.starts_with('"') || text.starts_with('\'') {
         ", in quotation marks"
-    } else if text.starts_with("$argon2") {
+    } else if looks_hashed(text) {
         ", which looks like the hash of one"
     } else {
         ""

@@ -13,6 +13,7 @@ use crate::protocol::client::Client;
 use crate::protocol::columns::{self, RowFault};
 use crate::protocol::response::{ApplicationType, ConsentPolicy, PkcePolicy};
 use crate::protocol::scope::SCOPES_SUPPORTED;
+use crate::protocol::shown::looks_hashed;
 use crate::protocol::site::FrontChannel;
 use crate::store::clients;
 
@@ -82,8 +83,14 @@ pub(super) fn of_value(table: &str, column: &str, text: &str, kind: ApplicationT
         return of_address(text, code, if table == "clients" { ApplicationType::Web } else { kind });
     }
     match (table, column) {
-        ("client_secrets", "secret_hash") => of_hash(column, text, "`hallpass client rotate-secret` makes a new one"),
-        ("users", "password_hash") => of_hash(column, text, "`hallpass hash-secret` prints a good one"),
+        ("client_secrets", "secret_hash") => {
+            let why = passwords::hash_fault(text).or_else(|| passwords::hash_weakness(text))?;
+            Some(of_hash(column, text, why, "`hallpass client rotate-secret` makes a new one"))
+        }
+        ("users", "password_hash") => {
+            let why = passwords::user_hash_fault(text)?;
+            Some(of_hash(column, text, why, "`hallpass hash-secret` prints a good one"))
+        }
         ("clients", "client_id") => {
             let found = client_id_fault(text)?;
             let why = match found.code {
@@ -142,18 +149,14 @@ fn of_address(uri: &str, code: &'static str, kind: ApplicationType) -> Option<Fa
     Some(Fault::by_risk(Level::Error, (found.code, code), format!("{uri}: {}", found.why), fix))
 }
 
-fn of_hash(column: &str, hash: &str, what: &str) -> Option<Fault> {
-    let Some(why) = passwords::hash_fault(hash) else {
-        let why = passwords::hash_weakness(hash)?;
-        return Some(Fault::error("secret-weak", format!("{column}: {why}"), what));
-    };
+fn of_hash(column: &str, hash: &str, why: &str, what: &str) -> Fault {
     // What looks like a hash of another kind is no leak; anything else is the secret itself.
-    Some(if hash.starts_with('$') {
+    if hash.starts_with('$') || looks_hashed(hash) || passwords::identity_hash(hash).is_ok() {
         Fault::error("secret-weak", format!("{column}: {why}"), what)
     } else {
         let fix = format!("{what}; this one is in the history now");
         Fault::error("secret-plain", format!("{column} holds a plain text: {why}"), fix)
-    })
+    }
 }
 
 /// What is wrong with the values of a client that a node reads, but for its hashes.

@@ -76,6 +76,7 @@ fn keep_running(provider: &Arc<Provider>) {
     keep("watch of the keys", |provider| startup::watch_keys(provider).boxed());
     keep("watch of the names", |provider| startup::watch_names(provider).boxed());
     keep("watch of the throttle", |provider| startup::watch_throttle(provider).boxed());
+    keep("watch of the password forms", |provider| startup::watch_forms(provider).boxed());
     keep("watch of the migrations", |provider| startup::watch_migrations(provider).boxed());
     keep("end of sign-ins", |provider| sign_ins::keep_settling(provider).boxed());
     keep("delivery of logout messages", |provider| logout::keep_delivering(provider).boxed());

@@ -20,7 +20,7 @@ pub struct User {
     pub username: Option<String>,
     /// The standard claims that are set, under their names (`address` as an object).
     pub claims: Map<String, Value>,
-    /// argon2id in PHC form; absent: this person cannot sign in with a password.
+    /// In one of the forms that a sign-in checks; absent: this person cannot sign in with a password.
     pub password_hash: Option<String>,
     /// The hash was made by us, of a password prepared as RFC 8265 has it; others may be of what was typed.
     pub password_is_prepared: bool,

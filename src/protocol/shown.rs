@@ -167,6 +167,15 @@ fn hidden(secret: &str) -> String {
 /// The shortest text that can be taken for a random one, in characters.
 const SHORTEST_RANDOM: usize = 20;
 
+/// How hashes of passwords and secrets begin, our own and those of other programs.
+const HASHES: [&str; 7] = ["$argon2", "$pbkdf2", "$scrypt$", "$2a$", "$2b$", "$2y$", "pbkdf2_"];
+
+/// Whether a text begins as the hash of a password or a secret does.
+#[must_use]
+pub fn looks_hashed(text: &str) -> bool {
+    HASHES.iter().any(|start| text.starts_with(start))
+}
+
 /// Whether a text is one of our own tokens, a hash, the beginning of a JWT, or looks as if it had been drawn at random.
 #[must_use]
 pub fn looks_secret(text: &str) -> bool {
@@ -174,9 +183,7 @@ pub fn looks_secret(text: &str) -> bool {
         .strip_prefix("hp_")
         .and_then(|rest| rest.split_once('_'))
         .is_some_and(|(kind, secret)| !kind.is_empty() && kind.len() <= 3 && secret.len() >= SHORTEST_RANDOM);
-    is_ours
-        || text.starts_with("$argon2")
-        || (text.len() >= SHORTEST_RANDOM && (text.starts_with("eyJ") || is_random(text)))
+    is_ours || looks_hashed(text) || (text.len() >= SHORTEST_RANDOM && (text.starts_with("eyJ") || is_random(text)))
 }
 
 /// Words have few changes between small letters, capitals, digits and signs; what is drawn at random changes at nearly every
@@ -238,6 +245,8 @@ mod tests {
             "hp_cs_Zm9vYmFyYmF6cXV4cXV1eGNvcmdl",
             "hp_rt_0000000000000000000000000",
             "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
+            "$2b$12$abc",
+            "pbkdf2_sha256$1$a$b",
             "eyJhbGciOiJSUzI1NiJ9",
             "s6BhdRkqt3gX1fBAT3bV7mJ2q",
             "7Fjfp0ZBr1KtDRbnfVdmIw",

@@ -119,7 +119,7 @@ row! {
         pub owner: String,
         /// `username`, or the `client_id` again.
         pub name: String,
-        /// argon2id in PHC form, or what should have been.
+        /// In one of the forms that can be checked, or what should have been.
         pub hash: String,
     }
 }

@@ -23,6 +23,7 @@ pub mod logout_outbox;
 pub mod logout_requests;
 mod memory;
 pub mod migrations;
+pub mod password_forms;
 mod reach;
 mod redis;
 pub mod refresh_families;

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hallpass::config::{Config, RawConfig};
 use hallpass::keys::{KeySet, instant_text, parse_instant};
-use hallpass::passwords::hash_fault;
+use hallpass::passwords::{hash_fault, registered_form, unusable};
 use hallpass::protocol::authorization::{self, AuthorizationRequest, Destination};
 use hallpass::protocol::claims::User;
 use hallpass::protocol::claims_request::ClaimsRequest;
@@ -204,6 +204,10 @@ fn files_and_hashes(text: &str) {
     }
     if hash_fault(text).is_none() {
         assert!(text.starts_with("$argon2id$"), "{text:?}");
+    }
+    // Nothing is computed here, whatever cost the text tells; what is registered can be verified.
+    if let Ok(form) = registered_form(text) {
+        assert_eq!(unusable(&form), None, "{text:?}");
     }
     if let Some(handle) = Handle::parse(text) {
         assert_eq!(handle.text(), text, "the encoding is canonical");

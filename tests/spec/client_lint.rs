@@ -229,6 +229,17 @@ fn a_secret_must_be_a_strong_argon2id_hash() {
         "secret-plain",
         &["password_hash"],
     );
+    let user = |hash: &str| format!("INSERT INTO users (sub, password_hash) VALUES ('1', '{hash}');");
+    let rest = "c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+    // Those of other programs are made anew at the first sign-in; of a client there is none.
+    for form in ["$pbkdf2-sha1$i=1000,l=32$", "$scrypt$ln=17,r=8,p=1$", "$argon2i$v=19$m=19456,t=2,p=1$"] {
+        clean(&user(&format!("{form}{rest}")));
+        error(&with(&format!("{form}{rest}")), 2, "secret-weak", &["argon2id"]);
+    }
+    clean(&user("$2b$12$VM9/fM5UTS7qkLKRAQo0oOfO4IZo66col4rwsbTB30Xz5vBK29dka"));
+    error(&user(&format!("$scrypt$ln=18,r=8,p=1${rest}")), 1, "secret-weak", &["stop the server"]);
+    let of_identity = "AH2M5GRoDQxHiK7+1N1Mk7glmPJERBMNK9Fx9IegbTRMmzxMewTVY4BrtSOMnQUNwA==";
+    error(&user(of_identity), 1, "secret-weak", &["Identity", "hallpass user import"]);
     // By an UPDATE as well, also of what no file knows.
     let update = format!("UPDATE client_secrets SET secret_hash = 'plain' WHERE secret_hash = '{HASH}';");
     error(&update, 1, "secret-plain", &[]);

@@ -11,7 +11,7 @@ use hallpass::protocol::time::NumericDate;
 use hallpass::store::users;
 use std::time::Duration;
 
-const OURS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+pub const OURS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
 /// The hash of a password by other parameters.
 fn hash_by(password: &str, algorithm: Algorithm, memory: u32, passes: u32) -> String {
@@ -21,20 +21,20 @@ fn hash_by(password: &str, algorithm: Algorithm, memory: u32, passes: u32) -> St
 }
 
 /// What a person has after a sign-in.
-struct Held {
+pub struct Held {
     browser: UserAgent,
     access_token: String,
     refresh_token: String,
 }
 
-async fn ready() -> (TestProvider, TestClient) {
+pub async fn ready() -> (TestProvider, TestClient) {
     let provider = TestProvider::start().await;
     let client = NewClient::new("reports").with("consent", "skip").with("scope", "openid offline_access");
     let client = provider.add(client.with("grant_types", "authorization_code refresh_token")).await;
     (provider, client)
 }
 
-async fn sign_in(provider: &TestProvider, client: &TestClient, password: &str) -> Held {
+pub async fn sign_in(provider: &TestProvider, client: &TestClient, password: &str) -> Held {
     let browser = UserAgent::new();
     let request = Authorization::of(client).with("scope", "openid offline_access");
     let page = request.open(provider, &browser).await;
@@ -45,7 +45,7 @@ async fn sign_in(provider: &TestProvider, client: &TestClient, password: &str) -
 }
 
 /// Whether the session, the access token and the refresh token still count; all of them, or none.
-async fn counts(provider: &TestProvider, client: &TestClient, held: &mut Held) -> bool {
+pub async fn counts(provider: &TestProvider, client: &TestClient, held: &mut Held) -> bool {
     let page = Authorization::of(client).open(provider, &held.browser).await;
     let session = page.query_parameter("code").is_some();
     let access = provider.userinfo(&held.access_token).await.status == 200;
@@ -60,12 +60,12 @@ async fn counts(provider: &TestProvider, client: &TestClient, held: &mut Held) -
     session
 }
 
-async fn hash_in_row(provider: &TestProvider) -> String {
+pub async fn hash_in_row(provider: &TestProvider) -> String {
     provider.rows("SELECT password_hash FROM users WHERE sub = 'alice-sub'").await[0][0].clone().unwrap()
 }
 
 /// Waits for what no request waits for.
-async fn renewed(provider: &TestProvider, before: &str) -> String {
+pub async fn renewed(provider: &TestProvider, before: &str) -> String {
     for _ in 0..500 {
         let hash = hash_in_row(provider).await;
         if hash != before {

@@ -61,6 +61,7 @@ mod parties;
 mod parties_browser;
 mod parties_dovecot;
 mod parties_habits;
+mod password_forms;
 mod preview;
 mod promises;
 mod properties;

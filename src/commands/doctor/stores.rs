@@ -176,8 +176,13 @@ pub(super) async fn hashes(report: &mut Report, db: &Db) {
     // Where the tables are missing, the migrations said so.
     let Ok(mut secrets) = checkup::secret_hashes(db).await else { return };
     let looked_at = secrets.len();
-    secrets.retain(|secret| passwords::unusable(&secret.hash).is_some());
-    name_owners(report, "client_secrets", &secrets, "hallpass client rotate-secret, and delete the row");
+    secrets.retain(|secret| passwords::unusable_secret(&secret.hash).is_some());
+    name_owners(
+        report,
+        ("client_secrets", passwords::unusable_secret),
+        &secrets,
+        "hallpass client rotate-secret, and delete the row",
+    );
     let (mut people, mut unusable, mut after) = (0, Vec::new(), String::new());
     while let Ok(page) = checkup::password_hashes(db, &after).await
         && let Some(last) = page.last()
@@ -186,16 +191,21 @@ pub(super) async fn hashes(report: &mut Report, db: &Db) {
         people += page.len();
         unusable.extend(page.into_iter().filter(|person| passwords::unusable(&person.hash).is_some()));
     }
-    name_owners(report, "users", &unusable, "hallpass user set-password");
+    name_owners(report, ("users", passwords::unusable), &unusable, "hallpass user set-password");
     if secrets.is_empty() && unusable.is_empty() {
         report.ok("hashes", format!("{people} of users and {looked_at} of clients can be checked at no great cost"));
     }
 }
 
 /// Names whose rows of a table they are: the first few, and how many there are.
-fn name_owners(report: &mut Report, table: &str, rows: &[OwnedHash], fix: &str) {
+fn name_owners(
+    report: &mut Report,
+    (table, unusable): (&str, fn(&str) -> Option<&'static str>),
+    rows: &[OwnedHash],
+    fix: &str,
+) {
     const NAMED: usize = 10;
-    let Some(why) = rows.first().and_then(|first| passwords::unusable(&first.hash)) else { return };
+    let Some(why) = rows.first().and_then(|first| unusable(&first.hash)) else { return };
     let mut names: Vec<String> = rows.iter().take(NAMED).map(|row| format!("{:?}", row.name)).collect();
     if rows.len() > NAMED {
         names.push(format!("{} more", rows.len() - NAMED));

@@ -116,24 +116,33 @@ pub(super) async fn prove(
     // Also of a user who may not sign in: only who proves the password is told that.
     let stored = found.as_ref().and_then(|user| {
         let hash = user.password_hash.as_deref()?;
-        provider.passwords.tell_of("users", &user.sub, hash);
+        provider.passwords.tell_of("users", &user.sub, passwords::unusable(hash));
         Some(StoredHash { hash, is_prepared: user.password_is_prepared })
     });
     let typed = Typed::new(password);
+    let answer_from = provider.passwords.answer_from(&typed);
     let verdict = provider.passwords.verify_person(turn, typed, stored).await.map_err(|_| Problem::Busy)?;
-    let Some(user) = found else { return Ok(Proof::Wrong { why: not_found, sub, attempt }) };
-    Ok(match verdict {
-        Verdict::Right(renewal) if user.may_sign_in(asked.now) => {
-            Proof::Proven(Box::new(Proven { user, attempt, session_has_ended: session_has_ended?, renewal }))
+    let proof = match (found, verdict) {
+        (Some(user), Verdict::Right(renewal)) if user.may_sign_in(asked.now) => {
+            return Ok(Proof::Proven(Box::new(Proven {
+                user,
+                attempt,
+                session_has_ended: session_has_ended?,
+                renewal,
+            })));
         }
-        Verdict::Right(_) if user.disabled_at.is_some() => {
+        (Some(user), Verdict::Right(_)) if user.disabled_at.is_some() => {
             Proof::Barred { why: SignInFailure::UserDisabled, sub: user.sub, attempt }
         }
-        Verdict::Right(_) if user.is_locked(asked.now) => {
+        (Some(user), Verdict::Right(_)) if user.is_locked(asked.now) => {
             Proof::Barred { why: SignInFailure::UserLocked, sub: user.sub, attempt }
         }
-        verdict => Proof::Wrong { why: why_not(&user, &verdict, asked.now), sub, attempt },
-    })
+        (Some(user), verdict) => Proof::Wrong { why: why_not(&user, &verdict, asked.now), sub, attempt },
+        (None, _) => Proof::Wrong { why: not_found, sub, attempt },
+    };
+    // Whatever was wrong, and whatever form the hash has: the turn at the gate is over, and no connection is held.
+    provider.passwords.hold_back(answer_from).await;
+    Ok(proof)
 }
 
 /// Why this user did not get in. What only the right password comes up against is no reason while it is wrong.

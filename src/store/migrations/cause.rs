@@ -124,7 +124,8 @@ pub(in crate::store) fn quoting_little(message: &str) -> String {
         })
         .collect();
     // SQLite names a column that is not there without quotes, and a constraint by its text.
-    let is_telling = |word: &str| word.contains("hp_") || word.contains("$argon2") || word.len() > LONGEST_WORD;
+    let marks = ["hp_", "$argon2", "$pbkdf2", "$scrypt$", "$2a$", "$2b$", "$2y$"];
+    let is_telling = |word: &str| marks.iter().any(|mark| word.contains(mark)) || word.len() > LONGEST_WORD;
     let text = kept.join("\"");
     text.split_whitespace().map(|word| if is_telling(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }

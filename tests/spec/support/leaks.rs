@@ -26,9 +26,14 @@ const BROWSER: &str = "hp_br_";
 const INTERACTION: &str = "hp_in_";
 const JWT: &str = "eyJ";
 const HASH: &str = "$argon2";
+/// Hashes of other programs, which users may have.
+const PBKDF2: &str = "$pbkdf2";
+const SCRYPT: &str = "$scrypt$";
+const BCRYPT: &str = "$2b$";
 
 /// What is marked by a prefix; a JWT has two dots behind it.
-const PREFIXES: [&str; 9] = [CODE, ACCESS_TOKEN, REFRESH_TOKEN, CLIENT, SESSION, BROWSER, INTERACTION, JWT, HASH];
+const PREFIXES: [&str; 12] =
+    [CODE, ACCESS_TOKEN, REFRESH_TOKEN, CLIENT, SESSION, BROWSER, INTERACTION, JWT, HASH, PBKDF2, SCRYPT, BCRYPT];
 
 /// What tells a stranger how we are made.
 const INTERNALS: [&str; 18] = [

@@ -355,11 +355,7 @@ fn person(object: &Map<String, Value>, place: &Place) -> Result<(Person, Vec<Str
 }
 
 fn password(hash: &str) -> Result<String, Failure> {
-    let fault = passwords::hash_fault(hash).or_else(|| passwords::hash_weakness(hash));
-    match fault {
-        Some(why) => Err(Failure::new(format!("password_hash: {why}"))),
-        None => Ok(hash.to_owned()),
-    }
+    passwords::registered_form(hash).map_err(|why| Failure::new(format!("password_hash: {why}")))
 }
 
 fn lock(text: &str) -> Result<i64, Failure> {
