@@ -110,7 +110,7 @@ pub(super) enum UserCommand {
     #[command(subcommand, after_help = claim::HELP)]
     Claim(claim::ClaimCommand),
     /// Bring users over from elsewhere, with the hashes of their passwords
-    #[command(after_help = import::HELP)]
+    #[command(after_help = import::help())]
     Import(import::Import),
 }
 

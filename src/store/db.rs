@@ -150,7 +150,7 @@ impl Db {
             }
             DatabaseUrl::Postgres(url) => {
                 let url = url.expose_secret();
-                let server = Postgres::named_by(url)?;
+                let server = Postgres::named_by(url, reach::DATABASE)?;
                 (AnyConnectOptions::from_str(url)?, Kind::Postgres, Some(server), 10)
             }
         };

@@ -17,6 +17,7 @@ pub mod ephemeral;
 pub mod facts;
 pub mod further_claims;
 pub mod groups;
+pub mod identity_source;
 pub mod imports;
 pub mod interactions;
 pub mod logout_outbox;

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-const DATABASE: &str = "HALLPASS_DATABASE_URL";
+pub(super) const DATABASE: &str = "HALLPASS_DATABASE_URL";
 const REDIS: &str = "HALLPASS_REDIS_URL";
 
 /// What happened, and what to do about it.
@@ -35,6 +35,8 @@ impl Told {
 
 /// A PostgreSQL, as its URL names it.
 pub(super) struct Postgres {
+    /// The setting or the flag that has the URL.
+    setting: &'static str,
     /// Host and port, or the folder of its socket.
     place: String,
     user: String,
@@ -46,9 +48,9 @@ impl Postgres {
     ///
     /// # Errors
     /// The file that cannot be used.
-    pub(super) fn named_by(url: &str) -> Result<Self, Failure> {
+    pub(super) fn named_by(url: &str, setting: &'static str) -> Result<Self, Failure> {
         for (parameter, path) in postgres_files(url) {
-            let place = format!("{DATABASE}: {parameter}={}", path.display());
+            let place = format!("{setting}: {parameter}={}", path.display());
             let text = std::fs::read(&path).map_err(|error| Failure::at(&place, error))?;
             let begins = if parameter.contains("key") { "PRIVATE KEY-----" } else { "-----BEGIN CERTIFICATE" };
             if !String::from_utf8_lossy(&text).contains(begins) {
@@ -60,7 +62,7 @@ impl Postgres {
         let options = PgConnectOptions::from_str(url).map_err(|error| {
             let fix = "write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, with special \
                        characters of the password percent-encoded";
-            Failure::new(format!("{DATABASE}: it is no URL of a PostgreSQL")).with_fix(fix).behind(error)
+            Failure::new(format!("{setting}: it is no URL of a PostgreSQL")).with_fix(fix).behind(error)
         })?;
         let place = match options.get_socket() {
             Some(folder) => format!("the socket in {}", folder.display()),
@@ -68,18 +70,18 @@ impl Postgres {
         };
         let user = options.get_username().to_owned();
         let database = options.get_database().unwrap_or(&user).to_owned();
-        Ok(Self { place, user, database })
+        Ok(Self { setting, place, user, database })
     }
 
     /// Why no connection is made.
     pub(super) fn refused(&self, error: sqlx::Error, patience: Duration) -> StoreError {
         let may_pass = may_pass(&error);
-        let failure = self.told(&error, patience).about(DATABASE).behind(error);
+        let failure = self.told(&error, patience).about(self.setting).behind(error);
         StoreError::Unusable { failure, may_pass }
     }
 
     fn told(&self, error: &sqlx::Error, patience: Duration) -> Told {
-        let place = &self.place;
+        let Self { setting, place, .. } = self;
         match error {
             sqlx::Error::Io(error) => of_network(error, place, "PostgreSQL"),
             sqlx::Error::Tls(error) => {
@@ -102,35 +104,35 @@ impl Postgres {
             }
             sqlx::Error::Protocol(_) => Told::new(
                 format!("what answers at {place} does not speak the protocol of PostgreSQL"),
-                format!("correct host and port in {DATABASE}"),
+                format!("correct host and port in {setting}"),
             ),
             sqlx::Error::PoolTimedOut => silent(place, "PostgreSQL", patience),
             sqlx::Error::Database(error) => self.told_by_server(&error.code().unwrap_or_default(), error.message()),
             other => Told::new(
                 format!("no connection to PostgreSQL at {place} ({})", quoting_little(&other.to_string())),
-                format!("look at its log, and correct {DATABASE}"),
+                format!("look at its log, and correct {setting}"),
             ),
         }
     }
 
     /// By [the error codes of PostgreSQL](https://www.postgresql.org/docs/current/errcodes-appendix.html).
     fn told_by_server(&self, code: &str, message: &str) -> Told {
-        let Self { place, user, database } = self;
+        let Self { setting, place, user, database } = self;
         match code {
             "28P01" => Told::new(
                 format!(
                     "PostgreSQL at {place} does not accept the password for the user {user:?}, or has no such user"
                 ),
                 format!(
-                    "correct user and password in {DATABASE}, with special characters of the password percent-encoded"
+                    "correct user and password in {setting}, with special characters of the password percent-encoded"
                 ),
             ),
             "28000" if message.contains("no pg_hba.conf entry") || message.contains("rejects connection") => {
                 let is_plain = message.contains("no encryption") || message.contains("SSL off");
                 let (how, fix) = if is_plain {
-                    (" without TLS", "add sslmode=verify-full to HALLPASS_DATABASE_URL, or ")
+                    (" without TLS", format!("add sslmode=verify-full to {setting}, or "))
                 } else {
-                    ("", "")
+                    ("", String::new())
                 };
                 Told::new(
                     format!(
@@ -142,15 +144,15 @@ impl Postgres {
             }
             "28000" if message.contains("not permitted to log in") => Told::new(
                 format!("the user {user:?} of PostgreSQL at {place} may not log in"),
-                format!("ALTER ROLE \"{user}\" LOGIN, or name another user in {DATABASE}"),
+                format!("ALTER ROLE \"{user}\" LOGIN, or name another user in {setting}"),
             ),
             "28000" => Told::new(
                 format!("PostgreSQL at {place} has no user {user:?}, or does not let that user in from this machine"),
-                format!("CREATE ROLE \"{user}\" LOGIN, or correct the user in {DATABASE}"),
+                format!("CREATE ROLE \"{user}\" LOGIN, or correct the user in {setting}"),
             ),
             "3D000" => Told::new(
                 format!("PostgreSQL at {place} has no database {database:?}"),
-                format!("make it, CREATE DATABASE \"{database}\" OWNER \"{user}\", or correct {DATABASE}"),
+                format!("make it, CREATE DATABASE \"{database}\" OWNER \"{user}\", or correct {setting}"),
             ),
             "42501" => Told::new(
                 format!("the user {user:?} may not connect to the database {database:?} of PostgreSQL at {place}"),
@@ -505,7 +507,7 @@ mod tests {
 
     #[test]
     fn a_code_of_postgresql_is_told_without_its_words() {
-        let server = Postgres { place: "h:1".into(), user: "u".into(), database: "d".into() };
+        let server = Postgres { setting: DATABASE, place: "h:1".into(), user: "u".into(), database: "d".into() };
         for (code, message, what) in [
             ("28P01", "password authentication failed for user \"u\"", "does not accept the password"),
             (

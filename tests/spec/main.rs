@@ -39,6 +39,7 @@ mod failures;
 mod floods;
 mod form_post;
 mod groups_and_access;
+mod identity_source;
 mod key_commands;
 mod key_rotation;
 mod lessons_of_peers;

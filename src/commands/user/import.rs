@@ -1,6 +1,7 @@
 //! `hallpass user import`: users from elsewhere, with the hashes of their passwords. `lines` reads files of people, `report` says
-//! what was found out; what is done with them is decided in `store::imports`.
+//! what was found out, `identity` reads databases of ASP.NET Core Identity; what is done with them is decided in `store::imports`.
 
+mod identity;
 mod lines;
 mod report;
 
@@ -11,20 +12,20 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::protocol::time::NumericDate;
 use crate::startup;
-use crate::store::imports::FOR_GOOD;
 use crate::store::imports::run::{Options, Tally, Writing, run as import};
 use crate::store::imports::staging::Staging;
+use crate::store::imports::{FOR_GOOD, Finding};
 use crate::store::migrations::least_version;
 use report::Told;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const PATH: &[&str] = &["user", "import"];
 
-pub(super) const HELP: &str =
+const HELP: &str =
     "A line is a JSON object with username and email, and at will sub, email_verified, name, given_name, family_name and every \
 other standard claim that has a column, phone_number_verified, groups (a list), claims (an object), locked_until \
-(2027-01-01T00:00:00Z, or forever) and password_hash (argon2id in PHC form). CSV has the same names in its first line; there groups \
+(2027-01-01T00:00:00Z, or forever) and password_hash (PHC: argon2, scrypt, pbkdf2; bcrypt; ASP.NET Core Identity). CSV has the same names in its first line; there groups \
 are separated by |, and a claim has a column claim:NAME. Who has no hash cannot sign in until `hallpass user set-password`.
 
 An address that several users have is taken and reported: no user can sign in by it, and services, which link accounts by
@@ -39,24 +40,33 @@ Examples:
   hallpass user import people.csv --apply
   export-people | hallpass user import - --source hr --apply --all-or-nothing";
 
-/// What a file is called as a source where none is said.
+/// What is said below the options.
+pub(super) fn help() -> String {
+    format!("{HELP}\n\n{}", identity::HELP)
+}
+
+/// What a file is called as a source where none is said, and a database of Identity.
 const SOURCE_OF_FILES: &str = "file";
+const SOURCE_OF_IDENTITY: &str = "aspnet-identity";
 
 #[derive(clap::Args)]
 pub(in crate::commands) struct Import {
     /// The file, or - for standard input
-    file: PathBuf,
+    #[arg(required_unless_present = "aspnet_identity", conflicts_with = "aspnet_identity")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    identity: identity::Arguments,
     /// Do it
     #[arg(long)]
     apply: bool,
-    /// The name of the source, by which the same import is known again; of a file that is not named, file
+    /// The name of the source, by which the same import is known again; where none is said, file or aspnet-identity
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// Take nothing where anything is wrong: all is one transaction, and SQLite lets no other write meanwhile
     #[arg(long)]
     all_or_nothing: bool,
     /// Disable users who came from this source and are gone from it
-    #[arg(long, requires = "source")]
+    #[arg(long)]
     disable_missing: bool,
     /// The group that a role becomes, also one that is here already; may be repeated
     #[arg(long = "role", value_name = "ROLE=GROUP", value_parser = parse_role)]
@@ -94,23 +104,35 @@ fn source_fault(name: &str) -> Option<&'static str> {
 }
 
 pub(super) async fn run(config: Config, arguments: Import) -> Outcome {
-    let source = arguments.source.as_deref().unwrap_or(SOURCE_OF_FILES);
+    let is_identity = arguments.identity.is_given();
+    let of_kind = if is_identity { SOURCE_OF_IDENTITY } else { SOURCE_OF_FILES };
+    let source = arguments.source.as_deref().unwrap_or(of_kind);
     if let Some(fault) = source_fault(source) {
         wrong_usage(PATH, fault);
     }
-    let mut told = Told::new(&arguments.file, arguments.report);
+    if arguments.disable_missing && !is_identity && arguments.source.is_none() {
+        wrong_usage(PATH, "--disable-missing needs --source: it is about users who came from that source");
+    }
+    let file = arguments.file.as_deref().unwrap_or(Path::new(""));
+    let mut told = Told::new(file, arguments.report);
     let mut staging = Staging::new().await?;
-    let uncovered = lines::read(&arguments.file, &mut staging, &mut told).await?;
+    let uncovered = if is_identity {
+        let mut intake = |finding: Finding| told.found_by_reader(&finding);
+        uncovered(&identity::read(&arguments.identity, &mut staging, Clock::System.now(), &mut intake).await?)
+    } else {
+        lines::read(file, &mut staging, &mut told).await?
+    };
     staging.finish().await?;
     let db =
         if arguments.apply { startup::open_database(&config).await? } else { terminal::open_database(&config).await? };
     let mut options = Options {
         source: source.to_owned(),
-        is_source_named: arguments.source.is_some(),
+        is_source_named: is_identity || arguments.source.is_some(),
+        is_source_said: arguments.source.is_some(),
         writing: Writing::Nothing,
         disable_missing: arguments.disable_missing,
         roles: arguments.roles.iter().cloned().collect::<BTreeMap<_, _>>(),
-        names: BTreeMap::new(),
+        names: if is_identity { BTreeMap::from(identity::NAMES) } else { BTreeMap::new() },
         uncovered,
         now: Clock::System.now(),
     };

@@ -296,6 +296,12 @@ impl Planner<'_> {
     /// What is to be changed of a user who was brought over before.
     fn alteration(&mut self, staged: &Staged, person: &Person, before: &Brought, here: &Here) -> Option<Alteration> {
         let sub = &before.sub;
+        if !self.options.is_source_said && is_another_user(person, before) {
+            let why = "name, address and password are others than those of the user with this key who was brought over before";
+            let fix = "--source NAME tells two sources apart; where it is the same one, say its name";
+            self.find(Weight::Fault, person, "sub", why, Some(fix));
+            return None;
+        }
         let mut it = Alteration {
             place: person.place.clone(),
             key: person.key.clone(),
@@ -491,6 +497,19 @@ fn verified_by(member: &str) -> Option<&'static str> {
         "phone_number" => Some("phone_number_verified"),
         _ => None,
     }
+}
+
+/// Whether all that tells a user from others is another than before: two applications may both have a user 1.
+fn is_another_user(person: &Person, before: &Brought) -> bool {
+    let members = [
+        ("username", Some(person.username.as_str())),
+        ("email", person.email.as_deref()),
+        ("password_hash", person.password_hash.as_deref()),
+    ];
+    members.into_iter().all(|(member, value)| {
+        let last = before.digests.get(member).map(String::as_str).unwrap_or_default();
+        digest(&before.sub, member, value.unwrap_or_default()) != last
+    })
 }
 
 /// What stays where it was changed here, and is named also where the source says what it said.

@@ -48,6 +48,8 @@ pub struct Options {
     pub source: String,
     /// It was said, or is that of a kind of source: then users who are gone from it are named.
     pub is_source_named: bool,
+    /// It was said: then a user who is another one in every way is the same all the same.
+    pub is_source_said: bool,
     /// What is written.
     pub writing: Writing,
     /// Whether users who are gone from the source are disabled.
