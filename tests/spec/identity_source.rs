@@ -94,7 +94,7 @@ fn copied(folder: &str, name: &str) -> (TempDir, PathBuf) {
     (temporary, file)
 }
 
-fn psql(url: &str, text: &str) {
+pub fn psql(url: &str, text: &str) {
     let mut child = Command::new(programs().join("psql"))
         .args(["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", url])
         .stdin(Stdio::piped())
