@@ -214,7 +214,7 @@ async fn keys_and_names_of_other_kinds_are_found_by_themselves() {
     let provider = TestProvider::start().await;
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("framework.db");
-    // Identity 2 with GUIDs in bytes, a prefix of its own and snake_case; rows that are nobody's.
+    // Identity 2 with GUIDs in bytes, a prefix of its own and snake_case; rows that refer to no user.
     sqlite(
         &file,
         "CREATE TABLE app_users (id BLOB, user_name TEXT, email TEXT, email_confirmed INTEGER, password_hash TEXT, \

@@ -1,5 +1,7 @@
 //! Keys of users and roles as services know them: what .NET's `ToString` makes of them, whatever the column shows.
 
+use std::fmt::Write as _;
+
 /// What the keys of a source are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
@@ -74,7 +76,10 @@ pub fn guid(text: &str) -> Option<String> {
 pub(super) fn of_bytes(bytes: &[u8]) -> Option<String> {
     const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
     let bytes: &[u8; 16] = bytes.try_into().ok()?;
-    let digits: String = ORDER.iter().map(|at| format!("{:02x}", bytes[*at])).collect();
+    let mut digits = String::new();
+    for at in ORDER {
+        let _ = write!(digits, "{:02x}", bytes[at]);
+    }
     guid(&digits).map(|guid| guid.to_ascii_uppercase())
 }
 

@@ -88,13 +88,13 @@ impl Source {
             .busy_timeout(PATIENCE)
             .disable_statement_logging();
         let mut connection = options.connect().await?;
-        let begun = async {
+        let started = async {
             connection.execute("PRAGMA query_only = ON").await?;
             connection.execute("BEGIN").await?;
             // From here on it is as it was at this instant.
             connection.fetch_one("SELECT COUNT(*) FROM sqlite_master").await
         };
-        if let Err(error) = begun.await {
+        if let Err(error) = started.await {
             // What it says of the end tells no more.
             drop(connection.close().await);
             return Err(error);

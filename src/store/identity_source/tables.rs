@@ -333,9 +333,8 @@ impl<'a> Tables<'a> {
 fn shown(table: Table, fields: &[Option<String>]) -> String {
     let text = |at: usize| fields.get(at).and_then(Option::as_deref).unwrap_or_default();
     match table {
-        Table::Users | Table::Roles => text(0).to_owned(),
         Table::UserClaims | Table::RoleClaims if !text(1).is_empty() => text(1).to_owned(),
-        Table::UserClaims | Table::RoleClaims | Table::UserPasskeys => text(0).to_owned(),
+        Table::Users | Table::Roles | Table::UserClaims | Table::RoleClaims | Table::UserPasskeys => text(0).to_owned(),
         Table::UserRoles | Table::UserLogins => format!("{}, {}", text(0), text(1)),
         Table::UserTokens => format!("{}, {}", text(0), text(2)),
     }
@@ -362,6 +361,9 @@ fn read(row: &SqliteRow) -> Result<Row, StoreError> {
 }
 
 /// What was put aside, to be looked at.
+///
+/// # Panics
+/// The database of the import failed.
 #[cfg(test)]
 pub async fn put_aside(staging: &mut Staging) -> (Vec<Option<Person>>, Vec<Role>) {
     let people = sqlx::query_scalar("SELECT document FROM people ORDER BY number");

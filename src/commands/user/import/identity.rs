@@ -72,7 +72,7 @@ pub(in crate::commands) struct Arguments {
     /// What a table is called here, such as AspNetUsers=members; may be repeated
     #[arg(long = "table", value_name = "TABLE=NAME", requires = "aspnet_identity", value_parser = parse_table)]
     tables: Vec<(Table, String)>,
-    /// What the tables' names begin with instead of AspNet; may be empty
+    /// What the names of all tables begin with; may be empty
     #[arg(long, value_name = "PREFIX", requires = "aspnet_identity")]
     table_prefix: Option<String>,
     /// The schema of the tables, where the search path does not name it
@@ -151,15 +151,13 @@ fn parse_brought(text: &str) -> Result<Brought, String> {
         None if claim == "phone_number" => {
             return Err("it comes from PhoneNumber; --identity-column PhoneNumber=NAME names another column".to_owned());
         }
-        None => match COLUMNS.iter().find(|known| **known == claim) {
-            Some(known) => Target::Column(known),
-            None => {
+        None => {
+            let known = COLUMNS.iter().find(|known| **known == claim).ok_or_else(|| {
                 let offer = did_you_mean(claim, COLUMNS.iter().copied());
-                return Err(format!(
-                    "{claim:?} is no standard claim of a user ({offer}); claim:{claim} is a further one"
-                ));
-            }
-        },
+                format!("{claim:?} is no standard claim of a user ({offer}); claim:{claim} is a further one")
+            });
+            Target::Column(known?)
+        }
     };
     Ok(Brought { column: column.to_owned(), claim })
 }
@@ -318,7 +316,7 @@ async fn opened(
     Ok((Opened::Database(Box::new(database)), found, keys))
 }
 
-/// Roles first, then users a page at a time, then what is nobody's.
+/// Roles first, then users a page at a time, then what refers to what is not there.
 async fn assemble(
     assembly: &Assembly<'_>,
     tables: &mut Tables<'_>,
@@ -358,7 +356,9 @@ async fn assemble(
             let orphans = tables.orphans(reference, after).await?;
             let Some(last) = orphans.last() else { break };
             after = last.number;
-            orphans.iter().for_each(|row| intake(assembly.orphan(reference, row)));
+            for row in &orphans {
+                intake(assembly.orphan(reference, row));
+            }
         }
     }
     let passkeys = tables.owners(Table::UserPasskeys).await?;

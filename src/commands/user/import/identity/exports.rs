@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// What stands for nothing: SQL Server's tools, and MySQL's.
+/// What stands for nothing: in the tools of SQL Server, and in those of `MySQL`.
 const NOTHING: [&[u8]; 2] = [b"NULL", b"\\N"];
 const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 const UTF16_MARKS: [([u8; 2], bool); 2] = [([0xff, 0xfe], true), ([0xfe, 0xff], false)];
@@ -124,16 +124,13 @@ fn open(path: &Path) -> Result<Reader<Box<dyn Read>>, Failure> {
     let mut file = BufReader::with_capacity(HEADER, File::open(path).map_err(named)?);
     let start = file.fill_buf().map_err(named)?;
     let order = UTF16_MARKS.iter().find(|(mark, _)| start.starts_with(mark)).map(|(_, is_little)| *is_little);
-    let input: Box<dyn Read> = match order {
-        Some(is_little) => {
-            file.consume(2);
-            Box::new(Utf16 { input: file, is_little, high: None, ready: Vec::new(), given: 0 })
-        }
-        None => {
-            let mark = if start.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 };
-            file.consume(mark);
-            Box::new(file)
-        }
+    let input: Box<dyn Read> = if let Some(is_little) = order {
+        file.consume(2);
+        Box::new(Utf16 { input: file, is_little, high: None, ready: Vec::new(), given: 0 })
+    } else {
+        let mark = if start.starts_with(UTF8_MARK) { UTF8_MARK.len() } else { 0 };
+        file.consume(mark);
+        Box::new(file)
     };
     let mut input = BufReader::with_capacity(HEADER, input);
     let separator = separator(input.fill_buf().map_err(named)?);

@@ -8,6 +8,7 @@ use crate::protocol::difference::most_like;
 use crate::store::identity_source::{Found, Member, Selection, Table, USER_MEMBERS};
 use crate::store::imports::{Finding, Place, Weight};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// How many names of tables and columns are told.
 const MOST_NAMED: usize = 40;
@@ -71,7 +72,7 @@ impl Layout {
         let mut layout = Self { selections: Vec::new(), extras: Vec::new() };
         layout.selections.push(names.selection(Table::Users, users)?);
         for brought in names.brought {
-            let column = names.own_column(users, &brought.column)?;
+            let column = own_column(users, &brought.column)?;
             layout.selections[0].columns.push(Some(column.clone()));
             layout.extras.push((column, brought.claim.clone()));
         }
@@ -199,10 +200,10 @@ impl Names<'_> {
             return Err(Failure::new(what).with_fix(fix));
         }
         if here.is_empty() {
-            what.push_str(&format!("; there are no {tables} at all"));
+            let _ = write!(what, "; there are no {tables} at all");
             return Err(Failure::new(what).with_fix("name the right source"));
         }
-        what.push_str(&format!("; there are {}", listed(here.iter().map(|table| table.name.as_str()))));
+        let _ = write!(what, "; there are {}", listed(here.iter().map(|table| table.name.as_str())));
         Err(Failure::new(what).with_fix(format!(
             "--table {}=NAME says which it is, --table-prefix what all begin with",
             Table::Users.name()
@@ -293,23 +294,9 @@ impl Names<'_> {
         let name = first.name;
         let mut fix = format!("--identity-column {prefix}{name}=NAME says what it is called");
         if table == Table::Users && !matches!(name, "Id" | "UserName") {
-            fix.push_str(&format!("; --identity-column {name}= that there is none"));
+            let _ = write!(fix, "; --identity-column {name}= that there is none");
         }
         Failure::new(what).with_fix(fix)
-    }
-
-    /// A column of the application's own.
-    fn own_column(&self, users: &Found, name: &str) -> Result<String, Failure> {
-        if let Some(column) = column_named(users, name)? {
-            return Ok(column);
-        }
-        let near = most_like(name, users.columns.iter().map(String::as_str), |known| known, 3);
-        let fix = near.map_or_else(
-            || format!("it has {}", listed(users.columns.iter().map(String::as_str))),
-            |near| format!("did you mean {}?", one_line(near)),
-        );
-        let what = format!("--column: {} has no column {}", one_line(&users.name), one_line(name));
-        Err(Failure::new(what).with_fix(fix))
     }
 }
 
@@ -348,4 +335,18 @@ fn without(table: Table, found: &Found, name: &str) -> Failure {
         listed(found.columns.iter().map(String::as_str))
     );
     Failure::new(what).with_fix(format!("correct --identity-column for {}", table.name()))
+}
+
+/// A column of the application's own.
+fn own_column(users: &Found, name: &str) -> Result<String, Failure> {
+    if let Some(column) = column_named(users, name)? {
+        return Ok(column);
+    }
+    let near = most_like(name, users.columns.iter().map(String::as_str), |known| known, 3);
+    let fix = near.map_or_else(
+        || format!("it has {}", listed(users.columns.iter().map(String::as_str))),
+        |near| format!("did you mean {}?", one_line(near)),
+    );
+    let what = format!("--column: {} has no column {}", one_line(&users.name), one_line(name));
+    Err(Failure::new(what).with_fix(fix))
 }

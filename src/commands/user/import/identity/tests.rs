@@ -4,6 +4,7 @@ use super::*;
 use crate::store::identity_source::put_aside;
 use crate::store::imports::{FOR_GOOD, Person, Role};
 use clap::Parser as _;
+use std::fmt::Write as _;
 use std::fs;
 
 #[derive(clap::Parser)]
@@ -203,9 +204,9 @@ async fn fifty_claims_of_one_type_are_a_list_in_the_order_of_their_ids_and_too_l
     let users = format!("{HEADER}\n1,anna,anna@example.com,1,H,0,NULL,1,,0\n");
     let mut claims = "Id,UserId,ClaimType,ClaimValue\n".to_owned();
     for id in (1..=50).rev() {
-        claims.push_str(&format!("{id},1,level,v{id}\n"));
+        let _ = writeln!(claims, "{id},1,level,v{id}");
     }
-    claims.push_str(&format!("60,1,long,{}\n", "x".repeat(20_000)));
+    let _ = writeln!(claims, "60,1,long,{}", "x".repeat(20_000));
     let folder = exports(&[("AspNetUsers.csv", &users), ("AspNetUserClaims.csv", &claims)]);
     let read = outcome(&of(&folder), &[]).await;
     let person = read.people[0].as_ref().unwrap();
