@@ -14,7 +14,7 @@ use crate::protocol::difference::most_like;
 use crate::protocol::time::NumericDate;
 use crate::startup;
 use crate::store::db::Db;
-use crate::store::groups::{self, Change, End, Group};
+use crate::store::groups::{self, Change, Deletion, End, Group, Naming};
 use serde_json::{Value, json};
 
 pub(super) const HELP: &str = "Examples:\n  hallpass group new finance --description \"Finance\"\n  \
@@ -294,9 +294,10 @@ async fn delete(config: Config, name: &str, force: bool, yes: bool, json: bool) 
     let db = terminal::open_database(&config).await?;
     let now = Clock::System.now();
     let group = find(&db, name, now).await?;
-    let (clients, closed) = (groups::clients(&db, name).await?, groups::clients_of_it_alone(&db, name).await?);
-    if !clients.is_empty() && !force {
-        let what = format!("{} is let in by {}", one_line(name), one_line(&clients.join(", ")));
+    let known = groups::naming(&db, name).await?;
+    let Naming { let_in, closed, roles } = &known;
+    if !let_in.is_empty() && !force {
+        let what = format!("{} is let in by {}", one_line(name), one_line(&let_in.join(", ")));
         let fix = "let those clients in another way first (client_groups), or say --force: a client that lets no other group in is \
              closed to all users then";
         return Err(Failure::new(what).with_fix(fix));
@@ -305,22 +306,39 @@ async fn delete(config: Config, name: &str, force: bool, yes: bool, json: bool) 
         [] => String::new(),
         closed => format!(" No user can enter {} any more.", one_line(&closed.join(", "))),
     };
-    let roles = match groups::clients_with_roles(&db, name).await?.as_slice() {
+    let roles = match roles.as_slice() {
         [] => String::new(),
         clients => format!(", and its roles at {}", one_line(&clients.join(", "))),
     };
     let question = format!("Delete the group {}, with {} members{roles}?{close}", one_line(name), group.members);
     terminal::confirm(PATH, &question, yes)?;
-    let done = groups::apply(&db, &[(name.to_owned(), Change::Delete)], now).await?;
+    let deletion = groups::delete(&db, name, &known, now).await?;
     db.close().await;
-    report(json, &done, &format!("deleted the group {}; every node knows within ten seconds", one_line(name)))
+    let name = one_line(name);
+    match deletion {
+        Deletion::Done => tell(
+            json,
+            vec![json!({"group": group.name, "change": "delete"})],
+            &format!("deleted the group {name}; every node knows within ten seconds"),
+        ),
+        Deletion::Gone => tell(json, Vec::new(), &format!("the group {name} is gone; nothing was changed")),
+        Deletion::NamedSince(clients) => {
+            let clients = one_line(&clients.join(", "));
+            let what =
+                format!("what {clients} would lose with the group {name} has changed meanwhile; nothing was deleted");
+            Err(Failure::new(what).with_fix("run the same command again: it says what that is"))
+        }
+    }
 }
 
 /// What was done, change by change.
 fn report(as_json: bool, done: &[(String, Change)], words: &str) -> Outcome {
+    tell(as_json, done.iter().map(|(group, change)| change_of(group, change)).collect(), words)
+}
+
+fn tell(as_json: bool, changes: Vec<Value>, words: &str) -> Outcome {
     if as_json {
-        let done: Vec<Value> = done.iter().map(|(group, change)| change_of(group, change)).collect();
-        return terminal::print_json(&json!({ "changes": done }));
+        return terminal::print_json(&json!({ "changes": changes }));
     }
     eprintln!("{words}");
     Ok(())
@@ -334,6 +352,5 @@ fn change_of(group: &str, change: &Change) -> Value {
             json!({"group": group, "change": "add", "sub": sub, "until": until.instant().map(instant)})
         }
         Change::Remove { sub } => json!({"group": group, "change": "remove", "sub": sub}),
-        Change::Delete => json!({"group": group, "change": "delete"}),
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::time::NumericDate;
-use crate::store::db::{Db, Transaction};
+use crate::store::db::{Db, Kind, Transaction};
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
+use std::collections::BTreeSet;
 
 const FIND: &str = "SELECT name, description, created_at, \
      (SELECT COUNT(*) FROM group_members WHERE group_members.group_name = groups.name \
@@ -28,6 +29,8 @@ const INSERT: &str =
     "INSERT INTO groups (name, description, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
 const DESCRIBE: &str = "UPDATE groups SET description = $2 WHERE name = $1 AND description <> $2";
 const DELETE: &str = "DELETE FROM groups WHERE name = $1";
+// It waits for a transaction that has named the group and has not ended, and keeps others from naming it.
+const LOCK: &str = "SELECT name FROM groups WHERE name = $1 FOR UPDATE";
 // A membership that is there gets another end only where one is said; one that has ended begins anew.
 const ADD: &str = "INSERT INTO group_members (group_name, sub, until, added_at) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (group_name, sub) DO UPDATE SET until = excluded.until \
@@ -118,8 +121,37 @@ pub enum Change {
         /// Who.
         sub: String,
     },
-    /// It is deleted, with its memberships and claims.
-    Delete,
+}
+
+/// The clients that lose something with a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Naming {
+    /// They let it in.
+    pub let_in: Vec<String>,
+    /// They let no other group in: without it no user enters there.
+    pub closed: Vec<String>,
+    /// It has roles there.
+    pub roles: Vec<String>,
+}
+
+impl Naming {
+    /// The clients that lose more than `known` has it, each once.
+    fn beyond(&self, known: &Self) -> Vec<String> {
+        let lists = [(&self.let_in, &known.let_in), (&self.closed, &known.closed), (&self.roles, &known.roles)];
+        let more = lists.into_iter().flat_map(|(now, then)| now.iter().filter(|client| !then.contains(client)));
+        more.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// What became of a group that was to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is deleted, with its memberships, claims and roles.
+    Done,
+    /// It was gone already.
+    Gone,
+    /// Nothing has changed: these clients would lose what was not known of.
+    NamedSince(Vec<String>),
 }
 
 /// A group by its name.
@@ -162,20 +194,50 @@ pub async fn clients(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(CLIENTS).bind(name).fetch_all(db.statement()).await?)
 }
 
-/// The clients at which a group has roles.
+/// The clients that would lose something with a group.
 ///
 /// # Errors
 /// The database failed.
-pub async fn clients_with_roles(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar(ROLES).bind(name).fetch_all(db.statement()).await?)
+pub async fn naming(db: &Db, name: &str) -> Result<Naming, StoreError> {
+    let mut transaction = db.begin_snapshot().await?;
+    let naming = read_naming(&mut transaction, name).await?;
+    transaction.commit().await?;
+    Ok(naming)
 }
 
-/// The clients that let no other group in: without it no user enters there.
+async fn read_naming(transaction: &mut Transaction, name: &str) -> Result<Naming, StoreError> {
+    let mut lists = [CLIENTS, ONLY_GROUP_OF, ROLES].map(|sql| (sql, Vec::new()));
+    for (sql, found) in &mut lists {
+        *found = sqlx::query_scalar(*sql).bind(name).fetch_all(&mut **transaction).await?;
+    }
+    let [let_in, closed, roles] = lists.map(|(_, found)| found);
+    Ok(Naming { let_in, closed, roles })
+}
+
+/// Deletes a group, unless a client would lose by it what `known` does not have: whether it may be is decided with the deletion,
+/// and no client can name it in between.
 ///
 /// # Errors
-/// The database failed.
-pub async fn clients_of_it_alone(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar(ONLY_GROUP_OF).bind(name).fetch_all(db.statement()).await?)
+/// The database failed, and then nothing has changed.
+pub async fn delete(db: &Db, name: &str, known: &Naming, now: NumericDate) -> Result<Deletion, StoreError> {
+    let mut transaction = db.begin().await?;
+    // A transaction of SQLite that may write is the only one; what PostgreSQL reads next is as of the lock.
+    if db.kind() == &Kind::Postgres {
+        sqlx::query(LOCK).bind(name).execute(&mut *transaction).await?;
+    }
+    let since = read_naming(&mut transaction, name).await?.beyond(known);
+    if !since.is_empty() {
+        transaction.rollback().await?;
+        return Ok(Deletion::NamedSince(since));
+    }
+    if sqlx::query(DELETE).bind(name).execute(&mut *transaction).await?.rows_affected() == 0 {
+        transaction.rollback().await?;
+        return Ok(Deletion::Gone);
+    }
+    let event = Event::new(EventKind::GroupDeleted, now).with("group", Impersonal::configured(name));
+    audit_events::note_change(&mut transaction, event, now).await?;
+    transaction.commit().await?;
+    Ok(Deletion::Done)
 }
 
 /// Carries changes out, all or none, each with its event; gives those that changed anything.
@@ -214,7 +276,6 @@ async fn carry_out(
             sqlx::query(ADD).bind(group).bind(sub).bind(until.instant().map(|at| at.0)).bind(now.0).bind(is_said)
         }
         Change::Remove { sub } => sqlx::query(REMOVE).bind(group).bind(sub),
-        Change::Delete => sqlx::query(DELETE).bind(group),
     };
     Ok(statement.execute(&mut **transaction).await?.rows_affected() > 0)
 }
@@ -225,7 +286,6 @@ fn event(group: &str, change: &Change, now: NumericDate) -> Event {
         Change::Describe(_) => (EventKind::GroupEdited, None),
         Change::Add { sub, .. } => (EventKind::MembershipAdded, Some(sub.as_str())),
         Change::Remove { sub } => (EventKind::MembershipRemoved, Some(sub.as_str())),
-        Change::Delete => (EventKind::GroupDeleted, None),
     };
     let event = Event::new(kind, now).of_subject(sub).with("group", Impersonal::configured(group));
     match change {

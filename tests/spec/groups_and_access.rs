@@ -2,9 +2,14 @@
 //! issued.
 
 use crate::audit::{events, of_kind, only};
+use crate::store_contract::lasting;
 use crate::support::provider::PASSWORD;
 use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent};
+use hallpass::protocol::time::NumericDate;
+use hallpass::store::groups::{self, Deletion, Naming};
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection as _, Executor as _};
+use std::time::Duration;
 
 /// `reports` is for the group `finance`; alice is not in it.
 async fn stage() -> (TestProvider, TestClient) {
@@ -291,6 +296,47 @@ async fn a_group_that_a_client_names_is_deleted_by_force_alone_and_leaves_the_cl
     provider.sql("INSERT INTO groups (name) VALUES ('idle')").await;
     assert_eq!(provider.command(&["group", "delete", "idle", "--yes"], "").status, 0);
     assert_eq!(provider.command(&["group", "delete", "idle"], "").status, 2, "a script must say --yes");
+}
+
+/// A client may name the group after it was looked at, also in a transaction that has not ended when the deletion starts.
+#[tokio::test]
+async fn a_group_that_a_client_names_meanwhile_is_not_deleted() {
+    for lasting in lasting().await {
+        let (name, db) = (lasting.name, &lasting.db);
+        let (sql, _) = NewClient::new("reports").with("access", "groups").sql();
+        lasting.sql(&sql).await;
+        lasting.sql("INSERT INTO groups (name) VALUES ('finance'); INSERT INTO groups (name) VALUES ('staff')").await;
+        let delete = async |known: &Naming| groups::delete(db, "finance", known, NumericDate(5)).await.unwrap();
+        let since = Deletion::NamedSince(vec!["reports".to_owned()]);
+        let mut known = groups::naming(db, "finance").await.unwrap();
+        assert_eq!(known, Naming::default(), "{name}");
+
+        for (table, values) in
+            [("client_groups", "'reports', 'finance'"), ("client_roles", "'reports', 'Viewer', 'finance', 0")]
+        {
+            let mut other = AnyConnection::connect(lasting.url()).await.unwrap();
+            // SQLite takes its lock here; PostgreSQL that of the group's row.
+            other.execute("BEGIN").await.unwrap();
+            other.execute(sqlx::AssertSqlSafe(format!("INSERT INTO {table} VALUES ({values})"))).await.unwrap();
+            let commit = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                other.execute("COMMIT").await.unwrap();
+            };
+            let (deletion, ()) = tokio::join!(delete(&known), commit);
+            assert_eq!(deletion, since, "{name}: {table}");
+            assert_eq!(delete(&known).await, since, "{name}: {table}, committed");
+            known = groups::naming(db, "finance").await.unwrap();
+        }
+        // It was known that the group is let in, but not that no other is any more.
+        lasting.sql("INSERT INTO client_groups VALUES ('reports', 'staff')").await;
+        let beside = groups::naming(db, "finance").await.unwrap();
+        assert_eq!((beside.let_in.len(), beside.closed.len()), (1, 0), "{name}");
+        lasting.sql("DELETE FROM client_groups WHERE group_name = 'staff'").await;
+        assert_eq!(delete(&beside).await, since, "{name}");
+        assert!(groups::find(db, "finance", NumericDate(5)).await.unwrap().is_some(), "{name}");
+        assert_eq!(delete(&known).await, Deletion::Done, "{name}");
+        assert_eq!(delete(&known).await, Deletion::Gone, "{name}");
+    }
 }
 
 #[tokio::test]
