@@ -11,8 +11,9 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::keys::KeySet;
 use crate::logging;
+use crate::protocol::authorization::claims_asked;
 use crate::protocol::claims::User;
-use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::Client;
 use crate::protocol::factor::Factor;
 use crate::protocol::grant::{Authorization, SignIn};
@@ -37,6 +38,7 @@ const VOLATILE: [&str; 8] = ["iat", "exp", "auth_time", "jti", "at_hash", "sid",
 #[command(after_help = "Examples:\n  hallpass preview reports alice\n  \
     hallpass preview reports alice --scope 'openid email' --json > reports-alice.json\n  \
     hallpass preview reports alice --scope 'openid email' --diff reports-alice.json\n  \
+    hallpass preview reports alice --claims '{\"id_token\": {\"email\": null}}'\n  \
     hallpass preview page login\n\n\
     `page` and the name of a page serve that page, and the others beside it, at a port of this machine: to look at them with the \
     settings of the organization. No database and no client is needed.\n\n\
@@ -49,6 +51,9 @@ pub(super) struct Arguments {
     /// What is asked for; by default all that the client may have
     #[arg(long)]
     scope: Option<String>,
+    /// The claims parameter of the request (OpenID Connect Core 5.5); without it none is sent
+    #[arg(long, value_name = "JSON")]
+    claims: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -60,7 +65,8 @@ pub(super) struct Arguments {
 impl Arguments {
     /// Whether it is `preview page NAME`. A client of that name is meant where anything is said about claims.
     const fn is_about_a_page(&self) -> bool {
-        matches!(self.client.as_bytes(), b"page") && self.scope.is_none() && !self.json && self.diff.is_none()
+        let is_plain = self.scope.is_none() && self.claims.is_none() && !self.json && self.diff.is_none();
+        matches!(self.client.as_bytes(), b"page") && is_plain
     }
 }
 
@@ -121,6 +127,10 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
     };
     let user = user.ok_or_else(|| Failure::new(format!("there is no user {:?}", arguments.user)))?;
     let scope = scope(&client, &user, arguments, now)?;
+    let sent = arguments.claims.as_deref().filter(|text| !text.is_empty());
+    let claims = claims_asked(&client, sent).map_err(|refusal| {
+        Failure::new(format!("--claims: {}", refusal.description())).with_fix(refusal.reason.fix())
+    })?;
     let pairwise_salt = match db.known_value("pairwise_salt").await? {
         Some(salt) => salt,
         None if client.subject_type == SubjectType::Pairwise => {
@@ -133,6 +143,11 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
     };
     // The root of the other secrets decides nothing that is not random here.
     let secrets = NodeSecrets::new(Password::from_random(&random::<32>()).expose(), &pairwise_salt);
+    let subject = secrets.subject_for(&client, &user.sub);
+    if !claims.wants(Some(&subject)) {
+        let what = format!("--claims asks for another sub than {subject}, which {} is to this client", arguments.user);
+        return Err(Failure::new(what).with_fix("name that sub, or no value of sub"));
+    }
     let holder = Holder { client: Arc::new(client) };
     let facts = facts::find(db, &user.sub).await?;
     let about = About { client: &holder.client, user: &user, facts: &facts, now };
@@ -142,7 +157,24 @@ async fn preview(config: &Config, db: &Db, arguments: &Arguments) -> Result<Valu
             arguments.user, arguments.client
         );
     }
-    Ok(built(Terms { config, secrets: &secrets }, &holder, about, &scope))
+    let preview = built(Terms { config, secrets: &secrets }, &holder, about, (scope, claims));
+    let untold = untold(sent, &preview);
+    if !untold.is_empty() {
+        eprintln!("asked for by --claims and not told: {}", terminal::one_line(&untold.join(", ")));
+    }
+    Ok(preview)
+}
+
+/// What is asked for by its name and is not there, as `PLACE.CLAIM`.
+fn untold(sent: Option<&str>, preview: &Value) -> Vec<String> {
+    let Some(asked) = sent.and_then(|text| ClaimsRequest::parse(text).ok()) else { return Vec::new() };
+    let of = |place: &str, names: Vec<Asked>, told: &Value| -> Vec<String> {
+        let untold = names.into_iter().filter(|asked| told.get(&asked.name).is_none());
+        untold.map(|asked| format!("{place}.{}", asked.name)).collect()
+    };
+    let mut untold = of("userinfo", asked.userinfo, &preview["userinfo"]);
+    untold.extend(of("id_token", asked.id_token, &preview["id_token"]["claims"]));
+    untold
 }
 
 /// What would be granted, or why nothing is.
@@ -193,20 +225,21 @@ fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) 
 }
 
 /// Everything that this pair would get, without a token.
-fn built(terms: Terms<'_>, holder: &Holder, about: About<'_>, scope: &Scope) -> Value {
+fn built(terms: Terms<'_>, holder: &Holder, about: About<'_>, (scope, claims): (Scope, ClaimsRequest)) -> Value {
     let About { client, user, facts, now } = about;
     let session = Handle(random());
     let authorization = Authorization {
         client_id: client.client_id.clone(),
-        scope: scope.clone(),
         resources: Vec::new(),
-        claims: ClaimsRequest::default(),
         // As after the consent page.
-        shown: opened_beyond_scopes(client, scope, &ClaimsRequest::default()),
+        shown: opened_beyond_scopes(client, &scope, &claims),
+        scope,
+        claims,
         sign_in: Some(SignIn::of(user, &[Factor::Password], session, now)),
         authorized_at: now,
         confirmation: None,
     };
+    let scope = &authorization.scope;
     let order = Order {
         holder,
         user: Some(user),

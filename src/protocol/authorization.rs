@@ -8,7 +8,7 @@ mod request;
 mod return_address;
 mod step;
 
-pub use request::{AuthorizationRequest, not_allowed};
+pub use request::{AuthorizationRequest, claims_asked, not_allowed};
 pub use return_address::{AuthorizationResponse, ReturnAddress};
 pub use step::{Allowed, Consented, Interaction, SignedIn, Situation, Step, next_step};
 

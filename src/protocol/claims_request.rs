@@ -81,6 +81,14 @@ impl ClaimsRequest {
         self.id_token.iter().find(|asked| asked.name == name)
     }
 
+    /// Whether an answer about `subject` is one that is wanted
+    /// ([OIDC Core 5.5.1](https://openid.net/specs/openid-connect-core-1_0.html#IndividualClaimsRequests)).
+    #[must_use]
+    pub fn wants(&self, subject: Option<&str>) -> bool {
+        let asked = self.of_id_token("sub").map(|asked| asked.values.as_slice()).unwrap_or_default();
+        asked.is_empty() || asked.iter().any(|value| value.as_str() == subject)
+    }
+
     /// Whether nothing is asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -32,8 +32,20 @@ fn comparable(claims: &Value) -> Map<String, Value> {
 
 /// Signs alice in with that scope and compares everything with what was foretold.
 async fn is_as_foretold(provider: &TestProvider, client: &TestClient, scope: &str) {
-    let foretold = json_of(provider, &[&client.client_id, "alice", "--scope", scope]);
-    let answer = Authorization::of(client).with("scope", scope).complete(provider, &UserAgent::new()).await;
+    is_foretold_with_claims(provider, client, scope, None).await;
+}
+
+/// The same with a `claims` parameter.
+async fn is_foretold_with_claims(provider: &TestProvider, client: &TestClient, scope: &str, claims: Option<&str>) {
+    let mut arguments = vec![&*client.client_id, "alice", "--scope", scope];
+    arguments.extend(claims.iter().flat_map(|claims| ["--claims", claims]));
+    let foretold = json_of(provider, &arguments);
+    let mut request = Authorization::of(client).with("scope", scope);
+    if let Some(claims) = claims {
+        request = request.with("claims", claims);
+    }
+    let scope = &format!("{scope} {}", claims.unwrap_or_default());
+    let answer = request.complete(provider, &UserAgent::new()).await;
     let tokens = provider.redeem(client, answer.code()).await.ok();
     let access_token = tokens.text("access_token");
 
@@ -86,6 +98,13 @@ async fn what_is_foretold_is_what_is_issued() {
     }
     for scope in ["openid profile email address phone offline_access reports.read", "openid", "reports.read"] {
         is_as_foretold(&provider, &rich, scope).await;
+    }
+    let claims = json!({
+        "userinfo": {"phone_number": {"essential": true}, "email": null, "shoe_size": null},
+        "id_token": {"acr": {"essential": true, "values": ["urn:none", hallpass::protocol::factor::ACR_VALUES[0]]}, "email": null},
+    });
+    for client in [&plain, &rich] {
+        is_foretold_with_claims(&provider, client, "openid", Some(&claims.to_string())).await;
     }
 }
 
@@ -156,9 +175,54 @@ async fn whatever_the_rows_are_what_is_foretold_is_what_is_issued() {
     println!("seed {seed}: {sql}");
     for client in &clients {
         for scope in ["openid", "openid profile groups work api", "openid email groups"] {
-            is_as_foretold(&provider, client, scope).await;
+            let mut named = |most| -> Map<String, Value> {
+                let names = [
+                    "email",
+                    "name",
+                    "groups",
+                    "department",
+                    "level",
+                    "role",
+                    "realm_access",
+                    "team",
+                    "tenant",
+                    "acr",
+                    "none",
+                ];
+                (0..picks.number(most)).map(|_| (picks.one_of(&names).to_owned(), Value::Null)).collect()
+            };
+            let claims = json!({"userinfo": named(6), "id_token": named(6)}).to_string();
+            let claims = (claims.len() > 30).then_some(&*claims);
+            is_foretold_with_claims(&provider, client, scope, claims).await;
         }
     }
+}
+
+/// `--claims` is read as `/authorize` reads the parameter.
+#[tokio::test]
+async fn claims_that_are_asked_for_by_name_are_foretold_or_said_to_be_untold() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    provider.add(NewClient::new("reports").with("scope", "openid email")).await;
+    let asked = r#"{"userinfo": {"name": null}, "id_token": {"email": null, "acr": null}}"#;
+    let outcome = done(preview(&provider, &["reports", "alice", "--scope", "openid", "--claims", asked, "--json"]));
+    let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(told["id_token"]["claims"]["email"], "alice@example.com");
+    assert_eq!(told["id_token"]["claims"]["acr"], hallpass::protocol::factor::ACR_VALUES[0]);
+    assert_eq!(told["sources"]["id_token"]["email"], "the claims parameter");
+    assert!(told["userinfo"].get("name").is_none(), "its scope is not the client's: {told}");
+    assert!(outcome.stderr.contains("asked for by --claims and not told: userinfo.name\n"), "{outcome:?}");
+    let with = |claims: &str| preview(&provider, &["reports", "alice", "--claims", claims]);
+    for malformed in ["email", "[]", r#"{"userinfo": ["email"]}"#] {
+        refused(&with(malformed), &["--claims: claims is not the JSON object", "Fix: "]);
+    }
+    refused(
+        &with(r#"{"id_token": {"acr": {"essential": true, "value": "gold"}}}"#),
+        &["--claims: none of the acr values"],
+    );
+    refused(&with(r#"{"id_token": {"sub": {"value": "bob-sub"}}}"#), &["another sub than alice-sub"]);
+    done(with(r#"{"id_token": {"sub": {"value": "alice-sub"}}}"#));
+    refused(&preview(&provider, &["page", "login", "--claims", "{}"]), &["no client \"page\""]);
 }
 
 /// Numbers that follow from a seed, which a failure prints.

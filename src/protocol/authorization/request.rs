@@ -14,6 +14,7 @@ use crate::protocol::remedy::{Relaxable, Remedy};
 use crate::protocol::response::{Display, PkcePolicy, PromptSet, ResponseMode, ResponseType};
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
+use serde_json::Value;
 
 /// A sound authorization request, [OIDC Core 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest).
 #[derive(Clone, Debug)]
@@ -65,13 +66,6 @@ impl AuthorizationRequest {
     #[must_use]
     pub fn to_consent(&self, client: &Client) -> Allowed {
         Allowed { scope: self.scope_to_consent(), claims: opened_beyond_scopes(client, &self.scope, &self.claims) }
-    }
-
-    /// Whether an answer about `subject` is one that the `claims` parameter wants
-    /// ([OIDC Core 5.5.1](https://openid.net/specs/openid-connect-core-1_0.html#IndividualClaimsRequests)).
-    pub(super) fn wants(&self, subject: Option<&str>) -> bool {
-        let asked = self.claims.of_id_token("sub").map(|asked| asked.values.as_slice()).unwrap_or_default();
-        asked.is_empty() || asked.iter().any(|value| value.as_str() == subject)
     }
 
     /// What a code of this request stands for: what is authorized, and what the code is bound to.
@@ -247,26 +241,29 @@ fn max_age(client: &Client, params: &Params) -> Result<Option<i64>, Refusal> {
         .ok_or_else(|| Refusal::new(Reason::MaxAgeMalformed).expecting(sent, ["a whole number of seconds"]))
 }
 
-/// The `claims` parameter and `acr_values` ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)):
-/// an essential `acr` that no sign-in here can reach is refused, a voluntary one gets what there is.
+/// The `claims` parameter and `acr_values`: a voluntary `acr` gets what there is.
 fn claims(client: &Client, params: &Params) -> Result<ClaimsRequest, Refusal> {
-    let mut claims = match params.get("claims") {
-        Some(text) => ClaimsRequest::parse(text)?.within(&client.scope),
-        None => ClaimsRequest::default(),
-    };
-    match claims.of_id_token("acr") {
-        Some(acr) => {
-            let fits = acr.values.is_empty()
-                || acr.values.iter().any(|value| factor::ACR_VALUES.iter().any(|met| value == met));
-            if acr.essential && !fits {
-                let sent: Vec<String> = acr.values.iter().map(ToString::to_string).collect();
-                return Err(Refusal::new(Reason::AcrUnmet).expecting(&sent.join(" "), factor::ACR_VALUES));
-            }
+    let mut claims = claims_asked(client, params.get("claims"))?;
+    if claims.of_id_token("acr").is_none() && params.get("acr_values").is_some() {
+        claims.id_token.push(Asked { name: "acr".to_owned(), ..Asked::default() });
+    }
+    Ok(claims)
+}
+
+/// What a `claims` parameter asks for that this client may be told. An essential `acr` that no sign-in here can reach is refused
+/// ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)).
+///
+/// # Errors
+/// `invalid_request`, `unmet_authentication_requirements`.
+pub fn claims_asked(client: &Client, sent: Option<&str>) -> Result<ClaimsRequest, Refusal> {
+    let Some(text) = sent else { return Ok(ClaimsRequest::default()) };
+    let claims = ClaimsRequest::parse(text)?.within(&client.scope);
+    if let Some(acr) = claims.of_id_token("acr") {
+        let is_met = |value: &Value| factor::ACR_VALUES.iter().any(|met| value == met);
+        if acr.essential && !acr.values.is_empty() && !acr.values.iter().any(is_met) {
+            let sent: Vec<String> = acr.values.iter().map(ToString::to_string).collect();
+            return Err(Refusal::new(Reason::AcrUnmet).expecting(&sent.join(" "), factor::ACR_VALUES));
         }
-        None if params.get("acr_values").is_some() => {
-            claims.id_token.push(Asked { name: "acr".to_owned(), ..Asked::default() });
-        }
-        None => {}
     }
     Ok(claims)
 }

@@ -153,7 +153,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     if must_sign_in && !signed_in_here {
         return if silent { Step::Refuse(Refusal::new(Reason::SignInTooOld)) } else { Step::SignIn };
     }
-    if (hinted_subject.is_some() && hinted_subject != subject) || !request.wants(subject) {
+    if (hinted_subject.is_some() && hinted_subject != subject) || !request.claims.wants(subject) {
         return if silent || signed_in_here {
             let refusal = Refusal::new(Reason::AnotherUserSignedIn);
             Step::Refuse(if silent { refusal.as_expected() } else { refusal })
