@@ -318,10 +318,10 @@ async fn delete(config: Config, name: &str, force: bool, yes: bool, json: bool) 
     match deletion {
         Deletion::Done => tell(
             json,
-            vec![json!({"group": group.name, "change": "delete"})],
+            &[json!({"group": group.name, "change": "delete"})],
             &format!("deleted the group {name}; every node knows within ten seconds"),
         ),
-        Deletion::Gone => tell(json, Vec::new(), &format!("the group {name} is gone; nothing was changed")),
+        Deletion::Gone => tell(json, &[], &format!("the group {name} is gone; nothing was changed")),
         Deletion::NamedSince(clients) => {
             let clients = one_line(&clients.join(", "));
             let what =
@@ -333,10 +333,10 @@ async fn delete(config: Config, name: &str, force: bool, yes: bool, json: bool) 
 
 /// What was done, change by change.
 fn report(as_json: bool, done: &[(String, Change)], words: &str) -> Outcome {
-    tell(as_json, done.iter().map(|(group, change)| change_of(group, change)).collect(), words)
+    tell(as_json, &done.iter().map(|(group, change)| change_of(group, change)).collect::<Vec<_>>(), words)
 }
 
-fn tell(as_json: bool, changes: Vec<Value>, words: &str) -> Outcome {
+fn tell(as_json: bool, changes: &[Value], words: &str) -> Outcome {
     if as_json {
         return terminal::print_json(&json!({ "changes": changes }));
     }
