@@ -474,3 +474,66 @@ async fn nothing_of_what_the_source_says_is_kept_beside_the_user() {
     run(&provider, &["user", "delete", "alice", "--yes"]);
     assert!(provider.rows("SELECT digests FROM user_sources").await.is_empty());
 }
+
+/// Each batch is whole, with its events: the same import made again takes what is left.
+#[tokio::test]
+async fn an_import_that_is_killed_continues_where_it_was() {
+    const PEOPLE: usize = 4000;
+    let provider = TestProvider::start().await;
+    let people = (0..PEOPLE).map(|number| with(person(&format!("p{number}")), json!({"groups": ["all"]})).to_string());
+    let file = provider.folder.path().join("people.jsonl");
+    std::fs::write(&file, people.collect::<Vec<_>>().join("\n")).unwrap();
+    let arguments = ["user", "import", "people.jsonl", "--source", "monolith", "--apply"];
+    let mut killed = crate::support::program::command(provider.folder.path())
+        .args(arguments)
+        .envs(provider.variables().iter().map(|(name, value)| (*name, value.as_str())))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let count = async || {
+        let rows = provider.rows("SELECT COUNT(*) FROM users").await;
+        rows[0][0].as_deref().unwrap().parse::<usize>().unwrap()
+    };
+    while count().await == 0 && killed.try_wait().unwrap().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let before = count().await;
+    assert!((1..PEOPLE).contains(&before), "it was killed too late to show anything: {before}");
+    for table in ["user_sources", "group_members"] {
+        assert_eq!(provider.rows(&format!("SELECT sub FROM {table}")).await.len(), before, "{table}");
+    }
+    let again = json_of(&hallpass(&provider, &[&arguments[..], &["--json"]].concat(), ""));
+    assert_eq!((&again["users"], &again["unchanged"]), (&json!(PEOPLE - before), &json!(before)));
+    assert_eq!(count().await, PEOPLE);
+    let events = provider.rows("SELECT sub FROM audit_events WHERE event = 'user_added'").await;
+    assert_eq!(events.len(), PEOPLE);
+    run(&provider, &["audit", "verify"]);
+}
+
+/// Another writer is never kept waiting for the whole of an import.
+#[tokio::test]
+async fn others_write_while_an_import_runs() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    provider.alice().await;
+    let people = (0..3000).map(|number| person(&format!("p{number}")).to_string());
+    std::fs::write(provider.folder.path().join("people.jsonl"), people.collect::<Vec<_>>().join("\n")).unwrap();
+    let mut running = crate::support::program::command(provider.folder.path())
+        .args(["user", "import", "people.jsonl", "--apply"])
+        .envs(provider.variables().iter().map(|(name, value)| (*name, value.as_str())))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut sign_ins = 0;
+    while running.try_wait().unwrap().is_none() {
+        assert!(signs_in(&provider, "alice", PASSWORD).await);
+        sign_ins += 1;
+    }
+    assert!(running.wait().unwrap().success());
+    assert!(sign_ins > 1, "nothing was written meanwhile: {sign_ins}");
+    assert_eq!(provider.rows("SELECT sub FROM user_sources").await.len(), 3000);
+}

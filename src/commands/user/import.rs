@@ -113,6 +113,10 @@ pub(super) async fn run(config: Config, arguments: Import) -> Outcome {
     if arguments.disable_missing && !is_identity && arguments.source.is_none() {
         wrong_usage(PATH, "--disable-missing needs --source: it is about users who came from that source");
     }
+    if is_identity && !arguments.apply {
+        // Before a million users are read in vain.
+        terminal::must_exist(&config)?;
+    }
     let file = arguments.file.as_deref().unwrap_or(Path::new(""));
     let mut told = Told::new(file, arguments.report);
     let mut staging = Staging::new().await?;

@@ -74,6 +74,7 @@ impl Told {
         let Finding { weight, place, member, why, fix } = finding;
         let mut text = match (&place.table, place.line) {
             (None, Some(line)) => format!("{}:{line}: ", self.file),
+            (Some(table), _) if place.key.is_empty() && member.is_empty() => format!("{table}: "),
             (Some(table), Some(line)) => format!("{table} {} (line {line}): {member}: ", place.key),
             (Some(table), None) => format!("{table} {}: {member}: ", place.key),
             (None, None) if place.key.is_empty() => String::new(),
