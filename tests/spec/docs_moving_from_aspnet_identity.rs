@@ -70,7 +70,7 @@ async fn the_page_is_followed_word_for_word() {
             "sh" => said = shell(provider.folder.path(), &variables, &format!("exec 2>&1\n{text}")),
             "sql" => {
                 let left = provider.rows(text.trim_end_matches(";\n")).await;
-                assert!(!left.is_empty(), "nobody has signed in yet");
+                assert!(!left.is_empty(), "no user has signed in yet");
             }
             "text" => {
                 let mut rest = said.lines();
