@@ -8,6 +8,7 @@ use crate::support::{Authorization, NewClient, NewUser, Receiver, TestClient, Te
 use fantoccini::key::Key;
 use hallpass::throttle::PER_ACCOUNT_AND_NETWORK;
 use reqwest::Method;
+use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -395,6 +396,63 @@ async fn a_consent_page_says_that_one_may_go_back_to_the_app() {
     browser.screenshot("back-to-app.png").await;
     assert!(!told("come back to", "window.dispatchEvent(new Event('pageshow'))").await);
     assert!(!told("come back to and left", blur).await);
+    browser.close().await;
+}
+
+/// OpenID Connect Core 5.6.2: what the page shows is long, and nothing that goes through the browser is.
+#[tokio::test]
+async fn a_user_in_500_groups_of_40_characters_signs_in_and_the_groups_are_whole_at_userinfo() {
+    let (provider, receiver) = (TestProvider::start().await, Receiver::start().await);
+    let client = asking_client(&provider, "reports", "Reports", &receiver).await;
+    provider.alice().await;
+    let names: Vec<String> = (0..500).map(|number| format!("{number:03}-{}", "g".repeat(36))).collect();
+    let values = |row: fn(&String) -> String| names.iter().map(row).collect::<Vec<_>>().join(", ");
+    let (groups, members) = (values(|name| format!("('{name}')")), values(|name| format!("('{name}', 'alice-sub')")));
+    provider
+        .sql(&format!(
+            "INSERT INTO groups (name) VALUES {groups}; INSERT INTO group_members (group_name, sub) VALUES {members}; \
+             INSERT INTO client_claims (client_id, claim, source, places) \
+             VALUES ('reports', 'groups', 'groups', 'id_token userinfo introspection')"
+        ))
+        .await;
+    let browser = Browser::open(Options { width: 390, height: 844, ..Options::default() }).await;
+    browser.goto(&Authorization::of(&client).url(&provider)).await;
+    type_in(&browser, "alice", PASSWORD).await;
+    let page = browser.text("main").await;
+    assert!(page.contains(&names[0]) && page.contains("groups"), "{page}");
+    let is_too_wide = "return document.documentElement.scrollWidth > innerWidth";
+    assert_eq!(browser.ask(is_too_wide).await, false, "long names do not make the page wider than the screen");
+    browser.screenshot("consent-500-groups.png").await;
+    browser.click("button[value=allow]").await;
+
+    let agreed = Authorization::of(&client).with("prompt", "none").url(&provider);
+    for again in [None, Some(agreed)] {
+        if let Some(url) = &again {
+            browser.goto(url).await;
+        }
+        assert_arrived(&browser).await;
+        assert!(browser.url().await.as_str().len() < 1000, "{again:?}");
+        let (_, answer) = receiver.next().await;
+        let tokens = provider.redeem(&client, answer.code()).await.ok();
+        let id_token = tokens.text("id_token");
+        assert!(id_token.len() < 8192, "{again:?}");
+        let claims = claims_of(&id_token);
+        assert_eq!(
+            (&claims["groups"], &claims["_claim_names"]["groups"]),
+            (&Value::Null, &json!("userinfo")),
+            "{again:?}"
+        );
+        assert_eq!(claims["_claim_sources"]["userinfo"]["endpoint"], provider.url("/userinfo"), "{again:?}");
+        let userinfo = provider.userinfo(&tokens.text("access_token")).await.ok().json();
+        assert_eq!(userinfo["groups"], json!(names), "{again:?}");
+    }
+    browser.goto(&provider.url("/assets/icon.svg")).await;
+    let cookies = browser.client().get_all_cookies().await.unwrap();
+    let length: usize = cookies.iter().map(|cookie| cookie.name().len() + cookie.value().len()).sum();
+    assert!(!cookies.is_empty() && length < 1000, "{length}");
+    browser.goto(&provider.url("/")).await;
+    assert!(browser.text("main").await.contains("Alice"));
+    assert_eq!(complaints(&browser).await, Vec::<String>::new());
     browser.close().await;
 }
 
