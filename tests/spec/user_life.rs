@@ -3,7 +3,7 @@
 
 use crate::audit::{detail, events, of_kind, only};
 use crate::support::listener::LogoutListener;
-use crate::support::program::{Outcome, done, refused};
+use crate::support::program::{Outcome, done, refused, run_with};
 use crate::support::provider::{PASSWORD, Stores, stores};
 use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of};
 use hallpass::sign_ins::settle;
@@ -472,6 +472,10 @@ async fn marked(provider: &TestProvider, client: &TestClient) -> String {
 const MARKS: [&str; 6] =
     ["wonderland", "marked-address", "Marked Person", "7654321", "203.0.113.77", "Firefox on Linux"];
 
+async fn settled_sign_ins(provider: &TestProvider) -> usize {
+    provider.rows("SELECT session FROM user_sessions WHERE settled_at IS NOT NULL").await.len()
+}
+
 #[tokio::test]
 async fn an_erased_user_leaves_no_trace_in_any_table_and_the_audit_is_whole() {
     for is_deleted_before in [false, true] {
@@ -492,15 +496,23 @@ async fn an_erased_user_leaves_no_trace_in_any_table_and_the_audit_is_whole() {
         } else {
             "wonderland"
         };
-        let erased = erase(name);
-        assert_eq!((&erased["is_changed"], &erased["sub"]), (&json!(true), &json!(sub)));
-        assert!(erased["events"].as_i64() >= Some(3) && erased["refusals"].as_i64() >= Some(1), "{erased}");
+        // Nodes end the sign-ins while it waits for that, and what they write of it names the sub.
+        let variables = provider.variables();
+        let (folder, whom) = (provider.folder.path().to_owned(), name.to_owned());
+        let erasing = tokio::task::spawn_blocking(move || {
+            let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            document(run_with(&folder, &["user", "erase", &whom, "--yes", "--json"], &variables, ""))
+        });
         if !is_deleted_before {
-            // What nodes write of the end of the sign-ins names the sub; the same again takes that away, too.
-            settled(&provider, &listener).await;
-            let again = erase(name);
-            assert_eq!(again["is_changed"], true, "{again}");
+            while settled_sign_ins(&provider).await == 0 {
+                settle(&provider.provider).await;
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
         }
+        let erased = erasing.await.unwrap();
+        assert_eq!((&erased["is_changed"], &erased["sub"]), (&json!(true), &json!(sub)));
+        assert_eq!(erased["is_complete"], true, "{erased}");
+        assert!(erased["events"].as_i64() >= Some(3) && erased["refusals"].as_i64() >= Some(1), "{erased}");
         for mark in MARKS {
             assert_eq!(traces(&provider, mark).await, Vec::<String>::new(), "{mark}, {is_deleted_before}");
         }
@@ -522,6 +534,25 @@ async fn an_erased_user_leaves_no_trace_in_any_table_and_the_audit_is_whole() {
         assert_eq!(of_kind(&events(&provider).await, "user_erased").len(), told.len());
         refused(&add(&provider, "wonderland", &[]), &["was the name of a user who was deleted"]);
     }
+}
+
+/// Where no node ends the sign-ins, what is there is erased and it is said that more will come.
+#[tokio::test]
+async fn an_erasure_that_is_not_complete_says_so_and_the_same_again_completes_it() {
+    let (provider, listener) = (TestProvider::start().await, LogoutListener::start().await);
+    let client = service(&provider, &listener).await;
+    provider.alice().await;
+    let _ = enter(&provider, &UserAgent::new(), &client, "alice").await;
+    provider.provider.audit.flush().await;
+    let erase = || provider.command(&["user", "erase", "alice", "--yes", "--json"], "");
+    let first = done(erase());
+    assert!(first.stderr.contains("not complete: nodes have 1 sign-in to end"), "{first:?}");
+    assert_eq!(document(first)["is_complete"], false);
+    settled(&provider, &listener).await;
+    let again = document(erase());
+    assert_eq!((&again["is_changed"], &again["is_complete"]), (&json!(true), &json!(true)));
+    let left = traces(&provider, "alice-sub").await;
+    assert!(left.iter().all(|place| !place.starts_with("audit_events")), "{left:?}");
 }
 
 #[tokio::test]

@@ -15,11 +15,13 @@ use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Erased, Wanted};
 use crate::store::db::Db;
 use crate::store::refusals;
-use crate::store::users::deletion::{self, Ends, IdleLifetimes};
+use crate::store::users::deletion::{self, Ends, IdleLifetimes, Pending};
 use crate::store::users::tombstones::{self, Tombstone};
 use crate::store::users::{self, ByLogin};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::Instant;
 
 pub(super) const DELETE_HELP: &str =
     "Within ten seconds every sign-in, access token and refresh token of the user has ended, and services with a \
@@ -32,8 +34,9 @@ Examples:
 
 pub(super) const ERASE_HELP: &str =
     "It deletes the user as `user delete` does, if that was not done, and erases the personal data of the user in the audit and in \
-refusals: sub, network, names. The events stay, and `audit verify` still holds. Nodes that end sign-ins write events of it some \
-seconds later: say the same again in a minute. Earlier exports, backups and logs are copies: erase there yourself.
+refusals: sub, network, names. The events stay, and `audit verify` still holds. It waits until nodes have ended the sign-ins and told the \
+services, 15 seconds at most: both write events that name the user. Where no node runs, or a service cannot be told, it says so: say \
+the same again when that is over, a day later at most. Earlier exports, backups and logs are copies: erase there yourself.
 
 Examples:
   hallpass user erase alice                               asks first
@@ -65,6 +68,15 @@ pub(in crate::commands) struct Erase {
     #[command(flatten)]
     report: Report,
 }
+
+/// Nothing is left to do.
+const NOTHING: Pending = Pending { sessions: 0, messages: 0 };
+/// How long sign-ins may take to end before what is there is erased.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long a node may take to write the events that it has.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Who is meant: a user who is there, or one who was.
 pub(super) enum Whom {
@@ -189,14 +201,11 @@ pub(super) async fn erase(config: Config, arguments: &Erase) -> Outcome {
     let question =
         format!("Erase {who}, sub {}, and what the audit says of the person, for good?", one_line(whom.sub()));
     terminal::confirm(PATH, &question, *yes)?;
-    let ends = match &whom {
-        Whom::Here(user) => {
-            let ends = ends_of(&config, &db, &user.sub, now).await?;
-            deletion::delete(&db, &user.sub, user.username.as_deref(), ends, now).await?;
-            ends
-        }
-        Whom::Gone(_) | Whom::Unknown(_) => Ends::default(),
-    };
+    if let Whom::Here(user) = &whom {
+        let ends = ends_of(&config, &db, &user.sub, now).await?;
+        deletion::delete(&db, &user.sub, user.username.as_deref(), ends, now).await?;
+    }
+    let pending = settled(&db, whom.sub()).await?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let erased = audit_events::erase(&db, whom.sub(), &names, now).await?;
     let refusals = refusals::forget_user(&db, whom.sub()).await?;
@@ -214,6 +223,7 @@ pub(super) async fn erase(config: Config, arguments: &Erase) -> Outcome {
         "events": erased.events,
         "members": erased.members,
         "refusals": refusals,
+        "is_complete": pending == NOTHING,
     });
     report.print(&document, None)?;
     eprintln!(
@@ -222,13 +232,31 @@ pub(super) async fn erase(config: Config, arguments: &Erase) -> Outcome {
         erased.events,
         one_line(whom.sub())
     );
-    if ends.sessions > 0 {
+    if pending != NOTHING {
         eprintln!(
-            "hallpass: {} end now, and nodes write events of that: say the same again in a minute",
-            in_words(&ends)
+            "hallpass: it is not complete: nodes have {} to end and {} to tell of it, and write events of that that name the user. \
+             Say the same again when they have",
+            counted(pending.sessions.unsigned_abs(), "sign-in"),
+            counted(pending.messages.unsigned_abs(), "service")
         );
     }
     Ok(())
+}
+
+/// Waits until nodes have ended the sign-ins of a user who is gone and have told the services, and the events of it are written.
+/// Gives what is left to do.
+async fn settled(db: &Db, sub: &str) -> Result<Pending, Failure> {
+    let started = Instant::now();
+    let mut pending = deletion::pending(db, sub).await?;
+    if pending != NOTHING {
+        eprintln!("waiting until nodes have ended the sign-ins, {} seconds at most", PATIENCE.as_secs());
+    }
+    while pending != NOTHING && started.elapsed() < PATIENCE {
+        tokio::time::sleep(LOOK).await;
+        pending = deletion::pending(db, sub).await?;
+    }
+    tokio::time::sleep(WRITTEN_WITHIN).await;
+    Ok(pending)
 }
 
 /// What the user is or was called: by the row, by the events about the user, and by what the operator says. A name that another user

@@ -15,6 +15,20 @@ const FORGET_PLACES: &str = "UPDATE user_sessions SET browser = '', network = ''
 const DELETE_FAMILIES: &str = "DELETE FROM refresh_families WHERE sub = $1";
 // Consents, memberships and claims go with it.
 const DELETE: &str = "DELETE FROM users WHERE sub = $1";
+// A sign-in whose user is gone has no sub, also that of another user who was deleted: nodes end all of them in one round.
+const PENDING: &str = "SELECT (SELECT COUNT(*) FROM user_sessions WHERE sub IS NULL AND settled_at IS NULL) AS sessions, \
+     (SELECT COUNT(*) FROM logout_outbox WHERE sub = $1 AND delivered_at IS NULL AND given_up_at IS NULL) AS messages";
+
+row! {
+    /// What nodes have to do yet for users who were deleted, and write events of.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Pending {
+        /// Sign-ins of any deleted user that have not ended at the nodes.
+        pub sessions: i64,
+        /// Services that have not been told of the end of a sign-in of this user.
+        pub messages: i64,
+    }
+}
 
 row! {
     struct Counted {
@@ -59,6 +73,14 @@ pub async fn ends(db: &Db, sub: &str, idle: IdleLifetimes, now: NumericDate) -> 
         consents: counted.consents.unsigned_abs(),
         memberships: counted.memberships.unsigned_abs(),
     })
+}
+
+/// What is to be done yet for a user who was deleted.
+///
+/// # Errors
+/// The database failed.
+pub async fn pending(db: &Db, sub: &str) -> Result<Pending, StoreError> {
+    Ok(sqlx::query_as(PENDING).bind(sub).fetch_one(db.statement()).await?)
 }
 
 /// Deletes a user for good; `username` is theirs. `false`: there was none.
