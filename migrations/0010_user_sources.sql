@@ -21,11 +21,16 @@ CREATE TABLE user_sources (
 
 CREATE INDEX user_sources_sub ON user_sources (sub);
 
+-- The source that made a group of one of its roles; NULL: an operator did.
+ALTER TABLE groups ADD COLUMN source TEXT;
+
 -- Roles of a source and the groups that they became here. It stays where the group is deleted: then no user joins it.
 CREATE TABLE group_sources (
     source     TEXT NOT NULL,
     source_key TEXT NOT NULL,
     group_name TEXT NOT NULL,
+    -- Since when an operator says that the role is that group; NULL: the group was made of it.
+    said_at    BIGINT,
     -- JSON: by each claim of the role a digest of what the source said.
     digests    TEXT NOT NULL DEFAULT '{}',
     PRIMARY KEY (source, source_key)

@@ -20,6 +20,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const SOURCES_OF: &str = "SELECT source, source_key, imported_at FROM user_sources WHERE sub = $1 ORDER BY source";
 
+const KEYS: &str = "SELECT source_key FROM user_sources WHERE source = $1 LIMIT 1000";
+
+/// Keys of users who came from a source before; a thousand at most.
+///
+/// # Errors
+/// The database failed.
+pub async fn keys(db: &Db, source: &str) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar(KEYS).bind(source).fetch_all(db.statement()).await?)
+}
+
 row! {
     /// Where a user was brought over from.
     pub struct BroughtFrom {

@@ -304,3 +304,86 @@ async fn a_table_that_is_not_there_is_named_and_the_users_must_be() {
     let outcome = provider.command(&["user", "import", "--aspnet-identity", &source, "people.jsonl"], "");
     assert_eq!(outcome.status, 2, "{outcome:?}");
 }
+
+/// Two applications may both have a user 1: without --source the second is not taken for the first.
+#[tokio::test]
+async fn another_application_is_not_taken_for_the_one_that_came_before() {
+    let provider = TestProvider::start().await;
+    let (_first, file) = copied("sqlite-text-keys", "app.db");
+    sqlite(&file, "UPDATE AspNetUsers SET Email = NULL, NormalizedEmail = NULL WHERE UserName = 'Person0'");
+    let source = format!("sqlite:{}", file.display());
+    report(&provider, &source, &["--apply"]);
+    let users = provider.rows("SELECT sub, username, password_hash FROM users ORDER BY sub").await;
+    // Another user under one key.
+    let (_second, other) = copied("sqlite-text-keys", "app.db");
+    sqlite(
+        &other,
+        "UPDATE AspNetUsers SET Email = NULL, NormalizedEmail = NULL, UserName = 'mallory', NormalizedUserName = 'MALLORY', \
+         PasswordHash = (SELECT PasswordHash FROM AspNetUsers WHERE UserName = 'Person1') WHERE UserName = 'Person0'",
+    );
+    let outcome = import(&provider, &format!("sqlite:{}", other.display()), &["--apply"]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    // Others under most keys.
+    sqlite(&other, "UPDATE AspNetUsers SET UserName = 'x' || UserName, NormalizedUserName = 'X' || NormalizedUserName");
+    let outcome = import(&provider, &format!("sqlite:{}", other.display()), &["--apply"]);
+    assert!(outcome.status == 1 && outcome.stderr.contains("--source"), "{outcome:?}");
+    assert_eq!(provider.rows("SELECT sub, username, password_hash FROM users ORDER BY sub").await, users);
+}
+
+/// What services know users by is decided once.
+#[tokio::test]
+async fn one_odd_key_changes_no_sub_and_a_mixture_is_asked_about() {
+    let provider = TestProvider::start().await;
+    let (_folder, file) = copied("sqlite-guid-keys", "app.db");
+    let source = format!("sqlite:{}", file.display());
+    let odd = |key: &str, name: &str| {
+        format!(
+            "INSERT INTO AspNetUsers SELECT '{key}', FullName, '{name}', upper('{name}'), '{name}@example.com', \
+             upper('{name}@example.com'), EmailConfirmed, PasswordHash, SecurityStamp, ConcurrencyStamp, PhoneNumber, \
+             PhoneNumberConfirmed, TwoFactorEnabled, LockoutEnd, LockoutEnabled, AccessFailedCount FROM AspNetUsers \
+             WHERE UserName = 'Person1'"
+        )
+    };
+    report(&provider, &source, &["--apply"]);
+    let subs = provider.rows("SELECT sub FROM users ORDER BY sub").await;
+    sqlite(&file, &odd("0d0ff5d6-3a3f-4d53-9f5e-1f6f1d5f0a11", "later"));
+    let outcome = import(&provider, &source, &["--apply", "--disable-missing"]);
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    let now =
+        provider.rows("SELECT sub FROM users WHERE disabled_at IS NULL AND username <> 'later' ORDER BY sub").await;
+    assert_eq!(now, subs);
+
+    let fresh = TestProvider::start().await;
+    let outcome = import(&fresh, &source, &["--apply"]);
+    assert!(outcome.status == 1 && outcome.stderr.contains("--identity-keys"), "{outcome:?}");
+    report(&fresh, &source, &["--apply", "--identity-keys", "guid"]);
+    assert_eq!(fresh.rows("SELECT sub FROM users WHERE username <> 'later' ORDER BY sub").await, subs);
+}
+
+/// A role that was made again, or that cannot be taken now, keeps its members; a password alone lets in no user with a second factor.
+#[tokio::test]
+async fn a_role_with_another_id_is_the_same_and_a_second_factor_is_not_passed_over() {
+    let provider = TestProvider::start().await;
+    let (_folder, file) = copied("sqlite-text-keys", "app.db");
+    let source = format!("sqlite:{}", file.display());
+    report(&provider, &source, &["--apply", "--without-password"]);
+    let members =
+        async || provider.rows("SELECT sub FROM group_members WHERE group_name = 'editor' ORDER BY sub").await;
+    let before = members().await;
+    assert!(before.len() > 5);
+    sqlite(
+        &file,
+        "PRAGMA foreign_keys = OFF; UPDATE AspNetUserRoles SET RoleId = 'again' WHERE RoleId = (SELECT Id FROM AspNetRoles WHERE \
+         Name = 'editor'); UPDATE AspNetRoles SET Id = 'again' WHERE Name = 'editor'; \
+         UPDATE AspNetUsers SET TwoFactorEnabled = 1, PasswordHash = (SELECT PasswordHash FROM AspNetUsers WHERE UserName = 'Person1') \
+         WHERE UserName = 'Person8'",
+    );
+    report(&provider, &source, &["--apply", "--without-password"]);
+    assert_eq!(members().await, before);
+    let of_eight = provider.rows("SELECT password_hash FROM users WHERE username = 'Person8'").await;
+    assert_eq!(of_eight, [[None]]);
+    sqlite(&file, "UPDATE AspNetRoles SET Name = '' WHERE Name = 'editor'");
+    let outcome = import(&provider, &source, &["--apply", "--without-password"]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    assert_eq!(members().await, before);
+}

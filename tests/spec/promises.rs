@@ -61,7 +61,7 @@ fn the_built_in_migrations_are_frozen() {
         "7 user sessions 88f4360d8e3368be611df67c9fe589f9cdeb18bdc285eadd6ad3a07ec7f300ba",
         "8 groups and access 69d478a7f51eb1070dcc541536668cd3156bb1381e16ea3375c48286bb3888ff",
         "9 tombstones e52163860d4990a6bccf357e542279158cecddf0f78ca35cd5574774a2c71d02",
-        "10 user sources 8407a6872bdff55e2a2721d842ad3e9d190156d77c60a977e7742adcca465a45",
+        "10 user sources b747d7d50a63f93d1096857c87857540239a9382bcd90564fdd5167fb6fe4dd6",
         "11 password forms 53d9dd45d3415f01efecbc83c45cf051c2ab71711c11296d1aa4cd15e0bfa659",
     ];
     assert!(

@@ -537,3 +537,108 @@ async fn others_write_while_an_import_runs() {
     assert!(sign_ins > 1, "nothing was written meanwhile: {sign_ins}");
     assert_eq!(provider.rows("SELECT sub FROM user_sources").await.len(), 3000);
 }
+
+// ---- What an attacker, or an unlucky row, would make of it.
+
+/// Which of those who came from the source are gone cannot be known while a row cannot be read at all.
+#[tokio::test]
+async fn no_user_is_disabled_as_missing_while_a_row_cannot_be_read() {
+    let provider = TestProvider::start().await;
+    imported(&provider, &["alice", "bob"].map(person), &[]);
+    for broken in ["{\"username\": \"bob\", ", "{\"email\": \"bob@example.com\"}"] {
+        let text = format!("{}\n{broken}", person("alice"));
+        let arguments = ["user", "import", "-", "--source", "monolith", "--apply", "--disable-missing", "--json"];
+        let outcome = hallpass(&provider, &arguments, &text);
+        assert_eq!((outcome.status, &json_of(&outcome)["disabled"]), (1, &json!(0)), "{outcome:?}");
+        assert!(show(&provider, "bob")["disabled_at"].is_null());
+    }
+    let csv = "username,email,sub\nalice,alice@example.com,id-alice\nbob,bob@example.com,id-bob,\n";
+    let arguments = ["user", "import", "-", "--source", "monolith", "--apply", "--disable-missing"];
+    assert_eq!(hallpass(&provider, &arguments, csv).status, 1);
+    assert!(show(&provider, "bob")["disabled_at"].is_null());
+}
+
+/// An operator who makes a group anew did not mean the role.
+#[tokio::test]
+async fn a_group_that_was_deleted_and_made_again_here_is_not_joined() {
+    let provider = TestProvider::start().await;
+    let of = |name: &str| with(person(name), json!({"groups": ["editor"]}));
+    imported(&provider, &[of("alice")], &[]);
+    run(&provider, &["group", "delete", "editor", "--yes"]);
+    let outcome = import(&provider, &[of("alice"), of("bob")], &[]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    run(&provider, &["group", "new", "editor"]);
+    let outcome = import(&provider, &[of("alice"), of("bob")], &[]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    assert!(groups(&provider, "bob").is_empty() && groups(&provider, "alice").is_empty());
+    imported(&provider, &[of("alice"), of("bob")], &["--role", "editor=editor"]);
+    assert_eq!(groups(&provider, "bob"), BTreeSet::from(["editor".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_role_that_the_source_has_not_is_said_with_the_nearest() {
+    let provider = TestProvider::start().await;
+    let alice = with(person("alice"), json!({"groups": ["editor"]}));
+    let outcome = import(&provider, std::slice::from_ref(&alice), &["--role", "Editor=writers"]);
+    assert!(outcome.status == 1 && outcome.stderr.contains("did you mean editor?"), "{outcome:?}");
+    assert!(provider.rows("SELECT sub FROM users").await.is_empty());
+}
+
+/// Of two rows with one key neither counts, also where the user is here already.
+#[tokio::test]
+async fn a_key_that_is_there_twice_changes_nothing() {
+    let provider = TestProvider::start().await;
+    imported(&provider, &[person("alice")], &[]);
+    let other = with(person("alice"), json!({"username": "other", "email": "other@example.com"}));
+    let outcome = import(&provider, &[person("alice"), other], &[]);
+    assert_eq!((outcome.status, json_of(&outcome)["faults"].as_array().unwrap().len()), (1, 2), "{outcome:?}");
+    assert_eq!(provider.rows("SELECT username FROM users").await, [[Some("alice".to_owned())]]);
+}
+
+/// Wide letters are the same to a sign-in.
+#[tokio::test]
+async fn a_user_name_in_wide_letters_takes_no_address_of_another() {
+    let provider = TestProvider::start().await;
+    let wide = with(person("mallory"), json!({"username": "\u{ff41}\u{ff4c}\u{ff49}\u{ff43}\u{ff45}@example.com"}));
+    let outcome = import(&provider, &[person("alice"), wide.clone()], &[]);
+    assert_eq!((outcome.status, &json_of(&outcome)["users"]), (1, &json!(1)), "{outcome:?}");
+    // The same where the other is here already.
+    let outcome = import(&provider, &[person("alice"), wide], &[]);
+    assert_eq!((outcome.status, &json_of(&outcome)["users"]), (1, &json!(0)), "{outcome:?}");
+    assert_eq!(provider.rows("SELECT username FROM users").await, [[Some("alice".to_owned())]]);
+}
+
+/// Neither of two equal names is taken, also where one of the rows cannot be taken for another reason.
+#[tokio::test]
+async fn a_name_is_not_taken_beside_a_broken_row_of_the_same_name() {
+    let provider = TestProvider::start().await;
+    let broken = with(person("KELVIN"), json!({"password_hash": "broken"}));
+    let outcome = import(&provider, &[person("Kelvin"), broken], &[]);
+    assert_eq!((outcome.status, &json_of(&outcome)["users"]), (1, &json!(0)), "{outcome:?}");
+}
+
+/// A lock that passes by itself is no change of the source, and a longer one of ours stays.
+#[tokio::test]
+async fn a_lock_that_has_passed_meanwhile_is_no_change() {
+    let provider = TestProvider::start().await;
+    let alice =
+        with(person("alice"), json!({"locked_until": "2001-01-01T00:00:00Z", "password_hash": hash_of(PASSWORD)}));
+    imported(&provider, std::slice::from_ref(&alice), &[]);
+    let again = imported(&provider, std::slice::from_ref(&alice), &[]);
+    assert_eq!((&again["is_changed"], &again["notes"]), (&json!(false), &json!([])));
+    assert_eq!(show(&provider, "alice")["locked"], false);
+    run(&provider, &["user", "edit", "alice", "--lock-until", "2099-01-01T00:00:00Z"]);
+    let again = imported(&provider, std::slice::from_ref(&alice), &[]);
+    assert_eq!((&again["is_changed"], show(&provider, "alice")["locked"].clone()), (&json!(false), json!(true)));
+}
+
+/// A membership that has ended here begins anew with the role.
+#[tokio::test]
+async fn a_role_is_joined_where_the_membership_has_ended() {
+    let provider = TestProvider::start().await;
+    imported(&provider, &[person("alice"), with(person("bob"), json!({"groups": ["editor"]}))], &[]);
+    provider.sql("INSERT INTO group_members (group_name, sub, until) VALUES ('editor', 'id-alice', 1000000000)").await;
+    let both = ["alice", "bob"].map(|name| with(person(name), json!({"groups": ["editor"]})));
+    imported(&provider, &both, &[]);
+    assert_eq!(groups(&provider, "alice"), BTreeSet::from(["editor".to_owned()]));
+}

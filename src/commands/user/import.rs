@@ -10,11 +10,13 @@ use crate::commands::terminal::{self, Report, one_line, wrong_usage};
 use crate::commands::{Outcome, group};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::protocol::difference::most_like;
 use crate::protocol::time::NumericDate;
 use crate::startup;
+use crate::store::identity_source::Keys;
 use crate::store::imports::run::{Options, Tally, Writing, run as import};
 use crate::store::imports::staging::Staging;
-use crate::store::imports::{FOR_GOOD, Finding};
+use crate::store::imports::{self, FOR_GOOD, Finding};
 use crate::store::migrations::least_version;
 use report::Told;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,12 +123,21 @@ pub(super) async fn run(config: Config, arguments: Import) -> Outcome {
     let mut told = Told::new(file, arguments.report);
     let mut staging = Staging::new().await?;
     let uncovered = if is_identity {
+        let before = keys_of_before(&config, source).await;
         let mut intake = |finding: Finding| told.found_by_reader(&finding);
-        uncovered(&identity::read(&arguments.identity, &mut staging, Clock::System.now(), &mut intake).await?)
+        uncovered(&identity::read(&arguments.identity, &mut staging, before, &mut intake).await?)
     } else {
         lines::read(file, &mut staging, &mut told).await?
     };
     staging.finish().await?;
+    let roles: Vec<String> = staging.roles().await?.into_iter().map(|role| role.name).collect();
+    if let Some((unknown, _)) = arguments.roles.iter().find(|(name, _)| !roles.contains(name)) {
+        let near = most_like(unknown, &roles, |name| name, 3);
+        let fix = near.map_or_else(|| roles.join(", "), |near| format!("did you mean {near}?"));
+        return Err(
+            Failure::new(format!("--role: the source has no role {:?}", one_line(unknown))).with_fix(one_line(&fix))
+        );
+    }
     let db =
         if arguments.apply { startup::open_database(&config).await? } else { terminal::open_database(&config).await? };
     let mut options = Options {
@@ -165,6 +176,14 @@ pub(super) async fn run(config: Config, arguments: Import) -> Outcome {
     let is_applied = may_apply && !(arguments.all_or_nothing && tally.faults > 0);
     told.finish(&options, &tally, is_applied)?;
     conclude(&arguments, &tally, is_applied)
+}
+
+/// What the keys of the source were taken for before, where that is known.
+async fn keys_of_before(config: &Config, source: &str) -> Keys {
+    let Ok(db) = terminal::open_database(config).await else { return Keys::Unknown };
+    let keys = imports::keys(&db, source).await.unwrap_or_default();
+    db.close().await;
+    Keys::of_before(&keys)
 }
 
 /// Says how it ended, and what there is to do.

@@ -13,6 +13,19 @@ pub enum Keys {
     Guids,
 }
 
+impl Keys {
+    /// What keys were taken for that users came with before.
+    #[must_use]
+    pub fn of_before(keys: &[String]) -> Self {
+        let is_guid = |key: &String| guid(key).as_ref() == Some(key);
+        match keys {
+            [] => Self::Unknown,
+            keys if keys.iter().all(is_guid) => Self::Guids,
+            _ => Self::Texts,
+        }
+    }
+}
+
 /// Of so many others at most, one may be no GUID where the keys are GUIDs: such a row is broken.
 const LEAST_SHARE: u64 = 10;
 
@@ -30,7 +43,11 @@ pub(super) struct Look {
 impl Look {
     pub(super) fn at(&mut self, key: &str) {
         let has = |is: fn(&char) -> bool| key.chars().any(|c| is(&c));
-        if !has_hyphens(key) || guid(key).is_none() {
+        let inner = key.strip_prefix('{').and_then(|key| key.strip_suffix('}'));
+        if let Some(inner) = inner.filter(|inner| has_hyphens(inner) && guid(inner).is_some()) {
+            // So .NET keeps no text; with digits alone it is one all the same.
+            self.capital += u64::from(!inner.is_empty());
+        } else if !has_hyphens(key) || guid(key).is_none() {
             self.other += 1;
         } else if has(char::is_ascii_lowercase) {
             self.small += 1;
@@ -39,9 +56,17 @@ impl Look {
         }
     }
 
-    /// A text key of .NET is a GUID in small letters, so one in small letters says that all are texts.
-    pub(super) const fn are_guids(self) -> bool {
-        self.capital > 0 && self.small == 0 && self.other * LEAST_SHARE <= self.capital
+    /// What they are, where they were taken for that before; `Unknown`: a mixture, which could be either. It decides by what users are
+    /// known to services for good, so one odd row must not.
+    pub(super) const fn keys(self, before: Keys) -> Keys {
+        match before {
+            Keys::Texts => Keys::Texts,
+            _ if self.capital == 0 => Keys::Texts,
+            Keys::Guids => Keys::Guids,
+            // A text key of .NET is a GUID in small letters.
+            Keys::Unknown if self.small == 0 && self.other * LEAST_SHARE <= self.capital => Keys::Guids,
+            Keys::Unknown => Keys::Unknown,
+        }
     }
 }
 
@@ -119,16 +144,23 @@ mod tests {
             for key in keys {
                 look.at(key);
             }
-            look.are_guids()
+            (look.keys(Keys::Unknown), look.keys(Keys::Guids), look.keys(Keys::Texts))
         };
+        let is_guid = |keys: &[&str]| look(keys).0 == Keys::Guids;
         let (capital, small) = ("E10D8110-F2B7-4094-A949-2DAC652EE303", "e10d8110-f2b7-4094-a949-2dac652ee303");
-        assert!(look(&[capital]) && look(&[capital, "10000000-0000-0000-0000-000000000000"]));
+        assert!(is_guid(&[capital]) && is_guid(&[capital, "10000000-0000-0000-0000-000000000000"]));
+        assert!(is_guid(&["{E10D8110-F2B7-4094-A949-2DAC652EE303}"]));
         // Texts stay as they are: services know the users by them.
-        assert!(!look(&[]) && !look(&[small]) && !look(&[capital, small]) && !look(&["1", "2"]));
-        assert!(!look(&["E10D8110F2B74094A9492DAC652EE303"]) && !look(&[capital, "admin"]));
+        for texts in [&[][..], &[small], &["1", "2"], &["E10D8110F2B74094A9492DAC652EE303"]] {
+            assert_eq!(look(texts), (Keys::Texts, Keys::Texts, Keys::Texts), "{texts:?}");
+        }
+        // A mixture could be either; what they were taken for once, they are.
+        for mixed in [[capital, small], [capital, "admin"]] {
+            assert_eq!(look(&mixed), (Keys::Unknown, Keys::Guids, Keys::Texts), "{mixed:?}");
+        }
         // One broken row is no reason to take all others for another user.
         let mut many = vec![capital; 20];
         many.push("");
-        assert!(look(&many));
+        assert!(is_guid(&many));
     }
 }

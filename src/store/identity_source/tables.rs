@@ -23,7 +23,8 @@ const MAKE: &str = "CREATE TABLE identity_rows (number INTEGER PRIMARY KEY, part
 const ADD: &str = "INSERT INTO identity_rows (part, line, source_key, other_key, shown, fields) \
      SELECT $1, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), \
      json_extract(value, '$[3]'), json_extract(value, '$[4]') FROM json_each($2) ORDER BY key";
-const SMALL: &str = "UPDATE identity_rows SET source_key = lower(source_key), other_key = lower(other_key)";
+const SMALL: &str =
+    "UPDATE identity_rows SET source_key = lower(trim(source_key, '{}')), other_key = lower(trim(other_key, '{}'))";
 const INDEX: &str = "CREATE INDEX identity_rows_key ON identity_rows (part, source_key)";
 const PAGE: &str = "SELECT number, line, source_key, shown, fields FROM identity_rows \
      WHERE number > $1 AND number <= $2 ORDER BY number LIMIT $3";
@@ -209,16 +210,16 @@ impl<'a> Tables<'a> {
     ///
     /// # Errors
     /// The database of the import failed.
-    pub async fn seal(&mut self) -> Result<Keys, StoreError> {
+    pub async fn seal(&mut self, before: Keys) -> Result<Option<Keys>, StoreError> {
         self.end().await?;
         if self.keys == Keys::Unknown {
-            self.keys = if self.look.are_guids() { Keys::Guids } else { Keys::Texts };
+            self.keys = self.look.keys(before);
             if self.keys == Keys::Guids {
                 self.staging.connection().execute(SMALL).await?;
             }
         }
         self.staging.connection().execute(INDEX).await?;
-        Ok(self.keys)
+        Ok(Some(self.keys).filter(|keys| *keys != Keys::Unknown))
     }
 
     /// After which number, and up to which, the rows of a table are.

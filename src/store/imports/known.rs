@@ -1,9 +1,10 @@
 //! What is here of a batch of users about to be brought over: read in a handful of statements, whatever the batch says.
 
 use super::compare::Digests;
-use super::staging::Staged;
+use super::staging::{Staged, name_as_address};
 use crate::protocol::node_secrets::NameKey;
 use crate::protocol::text;
+use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::row::row;
@@ -58,10 +59,15 @@ static GONE_SUBS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT sub FROM user_tombstones WHERE sub IN {}", places(1, BATCH)));
 static GONE_NAMES: LazyLock<String> =
     LazyLock::new(|| format!("SELECT name_digest FROM user_tombstones WHERE name_digest IN {}", places(1, BATCH)));
-static MEMBERSHIPS: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT sub, group_name FROM group_members WHERE sub IN {}", places(1, BATCH)));
-static CLAIMS: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT sub, claim, value FROM user_claims WHERE sub IN {}", places(1, BATCH)));
+static MEMBERSHIPS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT sub, group_name FROM group_members WHERE (until IS NULL OR until > $1) AND sub IN {}",
+        places(2, BATCH)
+    )
+});
+static CLAIMS: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT sub, claim, value FROM user_claims WHERE $1 IS NOT NULL AND sub IN {}", places(2, BATCH))
+});
 
 /// What was brought over of a user before.
 #[derive(Clone, Debug, Default)]
@@ -95,7 +101,7 @@ pub(super) struct Here {
     pub locked_until: Option<i64>,
     /// Disabled here.
     pub is_disabled: bool,
-    /// The groups that the user is in, also where the membership has ended.
+    /// The groups that the user is in.
     pub groups: BTreeSet<String>,
     /// Further claims, as JSON.
     pub claims: BTreeMap<String, String>,
@@ -142,22 +148,13 @@ impl Known {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn read(db: &Db, source: &str, rows: &[Staged]) -> Result<Self, StoreError> {
+    pub async fn read(db: &Db, source: &str, rows: &[Staged], now: NumericDate) -> Result<Self, StoreError> {
         let mut known = Self { name_key: tombstones::known_key(db).await?, ..Self::default() };
         if rows.is_empty() {
             return Ok(known);
         }
         let people = || rows.iter().filter_map(|row| row.person.as_ref());
-        let mut query = sqlx::query(AssertSqlSafe(SOURCES.as_str())).bind(source);
-        for key in filled(rows.iter().map(|row| row.key.clone()), BATCH) {
-            query = query.bind(key);
-        }
-        for row in query.fetch_all(db.statement()).await? {
-            let digests: String = row.try_get("digests")?;
-            // What was written by hand and is none is as if nothing had been brought over: then all differs, and stays.
-            let digests = serde_json::from_str(&digests).unwrap_or_default();
-            known.brought.insert(row.try_get("source_key")?, Brought { sub: row.try_get("sub")?, digests });
-        }
+        known.brought = brought(db, source, rows).await?;
         // Who was brought over before is the user of then, whatever the source calls them now.
         let subs: BTreeSet<String> = people()
             .filter_map(|person| match known.brought.get(&person.key) {
@@ -165,7 +162,7 @@ impl Known {
                 None => person.sub.clone(),
             })
             .collect();
-        known.read_users(db, &subs).await?;
+        known.read_users(db, &subs, now).await?;
         known.clients = texts(db, &CLIENTS, subs.iter().cloned(), BATCH).await?;
         known.gone_subs = texts(db, &GONE_SUBS, subs.into_iter(), BATCH).await?;
         if let Some(key) = &known.name_key {
@@ -174,20 +171,17 @@ impl Known {
         }
         let words: BTreeSet<String> = people()
             .flat_map(|person| {
-                let address = person.username.contains('@').then(|| text::fold_email(&person.username));
-                let words = [
-                    Some(text::fold_username(&person.username)),
-                    address,
-                    person.email.as_deref().map(text::fold_email),
-                ];
-                words.into_iter().flatten()
+                let name = Some(text::fold_username(&person.username));
+                [name, name_as_address(&person.username), person.email.as_deref().map(text::fold_email)]
+                    .into_iter()
+                    .flatten()
             })
             .collect();
         known.read_holders(db, source, &words.into_iter().collect::<Vec<_>>()).await?;
         Ok(known)
     }
 
-    async fn read_users(&mut self, db: &Db, subs: &BTreeSet<String>) -> Result<(), StoreError> {
+    async fn read_users(&mut self, db: &Db, subs: &BTreeSet<String>, now: NumericDate) -> Result<(), StoreError> {
         if subs.is_empty() {
             return Ok(());
         }
@@ -225,7 +219,7 @@ impl Known {
             return Ok(());
         }
         for (statement, is_claim) in [(&MEMBERSHIPS, false), (&CLAIMS, true)] {
-            let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
+            let mut query = sqlx::query(AssertSqlSafe(statement.as_str())).bind(now.0);
             for sub in filled(self.users.keys().cloned(), BATCH) {
                 query = query.bind(sub);
             }
@@ -262,6 +256,25 @@ impl Known {
         }
         Ok(())
     }
+}
+
+/// Of the rows, those that were brought over before, by the source's key.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn brought(db: &Db, source: &str, rows: &[Staged]) -> Result<BTreeMap<String, Brought>, StoreError> {
+    let mut query = sqlx::query(AssertSqlSafe(SOURCES.as_str())).bind(source);
+    for key in filled(rows.iter().map(|row| row.key.clone()), BATCH) {
+        query = query.bind(key);
+    }
+    let mut brought = BTreeMap::new();
+    for row in query.fetch_all(db.statement()).await? {
+        let digests: String = row.try_get("digests")?;
+        // What was written by hand and is none is as if nothing had been brought over: then all differs, and stays.
+        let digests = serde_json::from_str(&digests).unwrap_or_default();
+        brought.insert(row.try_get("source_key")?, Brought { sub: row.try_get("sub")?, digests });
+    }
+    Ok(brought)
 }
 
 /// The values, the last of them again until there are so many: a statement has as many places whatever the batch.

@@ -3,7 +3,7 @@
 use super::compare::{Digests, Verdict, decide, digest};
 use super::known::{Brought, Here, Holder, Known};
 use super::run::{Options, Tally, called};
-use super::staging::{MOST_NAMED, Other, Staged, Staging, Twin};
+use super::staging::{MOST_NAMED, Other, Staged, Staging, Twin, name_as_address};
 use super::{Finding, Person, Weight};
 use crate::ambient::random;
 use crate::protocol::secret::Handle;
@@ -170,6 +170,13 @@ impl Planner<'_> {
             self.tally.left_out += u64::from(weight == Weight::LeftOut);
             return Ok(false);
         }
+        // Known by the name alone: it is the user whom we deleted.
+        if person.sub.is_none() && self.options.is_source_named && self.known.has_gone_name(&person.username) {
+            let why = format!("{:?} was the name of a user who was deleted, and is not given again", person.username);
+            self.find(Weight::LeftOut, person, "username", why, None);
+            self.tally.left_out += 1;
+            return Ok(false);
+        }
         if let Some(twin) = staged.twin {
             let others = staging.twins(staged, person, twin).await?;
             let (member, why) = of_twin(person, twin, &others);
@@ -213,10 +220,9 @@ impl Planner<'_> {
         if known.holders.get(&folded).is_some_and(|holders| holders.iter().any(has_name)) {
             return Some(("username", format!("there is a user {:?} already", person.username), None));
         }
-        let is_address = person.username.contains('@');
-        let as_address = text::fold_email(&person.username);
+        let as_address = name_as_address(&person.username)?;
         let is_own = person.email.as_deref().is_some_and(|email| text::fold_email(email) == as_address);
-        let holders = known.holders.get(&as_address).filter(|_| is_address && !is_own)?;
+        let holders = known.holders.get(&as_address).filter(|_| !is_own)?;
         let other = holders.first()?;
         let why = format!(
             "the user name {:?} is the e-mail address of {}, who is here already",
@@ -296,6 +302,16 @@ impl Planner<'_> {
     /// What is to be changed of a user who was brought over before.
     fn alteration(&mut self, staged: &Staged, person: &Person, before: &Brought, here: &Here) -> Option<Alteration> {
         let sub = &before.sub;
+        if let Some(Twin::Key | Twin::Sub) = staged.twin {
+            self.find(
+                Weight::Fault,
+                person,
+                "sub",
+                "the key is there more than once; the user stays as they are",
+                None,
+            );
+            return None;
+        }
         if !self.options.is_source_said && is_another_user(person, before) {
             let why = "name, address and password are others than those of the user with this key who was brought over before";
             let fix = "--source NAME tells two sources apart; where it is the same one, say its name";
@@ -325,6 +341,10 @@ impl Planner<'_> {
                 continue;
             }
             if is_another.contains(member.as_str()) {
+                continue;
+            }
+            // Who is left out as long as there is a second factor does not come by a password alone.
+            if member == "password_hash" && here.password_hash.is_none() && !person.left_out.is_empty() {
                 continue;
             }
             let source = digest(sub, &member, &value);
@@ -388,7 +408,7 @@ impl Planner<'_> {
             holders.iter().any(|holder| holder.sub != sub)
         };
         let is_taken = has_it(&folded)
-            || person.username.contains('@') && has_it(&text::fold_email(&person.username))
+            || name_as_address(&person.username).is_some_and(|address| has_it(&address))
             || matches!(staged.twin, Some(Twin::Name | Twin::Address));
         let is_same = self.known.users.get(sub).and_then(|here| here.username.as_ref()) == Some(&person.username);
         if is_same {
@@ -421,6 +441,8 @@ impl Planner<'_> {
                         self.tally.kept += 1;
                     }
                 }
+                // The role cannot be taken now, which was said: the membership stays as it is.
+                (Some(_), None) if person.roles.contains(*role) => {}
                 (was, is) => {
                     if let Some(was) = was.filter(|was| here.groups.contains(**was) && !wanted.contains(**was)) {
                         it.leave.insert((*was).clone());
@@ -508,7 +530,9 @@ fn is_another_user(person: &Person, before: &Brought) -> bool {
     ];
     members.into_iter().all(|(member, value)| {
         let last = before.digests.get(member).map(String::as_str).unwrap_or_default();
-        digest(&before.sub, member, value.unwrap_or_default()) != last
+        let now = digest(&before.sub, member, value.unwrap_or_default());
+        // What neither has tells nothing.
+        now != last || now.is_empty()
     })
 }
 

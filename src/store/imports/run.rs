@@ -1,11 +1,12 @@
 //! The whole of an import: first the roles, then the users a batch at a time, then those who are gone from the source.
 
 use super::compare::{Digests, Verdict, decide, digest};
-use super::known::{BATCH, Known};
+use super::known::{self, BATCH, Known};
 use super::plan::Planner;
 use super::staging::{Other, Staging};
 use super::write::Writer;
 use super::{Finding, Place, Role, Weight};
+use crate::failure::Failure;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
@@ -15,13 +16,14 @@ use crate::store::users;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-const GROUPS: &str = "SELECT name FROM groups";
-const ROLES: &str = "SELECT source_key, group_name, digests FROM group_sources WHERE source = $1";
+const GROUPS: &str = "SELECT name, COALESCE(source, '') FROM groups";
+const ROLES: &str = "SELECT source_key, group_name, digests, said_at FROM group_sources WHERE source = $1";
 const CLAIMS_OF_GROUP: &str = "SELECT claim, value FROM group_claims WHERE group_name = $1";
 const ADD_GROUP: &str =
-    "INSERT INTO groups (name, description, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
-const KEEP_ROLE: &str = "INSERT INTO group_sources (source, source_key, group_name, digests) VALUES ($1, $2, $3, $4) \
-     ON CONFLICT (source, source_key) DO UPDATE SET group_name = excluded.group_name, digests = excluded.digests";
+    "INSERT INTO groups (name, description, created_at, source) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING";
+const KEEP_ROLE: &str = "INSERT INTO group_sources (source, source_key, group_name, digests, said_at) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT (source, source_key) DO UPDATE SET group_name = excluded.group_name, digests = excluded.digests, \
+     said_at = excluded.said_at";
 const SET_CLAIM: &str = "INSERT INTO group_claims (group_name, claim, value) VALUES ($1, $2, $3) \
      ON CONFLICT (group_name, claim) DO UPDATE SET value = excluded.value";
 const UNSET_CLAIM: &str = "DELETE FROM group_claims WHERE group_name = $1 AND claim = $2";
@@ -136,6 +138,7 @@ row! {
         source_key: String,
         group_name: String,
         digests: String,
+        said_at: Option<i64>,
     }
 }
 
@@ -167,6 +170,11 @@ pub async fn run(
     } else {
         Some(Writer::new(db, &options.source, is_whole, options.now).await?)
     };
+    if !options.is_source_said && is_another_source(db, staging, options).await? {
+        let what = format!("most users of {} have other names than those who came from it before", options.source);
+        let fix = "--source NAME tells two sources apart; where it is the same one, say its name";
+        return Err(Failure::new(what).with_fix(fix).into());
+    }
     let groups = roles(db, staging, options, (&mut writer, &mut tally, &mut *listener)).await?;
     let (mut after, mut reached) = (0, 0);
     loop {
@@ -174,7 +182,7 @@ pub async fn run(
         let Some(last) = rows.last() else { break };
         after = last.number;
         reached += rows.len() as u64;
-        let known = Known::read(db, &options.source, &rows).await?;
+        let known = Known::read(db, &options.source, &rows, options.now).await?;
         let mut planner = Planner { options, known: &known, groups: &groups, findings: Vec::new(), tally: &mut tally };
         for row in rows {
             let step = planner.step(staging, row).await?;
@@ -206,6 +214,23 @@ pub async fn run(
     Ok(tally)
 }
 
+/// Whether the users are others than those who came from a source of that name before: two applications may both have a user 1.
+async fn is_another_source(db: &Db, staging: &mut Staging, options: &Options) -> Result<bool, StoreError> {
+    let (mut same, mut other, mut after) = (0_u64, 0_u64, 0);
+    loop {
+        let rows = staging.page(after, BATCH.try_into().unwrap_or(i64::MAX)).await?;
+        let Some(last) = rows.last() else { return Ok(other > same) };
+        after = last.number;
+        let brought = known::brought(db, &options.source, &rows).await?;
+        for person in rows.iter().filter_map(|row| row.person.as_ref()) {
+            let Some(before) = brought.get(&person.key) else { continue };
+            let is_same = before.digests.get("username") == Some(&digest(&before.sub, "username", &person.username));
+            same += u64::from(is_same);
+            other += u64::from(!is_same);
+        }
+    }
+}
+
 type Output<'a, 'b, L> = (&'a mut Option<Writer<'b>>, &'a mut Tally, &'a mut L);
 
 /// The groups that roles become, by the roles' keys; they are made where there are none.
@@ -215,8 +240,10 @@ async fn roles<L: Listener>(
     options: &Options,
     (writer, tally, listener): Output<'_, '_, L>,
 ) -> Result<BTreeMap<String, String>, StoreError> {
-    let there: Vec<String> = sqlx::query_scalar(GROUPS).fetch_all(db.statement()).await?;
-    let mut there: BTreeSet<String> = there.into_iter().collect();
+    let there: Vec<(String, String)> = sqlx::query_as(GROUPS).fetch_all(db.statement()).await?;
+    // By name, and whether this source made it.
+    let mut there: BTreeMap<String, bool> =
+        there.into_iter().map(|(name, source)| (name, source == options.source)).collect();
     let kept: Vec<Kept> = sqlx::query_as(ROLES).bind(&options.source).fetch_all(db.statement()).await?;
     let kept: BTreeMap<String, Kept> = kept.into_iter().map(|kept| (kept.source_key.clone(), kept)).collect();
     let mut groups = BTreeMap::new();
@@ -230,12 +257,14 @@ async fn roles<L: Listener>(
                 continue;
             }
         };
-        let is_new = there.insert(group.clone());
+        let is_new = !there.contains_key(&group);
         if is_new {
+            there.insert(group.clone(), true);
             tally.groups += 1;
             if let Some(writer) = writer {
                 let description = format!("role {} of {}", role.name, options.source);
-                let add = sqlx::query(ADD_GROUP).bind(&group).bind(description).bind(options.now.0);
+                let add =
+                    sqlx::query(ADD_GROUP).bind(&group).bind(description).bind(options.now.0).bind(&options.source);
                 add.execute(&mut **writer.transaction().await?).await?;
                 let event = Event::new(EventKind::GroupAdded, options.now);
                 writer.note(event.with("group", Impersonal::configured(&group)));
@@ -255,7 +284,7 @@ fn group_of(
     role: &Role,
     options: &Options,
     before: Option<&Kept>,
-    there: &BTreeSet<String>,
+    there: &BTreeMap<String, bool>,
 ) -> Result<String, Box<Finding>> {
     if let Some(group) = options.roles.get(&role.name) {
         return Ok(group.clone());
@@ -265,19 +294,22 @@ fn group_of(
         Err(Box::new(Finding::new(Weight::Fault, &role.place, options.name_of("role"), why).with_fix(fix)))
     };
     match before {
-        Some(kept) if there.contains(&kept.group_name) => Ok(kept.group_name.clone()),
-        Some(kept) => finding(
+        Some(kept) if there.get(&kept.group_name).is_some_and(|is_ours| *is_ours || kept.said_at.is_some()) => {
+            Ok(kept.group_name.clone())
+        }
+        Some(kept) if !there.contains_key(&kept.group_name) => finding(
             format!(
                 "the role {} became the group {}, which was deleted here; no user joins it",
                 role.name, kept.group_name
             ),
             format!("--role {name}=GROUP says which group it is; one that is not there is made"),
         ),
-        None if there.contains(&role.name) => finding(
+        _ if there.get(&role.name) == Some(&false) => finding(
             format!("there is a group {} already, which this source did not make; no user joins it", role.name),
             format!("--role {name}=GROUP says which group the role is: {name} itself, another, or one that is made"),
         ),
-        None => Ok(role.name.clone()),
+        // It is not there, or is that of another role of this source: one that was made again over there, say.
+        _ => Ok(role.name.clone()),
     }
 }
 
@@ -337,13 +369,20 @@ async fn claims<L: Listener>(
             }
         }
     }
-    let is_kept = before.is_some_and(|kept| kept.group_name == group) && digests == last;
+    let said_at = match before {
+        _ if options.roles.contains_key(&role.name) => Some(options.now.0),
+        Some(kept) if kept.group_name == group => kept.said_at,
+        _ => None,
+    };
+    let is_same = |kept: &Kept| kept.group_name == group && kept.said_at.is_some() == said_at.is_some();
+    let is_kept = before.is_some_and(is_same) && digests == last;
     if let Some(writer) = writer.as_mut().filter(|_| !is_kept) {
         let keep = sqlx::query(KEEP_ROLE)
             .bind(&options.source)
             .bind(&role.key)
             .bind(group)
-            .bind(serde_json::to_string(&digests)?);
+            .bind(serde_json::to_string(&digests)?)
+            .bind(said_at);
         keep.execute(&mut **writer.transaction().await?).await?;
     }
     Ok(())
@@ -356,6 +395,13 @@ async fn missing<L: Listener>(
     options: &Options,
     (writer, tally, listener): Output<'_, '_, L>,
 ) -> Result<(), StoreError> {
+    // Whose row could not be read at all may be one of them.
+    let disables = options.disable_missing && !staging.has_unknown();
+    if options.disable_missing && !disables {
+        let why = "rows could not be read, so that it is not known who is gone; no user is disabled";
+        listener.found(Finding::new(Weight::Fault, &Place::default(), "", why));
+        tally.faults += 1;
+    }
     let mut after = String::new();
     loop {
         let page: Vec<Brought> =
@@ -370,7 +416,7 @@ async fn missing<L: Listener>(
             let place = Place { table: None, key: brought.source_key, line: None };
             let name = brought.username.unwrap_or_else(|| brought.sub.clone());
             let is_enabled = brought.disabled_at.is_none();
-            let state = match (is_enabled, options.disable_missing) {
+            let state = match (is_enabled, disables) {
                 (false, _) => "; the user is disabled here",
                 (true, true) => "; the user is disabled now",
                 (true, false) => "",
@@ -383,7 +429,7 @@ async fn missing<L: Listener>(
             );
             let fix = "--disable-missing disables those who are gone";
             listener.found(if is_enabled && !options.disable_missing { finding.with_fix(fix) } else { finding });
-            if is_enabled && options.disable_missing {
+            if is_enabled && disables {
                 tally.disabled += 1;
                 if let Some(writer) = writer.as_mut() {
                     users::disable_in(writer.transaction().await?, &brought.sub, options.now).await?;

@@ -19,10 +19,10 @@ const SET_UP: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGM
      PRAGMA temp_store = FILE; PRAGMA cache_size = -16384; \
      CREATE TABLE people (number INTEGER PRIMARY KEY, source_key TEXT NOT NULL, sub TEXT, username TEXT, name_folded TEXT, \
      name_as_email TEXT, email_folded TEXT, place TEXT NOT NULL, document TEXT, \
-     twin TEXT, shares INTEGER NOT NULL DEFAULT 0); \
+     is_out INTEGER NOT NULL DEFAULT 0, twin TEXT, shares INTEGER NOT NULL DEFAULT 0); \
      CREATE TABLE roles (source_key TEXT PRIMARY KEY, document TEXT NOT NULL)";
-const ADD: &str = "INSERT INTO people (source_key, sub, username, name_folded, name_as_email, email_folded, place, document) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+const ADD: &str = "INSERT INTO people (source_key, sub, username, name_folded, name_as_email, email_folded, place, document, is_out) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const ADD_ROLE: &str = "INSERT INTO roles (source_key, document) VALUES ($1, $2) ON CONFLICT (source_key) DO NOTHING";
 // Those who are the same in what only one can have; and who has an address that another has, or types as a name.
 const INDEX: &str = "CREATE INDEX people_key ON people (source_key); CREATE INDEX people_sub ON people (sub) WHERE sub IS NOT NULL; \
@@ -38,8 +38,8 @@ const INDEX: &str = "CREATE INDEX people_key ON people (source_key); CREATE INDE
      UPDATE people SET twin = 'name' WHERE name_folded IN \
      (SELECT name_folded FROM people WHERE name_folded IS NOT NULL GROUP BY name_folded HAVING COUNT(*) > 1); \
      UPDATE people SET shares = 1 WHERE email_folded IS NOT NULL AND (EXISTS \
-     (SELECT 1 FROM people AS others WHERE others.email_folded = people.email_folded AND others.number <> people.number) OR EXISTS \
-     (SELECT 1 FROM people AS others WHERE others.name_as_email = people.email_folded AND others.number <> people.number))";
+     (SELECT 1 FROM people AS others WHERE others.email_folded = people.email_folded AND others.number <> people.number AND others.is_out = 0) OR EXISTS \
+     (SELECT 1 FROM people AS others WHERE others.name_as_email = people.email_folded AND others.number <> people.number AND others.is_out = 0))";
 const PAGE: &str =
     "SELECT number, twin, shares, source_key, document FROM people WHERE number > $1 ORDER BY number LIMIT $2";
 const ROLES: &str = "SELECT document FROM roles ORDER BY source_key";
@@ -50,7 +50,7 @@ const WITH_NAME: &str =
 const WITH_SUB: &str = "SELECT username, place FROM people WHERE sub = $1 AND number <> $2 ORDER BY number LIMIT $3";
 const WITH_KEY: &str =
     "SELECT username, place FROM people WHERE source_key = $1 AND number <> $2 ORDER BY number LIMIT $3";
-const WITH_ADDRESS: &str = "SELECT username, place FROM people WHERE (email_folded = $1 OR name_as_email = $1) AND number <> $2 \
+const WITH_ADDRESS: &str = "SELECT username, place FROM people WHERE (email_folded = $1 OR name_as_email = $1) AND number <> $2 AND is_out = 0 \
      ORDER BY number LIMIT $3";
 
 /// What only one user can have, and another of the source has too.
@@ -103,6 +103,7 @@ pub(super) struct Other {
 pub struct Staging {
     connection: SqliteConnection,
     people: u64,
+    has_unknown: bool,
 }
 
 impl Staging {
@@ -120,7 +121,7 @@ impl Staging {
         connection.execute(SET_UP).await?;
         // Taken off the folder while it is open: nothing is left of it, however the process ends.
         drop(file);
-        Ok(Self { connection, people: 0 })
+        Ok(Self { connection, people: 0, has_unknown: false })
     }
 
     /// The connection, for tables of a reader's own.
@@ -144,34 +145,48 @@ impl Staging {
             .bind(&person.sub)
             .bind(&person.username)
             .bind(text::fold_username(&person.username))
-            .bind(person.username.contains('@').then(|| text::fold_email(&person.username)))
+            .bind(name_as_address(&person.username))
             .bind(person.email.as_deref().map(text::fold_email))
             .bind(serde_json::to_string(&person.place)?)
             .bind(serde_json::to_string(person)?)
+            .bind(i64::from(!person.left_out.is_empty()))
             .execute(&mut self.connection)
             .await?;
         self.people += 1;
         Ok(())
     }
 
-    /// Remembers a row that cannot be taken: who is here already is not gone from the source.
+    /// Remembers a row that cannot be taken: who is here already is not gone from the source, and the name is no other's.
     ///
     /// # Errors
     /// SQLite failed.
-    pub async fn add_unusable(&mut self, key: &str, place: &Place) -> Result<(), StoreError> {
+    pub async fn add_unusable(&mut self, key: &str, username: Option<&str>, place: &Place) -> Result<(), StoreError> {
+        self.has_unknown |= key.is_empty();
         sqlx::query(ADD)
             .bind(key)
             .bind(None::<String>)
-            .bind(None::<String>)
-            .bind(None::<String>)
-            .bind(None::<String>)
+            .bind(username)
+            .bind(username.map(text::fold_username))
+            .bind(username.and_then(name_as_address))
             .bind(None::<String>)
             .bind(serde_json::to_string(place)?)
             .bind(None::<String>)
+            .bind(1_i64)
             .execute(&mut self.connection)
             .await?;
         self.people += 1;
         Ok(())
+    }
+
+    /// Remembers that there was a row of which not even the key could be read.
+    pub const fn add_unknown(&mut self) {
+        self.has_unknown = true;
+    }
+
+    /// Whether there was such a row.
+    #[must_use]
+    pub const fn has_unknown(&self) -> bool {
+        self.has_unknown
     }
 
     /// Puts a role aside; of two with one key the first counts.
@@ -197,7 +212,7 @@ impl Staging {
     ///
     /// # Errors
     /// SQLite failed.
-    pub(super) async fn roles(&mut self) -> Result<Vec<Role>, StoreError> {
+    pub async fn roles(&mut self) -> Result<Vec<Role>, StoreError> {
         let documents: Vec<String> = sqlx::query_scalar(ROLES).fetch_all(&mut self.connection).await?;
         Ok(documents.iter().map(|document| serde_json::from_str(document)).collect::<Result<_, _>>()?)
     }
@@ -243,7 +258,7 @@ impl Staging {
             Twin::Key => (WITH_KEY, person.key.clone()),
             Twin::Sub => (WITH_SUB, person.sub.clone().unwrap_or_default()),
             Twin::Name => (WITH_NAME, text::fold_username(&person.username)),
-            Twin::Address => (WITH_ADDRESS, text::fold_email(&person.username)),
+            Twin::Address => (WITH_ADDRESS, name_as_address(&person.username).unwrap_or_default()),
         };
         self.others(statement, &value, staged.number).await
     }
@@ -287,6 +302,12 @@ fn staged(row: &SqliteRow) -> Result<Staged, StoreError> {
         shares_address: row.try_get::<i64, _>("shares")? != 0,
         person: document.map(|document| serde_json::from_str(&document)).transpose()?,
     })
+}
+
+/// The address that a user name is, as a sign-in compares it; `None`: it is none.
+pub(super) fn name_as_address(username: &str) -> Option<String> {
+    let folded = text::fold_username(username);
+    folded.contains('@').then(|| text::fold_email(&folded))
 }
 
 /// Several values under one name, as a claim of one user: a list of all that differ, or the one.

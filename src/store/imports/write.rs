@@ -38,7 +38,8 @@ const INSERT_SOURCE: &str = "INSERT INTO user_sources (source, source_key, sub, 
      ON CONFLICT (source, source_key) DO UPDATE SET sub = excluded.sub, digests = excluded.digests, imported_at = excluded.imported_at";
 const UPDATE_SOURCE: &str =
     "UPDATE user_sources SET digests = $3, imported_at = $4 WHERE source = $1 AND source_key = $2";
-const JOIN: &str = "INSERT INTO group_members (group_name, sub, added_at) VALUES ($1, $2, $3) ON CONFLICT (group_name, sub) DO NOTHING";
+const JOIN: &str = "INSERT INTO group_members (group_name, sub, added_at) VALUES ($1, $2, $3) \
+     ON CONFLICT (group_name, sub) DO UPDATE SET until = NULL WHERE group_members.until <= excluded.added_at";
 const LEAVE: &str = "DELETE FROM group_members WHERE group_name = $1 AND sub = $2";
 const SET_CLAIM: &str = "INSERT INTO user_claims (sub, claim, value) VALUES ($1, $2, $3) \
      ON CONFLICT (sub, claim) DO UPDATE SET value = excluded.value";
@@ -57,6 +58,8 @@ enum Undone {
     Taken,
     /// A user of that name or `sub` was deleted since a moment.
     Gone,
+    /// The password was changed, or hashed anew, since a moment.
+    Changed,
 }
 
 impl<E: Into<StoreError>> From<E> for Undone {
@@ -129,15 +132,18 @@ impl<'a> Writer<'a> {
     pub async fn carry_out(&mut self, step: Step) -> Result<Vec<Finding>, StoreError> {
         match self.try_step(&step).await {
             Ok(()) => {
+                if self.is_whole {
+                    return self.write_events(BATCH).await.map(|()| Vec::new());
+                }
                 self.done.push(step);
-                if !self.is_whole && (self.done.len() >= BATCH || self.opened_at.elapsed() >= LONGEST) {
+                if self.done.len() >= BATCH || self.opened_at.elapsed() >= LONGEST {
                     self.commit().await?;
                     self.let_others_in().await;
                 }
                 Ok(Vec::new())
             }
             Err(Undone::Store(error)) => Err(error),
-            Err(Undone::Taken | Undone::Gone) => {
+            Err(Undone::Taken | Undone::Gone | Undone::Changed) => {
                 let mut steps = std::mem::take(&mut self.done);
                 steps.push(step);
                 self.rollback().await?;
@@ -166,6 +172,7 @@ impl<'a> Writer<'a> {
                     };
                     let why = match undone {
                         Undone::Gone => "a user of that name or sub was deleted meanwhile; neither is given again",
+                        Undone::Changed => "the password was changed or hashed anew meanwhile; import again",
                         _ => "another user was given the name or the sub meanwhile",
                     };
                     findings.push(Finding::new(Weight::Fault, place, "username", why));
@@ -287,12 +294,22 @@ impl<'a> Writer<'a> {
         let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
         let events = std::mem::take(&mut self.events);
         if !events.is_empty() {
-            let before = self.chain.take();
-            let mut chain = before;
+            let mut chain = self.chain.take();
             audit_events::append(&mut transaction, &mut chain, events, self.now).await?;
             self.chain = chain;
         }
         transaction.commit().await
+    }
+
+    /// Writes events of what is in the transaction, where there are so many: they take memory.
+    async fn write_events(&mut self, least: usize) -> Result<(), StoreError> {
+        if self.events.len() >= least {
+            let events = std::mem::take(&mut self.events);
+            let (mut chain, now) = (self.chain.take(), self.now);
+            audit_events::append(self.transaction().await?, &mut chain, events, now).await?;
+            self.chain = chain;
+        }
+        Ok(())
     }
 
     /// Undoes what was not committed.
@@ -353,10 +370,12 @@ async fn change_row(
     }
     if let Some((hash, before)) = &it.password {
         let set = sqlx::query(SET_PASSWORD).bind(sub).bind(hash).bind(before);
-        if set.execute(&mut **transaction).await?.rows_affected() > 0 {
-            users::end_all(transaction, sub, now).await?;
-            events.push(Event::new(EventKind::UserPasswordSet, now).of(sub));
+        // It is another since a moment: all of it is compared anew the next time.
+        if set.execute(&mut **transaction).await?.rows_affected() == 0 {
+            return Err(Undone::Changed);
         }
+        users::end_all(transaction, sub, now).await?;
+        events.push(Event::new(EventKind::UserPasswordSet, now).of(sub));
     }
     Ok(changed.into_iter().collect())
 }

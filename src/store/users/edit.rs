@@ -63,7 +63,7 @@ const UNVERIFY_PHONE: &str =
     "UPDATE users SET phone_number_verified_at = NULL WHERE sub = $1 AND phone_number_verified_at IS NOT NULL";
 // What was issued before a lock does not count after it, either.
 const LOCK: &str = "UPDATE users SET locked_until = CAST($2 AS BIGINT), \
-     tokens_valid_after = CASE WHEN CAST($2 AS BIGINT) IS NULL THEN tokens_valid_after ELSE $3 END \
+     tokens_valid_after = CASE WHEN CAST($2 AS BIGINT) >= $3 THEN $3 ELSE tokens_valid_after END \
      WHERE sub = $1 AND locked_until IS DISTINCT FROM CAST($2 AS BIGINT)";
 const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE sub = $1";
 
@@ -184,7 +184,8 @@ pub(in crate::store) async fn write(
         let lock = sqlx::query(LOCK).bind(sub).bind(until.map(|until| until.0)).bind(now.0 + 1);
         if lock.execute(&mut **transaction).await?.rows_affected() > 0 {
             changed.push("locked_until");
-            if until.is_some() {
+            // One that has passed already ends nothing.
+            if until.is_some_and(|until| until > now) {
                 end_all(transaction, sub, now).await?;
             }
         }

@@ -9,7 +9,6 @@ mod values;
 use crate::failure::Failure;
 use crate::protocol::claim_names::user_claim_fault;
 use crate::protocol::difference::most_like;
-use crate::protocol::time::NumericDate;
 use crate::store::identity_source::{Database, Keys, Reference, Table, Tables};
 use crate::store::imports::staging::Staging;
 use crate::store::imports::{Finding, Place, Weight};
@@ -257,14 +256,14 @@ impl Arguments {
     }
 }
 
-/// Puts the users and roles of the source aside. Gives the members that it says something of.
+/// Puts the users and roles of the source aside; `before` is what its keys were taken for when users came from it before. Gives the members that it says something of.
 ///
 /// # Errors
 /// It cannot be read, has not the tables or columns that are needed, or the database of the import failed.
 pub(super) async fn read(
     arguments: &Arguments,
     staging: &mut Staging,
-    now: NumericDate,
+    before: Keys,
     intake: &mut impl FnMut(Finding),
 ) -> Result<BTreeSet<String>, Failure> {
     if let Some(fault) = arguments.fault() {
@@ -302,8 +301,11 @@ pub(super) async fn read(
     if let Opened::Database(database) = source {
         database.close().await?;
     }
-    let keys = tables.seal().await?;
-    assemble(&Assembly { arguments, layout: &layout, keys, now }, &mut tables, intake).await?;
+    let keys = tables.seal(before).await?.ok_or_else(|| {
+        Failure::new("some keys are GUIDs in capital letters, and others are not: services may know users by either form")
+            .with_fix("--identity-keys guid takes GUIDs as .NET prints a Guid, in small letters; --identity-keys text takes all as they are shown")
+    })?;
+    assemble(&Assembly { arguments, layout: &layout, keys }, &mut tables, intake).await?;
     Ok(layout.covered())
 }
 
@@ -328,8 +330,9 @@ async fn assemble(
         let Some((last, _)) = roles.last() else { break };
         after = last.number;
         for (row, claims) in &roles {
+            // Also of one that cannot be taken: who has it keeps the membership of before.
+            usable.extend(row.key.clone());
             if let Some(role) = assembly.role(row, claims, intake) {
-                usable.insert(role.key.clone());
                 tables.staging().add_role(&role).await?;
             }
         }
@@ -340,17 +343,18 @@ async fn assemble(
         let Some(last) = users.last() else { break };
         after = last.row.number;
         for user in &users {
-            match assembly.person(user, &usable, intake) {
-                Some(person) => tables.staging().add_person(&person).await?,
-                None => {
-                    if let Some(key) = &user.row.key {
-                        tables.staging().add_unusable(key, &assembly.place(Table::Users, &user.row)).await?;
-                    }
-                }
+            if let Some(person) = assembly.person(user, &usable, intake) {
+                tables.staging().add_person(&person).await?;
+            } else {
+                let (key, place) = (user.row.key.as_deref(), assembly.place(Table::Users, &user.row));
+                let username = people::text(&user.row, layout::USER_NAME);
+                tables.staging().add_unusable(key.unwrap_or_default(), username, &place).await?;
             }
         }
     }
-    for reference in Reference::ALL {
+    // Of a table that is not there, all rows would be missing, which was said.
+    let is_there = |reference: &Reference| assembly.layout.column(reference.to, 0).is_some();
+    for reference in Reference::ALL.into_iter().filter(is_there) {
         after = 0;
         loop {
             let orphans = tables.orphans(reference, after).await?;

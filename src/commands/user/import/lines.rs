@@ -140,7 +140,7 @@ impl Reading<'_> {
             if object.contains_key("groups") {
                 self.seen.insert("roles".to_owned());
             }
-            key_of(object)
+            (key_of(object), object.get("username").and_then(Value::as_str).map(str::to_owned))
         });
         match read.and_then(|object| person(&object, &place)) {
             Ok((person, groups)) => {
@@ -156,8 +156,9 @@ impl Reading<'_> {
                 let finding = Finding::new(Weight::Fault, &place, "", failure.to_string());
                 let fix = failure.fix().map(str::to_owned);
                 self.told.found_by_reader(&Finding { fix, ..finding });
-                if let Some(key) = known {
-                    self.staging.add_unusable(&key, &place).await?;
+                match known {
+                    Some((key, username)) => self.staging.add_unusable(&key, username.as_deref(), &place).await?,
+                    None => self.staging.add_unknown(),
                 }
             }
         }

@@ -94,6 +94,11 @@ impl Folder {
                         Finding::new(Weight::Fault, &place, "", why.to_string())
                             .with_fix("export the table as UTF-8 with quotes"),
                     );
+                    let has_lines = record.iter().any(|field| field.contains(&b'\n'));
+                    if selection.table == Table::Users && (key.is_empty() || has_lines) {
+                        // Who is in it cannot be known: a quote that is not closed takes the rows after it along.
+                        into.staging().add_unknown();
+                    }
                     if selection.table == Table::Users && !key.is_empty() {
                         into.put_broken(line, &key).await?;
                     }

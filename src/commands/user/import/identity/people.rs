@@ -11,7 +11,6 @@ use crate::commands::terminal::one_line;
 use crate::commands::user::{details, import_name_fault, is_email};
 use crate::passwords;
 use crate::protocol::claim_names::{LONGEST_VALUE, user_claim_fault};
-use crate::protocol::time::NumericDate;
 use crate::store::identity_source::{Keys, Reference, Row, Table, User, guid};
 use crate::store::imports::staging::claims_of;
 use crate::store::imports::{Finding, LeftOut, Person, Place, Role, Weight};
@@ -35,8 +34,6 @@ pub(super) struct Assembly<'a> {
     pub layout: &'a Layout,
     /// What the keys are.
     pub keys: Keys,
-    /// The instant of the run.
-    pub now: NumericDate,
 }
 
 /// Why a row cannot be taken: the place of the column, and the reason.
@@ -57,7 +54,7 @@ fn field(row: &Row, at: usize) -> Option<&str> {
 }
 
 /// A cell that says something.
-fn text(row: &Row, at: usize) -> Option<&str> {
+pub(super) fn text(row: &Row, at: usize) -> Option<&str> {
     field(row, at).filter(|text| !text.trim().is_empty())
 }
 
@@ -169,7 +166,8 @@ impl Assembly<'_> {
         let end = values::instant(end).ok_or_else(|| {
             Fault::new(LOCKOUT_END, "it is no instant, so that it is not known whether the user is locked")
         })?;
-        Ok((end > self.now.0).then_some(end))
+        // Also one that has passed: when it does is no change of the source.
+        Ok(Some(end))
     }
 
     fn without_password(&self, user: &User, person: &Person) -> Option<LeftOut> {
