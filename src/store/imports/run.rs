@@ -170,7 +170,9 @@ pub async fn run(
     } else {
         Some(Writer::new(db, &options.source, is_whole, options.now).await?)
     };
-    if !options.is_source_said && is_another_source(db, staging, options).await? {
+    // Of a file that is not named, each user who is another is a fault by themselves.
+    let may_be_another = options.is_source_named && !options.is_source_said;
+    if may_be_another && is_another_source(db, staging, options).await? {
         let what = format!("most users of {} have other names than those who came from it before", options.source);
         let fix = "--source NAME tells two sources apart; where it is the same one, say its name";
         return Err(Failure::new(what).with_fix(fix).into());
