@@ -387,3 +387,26 @@ async fn a_role_with_another_id_is_the_same_and_a_second_factor_is_not_passed_ov
     assert_eq!(outcome.status, 1, "{outcome:?}");
     assert_eq!(members().await, before);
 }
+
+/// What the tools write around the rows, and a folder that is ambiguous.
+#[tokio::test]
+async fn a_folder_says_what_it_is_and_the_last_line_of_sqlcmd_is_no_row() {
+    let provider = TestProvider::start().await;
+    let folder = TempDir::new().unwrap();
+    for file in fs::read_dir(at("sqlserver-csv")).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut text = fs::read_to_string(&file).unwrap();
+        if !file.ends_with("people.csv") {
+            text.push_str("\r\n(24 rows affected)\r\n");
+        }
+        fs::write(folder.path().join(file.file_name().unwrap()), text).unwrap();
+    }
+    let source = folder.path().to_str().unwrap();
+    let told = report(&provider, source, &[]);
+    assert_eq!((&told["users"], &told["faults"]), (&json!(19), &json!([])), "{told}");
+    assert!(told["left_out"].to_string().contains("Person8 has no password"), "{told}");
+    fs::copy(at("sqlserver-csv/AspNetUsers.csv"), folder.path().join("dbo.AspNetUsers.csv")).unwrap();
+    let outcome = import(&provider, source, &[]);
+    assert!(outcome.status == 1 && outcome.stderr.contains("exports of one table"), "{outcome:?}");
+    let outcome = import(&provider, "postgresql+x:a-marked-password", &[]);
+    assert!(outcome.status == 1 && !outcome.stderr.contains("a-marked-password"), "{outcome:?}");
+}

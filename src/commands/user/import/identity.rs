@@ -237,7 +237,7 @@ impl Arguments {
             return Err(Failure::new(what).with_fix(format!("sqlite:{} reads it", path.display())));
         }
         // A connection string of .NET has a password: nothing of it is repeated.
-        let what = if text.contains("://") || text.contains('=') {
+        let what = if text.contains([':', '=', '@']) {
             "it is neither sqlite: nor postgres://".to_owned()
         } else {
             format!("{text}: there is no such folder")

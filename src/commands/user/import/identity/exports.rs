@@ -43,7 +43,11 @@ impl Folder {
             let mut reader = open(&file)?;
             let header = reader.byte_headers().map_err(|error| Failure::at(file.display(), error))?;
             let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-            files.insert(name, (file, columns));
+            let named = file.display().to_string();
+            if let Some((other, _)) = files.insert(name, (file, columns)) {
+                let what = format!("{named} and {} are exports of one table", other.display());
+                return Err(Failure::new(what).with_fix("leave one of them in the folder"));
+            }
         }
         Ok(Self { files })
     }
@@ -75,7 +79,7 @@ impl Folder {
         into.begin(selection).await?;
         let (mut reader, mut record) = (open(file)?, ByteRecord::new());
         while reader.read_byte_record(&mut record).map_err(|error| Failure::at(file.display(), error))? {
-            if is_ruler(&record) {
+            if is_ruler(&record) || is_count(&record) {
                 continue;
             }
             let line = record.position().map(Position::line);
@@ -122,6 +126,12 @@ fn cell(bytes: &[u8]) -> Result<Option<String>, Failure> {
 /// The line of hyphens that `sqlcmd` writes below the header.
 fn is_ruler(record: &ByteRecord) -> bool {
     !record.is_empty() && record.iter().all(|field| !field.is_empty() && field.iter().all(|byte| *byte == b'-'))
+}
+
+/// What `sqlcmd` writes below the rows: `(24 rows affected)`.
+fn is_count(record: &ByteRecord) -> bool {
+    let text = (record.len() == 1).then(|| record.get(0)).flatten().unwrap_or_default();
+    text.starts_with(b"(") && text.ends_with(b" affected)")
 }
 
 fn open(path: &Path) -> Result<Reader<Box<dyn Read>>, Failure> {

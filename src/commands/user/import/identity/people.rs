@@ -142,7 +142,8 @@ impl Assembly<'_> {
         };
         person.left_out.extend(self.without_password(user, &person));
         if self.truth(row, TWO_FACTOR_ENABLED)?.unwrap_or(false) {
-            person.left_out.extend(self.without_second_factor(user));
+            let left_out = self.without_second_factor(user, &one_line(&person.username));
+            person.left_out.extend(left_out);
         }
         Ok(person)
     }
@@ -175,12 +176,12 @@ impl Assembly<'_> {
             return None;
         }
         let why = if user.providers.is_empty() {
-            "the user has no password".to_owned()
+            format!("{} has no password", one_line(&person.username))
         } else {
             let names: BTreeSet<String> = user.providers.iter().map(|name| one_line(name)).collect();
             let more = if names.len() > MOST_NAMED { " and others" } else { "" };
             let names: Vec<String> = names.into_iter().take(MOST_NAMED).collect();
-            format!("the user has no password and signs in with {}{more}", names.join(", "))
+            format!("{} has no password and signs in with {}{more}", one_line(&person.username), names.join(", "))
         };
         Some(LeftOut {
             member: self.member(Table::Users, PASSWORD_HASH).to_owned(),
@@ -191,18 +192,22 @@ impl Assembly<'_> {
         })
     }
 
-    fn without_second_factor(&self, user: &User) -> Option<LeftOut> {
-        let (why, fix) = if !user.has_authenticator {
-            ("the user signs in with codes by mail or SMS too, which Hallpass does not send", None)
+    fn without_second_factor(&self, user: &User, name: &str) -> Option<LeftOut> {
+        let (why, fix) = if !user.has_authenticator && self.layout.column(Table::UserTokens, 0).is_none() {
+            let why = "with a second factor: codes by mail or SMS, which Hallpass does not send, or an authenticator, \
+                       which the table of tokens would tell";
+            (why, None)
+        } else if !user.has_authenticator {
+            ("with codes by mail or SMS too, which Hallpass does not send", None)
         } else if self.arguments.without_second_factor {
             return None;
         } else {
             let fix = "--without-second-factor takes such users, who then sign in with the password alone; a later import \
                        brings the authenticator";
-            ("the user signs in with an authenticator too", Some(fix.to_owned()))
+            ("with an authenticator too", Some(fix.to_owned()))
         };
         let member = self.member(Table::Users, TWO_FACTOR_ENABLED).to_owned();
-        Some(LeftOut { member, why: why.to_owned(), fix })
+        Some(LeftOut { member, why: format!("{name} signs in {why}"), fix })
     }
 
     /// Address and telephone number. One that is none is named, and the user is taken without it.
