@@ -410,3 +410,31 @@ async fn a_folder_says_what_it_is_and_the_last_line_of_sqlcmd_is_no_row() {
     let outcome = import(&provider, "postgresql+x:a-marked-password", &[]);
     assert!(outcome.status == 1 && !outcome.stderr.contains("a-marked-password"), "{outcome:?}");
 }
+
+/// A table that is not there says nothing: what came of it before stays.
+#[tokio::test]
+async fn a_table_that_is_missing_later_takes_nothing_away() {
+    let provider = TestProvider::start().await;
+    let folder = TempDir::new().unwrap();
+    for file in fs::read_dir(at("sqlserver-csv")).unwrap().map(|entry| entry.unwrap().path()) {
+        fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let source = folder.path().to_str().unwrap();
+    report(&provider, source, &["--apply"]);
+    let tables = ["group_claims", "user_claims", "group_members"];
+    let rows = async || {
+        let mut rows = Vec::new();
+        for table in tables {
+            rows.push(provider.rows(&format!("SELECT COUNT(*) FROM {table}")).await);
+        }
+        rows
+    };
+    let before = rows().await;
+    assert!(before.iter().all(|count| count[0][0].as_deref() != Some("0")), "{before:?}");
+    for file in ["AspNetRoleClaims.csv", "AspNetUserClaims.csv", "AspNetUserRoles.csv"] {
+        fs::remove_file(folder.path().join(file)).unwrap();
+        let told = report(&provider, source, &["--apply"]);
+        assert_eq!(told["is_changed"], false, "{file}: {told}");
+        assert_eq!(rows().await, before, "{file}");
+    }
+}

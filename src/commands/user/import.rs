@@ -218,6 +218,7 @@ fn uncovered(seen: &BTreeSet<String>) -> BTreeSet<String> {
         "password_hash",
         "locked_until",
         "roles",
+        "role_claims",
         "claims",
     ]);
     members.filter(|member| !seen.contains(*member)).map(str::to_owned).collect()

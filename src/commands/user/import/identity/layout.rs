@@ -155,6 +155,9 @@ impl Layout {
         if self.selection(Table::Roles).is_some() && self.selection(Table::UserRoles).is_some() {
             covered.insert("roles");
         }
+        if self.selection(Table::RoleClaims).is_some() {
+            covered.insert("role_claims");
+        }
         if self.selection(Table::UserClaims).is_some() {
             covered.insert("claims");
         }
