@@ -207,9 +207,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         tracing::debug!(%error, "the scopes of the organization's own could not be read");
     }
     // Before the first sign-in; where it fails, it is tried again.
-    if let Ok(forms) = timely(password_forms::list(&db)).await {
-        drop(passwords.learn_forms(forms).await);
-    }
+    learn_forms(&db, &passwords).await;
     let background = Background::default();
     let audit = Audit::start(db.clone(), clock.clone(), &background);
     Ok(Arc::new(Provider {
@@ -298,15 +296,15 @@ pub async fn watch_forms(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(FORMS_INTERVAL);
     loop {
         interval.tick().await;
-        learn_forms(&provider).await;
+        learn_forms(&provider.db, &provider.passwords).await;
     }
 }
 
 /// Learns which forms the hashes of passwords have, and what the dearest of them costs on this machine.
-pub async fn learn_forms(provider: &Provider) {
-    match timely(password_forms::list(&provider.db)).await {
+pub async fn learn_forms(db: &Db, passwords: &Passwords) {
+    match timely(password_forms::list(db)).await {
         // Where many wait at the gate, it is tried again.
-        Ok(forms) => drop(provider.passwords.learn_forms(forms).await),
+        Ok(forms) => drop(passwords.learn_forms(forms).await),
         Err(error) => tracing::debug!(%error, "the forms of password hashes could not be read; it is tried again"),
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::time::NumericDate;
-use crate::store::db::Db;
+use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
 
@@ -68,6 +68,22 @@ pub async fn change(
     value: Option<&str>,
     now: NumericDate,
 ) -> Result<bool, StoreError> {
+    let mut transaction = db.begin().await?;
+    let is_changed = change_in(&mut transaction, holder, claim, value).await?;
+    if is_changed {
+        audit_events::note_change(&mut transaction, event(holder, claim, value.is_some(), now), now).await?;
+        transaction.commit().await?;
+    }
+    Ok(is_changed)
+}
+
+/// The same within a transaction, without the event.
+pub(super) async fn change_in(
+    transaction: &mut Transaction,
+    holder: Holder<'_>,
+    claim: &str,
+    value: Option<&str>,
+) -> Result<bool, StoreError> {
     let (set, unset, whose) = match holder {
         Holder::User(sub) => (SET_OF_USER, UNSET_OF_USER, sub),
         Holder::Group(name) => (SET_OF_GROUP, UNSET_OF_GROUP, name),
@@ -76,17 +92,11 @@ pub async fn change(
         Some(value) => sqlx::query(set).bind(whose).bind(claim).bind(value),
         None => sqlx::query(unset).bind(whose).bind(claim),
     };
-    let mut transaction = db.begin().await?;
-    let is_changed = statement.execute(&mut *transaction).await?.rows_affected() > 0;
-    if is_changed {
-        audit_events::note_change(&mut transaction, event(holder, claim, value.is_some(), now), now).await?;
-        transaction.commit().await?;
-    }
-    Ok(is_changed)
+    Ok(statement.execute(&mut **transaction).await?.rows_affected() > 0)
 }
 
 /// With the claim's name alone: its value may tell of a person.
-fn event(holder: Holder<'_>, claim: &str, is_set: bool, now: NumericDate) -> Event {
+pub(super) fn event(holder: Holder<'_>, claim: &str, is_set: bool, now: NumericDate) -> Event {
     let event = match (holder, is_set) {
         (Holder::User(sub), true) => Event::new(EventKind::UserClaimSet, now).of(sub),
         (Holder::User(sub), false) => Event::new(EventKind::UserClaimUnset, now).of(sub),

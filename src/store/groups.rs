@@ -262,7 +262,8 @@ pub async fn apply(
     Ok(carried_out)
 }
 
-async fn carry_out(
+/// Carries one change out within a transaction, without its event; gives whether it changed anything.
+pub(super) async fn carry_out(
     transaction: &mut Transaction,
     group: &str,
     change: &Change,
@@ -280,7 +281,8 @@ async fn carry_out(
     Ok(statement.execute(&mut **transaction).await?.rows_affected() > 0)
 }
 
-fn event(group: &str, change: &Change, now: NumericDate) -> Event {
+/// The event of a change.
+pub(super) fn event(group: &str, change: &Change, now: NumericDate) -> Event {
     let (kind, sub) = match change {
         Change::New(_) => (EventKind::GroupAdded, None),
         Change::Describe(_) => (EventKind::GroupEdited, None),

@@ -1,6 +1,7 @@
 //! `docs/adding-a-service.md`, run from its own text: each `sh` block beside a provider that serves, with the output that the
 //! block behind it promises (`…` is what differs from run to run). So the page cannot rot.
 
+use crate::support::documents::fits;
 use crate::support::{TestClient, TestProvider};
 use std::fs;
 use std::path::Path;
@@ -30,18 +31,6 @@ fn blocks(page: &str) -> Vec<Block> {
     }
     assert!(!is_open, "the last block never ends");
     found
-}
-
-/// Whether a line is as promised.
-fn fits(promised: &str, line: &str) -> bool {
-    let parts: Vec<&str> = promised.split('…').collect();
-    let [first, middle @ .., last] = parts.as_slice() else { return promised == line };
-    let Some(mut rest) = line.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
-    for part in middle {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    true
 }
 
 /// Whether all lines are as promised; a line of `…` alone means any number.

@@ -1,20 +1,10 @@
 //! `docs/groups-and-access.md`, run from its own text beside a provider that serves: its SQL as migrations, its commands with the
 //! output that the page promises, and of JSON at least the members that it shows.
 
-use crate::support::documents::{Block, blocks, read, shell};
+use crate::support::documents::{Block, blocks, is_within, read, shell};
 use crate::support::{NewUser, TestProvider};
 use serde_json::Value;
 use std::fs;
-
-/// Whether everything of `promised` is in `found`.
-fn is_within(promised: &Value, found: &Value) -> bool {
-    match (promised, found) {
-        (Value::Object(promised), Value::Object(found)) => {
-            promised.iter().all(|(name, value)| found.get(name).is_some_and(|found| is_within(value, found)))
-        }
-        _ => promised == found,
-    }
-}
 
 /// Whether a line is as promised; `…` is what differs from run to run.
 fn fits(promised: &str, line: &str) -> bool {

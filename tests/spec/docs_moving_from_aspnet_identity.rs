@@ -4,7 +4,7 @@
 
 use crate::identity_source::psql;
 use crate::support::chromium::{Browser, Options};
-use crate::support::documents::{Block, blocks, read, root, shell};
+use crate::support::documents::{Block, blocks, fits, is_within, read, root, shell};
 use crate::support::installation::Installation;
 use crate::support::postgres;
 use crate::support::python::FastApi;
@@ -23,28 +23,6 @@ fn monolith(file: &std::path::Path, statements: &str) {
     let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.executescript(sys.argv[2])\nc.commit()";
     let status = Command::new("python3").args(["-c", script]).arg(file).arg(statements).status().unwrap();
     assert!(status.success());
-}
-
-/// Whether everything of `promised` is in `found`.
-fn is_within(promised: &Value, found: &Value) -> bool {
-    match (promised, found) {
-        (Value::Object(promised), Value::Object(found)) => {
-            promised.iter().all(|(name, value)| found.get(name).is_some_and(|found| is_within(value, found)))
-        }
-        _ => promised == found,
-    }
-}
-
-/// Whether a line is as promised; `…` is what differs.
-fn fits(promised: &str, line: &str) -> bool {
-    let mut rest = line;
-    for (number, part) in promised.split('…').enumerate() {
-        match rest.find(part) {
-            Some(at) if number > 0 || at == 0 => rest = &rest[at + part.len()..],
-            _ => return false,
-        }
-    }
-    promised.ends_with('…') || rest.is_empty()
 }
 
 #[tokio::test]

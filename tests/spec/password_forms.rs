@@ -101,7 +101,7 @@ async fn a_hash_that_costs_too_much_is_not_computed_and_the_operator_is_told() {
         let told = provider.command(&["explain", "--user", &name, "--json"], "");
         assert!(told.stdout.contains("password_unusable"), "{told:?}");
     }
-    startup::learn_forms(&provider.provider).await;
+    startup::learn_forms(&provider.provider.db, &provider.provider.passwords).await;
     assert_eq!(provider.provider.passwords.floor(), Duration::ZERO, "nothing of them is computed");
     let told = provider.command(&["doctor", "--json"], "");
     assert!(told.stdout.contains("nothing proves the hash of"), "{told:?}");
@@ -113,7 +113,7 @@ async fn a_failed_sign_in_is_answered_no_earlier_than_the_dearest_stored_form_ne
     let (provider, client) = ready().await;
     provider.alice().await;
     let passwords = &provider.provider.passwords;
-    startup::learn_forms(&provider.provider).await;
+    startup::learn_forms(&provider.provider.db, &provider.provider.passwords).await;
     assert_eq!(attempt(&provider, &client, "alice", "wrong").await.status, 422);
     assert_eq!((passwords.floor(), passwords.held_back().0), (Duration::ZERO, 0), "all hashes are ours: no delay");
 
@@ -123,7 +123,7 @@ async fn a_failed_sign_in_is_answered_no_earlier_than_the_dearest_stored_form_ne
     provider.add_user(NewUser::named("unusable").with("password_hash", TOO_DEAR[0])).await;
     provider.add_user(NewUser::named("without")).await;
     provider.sql("UPDATE users SET password_hash = NULL WHERE sub = 'without-sub'").await;
-    startup::learn_forms(&provider.provider).await;
+    startup::learn_forms(&provider.provider.db, &provider.provider.passwords).await;
     let floor = passwords.floor();
     assert!(floor > Duration::from_millis(1) && floor <= Duration::from_secs(1), "{floor:?}");
     let names = ["alice", "cheap", "dear", "disabled", "unusable", "without", "unknown"];
@@ -152,7 +152,7 @@ async fn a_failed_sign_in_is_answered_no_earlier_than_the_dearest_stored_form_ne
     let ours = hash_of(PASSWORD);
     provider.sql(&format!("UPDATE users SET password_hash = '{ours}' WHERE password_hash IS NOT NULL")).await;
     for node in [&provider, &second] {
-        startup::learn_forms(&node.provider).await;
+        startup::learn_forms(&node.provider.db, &node.provider.passwords).await;
         assert_eq!(node.provider.passwords.floor(), Duration::ZERO);
     }
 }
@@ -162,7 +162,7 @@ async fn a_failure_that_waits_holds_no_turn() {
     let (provider, client) = ready().await;
     provider.alice().await;
     provider.add_user(NewUser::named("dear").with("password_hash", DEAR)).await;
-    startup::learn_forms(&provider.provider).await;
+    startup::learn_forms(&provider.provider.db, &provider.provider.passwords).await;
     let passwords = &provider.provider.passwords;
     let many = passwords.width() + 2;
     let mut opened = Vec::new();

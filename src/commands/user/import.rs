@@ -223,8 +223,3 @@ fn uncovered(seen: &BTreeSet<String>) -> BTreeSet<String> {
     ]);
     members.filter(|member| !seen.contains(*member)).map(str::to_owned).collect()
 }
-
-/// A text that may be told: one line of it.
-fn told(text: &str) -> String {
-    one_line(text)
-}

@@ -59,15 +59,10 @@ static GONE_SUBS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT sub FROM user_tombstones WHERE sub IN {}", places(1, BATCH)));
 static GONE_NAMES: LazyLock<String> =
     LazyLock::new(|| format!("SELECT name_digest FROM user_tombstones WHERE name_digest IN {}", places(1, BATCH)));
-static MEMBERSHIPS: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT sub, group_name FROM group_members WHERE (until IS NULL OR until > $1) AND sub IN {}",
-        places(2, BATCH)
-    )
-});
-static CLAIMS: LazyLock<String> = LazyLock::new(|| {
-    format!("SELECT sub, claim, value FROM user_claims WHERE $1 IS NOT NULL AND sub IN {}", places(2, BATCH))
-});
+static MEMBERSHIPS: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT sub, group_name, until FROM group_members WHERE sub IN {}", places(1, BATCH)));
+static CLAIMS: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT sub, claim, value FROM user_claims WHERE sub IN {}", places(1, BATCH)));
 
 /// What was brought over of a user before.
 #[derive(Clone, Debug, Default)]
@@ -219,7 +214,7 @@ impl Known {
             return Ok(());
         }
         for (statement, is_claim) in [(&MEMBERSHIPS, false), (&CLAIMS, true)] {
-            let mut query = sqlx::query(AssertSqlSafe(statement.as_str())).bind(now.0);
+            let mut query = sqlx::query(AssertSqlSafe(statement.as_str()));
             for sub in filled(self.users.keys().cloned(), BATCH) {
                 query = query.bind(sub);
             }
@@ -228,7 +223,7 @@ impl Known {
                 let Some(here) = self.users.get_mut(&sub) else { continue };
                 if is_claim {
                     here.claims.insert(row.try_get("claim")?, row.try_get("value")?);
-                } else {
+                } else if row.try_get::<Option<i64>, _>("until")?.is_none_or(|until| until > now.0) {
                     here.groups.insert(row.try_get("group_name")?);
                 }
             }

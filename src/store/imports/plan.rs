@@ -128,17 +128,16 @@ impl Planner<'_> {
         let Some(person) = staged.person.take() else { return Ok(None) };
         let before = self.known.brought.get(&person.key);
         let here = before.and_then(|before| Some((before, self.known.users.get(&before.sub)?)));
-        let step = match here {
-            Some((before, here)) => {
-                self.alteration(&staged, &person, before, here).map(|it| Step::Change(Box::new(it)))
-            }
-            None if self.may_be_added(staging, &staged, &person).await? => {
-                Some(Step::Add(Box::new(self.addition(person.clone()))))
-            }
-            None => return Ok(None),
-        };
-        self.name_shared_address(staging, &staged, &person, here.map(|(before, _)| before.sub.as_str())).await?;
-        Ok(step)
+        if let Some((before, here)) = here {
+            let alteration = self.alteration(&staged, &person, before, here);
+            self.name_shared_address(staging, &staged, &person, Some(&before.sub)).await?;
+            return Ok(alteration.map(|it| Step::Change(Box::new(it))));
+        }
+        if !self.may_be_added(staging, &staged, &person).await? {
+            return Ok(None);
+        }
+        self.name_shared_address(staging, &staged, &person, None).await?;
+        Ok(Some(Step::Add(Box::new(self.addition(person)))))
     }
 
     fn find(&mut self, weight: Weight, person: &Person, member: &str, why: impl Into<String>, fix: Option<&str>) {
@@ -172,7 +171,7 @@ impl Planner<'_> {
         }
         // Known by the name alone: it is the user whom we deleted.
         if person.sub.is_none() && self.options.is_source_named && self.known.has_gone_name(&person.username) {
-            let why = format!("{:?} was the name of a user who was deleted, and is not given again", person.username);
+            let why = name_gone(person);
             self.find(Weight::LeftOut, person, "username", why, None);
             self.tally.left_out += 1;
             return Ok(false);
@@ -212,7 +211,7 @@ impl Planner<'_> {
             }
         }
         if known.has_gone_name(&person.username) {
-            let why = format!("{:?} was the name of a user who was deleted, and is not given again", person.username);
+            let why = name_gone(person);
             return Some(("username", why, Some("take another user name")));
         }
         let folded = text::fold_username(&person.username);
@@ -415,7 +414,7 @@ impl Planner<'_> {
             return true;
         }
         let why = if self.known.has_gone_name(&person.username) {
-            format!("{:?} was the name of a user who was deleted, and is not given again", person.username)
+            name_gone(person)
         } else if is_taken {
             format!("there is a user {:?} already; the name of before stays", person.username)
         } else {
@@ -491,6 +490,10 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+fn name_gone(person: &Person) -> String {
+    format!("{:?} was the name of a user who was deleted, and is not given again", person.username)
 }
 
 /// Why a row cannot be taken of which another has the same: member and words.

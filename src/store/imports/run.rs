@@ -11,6 +11,8 @@ use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
+use crate::store::further_claims::{self, Holder};
+use crate::store::imports;
 use crate::store::row::row;
 use crate::store::users;
 use serde_json::Value;
@@ -24,9 +26,6 @@ const ADD_GROUP: &str =
 const KEEP_ROLE: &str = "INSERT INTO group_sources (source, source_key, group_name, digests, said_at) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (source, source_key) DO UPDATE SET group_name = excluded.group_name, digests = excluded.digests, \
      said_at = excluded.said_at";
-const SET_CLAIM: &str = "INSERT INTO group_claims (group_name, claim, value) VALUES ($1, $2, $3) \
-     ON CONFLICT (group_name, claim) DO UPDATE SET value = excluded.value";
-const UNSET_CLAIM: &str = "DELETE FROM group_claims WHERE group_name = $1 AND claim = $2";
 // As many as a batch has.
 const BROUGHT: &str = "SELECT source_key, users.sub, username, disabled_at FROM user_sources \
      JOIN users ON users.sub = user_sources.sub WHERE source = $1 AND source_key > $2 ORDER BY source_key LIMIT 500";
@@ -172,7 +171,8 @@ pub async fn run(
     };
     // Of a file that is not named, each user who is another is a fault by themselves.
     let may_be_another = options.is_source_named && !options.is_source_said;
-    if may_be_another && is_another_source(db, staging, options).await? {
+    let has_come = may_be_another && !imports::keys(db, &options.source).await?.is_empty();
+    if has_come && is_another_source(db, staging, options).await? {
         let what = format!("most users of {} have other names than those who came from it before", options.source);
         let fix = "--source NAME tells two sources apart; where it is the same one, say its name";
         return Err(Failure::new(what).with_fix(fix).into());
@@ -353,15 +353,9 @@ async fn claims<L: Listener>(
                 }
                 tally.group_claims += 1;
                 if let Some(writer) = writer.as_mut() {
-                    let (statement, kind) = match &value {
-                        Some(value) => {
-                            (sqlx::query(SET_CLAIM).bind(group).bind(name).bind(value), EventKind::GroupClaimSet)
-                        }
-                        None => (sqlx::query(UNSET_CLAIM).bind(group).bind(name), EventKind::GroupClaimUnset),
-                    };
-                    statement.execute(&mut **writer.transaction().await?).await?;
-                    let event = Event::new(kind, options.now).with("group", Impersonal::configured(group));
-                    writer.note(event.with("claim", Impersonal::configured(name)));
+                    let (holder, value) = (Holder::Group(group), value.as_deref());
+                    further_claims::change_in(writer.transaction().await?, holder, name, value).await?;
+                    writer.note(further_claims::event(holder, name, value.is_some(), options.now));
                 }
             }
             Verdict::ChangedHere | Verdict::ChangedOnBoth => {

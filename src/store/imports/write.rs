@@ -9,9 +9,11 @@ use crate::protocol::node_secrets::NameKey;
 use crate::protocol::text;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Kind, Transaction};
+use crate::store::further_claims::Holder;
+use crate::store::groups::{self, Change, End};
 use crate::store::users::edit::{self, COLUMNS, Details, Edit, Lock};
 use crate::store::users::{self, tombstones};
-use crate::store::{StoreError, audit_events};
+use crate::store::{StoreError, audit_events, further_claims};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -38,12 +40,6 @@ const INSERT_SOURCE: &str = "INSERT INTO user_sources (source, source_key, sub, 
      ON CONFLICT (source, source_key) DO UPDATE SET sub = excluded.sub, digests = excluded.digests, imported_at = excluded.imported_at";
 const UPDATE_SOURCE: &str =
     "UPDATE user_sources SET digests = $3, imported_at = $4 WHERE source = $1 AND source_key = $2";
-const JOIN: &str = "INSERT INTO group_members (group_name, sub, added_at) VALUES ($1, $2, $3) \
-     ON CONFLICT (group_name, sub) DO UPDATE SET until = NULL WHERE group_members.until <= excluded.added_at";
-const LEAVE: &str = "DELETE FROM group_members WHERE group_name = $1 AND sub = $2";
-const SET_CLAIM: &str = "INSERT INTO user_claims (sub, claim, value) VALUES ($1, $2, $3) \
-     ON CONFLICT (sub, claim) DO UPDATE SET value = excluded.value";
-const UNSET_CLAIM: &str = "DELETE FROM user_claims WHERE sub = $1 AND claim = $2";
 const FORGET_EMAIL: &str = "UPDATE users SET email = NULL, email_verified_at = NULL, email_folded = NULL, \
      folded_of = COALESCE(username, '') || ' ' WHERE sub = $1";
 // Where it was changed here in the moment before, that stays.
@@ -191,7 +187,7 @@ impl<'a> Writer<'a> {
 
     async fn add(&mut self, addition: &Addition) -> Result<(), Undone> {
         let (source, now) = (self.source, self.now);
-        let Addition { person, sub, groups, digests } = addition;
+        let Addition { person, sub, groups: joined, digests } = addition;
         let digests = serde_json::to_string(digests).map_err(StoreError::from)?;
         let email = person.email.as_deref();
         let transaction = self.transaction().await?;
@@ -214,14 +210,15 @@ impl<'a> Writer<'a> {
         or_taken(insert.execute(&mut **transaction).await)?;
         let source_row = sqlx::query(INSERT_SOURCE).bind(source).bind(&person.key).bind(sub).bind(digests).bind(now.0);
         or_taken(source_row.execute(&mut **transaction).await)?;
-        for group in groups {
-            sqlx::query(JOIN).bind(group).bind(sub).bind(now.0).execute(&mut **transaction).await?;
+        for group in joined {
+            groups::carry_out(transaction, group, &joins(sub), now).await?;
         }
         for (claim, value) in &person.claims {
-            sqlx::query(SET_CLAIM).bind(sub).bind(claim).bind(value.to_string()).execute(&mut **transaction).await?;
+            let value = value.to_string();
+            further_claims::change_in(transaction, Holder::User(sub), claim, Some(&value)).await?;
         }
         self.ask_tombstones(sub, &person.username).await?;
-        let groups: Vec<String> = groups.iter().cloned().collect();
+        let groups: Vec<String> = joined.iter().cloned().collect();
         let event = Event::new(EventKind::UserAdded, now)
             .of(sub)
             .personal("username", &person.username)
@@ -251,25 +248,16 @@ impl<'a> Writer<'a> {
         let transaction = self.transaction().await?;
         if it.changes_the_user() {
             let changed = change_row(transaction, it, now, &mut events).await?;
-            for group in &it.join {
-                sqlx::query(JOIN).bind(group).bind(&it.sub).bind(now.0).execute(&mut **transaction).await?;
-                let event = Event::new(EventKind::MembershipAdded, now).of(&it.sub);
-                events.push(event.with("group", Impersonal::configured(group)));
+            let leaves = Change::Remove { sub: it.sub.clone() };
+            let joined = it.join.iter().map(|group| (group, joins(&it.sub)));
+            for (group, change) in joined.chain(it.leave.iter().map(|group| (group, leaves.clone()))) {
+                groups::carry_out(transaction, group, &change, now).await?;
+                events.push(groups::event(group, &change, now));
             }
-            for group in &it.leave {
-                sqlx::query(LEAVE).bind(group).bind(&it.sub).execute(&mut **transaction).await?;
-                let event = Event::new(EventKind::MembershipRemoved, now).of(&it.sub);
-                events.push(event.with("group", Impersonal::configured(group)));
-            }
+            let holder = Holder::User(&it.sub);
             for (claim, value) in &it.claims {
-                let (statement, kind) = match value {
-                    Some(value) => {
-                        (sqlx::query(SET_CLAIM).bind(&it.sub).bind(claim).bind(value), EventKind::UserClaimSet)
-                    }
-                    None => (sqlx::query(UNSET_CLAIM).bind(&it.sub).bind(claim), EventKind::UserClaimUnset),
-                };
-                statement.execute(&mut **transaction).await?;
-                events.push(Event::new(kind, now).of(&it.sub).with("claim", Impersonal::configured(claim)));
+                further_claims::change_in(transaction, holder, claim, value.as_deref()).await?;
+                events.push(further_claims::event(holder, claim, value.is_some(), now));
             }
             sqlx::query(TOUCH).bind(&it.sub).bind(now.0).execute(&mut **transaction).await?;
             if !changed.is_empty() {
@@ -331,6 +319,11 @@ impl<'a> Writer<'a> {
             tokio::time::sleep(PAUSE.max(self.opened_at.elapsed() / 2)).await;
         }
     }
+}
+
+/// A membership that does not end by itself, and begins anew where it has ended.
+fn joins(sub: &str) -> Change {
+    Change::Add { sub: sub.to_owned(), until: End::AsItIs }
 }
 
 /// Writes what the row becomes; gives the columns, and the event of a password.

@@ -1,6 +1,7 @@
 //! Documents that are run: the code blocks of a Markdown file, and a shell that has the binary on its path.
 
 use super::postgres;
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -68,4 +69,26 @@ pub fn shell(folder: &Path, variables: &[(String, String)], script: &str) -> Str
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{script}\n{stdout}\n{stderr}", output.status);
     stdout.into_owned()
+}
+
+/// Whether a line is as promised.
+pub fn fits(promised: &str, line: &str) -> bool {
+    let parts: Vec<&str> = promised.split('…').collect();
+    let [first, middle @ .., last] = parts.as_slice() else { return promised == line };
+    let Some(mut rest) = line.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    true
+}
+
+/// Whether everything of `promised` is in `found`.
+pub fn is_within(promised: &Value, found: &Value) -> bool {
+    match (promised, found) {
+        (Value::Object(promised), Value::Object(found)) => {
+            promised.iter().all(|(name, value)| found.get(name).is_some_and(|found| is_within(value, found)))
+        }
+        _ => promised == found,
+    }
 }

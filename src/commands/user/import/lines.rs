@@ -1,8 +1,9 @@
 //! Files of people: JSON lines, or CSV with the same names. They are read a line at a time.
 
 use super::report::Told;
-use super::{parse_lock, told, uncovered};
+use super::{parse_lock, uncovered};
 use crate::commands::group;
+use crate::commands::terminal::one_line;
 use crate::commands::user::{details, import_name_fault, is_email};
 use crate::failure::Failure;
 use crate::passwords;
@@ -241,7 +242,7 @@ fn is_list_of_texts(value: &Value) -> bool {
 fn unknown(name: &str) -> Failure {
     let near = most_like(name, members(), |member| member, 3);
     let fix = near.map_or_else(|| members().collect::<Vec<_>>().join(", "), |near| format!("did you mean {near}?"));
-    let shown = told(&name.chars().take(LONGEST_MEMBER).collect::<String>());
+    let shown = one_line(&name.chars().take(LONGEST_MEMBER).collect::<String>());
     Failure::new(format!("{shown:?} is no member of a user")).with_fix(fix)
 }
 
