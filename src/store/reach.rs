@@ -118,6 +118,8 @@ impl Postgres {
     /// By [the error codes of PostgreSQL](https://www.postgresql.org/docs/current/errcodes-appendix.html).
     fn told_by_server(&self, code: &str, message: &str) -> Told {
         let Self { setting, place, user, database } = self;
+        // Of a database that is only read, nothing is to be made or owned.
+        let is_ours = *setting == DATABASE;
         match code {
             "28P01" => Told::new(
                 format!(
@@ -152,11 +154,19 @@ impl Postgres {
             ),
             "3D000" => Told::new(
                 format!("PostgreSQL at {place} has no database {database:?}"),
-                format!("make it, CREATE DATABASE \"{database}\" OWNER \"{user}\", or correct {setting}"),
+                if is_ours {
+                    format!("make it, CREATE DATABASE \"{database}\" OWNER \"{user}\", or correct {setting}")
+                } else {
+                    format!("correct the database in {setting}")
+                },
             ),
             "42501" => Told::new(
                 format!("the user {user:?} may not connect to the database {database:?} of PostgreSQL at {place}"),
-                format!("make that user the owner: ALTER DATABASE \"{database}\" OWNER TO \"{user}\""),
+                if is_ours {
+                    format!("make that user the owner: ALTER DATABASE \"{database}\" OWNER TO \"{user}\"")
+                } else {
+                    format!("GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\"")
+                },
             ),
             _ => of_code(code, &format!("PostgreSQL at {place}")).unwrap_or_else(|| {
                 Told::new(
@@ -522,6 +532,11 @@ mod tests {
         ] {
             let told = server.told_by_server(code, message);
             assert!(told.what.contains(what) && !told.fix.is_empty(), "{}", told.what);
+        }
+        let source = Postgres { setting: "--aspnet-identity", ..server };
+        for code in ["28P01", "28000", "3D000", "42501"] {
+            let fix = source.told_by_server(code, "").fix;
+            assert!(!fix.contains(DATABASE) && !fix.contains("OWNER"), "{fix}");
         }
     }
 }

@@ -438,3 +438,30 @@ async fn a_table_that_is_missing_later_takes_nothing_away() {
         assert_eq!(rows().await, before, "{file}");
     }
 }
+
+/// A column that is not named any more says nothing, also where the table of claims does; nor does it where that table is missing.
+#[tokio::test]
+async fn a_claim_of_a_column_stays_where_the_column_is_not_named_again() {
+    let provider = TestProvider::start().await;
+    let folder = TempDir::new().unwrap();
+    for file in fs::read_dir(at("sqlserver-csv")).unwrap().map(|entry| entry.unwrap().path()) {
+        fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let source = folder.path().to_str().unwrap();
+    let held = async || {
+        let count = "SELECT COUNT(*) FROM user_claims WHERE claim";
+        let of_column = provider.rows(&format!("{count} = 'full'")).await[0][0].clone().unwrap();
+        let of_table = provider.rows(&format!("{count} <> 'full'")).await[0][0].clone().unwrap();
+        (of_column, of_table)
+    };
+    let column = ["--apply", "--column", "FullName=claim:full"];
+    report(&provider, source, &column);
+    let before = held().await;
+    assert!(before.0 != "0" && before.1 != "0", "{before:?}");
+    for flags in [&column[..1], &column] {
+        assert_eq!(report(&provider, source, flags)["is_changed"], false, "{flags:?}");
+    }
+    fs::remove_file(folder.path().join("AspNetUserClaims.csv")).unwrap();
+    assert_eq!(report(&provider, source, &column)["is_changed"], false);
+    assert_eq!(held().await, before);
+}

@@ -642,3 +642,122 @@ async fn a_role_is_joined_where_the_membership_has_ended() {
     imported(&provider, &both, &[]);
     assert_eq!(groups(&provider, "alice"), BTreeSet::from(["editor".to_owned()]));
 }
+
+fn named(sub: &str, name: &str) -> Value {
+    json!({"sub": format!("id-{sub}"), "username": name, "email": format!("{sub}@example.com")})
+}
+
+fn names(provider: &TestProvider, subs: &[&str]) -> Vec<Value> {
+    subs.iter().map(|sub| show(provider, &format!("{sub}@example.com"))["username"].clone()).collect()
+}
+
+/// Two exchange their names, three pass them around, one gives up a name that a new user of the source has: in one import.
+#[tokio::test]
+async fn a_user_name_that_the_source_gave_to_another_goes_over_in_the_same_import() {
+    for more in [&[][..], &["--all-or-nothing"]] {
+        let provider = TestProvider::start().await;
+        let before = ["a", "b", "c", "d", "e", "f"].map(|sub| named(sub, sub));
+        imported(&provider, &before, more);
+        let after = [
+            named("new", "f"),
+            named("a", "b"),
+            named("b", "a"),
+            named("c", "d"),
+            named("d", "e"),
+            named("e", "c"),
+            named("f", "g"),
+        ];
+        let report: Vec<String> = after.iter().map(Value::to_string).collect();
+        let arguments = ["user", "import", "-", "--source", "monolith", "--json"];
+        let report = hallpass(&provider, &arguments, &report.join("\n"));
+        assert_eq!(report.status, 0, "{report:?}");
+        let told = imported(&provider, &after, more);
+        let counts = |document: &Value| {
+            ["users", "changed", "unchanged", "faults"].map(|member| document[member].clone()).to_vec()
+        };
+        assert_eq!(counts(&told), counts(&json_of(&report)), "{more:?}");
+        assert_eq!(counts(&told)[..3], [json!(1), json!(6), json!(0)], "{more:?}: {told}");
+        assert_eq!(names(&provider, &["a", "b", "c", "d", "e", "f", "new"]), ["b", "a", "d", "e", "c", "g", "f"]);
+        let again = imported(&provider, &after, more);
+        assert_eq!(counts(&again)[..3], [json!(0), json!(0), json!(7)], "{again}");
+    }
+}
+
+/// Who cannot have the new name keeps the one they have, and so does who waits for that one.
+#[tokio::test]
+async fn a_name_that_is_not_given_up_after_all_is_not_given_away() {
+    let provider = TestProvider::start().await;
+    let add = ["user", "add", "taken", "--email", "taken@example.com", "--password-stdin"];
+    assert_eq!(hallpass(&provider, &add, PASSWORD).status, 0);
+    imported(&provider, &["a", "b", "c"].map(|sub| named(sub, sub)), &[]);
+    let after = [named("new", "a"), named("a", "b"), named("b", "c"), named("c", "taken")];
+    let outcome = import(&provider, &after, &[]);
+    assert_eq!(outcome.status, 1, "{outcome:?}");
+    let document = json_of(&outcome);
+    assert_eq!(document["faults"].as_array().unwrap().len(), 4, "{document}");
+    assert_eq!(names(&provider, &["a", "b", "c", "taken"]), ["a", "b", "c", "taken"]);
+    // The way is free again.
+    run(&provider, &["user", "edit", "taken", "--username", "other"]);
+    imported(&provider, &after, &[]);
+    assert_eq!(names(&provider, &["a", "b", "c", "new"]), ["b", "c", "taken", "a"]);
+}
+
+/// What a run leaves that was stopped between two of its transactions.
+#[tokio::test]
+async fn a_user_whose_name_was_given_away_gets_the_new_one_the_next_time() {
+    let provider = TestProvider::start().await;
+    imported(&provider, &[named("a", "a"), named("b", "b")], &[]);
+    provider.sql("UPDATE users SET username = NULL, username_folded = NULL WHERE sub = 'id-a'").await;
+    imported(&provider, &[named("a", "b"), named("b", "a")], &[]);
+    assert_eq!(names(&provider, &["a", "b"]), ["b", "a"]);
+}
+
+/// Of a claim that has a column of its own a file without that column says nothing.
+#[tokio::test]
+async fn a_claim_of_a_column_stays_where_a_later_file_has_no_such_column() {
+    let provider = TestProvider::start().await;
+    let import = |text: &str| {
+        let outcome = hallpass(&provider, &["user", "import", "-", "--apply", "--source", "hr"], text);
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        let claims = show(&provider, "alice")["claims"].clone();
+        ["floor", "desk"].map(|name| claims[name].clone())
+    };
+    let start = "username,email";
+    assert_eq!(
+        import(&format!("{start},claim:floor,claim:desk\nalice,a@example.com,3,12\n")),
+        [json!("3"), json!("12")]
+    );
+    assert_eq!(import(&format!("{start},claim:floor\nalice,a@example.com,4\n")), [json!("4"), json!("12")]);
+    assert_eq!(import(&format!("{start}\nalice,a@example.com\n")), [json!("4"), json!("12")]);
+    assert_eq!(
+        import(&format!("{start},claim:floor,claim:desk\nalice,a@example.com,,13\n")),
+        [Value::Null, json!("13")]
+    );
+}
+
+/// As the tools around SQL Server and spreadsheets write it.
+#[tokio::test]
+async fn a_file_of_people_may_be_utf_16_and_a_quote_that_is_not_closed_is_named() {
+    let provider = TestProvider::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.csv");
+    let text =
+        "\u{feff}\"username\";\"email\";\"name, in full; if any\"\r\n".replace("\"name, in full; if any\"", "name");
+    let text = format!("{text}jürgen;j@example.com;\"Jürgen; the first\"\r\n");
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&file, bytes).unwrap();
+    let path = file.to_str().unwrap();
+    let outcome = hallpass(&provider, &["user", "import", path, "--apply"], "");
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert_eq!(show(&provider, "jürgen")["claims"]["name"], "Jürgen; the first");
+
+    let rest = "bert,b@example.com,Bert\n".repeat(1_000_000);
+    std::fs::write(&file, format!("username,email,name\nanna,a@example.com,Anna\nada,x@example.com,\"Ada\n{rest}"))
+        .unwrap();
+    let outcome = hallpass(&provider, &["user", "import", path, "--apply", "--json"], "");
+    assert_eq!(outcome.status, 1);
+    let document = json_of(&outcome);
+    let fault = &document["faults"][0];
+    assert!(fault["line"] == 3 && fault["why"].as_str().unwrap().contains("a quote is not closed"), "{fault}");
+    assert_eq!(show(&provider, "anna")["claims"]["name"], "Anna");
+}

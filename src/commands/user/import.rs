@@ -1,6 +1,8 @@
-//! `hallpass user import`: users from elsewhere, with the hashes of their passwords. `lines` reads files of people, `report` says
+//! `hallpass user import`: users from elsewhere, with the hashes of their passwords. `lines` reads files of people (`csv_file` those
+//! with a row for each), `report` says
 //! what was found out, `identity` reads databases of ASP.NET Core Identity; what is done with them is decided in `store::imports`.
 
+mod csv_file;
 mod identity;
 mod lines;
 mod report;
@@ -46,6 +48,9 @@ Examples:
 pub(super) fn help() -> String {
     format!("{HELP}\n\n{}", identity::HELP)
 }
+
+/// What a column is called, in a file of people or by `--column`, that is a further claim.
+const CLAIM: &str = "claim:";
 
 /// What a file is called as a source where none is said, and a database of Identity.
 const SOURCE_OF_FILES: &str = "file";
@@ -122,10 +127,10 @@ pub(super) async fn run(config: Config, arguments: Import) -> Outcome {
     let file = arguments.file.as_deref().unwrap_or(Path::new(""));
     let mut told = Told::new(file, arguments.report);
     let mut staging = Staging::new().await?;
-    let uncovered = if is_identity {
+    let seen = if is_identity {
         let before = keys_of_before(&config, source).await;
         let mut intake = |finding: Finding| told.found_by_reader(&finding);
-        uncovered(&identity::read(&arguments.identity, &mut staging, before, &mut intake).await?)
+        identity::read(&arguments.identity, &mut staging, before, &mut intake).await?
     } else {
         lines::read(file, &mut staging, &mut told).await?
     };
@@ -148,7 +153,8 @@ pub(super) async fn run(config: Config, arguments: Import) -> Outcome {
         disable_missing: arguments.disable_missing,
         roles: arguments.roles.iter().cloned().collect::<BTreeMap<_, _>>(),
         names: if is_identity { BTreeMap::from(identity::NAMES) } else { BTreeMap::new() },
-        uncovered,
+        uncovered: uncovered(&seen),
+        claim_columns: seen.iter().filter_map(|name| name.strip_prefix(CLAIM)).map(str::to_owned).collect(),
         now: Clock::System.now(),
     };
     if options.disable_missing && staging.people() == 0 {

@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const CREDENTIAL: &str = "credential";
 const GROUP: &str = "group:";
 const CLAIM: &str = "claim:";
+/// What the digests say of a claim that came from a column of its own.
+const COLUMN: &str = "column:";
 
 /// A user who is to be added.
 pub(super) struct Addition {
@@ -105,6 +107,32 @@ pub(super) enum Step {
     Change(Box<Alteration>),
 }
 
+/// Names that users of the source give up, by the `sub`s of those.
+#[derive(Default)]
+pub(super) struct Names {
+    /// The source calls them something else now. A user who is to have a name of theirs waits until all others were looked at.
+    pub given_up: BTreeSet<String>,
+    /// All others were looked at: these have, or get, their new names.
+    pub free: Option<BTreeSet<String>>,
+}
+
+impl Names {
+    /// Whether the name that this user has is free for another.
+    fn is_free(&self, sub: &str) -> bool {
+        self.free.as_ref().is_some_and(|free| free.contains(sub))
+    }
+}
+
+/// What was decided of a row.
+pub(super) enum Planned {
+    /// There is nothing to do, or the user is not taken.
+    Nothing,
+    /// What is to be done.
+    Step(Step),
+    /// A user of the source has the name, who gives it up: it is decided when all others were looked at.
+    Later,
+}
+
 /// Says what is to be done.
 pub(super) struct Planner<'a> {
     /// How to go about it.
@@ -113,6 +141,8 @@ pub(super) struct Planner<'a> {
     pub known: &'a Known,
     /// The groups that the source's roles became, by the keys of those.
     pub groups: &'a BTreeMap<String, String>,
+    /// Users of this source whose names become free in this run.
+    pub names: &'a Names,
     /// What is found out.
     pub findings: Vec<Finding>,
     /// What is counted.
@@ -124,20 +154,41 @@ impl Planner<'_> {
     ///
     /// # Errors
     /// The database of this run failed.
-    pub async fn step(&mut self, staging: &mut Staging, mut staged: Staged) -> Result<Option<Step>, StoreError> {
-        let Some(person) = staged.person.take() else { return Ok(None) };
+    pub async fn step(&mut self, staging: &mut Staging, mut staged: Staged) -> Result<Planned, StoreError> {
+        let Some(person) = staged.person.take() else { return Ok(Planned::Nothing) };
         let before = self.known.brought.get(&person.key);
         let here = before.and_then(|before| Some((before, self.known.users.get(&before.sub)?)));
+        if self.must_wait(&person, here.map(|(before, _)| before.sub.as_str())) {
+            return Ok(Planned::Later);
+        }
         if let Some((before, here)) = here {
             let alteration = self.alteration(&staged, &person, before, here);
             self.name_shared_address(staging, &staged, &person, Some(&before.sub)).await?;
-            return Ok(alteration.map(|it| Step::Change(Box::new(it))));
+            return Ok(alteration.map_or(Planned::Nothing, |it| Planned::Step(Step::Change(Box::new(it)))));
         }
         if !self.may_be_added(staging, &staged, &person).await? {
-            return Ok(None);
+            return Ok(Planned::Nothing);
         }
         self.name_shared_address(staging, &staged, &person, None).await?;
-        Ok(Some(Step::Add(Box::new(self.addition(person)))))
+        Ok(Planned::Step(Step::Add(Box::new(self.addition(person)))))
+    }
+
+    /// Whether a user who has that word, as a name or as an address, has it after this run too.
+    fn keeps(&self, holder: &Holder, word: &str) -> bool {
+        let is_name_alone =
+            holder.username_folded.as_deref() == Some(word) && holder.email_folded.as_deref() != Some(word);
+        !(is_name_alone && self.names.is_free(&holder.sub))
+    }
+
+    /// Whether another has the name of this user, who gives it up in this run.
+    fn must_wait(&self, person: &Person, sub: Option<&str>) -> bool {
+        let folded = text::fold_username(&person.username);
+        let holders = self.known.holders.get(&folded).map(Vec::as_slice).unwrap_or_default();
+        let gives_up = |holder: &Holder| {
+            let is_other = sub != Some(holder.sub.as_str()) && holder.username_folded.as_ref() == Some(&folded);
+            is_other && self.names.given_up.contains(&holder.sub)
+        };
+        self.names.free.is_none() && holders.iter().any(gives_up)
     }
 
     fn find(&mut self, weight: Weight, person: &Person, member: &str, why: impl Into<String>, fix: Option<&str>) {
@@ -215,14 +266,15 @@ impl Planner<'_> {
             return Some(("username", why, Some("take another user name")));
         }
         let folded = text::fold_username(&person.username);
-        let has_name = |holder: &Holder| holder.username_folded.as_ref() == Some(&folded);
+        let has_name =
+            |holder: &Holder| holder.username_folded.as_ref() == Some(&folded) && self.keeps(holder, &folded);
         if known.holders.get(&folded).is_some_and(|holders| holders.iter().any(has_name)) {
             return Some(("username", format!("there is a user {:?} already", person.username), None));
         }
         let as_address = name_as_address(&person.username)?;
         let is_own = person.email.as_deref().is_some_and(|email| text::fold_email(email) == as_address);
         let holders = known.holders.get(&as_address).filter(|_| !is_own)?;
-        let other = holders.first()?;
+        let other = holders.iter().find(|holder| self.keeps(holder, &as_address))?;
         let why = format!(
             "the user name {:?} is the e-mail address of {}, who is here already",
             person.username,
@@ -287,6 +339,7 @@ impl Planner<'_> {
             let kept = digest(&sub, &member, &value.to_string());
             keep(&mut digests, &member, kept);
         }
+        self.note_columns(&mut digests, &person);
         for (role, group) in &groups {
             digests.insert(format!("{GROUP}{role}"), (*group).clone());
         }
@@ -352,7 +405,11 @@ impl Planner<'_> {
                 "password_hash" => digest(sub, "password_hash", &here.credential),
                 _ => digest(sub, &member, is_there.get(&member).map(String::as_str).unwrap_or_default()),
             };
-            let verdict = decide(last(&member), &source, &now_here);
+            let verdict = match decide(last(&member), &source, &now_here) {
+                // A run that was stopped while it exchanged names.
+                Verdict::ChangedOnBoth if member == "username" && here.username.is_none() => Verdict::Take,
+                verdict => verdict,
+            };
             if verdict == Verdict::ChangedHere || verdict == Verdict::ChangedOnBoth {
                 is_another.extend(verified_by(&member));
             }
@@ -380,7 +437,7 @@ impl Planner<'_> {
         if self.options.covers("roles") {
             self.memberships(&mut it, person, before, here);
         }
-        if self.options.covers("claims") {
+        if self.options.covers("claims") || !self.options.claim_columns.is_empty() {
             self.claims(&mut it, person, before, here);
         }
         // Two files of people may be of two places, which both have a user 1.
@@ -404,7 +461,7 @@ impl Planner<'_> {
         let folded = text::fold_username(&person.username);
         let has_it = |word: &String| {
             let holders = self.known.holders.get(word).map(Vec::as_slice).unwrap_or_default();
-            holders.iter().any(|holder| holder.sub != sub)
+            holders.iter().any(|holder| holder.sub != sub && self.keeps(holder, word))
         };
         let is_taken = has_it(&folded)
             || name_as_address(&person.username).is_some_and(|address| has_it(&address))
@@ -468,7 +525,8 @@ impl Planner<'_> {
     fn claims(&mut self, it: &mut Alteration, person: &Person, before: &Brought, here: &Here) {
         let last = before.digests.keys().filter_map(|member| member.strip_prefix(CLAIM));
         let names: BTreeSet<&str> = last.chain(person.claims.keys().map(String::as_str)).collect();
-        for name in names {
+        let said: Vec<&str> = names.into_iter().filter(|name| self.is_said(person, before, name)).collect();
+        for name in said {
             let member = format!("{CLAIM}{name}");
             let value = person.claims.get(name).map(ToString::to_string);
             let of = |value: Option<&str>| digest(&before.sub, &member, value.unwrap_or_default());
@@ -487,6 +545,26 @@ impl Planner<'_> {
                     self.find(Weight::Note, person, "claims", why, None);
                     self.tally.kept += 1;
                 }
+            }
+        }
+        self.note_columns(&mut it.digests, person);
+    }
+
+    /// Whether the source says anything of a claim: what came from a column before is said by that column alone.
+    fn is_said(&self, person: &Person, before: &Brought, name: &str) -> bool {
+        let is_of_column = || before.digests.contains_key(&format!("{COLUMN}{name}"));
+        self.options.claim_columns.contains(name)
+            || (self.options.covers("claims") && (person.claims.contains_key(name) || !is_of_column()))
+    }
+
+    /// Notes which claims have columns now.
+    fn note_columns(&self, digests: &mut Digests, person: &Person) {
+        for name in self.options.claim_columns.iter().chain(person.claims.keys()) {
+            let is_of_column = self.options.claim_columns.contains(name);
+            if is_of_column && digests.contains_key(&format!("{CLAIM}{name}")) {
+                digests.insert(format!("{COLUMN}{name}"), "1".to_owned());
+            } else {
+                digests.remove(&format!("{COLUMN}{name}"));
             }
         }
     }

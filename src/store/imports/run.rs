@@ -2,8 +2,8 @@
 
 use super::compare::{Digests, Verdict, decide, digest};
 use super::known::{self, BATCH, Known};
-use super::plan::Planner;
-use super::staging::{Other, Staging};
+use super::plan::{Names, Planned, Planner, Step};
+use super::staging::{Other, Staged, Staging};
 use super::write::Writer;
 use super::{Finding, Place, Role, Weight};
 use crate::failure::Failure;
@@ -29,6 +29,12 @@ const KEEP_ROLE: &str = "INSERT INTO group_sources (source, source_key, group_na
 // As many as a batch has.
 const BROUGHT: &str = "SELECT source_key, users.sub, username, disabled_at FROM user_sources \
      JOIN users ON users.sub = user_sources.sub WHERE source = $1 AND source_key > $2 ORDER BY source_key LIMIT 500";
+/// How many users who give up their names are known at once; those beyond have given them up when the import is made again.
+const MOST_GIVEN_UP: usize = 10_000;
+/// How often it is looked who of those who wait for a name cannot have it; then they get theirs when the import is made again.
+const MOST_TRIALS: usize = 16;
+/// How many users get each other's names in one transaction.
+const EXCHANGED_AT_ONCE: usize = 100;
 /// How many users are disabled in one transaction.
 const DISABLED_AT_ONCE: usize = 100;
 
@@ -61,6 +67,8 @@ pub struct Options {
     pub names: BTreeMap<&'static str, &'static str>,
     /// Members that the source says nothing of: what is here of them stays.
     pub uncovered: BTreeSet<String>,
+    /// Claims that have a column of their own: of another that came from one before, the source says nothing now.
+    pub claim_columns: BTreeSet<String>,
     /// The instant of the run.
     pub now: NumericDate,
 }
@@ -169,35 +177,30 @@ pub async fn run(
     } else {
         Some(Writer::new(db, &options.source, is_whole, options.now).await?)
     };
+    let has_come = !imports::keys(db, &options.source).await?.is_empty();
+    let (mut names, is_another) = if has_come { renamed(db, staging, options).await? } else { Default::default() };
     // Of a file that is not named, each user who is another is a fault by themselves.
-    let may_be_another = options.is_source_named && !options.is_source_said;
-    let has_come = may_be_another && !imports::keys(db, &options.source).await?.is_empty();
-    if has_come && is_another_source(db, staging, options).await? {
+    if is_another && options.is_source_named && !options.is_source_said {
         let what = format!("most users of {} have other names than those who came from it before", options.source);
         let fix = "--source NAME tells two sources apart; where it is the same one, say its name";
         return Err(Failure::new(what).with_fix(fix).into());
     }
     let groups = roles(db, staging, options, (&mut writer, &mut tally, &mut *listener)).await?;
-    let (mut after, mut reached) = (0, 0);
+    let mut pass = Pass { db, staging, options, groups: &groups, writer: &mut writer, tally: &mut tally, listener };
+    let (mut after, mut reached, mut later) = (0, 0, Vec::new());
+    let mut free = BTreeSet::new();
     loop {
-        let rows = staging.page(after, BATCH.try_into().unwrap_or(i64::MAX)).await?;
+        let rows = pass.staging.page(after, BATCH.try_into().unwrap_or(i64::MAX)).await?;
         let Some(last) = rows.last() else { break };
         after = last.number;
         reached += rows.len() as u64;
-        let known = Known::read(db, &options.source, &rows, options.now).await?;
-        let mut planner = Planner { options, known: &known, groups: &groups, findings: Vec::new(), tally: &mut tally };
-        for row in rows {
-            let step = planner.step(staging, row).await?;
-            let mut findings = std::mem::take(&mut planner.findings);
-            if let (Some(step), Some(writer)) = (step, &mut writer) {
-                findings.extend(writer.carry_out(step).await?);
-            }
-            for finding in findings {
-                planner.tally.faults += u64::from(finding.weight == Weight::Fault);
-                listener.found(finding);
-            }
-        }
-        listener.reached(reached, staging.people());
+        let done = pass.rows(rows, &names).await?;
+        free.extend(done.renamed);
+        later.extend(done.later);
+        pass.listener.reached(reached, pass.staging.people());
+    }
+    if !later.is_empty() {
+        pass.exchange(&later, &mut names, free).await?;
     }
     if let Some(writer) = &mut writer {
         if !is_whole {
@@ -208,7 +211,7 @@ pub async fn run(
         }
     }
     if options.is_source_named {
-        missing(db, staging, options, (&mut writer, &mut tally, listener)).await?;
+        missing(db, staging, options, (&mut writer, &mut tally, &mut *listener)).await?;
     }
     if let Some(writer) = &mut writer {
         writer.commit().await?;
@@ -216,12 +219,162 @@ pub async fn run(
     Ok(tally)
 }
 
-/// Whether the users are others than those who came from a source of that name before: two applications may both have a user 1.
-async fn is_another_source(db: &Db, staging: &mut Staging, options: &Options) -> Result<bool, StoreError> {
+/// What a batch came to.
+#[derive(Default)]
+struct Done {
+    /// Users who have, or would have, another name.
+    renamed: Vec<String>,
+    /// The numbers of rows that are decided when all others were looked at.
+    later: Vec<i64>,
+}
+
+/// What goes over the users.
+struct Pass<'a, 'b, L> {
+    db: &'a Db,
+    staging: &'a mut Staging,
+    options: &'a Options,
+    groups: &'a BTreeMap<String, String>,
+    writer: &'a mut Option<Writer<'b>>,
+    tally: &'a mut Tally,
+    listener: &'a mut L,
+}
+
+impl<L: Listener> Pass<'_, '_, L> {
+    /// Looks at the rows of a batch, and does what is to be done about them.
+    async fn rows(&mut self, rows: Vec<Staged>, names: &Names) -> Result<Done, StoreError> {
+        let known = Known::read(self.db, &self.options.source, &rows, self.options.now).await?;
+        let mut planner = Planner {
+            options: self.options,
+            known: &known,
+            groups: self.groups,
+            names,
+            findings: Vec::new(),
+            tally: self.tally,
+        };
+        let mut done = Done::default();
+        for row in rows {
+            let number = row.number;
+            let decided = planner.step(self.staging, row).await?;
+            let mut findings = std::mem::take(&mut planner.findings);
+            match decided {
+                Planned::Nothing => {}
+                Planned::Later => done.later.push(number),
+                Planned::Step(step) => {
+                    done.renamed.extend(new_name(&step).map(|(sub, _)| sub.to_owned()));
+                    if let Some(writer) = self.writer {
+                        findings.extend(writer.carry_out(step).await?);
+                    }
+                }
+            }
+            for finding in findings {
+                planner.tally.faults += u64::from(finding.weight == Weight::Fault);
+                self.listener.found(finding);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Gives names that other users of the source have given up, or give up here: two who exchange theirs, say. `free` are users
+    /// who have their new ones already.
+    async fn exchange(&mut self, later: &[i64], names: &mut Names, free: BTreeSet<String>) -> Result<(), StoreError> {
+        if let Some(writer) = self.writer {
+            writer.commit_part().await?;
+        }
+        let (before, have_theirs) = (self.tally.clone(), free.clone());
+        let mut free = free;
+        for number in later {
+            let rows = self.staging.row(*number).await?;
+            free.extend(self.sub_of(&rows).await?);
+        }
+        names.free = Some(free);
+        let mut order = later.to_vec();
+        let mut is_settled = false;
+        for _ in 0..MOST_TRIALS {
+            is_settled = self.trial(&order, names).await?;
+            *self.tally = before.clone();
+            if is_settled {
+                break;
+            }
+            // Who waits for whom is as often in the one order as in the other.
+            order.reverse();
+        }
+        if !is_settled {
+            names.free = Some(have_theirs);
+        }
+        let free = names.free.clone().unwrap_or_default();
+        for part in later.chunks(EXCHANGED_AT_ONCE) {
+            if let Some(writer) = self.writer {
+                writer.exchange(&free);
+            }
+            for number in part {
+                let rows = self.staging.row(*number).await?;
+                self.rows(rows, names).await?;
+            }
+            if let Some(writer) = self.writer {
+                writer.commit_part().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks who of those cannot have their new name: they keep the one they have, and who waits for that one cannot have it
+    /// either. Whether there is none any more.
+    async fn trial(&mut self, order: &[i64], names: &mut Names) -> Result<bool, StoreError> {
+        let (mut silent, mut unwritten) = (Silent, None);
+        let mut trial = Pass {
+            db: self.db,
+            staging: self.staging,
+            options: self.options,
+            groups: self.groups,
+            writer: &mut unwritten,
+            tally: self.tally,
+            listener: &mut silent,
+        };
+        let mut is_settled = true;
+        for number in order {
+            let rows = trial.staging.row(*number).await?;
+            let sub = trial.sub_of(&rows).await?;
+            let done = trial.rows(rows, names).await?;
+            if let Some(sub) = sub.filter(|sub| !done.renamed.contains(sub))
+                && names.free.as_mut().is_some_and(|free| free.remove(&sub))
+            {
+                is_settled = false;
+            }
+        }
+        Ok(is_settled)
+    }
+
+    /// Who is here already of a row.
+    async fn sub_of(&self, rows: &[Staged]) -> Result<Option<String>, StoreError> {
+        let brought = known::brought(self.db, &self.options.source, rows).await?;
+        Ok(brought.into_values().next().map(|brought| brought.sub))
+    }
+}
+
+/// The name that a user of before gets by a step.
+pub(super) fn new_name(step: &Step) -> Option<(&str, &str)> {
+    match step {
+        Step::Change(it) => it.username.as_deref().map(|name| (it.sub.as_str(), name)),
+        Step::Add(_) => None,
+    }
+}
+
+/// What is found out will be said.
+struct Silent;
+
+impl Listener for Silent {
+    fn found(&mut self, _finding: Finding) {}
+    fn reached(&mut self, _number: u64, _of: u64) {}
+}
+
+/// The users whose names the source has changed; and whether the users are others than those who came from a source of that name
+/// before: two applications may both have a user 1.
+async fn renamed(db: &Db, staging: &mut Staging, options: &Options) -> Result<(Names, bool), StoreError> {
     let (mut same, mut other, mut after) = (0_u64, 0_u64, 0);
+    let mut names = Names::default();
     loop {
         let rows = staging.page(after, BATCH.try_into().unwrap_or(i64::MAX)).await?;
-        let Some(last) = rows.last() else { return Ok(other > same) };
+        let Some(last) = rows.last() else { return Ok((names, other > same)) };
         after = last.number;
         let brought = known::brought(db, &options.source, &rows).await?;
         for person in rows.iter().filter_map(|row| row.person.as_ref()) {
@@ -229,6 +382,9 @@ async fn is_another_source(db: &Db, staging: &mut Staging, options: &Options) ->
             let is_same = before.digests.get("username") == Some(&digest(&before.sub, "username", &person.username));
             same += u64::from(is_same);
             other += u64::from(!is_same);
+            if !is_same && names.given_up.len() < MOST_GIVEN_UP {
+                names.given_up.insert(before.sub.clone());
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ const INDEX: &str = "CREATE INDEX people_key ON people (source_key); CREATE INDE
      (SELECT 1 FROM people AS others WHERE others.name_as_email = people.email_folded AND others.number <> people.number AND others.is_out = 0))";
 const PAGE: &str =
     "SELECT number, twin, shares, source_key, document FROM people WHERE number > $1 ORDER BY number LIMIT $2";
+const ROW: &str = "SELECT number, twin, shares, source_key, document FROM people WHERE number = $1";
 const ROLES: &str = "SELECT document FROM roles ORDER BY source_key";
 const HAS_KEY: &str = "SELECT 1 FROM people WHERE source_key = $1 LIMIT 1";
 const HAS_NAME: &str = "SELECT 1 FROM people WHERE name_folded = $1 LIMIT 1";
@@ -223,6 +224,15 @@ impl Staging {
     /// SQLite failed.
     pub(super) async fn page(&mut self, after: i64, most: i64) -> Result<Vec<Staged>, StoreError> {
         let rows = sqlx::query(PAGE).bind(after).bind(most).fetch_all(&mut self.connection).await?;
+        rows.iter().map(staged).collect()
+    }
+
+    /// The row of that number.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub(super) async fn row(&mut self, number: i64) -> Result<Vec<Staged>, StoreError> {
+        let rows = sqlx::query(ROW).bind(number).fetch_all(&mut self.connection).await?;
         rows.iter().map(staged).collect()
     }
 

@@ -44,6 +44,9 @@ const FORGET_EMAIL: &str = "UPDATE users SET email = NULL, email_verified_at = N
      folded_of = COALESCE(username, '') || ' ' WHERE sub = $1";
 // Where it was changed here in the moment before, that stays.
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = CAST($2 AS TEXT) WHERE sub = $1 AND password_hash IS NOT DISTINCT FROM CAST($3 AS TEXT)";
+// Another gets the name in the same transaction, and this user theirs there or in the next one.
+const GIVE_UP_NAME: &str = "UPDATE users SET username = NULL, username_folded = NULL, folded_of = ' ' || COALESCE(email, '') \
+     WHERE username_folded = $1 AND sub <> $2 RETURNING sub";
 const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE sub = $1";
 
 /// Why a step was not carried out.
@@ -76,6 +79,8 @@ pub(super) struct Writer<'a> {
     opened_at: Instant,
     events: Vec<Event>,
     chain: Option<Chain>,
+    /// Users whose names others get: all that is done about them is in one transaction.
+    exchanged: Option<BTreeSet<String>>,
     /// What the transaction has done so far, to be done again one by one where one of it cannot be done.
     done: Vec<Step>,
 }
@@ -97,6 +102,7 @@ impl<'a> Writer<'a> {
             opened_at: Instant::now(),
             events: Vec::new(),
             chain: None,
+            exchanged: None,
             done: Vec::new(),
         })
     }
@@ -132,7 +138,8 @@ impl<'a> Writer<'a> {
                     return self.write_events(BATCH).await.map(|()| Vec::new());
                 }
                 self.done.push(step);
-                if self.done.len() >= BATCH || self.opened_at.elapsed() >= LONGEST {
+                let is_held = self.exchanged.is_some();
+                if !is_held && (self.done.len() >= BATCH || self.opened_at.elapsed() >= LONGEST) {
                     self.commit().await?;
                     self.let_others_in().await;
                 }
@@ -178,7 +185,44 @@ impl<'a> Writer<'a> {
         Ok(findings)
     }
 
+    /// From here on names that these users have are given to others; `commit_part` ends it.
+    pub fn exchange(&mut self, users: &BTreeSet<String>) {
+        self.exchanged = Some(users.clone());
+    }
+
+    /// Commits what was done; where all is one transaction, that stays open.
+    ///
+    /// # Errors
+    /// The database failed, and then none of it was done.
+    pub async fn commit_part(&mut self) -> Result<(), StoreError> {
+        self.exchanged = None;
+        if self.is_whole {
+            return Ok(());
+        }
+        self.commit().await?;
+        self.let_others_in().await;
+        Ok(())
+    }
+
+    async fn give_up_name(&mut self, step: &Step) -> Result<(), Undone> {
+        let (sub, username) = match step {
+            Step::Add(addition) => ("", addition.person.username.as_str()),
+            Step::Change(it) => match &it.username {
+                Some(username) => (it.sub.as_str(), username.as_str()),
+                None => return Ok(()),
+            },
+        };
+        let transaction = self.transaction().await?;
+        let statement = sqlx::query_scalar(GIVE_UP_NAME).bind(text::fold_username(username)).bind(sub);
+        let gave_up: Vec<String> = statement.fetch_all(&mut **transaction).await?;
+        let is_expected = |sub: &String| self.exchanged.as_ref().is_some_and(|users| users.contains(sub));
+        if gave_up.iter().all(is_expected) { Ok(()) } else { Err(Undone::Taken) }
+    }
+
     async fn try_step(&mut self, step: &Step) -> Result<(), Undone> {
+        if self.exchanged.is_some() {
+            self.give_up_name(step).await?;
+        }
         match step {
             Step::Add(addition) => self.add(addition).await,
             Step::Change(alteration) => self.change(alteration).await,

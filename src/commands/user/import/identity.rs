@@ -6,6 +6,7 @@ mod layout;
 mod people;
 mod values;
 
+use super::CLAIM;
 use crate::failure::Failure;
 use crate::protocol::claim_names::user_claim_fault;
 use crate::protocol::difference::most_like;
@@ -22,8 +23,6 @@ use std::path::{Path, PathBuf};
 
 /// The flag that names the source.
 const FLAG: &str = "--aspnet-identity";
-/// What a claim is called that has no column.
-const CLAIM: &str = "claim:";
 /// Columns that are no claim of a user.
 const SECRET: [&str; 3] = ["passwordhash", "securitystamp", "concurrencystamp"];
 

@@ -1,7 +1,8 @@
 //! Files of people: JSON lines, or CSV with the same names. They are read a line at a time.
 
+use super::csv_file::{self, CsvFile};
 use super::report::Told;
-use super::{parse_lock, uncovered};
+use super::{CLAIM, parse_lock};
 use crate::commands::group;
 use crate::commands::terminal::one_line;
 use crate::commands::user::{details, import_name_fault, is_email};
@@ -22,8 +23,6 @@ use std::path::Path;
 /// Members that are no text.
 const FURTHER: [&str; 5] = ["email_verified", "phone_number_verified", "groups", "claims", "locked_until"];
 const TEXTS: [&str; 4] = ["sub", "username", "email", "password_hash"];
-/// What a column of CSV begins with that is a further claim.
-const CLAIM: &str = "claim:";
 /// What stands between groups in CSV.
 const BETWEEN_GROUPS: char = '|';
 /// A longer line is none, in bytes.
@@ -35,7 +34,8 @@ fn members() -> impl Iterator<Item = &'static str> {
     TEXTS.into_iter().chain(FURTHER).chain(COLUMNS.iter().copied())
 }
 
-/// Puts the people of a file aside; gives the members that no line says anything of.
+/// Puts the people of a file aside; gives the members that some line says something of, and `claim:NAME` of each claim that has a
+/// column.
 ///
 /// # Errors
 /// The file cannot be read, or is neither.
@@ -45,14 +45,14 @@ pub(super) async fn read(file: &Path, staging: &mut Staging, told: &mut Told) ->
     } else {
         Box::new(File::open(file).map_err(|error| Failure::at(file.display(), error))?)
     };
-    let mut input = BufReader::new(input);
+    let mut input = csv_file::decoded(input).map_err(|error| Failure::at(file.display(), error))?;
     let mut reading = Reading { file, staging, told, seen: BTreeSet::new(), groups: BTreeSet::new() };
     if is_csv(file, &mut input).map_err(|error| Failure::at(file.display(), error))? {
         reading.csv(input).await?;
     } else {
         reading.json_lines(input).await?;
     }
-    Ok(uncovered(&reading.seen))
+    Ok(reading.seen)
 }
 
 /// By its name; where that says nothing, by how it starts.
@@ -64,8 +64,9 @@ fn is_csv(file: &Path, input: &mut impl BufRead) -> std::io::Result<bool> {
         _ => {}
     }
     let start = String::from_utf8_lossy(input.fill_buf()?).into_owned();
-    let first = start.trim_start_matches('\u{feff}').lines().next().unwrap_or_default();
-    Ok(first.split([',', ';', '\t']).any(|name| name.trim_matches(['"', ' ']) == "username"))
+    let first = start.lines().next().unwrap_or_default();
+    let separator = char::from(csv_file::separator(first.as_bytes()));
+    Ok(first.split(separator).any(|name| name.trim_matches(['"', ' ']) == "username"))
 }
 
 struct Reading<'a> {
@@ -93,7 +94,7 @@ impl Reading<'_> {
                 return Err(Failure::new(what).with_fix("write one user into a line"));
             }
             let text = String::from_utf8_lossy(&line);
-            let text = text.trim_start_matches('\u{feff}').trim();
+            let text = text.trim();
             if !text.is_empty() {
                 let read = read_line(text);
                 self.take(number, read).await?;
@@ -101,37 +102,21 @@ impl Reading<'_> {
         }
     }
 
-    async fn csv(&mut self, input: impl BufRead) -> Result<(), Failure> {
-        let about = |error: csv::Error| Failure::at(self.file.display(), error);
-        let mut input = input;
-        let separator = separator(&mut input).map_err(|error| Failure::at(self.file.display(), error))?;
-        let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(input);
-        let headings: Vec<String> = reader
-            .headers()
-            .map_err(about)?
-            .iter()
-            .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
-            .collect();
+    async fn csv(&mut self, input: BufReader<Box<dyn Read>>) -> Result<(), Failure> {
+        let mut rows = CsvFile::of(self.file, input)?;
+        let headings = rows.headings().to_vec();
         for name in &headings {
             if let Some(fault) = heading_fault(name) {
                 return Err(fault.about(format!("{}:1", self.file.display())));
             }
+            self.seen.extend(name.starts_with(CLAIM).then(|| name.clone()));
         }
         let mut record = csv::ByteRecord::new();
-        loop {
-            match reader.read_byte_record(&mut record) {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(error) => return Err(Failure::at(self.file.display(), error)),
-            }
-            let number = record.position().map_or(0, csv::Position::line);
-            let read = if record.len() == headings.len() {
-                read_record(&headings, &record)
-            } else {
-                Err(Failure::new(format!("it has {} fields, and the first line {}", record.len(), headings.len())))
-            };
-            self.take(number, read).await?;
+        while let Some(row) = rows.next(&mut record)? {
+            let read = row.fault.map_or_else(|| read_record(&headings, &record), Err);
+            self.take(row.line, read).await?;
         }
+        Ok(())
     }
 
     async fn take(&mut self, number: u64, read: Result<Map<String, Value>, Failure>) -> Result<(), Failure> {
@@ -255,15 +240,6 @@ fn heading_fault(name: &str) -> Option<Failure> {
         }
         None => (!members().any(|member| member == name)).then(|| unknown(name)),
     }
-}
-
-/// The separator of a CSV file: the one that its first line has most of.
-fn separator(input: &mut impl BufRead) -> std::io::Result<u8> {
-    let start = String::from_utf8_lossy(input.fill_buf()?).into_owned();
-    let first = start.lines().next().unwrap_or_default();
-    let separators = [b'\t', b';', b','];
-    let number = |separator: u8| first.matches(char::from(separator)).count();
-    Ok(separators.into_iter().max_by_key(|separator| number(*separator)).unwrap_or(b','))
 }
 
 /// A record of CSV, as the object that a line would be; an empty field says nothing.

@@ -1,7 +1,7 @@
 //! Which table and which column of a source is which of Identity's: by the options, or by their names in whatever letters, with
 //! or without `_` between the words, and with another prefix where only one can be meant.
 
-use super::{Brought, Renamed, Target};
+use super::{Brought, CLAIM, Renamed, Target};
 use crate::commands::terminal::one_line;
 use crate::failure::Failure;
 use crate::protocol::difference::most_like;
@@ -152,6 +152,10 @@ impl Layout {
                 covered.insert(name);
             }
         }
+        let of_columns = self.extras.iter().filter_map(|(_, target)| match target {
+            Target::Claim(name) => Some(format!("{CLAIM}{name}")),
+            Target::Column(_) => None,
+        });
         if self.selection(Table::Roles).is_some() && self.selection(Table::UserRoles).is_some() {
             covered.insert("roles");
         }
@@ -161,7 +165,7 @@ impl Layout {
         if self.selection(Table::UserClaims).is_some() {
             covered.insert("claims");
         }
-        covered.into_iter().map(str::to_owned).collect()
+        covered.into_iter().map(str::to_owned).chain(of_columns).collect()
     }
 }
 
