@@ -5,7 +5,7 @@
 //! them, users and clients each at a gate of their own. A client's secret that was proven once is remembered by a keyed
 //! digest and costs nothing again.
 //!
-//! `argon2id` makes hashes; `forms` parses what a row may hold, by `foreign` and `identity` that of other programs; `floor` keeps
+//! `strength` says what a new password is worth. `argon2id` makes hashes; `forms` parses what a row may hold, by `foreign` and `identity` that of other programs; `floor` keeps
 //! the time of a failure from telling which of them it is.
 
 mod argon2id;
@@ -14,11 +14,13 @@ mod foreign;
 mod forms;
 mod gate;
 mod identity;
+mod strength;
 
 pub use argon2id::HashError;
 pub use forms::{registered_form, unusable, user_hash_fault};
 pub use gate::{Busy, Turn};
 pub use identity::identity_hash;
+pub use strength::{SHORTEST, Strength, Weakness};
 
 use crate::protocol::client::Client;
 use crate::protocol::secret::{ClientSecret, Digest, Password};
@@ -119,6 +121,8 @@ pub struct StoredHash<'a> {
 pub struct Passwords {
     people: Gate,
     clients: Gate,
+    /// Where new passwords are looked at, one at a time.
+    judges: Gate,
     /// Keyed digest of a proven secret → the hash that it proved.
     proven: moka::sync::Cache<Digest, Arc<str>>,
     /// The key of those digests, of this process only.
@@ -146,6 +150,7 @@ impl Passwords {
         Ok(Self {
             people: Gate::new(width),
             clients: Gate::new(width),
+            judges: Gate::new(1),
             proven: moka::sync::Cache::new(REMEMBERED),
             dummy: hash(&proof_key)?.into(),
             proof_key,

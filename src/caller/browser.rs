@@ -6,7 +6,7 @@ use crate::protocol::grant::Session;
 use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
-use crate::protocol::secret::{InteractionId, same_text};
+use crate::protocol::secret::{Digest, Handle, InteractionId, same_text};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::sessions;
@@ -80,6 +80,13 @@ pub async fn session_of(provider: &Provider, browser: &Browser) -> Result<Option
         Some(id) => Ok(sessions::find(&provider.ephemeral, id).await?),
         None => Ok(None),
     }
+}
+
+/// What a form of a user who is signed in is bound to, beside the browser: the sign-in, and what the form is for. Nothing need be
+/// remembered of it, and a form is good for no other purpose.
+#[must_use]
+pub fn own_form(purpose: &str, session: Handle) -> InteractionId {
+    InteractionId::received(Digest::of(&["own form", purpose, &session.text()]).as_str())
 }
 
 /// Checks that a form was sent by our own page in this browser: by `csrf`, which is bound to browser and interaction, and by

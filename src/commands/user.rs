@@ -370,6 +370,7 @@ async fn list(config: Config, state: Option<State>, page: &Page, json: bool) -> 
                 "created_at": user.created_at.map(NumericDate).map(terminal::instant),
                 "disabled_at": user.disabled_at.map(NumericDate).map(terminal::instant),
                 "locked_until": user.locked_until.map(NumericDate).map(terminal::instant),
+                "deletion_requested_at": user.deletion_requested_at.map(NumericDate).map(terminal::instant),
             })
         });
         return terminal::print_json(&json!({ "users": people.collect::<Vec<_>>(), "next": next }));
@@ -386,7 +387,14 @@ async fn list(config: Config, state: Option<State>, page: &Page, json: bool) -> 
                 State::WithoutPassword => "without a password".to_owned(),
                 State::Active => "active".to_owned(),
             };
-            vec![cell(&user.username), cell(&user.email), cell(&user.name), terminal::one_line(&user.sub), state]
+            let asks = if user.deletion_requested_at.is_some() { ", asks to be deleted" } else { "" };
+            vec![
+                cell(&user.username),
+                cell(&user.email),
+                cell(&user.name),
+                terminal::one_line(&user.sub),
+                format!("{state}{asks}"),
+            ]
         })
         .collect();
     print!("{}", terminal::table(&["USERNAME", "EMAIL", "NAME", "SUB", "STATE"], &rows));

@@ -31,7 +31,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     let BrowserRequest { params, browser, network, now, .. } = asked;
     let Intake { recipient, params, .. } =
         Intake::read(&provider, params, now).await.map_err(|not| not.in_browser(&provider))?;
-    let started = Started { recipient: &recipient, params, network, browser: browser.id.as_ref() };
+    let started = Started { recipient: &recipient, params, network, browser: browser.id.as_ref(), returns_to: None };
     let id = flow::start(&provider, started, now).await.map_err(|error| recipient.tell(&provider, error))?;
     flow::to_authorize(&provider, &id)
 }

@@ -8,7 +8,7 @@ use crate::allowance::{self, Kept, Owner};
 use crate::ambient::random;
 use crate::caller::{BrowserRequest, session_of, user_of};
 use crate::endpoints::intake::{Intake, NotTaken, Recipient};
-use crate::endpoints::path;
+use crate::endpoints::{account, path};
 use crate::logout::{self, Cause};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{
@@ -20,6 +20,7 @@ use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
 use crate::protocol::facts::Facts;
 use crate::protocol::grant::{Grant, Session};
+use crate::protocol::own_page::OwnPage;
 use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
 use crate::protocol::response::{ConsentPolicy, Prompt, ResponseMode};
@@ -228,8 +229,9 @@ impl Flow {
     async fn start(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
         let browser_id = name_of(browser);
         let Self { recipient, params, network, now, .. } = self;
-        let id = start(provider, Started { recipient: &recipient, params, network, browser: Some(&browser_id) }, now)
-            .await?;
+        let browser_of = Some(&browser_id);
+        let started = Started { recipient: &recipient, params, network, browser: browser_of, returns_to: None };
+        let id = start(provider, started, now).await?;
         to_page(provider, browser, &page_of(page, &recipient, &id), Some((&id, &browser_id)))
     }
 
@@ -335,7 +337,7 @@ impl Continued {
         }
         // The request is read anew: what the client's row allows may have changed meanwhile.
         let intake = if interaction.is_at_home() {
-            Intake::at_home()
+            Intake::at_home(interaction.returns_to)
         } else {
             let params = interaction.params.clone();
             Intake::read(provider, params, *now).await.map_err(|not| not.in_browser(provider))?
@@ -418,7 +420,7 @@ impl Continued {
     async fn issue(self, provider: &Arc<Provider>, browser: &Browser) -> Result<Response, PageError> {
         if self.service().is_none() {
             self.finish(provider).await?;
-            return Ok(see_other(&provider.url(path::HOME))?);
+            return Ok(see_other(&provider.url(self.interaction.returns_to.map_or(path::HOME, account::path_of)))?);
         }
         let grant = self.grant(provider);
         self.finish(provider).await?;
@@ -537,7 +539,7 @@ fn to_page(
     Ok(response)
 }
 
-/// Starts a sign-in without a service: the browser comes back to our own start page. As with a request by POST, cookies that
+/// Starts a sign-in without a service: the browser comes back to our own start page, or to `returns_to`. As with a request by POST, cookies that
 /// another site's form does not bring are not missed: the browser is sent to continue by GET, and named there.
 ///
 /// # Errors
@@ -546,10 +548,12 @@ pub async fn start_at_home(
     provider: &Provider,
     browser: &Browser,
     network: Network,
+    returns_to: Option<OwnPage>,
     now: NumericDate,
 ) -> Result<Response, PageError> {
     let recipient = Recipient::at_home();
-    let started = Started { recipient: &recipient, params: Params::default(), network, browser: browser.id.as_ref() };
+    let (params, browser) = (Params::default(), browser.id.as_ref());
+    let started = Started { recipient: &recipient, params, network, browser, returns_to };
     let id = start(provider, started, now).await?;
     to_authorize(provider, &id)
 }
@@ -564,6 +568,8 @@ pub struct Started<'a> {
     pub network: Network,
     /// Who may continue it; `None`: the first browser that does, which is how a POST from another site has to start.
     pub browser: Option<&'a BrowserId>,
+    /// The page of ours that it is for, where it is for one.
+    pub returns_to: Option<OwnPage>,
 }
 
 /// Remembers a request under a new id.
@@ -571,13 +577,14 @@ pub struct Started<'a> {
 /// # Errors
 /// `invalid_request`: more than can be kept for all; the store failed.
 pub async fn start(provider: &Provider, started: Started<'_>, now: NumericDate) -> Result<InteractionId, PageError> {
-    let Started { recipient, params, network, browser } = started;
+    let Started { recipient, params, network, browser, returns_to } = started;
     let id = InteractionId::from_random(&random::<16>());
     let interaction = Interaction {
         params: params.only(PARAMETERS),
         client_id: recipient.client.client_id.clone(),
         browser: browser.map(BrowserId::digest),
         expires_at: now.plus(interactions::LIFETIME),
+        returns_to,
         signed_in: None,
         consented: None,
     };

@@ -82,5 +82,5 @@ async fn services(provider: &Provider, sub: &str, now: NumericDate) -> Result<Ve
 pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     let BrowserRequest { params, browser, network, now, .. } = asked;
     params.refuse_duplicates().map_err(PageError::bad_request)?;
-    flow::start_at_home(&provider, &browser, network, now).await
+    flow::start_at_home(&provider, &browser, network, None, now).await
 }

@@ -6,6 +6,7 @@ use crate::caller::of_disabled;
 use crate::protocol::authorization::{AuthorizationRequest, Destination};
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
+use crate::protocol::own_page::OwnPage;
 use crate::protocol::params::{Params, doubled};
 use crate::protocol::reason::Reason;
 use crate::protocol::time::NumericDate;
@@ -67,13 +68,16 @@ impl Recipient {
 }
 
 impl Intake {
-    /// A sign-in at our own start page.
+    /// A sign-in at our own start page, or for another page of ours, which says how old it may be.
     #[must_use]
-    pub fn at_home() -> Self {
+    pub fn at_home(returns_to: Option<OwnPage>) -> Self {
         Self {
             recipient: Recipient::at_home(),
             params: Params::default(),
-            request: AuthorizationRequest::at_home(),
+            request: AuthorizationRequest {
+                max_age: returns_to.and_then(OwnPage::max_age),
+                ..AuthorizationRequest::at_home()
+            },
             hinted_subject: None,
         }
     }

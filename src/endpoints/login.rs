@@ -2,7 +2,7 @@
 //!
 //! `password` proves a factor, `start` starts the session once everything that is needed is proven.
 
-mod password;
+pub(in crate::endpoints) mod password;
 mod start;
 
 use crate::caller::{BrowserRequest, check_form};

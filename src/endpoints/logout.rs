@@ -25,7 +25,7 @@ use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::stored::Stored;
-use crate::store::user_sessions::{self, By};
+use crate::store::user_sessions::{self, By, Which};
 use crate::store::{logout_requests, timely};
 use crate::texts::{Text, text};
 use crate::throttle;
@@ -441,7 +441,7 @@ enum Others {
 async fn end_others(provider: &Provider, everywhere: &Everywhere, now: NumericDate) -> Others {
     let network = everywhere.network.to_string();
     let (by, idle_lifetime) = (By::Person(&network), provider.config.session_idle_lifetime);
-    match timely(user_sessions::end(&provider.db, &everywhere.sub, None, by, idle_lifetime, now)).await {
+    match timely(user_sessions::end(&provider.db, &everywhere.sub, Which::All, by, idle_lifetime, now)).await {
         Ok(_) => Others::End,
         Err(error) => {
             tracing::error!(%error, sub = everywhere.sub, "a user signed out everywhere, and only the sign-in of that browser ended");

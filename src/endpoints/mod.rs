@@ -1,5 +1,6 @@
 //! The endpoints: one file each, and the table of their paths, which the router and discovery both read.
 
+pub mod account;
 pub mod assets;
 pub mod authorize;
 pub mod consent;
@@ -59,6 +60,23 @@ pub mod path {
     pub const LOGIN: &str = "/login";
     /// [`super::consent`], GET and POST: OIDC Core 3.1.2.4.
     pub const CONSENT: &str = "/consent";
+    /// [`super::account::overview`], GET: our own.
+    pub const ACCOUNT: &str = "/account";
+    /// [`super::account::password`], GET and POST: our own.
+    pub const ACCOUNT_PASSWORD: &str = "/account/password";
+    /// [`super::account::sessions`], GET and POST: our own.
+    pub const ACCOUNT_SESSIONS: &str = "/account/sessions";
+    /// [`super::account::services`], GET and POST: our own.
+    pub const ACCOUNT_SERVICES: &str = "/account/services";
+    /// [`super::account::events`], GET: our own.
+    pub const ACCOUNT_EVENTS: &str = "/account/events";
+    /// [`super::account::data`], GET and POST: our own.
+    pub const ACCOUNT_DATA: &str = "/account/data";
+    /// [`super::account::data`], POST: our own.
+    pub const ACCOUNT_FILE: &str = "/account/data/file";
+    /// [`super::account::change_password`], GET: at the root of the host, whatever the issuer's path
+    /// ([Well-Known URL for Changing Passwords](https://www.w3.org/TR/change-password-url/)).
+    pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
     /// [`super::discovery`], GET: OIDC Discovery 3-4.
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     /// [`super::discovery`], GET: RFC 8414 section 3, inserted before the issuer's path.
@@ -83,6 +101,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         )
         .route(path::INTROSPECT, post(introspect::post))
         .route(path::REVOKE, post(revoke::post).layer(headers::cors(&[Method::POST])))
+        .merge(account_pages())
         .route_layer(axum::middleware::from_fn_with_state(provider.clone(), up_to_date));
     let inside = Router::new()
         .merge(flows)
@@ -97,6 +116,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
     let authorization_server = format!("{}{base}", path::OAUTH_AUTHORIZATION_SERVER);
     let mut outside = Router::new()
         .route(&authorization_server, get(discovery::get).layer(metadata))
+        .route(path::CHANGE_PASSWORD, get(account::change_password))
         // Browsers ask for it where a page is left before its own link to the icon was read.
         .route("/favicon.ico", get(async || assets::icon()));
     if !base.is_empty() {
@@ -116,6 +136,18 @@ pub fn public(provider: Arc<Provider>) -> Router {
         }))
         .layer(axum::middleware::from_fn_with_state(provider.clone(), edge::edge))
         .with_state(provider)
+}
+
+/// What users look after themselves.
+fn account_pages() -> Router<Arc<Provider>> {
+    Router::new()
+        .route(path::ACCOUNT, get(account::overview::get))
+        .route(path::ACCOUNT_PASSWORD, get(account::password::get).post(account::password::post))
+        .route(path::ACCOUNT_SESSIONS, get(account::sessions::get).post(account::sessions::post))
+        .route(path::ACCOUNT_SERVICES, get(account::services::get).post(account::services::post))
+        .route(path::ACCOUNT_EVENTS, get(account::events::get))
+        .route(path::ACCOUNT_DATA, get(account::data::get).post(account::data::post))
+        .route(path::ACCOUNT_FILE, post(account::data::file))
 }
 
 /// Lets a request pass unless the database has rows that only a newer version understands.

@@ -49,6 +49,8 @@ worded! {
         ConsentGiven = "consent_given",
         /// A person did not.
         ConsentDenied = "consent_denied",
+        /// A user took back what a client was allowed, with its refresh tokens.
+        ConsentWithdrawn = "consent_withdrawn",
         /// Tokens were issued.
         TokensIssued = "tokens_issued",
         /// A code was shown again: what it issued is revoked.
@@ -71,12 +73,20 @@ worded! {
         UserAdded = "user_added",
         /// A person was given another password.
         UserPasswordSet = "user_password_set",
+        /// A user changed the password.
+        UserPasswordChanged = "user_password_changed",
         /// A person was disabled.
         UserDisabled = "user_disabled",
         /// A user was enabled again.
         UserEnabled = "user_enabled",
         /// Columns of a user were changed.
         UserEdited = "user_edited",
+        /// A user took along what is kept of them.
+        UserExported = "user_exported",
+        /// A user asked for the account to be deleted.
+        DeletionRequested = "deletion_requested",
+        /// A user took that back.
+        DeletionWithdrawn = "deletion_withdrawn",
         /// A user was deleted: a tombstone keeps sub and name from being given again.
         UserDeleted = "user_deleted",
         /// What was kept of a user was erased.
@@ -115,6 +125,38 @@ worded! {
         PersonalErased = "personal_erased",
         /// The oldest events of a chain were removed: its checkpoint.
         AuditPruned = "audit_pruned",
+    }
+}
+
+impl EventKind {
+    /// Whether the user that it is about is told of it, at the account page.
+    #[must_use]
+    pub const fn is_told(self) -> bool {
+        matches!(
+            self,
+            Self::SignIn
+                | Self::SignInFailed
+                | Self::SignInThrottled
+                | Self::SignOut
+                | Self::EntryRefused
+                | Self::ConsentGiven
+                | Self::ConsentDenied
+                | Self::ConsentWithdrawn
+                | Self::UserAdded
+                | Self::UserPasswordSet
+                | Self::UserPasswordChanged
+                | Self::UserDisabled
+                | Self::UserEnabled
+                | Self::UserEdited
+                | Self::UserExported
+                | Self::UserSessionsEnded
+                | Self::DeletionRequested
+                | Self::DeletionWithdrawn
+                | Self::MembershipAdded
+                | Self::MembershipRemoved
+                | Self::UserClaimSet
+                | Self::UserClaimUnset
+        )
     }
 }
 

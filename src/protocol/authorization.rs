@@ -184,6 +184,7 @@ mod tests {
 
     fn interaction(signed_in: bool, consented: Option<&str>) -> Interaction {
         Interaction {
+            returns_to: None,
             params: Params::default(),
             client_id: "reports".into(),
             browser: Some(Digest::of(&["b"])),

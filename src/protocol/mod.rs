@@ -19,6 +19,7 @@ pub mod facts;
 pub mod grant;
 pub mod logout;
 pub mod node_secrets;
+pub mod own_page;
 pub mod params;
 pub mod pkce;
 pub mod reason;

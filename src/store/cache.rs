@@ -285,6 +285,11 @@ impl Directory {
         Ok(())
     }
 
+    /// Forgets what was known of a consent: it was taken back.
+    pub fn forget_consent(&self, sub: &str, client_id: &str) {
+        self.consents.forget(&PairAsked { sub, client_id }.key());
+    }
+
     /// What a family of refresh tokens grants, whether or not it is still valid.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub mod sessions;
 pub mod statements;
 pub mod stored;
 pub mod unthrottled;
+pub mod user_events;
+pub mod user_grants;
 pub mod user_sessions;
 pub mod users;
 

@@ -41,6 +41,10 @@ const END_ONE: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 AND
      RETURNING seen_at, expires_at";
 const END_ALL: &str = "UPDATE user_sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL AND settled_at IS NULL \
      RETURNING seen_at, expires_at";
+const END_OTHERS: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 AND session <> $2 AND ended_at IS NULL \
+     AND settled_at IS NULL RETURNING seen_at, expires_at";
+const CONTINUE: &str = "UPDATE user_sessions SET record = $3, auth_time = $4, seen_at = $4 \
+     WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL";
 // A shell without foreign keys leaves the names of users behind who are not there any more.
 const ORPHANS: &str = "UPDATE user_sessions SET sub = NULL WHERE settled_at IS NULL AND sub IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.sub = user_sessions.sub)";
@@ -66,6 +70,12 @@ pub struct Start<'a> {
     pub now: NumericDate,
     /// Its absolute end.
     pub expires_at: NumericDate,
+}
+
+/// The name of a sign-in, as rows have it.
+#[must_use]
+pub fn name_of(session: Handle) -> String {
+    session.text()
 }
 
 /// Writes a sign-in. `false`: it has been ended meanwhile, and its name cannot be used again.
@@ -269,7 +279,18 @@ pub enum By<'a> {
     Operator,
 }
 
-/// Ends the sign-ins of a user, or the one of that name. Every node sees it within ten seconds. Gives how many there were that
+/// Which sign-ins of a user end.
+#[derive(Clone, Copy)]
+pub enum Which<'a> {
+    /// The one of that name.
+    One(&'a str),
+    /// All but the one of that name.
+    Others(&'a str),
+    /// All.
+    All,
+}
+
+/// Ends sign-ins of a user. Every node sees it within ten seconds. Gives how many there were that
 /// had neither ended nor been idle for `idle_lifetime` seconds.
 ///
 /// # Errors
@@ -277,19 +298,18 @@ pub enum By<'a> {
 pub async fn end(
     db: &Db,
     sub: &str,
-    session: Option<&str>,
+    which: Which<'_>,
     by: By<'_>,
     idle_lifetime: i64,
     now: NumericDate,
 ) -> Result<u64, StoreError> {
     let mut transaction = db.begin().await?;
-    let rows: Vec<(i64, i64)> = match session {
-        Some(session) => {
-            let statement = sqlx::query_as(END_ONE).bind(sub).bind(session).bind(now.0);
-            statement.fetch_all(&mut *transaction).await?
-        }
-        None => sqlx::query_as(END_ALL).bind(sub).bind(now.0).fetch_all(&mut *transaction).await?,
+    let statement = match which {
+        Which::One(session) => sqlx::query_as(END_ONE).bind(sub).bind(session).bind(now.0),
+        Which::Others(session) => sqlx::query_as(END_OTHERS).bind(sub).bind(session).bind(now.0),
+        Which::All => sqlx::query_as(END_ALL).bind(sub).bind(now.0),
     };
+    let rows: Vec<(i64, i64)> = statement.fetch_all(&mut *transaction).await?;
     let is_live = |(seen_at, expires_at): &&(i64, i64)| may_be_live(*seen_at, *expires_at, idle_lifetime, now);
     let ended = rows.iter().filter(is_live).count() as u64;
     if ended > 0 {
@@ -315,6 +335,29 @@ pub(super) async fn end_all(
 ) -> Result<(), StoreError> {
     sqlx::query(END_ALL).bind(sub).bind(now.0).fetch_all(connection).await?;
     Ok(())
+}
+
+/// Ends every sign-in of a user but one, in the transaction of what ends them; gives how many.
+pub(super) async fn end_others(
+    connection: &mut sqlx::AnyConnection,
+    sub: &str,
+    session: Handle,
+    now: NumericDate,
+) -> Result<u64, StoreError> {
+    let end = sqlx::query(END_OTHERS).bind(sub).bind(session.text()).bind(now.0);
+    Ok(end.fetch_all(connection).await?.len() as u64)
+}
+
+/// Gives a sign-in that continues another live record, the password typed now. `false`: it has ended.
+pub(super) async fn continue_as(
+    connection: &mut sqlx::AnyConnection,
+    sub: &str,
+    session: Handle,
+    record: &Digest,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    let written = sqlx::query(CONTINUE).bind(sub).bind(session.text()).bind(record.as_str()).bind(now.0);
+    Ok(written.execute(connection).await?.rows_affected() == 1)
 }
 
 /// Forgets sign-ins that are long over, and finds those whose user is not there any more.

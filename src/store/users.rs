@@ -6,6 +6,8 @@
 
 pub mod deletion;
 pub mod edit;
+pub mod export;
+pub mod password;
 pub mod record;
 pub mod tombstones;
 
@@ -85,7 +87,7 @@ const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at
      credential_digest, credential_id, username_folded, email_folded, folded_of) \
      VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $2 || ' ' || $3)";
 const LIST: &str = concat!(
-    "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, locked_until, ",
+    "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, locked_until, deletion_requested_at, ",
     "CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, ",
     shares_address!(),
     " FROM users ORDER BY COALESCE(username_folded, username, sub), sub"
@@ -467,6 +469,8 @@ row! {
         pub disabled_at: Option<i64>,
         /// `locked_until`.
         pub locked_until: Option<i64>,
+        /// `deletion_requested_at`.
+        pub deletion_requested_at: Option<i64>,
         /// 0: this user cannot sign in with a password.
         pub has_password: i64,
         /// 1: another user has the address too, so that it is told as unverified and no user can sign in by it.
@@ -541,6 +545,11 @@ pub(in crate::store) async fn end_all(
     now: NumericDate,
 ) -> Result<u64, StoreError> {
     user_sessions::end_all(transaction, sub, now).await?;
+    end_families(transaction, sub, now).await
+}
+
+/// Ends every family of refresh tokens of a user; gives how many.
+async fn end_families(transaction: &mut Transaction, sub: &str, now: NumericDate) -> Result<u64, StoreError> {
     Ok(sqlx::query(END_FAMILIES).bind(sub).bind(now.0).execute(&mut **transaction).await?.rows_affected())
 }
 

@@ -332,6 +332,18 @@ impl PageError {
         self
     }
 
+    /// Of a form of the account, where the way on is known, and a token that does not fit is one from before as a rule.
+    #[must_use]
+    pub fn of_own_form(mut self, way_on: Link) -> Self {
+        if let Self::Page { content, .. } = &mut self {
+            content.restart = Some(way_on);
+            if content.problem == Problem::FormOfAnotherBrowser {
+                content.problem = Problem::FormOutdated;
+            }
+        }
+        self
+    }
+
     /// With what the operator can do about it.
     #[must_use]
     pub fn with_remedy(self, remedy: &Remedy) -> Self {

@@ -3,6 +3,8 @@
 //! Everything a page shows is escaped by the template; nothing is marked safe. What it says is in the catalog
 //! (`src/texts.rs`): a field has what only this request knows, or which text it is.
 
+pub mod account;
+
 use crate::config::{Config, Organization};
 use crate::protocol::claim_map::OwnScope;
 use crate::protocol::client::Client;
@@ -357,6 +359,12 @@ impl Link {
     #[must_use]
     pub fn home(config: &Config) -> Self {
         Self { url: format!("{}/", config.base_path()), label: text("go-home").to_string() }
+    }
+
+    /// A link that leads to the account page.
+    #[must_use]
+    pub fn account(config: &Config) -> Self {
+        Self { url: format!("{}/account", config.base_path()), label: text("go-account").to_string() }
     }
 
     /// A link that leads to a client.

@@ -100,6 +100,12 @@ problems! {
         fix: "The form's token is not that of this browser: the page was kept by a cache, or the form was forged.",
         ..FormOfAnotherOrigin
     }
+    /// A form of the account whose token is not that of this browser and sign-in.
+    FormOutdated {
+        text: "problem-form-outdated",
+        fix: "Nothing, as a rule: the user had the page open while they signed in again or out. A forged form is answered alike.",
+        ..FormOfAnotherOrigin
+    }
     /// A request that cannot be answered at any client's address. The refusal is told to the developers, and has its own code
     /// and fix.
     BadRequest {

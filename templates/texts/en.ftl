@@ -23,6 +23,7 @@ home-signed-in = You are signed in
 home-signed-out = You are not signed in
 home-lede = Sign in here, or go to the service you want to use.
 home-services = Services you can open
+home-account = Your account
 home-everywhere = Sign out everywhere
 home-everywhere-means = Everywhere is every browser and device where you are signed in with this account. Apps that you allowed to work while you are away stay connected.
 
@@ -126,9 +127,168 @@ no-entry-help = If you need it, ask the people who look after your account.
 no-entry-ask = Ask for access
 no-entry-back = Go back to { $client }
 
+## The account: the links of its pages
+
+account-nav = Your account
+account-nav-account = Overview
+account-nav-password = Password
+account-nav-sessions = Sign-ins
+account-nav-services = Services
+account-nav-events = Activity
+account-nav-data = Your data
+account-nav-home = Start page
+
+## The account: who the user is
+
+account-heading = Your account
+account-name = Name
+account-username = User name
+account-email = E-mail
+account-verified = (verified)
+account-not-verified = (not verified)
+account-groups = Groups
+account-told = What services are told
+account-told-means = A service is told no more of this than what you allowed it, or what your organization decided for it. If something here is wrong, ask the people who look after your account.
+account-sub = Your account has the number { $sub }. It never changes, and services know you by it or by one made of it.
+
+## The account: the password
+
+password-heading = Change your password
+password-lede = When it is changed, you are signed out in all other browsers and on all other devices, and apps that work while you are away have to connect again.
+password-none = Your account has no password, so there is none to change. If you need one, ask the people who look after your account.
+password-old = Current password
+password-new = New password
+password-repeated = New password again
+password-rule = At least 10 characters. Four words that do not belong together are easy to remember and hard to guess.
+password-change = Change password
+password-check = Check only
+password-check-means = The check tells you how strong the new password is. Nothing is saved.
+password-changed = Your password is changed. In all other browsers and on all other devices you are signed out within a few seconds.
+password-wrong = That is not your current password. Nothing was changed.
+password-missing = Please type your current password and the new one twice. Nothing was changed.
+password-differs = The two new passwords are not the same. Nothing was changed.
+password-same = The new password is the current one. Nothing was changed.
+password-short = The new password is too short: it needs at least 10 characters. Nothing was changed.
+password-common = The new password is one of those that are tried first. Please take another. Nothing was changed.
+password-personal = The new password is your name or that of this service. Please take another. Nothing was changed.
+password-odd = The new password has a character that cannot be used, or is too long. Nothing was changed.
+password-elsewhere = Your password was changed in another place just now, so nothing was changed here.
+# How long it would take to guess a password, for those who stole what it is checked against.
+strength-at-once = A thief of our password database would find this password at once.
+strength-minutes =
+    { $number ->
+        [one] A thief of our password database would need about { $number } minute to find this password.
+       *[other] A thief of our password database would need about { $number } minutes to find this password.
+    }
+strength-hours =
+    { $number ->
+        [one] A thief of our password database would need about { $number } hour to find this password.
+       *[other] A thief of our password database would need about { $number } hours to find this password.
+    }
+strength-days =
+    { $number ->
+        [one] A thief of our password database would need about { $number } day to find this password.
+       *[other] A thief of our password database would need about { $number } days to find this password.
+    }
+strength-months =
+    { $number ->
+        [one] A thief of our password database would need about { $number } month to find this password.
+       *[other] A thief of our password database would need about { $number } months to find this password.
+    }
+strength-years =
+    { $number ->
+        [one] A thief of our password database would need about { $number } year to find this password.
+       *[other] A thief of our password database would need about { $number } years to find this password.
+    }
+strength-centuries = A thief of our password database would need centuries to find this password.
+strength-advice = A longer one is better: add another word or two.
+strength-good = That is a good password.
+
+## The account: where the user is signed in
+
+sessions-heading = Where you are signed in
+sessions-here = this browser
+sessions-network = Network
+sessions-since = Since
+sessions-used = Last used
+sessions-end = Sign out there
+sessions-end-others = Sign out everywhere else
+sessions-more =
+    { $number ->
+        [one] There is { $number } more, which was used longer ago.
+       *[other] There are { $number } more, which were used longer ago.
+    }
+sessions-means = When something was used last is known to within an hour. A sign-out takes a few seconds, and the services that were used are told. If you do not know one of these, sign out there and change your password.
+sessions-ended = You are signed out there within a few seconds.
+sessions-over = That sign-in had ended before.
+sessions-others-ended = You are signed out everywhere else within a few seconds.
+
+## The account: services
+
+services-heading = Services with access
+services-none = No service has access to your account beyond the moment you sign in to it.
+services-told = Is told
+services-connected = It stays connected while you are away.
+services-of-organization = Your organization lets this service in without asking you. Signing in there connects it again.
+services-take-back = Take back
+services-means = When you take it back, the service has to ask you again. What it knows already it may keep, and you may still be signed in there: sign out at the service too. A permission that it was given for a moment may still work until it runs out, after some minutes as a rule.
+services-taken-back = It is taken back. You may still be signed in at that service: sign out there too.
+services-nothing-to-take-back = That service had no access any more.
+
+## The account: what happened
+
+events-heading = Recent activity
+events-lede =
+    { $days ->
+        [one] What happened at your account in the last { $days } day. What is older is not shown.
+       *[other] What happened at your account in the last { $days } days. What is older is not shown.
+    }
+events-none = Nothing happened in that time.
+events-at = When
+events-service = Service
+events-older = Older
+events-means = If you do not know one of these, change your password and tell the people who look after your account.
+event-sign-in = You signed in
+event-sign-in-failed = A sign-in with your name failed
+event-sign-in-throttled = A sign-in with your name was stopped after too many failures
+event-sign-out = A sign-in ended
+event-entry-refused = You could not open a service that is not open to you
+event-consent-given = You allowed a service to use your account
+event-consent-denied = You did not allow a service to use your account
+event-consent-withdrawn = You took back what a service was allowed
+event-user-added = Your account was made
+event-password-set = An administrator gave you another password
+event-password-changed = You changed your password
+event-user-disabled = Your account was disabled
+event-user-enabled = Your account was enabled again
+event-user-edited = Your details were changed
+event-user-exported = You took your data as a file
+event-sessions-ended = You signed out in other places
+event-sessions-ended-by-operator = An administrator signed you out
+event-deletion-requested = You asked for your account to be deleted
+event-deletion-withdrawn = You took back the request to delete your account
+event-membership-added = You were put into a group
+event-membership-removed = You were taken out of a group
+event-details-set = What services are told of you was changed
+
+## The account: data and deletion
+
+data-heading = Your data
+data-file = What is kept of you
+data-file-means = A file with all of it: your details, groups, sign-ins, services and activity. It is for you alone, so keep it where no one else reads it. Programs can read it too (JSON).
+data-file-get = Get the file
+data-deletion = Delete your account
+data-deletion-means = You can ask for it here. The people who look after your account are told, and delete it. Until then you can take it back. Services that know you may have data of their own: ask there too.
+data-request = Ask for deletion
+data-withdraw = Take back the request
+data-requested = You asked for your account to be deleted on
+data-deletion-noted = Your request is noted. The people who look after your account are told.
+data-deletion-withdrawn = Your request is taken back. Your account stays.
+
 ## Back to a service
 
 go-home = Go to the start page
+go-account = Go to your account
 go-to-service = Go to { $service }
 go-back-to-service = Go back to { $service }
 form-post-heading = Taking you to { $client }
@@ -203,6 +363,10 @@ problem-form-not-ours =
     .heading = This form was not accepted
     .message = It did not come from this site's own page in this browser.
     .hint = Allow cookies for this site, then go back to the service and start again.
+problem-form-outdated =
+    .heading = This form is not up to date
+    .message = Since the page was opened you signed in again or out, or it did not come from this site. Nothing was changed.
+    .hint = Open your account again and try there.
 problem-bad-request =
     .heading = This sign-in link does not work
     .message = The service that sent you here made a mistake.

@@ -175,6 +175,7 @@ fn a_library_is_named_in_its_own_place_only() {
         ("precis_profiles", &["protocol/text.rs"]),
         ("fluent_bundle", &["texts.rs"]),
         ("roxmltree", &["config/"]),
+        ("zxcvbn", &["passwords/strength.rs"]),
         ("openidconnect", &["commands/demo", "commands/doctor"]),
     ] {
         let mut is_used = false;

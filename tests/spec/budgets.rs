@@ -177,6 +177,31 @@ async fn login() {
     assert_within(cost, budget(0, 3, 2, 1));
 }
 
+/// Where nothing that is known of the user is fresh any more: the user, and what the page is about.
+#[tokio::test]
+async fn a_page_of_the_account_costs_three_statements_at_most() {
+    let (provider, _, browser) = ready("opaque").await;
+    for path in ["", "/password", "/sessions", "/services", "/events", "/data"] {
+        provider.travel(10);
+        let (cost, page) = cost_of(&provider, browser.get(&provider.url(&format!("/account{path}")))).await;
+        assert_eq!(page.status.as_u16(), 200, "{page}");
+        assert_within(cost, budget(0, 1, 3, 0));
+    }
+}
+
+/// The form that changes the password: the user, and the transaction.
+#[tokio::test]
+async fn a_change_of_the_password() {
+    let (provider, _, browser) = ready("opaque").await;
+    let page = browser.get(&provider.url("/account/password")).await;
+    let mut form = page.form("form");
+    let new = "seven quiet otters dancing";
+    form.set("old", crate::support::provider::PASSWORD).set("new", new).set("repeated", new);
+    let (cost, page) = cost_of(&provider, browser.submit(form, Some(("action", "change")))).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_within(cost, budget(0, 6, 3, 2));
+}
+
 #[tokio::test]
 async fn discovery_and_jwks_cost_nothing() {
     let (provider, ..) = ready("opaque").await;

@@ -7,6 +7,8 @@
 mod support;
 
 mod accessibility;
+mod account;
+mod account_password;
 mod admin_sql;
 mod architecture;
 mod audit;

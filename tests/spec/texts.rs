@@ -6,8 +6,14 @@ use askama::Template;
 use fluent_syntax::ast::{Entry, Expression, InlineExpression, Message, Pattern, PatternElement, Resource};
 use fluent_syntax::parser::parse;
 use hallpass::config::Organization;
+use hallpass::protocol::own_page::OwnPage;
 use hallpass::protocol::scope::SCOPES_SUPPORTED;
+use hallpass::protocol::time::NumericDate;
 use hallpass::texts::{english, text};
+use hallpass::web::pages::account::{
+    AccountPage, DataPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage, SessionLine,
+    SessionsPage, Tabs,
+};
 use hallpass::web::pages::{
     Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage,
     MessagePage, NoEntryPage, ScopeLine, Service, SignedInHere, SignedOutPage,
@@ -338,6 +344,86 @@ fn home_with(page: Chrome, name: &str, services: Vec<Service>) -> HomePage {
     HomePage { page, signed_in: Some(signed_in) }
 }
 
+/// The pages of the account.
+fn account_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, String)> {
+    let tabs = |here| Tabs { here, done: Some(text("password-changed")) };
+    let (named, moment) = (|| Some(name.to_owned()), || Moment::of(NumericDate(0)));
+    let claims = vec![ClaimLine { name: "Name".into(), value: name.to_owned() }];
+    let overview = AccountPage {
+        page: page(),
+        tabs: tabs(OwnPage::Account),
+        user_name: name.to_owned(),
+        username: named(),
+        email: named(),
+        email_is_verified: true,
+        groups: named(),
+        claims,
+        sub: name.to_owned(),
+    };
+    let password = PasswordPage {
+        page: page(),
+        tabs: tabs(OwnPage::Password),
+        username: name.to_owned(),
+        has_password: true,
+        csrf: String::new(),
+        error: Some(text("password-wrong")),
+        wait: None,
+        strength: Some(text("strength-at-once")),
+        advice: Some(text("strength-advice")),
+    };
+    let session = SessionLine {
+        session: name.to_owned(),
+        browser: name.to_owned(),
+        network: name.to_owned(),
+        since: moment(),
+        last_used: moment(),
+        is_here: false,
+    };
+    let sessions = SessionsPage {
+        page: page(),
+        tabs: tabs(OwnPage::Sessions),
+        sessions: vec![session],
+        more: 1,
+        csrf: String::new(),
+        csrf_others: String::new(),
+        request: name.to_owned(),
+        csrf_everywhere: String::new(),
+    };
+    let service = |url: Option<String>| GrantLine {
+        client_id: name.to_owned(),
+        name: name.to_owned(),
+        url,
+        since: moment(),
+        told: GrantLine::told(&[ScopeLine::of(name)]),
+        is_connected: true,
+        is_given_by_organization: true,
+    };
+    let services = ServicesPage {
+        page: page(),
+        tabs: tabs(OwnPage::Services),
+        services: vec![service(None), service(Some("https://a.example".into()))],
+        csrf: String::new(),
+    };
+    let what = text("event-sign-in");
+    let event = EventLine { at: moment(), what, is_warning: true, service: named(), network: named() };
+    let events = EventsPage { page: page(), tabs: tabs(OwnPage::Events), days: 9, events: vec![event], older: named() };
+    let data = DataPage {
+        page: page(),
+        tabs: tabs(OwnPage::Data),
+        csrf_file: String::new(),
+        csrf_deletion: String::new(),
+        requested: Some(moment()),
+    };
+    vec![
+        ("account.html", overview.render().unwrap()),
+        ("account_password.html", password.render().unwrap()),
+        ("account_sessions.html", sessions.render().unwrap()),
+        ("account_services.html", services.render().unwrap()),
+        ("account_events.html", events.render().unwrap()),
+        ("account_data.html", data.render().unwrap()),
+    ]
+}
+
 /// Each page that the provider has, with every part it can have, and with that name wherever one can be.
 fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     let organization = Arc::new(Organization { name: Some(name.to_owned()), ..Organization::default() });
@@ -432,6 +518,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         ("form_post.html", form_post.render().unwrap()),
         ("message.html", message.render().unwrap()),
     ];
+    pages.extend(account_with(page, name));
     pages.extend(Problem::ALL.iter().map(|problem| ("error.html", error(problem).render().unwrap())));
     pages
 }

@@ -1,5 +1,5 @@
-//! What needs an operator's eye before a service or a user calls: secrets that end, and whom the throttle refused within the last
-//! day, by which of its limits.
+//! What needs an operator's eye before a service or a user calls: secrets that end, whom the throttle refused within the last
+//! day, by which of its limits, and who asked for the account to be deleted.
 
 use super::report::Report;
 use crate::commands::terminal::{one_line, shell};
@@ -8,7 +8,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::checkup;
 use crate::store::db::Db;
-use crate::store::users;
+use crate::store::users::{self, deletion};
 use crate::throttle::{
     CLIENT_WINDOW, CLIENTS_PER_NETWORK, PER_ACCOUNT_AND_NETWORK, PER_CLIENT_AND_NETWORK, PER_NETWORK, PER_WIDE_NETWORK,
     SIGN_IN_WINDOW, WIDE_WINDOW,
@@ -68,6 +68,24 @@ fn span(seconds: i64) -> String {
         _ => (seconds / DAY, "day"),
     };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Users who asked for the account to be deleted, and have not been.
+pub(super) async fn deletions(report: &mut Report, db: &Db, now: NumericDate) {
+    // Where the column is missing, the migrations said so.
+    let Ok(found) = deletion::all_requested(db).await else { return };
+    let more = found.len().saturating_sub(NAMED);
+    for user in found.into_iter().take(NAMED) {
+        let name = user.username.as_deref().unwrap_or(&user.sub);
+        let asked = span(now.since(NumericDate(user.deletion_requested_at)));
+        let what = format!("{} asked {asked} ago for the account to be deleted", one_line(name));
+        let fix = format!("hallpass user delete {0}, or hallpass user erase {0}", shell(name));
+        report.warning("deletions", what, fix);
+    }
+    if more > 0 {
+        let what = format!("{more} more asked for their accounts to be deleted");
+        report.warning("deletions", what, "hallpass user list --json names them: deletion_requested_at");
+    }
 }
 
 /// One who was refused, and by which limit.

@@ -40,6 +40,7 @@ pub(super) async fn check(
             stores::hashes(report, db).await;
             lately::secrets(report, db, now).await;
             lately::throttled(report, db, now).await;
+            lately::deletions(report, db, now).await;
             stores::clients(report, config, db, now).await
         }
         None => Vec::new(),

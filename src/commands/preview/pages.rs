@@ -3,6 +3,8 @@
 //! It needs neither a database nor a client. The pages are served at a port of this machine, with the policy and the assets that
 //! they have in earnest; their forms lead nowhere.
 
+mod account;
+
 use crate::ambient::Clock;
 use crate::commands::Outcome;
 use crate::config::{Config, Remember};
@@ -27,9 +29,20 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 43] = [
     "home",
     "signed-out-home",
+    "account",
+    "account-password",
+    "account-password-checked",
+    "account-password-wrong",
+    "account-password-none",
+    "account-sessions",
+    "account-services",
+    "account-services-none",
+    "account-events",
+    "account-data",
+    "account-data-requested",
     "login",
     "login-wrong",
     "login-disabled",
@@ -55,6 +68,7 @@ const NAMES: [&str; 31] = [
     "no-cookie",
     "another-browser",
     "form-not-ours",
+    "form-outdated",
     "busy",
     "node-outdated",
     "store-failed",
@@ -108,6 +122,7 @@ fn page(config: &Config, name: &str) -> Option<Response> {
     match name {
         "home" => page(&|| home(config, true)),
         "signed-out-home" => page(&|| home(config, false)),
+        _ if name.starts_with("account") => account::page(config, name),
         "login" | "login-wrong" | "login-disabled" | "login-locked" | "login-throttled" | "login-confirm"
         | "login-home" | "select-account" => {
             let page = login(config, name);
@@ -129,6 +144,7 @@ fn page(config: &Config, name: &str) -> Option<Response> {
         "already-answered" => page(&|| problem(config, Problem::AlreadyAnswered)),
         "no-cookie" => page(&|| problem(config, Problem::NoCookie)),
         "another-browser" => page(&|| problem(config, Problem::AnotherBrowser)),
+        "form-outdated" => page(&|| problem(config, Problem::FormOutdated)),
         "form-not-ours" => page(&|| problem(config, Problem::FormOfAnotherBrowser)),
         "busy" => page(&|| problem(config, Problem::Busy)),
         "node-outdated" => page(&|| problem(config, Problem::NodeOutdated)),
@@ -294,6 +310,7 @@ fn problem(config: &Config, problem: Problem) -> Response {
                 Some(Link { url: WEBSITE.to_owned(), label })
             }
             Problem::NothingHere | Problem::NothingToContinue => Some(Link::home(config)),
+            Problem::FormOutdated => Some(Link::account(config)),
             _ => None,
         },
     };

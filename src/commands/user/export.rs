@@ -6,14 +6,8 @@ use crate::ambient::Clock;
 use crate::commands::terminal::instant;
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::protocol::audit::Record;
 use crate::protocol::time::NumericDate;
-use crate::store::audit_events::{self, Wanted};
-use crate::store::db::Db;
-use crate::store::users::record::{self, INSTANTS};
-use crate::store::{consents, facts, groups, imports, logout_outbox, refresh_families, refusals, user_sessions};
-use serde_json::{Value, json};
+use crate::store::users::export::{self, Asked};
 
 pub(super) const HELP: &str =
     "It has the row without the hash of the password, groups, claims, sign-ins, consents, refresh tokens, sign-outs that \
@@ -30,114 +24,19 @@ pub(in crate::commands) struct Export {
     user: String,
 }
 
-/// The most refusals that are told; as many as are kept at all.
-const MOST_REFUSALS: i64 = 50_000;
-
 pub(super) async fn run(config: Config, arguments: &Export) -> Outcome {
     let db = terminal::open_database(&config).await?;
     let whom = whom(&db, &arguments.user).await?;
-    let mut document = document_of(&config, &db, whom.sub()).await?;
+    let asked = Asked {
+        sub: whom.sub(),
+        family_idle_lifetime: config.refresh_token_idle_lifetime,
+        most_events: i64::MAX,
+        now: Clock::System.now(),
+    };
+    let mut document = export::document_of(&db, asked).await?;
     if let Whom::Gone(gone) = &whom {
         document["deleted_at"] = instant(NumericDate(gone.deleted_at)).into();
     }
     db.close().await;
     terminal::print_json(&document)
-}
-
-async fn document_of(config: &Config, db: &Db, sub: &str) -> Result<Value, Failure> {
-    let at = |at: i64| instant(NumericDate(at));
-    let now = Clock::System.now();
-    let user = record::find(db, sub).await?.map(|mut row| {
-        for column in INSTANTS {
-            if let Some(Value::Number(seconds)) = row.get(column) {
-                let told = seconds.as_i64().map(at);
-                row.insert(column.to_owned(), told.into());
-            }
-        }
-        row
-    });
-    let memberships = groups::of_user(db, sub)
-        .await?
-        .into_iter()
-        .map(|row| json!({ "group": row.group_name, "until": row.until.map(at), "added_at": row.added_at.map(at) }));
-    let claims = facts::find(db, sub)
-        .await?
-        .claims
-        .into_iter()
-        .map(|fact| json!({ "claim": fact.claim, "value": fact.value, "group": fact.of.map(|of| of.group) }));
-    let sessions = user_sessions::of_user(db, sub).await?.into_iter().map(|row| {
-        json!({
-            "session": row.session,
-            "browser": row.browser,
-            "network": row.network,
-            "started_at": at(row.started_at),
-            "auth_time": at(row.auth_time),
-            "last_used_at": at(row.seen_at),
-            "expires_at": at(row.expires_at),
-            "ended_at": row.ended_at.map(at),
-        })
-    });
-    let consents = consents::of_user(db, sub).await?.into_iter().map(|row| {
-        json!({ "client_id": row.client_id, "scope": row.scope, "claims": row.claims, "granted_at": at(row.granted_at) })
-    });
-    let families = refresh_families::of_user(db, sub, config.refresh_token_idle_lifetime, now).await?;
-    let families = families.iter().map(|row| {
-        json!({
-            "client_id": row.client_id,
-            "scope": row.scope(),
-            "issued_at": at(row.issued_at),
-            "used_at": at(row.used_at),
-            "expires_at": at(row.expires_at),
-            "revoked_at": row.revoked_at.map(at),
-        })
-    });
-    let messages = logout_outbox::of_user(db, sub).await?.into_iter().map(|row| {
-        json!({
-            "client_id": row.client_id,
-            "created_at": at(row.created_at),
-            "tries": row.tries,
-            "last_result": row.last_result,
-            "delivered_at": row.delivered_at.map(at),
-            "given_up_at": row.given_up_at.map(at),
-        })
-    });
-    let sources = imports::sources_of(db, sub).await?.into_iter().map(
-        |row| json!({ "source": row.source, "source_key": row.source_key, "imported_at": row.imported_at.map(at) }),
-    );
-    let wanted = Wanted { sub: Some(sub.to_owned()), ..Wanted::default() };
-    let events = audit_events::latest(db, &wanted, NumericDate(0), i64::MAX).await?;
-    let refusals = refusals::of_user(db, sub, MOST_REFUSALS).await?;
-    let refusals = refusals.iter().map(|refusal| {
-        let mut told = json!(refusal);
-        told["at"] = at(refusal.at).into();
-        told
-    });
-    Ok(json!({
-        "sub": sub,
-        "deleted_at": null,
-        "user": user,
-        "memberships": memberships.collect::<Vec<_>>(),
-        "claims": claims.collect::<Vec<_>>(),
-        "sessions": sessions.collect::<Vec<_>>(),
-        "consents": consents.collect::<Vec<_>>(),
-        "refresh_families": families.collect::<Vec<_>>(),
-        "logout_messages": messages.collect::<Vec<_>>(),
-        "sources": sources.collect::<Vec<_>>(),
-        "events": events.iter().rev().map(event).collect::<Vec<_>>(),
-        "refusals": refusals.collect::<Vec<_>>(),
-    }))
-}
-
-/// An event without its place in a chain.
-fn event(record: &Record) -> Value {
-    let detail = record.detail.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    json!({
-        "at": instant(NumericDate(record.at)),
-        "event": record.event,
-        "client_id": record.client_id,
-        "network": record.network,
-        "reference": record.reference,
-        "detail": detail,
-        "personal": record.personal,
-    })
 }

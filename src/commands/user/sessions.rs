@@ -7,7 +7,7 @@ use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::protocol::time::NumericDate;
-use crate::store::user_sessions::{self, By, Listed};
+use crate::store::user_sessions::{self, By, Listed, Which};
 use serde_json::json;
 
 pub(super) const HELP: &str =
@@ -99,7 +99,8 @@ async fn end(config: Config, username: &str, session: Option<&str>, yes: bool, r
     let which = if session.is_some() { "this sign-in" } else { "every sign-in" };
     terminal::confirm(PATH, &format!("End {which} of {}?", named(&user)), yes)?;
     let now = Clock::System.now();
-    let ended = user_sessions::end(&db, &user.sub, session, By::Operator, config.session_idle_lifetime, now).await?;
+    let (which, idle_lifetime) = (session.map_or(Which::All, Which::One), config.session_idle_lifetime);
+    let ended = user_sessions::end(&db, &user.sub, which, By::Operator, idle_lifetime, now).await?;
     db.close().await;
     match (session, ended) {
         (Some(session), 0) => {

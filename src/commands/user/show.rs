@@ -148,6 +148,7 @@ impl Known {
             "updated_at": self.instant_of("updated_at"),
             "tokens_valid_after": self.instant_of("tokens_valid_after"),
             "disabled_at": self.instant_of("disabled_at"),
+            "deletion_requested_at": self.instant_of("deletion_requested_at"),
             "source": self.source,
             "locked": self.user.is_locked(now),
             "locked_until": self.locked_until(now),
@@ -183,6 +184,7 @@ impl Known {
             ("created", self.instant_of("created_at")),
             ("changed", self.instant_of("updated_at")),
             ("disabled", self.instant_of("disabled_at")),
+            ("deletion asked for", self.instant_of("deletion_requested_at")),
             ("tokens valid after", self.instant_of("tokens_valid_after")),
         ];
         lines.push(("last sign-in", Some(self.last_sign_in.map_or_else(|| "not known".to_owned(), instant))));

@@ -16,12 +16,12 @@ use crate::web::problems::Problem;
 use std::sync::Arc;
 
 /// What shows that this browser is known to that person.
-pub(super) fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String {
+pub(in crate::endpoints) fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String {
     provider.secrets.known_browser(browser_id, &user.sub, &user.credential)
 }
 
 /// What typing a name and a password came to.
-pub(super) enum Proof {
+pub(in crate::endpoints) enum Proof {
     /// It is this person.
     Proven(Box<Proven>),
     /// It is not, whichever of the two was wrong.
@@ -52,7 +52,7 @@ pub(super) enum Proof {
 }
 
 /// A person who has proven that they know their password.
-pub(super) struct Proven {
+pub(in crate::endpoints) struct Proven {
     /// Who.
     pub user: User,
     /// The attempt, which is taken back when the sign-in is complete.
@@ -65,7 +65,7 @@ pub(super) struct Proven {
 
 /// Finds the person whose password it is. Whether the name or the password was wrong can be told neither by
 /// the answer nor by its time, nor by when it is throttled.
-pub(super) async fn prove(
+pub(in crate::endpoints) async fn prove(
     provider: &Provider,
     asked: &BrowserRequest,
     session: Option<Handle>,

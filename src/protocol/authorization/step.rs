@@ -4,6 +4,7 @@ use crate::protocol::authorization::AuthorizationRequest;
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
 use crate::protocol::grant::Session;
+use crate::protocol::own_page::OwnPage;
 use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
 use crate::protocol::response::{ConsentPolicy, Prompt};
@@ -24,6 +25,9 @@ pub struct Interaction {
     pub browser: Option<Digest>,
     /// Until when it can be continued.
     pub expires_at: NumericDate,
+    /// The page that a sign-in at our own start page returns to; `None`: the start page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns_to: Option<OwnPage>,
     /// The sign-in that happened in it.
     pub signed_in: Option<SignedIn>,
     /// The consent that was given in it.

@@ -1,5 +1,5 @@
 //! Deleting a user: the row and what hangs on it go, a tombstone stays. The sign-ins lose their user, and the first node that
-//! sees that ends them and tells the services (`sign_ins`).
+//! sees that ends them and tells the services (`sign_ins`). A user who asks for it is noted, and an operator decides.
 
 use super::tombstones;
 use crate::protocol::audit::{Event, EventKind};
@@ -18,6 +18,68 @@ const DELETE: &str = "DELETE FROM users WHERE sub = $1";
 // A sign-in whose user is gone has no sub, also that of another user who was deleted: nodes end all of them in one round.
 const PENDING: &str = "SELECT (SELECT COUNT(*) FROM user_sessions WHERE sub IS NULL AND settled_at IS NULL) AS sessions, \
      (SELECT COUNT(*) FROM logout_outbox WHERE sub = $1 AND delivered_at IS NULL AND given_up_at IS NULL) AS messages";
+
+const REQUESTED: &str = "SELECT deletion_requested_at FROM users WHERE sub = $1";
+const ALL_REQUESTED: &str = "SELECT sub, username, deletion_requested_at FROM users WHERE deletion_requested_at IS NOT NULL \
+     ORDER BY deletion_requested_at, sub LIMIT 200";
+const REQUEST: &str = "UPDATE users SET deletion_requested_at = $2 WHERE sub = $1 AND deletion_requested_at IS NULL AND disabled_at IS NULL";
+const WITHDRAW: &str =
+    "UPDATE users SET deletion_requested_at = NULL WHERE sub = $1 AND deletion_requested_at IS NOT NULL";
+
+row! {
+    /// A user who asked for the account to be deleted.
+    pub struct Requested {
+        /// `sub`.
+        pub sub: String,
+        /// `username`.
+        pub username: Option<String>,
+        /// `deletion_requested_at`.
+        pub deletion_requested_at: i64,
+    }
+}
+
+/// When a user asked for the account to be deleted; `None`: there is no such request.
+///
+/// # Errors
+/// The database failed.
+pub async fn requested_at(db: &Db, sub: &str) -> Result<Option<NumericDate>, StoreError> {
+    let at: Option<Option<i64>> = sqlx::query_scalar(REQUESTED).bind(sub).fetch_optional(db.statement()).await?;
+    Ok(at.flatten().map(NumericDate))
+}
+
+/// Who asked for that, the oldest request first; 200 at most.
+///
+/// # Errors
+/// The database failed.
+pub async fn all_requested(db: &Db) -> Result<Vec<Requested>, StoreError> {
+    Ok(sqlx::query_as(ALL_REQUESTED).fetch_all(db.statement()).await?)
+}
+
+/// Notes that a user asks for the account to be deleted, or takes that back. Nothing else happens. `false`: it was so before.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn request(
+    db: &Db,
+    sub: &str,
+    is_asked_for: bool,
+    network: &str,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    let mut transaction = db.begin().await?;
+    let (statement, kind) = if is_asked_for {
+        (sqlx::query(REQUEST).bind(sub).bind(now.0), EventKind::DeletionRequested)
+    } else {
+        (sqlx::query(WITHDRAW).bind(sub), EventKind::DeletionWithdrawn)
+    };
+    if statement.execute(&mut *transaction).await?.rows_affected() == 0 {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    audit_events::note_change(&mut transaction, Event::new(kind, now).of(sub).from(&network), now).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
 
 row! {
     /// What nodes have to do yet for users who were deleted, and write events of.

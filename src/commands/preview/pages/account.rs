@@ -1,0 +1,149 @@
+//! The pages of the account as `hallpass preview page` shows them.
+
+use super::{ACCOUNT, CLIENT, CLIENT_ID, USER, WEBSITE};
+use crate::ambient::Clock;
+use crate::config::Config;
+use crate::protocol::own_page::OwnPage;
+use crate::protocol::time::NumericDate;
+use crate::texts::{Text, text};
+use crate::web::pages::account::{
+    AccountPage, DataPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage, SessionLine,
+    SessionsPage, Tabs,
+};
+use crate::web::pages::{self, Chrome, ClaimLine, ScopeLine};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+/// A network of documentation ([RFC 5737](https://www.rfc-editor.org/rfc/rfc5737)).
+const NETWORK: &str = "192.0.2.7";
+
+/// A page by its name.
+pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
+    let render = |page: &dyn Fn() -> Response| Some(page());
+    match name {
+        "account" => render(&|| overview(config)),
+        "account-password" | "account-password-checked" | "account-password-wrong" | "account-password-none" => {
+            render(&|| password(config, name))
+        }
+        "account-sessions" => render(&|| sessions(config)),
+        "account-services" => render(&|| services(config, true)),
+        "account-services-none" => render(&|| services(config, false)),
+        "account-events" => render(&|| events(config)),
+        "account-data" => render(&|| data(config, false)),
+        "account-data-requested" => render(&|| data(config, true)),
+        _ => None,
+    }
+}
+
+/// So many hours ago.
+fn ago(hours: i64) -> Moment {
+    Moment::of(NumericDate(Clock::System.now().0 - 3600 * hours))
+}
+
+fn overview(config: &Config) -> Response {
+    let claim = |name: &str, value: &str| ClaimLine::of(name, &Value::from(value));
+    let page = AccountPage {
+        page: Chrome::new(config, &text("account-heading")),
+        tabs: Tabs { here: OwnPage::Account, done: None },
+        user_name: USER.to_owned(),
+        username: Some(ACCOUNT.to_owned()),
+        email: Some("alice@example.com".to_owned()),
+        email_is_verified: true,
+        groups: Some("staff, reports-editors".to_owned()),
+        claims: [claim("zoneinfo", "Europe/Berlin"), claim("locale", "en-US")].into_iter().flatten().collect(),
+        sub: "K7rTq2vX0mWcZ5yB8dNfHg".to_owned(),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn password(config: &Config, name: &str) -> Response {
+    let is_checked = name == "account-password-checked";
+    let page = PasswordPage {
+        page: Chrome::new(config, &text("password-heading")),
+        tabs: Tabs { here: OwnPage::Password, done: None },
+        username: ACCOUNT.to_owned(),
+        has_password: name != "account-password-none",
+        csrf: String::new(),
+        error: (name == "account-password-wrong").then(|| text("password-wrong")),
+        wait: None,
+        strength: is_checked.then(|| text("strength-months").counting("number", 7)),
+        advice: is_checked.then(|| text("strength-advice")),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn sessions(config: &Config) -> Response {
+    let line = |browser: &str, network: &str, hours, is_here| SessionLine {
+        session: String::new(),
+        browser: browser.to_owned(),
+        network: network.to_owned(),
+        since: ago(hours + 30),
+        last_used: ago(hours),
+        is_here,
+    };
+    let page = SessionsPage {
+        page: Chrome::new(config, &text("sessions-heading")),
+        tabs: Tabs { here: OwnPage::Sessions, done: None },
+        sessions: vec![line("Firefox on Linux", NETWORK, 0, true), line("Safari on iPhone", "198.51.100.20", 5, false)],
+        more: 0,
+        csrf: String::new(),
+        csrf_others: String::new(),
+        request: String::new(),
+        csrf_everywhere: String::new(),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn services(config: &Config, has_some: bool) -> Response {
+    let line = |name: &str, scopes: &[&str], is_connected: bool| GrantLine {
+        client_id: CLIENT_ID.to_owned(),
+        name: name.to_owned(),
+        url: is_connected.then(|| WEBSITE.to_owned()),
+        since: ago(900),
+        told: GrantLine::told(&scopes.iter().copied().map(ScopeLine::of).collect::<Vec<_>>()),
+        is_connected,
+        is_given_by_organization: !is_connected,
+    };
+    let all = || vec![line("Monolith", &["profile"], false), line(CLIENT, &["profile", "email", "reports:read"], true)];
+    let page = ServicesPage {
+        page: Chrome::new(config, &text("services-heading")),
+        tabs: Tabs { here: OwnPage::Services, done: has_some.then(|| text("services-taken-back")) },
+        services: if has_some { all() } else { Vec::new() },
+        csrf: String::new(),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn events(config: &Config) -> Response {
+    let line = |hours, what: Text<'static>, is_warning, service: Option<&str>| EventLine {
+        at: ago(hours),
+        what,
+        is_warning,
+        service: service.map(str::to_owned),
+        network: Some(NETWORK.to_owned()),
+    };
+    let page = EventsPage {
+        page: Chrome::new(config, &text("events-heading")),
+        tabs: Tabs { here: OwnPage::Events, done: None },
+        days: 90,
+        events: vec![
+            line(0, text("event-sign-in"), false, None),
+            line(2, text("event-sign-in-failed"), true, Some(CLIENT)),
+            line(26, text("event-consent-given"), false, Some(CLIENT)),
+        ],
+        older: Some("0.0.x".to_owned()),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn data(config: &Config, is_requested: bool) -> Response {
+    let page = DataPage {
+        page: Chrome::new(config, &text("data-heading")),
+        tabs: Tabs { here: OwnPage::Data, done: is_requested.then(|| text("data-deletion-noted")) },
+        csrf_file: String::new(),
+        csrf_deletion: String::new(),
+        requested: is_requested.then(|| ago(0)),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
