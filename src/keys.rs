@@ -1,4 +1,5 @@
-//! The signing keys: load, sign, verify, publish. Nothing outside of this module names josekit and OpenSSL.
+//! The signing keys: load, sign, verify, publish. Nothing outside of this module names josekit and OpenSSL. `factors` has the keys
+//! that seal the secrets of second factors.
 //!
 //! A key is a file in the keys folder, and its name is its timetable:
 //! `rs256.2026-12-01T000000Z.pem` signs from that instant and is published from the moment it is there;
@@ -8,6 +9,7 @@
 //! that share the files never disagree. RFC 7515, 7517, 7518, 7638, 8037.
 
 mod certificate;
+pub mod factors;
 mod file;
 pub mod plan;
 pub mod timetable;
@@ -160,7 +162,7 @@ impl KeySet {
     /// # Errors
     /// The first file that is broken, too weak or readable by all, with its name and the fix.
     pub fn load(folder: &Path) -> Result<Self, KeyError> {
-        let mut set = Self { keys: Vec::new(), fingerprint: fingerprint(folder)? };
+        let mut set = Self { keys: Vec::new(), fingerprint: fingerprint(&key_files(folder)?)? };
         for path in key_files(folder)? {
             let key = load_file(&path)?;
             if let Some(twin) = set.keys.iter().find(|other| other.entry.kid == key.entry.kid) {
@@ -312,7 +314,7 @@ impl Keys {
     /// # Errors
     /// As `KeySet::load`, or no RS256 key signs any more. `Ok(true)` when something changed.
     pub fn refresh(&self, now: NumericDate) -> Result<bool, KeyError> {
-        if fingerprint(&self.folder)? == self.current().fingerprint {
+        if fingerprint(&key_files(&self.folder)?)? == self.current().fingerprint {
             return Ok(false);
         }
         let set = Arc::new(KeySet::load(&self.folder)?);

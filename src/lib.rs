@@ -5,7 +5,7 @@
 //! What is seen and what is lost when a store, a node or a file fails is in `docs/failures.md`, with the tests that show it.
 //!
 //! Imports go downward only, as `docs/architecture.md` draws it. Each module has a floor, and names only modules that lie below it:
-//! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance → provider → throttle → audit, web →
+//! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance, second_factor → provider → throttle → audit, web →
 //! store → keys, passwords → ambient, background, config, texts → protocol, failure`. `tests/spec/architecture.rs` has the numbers, without exceptions.
 
 pub mod allowance;
@@ -23,6 +23,7 @@ pub mod logout;
 pub mod passwords;
 pub mod protocol;
 pub mod provider;
+pub mod second_factor;
 pub mod server;
 pub mod sign_ins;
 pub mod startup;

@@ -6,6 +6,7 @@ use crate::audit::Audit;
 use crate::background::Background;
 use crate::config::Config;
 use crate::keys::Keys;
+use crate::keys::factors::FactorKeys;
 use crate::passwords::Passwords;
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::time::NumericDate;
@@ -88,6 +89,8 @@ pub struct Provider {
     pub directory: Directory,
     /// The signing keys.
     pub keys: Keys,
+    /// The keys that seal the secrets of second factors.
+    pub factor_keys: FactorKeys,
     /// Hashes of passwords and secrets behind their gates.
     pub passwords: Passwords,
     /// Requests of our own to services.

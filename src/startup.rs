@@ -6,6 +6,7 @@ use crate::audit::{self, Audit};
 use crate::background::Background;
 use crate::config::{Config, EphemeralUrl};
 use crate::failure::Failure;
+use crate::keys::factors::FactorKeys;
 use crate::keys::{KeyError, Keys};
 use crate::passwords::Passwords;
 use crate::protocol::audit::{Event, EventKind, Flaw, Impersonal};
@@ -30,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often the keys folder is looked at.
 const KEYS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Under which name the readiness tells of files of factor keys.
+const FACTOR_KEY_FILES: &str = "factor_key_files";
 
 /// How often the migration files are looked at.
 const MIGRATIONS_INTERVAL: Duration = Duration::from_secs(5);
@@ -194,6 +198,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     // Several nodes that each made keys of their own would refuse one another's tokens.
     let is_embedded = matches!(db.kind(), Kind::Sqlite(_)) && matches!(config.redis_url, EphemeralUrl::Memory);
     let keys = Keys::open(&config.keys, is_embedded, now)?;
+    let factor_keys = FactorKeys::open(&config.keys, is_embedded, now)?;
     let (salt, secret) = (Password::from_random(&random::<32>()), Password::from_random(&random::<32>()));
     let pairwise_salt = retry_until_ready(DATABASE, || db.shared_value("pairwise_salt", salt.expose())).await?;
     let root = retry_until_ready(DATABASE, || db.shared_value("root_secret", secret.expose())).await?;
@@ -217,6 +222,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         ephemeral,
         directory,
         keys,
+        factor_keys,
         passwords,
         outbound,
         seen: Seen::default(),
@@ -238,6 +244,7 @@ pub async fn watch_keys(provider: Arc<Provider>) {
     let mut last_fault = String::new();
     loop {
         interval.tick().await;
+        watch_factor_keys(&provider).await;
         let watched = provider.clone();
         match tokio::task::spawn_blocking({
             let watched = watched.clone();
@@ -275,6 +282,32 @@ pub async fn watch_keys(provider: Arc<Provider>) {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => return,
             },
+        }
+    }
+}
+
+/// Looks at the factor keys. A faulty file is told and changes nothing.
+async fn watch_factor_keys(provider: &Arc<Provider>) {
+    let watched = provider.clone();
+    // Where it panicked, the watch of the keys does next, and is started again.
+    let Ok(refreshed) = tokio::task::spawn_blocking(move || watched.factor_keys.refresh()).await else { return };
+    match refreshed {
+        Ok(changed) => {
+            provider.degraded.set(FACTOR_KEY_FILES, None);
+            if changed {
+                tracing::info!("the factor keys were read again");
+            }
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            let (fault, fix) = (failure.to_string(), failure.fix());
+            if provider.degraded.set(FACTOR_KEY_FILES, Some(format!("{fault}; the keys from before stay in use"))) {
+                tracing::error!(
+                    fault,
+                    fix,
+                    "the factor keys could not be read again; the ones from before stay in use"
+                );
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::commands::terminal::Report;
 use crate::commands::{Outcome, client};
 use crate::config::{Config, RawConfig, SETTINGS, Setting};
 use crate::failure::Failure;
-use crate::keys;
+use crate::keys::{self, factors};
 use crate::protocol::response::SigningAlgorithm;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -64,6 +64,13 @@ pub(super) fn run(config: &Config, given: &[(&'static Setting, String)], init: I
             eprintln!("Wrote {file}");
             written.push(file);
         }
+    }
+    if factors::FactorKeySet::load(&config.keys)?.all().is_empty() {
+        let file = factors::create(&config.keys, Clock::System.now())?.display().to_string();
+        eprintln!("Wrote {file}, which seals the secrets of authenticators");
+        written.push(file);
+    } else {
+        eprintln!("{}: there is a factor key, and it stays as it is", config.keys.display());
     }
     let migrations = config.migrations_or_default();
     std::fs::create_dir_all(&migrations).map_err(|error| Failure::at(migrations.display(), error))?;

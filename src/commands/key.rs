@@ -1,7 +1,8 @@
-//! `hallpass key new`, `plan`, `retire`: signing keys, whose files' names are their timetable.
+//! `hallpass key new`, `plan`, `retire`: signing keys, whose files' names are their timetable, and factor keys (`factors`).
 //!
 //! A private key is never printed, and no file is deleted: a key ends by a new name.
 
+pub(super) mod factors;
 mod hints;
 
 pub(super) use hints::hints;
@@ -11,6 +12,7 @@ use crate::commands::terminal::{Report, parse_instant};
 use crate::commands::{Outcome, terminal};
 use crate::config::Config;
 use crate::failure::{Failure, Warning};
+use crate::keys::factors::{FactorKeySet, Plan as FactorPlan, plan as factor_plan};
 use crate::keys::plan::{self, Plan, State, short, shown, uncovered};
 use crate::keys::timetable::{Entry, Hints, Timetable};
 use crate::keys::{self, Ending, JWKS_MAX_AGE, Key, KeySet, LONGEST_TOKEN, PUBLISH_LEAD};
@@ -23,12 +25,17 @@ use std::path::Path;
 pub(super) enum KeyCommand {
     /// Make a key; the first of its algorithm signs at once, a further one a day later
     #[command(after_help = "Example: a further key, published from now on, signs when every service knows it\n  \
-        hallpass key new --alg RS256")]
+        hallpass key new --alg RS256\n\n\
+        What seals the secrets of authenticators, made before the first of them is added\n  \
+        hallpass key new --for factors")]
     New {
-        /// RS256, PS256, ES256 or `EdDSA`
-        #[arg(long, default_value = "RS256", value_parser = parse_algorithm)]
-        alg: SigningAlgorithm,
-        /// From when it signs, such as 2026-12-01T00:00:00Z
+        /// What it is for: to sign tokens, or to seal the secrets of authenticators
+        #[arg(long = "for", default_value = "signing")]
+        purpose: Purpose,
+        /// RS256, PS256, ES256 or `EdDSA`; where nothing is said, RS256
+        #[arg(long, value_parser = parse_algorithm)]
+        alg: Option<SigningAlgorithm>,
+        /// From when it signs, or seals, such as 2026-12-01T00:00:00Z
         #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
         signs_from: Option<NumericDate>,
         #[command(flatten)]
@@ -52,9 +59,18 @@ pub(super) enum KeyCommand {
     Retire(Retire),
 }
 
+/// What a key is for.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Purpose {
+    /// To sign tokens
+    Signing,
+    /// To seal the secrets of second factors
+    Factors,
+}
+
 #[derive(clap::Args)]
 pub(super) struct Retire {
-    /// The beginning of its kid, as `key plan` shows it, or its file's name
+    /// The beginning of its kid or id, as `key plan` shows it, or its file's name
     #[arg(allow_hyphen_values = true)]
     key: String,
     /// When it stops signing, such as 2026-12-01T00:00:00Z; by default when another takes over
@@ -84,13 +100,30 @@ fn parse_algorithm(text: &str) -> Result<SigningAlgorithm, String> {
 pub(super) async fn run(config: Config, command: KeyCommand) -> Outcome {
     let now = Clock::System.now();
     match command {
-        KeyCommand::New { alg, signs_from, report } => new(&config.keys, alg, signs_from, report, now),
+        KeyCommand::New { purpose: Purpose::Signing, alg, signs_from, report } => {
+            new(&config.keys, alg.unwrap_or(SigningAlgorithm::Rs256), signs_from, report, now)
+        }
+        KeyCommand::New { purpose: Purpose::Factors, alg: Some(_), .. } => {
+            terminal::wrong_usage(&["key", "new"], "--alg is for signing keys; factor keys are all AES-256-GCM")
+        }
+        KeyCommand::New { purpose: Purpose::Factors, alg: None, signs_from, report } => {
+            factors::new(&config.keys, signs_from, report, now)
+        }
         KeyCommand::Plan { json } => {
             let set = load(&config.keys)?;
-            show(&set, &known_hints(&config, &set).await, json, now)
+            let factor_keys = FactorKeySet::load(&config.keys)?;
+            let hints = known_hints(&config, &set).await;
+            let rows = factors::rows(&config).await;
+            let of_factors = factor_plan(&factor_keys, rows.as_ref(), now);
+            let said = factors::findings(&factor_keys, &of_factors, now);
+            show(&set, &hints, (&of_factors, &said), json, now)
         }
         KeyCommand::Retire(arguments) => {
             let set = load(&config.keys)?;
+            let factor_keys = FactorKeySet::load(&config.keys)?;
+            if let Some(key) = factors::find(&factor_keys, &arguments.key)? {
+                return factors::retire(&config.keys, &factor_keys, key, &arguments, now);
+            }
             let hints = known_hints(&config, &set).await;
             retire(&config, &set, &hints, &arguments, now)
         }
@@ -152,14 +185,30 @@ fn new(
     Ok(())
 }
 
-fn show(set: &KeySet, hints: &Hints, as_json: bool, now: NumericDate) -> Outcome {
+fn show(
+    set: &KeySet,
+    hints: &Hints,
+    (of_factors, said): (&FactorPlan<'_>, &[factors::Finding]),
+    as_json: bool,
+    now: NumericDate,
+) -> Outcome {
     let plan = plan_of(set, hints, now);
     if as_json {
-        terminal::print_json(&json_of(&plan, hints, now))?;
+        let mut document = json_of(&plan, hints, now);
+        (document["factor_keys"], document["lost_factor_keys"]) = factors::json_of(of_factors);
+        if let Some(findings) = document["findings"].as_array_mut() {
+            findings.extend(said.iter().map(|it| finding_of((it.is_fault, factors::WORD), &it.why, &it.fix)));
+        }
+        terminal::print_json(&document)?;
     } else {
-        print!("{}", table_of(&plan, hints));
+        let of_keys = table_of(&plan, hints);
+        let of_factors = factors::table_of(of_factors);
+        let signing = plan.findings.iter().map(|it| told((it.is_fault, it.algorithm.as_str()), &it.why, &it.fix));
+        let further = said.iter().map(|it| told((it.is_fault, factors::WORD), &it.why, &it.fix));
+        print!("{of_keys}{of_factors}{}", signing.chain(further).collect::<String>());
     }
-    match plan.findings.iter().filter(|finding| finding.is_fault).count() {
+    let faults = plan.findings.iter().map(|finding| finding.is_fault).chain(said.iter().map(|it| it.is_fault));
+    match faults.filter(|is_fault| *is_fault).count() {
         0 => Ok(()),
         _ => Err(Failure::new("the plan has a fault")),
     }
@@ -189,12 +238,18 @@ fn table_of(plan: &Plan, hints: &Hints) -> String {
             &instant(entry.deletable_at(hints)),
         ]);
     }
-    for finding in &plan.findings {
-        let word = if finding.is_fault { "fault" } else { "warning" };
-        let warning = Warning::new(format!("{word}: {}: {}", finding.algorithm, finding.why), &finding.fix);
-        let _ = write!(text, "\n{}\n", warning.told());
-    }
     text
+}
+
+/// A finding as it is told at a terminal.
+fn told((is_fault, of): (bool, &str), why: &str, fix: &str) -> String {
+    let word = if is_fault { "fault" } else { "warning" };
+    format!("\n{}\n", Warning::new(format!("{word}: {of}: {why}"), fix).told())
+}
+
+/// A finding as programs read it.
+fn finding_of((is_fault, of): (bool, &str), why: &str, fix: &str) -> Value {
+    json!({ "verdict": if is_fault { "fault" } else { "warning" }, "alg": of, "why": why, "fix": fix })
 }
 
 fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
@@ -215,18 +270,8 @@ fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
             })
         })
         .collect();
-    let findings: Vec<Value> = plan
-        .findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "verdict": if finding.is_fault { "fault" } else { "warning" },
-                "alg": finding.algorithm.as_str(),
-                "why": finding.why,
-                "fix": finding.fix,
-            })
-        })
-        .collect();
+    let findings = plan.findings.iter().map(|it| finding_of((it.is_fault, it.algorithm.as_str()), &it.why, &it.fix));
+    let findings: Vec<Value> = findings.collect();
     json!({
         "now": now,
         "jwks_max_age": JWKS_MAX_AGE,

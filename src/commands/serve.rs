@@ -7,6 +7,7 @@ use crate::endpoints::{self, path};
 use crate::failure::{Failure, Warning};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::provider::Provider;
+use crate::second_factor::resealing;
 use crate::server::Places;
 use crate::{logging, logout, server, sign_ins, startup};
 use futures_util::FutureExt as _;
@@ -74,6 +75,7 @@ fn keep_running(provider: &Arc<Provider>) {
         provider.clone().background.keep(name, move || task(provider.clone()));
     };
     keep("watch of the keys", |provider| startup::watch_keys(provider).boxed());
+    keep("sealing of factors anew", |provider| resealing::keep_resealing(provider).boxed());
     keep("watch of the names", |provider| startup::watch_names(provider).boxed());
     keep("watch of the throttle", |provider| startup::watch_throttle(provider).boxed());
     keep("watch of the password forms", |provider| startup::watch_forms(provider).boxed());

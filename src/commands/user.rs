@@ -5,6 +5,7 @@ mod details;
 mod edit;
 mod end;
 mod export;
+mod factor;
 mod import;
 mod sessions;
 mod show;
@@ -106,6 +107,9 @@ pub(super) enum UserCommand {
     /// List where a user is signed in, and end it
     #[command(subcommand, after_help = sessions::HELP)]
     Sessions(sessions::SessionsCommand),
+    /// List the second factors of a user, and remove them
+    #[command(subcommand, after_help = factor::HELP)]
+    Factor(factor::FactorCommand),
     /// Say what else is known of a user, and services may be told
     #[command(subcommand, after_help = claim::HELP)]
     Claim(claim::ClaimCommand),
@@ -160,6 +164,7 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
         UserCommand::Export(export) => export::run(config, &export).await,
         UserCommand::Erase(erase) => end::erase(config, &erase).await,
         UserCommand::Sessions(command) => sessions::run(config, command).await,
+        UserCommand::Factor(command) => factor::run(config, command).await,
         UserCommand::Claim(command) => claim::run(config, command).await,
         UserCommand::Import(import) => import::run(config, import).await,
     }

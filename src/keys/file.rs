@@ -38,15 +38,20 @@ const MAKE_ANOTHER: &str = "make a new one with `hallpass key new`, and remove t
 
 const INSTANT_FORMAT: &str = "%Y-%m-%dT%H%M%SZ";
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> KeyError + '_ {
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> KeyError + '_ {
     move |source| KeyError::Io { path: path.to_owned(), source }
 }
 
 pub(super) fn key_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
+    files(folder, &["pem", "jwk"])
+}
+
+/// The files of a folder that end with one of these, but those that are hidden, in order.
+pub(super) fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, KeyError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
         let path = entry.map_err(io(folder))?.path();
-        let is_key = path.extension().is_some_and(|extension| extension == "pem" || extension == "jwk");
+        let is_key = path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known));
         if is_key && !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
             files.push(path);
         }
@@ -55,11 +60,12 @@ pub(super) fn key_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
     Ok(files)
 }
 
-pub(super) fn fingerprint(folder: &Path) -> Result<String, KeyError> {
+/// Names, sizes and times of files, to notice a change.
+pub(super) fn fingerprint(files: &[PathBuf]) -> Result<String, KeyError> {
     use std::fmt::Write as _;
     let mut text = String::new();
-    for path in key_files(folder)? {
-        let data = std::fs::metadata(&path).map_err(io(&path))?;
+    for path in files {
+        let data = std::fs::metadata(path).map_err(io(path))?;
         let modified =
             data.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
         let _ = writeln!(text, "{} {} {}", path.display(), data.len(), modified.as_nanos());
@@ -122,7 +128,12 @@ pub enum Ending {
 /// # Errors
 /// A file of the new name is there already, or the folder cannot be written.
 pub fn end(folder: &Path, key: &Key, ending: Ending) -> Result<PathBuf, KeyError> {
-    let (stem, extension) = key.entry.file.rsplit_once('.').unwrap_or((&key.entry.file, "pem"));
+    end_file(folder, &key.entry.file, ending)
+}
+
+/// The same of any key file.
+pub(super) fn end_file(folder: &Path, file: &str, ending: Ending) -> Result<PathBuf, KeyError> {
+    let (stem, extension) = file.rsplit_once('.').unwrap_or((file, "pem"));
     let stem = match ending {
         Ending::Retired(at) => {
             let stem = stem.split(".retired-").next().unwrap_or(stem);
@@ -130,13 +141,28 @@ pub fn end(folder: &Path, key: &Key, ending: Ending) -> Result<PathBuf, KeyError
         }
         Ending::Leaked(at) => format!("{stem}.leaked-{}", instant_text(at)),
     };
-    let (from, to) = (folder.join(&key.entry.file), folder.join(format!("{stem}.{extension}")));
+    let (from, to) = (folder.join(file), folder.join(format!("{stem}.{extension}")));
     if from != to && to.exists() {
         let failure = Failure::new("a file of that name is there already").with_fix("choose another instant");
         return Err(KeyError::File { file: to, failure });
     }
     std::fs::rename(&from, &to).map_err(io(&from))?;
     Ok(to)
+}
+
+/// Why a file's key is no secret: every user of this machine may read it.
+pub(super) fn open_to_all(path: &Path, data: &std::fs::Metadata) -> Option<Failure> {
+    let mode = data.permissions().mode();
+    (mode & 0o007 != 0).then(|| {
+        Failure::new(format!("every user of this machine may read it (mode {:o})", mode & 0o777))
+            .with_fix(format!("chmod 600 {}", path.display()))
+    })
+}
+
+/// When a file was written, as far as the folder knows.
+pub(super) fn written_at(data: &std::fs::Metadata) -> Option<NumericDate> {
+    let since = data.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok().map(NumericDate)
 }
 
 pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
@@ -150,12 +176,8 @@ pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
         )
     })?;
     let data = std::fs::metadata(path).map_err(io(path))?;
-    let mode = data.permissions().mode();
-    if mode & 0o007 != 0 {
-        return Err(fault(
-            &format!("every user of this machine may read it (mode {:o})", mode & 0o777),
-            &format!("chmod 600 {}", path.display()),
-        ));
+    if let Some(failure) = open_to_all(path, &data) {
+        return Err(of_file(failure));
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(io(path))?);
     let private = if path.extension().is_some_and(|extension| extension == "jwk") {
@@ -209,12 +231,7 @@ pub(super) fn load_file(path: &Path) -> Result<Key, KeyError> {
     let (signer, verifier) = signer_and_verifier(timetable.algorithm, &private, &published).map_err(broken)?;
     let proof = signer.sign(b"hallpass").and_then(|signature| verifier.verify(b"hallpass", &signature));
     proof.map_err(|_| fault("its private and public parts do not belong together", MAKE_ANOTHER))?;
-    let appeared_at = data
-        .modified()
-        .ok()
-        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .map(NumericDate);
+    let appeared_at = written_at(&data);
     Ok(Key { entry: Entry { kid, file: name.to_owned(), appeared_at, timetable }, public, signer, verifier })
 }
 
@@ -320,13 +337,7 @@ fn jwk_of_key(key: &PKey<Private>) -> Result<Option<Map<String, Value>>, openssl
 /// The folder cannot be written, or a file of that name is there already.
 pub fn create(folder: &Path, algorithm: SigningAlgorithm, signs_from: NumericDate) -> Result<PathBuf, KeyError> {
     let crypto = |error: openssl::error::ErrorStack| KeyError::Crypto(error.into());
-    if folder.exists() && !folder.is_dir() {
-        return Err(io(folder)(std::io::ErrorKind::NotADirectory.into()));
-    }
-    if !folder.is_dir() {
-        std::fs::create_dir_all(folder).map_err(io(folder))?;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(io(folder))?;
-    }
+    make_folder(folder)?;
     let key = match algorithm {
         SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => PKey::from_rsa(Rsa::generate(RSA_BITS).map_err(crypto)?),
         SigningAlgorithm::Es256 => EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)
@@ -336,9 +347,27 @@ pub fn create(folder: &Path, algorithm: SigningAlgorithm, signs_from: NumericDat
     }
     .map_err(crypto)?;
     let pem = Zeroizing::new(key.private_key_to_pem_pkcs8().map_err(crypto)?);
-    let path = folder.join(format!("{}.{}.pem", algorithm.as_str().to_lowercase(), instant_text(signs_from)));
+    write_private(folder, &format!("{}.{}.pem", algorithm.as_str().to_lowercase(), instant_text(signs_from)), &pem)
+}
+
+/// Makes the folder of the keys, mode 0700, where there is none.
+fn make_folder(folder: &Path) -> Result<(), KeyError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(io(folder)(std::io::ErrorKind::NotADirectory.into()));
+    }
+    if !folder.is_dir() {
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(io(folder))?;
+    }
+    Ok(())
+}
+
+/// Writes a file of a key, mode 0600, whole or not at all, and over none.
+pub(super) fn write_private(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, KeyError> {
+    make_folder(folder)?;
+    let path = folder.join(name);
     // Written under another name and linked into place, so that a running node never reads half a key.
-    let unfinished = folder.join(format!(".{}.{}", std::process::id(), algorithm.as_str()));
+    let unfinished = folder.join(format!(".{}.{name}", std::process::id()));
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -346,7 +375,7 @@ pub fn create(folder: &Path, algorithm: SigningAlgorithm, signs_from: NumericDat
         .open(&unfinished)
         .map_err(io(&unfinished))?;
     let written =
-        file.write_all(&pem).and_then(|()| file.sync_all()).and_then(|()| std::fs::hard_link(&unfinished, &path));
+        file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| std::fs::hard_link(&unfinished, &path));
     std::fs::remove_file(&unfinished).map_err(io(&unfinished))?;
     written.map_err(io(&path))?;
     Ok(path)

@@ -93,6 +93,14 @@ worded! {
         UserErased = "user_erased",
         /// Sign-ins of a person were ended, by an operator or by the person: all of them, or one.
         UserSessionsEnded = "user_sessions_ended",
+        /// A user has an authenticator more: added here, or brought over.
+        FactorAdded = "factor_added",
+        /// An authenticator, or all factors of a user, were removed.
+        FactorRemoved = "factor_removed",
+        /// A user was given recovery codes; the ones before are void.
+        RecoveryCodesMade = "recovery_codes_made",
+        /// A recovery code was used.
+        RecoveryCodeUsed = "recovery_code_used",
         /// A group was made.
         GroupAdded = "group_added",
         /// A group was described in other words.

@@ -12,7 +12,7 @@ mod tables;
 pub use keys::{Keys, guid};
 #[cfg(test)]
 pub use tables::put_aside;
-pub use tables::{Reference, Row, Tables, User};
+pub use tables::{Reference, Row, TOKEN_VALUE, Tables, User};
 
 use crate::failure::Failure;
 use crate::store::StoreError;

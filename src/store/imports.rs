@@ -5,12 +5,14 @@
 //! what the source changed since.
 
 mod compare;
+mod factors;
 mod known;
 mod plan;
 pub mod run;
 pub mod staging;
 mod write;
 
+use crate::protocol::factor_secret::FactorSecret;
 use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::row::row;
@@ -118,6 +120,15 @@ pub struct LeftOut {
     pub fix: Option<String>,
 }
 
+/// The second factor of a user, as a source has it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecondFactor {
+    /// The secret of the authenticator; `None`: the user has none there, or has switched it off.
+    pub authenticator: Option<FactorSecret>,
+    /// The recovery codes beside it, as they are compared.
+    pub recovery_codes: Vec<FactorSecret>,
+}
+
 /// A user as a source has them, in our forms.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Person {
@@ -141,6 +152,9 @@ pub struct Person {
     pub password_hash: Option<String>,
     /// The instant until which the user is locked, Unix seconds, `FOR_GOOD` at most; one that has passed is none.
     pub locked_until: Option<i64>,
+    /// The second factor; `None`: the source says nothing of it, and what is here stays.
+    #[serde(default)]
+    pub second_factor: Option<SecondFactor>,
     /// The keys of the roles that the user has.
     pub roles: BTreeSet<String>,
     /// Further claims.

@@ -37,6 +37,7 @@ pub mod statements;
 pub mod stored;
 pub mod unthrottled;
 pub mod user_events;
+pub mod user_factors;
 pub mod user_grants;
 pub mod user_sessions;
 pub mod users;

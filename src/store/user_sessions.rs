@@ -324,7 +324,7 @@ pub async fn end(
     Ok(ended)
 }
 
-/// Ends every sign-in of a user, in the transaction of what ends them.
+/// Ends every sign-in of a user, in the transaction of what ends them; gives how many there were.
 ///
 /// # Errors
 /// The database failed.
@@ -332,9 +332,8 @@ pub(super) async fn end_all(
     connection: &mut sqlx::AnyConnection,
     sub: &str,
     now: NumericDate,
-) -> Result<(), StoreError> {
-    sqlx::query(END_ALL).bind(sub).bind(now.0).fetch_all(connection).await?;
-    Ok(())
+) -> Result<u64, StoreError> {
+    Ok(sqlx::query(END_ALL).bind(sub).bind(now.0).fetch_all(connection).await?.len() as u64)
 }
 
 /// Ends every sign-in of a user but one, in the transaction of what ends them; gives how many.

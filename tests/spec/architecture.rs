@@ -96,7 +96,7 @@ fn floor_of(module: &str) -> u32 {
         "endpoints" | "sign_ins" => 10,
         "caller" | "logout" => 9,
         "tokens" => 8,
-        "allowance" => 7,
+        "allowance" | "second_factor" => 7,
         "provider" => 6,
         "throttle" => 5,
         "audit" | "web" => 4,
@@ -175,6 +175,8 @@ fn a_library_is_named_in_its_own_place_only() {
         ("precis_profiles", &["protocol/text.rs"]),
         ("fluent_bundle", &["texts.rs"]),
         ("roxmltree", &["config/"]),
+        ("totp_rs", &["protocol/totp.rs"]),
+        ("qrcode", &["second_factor/qr.rs"]),
         ("zxcvbn", &["passwords/strength.rs"]),
         ("openidconnect", &["commands/demo", "commands/doctor"]),
     ] {

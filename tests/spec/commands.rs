@@ -416,7 +416,11 @@ async fn serve_without_configuration_makes_its_database_and_keys_and_says_what_i
     let keys = folder.path().join("keys");
     assert_eq!(mode_of(&keys), 0o700);
     let names = files_in(&keys);
-    assert!(names.len() == 2 && names[0].starts_with("es256.") && names[1].starts_with("rs256."), "{names:?}");
+    let beginnings = ["es256.", "factors.", "rs256."];
+    assert!(
+        names.len() == 3 && names.iter().zip(beginnings).all(|(name, begins)| name.starts_with(begins)),
+        "{names:?}"
+    );
     assert!(names.iter().all(|name| mode_of(&keys.join(name)) == 0o600));
 
     running.signal("TERM");

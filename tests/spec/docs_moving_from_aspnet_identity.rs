@@ -82,6 +82,10 @@ async fn all_sign_in(folder: &str, source: &str) {
     for line in fs::read_to_string(at(folder).join("people.csv")).unwrap().lines().skip(1) {
         let cells: Vec<&str> = line.split(',').collect();
         let (name, password, what) = (cells[0], cells[2], cells[6]);
+        // What the password comes to of those with an authenticator is told by the tests of the second factor.
+        if what == "second" {
+            continue;
+        }
         for number in 0..if what == "in" { 2 } else { 1 } {
             let browser = UserAgent::new();
             let page = Authorization::of(&client).open(&provider, &browser).await;
@@ -97,7 +101,8 @@ async fn all_sign_in(folder: &str, source: &str) {
     assert!(came > 20, "{came}");
     // The answer does not wait for the hash that is made anew.
     for _ in 0..50 {
-        let foreign = "SELECT username FROM users WHERE password_hash NOT LIKE '$argon2id$%' AND locked_until IS NULL";
+        let foreign = "SELECT username FROM users WHERE password_hash NOT LIKE '$argon2id$%' AND locked_until IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM user_factors WHERE user_factors.sub = users.sub)";
         if provider.rows(foreign).await.is_empty() {
             return;
         }

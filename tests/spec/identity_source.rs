@@ -4,6 +4,8 @@
 use crate::support::TestProvider;
 use crate::support::postgres::{programs, server};
 use crate::support::program::Outcome;
+use crate::support::totp::code;
+use hallpass::second_factor::{self, Checked, RightCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,23 +14,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-fn at(folder: &str) -> PathBuf {
+pub fn at(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/identity").join(folder)
 }
 
-fn import(provider: &TestProvider, source: &str, flags: &[&str]) -> Outcome {
+pub fn import(provider: &TestProvider, source: &str, flags: &[&str]) -> Outcome {
     provider.command(&[&["user", "import", "--json", "--aspnet-identity", source], flags].concat(), "")
 }
 
 #[track_caller]
-fn report(provider: &TestProvider, source: &str, flags: &[&str]) -> Value {
+pub fn report(provider: &TestProvider, source: &str, flags: &[&str]) -> Value {
     let outcome = import(provider, source, flags);
     assert_eq!(outcome.status, 0, "{outcome:?}");
     serde_json::from_str(&outcome.stdout).unwrap()
 }
 
 /// The keys of a list of findings, each with what it is about.
-fn keys(report: &Value, list: &str) -> Vec<(String, String)> {
+pub fn keys(report: &Value, list: &str) -> Vec<(String, String)> {
     let text = |finding: &Value, member: &str| finding[member].as_str().unwrap_or_default().to_owned();
     report[list].as_array().unwrap().iter().map(|found| (text(found, "key"), text(found, "member"))).collect()
 }
@@ -83,11 +85,11 @@ fn read_line(child: &mut Child) {
     assert!(matches!(line.as_str(), "ready" | "done"), "{line}");
 }
 
-fn sqlite(file: &Path, statements: &str) {
+pub fn sqlite(file: &Path, statements: &str) {
     Writer::start(file, statements).end();
 }
 
-fn copied(folder: &str, name: &str) -> (TempDir, PathBuf) {
+pub fn copied(folder: &str, name: &str) -> (TempDir, PathBuf) {
     let temporary = TempDir::new().unwrap();
     let file = temporary.path().join(name);
     fs::copy(at(folder).join("identity.db"), &file).unwrap();
@@ -106,12 +108,11 @@ pub fn psql(url: &str, text: &str) {
 }
 
 /// Brings a source over and looks at each user of its `people.csv`.
-#[track_caller]
-fn brought_over(provider: &TestProvider, source: &str, folder: &str) {
+async fn brought_over(provider: &TestProvider, source: &str, folder: &str) {
     let before = report(provider, source, &[]);
     let done = report(provider, source, &["--apply"]);
     for document in [&before, &done] {
-        assert_eq!((&document["users"], &document["faults"]), (&json!(19), &json!([])), "{document}");
+        assert_eq!((&document["users"], &document["faults"]), (&json!(22), &json!([])), "{document}");
     }
     let people = BufReader::new(fs::File::open(at(folder).join("people.csv")).unwrap());
     let mut left_out = BTreeMap::new();
@@ -120,10 +121,9 @@ fn brought_over(provider: &TestProvider, source: &str, folder: &str) {
         let cells: Vec<&str> = line.split(',').collect();
         let (name, sub, what) = (cells[0], cells[4], cells[6]);
         let shown = provider.command(&["user", "show", name, "--json"], "");
-        if matches!(what, "nopassword" | "external" | "second") {
+        if matches!(what, "nopassword" | "external") {
             assert_eq!(shown.status, 1, "{shown:?}");
-            left_out
-                .insert(sub.to_owned(), if what == "second" { "TwoFactorEnabled" } else { "PasswordHash" }.to_owned());
+            left_out.insert(sub.to_owned(), "PasswordHash".to_owned());
             continue;
         }
         let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
@@ -131,6 +131,17 @@ fn brought_over(provider: &TestProvider, source: &str, folder: &str) {
         roles.sort_unstable();
         assert_eq!((&shown["sub"], &shown["groups"]), (&json!(sub), &json!(roles)), "{name}");
         assert_eq!(shown["locked"], json!(what == "locked"), "{name}");
+        // The authenticator that the user has shows a code that is right here; one that is switched off is none.
+        let kinds: Vec<&str> =
+            shown["factors"].as_array().unwrap().iter().map(|factor| factor["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds.len(), if what == "second" { 2 } else { 0 }, "{name}: {kinds:?}");
+        if !cells[3].is_empty() {
+            let now = provider.provider.now();
+            let typed = code(cells[3], now.0);
+            let checked = second_factor::check(&provider.provider, sub, &typed, now).await.unwrap();
+            let right = Checked::Right(RightCode::Authenticator);
+            assert_eq!(checked, if what == "second" { right } else { Checked::Wrong }, "{name}");
+        }
     }
     let named: BTreeMap<String, String> =
         keys(&done, "left_out").into_iter().map(|(key, member)| (key.to_lowercase(), member)).collect();
@@ -138,7 +149,7 @@ fn brought_over(provider: &TestProvider, source: &str, folder: &str) {
     let again = report(provider, source, &["--apply"]);
     assert_eq!(
         (&again["users"], &again["changed"], &again["unchanged"]),
-        (&json!(0), &json!(0), &json!(19)),
+        (&json!(0), &json!(0), &json!(22)),
         "{again}"
     );
 }
@@ -147,7 +158,8 @@ fn brought_over(provider: &TestProvider, source: &str, folder: &str) {
 async fn users_come_over_from_sqlite_in_place_where_nothing_may_be_written() {
     for folder in ["sqlite-text-keys", "sqlite-guid-keys"] {
         let before = bytes(&at(folder));
-        brought_over(&TestProvider::start().await, &format!("sqlite:{}/identity.db", at(folder).display()), folder);
+        brought_over(&TestProvider::start().await, &format!("sqlite:{}/identity.db", at(folder).display()), folder)
+            .await;
         assert_eq!(bytes(&at(folder)), before);
         assert!(!at(folder).join("identity.db-shm").exists());
     }
@@ -155,14 +167,14 @@ async fn users_come_over_from_sqlite_in_place_where_nothing_may_be_written() {
 
 #[tokio::test]
 async fn users_come_over_from_the_exports_of_sql_server() {
-    brought_over(&TestProvider::start().await, at("sqlserver-csv").to_str().unwrap(), "sqlserver-csv");
+    brought_over(&TestProvider::start().await, at("sqlserver-csv").to_str().unwrap(), "sqlserver-csv").await;
 }
 
 #[tokio::test]
 async fn users_come_over_from_postgresql() {
     let url = server().create_database();
     psql(&url, &fs::read_to_string(at("postgres-int-keys").join("monolith.sql")).unwrap());
-    brought_over(&TestProvider::start().await, &url, "postgres-int-keys");
+    brought_over(&TestProvider::start().await, &url, "postgres-int-keys").await;
 }
 
 #[tokio::test]
@@ -180,7 +192,7 @@ async fn a_database_that_is_written_to_is_read_and_neither_it_nor_its_wal_is_cha
     assert_eq!(bytes(folder.path()), before);
     writer.write(&update("one@example.com"));
     let before = bytes(folder.path());
-    assert_eq!(report(&provider, &source, &[])["users"], 19);
+    assert_eq!(report(&provider, &source, &[])["users"], 22);
     assert_eq!(bytes(folder.path()), before);
     writer.kill();
     // What a writer leaves behind that was killed, with and without the index.
@@ -188,7 +200,7 @@ async fn a_database_that_is_written_to_is_read_and_neither_it_nor_its_wal_is_cha
         if !is_indexed {
             fs::remove_file(folder.path().join("a ?b%20c.db-shm")).unwrap();
         }
-        assert_eq!(report(&provider, &source, &[])["users"], 19);
+        assert_eq!(report(&provider, &source, &[])["users"], 22);
         assert_eq!(bytes(folder.path()), before);
     }
 }
@@ -205,7 +217,7 @@ async fn a_writer_without_a_wal_that_was_killed_in_a_transaction_is_rolled_back_
     writer.kill();
     let before = bytes(folder.path());
     assert_eq!(before.len(), 2, "it has a journal");
-    assert_eq!(report(&provider, &format!("sqlite:{}", file.display()), &[])["users"], 19);
+    assert_eq!(report(&provider, &format!("sqlite:{}", file.display()), &[])["users"], 22);
     assert_eq!(bytes(folder.path()), before);
 }
 
@@ -294,7 +306,7 @@ async fn a_table_that_is_not_there_is_named_and_the_users_must_be() {
     let document = report(&provider, &source, &[]);
     assert_eq!(
         (&document["users"], &document["notes"][0]["table"]),
-        (&json!(19), &json!("AspNetUserClaims")),
+        (&json!(22), &json!("AspNetUserClaims")),
         "{document}"
     );
     fs::remove_file(folder.path().join("AspNetUsers.csv")).unwrap();
@@ -402,7 +414,7 @@ async fn a_folder_says_what_it_is_and_the_last_line_of_sqlcmd_is_no_row() {
     }
     let source = folder.path().to_str().unwrap();
     let told = report(&provider, source, &[]);
-    assert_eq!((&told["users"], &told["faults"]), (&json!(19), &json!([])), "{told}");
+    assert_eq!((&told["users"], &told["faults"]), (&json!(22), &json!([])), "{told}");
     assert!(told["left_out"].to_string().contains("Person8 has no password"), "{told}");
     fs::copy(at("sqlserver-csv/AspNetUsers.csv"), folder.path().join("dbo.AspNetUsers.csv")).unwrap();
     let outcome = import(&provider, source, &[]);

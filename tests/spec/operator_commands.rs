@@ -339,8 +339,8 @@ fn a_script_reads_which_files_were_written_and_which_key_stopped() {
     };
     let made = hallpass(&["init", "--client", "reports", "--redirect-uri", URI]);
     let files: Vec<&str> = made["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
-    assert!(files.len() == 4 && files.iter().all(|file| folder.path().join(file).is_file()), "{made}");
-    assert_eq!(made["client"]["file"], files[3]);
+    assert!(files.len() == 5 && files.iter().all(|file| folder.path().join(file).is_file()), "{made}");
+    assert_eq!(made["client"]["file"], files[4]);
     assert!(made["client"]["client_secret"].as_str().unwrap().starts_with("hp_cs_"));
     let again = hallpass(&["init"]);
     assert_eq!((&again["files"], &again["client"]), (&json!([]), &Value::Null));

@@ -1,6 +1,6 @@
 //! What `docs/promises.md` promises is what runs, and what is stored in databases does not change: the built-in migrations.
 
-use crate::support::program::{done, every_command, run_with};
+use crate::support::program::{done, every_command, files_in, run_with};
 use crate::support::{NewUser, TestProvider};
 use hallpass::config::SETTINGS;
 use hallpass::store::migrations::built_in;
@@ -63,6 +63,7 @@ fn the_built_in_migrations_are_frozen() {
         "9 tombstones e52163860d4990a6bccf357e542279158cecddf0f78ca35cd5574774a2c71d02",
         "10 user sources b747d7d50a63f93d1096857c87857540239a9382bcd90564fdd5167fb6fe4dd6",
         "11 password forms 53d9dd45d3415f01efecbc83c45cf051c2ab71711c11296d1aa4cd15e0bfa659",
+        "13 user factors be5cc522d2fb7a447bf04d8d305d2716126ec10a705d42a36d1cf1e7338449ec",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,
@@ -221,8 +222,8 @@ fn words_of(command: &str) -> String {
         "user enable" => "bob",
         "user edit" => "bob --nickname Bobby",
         "user delete" | "user erase" => "erin --yes",
-        "user show" | "user sessions list" | "user claim list" | "unthrottle user" => "alice",
-        "user sessions end" => "alice --all --yes",
+        "user show" | "user sessions list" | "user factor list" | "user claim list" | "unthrottle user" => "alice",
+        "user sessions end" | "user factor remove" => "alice --all --yes",
         "user import" => "people.jsonl",
         "group new" | "group show" | "group claim list" => "staff",
         "group add" => "staff alice",
@@ -241,6 +242,7 @@ fn words_of(command: &str) -> String {
         "access CLIENT USER" => return "access reports alice --json".to_owned(),
         "access CLIENT" => return "access reports --json".to_owned(),
         "access --user USER" => return "access --user alice --json".to_owned(),
+        "key new --for factors" => return "key new --for factors --keys made --json".to_owned(),
         "key new" => "--alg EdDSA --signs-from 2026-01-01T00:00:00Z --keys made",
         "key plan" => "--keys ended",
         "key retire" => "eddsa.2026-01-01T000000Z.pem --without-successor --yes --keys made",
@@ -299,6 +301,8 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     provider.client("second").await;
     provider.add_user(NewUser::named("bob")).await;
+    let _ = crate::second_factors::enrolled(&provider, "alice-sub").await;
+    let _ = crate::second_factors::recovery_codes(&provider, "alice-sub").await;
     let lines = "{\"username\": \"carl\", \"email\": \"alice@example.com\"}\n{\"username\": \"dora\"}\n";
     fs::write(folder.join("people.jsonl"), lines).unwrap();
     fs::write(folder.join("groups.toml"), "[finance]\nmembers = [\"alice\"]\n").unwrap();
@@ -316,9 +320,15 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
             "preview --diff FILE --json" => provider.sql("UPDATE users SET name = 'Another'").await,
             "key plan --json" => {
                 fs::create_dir(&ended).unwrap();
-                let key = fs::read_dir(folder.join("keys")).unwrap().next().unwrap().unwrap().path();
-                let copy = ended.join("rs256.2025-01-01T000000Z.retired-2025-06-01T000000Z.pem");
-                fs::copy(key, copy).unwrap();
+                for file in files_in(&folder.join("keys")) {
+                    let copy = match file.split('.').next().unwrap() {
+                        "rs256" => "rs256.2025-01-01T000000Z.retired-2025-06-01T000000Z.pem",
+                        "factors" => "factors.2025-01-01T000000Z.key",
+                        _ => continue,
+                    };
+                    fs::copy(folder.join("keys").join(&file), ended.join(copy)).unwrap();
+                }
+                provider.sql("UPDATE user_factors SET key_id = 'lost' WHERE kind = 'recovery_codes'").await;
             }
             _ => {}
         }

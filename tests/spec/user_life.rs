@@ -589,6 +589,8 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
     let browser = UserAgent::new();
     let page = Authorization::of(&client).open(&provider, &browser).await;
     let _ = provider.type_in(&browser, &page, "alice", "a wrong password").await;
+    // Last: from then on a password alone would not be all that a sign-in asks for.
+    let _ = crate::second_factors::enrolled(&provider, "alice-sub").await;
     provider.provider.audit.flush().await;
 
     // What has a `sub` is in the export, and a table that gets one later has to be, too.
@@ -605,6 +607,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         "logout_outbox",
         "refresh_families",
         "user_claims",
+        "user_factors",
         "user_sessions",
         "user_sources",
         "user_tombstones",
@@ -626,6 +629,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         ("consents", "consents"),
         ("refresh_families", "refresh_families"),
         ("logout_messages", "logout_outbox"),
+        ("factors", "user_factors"),
         ("sources", "user_sources"),
         ("events", "audit_events"),
     ] {
@@ -642,6 +646,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         "SELECT record, record FROM user_sessions",
         "SELECT current_digest, previous_digest, salt FROM refresh_families",
         "SELECT secret_hash FROM client_secrets",
+        "SELECT secret, secret FROM user_factors",
     ] {
         for secret in provider.rows(sql).await.into_iter().flatten().flatten().filter(|text| !text.is_empty()) {
             assert!(!outcome.stdout.contains(&secret), "{sql}: {secret}");

@@ -1,7 +1,7 @@
 //! Our own set-up: settings, files, keys, and ourselves as others see us through the proxy.
 
 use super::report::{Report, check_certificate, check_date};
-use super::{lately, stores};
+use super::{factors, lately, stores};
 use crate::ambient::{Clock, random};
 use crate::commands::{key, serve};
 use crate::config::{Config, DatabaseUrl};
@@ -34,6 +34,7 @@ pub(super) async fn check(
     settings(report, config);
     files(report, config, file);
     keys(report, config, now).await;
+    factors::check(report, config, now).await;
     let db = stores::database(report, config).await;
     let clients = match &db {
         Some(db) => {

@@ -12,7 +12,9 @@ use crate::commands::terminal::{self, Report, one_line, wrong_usage};
 use crate::commands::{Outcome, group};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::keys::factors::{FactorKeySet, OwnSealer};
 use crate::protocol::difference::most_like;
+use crate::protocol::factor_secret::FactorSealer;
 use crate::protocol::time::NumericDate;
 use crate::startup;
 use crate::store::identity_source::Keys;
@@ -127,10 +129,15 @@ pub(super) async fn run(config: Config, arguments: Import) -> Outcome {
     let file = arguments.file.as_deref().unwrap_or(Path::new(""));
     let mut told = Told::new(file, arguments.report);
     let mut staging = Staging::new().await?;
+    let now = Clock::System.now();
+    // Other sources bring no second factor.
+    let factor_keys = if is_identity { FactorKeySet::load(&config.keys)? } else { FactorKeySet::default() };
+    let sealer = OwnSealer::new(factor_keys, now).map(|sealer| Box::new(sealer) as Box<dyn FactorSealer>);
     let seen = if is_identity {
         let before = keys_of_before(&config, source).await;
+        let circumstances = identity::Circumstances { before, may_seal: sealer.is_some() };
         let mut intake = |finding: Finding| told.found_by_reader(&finding);
-        identity::read(&arguments.identity, &mut staging, before, &mut intake).await?
+        identity::read(&arguments.identity, &mut staging, circumstances, &mut intake).await?
     } else {
         lines::read(file, &mut staging, &mut told).await?
     };
@@ -155,7 +162,8 @@ pub(super) async fn run(config: Config, arguments: Import) -> Outcome {
         names: if is_identity { BTreeMap::from(identity::NAMES) } else { BTreeMap::new() },
         uncovered: uncovered(&seen),
         claim_columns: seen.iter().filter_map(|name| name.strip_prefix(CLAIM)).map(str::to_owned).collect(),
-        now: Clock::System.now(),
+        sealer,
+        now,
     };
     if options.disable_missing && staging.people() == 0 {
         let what = "the source has no users, and --disable-missing would disable all who came from it";

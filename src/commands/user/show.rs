@@ -1,6 +1,6 @@
 //! `hallpass user show`: what is known of one user, on one page.
 
-use super::{find, named};
+use super::{factor, find, named};
 use crate::ambient::Clock;
 use crate::commands::terminal::{instant, one_line, table};
 use crate::commands::{Outcome, terminal};
@@ -10,6 +10,7 @@ use crate::protocol::audit::EventKind;
 use crate::protocol::claims::User;
 use crate::protocol::facts::Facts;
 use crate::protocol::time::NumericDate;
+use crate::second_factor;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
 use crate::store::imports::{self, FOR_GOOD};
@@ -41,6 +42,7 @@ struct Known {
     sessions: Vec<user_sessions::Listed>,
     consents: Vec<consents::Given>,
     families: Vec<refresh_families::Listed>,
+    factors: Vec<second_factor::Listed>,
     last_sign_in: Option<NumericDate>,
     source: Option<String>,
 }
@@ -68,6 +70,7 @@ async fn read(config: &Config, db: &Db, user: User, now: NumericDate) -> Result<
         sessions: user_sessions::list(db, sub, config.session_idle_lifetime, now).await?,
         consents: consents::of_user(db, sub).await?,
         families,
+        factors: factor::of_user(config, db, sub, now).await?,
         last_sign_in: last_sign_in(db, sub).await?,
         source: imports::sources_of(db, sub).await?.into_iter().next().map(|from| from.source),
         user,
@@ -160,6 +163,7 @@ impl Known {
             "sessions": sessions.collect::<Vec<_>>(),
             "consents": consents.collect::<Vec<_>>(),
             "refresh_families": families.collect::<Vec<_>>(),
+            "factors": factor::told(&self.factors),
         })
     }
 
@@ -229,6 +233,7 @@ impl Known {
             .iter()
             .map(|row| vec![one_line(&row.client_id), at(row.issued_at), at(row.used_at), one_line(&row.scope())]);
         section(&["REFRESH TOKEN OF", "SINCE", "LAST USED", "SCOPE"], families.collect());
+        section(factor::HEADINGS, self.factors.iter().map(factor::cells).collect());
         text
     }
 }

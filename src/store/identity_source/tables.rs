@@ -41,8 +41,14 @@ const ORPHANS_BY_OTHER: &str = "SELECT number, line, source_key, shown, fields F
      ORDER BY number LIMIT $4";
 const OWNERS: &str = "SELECT COUNT(DISTINCT source_key) FROM identity_rows WHERE part = $1";
 
-/// What Identity calls the key of an authenticator, and who keeps it.
-const AUTHENTICATOR: (&str, &str) = ("[AspNetUserStore]", "AuthenticatorKey");
+/// Who keeps the key of an authenticator in Identity, and what it and the recovery codes are called.
+const STORE: &str = "[AspNetUserStore]";
+const AUTHENTICATOR: &str = "AuthenticatorKey";
+const RECOVERY_CODES: &str = "RecoveryCodes";
+/// Where a token has its name.
+const TOKEN_NAME: usize = 2;
+/// Where a token has its value.
+pub const TOKEN_VALUE: usize = 3;
 
 /// A row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,8 +76,10 @@ pub struct User {
     pub claims: Vec<Row>,
     /// The providers that they sign in with.
     pub providers: Vec<String>,
-    /// They have the key of an authenticator.
-    pub has_authenticator: bool,
+    /// The row of the key of their authenticator.
+    pub authenticator: Option<Row>,
+    /// The row of their recovery codes.
+    pub recovery_codes: Option<Row>,
 }
 
 /// What refers to whom.
@@ -148,15 +156,15 @@ impl<'a> Tables<'a> {
     ///
     /// # Errors
     /// The database of the import failed.
-    pub async fn put(&mut self, line: Option<u64>, mut fields: Vec<Option<String>>) -> Result<(), StoreError> {
+    pub async fn put(&mut self, line: Option<u64>, fields: Vec<Option<String>>) -> Result<(), StoreError> {
         let Some(table) = self.table else { return Ok(()) };
         if table == Table::UserTokens {
             let text = |at: usize| fields.get(at).and_then(Option::as_deref).unwrap_or_default();
-            if (text(1), text(2)) != AUTHENTICATOR || text(3).is_empty() {
+            // What is a secret, and is not needed, is not put aside.
+            let is_wanted = text(1) == STORE && matches!(text(TOKEN_NAME), AUTHENTICATOR | RECOVERY_CODES);
+            if !is_wanted || text(TOKEN_VALUE).is_empty() {
                 return Ok(());
             }
-            // What is a secret, and is not needed, is not put aside.
-            fields.truncate(3);
         }
         let shown = shown(table, &fields);
         let key = |at: usize| fields.get(at).cloned().flatten().map(|key| self.in_form(key));
@@ -275,6 +283,11 @@ impl<'a> Tables<'a> {
         let users = rows.into_iter().map(|row| {
             let key = row.key.clone().unwrap_or_default();
             let all = |held: &BTreeMap<String, Vec<(Row, Option<String>)>>| held.get(&key).cloned().unwrap_or_default();
+            // One that could not be read may be that of the authenticator.
+            let token = |name: &str| {
+                let is_it = |row: &&Row| row.fields.get(TOKEN_NAME).is_none_or(|found| found.as_deref() == Some(name));
+                tokens.get(&key).into_iter().flatten().map(|(row, _)| row).find(is_it).cloned()
+            };
             User {
                 roles: all(&roles).into_iter().filter_map(|(_, role)| role).collect(),
                 claims: in_order(all(&claims).into_iter().map(|(row, _)| row).collect()),
@@ -282,7 +295,8 @@ impl<'a> Tables<'a> {
                     .into_iter()
                     .filter_map(|(row, _)| row.fields.get(1).cloned().flatten())
                     .collect(),
-                has_authenticator: tokens.contains_key(&key),
+                authenticator: token(AUTHENTICATOR),
+                recovery_codes: token(RECOVERY_CODES),
                 row,
             }
         });

@@ -8,6 +8,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::row::row;
+use crate::store::user_factors::Stored;
 use crate::store::users::edit::COLUMNS;
 use crate::store::users::{self, tombstones};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -63,6 +64,12 @@ static MEMBERSHIPS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT sub, group_name, until FROM group_members WHERE sub IN {}", places(1, BATCH)));
 static CLAIMS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT sub, claim, value FROM user_claims WHERE sub IN {}", places(1, BATCH)));
+static FACTORS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT factor_id, sub, kind, name, secret, key_id, created_at, used_at, last_step FROM user_factors WHERE sub IN {}",
+        places(1, BATCH)
+    )
+});
 
 /// What was brought over of a user before.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +81,7 @@ pub(super) struct Brought {
 }
 
 /// A user who is here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Here {
     /// `username`.
     pub username: Option<String>,
@@ -100,6 +107,8 @@ pub(super) struct Here {
     pub groups: BTreeSet<String>,
     /// Further claims, as JSON.
     pub claims: BTreeMap<String, String>,
+    /// Second factors.
+    pub factors: Vec<Stored>,
 }
 
 row! {
@@ -226,6 +235,15 @@ impl Known {
                 } else if row.try_get::<Option<i64>, _>("until")?.is_none_or(|until| until > now.0) {
                     here.groups.insert(row.try_get("group_name")?);
                 }
+            }
+        }
+        let mut query = sqlx::query_as::<_, Stored>(AssertSqlSafe(FACTORS.as_str()));
+        for sub in filled(self.users.keys().cloned(), BATCH) {
+            query = query.bind(sub);
+        }
+        for factor in query.fetch_all(db.statement()).await? {
+            if let Some(here) = self.users.get_mut(&factor.sub) {
+                here.factors.push(factor);
             }
         }
         Ok(())

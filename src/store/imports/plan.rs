@@ -1,20 +1,25 @@
 //! What is to be done about each user of a batch: added, changed, left as they are, or named and not taken.
 
 use super::compare::{Digests, Verdict, decide, digest};
+use super::factors::{self, Change, Factors, Told};
 use super::known::{Brought, Here, Holder, Known};
 use super::run::{Options, Tally, called};
 use super::staging::{MOST_NAMED, Other, Staged, Staging, Twin, name_as_address};
-use super::{Finding, Person, Weight};
+use super::{Finding, Person, SecondFactor, Weight};
 use crate::ambient::random;
 use crate::protocol::secret::Handle;
 use crate::protocol::text;
 use crate::store::StoreError;
+use crate::store::user_factors::Stored;
 use crate::store::users::credential_of;
 use crate::store::users::edit::COLUMNS;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the digests call the mark of the password as the import left it.
 const CREDENTIAL: &str = "credential";
+/// What is said of a second factor that is not brought over.
+const NO_KEY: &str = "no factor key seals or opens its secret here";
+const NEW_KEY: &str = "bring the keys folder of the nodes here, or make a factor key: hallpass key new --for factors";
 const GROUP: &str = "group:";
 const CLAIM: &str = "claim:";
 /// What the digests say of a claim that came from a column of its own.
@@ -28,6 +33,8 @@ pub(super) struct Addition {
     pub sub: String,
     /// The groups that the roles became.
     pub groups: BTreeSet<String>,
+    /// Second factors.
+    pub factors: Vec<Change>,
     /// What is kept of it.
     pub digests: Digests,
 }
@@ -79,6 +86,8 @@ pub(super) struct Alteration {
     pub leave: BTreeSet<String>,
     /// Further claims, as JSON, or none any more.
     pub claims: Vec<(String, Option<String>)>,
+    /// Second factors.
+    pub factors: Vec<Change>,
     /// What is kept of it.
     pub digests: Digests,
 }
@@ -96,6 +105,7 @@ impl Alteration {
             || !self.join.is_empty()
             || !self.leave.is_empty()
             || !self.claims.is_empty()
+            || !self.factors.is_empty()
     }
 }
 
@@ -170,7 +180,7 @@ impl Planner<'_> {
             return Ok(Planned::Nothing);
         }
         self.name_shared_address(staging, &staged, &person, None).await?;
-        Ok(Planned::Step(Step::Add(Box::new(self.addition(person)))))
+        Ok(self.addition(person).map_or(Planned::Nothing, |it| Planned::Step(Step::Add(Box::new(it)))))
     }
 
     /// Whether a user who has that word, as a name or as an address, has it after this run too.
@@ -326,7 +336,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn addition(&mut self, person: Person) -> Addition {
+    /// How a user is added; `None`: not without a second factor that no key seals, which is said.
+    fn addition(&mut self, person: Person) -> Option<Addition> {
         let sub = person.sub.clone().unwrap_or_else(|| Handle::to_be_typed(random()).text());
         let groups: BTreeMap<&String, &String> =
             person.roles.iter().filter_map(|role| Some((role, self.groups.get(role)?))).collect();
@@ -346,9 +357,42 @@ impl Planner<'_> {
         let mark = credential_of(person.password_hash.as_deref().unwrap_or_default(), None);
         digests.insert(CREDENTIAL.to_owned(), mark);
         let groups = groups.into_values().cloned().collect();
+        let mut of_factors = self.factors_of(&sub, &[]);
+        if let Some(wanted) = &person.second_factor {
+            of_factors.compare(wanted, &mut digests);
+        }
+        let Factors { changes: factors, told, .. } = of_factors;
+        if !told.is_empty() {
+            self.find(Weight::Fault, &person, "authenticator", NO_KEY, Some(NEW_KEY));
+            return None;
+        }
         self.tally.added += 1;
         self.tally.without_password += u64::from(person.password_hash.is_none());
-        Addition { person, sub, groups, digests }
+        Some(Addition { person, sub, groups, factors, digests })
+    }
+
+    fn factors_of<'a>(&'a self, sub: &'a str, here: &'a [Stored]) -> Factors<'a> {
+        Factors { sealer: self.options.sealer.as_deref(), sub, here, changes: Vec::new(), told: Vec::new() }
+    }
+
+    /// Second factors of a user who is here.
+    fn factors(&mut self, it: &mut Alteration, person: &Person, wanted: &SecondFactor, here: &Here) {
+        let mut of_factors = self.factors_of(&it.sub, &here.factors);
+        of_factors.compare(wanted, &mut it.digests);
+        let Factors { changes, told, .. } = of_factors;
+        it.factors = changes;
+        for (kind, told) in told {
+            let (weight, why) = match told {
+                Told::NoKey => (Weight::Fault, NO_KEY),
+                Told::Stays(Verdict::ChangedOnBoth) => {
+                    (Weight::Note, "it was changed here and in the source since; what is here stays")
+                }
+                Told::Stays(_) => (Weight::Note, "it was changed here since, and stays"),
+            };
+            let fix = Some(NEW_KEY).filter(|_| told == Told::NoKey);
+            self.find(weight, person, factors::member(kind), why, fix);
+            self.tally.kept += u64::from(weight == Weight::Note);
+        }
     }
 
     /// What is to be changed of a user who was brought over before.
@@ -439,6 +483,9 @@ impl Planner<'_> {
         }
         if self.options.covers("claims") || !self.options.claim_columns.is_empty() {
             self.claims(&mut it, person, before, here);
+        }
+        if let Some(wanted) = &person.second_factor {
+            self.factors(&mut it, person, wanted, here);
         }
         // Two files of people may be of two places, which both have a user 1.
         if it.changes_the_user() && !self.options.is_source_named {

@@ -8,6 +8,7 @@ use super::write::Writer;
 use super::{Finding, Place, Role, Weight};
 use crate::failure::Failure;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
+use crate::protocol::factor_secret::FactorSealer;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::db::Db;
@@ -69,6 +70,8 @@ pub struct Options {
     pub uncovered: BTreeSet<String>,
     /// Claims that have a column of their own: of another that came from one before, the source says nothing now.
     pub claim_columns: BTreeSet<String>,
+    /// What seals the secrets of second factors; `None`: no key does.
+    pub sealer: Option<Box<dyn FactorSealer>>,
     /// The instant of the run.
     pub now: NumericDate,
 }

@@ -3,7 +3,7 @@
 
 use super::known::BATCH;
 use super::plan::{Addition, Alteration, Becomes, Step};
-use super::{Finding, Place, Weight};
+use super::{Finding, Place, Weight, factors};
 use crate::protocol::audit::{Chain, Event, EventKind, Impersonal};
 use crate::protocol::node_secrets::NameKey;
 use crate::protocol::text;
@@ -57,7 +57,7 @@ enum Undone {
     Taken,
     /// A user of that name or `sub` was deleted since a moment.
     Gone,
-    /// The password was changed, or hashed anew, since a moment.
+    /// The password was changed, or hashed anew, or a factor was used or changed, since a moment.
     Changed,
 }
 
@@ -175,7 +175,9 @@ impl<'a> Writer<'a> {
                     };
                     let why = match undone {
                         Undone::Gone => "a user of that name or sub was deleted meanwhile; neither is given again",
-                        Undone::Changed => "the password was changed or hashed anew meanwhile; import again",
+                        Undone::Changed => {
+                            "the password or a second factor was changed or used meanwhile; import again"
+                        }
                         _ => "another user was given the name or the sub meanwhile",
                     };
                     findings.push(Finding::new(Weight::Fault, place, "username", why));
@@ -231,7 +233,7 @@ impl<'a> Writer<'a> {
 
     async fn add(&mut self, addition: &Addition) -> Result<(), Undone> {
         let (source, now) = (self.source, self.now);
-        let Addition { person, sub, groups: joined, digests } = addition;
+        let Addition { person, sub, groups: joined, factors: brought, digests } = addition;
         let digests = serde_json::to_string(digests).map_err(StoreError::from)?;
         let email = person.email.as_deref();
         let transaction = self.transaction().await?;
@@ -261,6 +263,9 @@ impl<'a> Writer<'a> {
             let value = value.to_string();
             further_claims::change_in(transaction, Holder::User(sub), claim, Some(&value)).await?;
         }
+        for change in brought {
+            factors::write(transaction, sub, change, now).await?;
+        }
         self.ask_tombstones(sub, &person.username).await?;
         let groups: Vec<String> = joined.iter().cloned().collect();
         let event = Event::new(EventKind::UserAdded, now)
@@ -268,6 +273,7 @@ impl<'a> Writer<'a> {
             .personal("username", &person.username)
             .with("imported", true)
             .with("source", Impersonal::configured(source));
+        let event = if brought.is_empty() { event } else { event.with("second_factor", true) };
         self.note(if groups.is_empty() { event } else { event.with("groups", Impersonal::configured_list(&groups)) });
         Ok(())
     }
@@ -302,6 +308,12 @@ impl<'a> Writer<'a> {
             for (claim, value) in &it.claims {
                 further_claims::change_in(transaction, holder, claim, value.as_deref()).await?;
                 events.push(further_claims::event(holder, claim, value.is_some(), now));
+            }
+            for change in &it.factors {
+                if !factors::write(transaction, &it.sub, change, now).await? {
+                    return Err(Undone::Changed);
+                }
+                events.push(factors::event(&it.sub, change, now));
             }
             sqlx::query(TOUCH).bind(&it.sub).bind(now.0).execute(&mut **transaction).await?;
             if !changed.is_empty() {

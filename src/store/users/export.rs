@@ -7,7 +7,8 @@ use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
 use crate::store::{
-    StoreError, consents, facts, groups, imports, logout_outbox, refresh_families, refusals, user_sessions,
+    StoreError, consents, facts, groups, imports, logout_outbox, refresh_families, refusals, user_factors,
+    user_sessions,
 };
 use serde_json::{Value, json};
 
@@ -96,6 +97,15 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
     let sources = imports::sources_of(db, sub).await?.into_iter().map(
         |row| json!({ "source": row.source, "source_key": row.source_key, "imported_at": row.imported_at.map(at) }),
     );
+    let factors = user_factors::of_user(db, sub).await?.into_iter().map(|row| {
+        json!({
+            "factor": row.factor_id,
+            "kind": row.kind,
+            "name": row.name,
+            "created_at": at(row.created_at),
+            "used_at": row.used_at.map(at),
+        })
+    });
     let wanted = Wanted { sub: Some(sub.to_owned()), ..Wanted::default() };
     let events = audit_events::latest(db, &wanted, NumericDate(0), asked.most_events).await?;
     let refusals = refusals::of_user(db, sub, MOST_REFUSALS).await?;
@@ -113,6 +123,7 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
         "sessions": sessions.collect::<Vec<_>>(),
         "consents": consents.collect::<Vec<_>>(),
         "refresh_families": families.collect::<Vec<_>>(),
+        "factors": factors.collect::<Vec<_>>(),
         "logout_messages": messages.collect::<Vec<_>>(),
         "sources": sources.collect::<Vec<_>>(),
         "events": events.iter().rev().map(event).collect::<Vec<_>>(),

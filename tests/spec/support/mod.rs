@@ -16,6 +16,7 @@ pub mod receiver;
 pub mod redis;
 pub mod remote;
 pub mod tls_front;
+pub mod totp;
 pub mod user_agent;
 pub mod verbs;
 pub mod webdriver;

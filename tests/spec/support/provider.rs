@@ -52,7 +52,7 @@ pub fn fresh_stores(folder: &Path) -> (String, String) {
     }
 }
 
-/// A folder with one key of each kind, made once: an RSA key takes a while.
+/// A folder with one signing key of each kind and a factor key, made once: an RSA key takes a while.
 pub fn keys_folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     FOLDER
@@ -61,6 +61,7 @@ pub fn keys_folder() -> &'static Path {
             for algorithm in SigningAlgorithm::SUPPORTED {
                 keys::create(folder.path(), *algorithm, NumericDate(1_700_000_000)).unwrap();
             }
+            keys::factors::create(folder.path(), NumericDate(1_700_000_000)).unwrap();
             folder
         })
         .path()

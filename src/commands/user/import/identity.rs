@@ -27,7 +27,7 @@ const FLAG: &str = "--aspnet-identity";
 const SECRET: [&str; 3] = ["passwordhash", "securitystamp", "concurrencystamp"];
 
 /// What the columns of Identity are called that our members come from.
-pub(super) const NAMES: [(&str, &str); 9] = [
+pub(super) const NAMES: [(&str, &str); 11] = [
     ("sub", "Id"),
     ("username", "UserName"),
     ("email", "Email"),
@@ -37,14 +37,16 @@ pub(super) const NAMES: [(&str, &str); 9] = [
     ("password_hash", "PasswordHash"),
     ("locked_until", "LockoutEnd"),
     ("roles", "AspNetUserRoles"),
+    ("authenticator", "TwoFactorEnabled"),
+    ("recovery_codes", "RecoveryCodes"),
 ];
 
 pub(super) const HELP: &str = "ASP.NET Core Identity: --aspnet-identity reads sqlite:FILE (also while the application has it \
 open: nothing is written to it), postgres://USER@HOST/DATABASE (the password may come from PGPASSWORD or ~/.pgpass), or a folder \
 of CSV exports with a header, named after the tables (AspNetUsers.csv and so on). sub is what .NET makes of a user's Id: a GUID \
-that a column shows in capital letters is taken in small ones, and any other key as it is. Users without a password or with a \
-second factor are named and not taken until --without-password or --without-second-factor is said. Names of tables and columns \
-are found in whatever letters, in snake_case, and with another prefix where only one can be meant.
+that a column shows in capital letters is taken in small ones, and any other key as it is. Users without a password are named and not \
+taken until --without-password is said. An authenticator that is switched on comes over with its recovery codes, sealed by the factor \
+key of the keys folder; --without-second-factor takes such users without it. Names of tables and columns are found in whatever letters, in snake_case, and with another prefix where only one can be meant.
 
   hallpass user import --aspnet-identity sqlite:/srv/app/app.db
   hallpass user import --aspnet-identity postgres://reader@db.example.com/app --schema identity --apply
@@ -64,7 +66,7 @@ pub(in crate::commands) struct Arguments {
     /// Take users without a password too
     #[arg(long, requires = "aspnet_identity")]
     without_password: bool,
-    /// Take users with an authenticator too, who then sign in with the password alone
+    /// Take users with an authenticator without it: they sign in with the password alone
     #[arg(long, requires = "aspnet_identity")]
     without_second_factor: bool,
     /// What a table is called here, such as AspNetUsers=members; may be repeated
@@ -255,14 +257,22 @@ impl Arguments {
     }
 }
 
-/// Puts the users and roles of the source aside; `before` is what its keys were taken for when users came from it before. Gives the members that it says something of.
+/// What is known here of a source that is about to be read.
+pub(super) struct Circumstances {
+    /// What its keys were taken for when users came from it before.
+    pub before: Keys,
+    /// A factor key seals, so that authenticators can be taken.
+    pub may_seal: bool,
+}
+
+/// Puts the users and roles of the source aside. Gives the members that it says something of.
 ///
 /// # Errors
 /// It cannot be read, has not the tables or columns that are needed, or the database of the import failed.
 pub(super) async fn read(
     arguments: &Arguments,
     staging: &mut Staging,
-    before: Keys,
+    Circumstances { before, may_seal }: Circumstances,
     intake: &mut impl FnMut(Finding),
 ) -> Result<BTreeSet<String>, Failure> {
     if let Some(fault) = arguments.fault() {
@@ -304,7 +314,7 @@ pub(super) async fn read(
         Failure::new("some keys are GUIDs in capital letters, and others are not: services may know users by either form")
             .with_fix("--identity-keys guid takes GUIDs as .NET prints a Guid, in small letters; --identity-keys text takes all as they are shown")
     })?;
-    assemble(&Assembly { arguments, layout: &layout, keys }, &mut tables, intake).await?;
+    assemble(&Assembly { arguments, layout: &layout, keys, may_seal }, &mut tables, intake).await?;
     Ok(layout.covered())
 }
 
@@ -367,7 +377,9 @@ async fn assemble(
     let passkeys = tables.owners(Table::UserPasskeys).await?;
     if passkeys > 0 {
         let place = Place { table: Some(assembly.layout.name_of(Table::UserPasskeys)), ..Place::default() };
-        let why = format!("{passkeys} users have passkeys, which are not brought over");
+        let why = format!(
+            "{passkeys} users have passkeys, which are bound to the host of the application and cannot be brought over"
+        );
         intake(Finding::new(Weight::Note, &place, "", why));
     }
     Ok(())

@@ -11,9 +11,10 @@ use crate::commands::terminal::one_line;
 use crate::commands::user::{details, import_name_fault, is_email};
 use crate::passwords;
 use crate::protocol::claim_names::{LONGEST_VALUE, user_claim_fault};
-use crate::store::identity_source::{Keys, Reference, Row, Table, User, guid};
+use crate::protocol::{recovery_codes, totp};
+use crate::store::identity_source::{Keys, Reference, Row, TOKEN_VALUE, Table, User, guid};
 use crate::store::imports::staging::claims_of;
-use crate::store::imports::{Finding, LeftOut, Person, Place, Role, Weight};
+use crate::store::imports::{Finding, LeftOut, Person, Place, Role, SecondFactor, Weight};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +35,8 @@ pub(super) struct Assembly<'a> {
     pub layout: &'a Layout,
     /// What the keys are.
     pub keys: Keys,
+    /// A factor key seals, so that authenticators can be taken.
+    pub may_seal: bool,
 }
 
 /// Why a row cannot be taken: the place of the column, and the reason.
@@ -104,6 +107,16 @@ impl Assembly<'_> {
             Ok(person) => person,
             Err(Fault(at, why, fix)) => {
                 intake(Finding { fix, ..self.finding(Table::Users, &user.row, at, why) });
+                return None;
+            }
+        };
+        person.second_factor = match self.second_factor(user) {
+            Ok((second_factor, faults)) => {
+                faults.into_iter().for_each(&mut *intake);
+                second_factor
+            }
+            Err(finding) => {
+                intake(*finding);
                 return None;
             }
         };
@@ -193,21 +206,63 @@ impl Assembly<'_> {
     }
 
     fn without_second_factor(&self, user: &User, name: &str) -> Option<LeftOut> {
-        let (why, fix) = if !user.has_authenticator && self.layout.column(Table::UserTokens, 0).is_none() {
+        let (why, fix) = if user.authenticator.is_none() && self.layout.column(Table::UserTokens, 0).is_none() {
             let why = "with a second factor: codes by mail or SMS, which Hallpass does not send, or an authenticator, \
                        which the table of tokens would tell";
             (why, None)
-        } else if !user.has_authenticator {
+        } else if user.authenticator.is_none() {
             ("with codes by mail or SMS too, which Hallpass does not send", None)
-        } else if self.arguments.without_second_factor {
+        } else if self.arguments.without_second_factor || self.may_seal {
             return None;
         } else {
-            let fix = "--without-second-factor takes such users, who then sign in with the password alone; a later import \
+            let fix = "`hallpass key new --for factors` makes one, or bring the keys folder of the nodes here; \
+                       --without-second-factor takes such users, who then sign in with the password alone until a later import \
                        brings the authenticator";
-            ("with an authenticator too", Some(fix.to_owned()))
+            ("with an authenticator too, and no factor key here seals its secret", Some(fix.to_owned()))
         };
         let member = self.member(Table::Users, TWO_FACTOR_ENABLED).to_owned();
         Some(LeftOut { member, why: format!("{name} signs in {why}"), fix })
+    }
+
+    /// The second factor, and what is wrong with a part of it; `None`: the source says nothing of it, or it is not to be taken.
+    ///
+    /// # Errors
+    /// It is one that cannot be taken, so that the user cannot be either: they would come by the password alone.
+    fn second_factor(&self, user: &User) -> Result<(Option<SecondFactor>, Vec<Finding>), Box<Finding>> {
+        let nothing = Ok((None, Vec::new()));
+        if self.layout.column(Table::UserTokens, 0).is_none() || self.arguments.without_second_factor {
+            return nothing;
+        }
+        // That it is neither true nor false was said with the row.
+        match self.truth(&user.row, TWO_FACTOR_ENABLED) {
+            Ok(Some(true)) => {}
+            // An authenticator that is switched off stays in the table, and is none.
+            Ok(Some(false)) => return Ok((Some(SecondFactor::default()), Vec::new())),
+            Ok(None) | Err(_) => return nothing,
+        }
+        let Some(row) = user.authenticator.as_ref().filter(|_| self.may_seal) else { return nothing };
+        let secret = totp::parse_secret(field(row, TOKEN_VALUE).unwrap_or_default()).ok_or_else(|| {
+            let why = "it is no key of an authenticator (base32); the user is not taken, who would sign in with the password alone";
+            let fix = "let the user set the authenticator up anew in the application";
+            Box::new(self.finding(Table::UserTokens, row, TOKEN_VALUE, why).with_fix(fix))
+        })?;
+        let (mut codes, mut broken) = (Vec::new(), 0_usize);
+        let row = user.recovery_codes.as_ref();
+        let texts = row.and_then(|row| field(row, TOKEN_VALUE)).unwrap_or_default();
+        for text in texts.split(';').filter(|text| !text.trim().is_empty()) {
+            match recovery_codes::foreign(text) {
+                Some(code) if codes.len() < recovery_codes::MOST_CODES => codes.push(code),
+                _ => broken += 1,
+            }
+        }
+        let finding = row.filter(|_| broken > 0).map(|row| {
+            let why = format!(
+                "{broken} of the recovery codes cannot be typed, or are too many; the user is taken without them"
+            );
+            self.finding(Table::UserTokens, row, TOKEN_VALUE, why)
+        });
+        let second_factor = SecondFactor { authenticator: Some(secret), recovery_codes: codes };
+        Ok((Some(second_factor), finding.into_iter().collect()))
     }
 
     /// Address and telephone number. One that is none is named, and the user is taken without it.

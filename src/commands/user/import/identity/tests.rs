@@ -1,8 +1,9 @@
 //! The reader on the databases of `tests/identity`, and on folders of CSV that are written here.
 
 use super::*;
+use crate::protocol::totp;
 use crate::store::identity_source::put_aside;
-use crate::store::imports::{FOR_GOOD, Person, Role};
+use crate::store::imports::{FOR_GOOD, LeftOut, Person, Role};
 use clap::Parser as _;
 use std::fmt::Write as _;
 use std::fs;
@@ -23,15 +24,21 @@ struct Outcome {
 /// 2027-01-01T00:00:00Z.
 const NOW: i64 = 1_798_761_600;
 
+/// No flag of the command: no factor key seals here.
+const WITHOUT_KEY: &str = "without a key";
+
 fn at(folder: &str) -> String {
     format!("{}/tests/identity/{folder}", env!("CARGO_MANIFEST_DIR"))
 }
 
 async fn tried(source: &str, flags: &[&str]) -> Result<Outcome, Failure> {
-    let line = Line::try_parse_from([&["import", "--aspnet-identity", source], flags].concat()).expect("good usage");
+    let given: Vec<&str> = flags.iter().copied().filter(|flag| *flag != WITHOUT_KEY).collect();
+    let line =
+        Line::try_parse_from([&["import", "--aspnet-identity", source], &given[..]].concat()).expect("good usage");
     let mut staging = Staging::new().await.unwrap();
     let mut findings = Vec::new();
-    let covered = read(&line.arguments, &mut staging, Keys::Unknown, &mut |finding| findings.push(finding)).await?;
+    let circumstances = Circumstances { before: Keys::Unknown, may_seal: !flags.contains(&WITHOUT_KEY) };
+    let covered = read(&line.arguments, &mut staging, circumstances, &mut |finding| findings.push(finding)).await?;
     let (people, roles) = put_aside(&mut staging).await;
     Ok(Outcome { people, roles, findings, covered })
 }
@@ -60,10 +67,18 @@ fn as_expected(folder: &str, outcome: &Outcome) {
         let left_out: Vec<&str> = person.left_out.iter().map(|left_out| left_out.member.as_str()).collect();
         let expected: &[&str] = match what {
             "nopassword" | "external" => &["PasswordHash"],
-            "second" => &["TwoFactorEnabled"],
             _ => &[],
         };
         assert_eq!(left_out, expected, "{name}");
+        // An authenticator that is switched off is none, although its key stays in the table.
+        let second_factor = person.second_factor.as_ref().expect("the source says it of each");
+        let secret = second_factor.authenticator.as_ref().map(totp::typed_secret);
+        let secret = secret.map(|secret| secret.expose().replace(' ', "")).unwrap_or_default();
+        assert_eq!(
+            (secret.as_str(), what == "second"),
+            (if what == "second" { &record[3] } else { "" }, !secret.is_empty())
+        );
+        assert_eq!(second_factor.recovery_codes.len(), if what == "second" { 5 } else { 0 }, "{name}");
         assert_eq!(person.locked_until.is_some_and(|until| until > NOW), what == "locked", "{name}");
         assert_eq!(person.password_hash.is_some(), !matches!(what, "nopassword" | "external"), "{name}");
         number += 1;
@@ -103,13 +118,48 @@ async fn each_database_gives_the_users_that_its_people_csv_names() {
         assert!(named > 5 && read.covered.contains("name"), "{named}");
         let notes: Vec<&str> = read.findings.iter().map(|finding| finding.why.as_str()).collect();
         match folder {
-            "sqlite-text-keys" => assert_eq!(notes, ["1 users have passkeys, which are not brought over"]),
+            "sqlite-text-keys" => assert_eq!(
+                notes,
+                ["1 users have passkeys, which are bound to the host of the application and cannot be brought over"]
+            ),
             _ => assert_eq!(notes, [""; 0]),
         }
     }
     let source = format!("sqlite:{}/identity.db", at("sqlite-text-keys"));
     let read = outcome(&source, &["--without-password", "--without-second-factor"]).await;
-    assert!(read.people.iter().flatten().all(|person| person.left_out.is_empty()));
+    assert!(read.people.iter().flatten().all(|person| person.left_out.is_empty() && person.second_factor.is_none()));
+    // Without a factor key they are named with what to do, and not taken.
+    let read = outcome(&source, &["--without-password", WITHOUT_KEY]).await;
+    let left_out: Vec<&LeftOut> = read.people.iter().flatten().flat_map(|person| &person.left_out).collect();
+    assert_eq!(left_out.len(), 3);
+    for left_out in left_out {
+        let fix = left_out.fix.as_deref().unwrap();
+        assert!(fix.contains("key new --for factors") && fix.contains("--without-second-factor"), "{left_out:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_key_of_an_authenticator_is_named_with_table_key_and_member_and_its_user_is_not_taken() {
+    let users = format!(
+        "{HEADER}\n1,anna,anna@example.com,1,H,1,NULL,1,,0\n2,bert,b@example.com,1,H,1,NULL,1,,0\n3,carl,c@example.com,1,H,0,NULL,1,,0\n"
+    );
+    let tokens = "UserId,LoginProvider,Name,Value\n1,[AspNetUserStore],AuthenticatorKey,a-broken-secret-1\n\
+                  2,[AspNetUserStore],AuthenticatorKey,HZQJYUYTDQZYCE7IZFFC5KUGVTEJ55XS\n\
+                  2,[AspNetUserStore],RecoveryCodes,TC2DN-F2KGB;x;;K4CWP-9X38Q\n2,Google,access_token,a-foreign-secret\n\
+                  3,[AspNetUserStore],AuthenticatorKey,a-broken-secret-3\n";
+    let folder = exports(&[("AspNetUsers.csv", &users), ("AspNetUserTokens.csv", tokens)]);
+    let read = outcome(&of(&folder), &[]).await;
+    let named = |key: &str, line: u64| ("AspNetUserTokens".to_owned(), key.to_owned(), Some(line), "Value".to_owned());
+    assert_eq!(faults(&read), [named("1, AuthenticatorKey", 2), named("2, RecoveryCodes", 4)]);
+    assert!(read.findings.iter().all(|finding| !finding.why.contains("secret-1")));
+    let taken: Vec<(&str, usize)> = read
+        .people
+        .iter()
+        .flatten()
+        .map(|person| (person.key.as_str(), person.second_factor.as_ref().unwrap().recovery_codes.len()))
+        .collect();
+    assert_eq!(taken, [("2", 2), ("3", 0)]);
+    assert!(!format!("{:?}", read.people).contains("HZQJ"));
 }
 
 const HEADER: &str = "Id,UserName,Email,EmailConfirmed,PasswordHash,TwoFactorEnabled,LockoutEnd,LockoutEnabled,PhoneNumber,PhoneNumberConfirmed";
@@ -247,10 +297,10 @@ async fn codes_by_mail_or_sms_stay_named_and_a_lock_of_net_framework_is_in_utc()
         ("AspNetUsers.csv", users),
         (
             "AspNetUserTokens.csv",
-            "UserId,LoginProvider,Name,Value\nb,[AspNetUserStore],AuthenticatorKey,TTZUQ4EY\na,[AspNetUserStore],AuthenticatorKey,\n",
+            "UserId,LoginProvider,Name,Value\nb,[AspNetUserStore],AuthenticatorKey,TTZUQ4EY6YSJQNNPGO4JXU6WMWEOXVNL\na,[AspNetUserStore],AuthenticatorKey,\n",
         ),
     ]);
-    for (flags, left_out) in [(&[][..], [1, 1]), (&["--without-second-factor"], [1, 0])] {
+    for (flags, left_out) in [(&[][..], [1, 0]), (&[WITHOUT_KEY], [1, 1]), (&["--without-second-factor"], [1, 0])] {
         let read = outcome(&of(&folder), flags).await;
         let people: Vec<&Person> = read.people.iter().flatten().collect();
         assert_eq!([people[0].left_out.len(), people[1].left_out.len()], left_out);

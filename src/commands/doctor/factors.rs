@@ -1,0 +1,38 @@
+//! The factor keys of our own set-up: whether each secret of a second factor has its key, and new ones can be sealed.
+
+use super::report::Report;
+use crate::commands::key::factors::{findings, rows};
+use crate::config::Config;
+use crate::keys::factors::{FactorKeySet, NEW, plan};
+use crate::protocol::time::NumericDate;
+
+/// What it is called in the report.
+const CHECK: &str = "factors";
+
+pub(super) async fn check(report: &mut Report, config: &Config, now: NumericDate) {
+    let set = match FactorKeySet::load(&config.keys) {
+        Ok(set) => set,
+        Err(error) => return report.failure(CHECK, error, NEW),
+    };
+    // Where the database does not answer, its own check says so.
+    let rows = rows(config).await;
+    let plan = plan(&set, rows.as_ref(), now);
+    let findings = findings(&set, &plan, now);
+    let is_sound = findings.is_empty();
+    for finding in findings {
+        if finding.is_fault {
+            report.fault(CHECK, finding.why, finding.fix);
+        } else {
+            report.warning(CHECK, finding.why, finding.fix);
+        }
+    }
+    if !is_sound {
+        return;
+    }
+    let secrets: u64 = rows.iter().flat_map(|rows| rows.values()).sum();
+    if set.all().is_empty() {
+        report.ok(CHECK, format!("there is no factor key; `{NEW}` makes one before the first authenticator is added"));
+    } else {
+        report.ok(CHECK, format!("a key seals new secrets, and all {secrets} that there are have theirs"));
+    }
+}

@@ -1,0 +1,233 @@
+//! How a user comes by a second factor: an authenticator is started, shown, and added with the first code of it; recovery codes are
+//! made and shown once.
+//!
+//! Until the first code is typed the secret is nowhere but in the form, sealed by the factor key for that user and for ten minutes.
+
+use super::qr;
+use crate::ambient::random;
+use crate::failure::Failure;
+use crate::keys::factors::FactorKeySet;
+use crate::protocol::claims::User;
+use crate::protocol::factor_secret::{FactorKind, FactorSealer as _, FactorSecret, Owner, Sealed};
+use crate::protocol::recovery_codes::{self, CODES, Kept};
+use crate::protocol::secret::Handle;
+use crate::protocol::time::NumericDate;
+use crate::protocol::totp::{self, SECRET_BYTES, Shown};
+use crate::provider::Provider;
+use crate::store::migrations::least_version;
+use crate::store::user_factors::{self, Added, New};
+use crate::store::user_sessions::By;
+use crate::store::{StoreError, timely};
+use zeroize::Zeroizing;
+
+/// How many authenticators a user may have.
+pub const MOST_AUTHENTICATORS: i64 = 5;
+/// How long an enrolment may take, in seconds.
+pub const ENROLMENT_LIFETIME: i64 = 600;
+/// How long the name of an authenticator may be, in characters.
+pub const MOST_NAME_CHARACTERS: usize = 64;
+/// What the seal of an enrolment is bound to beside the user.
+const ENROLMENT: &str = "enrolment";
+/// The longest token of an enrolment, in bytes.
+const MOST_TOKEN: usize = 512;
+/// Bytes in front of the secret in a token: id of the factor, end.
+const ID: usize = 16;
+const END: usize = 8;
+
+/// An authenticator that is not yet a factor.
+#[derive(Debug)]
+pub struct Enrolment {
+    secret: FactorSecret,
+    token: String,
+    issuer: String,
+    account: String,
+}
+
+impl Enrolment {
+    /// What the form brings back: the sealed secret.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What an authenticator app reads: `otpauth://…`, a link on a telephone.
+    #[must_use]
+    pub fn uri(&self) -> Shown {
+        totp::uri(&self.secret, &self.issuer, &self.account)
+    }
+
+    /// The secret to be typed, in groups of four.
+    #[must_use]
+    pub fn typed(&self) -> Shown {
+        totp::typed_secret(&self.secret)
+    }
+
+    /// The same as a QR code: a whole `<svg>` element. `label` is read out instead of it. `None`: issuer and account are too
+    /// long for one; then the secret has to be typed.
+    #[must_use]
+    pub fn svg(&self, label: &str) -> Option<Shown> {
+        qr::svg(self.uri().expose(), label).map(Shown::new)
+    }
+}
+
+fn owner(sub: &str) -> Owner<'_> {
+    Owner { sub, kind: ENROLMENT, factor_id: "" }
+}
+
+/// Begins to add an authenticator. Nothing is stored.
+///
+/// # Errors
+/// No factor key seals now; what the operator can do.
+pub fn begin_enrolment(provider: &Provider, user: &User, now: NumericDate) -> Result<Enrolment, Failure> {
+    let keys = provider.factor_keys.current();
+    let secret = FactorSecret::new(random::<SECRET_BYTES>());
+    let end = now.plus(ENROLMENT_LIFETIME).0.to_be_bytes();
+    let content = Zeroizing::new([&random::<ID>()[..], &end, secret.expose()].concat());
+    let sealed = keys.at(now).seal(&FactorSecret::new(content.as_slice()), &owner(&user.sub));
+    let sealed = sealed.ok_or_else(|| keys.missing(now))?;
+    let organization = provider.config.organization.name.as_deref();
+    let issuer = organization.map_or_else(|| host_of(&provider.config.issuer), str::to_owned);
+    let account = user.username.as_deref().unwrap_or_else(|| user.display_name()).to_owned();
+    Ok(Enrolment { secret, token: format!("{}.{}", sealed.key_id, sealed.text), issuer, account })
+}
+
+/// What an installation is called that says no name: its host.
+fn host_of(issuer: &str) -> String {
+    url::Url::parse(issuer).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// What the form of an enrolment brings.
+#[derive(Clone, Copy)]
+pub struct Completion<'a> {
+    /// The token of the enrolment.
+    pub token: &'a str,
+    /// The first code of the authenticator, as it was typed.
+    pub typed: &'a str,
+    /// What the user calls the authenticator; may be empty. It is cut at 64 characters.
+    pub name: &'a str,
+}
+
+/// What an enrolment came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// The authenticator is a factor; its first code is used up.
+    Done {
+        /// Its id.
+        factor_id: String,
+    },
+    /// The code is none of the authenticator's; another may be typed.
+    WrongCode,
+    /// The enrolment is over, was another user's or was completed before: begin anew.
+    Expired,
+    /// The user has five.
+    TooMany,
+}
+
+/// Adds an authenticator with the first code of it, once.
+///
+/// # Errors
+/// The database failed.
+pub async fn complete_enrolment(
+    provider: &Provider,
+    sub: &str,
+    completion: Completion<'_>,
+    by: By<'_>,
+    now: NumericDate,
+) -> Result<Completed, StoreError> {
+    let keys = provider.factor_keys.current();
+    let Some((factor_id, secret)) = opened(&keys, sub, completion.token, now) else { return Ok(Completed::Expired) };
+    let Some(last_step) = totp::step_of(&secret, &recovery_codes::plain(completion.typed), now) else {
+        return Ok(Completed::WrongCode);
+    };
+    let own = Owner { sub, kind: FactorKind::Totp.as_str(), factor_id: &factor_id };
+    // The key that sealed the token may have been retired since: the form is made anew then.
+    let Some(sealed) = keys.at(now).seal(&secret, &own) else { return Ok(Completed::Expired) };
+    let name = named(completion.name);
+    let new = New { owner: own, name: &name, sealed: &sealed, last_step };
+    let added = timely(user_factors::add_authenticator(&provider.db, &new, MOST_AUTHENTICATORS, by, now)).await?;
+    Ok(match added {
+        Added::Done => {
+            keep_older_nodes_out(provider).await;
+            Completed::Done { factor_id }
+        }
+        Added::TooMany => Completed::TooMany,
+        Added::Before | Added::NoUser => Completed::Expired,
+    })
+}
+
+/// A node of an older version would let the user in by the password alone.
+async fn keep_older_nodes_out(provider: &Provider) {
+    match timely(least_version(&provider.db)).await {
+        Ok(least) => provider.outdated.note(least),
+        // Each node looks at it itself every few seconds.
+        Err(error) => tracing::debug!(%error, "the least version that may serve could not be raised yet"),
+    }
+}
+
+/// What is in a token: the id that the factor gets, and the secret.
+fn opened(keys: &FactorKeySet, sub: &str, token: &str, now: NumericDate) -> Option<(String, FactorSecret)> {
+    let (key_id, text) = token.split_once('.').filter(|_| token.len() <= MOST_TOKEN)?;
+    let sealed = Sealed { text: text.to_owned(), key_id: key_id.to_owned() };
+    let content = keys.at(now).open(&sealed, &owner(sub))?;
+    let (id, rest) = content.expose().split_at_checked(ID)?;
+    let (end, secret) = rest.split_at_checked(END)?;
+    let end = NumericDate(i64::from_be_bytes(end.try_into().ok()?));
+    let id = Handle::to_be_typed(id.try_into().ok()?).text();
+    (!end.is_past(now)).then(|| (id, FactorSecret::new(secret)))
+}
+
+/// A name as it is stored.
+fn named(name: &str) -> String {
+    let sound = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    sound.trim().chars().take(MOST_NAME_CHARACTERS).collect()
+}
+
+/// What the making of recovery codes came to.
+#[derive(Debug)]
+pub enum Made {
+    /// These, which are shown once.
+    Codes(Vec<Shown>),
+    /// No factor key seals now; what the operator can do.
+    NoKey(Failure),
+    /// There is no such user.
+    NoUser,
+}
+
+/// Makes ten recovery codes, which replace those there are.
+///
+/// # Errors
+/// The database failed, and then the old ones are good still.
+pub async fn new_recovery_codes(
+    provider: &Provider,
+    sub: &str,
+    by: By<'_>,
+    now: NumericDate,
+) -> Result<Made, StoreError> {
+    let keys = provider.factor_keys.current();
+    let codes: Vec<Shown> = (0..CODES).map(|_| recovery_codes::code_of(random())).collect();
+    let plain: Vec<Zeroizing<String>> = codes.iter().map(|code| recovery_codes::plain(code.expose())).collect();
+    let kept = Kept::of(sub, plain.iter().map(|code| code.as_bytes()));
+    let factor_id = Handle::to_be_typed(random()).text();
+    let own = Owner { sub, kind: FactorKind::RecoveryCodes.as_str(), factor_id: &factor_id };
+    let Some(sealed) = keys.at(now).seal(&kept.secret(), &own) else { return Ok(Made::NoKey(keys.missing(now))) };
+    let new = New { owner: own, name: "", sealed: &sealed, last_step: 0 };
+    let is_stored = timely(user_factors::put_recovery_codes(&provider.db, &new, by, now)).await?;
+    Ok(if is_stored { Made::Codes(codes) } else { Made::NoUser })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_of_64_characters_at_most() {
+        assert_eq!(named("  my\nphone "), "my phone");
+        assert_eq!(named(&"é".repeat(100)).chars().count(), MOST_NAME_CHARACTERS);
+        assert_eq!(named("\u{7}"), "");
+    }
+
+    #[test]
+    fn an_installation_without_a_name_is_called_by_its_host() {
+        assert_eq!(host_of("https://id.example.com/auth"), "id.example.com");
+    }
+}

@@ -1,0 +1,121 @@
+//! What an older factor key sealed is sealed anew by the one that seals now, so that the older one can be deleted; and what no key
+//! here opens is told.
+//!
+//! Every node does it, once a minute: a row is written only while it is as it was read, so that no two undo each other's work.
+
+use crate::failure::Failure;
+use crate::keys::factors::{self, FactorKeySet};
+use crate::protocol::factor_secret::{FactorSealer as _, FactorSecret};
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+use crate::store::StoreError;
+use crate::store::db::Db;
+use crate::store::user_factors::{self, Stored};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked for.
+const ROUND: Duration = Duration::from_mins(1);
+/// How many pages of a hundred rows are sealed anew at once, so that no node is busy with it for long.
+const MOST_PAGES: usize = 100;
+/// Under which name the readiness tells of rows that no key opens.
+const DEGRADED: &str = "factor_keys";
+
+/// Does it for as long as the provider runs.
+pub async fn keep_resealing(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(ROUND);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        match round(&provider).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "secrets of second factors were sealed anew by the newest factor key"),
+            Err(error) => tracing::debug!(%error, "sealed secrets could not be looked at; it is tried again"),
+        }
+    }
+}
+
+/// One round of it; gives how many rows were sealed anew.
+///
+/// # Errors
+/// The database failed; what is left is done the next time.
+pub async fn round(provider: &Provider) -> Result<u64, StoreError> {
+    let (db, now) = (&provider.db, provider.now());
+    let keys = provider.factor_keys.current();
+    let rows = user_factors::by_key(db).await?;
+    tell(provider, lost(&keys, &factors::plan(&keys, Some(&rows), now).lost));
+    let mut resealed = 0;
+    for key_id in keys.outdated(now).into_iter().filter(|key_id| rows.contains_key(key_id)) {
+        let mut after = String::new();
+        for _ in 0..MOST_PAGES {
+            let page = user_factors::of_key(db, &key_id, &after).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.factor_id);
+            for row in &page {
+                if let Some(secret) = keys.at(now).open(&row.sealed(), &row.owner()) {
+                    resealed += u64::from(reseal(db, &keys, row, &secret, now).await);
+                } else {
+                    let why = "a factor's secret does not open by its key: the row was changed, or is another's";
+                    tracing::warn!(factor_id = row.factor_id, "{why}");
+                }
+            }
+        }
+    }
+    Ok(resealed)
+}
+
+/// Seals a row anew, where it is as it was read. A failure is none of who asks: it is done the next time.
+pub(super) async fn reseal(
+    db: &Db,
+    keys: &FactorKeySet,
+    row: &Stored,
+    secret: &FactorSecret,
+    now: NumericDate,
+) -> bool {
+    let Some(sealed) = keys.at(now).seal(secret, &row.owner()) else { return false };
+    match user_factors::reseal(db, &row.factor_id, &row.secret, &sealed).await {
+        Ok(is_done) => is_done,
+        Err(error) => {
+            tracing::debug!(%error, "a factor could not be sealed anew; it is tried again");
+            false
+        }
+    }
+}
+
+/// What is to be said of rows whose keys are not there: `lost` has the ids and how many rows each sealed.
+#[must_use]
+pub fn lost(keys: &FactorKeySet, lost: &[(String, u64)]) -> Option<Failure> {
+    const NAMED: usize = 5;
+    let rows: u64 = lost.iter().map(|(_, rows)| rows).sum();
+    if rows == 0 {
+        return None;
+    }
+    let mut ids: Vec<&str> = lost.iter().take(NAMED).map(|(id, _)| id.as_str()).collect();
+    if lost.len() > NAMED {
+        ids.push("others");
+    }
+    let state = if keys.all().is_empty() { "there is no factor key" } else { "the factor key is not here" };
+    let what = format!(
+        "{state} that sealed {rows} {} of users ({}): their second factor cannot be checked, and they cannot sign in",
+        if rows == 1 { "secret" } else { "secrets" },
+        ids.join(", ")
+    );
+    Some(Failure::new(what).with_fix(
+        "bring the file factors.….key back into HALLPASS_KEYS from another node or a backup; where it is lost for good, \
+         `hallpass user factor remove NAME --all` lets a user begin anew",
+    ))
+}
+
+/// Tells what is new of it, in the log and for the readiness.
+fn tell(provider: &Provider, failure: Option<Failure>) {
+    let sentence = failure.as_ref().map(Failure::to_string);
+    if !provider.degraded.set(DEGRADED, sentence) {
+        return;
+    }
+    if let Some(failure) = failure {
+        let fix = failure.fix();
+        tracing::error!(why = %failure, fix, "second factors cannot be checked; every other user signs in");
+    } else {
+        tracing::info!("every secret of a second factor has its key again");
+    }
+}
