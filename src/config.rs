@@ -92,6 +92,8 @@ settings! {
     session_lifetime = "604800", "604800", "Seconds a sign-in lasts at most (60 to 31536000)";
     remember = "never", "ask",
         "Whether a sign-in outlasts the browser's closing, for what is left of its lifetime: never, always, or ask by a checkbox; unused, it ends after HALLPASS_SESSION_IDLE_LIFETIME all the same";
+    trusted_browser = "0", "30",
+        "Days for which a user can have a browser trusted, so that a plain sign-in asks for no second factor there (0 to 365); 0: none is";
     name = "", "Example Ltd.", "Name of the organization, on every page instead of Hallpass (at most 60 characters)";
     logo = "", "/etc/hallpass/logo.svg",
         "File of its logo, an SVG without scripts and outside references, or a PNG of at most 2048 × 2048 pixels; at most 64 KiB; with a name";
@@ -169,6 +171,8 @@ pub struct Config {
     pub session_lifetime: i64,
     /// Whether browsers keep a sign-in when they are closed.
     pub remember: Remember,
+    /// Days for which a browser can be trusted; 0: none is.
+    pub trusted_browser: i64,
     /// The organization's own face.
     pub organization: Arc<Organization>,
     /// Days; `None`: for good.
@@ -364,6 +368,7 @@ impl RawConfig {
             session_idle_lifetime: self.seconds("session_idle_lifetime", 60, 31_536_000)?,
             session_lifetime: self.seconds("session_lifetime", 60, 31_536_000)?,
             remember: self.parsed("remember", remember)?,
+            trusted_browser: self.parsed("trusted_browser", trusted_browser)?,
             organization: Arc::new(self.organization()?),
             audit_retention: self.parsed("audit_retention", days)?,
         };
@@ -448,6 +453,13 @@ fn remember(text: &str) -> Result<Remember, String> {
         "always" => Ok(Remember::Always),
         "ask" => Ok(Remember::Ask),
         _ => Err("must be one of never, always, ask".into()),
+    }
+}
+
+fn trusted_browser(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(days) if (0..=365).contains(&days) => Ok(days),
+        _ => Err("must be a whole number of days from 0 to 365".into()),
     }
 }
 

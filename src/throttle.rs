@@ -16,8 +16,11 @@
 //!
 //! Key: `fail:{account}` and `fail:{account}:{browser}`, a count for its window.
 //!
+//! Key: `code:{account}` and `code:{account}:{browser}`, counts of wrong codes for an hour and for a day.
+//!
 //! Key: `client:{network}`, counts by client for their window.
 
+use crate::protocol::authorization::PendingAttempt;
 use crate::protocol::secret::{BrowserId, Digest};
 use crate::store::ephemeral::{Ephemeral, STARTED_SHARE, Tallied, Tally};
 use crate::store::{StoreError, unthrottled};
@@ -54,6 +57,12 @@ pub const PER_CLIENT_AND_NETWORK: i64 = 20;
 /// Failed client authentications from one network, of whatever clients.
 pub const CLIENTS_PER_NETWORK: i64 = 200;
 
+/// Seconds in which wrong codes of a second factor are counted: an hour, and a day.
+pub const CODE_WINDOWS: [i64; 2] = [3600, 86_400];
+/// Wrong codes of one user in each of them, over all networks; a browser that is known to the account counts for itself. Who has
+/// the password finds the code of a moment with a chance of three in a million each.
+pub const PER_CODE_WINDOW: [i64; 2] = [10, 30];
+
 /// The most bytes that the sign-ins and sign-outs which one network has started and not completed may store.
 pub const STARTED_PER_NETWORK: i64 = 8 * 1024 * 1024;
 
@@ -79,6 +88,8 @@ pub enum Budget {
     WideNetwork,
     /// Failed authentications of one client from one network.
     Client,
+    /// Wrong codes of one user's second factor.
+    Code,
     /// Places to wait at an account that is slowed.
     Waiting,
     /// What is kept for one user or client.
@@ -95,6 +106,7 @@ impl Budget {
             Self::Network => "network",
             Self::WideNetwork => "wide_network",
             Self::Client => "client",
+            Self::Code => "code",
             Self::Waiting => "waiting",
             Self::Kept => "kept",
         }
@@ -349,7 +361,77 @@ impl ClientAttempt {
     }
 }
 
+/// A code of a second factor that is about to be checked, and was counted.
+pub struct CodeAttempt(Vec<Count>);
+
+/// Counts a code that is about to be checked, at its user over all networks and in its network; one trip. Unlike passwords, wrong
+/// codes of a user are stopped wherever they come from, as only who has the password gets here. `known` as in `sign_in`.
+///
+/// # Errors
+/// `Later` at a limit.
+pub async fn code(
+    throttle: &Throttle,
+    ephemeral: &Ephemeral,
+    account: &str,
+    network: Network,
+    known: Option<&BrowserId>,
+) -> Result<CodeAttempt, Stopped> {
+    let account = &throttle.account(account);
+    let key = match known {
+        Some(browser) => format!("code:{account}:{}", &browser.digest().as_str()[..22]),
+        None => format!("code:{account}"),
+    };
+    let windows = ["hour", "day"].into_iter().zip(CODE_WINDOWS).zip(PER_CODE_WINDOW);
+    let of_user = windows.map(|((field, window), most)| (field.to_owned(), window, most, Budget::Code)).collect();
+    let of_network = vec![(network.to_string(), SIGN_IN_WINDOW, PER_NETWORK, Budget::Network)];
+    let in_network = throttle.in_network(&format!("fail:{}", network.wide()), network);
+    let in_network = async {
+        match known {
+            Some(_) => Ok(None),
+            None => or_nothing(Count::one(ephemeral, in_network, of_network).await),
+        }
+    };
+    let (user, network) = tokio::join!(Count::one(ephemeral, key, of_user), in_network);
+    match (or_nothing(user), network) {
+        // Where no counter can be kept no code is looked at: a code is short.
+        (Ok(None), _) => Err(Stopped::Fault(StoreError::Full)),
+        (Ok(user), Ok(network)) => Ok(CodeAttempt(user.into_iter().chain(network).collect())),
+        (Ok(counted), Err(stopped)) | (Err(stopped), Ok(counted)) => {
+            if let Some(count) = counted {
+                count.take_back(ephemeral).await?;
+            }
+            Err(stopped)
+        }
+        (Err(stopped), Err(_)) => Err(stopped),
+    }
+}
+
+impl CodeAttempt {
+    /// Takes the count back: it was no wrong code.
+    ///
+    /// # Errors
+    /// A store failed.
+    pub async fn succeeded(self, ephemeral: &Ephemeral) -> Result<(), StoreError> {
+        let taken_back = self.0.into_iter().map(|count| count.take_back(ephemeral));
+        futures_util::future::try_join_all(taken_back).await.map(drop)
+    }
+}
+
 impl Attempt {
+    /// The attempt as it is kept while its end is open: the password was right, and the second factor is still to come.
+    #[must_use]
+    pub fn pending(self) -> PendingAttempt {
+        let (record, fields) = self.counted.map(|count| (count.key, count.fields)).unzip();
+        PendingAttempt { account: self.account, record, fields: fields.unwrap_or_default(), is_known: self.is_known }
+    }
+
+    /// An attempt whose end was open.
+    #[must_use]
+    pub fn resumed(pending: PendingAttempt) -> Self {
+        let PendingAttempt { account, record, fields, is_known } = pending;
+        Self { account, counted: record.map(|key| Count { key, fields }), is_known, delay: None }
+    }
+
     /// Whether it has to wait first.
     #[must_use]
     pub const fn is_slowed(&self) -> bool {

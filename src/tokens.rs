@@ -252,7 +252,7 @@ pub fn id_token_claims(
             sid: Some(&sid),
             auth_time: sign_in.auth_time,
             amr: &sign_in.amr,
-            acr: claims.of_id_token("acr").map(|_| sign_in.acr.as_str()),
+            acr: claims.of_id_token("acr").map(|asked| sign_in.acr_for(asked)),
             nonce: order.nonce,
             access_token: Some(access_token),
             further: about.claims(authorization, Place::IdToken, room, || terms.userinfo_endpoint()),
@@ -325,6 +325,8 @@ fn with_token_claims(
     if let Some(sign_in) = sign_in {
         claims.insert("auth_time".into(), json!(sign_in.auth_time));
         claims.insert("amr".into(), json!(sign_in.amr));
+        // RFC 9068 section 2.2.1: an API that wants more sends its client back by it (RFC 9470).
+        claims.insert("acr".into(), json!(sign_in.acr));
     }
     claims
 }
@@ -351,6 +353,8 @@ pub fn introspection(terms: Terms<'_>, client: &Client, about: Option<&About<'_>
     }
     if let Some(sign_in) = sign_in {
         answer["auth_time"] = json!(sign_in.auth_time);
+        answer["acr"] = json!(sign_in.acr);
+        answer["amr"] = json!(sign_in.amr);
     }
     let Some(about) = about else { return answer };
     for (name, value) in about.claims(&grant.authorization, Place::Introspection, Room::Enough, String::new) {

@@ -29,6 +29,9 @@ class Caller:
     sub: str
     client_id: str
     scope: frozenset[str]
+    # What the sign-in is worth, and when the oldest of it was proven; a machine has neither.
+    acr: str = ""
+    auth_time: int = 0
 
     @property
     def is_machine(self) -> bool:
@@ -36,14 +39,17 @@ class Caller:
 
 
 class TokenRefused(Exception):
-    """RFC 6750 3.1. Without an `error` nothing was sent that could be wrong, and the challenge is bare."""
+    """RFC 6750 3.1. Without an `error` nothing was sent that could be wrong, and the challenge is bare.
 
-    def __init__(self, status_code: int, error: str = "", description: str = "", scope: str = "") -> None:
+    `further` are parameters of the challenge beside it: the `scope` that is needed, or what a sign-in must be (RFC 9470 3).
+    """
+
+    def __init__(self, status_code: int, error: str = "", description: str = "", **further: str) -> None:
         super().__init__(description)
         self.status_code = status_code
         self.error = error
         self.description = description
-        self.scope = scope
+        self.further = further
 
 
 def invalid_token(description: str) -> TokenRefused:
@@ -97,9 +103,11 @@ class AccessTokens:
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:
-    scope = claims.get("scope")
+    scope, acr, auth_time = claims.get("scope"), claims.get("acr"), claims.get("auth_time")
     return Caller(
         sub=claims["sub"],
         client_id=claims["client_id"],
         scope=frozenset(scope.split() if isinstance(scope, str) else ()),
+        acr=acr if isinstance(acr, str) else "",
+        auth_time=auth_time if isinstance(auth_time, int) else 0,
     )

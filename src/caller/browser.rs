@@ -1,6 +1,6 @@
 //! The browser at a browser-facing endpoint: its cookies, the session that they name, and whether a form is our own.
 
-use crate::protocol::claims::User;
+use crate::protocol::claims::{SecondFactorDemand, User};
 use crate::protocol::error::Refusal;
 use crate::protocol::grant::Session;
 use crate::protocol::params::Params;
@@ -55,7 +55,7 @@ impl FromRequest<Arc<Provider>> for BrowserRequest {
     }
 }
 
-/// The user of a session, if there is one and it is live and still holds.
+/// The user of a session, if there is one and it is live and still holds, and if they may go on without a second factor.
 ///
 /// # Errors
 /// A store failed.
@@ -68,7 +68,9 @@ pub async fn user_of(
     if !session.is_live(now, provider.config.session_idle_lifetime) {
         return Ok(None);
     }
-    Ok(provider.directory.person_of(&session.sign_in, now).await?)
+    let user = provider.directory.person_of(&session.sign_in, now).await?;
+    // Whose time to set up a second factor is over could not sign in now, either.
+    Ok(user.filter(|user| user.second_factor_demand(now) != SecondFactorDemand::Overdue))
 }
 
 /// The session that a browser's cookie names, live or not.

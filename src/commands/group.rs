@@ -15,6 +15,7 @@ use crate::protocol::time::NumericDate;
 use crate::startup;
 use crate::store::db::Db;
 use crate::store::groups::{self, Change, Deletion, End, Group, Naming};
+use crate::store::migrations::least_version;
 use serde_json::{Value, json};
 
 pub(super) const HELP: &str = "Examples:\n  hallpass group new finance --description \"Finance\"\n  \
@@ -34,6 +35,26 @@ pub(super) enum GroupCommand {
         /// What it is for
         #[arg(long)]
         description: Option<String>,
+        /// Print what was done as a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Demand a second factor of the members of a group, or describe it in other words
+    #[command(
+        after_help = "Members who have none sign in for so many days after their first sign-in under the demand and are told so on a page; after \
+            that their password does not sign them in. With by-link it never does. A user who has one is asked for it in any case.\n\n\
+            Examples:\n  hallpass group edit finance --second-factor 14\n  \
+            hallpass group edit admins --second-factor by-link\n  hallpass group edit finance --second-factor no"
+    )]
+    Edit {
+        /// The group
+        group: String,
+        /// What it is for
+        #[arg(long)]
+        description: Option<String>,
+        /// Days (1 to 365), by-link, or no
+        #[arg(long, value_name = "WHEN", value_parser = parse_demand)]
+        second_factor: Option<Demanded>,
         /// Print what was done as a JSON object
         #[arg(long)]
         json: bool,
@@ -123,6 +144,9 @@ pub(super) async fn run(config: Config, command: GroupCommand) -> Outcome {
     logging::start("warn");
     match command {
         GroupCommand::New { group, description, json } => new(config, &group, description.as_deref(), json).await,
+        GroupCommand::Edit { group, description, second_factor, json } => {
+            edit(config, &group, description, second_factor, json).await
+        }
         GroupCommand::Add { group, users, until, json } => {
             let until = until.unwrap_or(End::AsItIs);
             let change = |sub| Change::Add { sub, until };
@@ -136,6 +160,19 @@ pub(super) async fn run(config: Config, command: GroupCommand) -> Outcome {
         GroupCommand::Delete { group, force, yes, json } => delete(config, &group, force, yes, json).await,
         GroupCommand::Claim(command) => claim::run(config, command).await,
         GroupCommand::Sync(sync) => sync::run(config, sync).await,
+    }
+}
+
+/// What a group demands of its members: a second factor within so many days, or none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demanded(Option<i64>);
+
+fn parse_demand(text: &str) -> Result<Demanded, String> {
+    match (text, text.parse::<i64>()) {
+        ("no", _) => Ok(Demanded(None)),
+        ("by-link", _) => Ok(Demanded(Some(0))),
+        (_, Ok(days)) if (1..=365).contains(&days) => Ok(Demanded(Some(days))),
+        _ => Err("days from 1 to 365, by-link, or no".to_owned()),
     }
 }
 
@@ -185,6 +222,33 @@ async fn new(config: Config, name: &str, description: Option<&str>, json: bool) 
         None => format!("the group {} is there; nothing was changed", one_line(name)),
     };
     report(json, &done, &words)
+}
+
+async fn edit(
+    config: Config,
+    name: &str,
+    description: Option<String>,
+    demanded: Option<Demanded>,
+    json: bool,
+) -> Outcome {
+    if description.is_none() && demanded.is_none() {
+        terminal::wrong_usage(&["group", "edit"], "there is nothing to change: say it by a flag");
+    }
+    let db = terminal::open_database(&config).await?;
+    let now = Clock::System.now();
+    let group = find(&db, name, now).await?;
+    let changes = description.map(Change::Describe).into_iter().chain(demanded.map(|it| Change::Demand(it.0)));
+    let changes: Vec<(String, Change)> = changes.map(|change| (group.name.clone(), change)).collect();
+    let done = groups::apply(&db, &changes, now).await?;
+    // An older node would let in whom the demand keeps out.
+    least_version(&db).await?;
+    db.close().await;
+    let words = if done.is_empty() {
+        "is so already; nothing was changed"
+    } else {
+        "is changed; every node knows within ten seconds"
+    };
+    report(json, &done, &format!("the group {} {words}", one_line(name)))
 }
 
 async fn change_members(
@@ -239,6 +303,7 @@ fn described(group: &Group) -> Value {
         "name": group.name,
         "description": group.description,
         "created_at": group.created_at.map(NumericDate).map(instant),
+        "second_factor_within": group.second_factor_within,
         "members": group.members,
         "clients": group.clients,
     })
@@ -269,7 +334,13 @@ async fn show(config: Config, name: &str, json: bool) -> Outcome {
         println!("{}", one_line(&group.description));
     }
     let clients = if clients.is_empty() { "none".to_owned() } else { clients.join(", ") };
-    println!("clients that let it in: {}\n", one_line(&clients));
+    println!("clients that let it in: {}", one_line(&clients));
+    match group.second_factor_within {
+        None => {}
+        Some(0) => println!("second factor: demanded, and a password alone does not let members in"),
+        Some(days) => println!("second factor: demanded within {days} days of the first sign-in"),
+    }
+    println!();
     let rows: Vec<Vec<String>> = members
         .iter()
         .map(|member| {
@@ -348,6 +419,9 @@ fn change_of(group: &str, change: &Change) -> Value {
     match change {
         Change::New(_) => json!({"group": group, "change": "new"}),
         Change::Describe(_) => json!({"group": group, "change": "describe"}),
+        Change::Demand(days) => {
+            json!({"group": group, "change": "demand_second_factor", "second_factor_within": days})
+        }
         Change::Add { sub, until } => {
             json!({"group": group, "change": "add", "sub": sub, "until": until.instant().map(instant)})
         }

@@ -69,6 +69,8 @@ pub struct Continued {
     pub id: InteractionId,
     /// What happened in it so far.
     pub interaction: Stored<Interaction>,
+    /// Who has proven their password in it, and not yet their second factor.
+    pub awaited: Option<Arc<User>>,
 }
 
 impl Deref for Continued {
@@ -189,13 +191,15 @@ impl Flow {
     }
 
     /// What this browser has to do next, by what happened in its interaction.
-    fn next(&self, provider: &Provider, interaction: Option<&Interaction>) -> Step {
+    fn next(&self, provider: &Provider, interaction: Option<&Interaction>, awaits_factor: bool) -> Step {
         let session = self.signed_in.as_ref().map(|(session, _)| &**session);
         let subject = session.map(|session| provider.secrets.subject_for(self.client(), &session.sign_in.sub));
         next_step(Situation {
             client: self.client(),
             request: &self.request,
             session,
+            user: self.signed_in.as_ref().map(|(_, user)| &**user),
+            awaits_factor,
             subject: subject.as_deref(),
             hinted_subject: self.hinted_subject.as_deref(),
             interaction,
@@ -211,8 +215,11 @@ impl Flow {
     /// A refusal at the recipient's; a store failed, which is told there too.
     pub async fn advance(self, provider: &Arc<Provider>, browser: &Browser) -> Result<Response, PageError> {
         let recipient = self.recipient.clone();
-        let advanced = match self.next(provider, None) {
+        let advanced = match self.next(provider, None, false) {
             Step::SignIn => self.start(provider, browser, path::LOGIN).await,
+            Step::SecondFactor | Step::FactorMissing | Step::FactorDue(_) => {
+                self.start(provider, browser, path::SECOND_FACTOR).await
+            }
             Step::NoEntry if self.is_silent() => Err(self.recipient.refuse(provider, self.keep_out(provider))),
             // A page that says so, in place of the one that asks.
             Step::Consent | Step::NoEntry => self.start(provider, browser, path::CONSENT).await,
@@ -343,13 +350,21 @@ impl Continued {
             Intake::read(provider, params, *now).await.map_err(|not| not.in_browser(provider))?
         };
         let flow = Flow::of(provider, intake, async { Ok(session) }, *network, *now).await?;
-        Ok(Self { flow, id, interaction })
+        let awaited = match &interaction.proven {
+            Some(proven) => {
+                let user = provider.directory.user(&proven.sub, *now).await?;
+                // Void once the password is another one, or the person may not sign in any more.
+                user.filter(|user| proven.holds(user, *now))
+            }
+            None => None,
+        };
+        Ok(Self { flow, id, interaction, awaited })
     }
 
     /// What this browser has to do next.
     #[must_use]
     pub fn step(&self, provider: &Provider) -> Step {
-        self.next(provider, Some(&self.interaction))
+        self.next(provider, Some(&self.interaction), self.awaited.is_some())
     }
 
     /// Carries out the next step: a page, a code, or a refusal.
@@ -360,6 +375,9 @@ impl Continued {
         let recipient = self.recipient.clone();
         let advanced = match self.step(provider) {
             Step::SignIn => self.show(provider, browser, path::LOGIN).await,
+            Step::SecondFactor | Step::FactorMissing | Step::FactorDue(_) => {
+                self.show(provider, browser, path::SECOND_FACTOR).await
+            }
             Step::NoEntry if self.is_silent() => {
                 let refusal = self.keep_out(provider);
                 self.refuse(provider, refusal).await
@@ -587,6 +605,8 @@ pub async fn start(provider: &Provider, started: Started<'_>, now: NumericDate) 
         returns_to,
         signed_in: None,
         consented: None,
+        proven: None,
+        told_of_demand: false,
     };
     // As it is stored: a character that JSON has to escape weighs six bytes.
     let bytes = serde_json::to_string(&interaction).map_err(StoreError::from)?.len();

@@ -1,23 +1,27 @@
 //! `/login`: user name and password. OIDC Core 3.1.2.3.
 //!
-//! `password` proves a factor, `start` starts the session once everything that is needed is proven.
+//! `password` proves a factor, `start` starts the session once everything that is needed is proven; `/second-factor` asks for the
+//! rest.
 
 pub(in crate::endpoints) mod password;
-mod start;
+pub(super) mod start;
+mod trust;
 
+use crate::ambient::random;
 use crate::caller::{BrowserRequest, check_form};
 use crate::config::Remember;
 use crate::endpoints::flow::{Continued, Flow};
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::authorization::{SignedIn, Step};
+use crate::protocol::authorization::{Interaction, ProvenPassword, SignedIn, Step};
+use crate::protocol::claims::{SecondFactorDemand, User};
 use crate::protocol::client::web_address;
 use crate::protocol::error::Refusal;
 use crate::protocol::factor::{Factor, SignInFailure};
 use crate::protocol::reason::Reason;
 use crate::protocol::response::Prompt;
-use crate::protocol::secret::Password;
+use crate::protocol::secret::{Handle, Password};
 use crate::provider::Provider;
-use crate::store::interactions;
+use crate::store::{interactions, timely, users};
 use crate::texts::{Text, text};
 use crate::throttle::{Attempt, Later};
 use crate::web::answer::{Note, PageError};
@@ -36,6 +40,8 @@ enum LoginError {
     Disabled,
     /// The same.
     Locked,
+    /// The same.
+    FactorOverdue,
     /// The throttle has the word.
     TooMany(Later),
 }
@@ -59,13 +65,14 @@ impl LoginError {
             Self::Wrong => Some(text("login-wrong")),
             Self::Disabled => Some(text("login-disabled")),
             Self::Locked => Some(text("login-locked")),
+            Self::FactorOverdue => Some(text("login-factor-overdue")),
             Self::TooMany(_) => None,
         }
     }
 
     const fn wait(&self) -> Option<Later> {
         match self {
-            Self::Wrong | Self::Disabled | Self::Locked => None,
+            Self::Wrong | Self::Disabled | Self::Locked | Self::FactorOverdue => None,
             Self::TooMany(later) => Some(*later),
         }
     }
@@ -98,7 +105,11 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
                 return page(&provider, &asked, &flow, None, None);
             };
             let here = SignedIn { sub: session.sign_in.sub.clone(), session: session.sign_in.session };
-            flow.note(&provider, |interaction| interaction.signed_in = Some(here)).await?;
+            let continued = |interaction: &mut Interaction| {
+                interaction.proven = None;
+                interaction.signed_in = Some(here);
+            };
+            flow.note(&provider, continued).await?;
             flow.redirect_to_authorize(&provider)
         }
         _ => sign_in(&provider, &asked, &flow).await,
@@ -111,18 +122,7 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
     let password = Password::received(asked.params.get("password").unwrap_or_default());
     let session = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.session);
     match password::prove(provider, asked, session, &typed, password).await? {
-        Proof::Proven(proven) => {
-            let password::Proven { user, attempt, session_has_ended, renewal } = *proven;
-            let renewing = renewal
-                .map(|renewal| password::renew(provider.clone(), user.sub.clone(), user.credential.clone(), renewal));
-            let event = event(EventKind::SignIn, asked, flow).of(&user.sub).with("amr", Factor::Password.amr());
-            let proven = start::Proven { user, factors: &[Factor::Password], attempt, session_has_ended };
-            let response = Box::pin(start::start_session(provider, asked, flow, proven)).await?;
-            provider.audit.record(event);
-            // The answer does not wait for it.
-            renewing.map(tokio::spawn);
-            Ok(response)
-        }
+        Proof::Proven(proven) => after_password(provider, asked, flow, &typed, *proven).await,
         Proof::Wrong { why, sub, attempt } => {
             let failed = Failed { told: LoginError::Wrong, why, sub, slowed: attempt.is_slowed() };
             fail(provider, asked, flow, &typed, failed, Some(attempt)).await
@@ -139,8 +139,79 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
     }
 }
 
+/// The password is right: the session starts, unless something else is to be proven first.
+async fn after_password(
+    provider: &Arc<Provider>,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    typed: &str,
+    proven: password::Proven,
+) -> Result<Response, PageError> {
+    let password::Proven { mut user, attempt, session_has_ended, renewal } = proven;
+    let demand = user.second_factor_demand(asked.now);
+    if demand == SecondFactorDemand::Overdue {
+        let (told, why) = (LoginError::FactorOverdue, SignInFailure::SecondFactorOverdue);
+        let failed = Failed { told, why, sub: Some(user.sub), slowed: attempt.is_slowed() };
+        return fail(provider, asked, flow, typed, failed, Some(attempt)).await;
+    }
+    let renewing =
+        renewal.map(|renewal| password::renew(provider.clone(), user.sub.clone(), user.credential.clone(), renewal));
+    let is_remembered = start::is_remembered(provider, asked);
+    let is_spared = user.has_second_factor && trust::is_plain(flow) && trust::is_trusted(provider, asked, &user);
+    let response = if user.has_second_factor && !is_spared {
+        await_factor(provider, asked, flow, user, attempt, is_remembered).await?
+    } else {
+        if demand != SecondFactorDemand::Met && user.second_factor_asked_at.is_none() {
+            timely(users::note_asked_for_factor(&provider.db, &user.sub, asked.now)).await?;
+            user.second_factor_asked_at = Some(asked.now);
+        }
+        let event = event(EventKind::SignIn, asked, flow).of(&user.sub).with("amr", Factor::Password.amr());
+        let event = if is_spared { event.with("trusted_browser", true) } else { event };
+        let proven = start::Proven {
+            user,
+            factors: vec![Factor::Password],
+            since: asked.now,
+            attempt: Some(attempt),
+            code: None,
+            is_remembered,
+            start: start::Start::SignIn,
+            trusts: false,
+            session_has_ended,
+        };
+        let response = Box::pin(start::start_session(provider, asked, flow, proven)).await?;
+        provider.audit.record(event);
+        response
+    };
+    // The answer does not wait for it.
+    renewing.map(tokio::spawn);
+    Ok(response)
+}
+
+/// Keeps in the interaction that the password was proven, and continues to what is to be proven beside it. There is no session yet,
+/// and what was counted for the attempt stays counted.
+async fn await_factor(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    user: User,
+    attempt: Attempt,
+    is_remembered: bool,
+) -> Result<Response, PageError> {
+    let proven = ProvenPassword {
+        id: Handle(random()),
+        sub: user.sub.clone(),
+        credential: user.credential.clone(),
+        at: asked.now,
+        is_remembered,
+        attempt: attempt.pending(),
+    };
+    provider.directory.know_user(user, asked.now);
+    flow.note(provider, |interaction| interaction.proven = Some(proven)).await?;
+    flow.redirect_to_authorize(provider)
+}
+
 /// What happened at this page, by way of the service that is signed in to; our own start page is none.
-fn event(kind: EventKind, asked: &BrowserRequest, flow: &Flow) -> Event {
+pub(super) fn event(kind: EventKind, asked: &BrowserRequest, flow: &Flow) -> Event {
     let event = Event::new(kind, asked.now).from(&asked.network);
     match flow.service() {
         Some(client) => event.by(&client.client_id),
@@ -158,7 +229,9 @@ async fn fail(
     attempt: Option<Attempt>,
 ) -> Result<Response, PageError> {
     let kind = match failed.told {
-        LoginError::Wrong | LoginError::Disabled | LoginError::Locked => EventKind::SignInFailed,
+        LoginError::Wrong | LoginError::Disabled | LoginError::Locked | LoginError::FactorOverdue => {
+            EventKind::SignInFailed
+        }
         LoginError::TooMany(_) => EventKind::SignInThrottled,
     };
     let mut event = event(kind, asked, flow);
@@ -178,7 +251,7 @@ async fn fail(
 }
 
 /// The user's own decision: nothing for an operator to look into.
-const fn canceled() -> Refusal {
+pub(super) const fn canceled() -> Refusal {
     Refusal::new(Reason::SignInCanceled)
 }
 
@@ -241,6 +314,7 @@ fn page(
         }
         LoginError::Disabled => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is disabled"),
         LoginError::Locked => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is locked"),
+        LoginError::FactorOverdue => (StatusCode::FORBIDDEN, "sign_in_failed", "the account needs a second factor"),
         LoginError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
     };
     let mut response = pages::render(status, &shown, scripts);

@@ -16,6 +16,7 @@ pub mod login;
 pub mod logout;
 pub mod nearly;
 pub mod revoke;
+pub mod second_factor;
 pub mod token;
 pub mod userinfo;
 
@@ -58,6 +59,8 @@ pub mod path {
     pub const JWKS: &str = "/jwks";
     /// [`super::login`], GET and POST: OIDC Core 3.1.2.3.
     pub const LOGIN: &str = "/login";
+    /// [`super::second_factor`], GET and POST: OIDC Core 3.1.2.3; RFC 9470.
+    pub const SECOND_FACTOR: &str = "/second-factor";
     /// [`super::consent`], GET and POST: OIDC Core 3.1.2.4.
     pub const CONSENT: &str = "/consent";
     /// [`super::account::overview`], GET: our own.
@@ -93,6 +96,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::HOME, start_page.clone())
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::LOGIN, get(login::get).post(login::post))
+        .route(path::SECOND_FACTOR, get(second_factor::get).post(second_factor::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
         .route(path::TOKEN, post(token::post).layer(headers::cors(&[Method::POST])))
         .route(

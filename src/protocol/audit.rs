@@ -35,7 +35,9 @@ worded! {
         KeysChanged = "keys_changed",
         /// A user signed in.
         SignIn = "sign_in",
-        /// User name and password did not match.
+        /// A user proved a further factor in a running session.
+        StepUp = "step_up",
+        /// User name and password did not match, or the code of a second factor was none.
         SignInFailed = "sign_in_failed",
         /// Too many failures.
         SignInThrottled = "sign_in_throttled",

@@ -10,7 +10,10 @@ mod step;
 
 pub use request::{AuthorizationRequest, claims_asked, not_allowed};
 pub use return_address::{AuthorizationResponse, ReturnAddress};
-pub use step::{Allowed, Consented, Interaction, SignedIn, Situation, Step, next_step};
+pub use step::{
+    Allowed, Consented, Interaction, PendingAttempt, ProvenPassword, SignedIn, Situation, Step, factor_missing,
+    next_step,
+};
 
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
@@ -92,11 +95,12 @@ impl Destination {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::claims::{Demand, User};
     use crate::protocol::client::tests::client;
     use crate::protocol::factor::ACR_VALUES;
     use crate::protocol::grant::{Session, SignIn};
     use crate::protocol::reason::Reason;
-    use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy};
+    use crate::protocol::response::{ApplicationType, ClientAuthMethod, ConsentPolicy, RequiredAcr};
     use crate::protocol::scope::Scope;
     use crate::protocol::secret::{AuthorizationCode, Digest, Handle};
     use crate::protocol::time::NumericDate;
@@ -179,6 +183,7 @@ mod tests {
             clients: Vec::new(),
             seen_at: NOW,
             expires_at: NOW.plus(1000),
+            is_remembered: false,
         }
     }
 
@@ -195,6 +200,8 @@ mod tests {
                 scope: Scope::parse(scope).unwrap(),
                 claims: Vec::new(),
             }),
+            proven: None,
+            told_of_demand: false,
         }
     }
 
@@ -218,6 +225,8 @@ mod tests {
             client: &client,
             request: &request,
             session,
+            user: None,
+            awaits_factor: false,
             subject: session.map(|_| "u"),
             hinted_subject: None,
             interaction: here,
@@ -230,6 +239,9 @@ mod tests {
     fn word(step: Step) -> String {
         match step {
             Step::SignIn => "sign in".into(),
+            Step::SecondFactor => "second factor".into(),
+            Step::FactorMissing => "factor missing".into(),
+            Step::FactorDue(_) => "factor due".into(),
             Step::NoEntry => "no entry".into(),
             Step::Consent => "consent".into(),
             Step::Issue => "issue".into(),
@@ -283,6 +295,8 @@ mod tests {
                 client: &client,
                 request: &request,
                 session: Some(&session),
+                user: None,
+                awaits_factor: false,
                 subject: Some("u"),
                 hinted_subject: Some("another"),
                 interaction: here.as_ref(),
@@ -292,6 +306,97 @@ mod tests {
             };
             assert_eq!(word(next_step(situation)), expected, "{query}");
         }
+    }
+
+    /// By what is asked for, what the session is worth, and whether the user has a second factor.
+    #[test]
+    fn a_further_factor_is_asked_for_where_it_is_wanted_and_there() {
+        let essential =
+            |values: &str| format!("claims={{\"id_token\":{{\"acr\":{{\"essential\":true,\"values\":[{values}]}}}}}}");
+        let (two, either, one) = (essential("\"2\""), essential("\"x\",\"2\",\"1\""), essential("\"1\""));
+        let table = [
+            // request, row, acr of the session, has a factor, step
+            ("", false, "1", true, "issue"),
+            ("acr_values=2", false, "1", true, "second factor"),
+            ("acr_values=x+2+1", false, "1", true, "second factor"),
+            ("acr_values=1+2", false, "1", true, "issue"),
+            ("acr_values=x", false, "1", true, "issue"),
+            ("acr_values=2", false, "1", false, "issue"),
+            ("acr_values=2", false, "2", true, "issue"),
+            ("acr_values=2&prompt=none", false, "1", true, "login_required"),
+            ("acr_values=2&prompt=none", false, "1", false, "issue"),
+            ("max_age=100", false, "1", true, "second factor"),
+            ("max_age=100", false, "1", false, "issue"),
+            ("max_age=100", false, "2", true, "issue"),
+            (&two, false, "1", true, "second factor"),
+            (&two, false, "2", true, "issue"),
+            (&two, false, "1", false, "unmet_authentication_requirements"),
+            (&format!("{two}&prompt=none"), false, "1", true, "login_required"),
+            (&format!("{two}&prompt=none"), false, "1", false, "unmet_authentication_requirements"),
+            (&either, false, "1", false, "issue"),
+            (&one, false, "1", true, "issue"),
+            (&one, false, "2", true, "issue"),
+            ("", true, "1", true, "second factor"),
+            ("", true, "2", true, "issue"),
+            ("", true, "1", false, "factor missing"),
+            ("prompt=none", true, "1", true, "login_required"),
+            ("prompt=none", true, "1", false, "unmet_authentication_requirements"),
+        ];
+        for (query, row, acr, has_second_factor, expected) in table {
+            let mut client = client(&["https://a.example/cb"]);
+            client.consent = ConsentPolicy::Skip;
+            client.require_acr = row.then_some(RequiredAcr::Two);
+            let mut session = session(NOW.0 - 10);
+            session.sign_in.acr = acr.to_owned();
+            let user = User { has_second_factor, ..User::default() };
+            let request = request(query).unwrap();
+            let situation = |interaction, awaits_factor| Situation {
+                client: &client,
+                request: &request,
+                session: Some(&session),
+                user: Some(&user),
+                awaits_factor,
+                subject: Some("u"),
+                hinted_subject: None,
+                interaction,
+                remembered: None,
+                may_enter: true,
+                now: NOW,
+            };
+            assert_eq!(word(next_step(situation(None, false))), expected, "{query} {row} {acr} {has_second_factor}");
+            // A sign-in in the interaction makes no difference: what counts is what was proven.
+            let here = interaction(true, None);
+            assert_eq!(word(next_step(situation(Some(&here), false))), expected, "{query} {row} {acr}");
+            let shown = if query.contains("prompt=none") { expected } else { "second factor" };
+            assert_eq!(word(next_step(situation(Some(&here), true))), shown, "{query} {row} {acr}");
+        }
+    }
+
+    #[test]
+    fn a_demand_with_days_left_is_told_once_at_a_sign_in() {
+        let client = Client { consent: ConsentPolicy::Skip, ..client(&["https://a.example/cb"]) };
+        let (session, request) = (session(NOW.0), request("").unwrap());
+        let user = User { second_factor_demands: vec![Demand { days: 1, until: None }], ..User::default() };
+        let step = |interaction| {
+            word(next_step(Situation {
+                client: &client,
+                request: &request,
+                session: Some(&session),
+                user: Some(&user),
+                awaits_factor: false,
+                subject: Some("u"),
+                hinted_subject: None,
+                interaction,
+                remembered: None,
+                may_enter: true,
+                now: NOW,
+            }))
+        };
+        let signed_in = interaction(true, None);
+        let told = Interaction { told_of_demand: true, ..interaction(true, None) };
+        assert_eq!(step(None), "issue");
+        assert_eq!(step(Some(&signed_in)), "factor due");
+        assert_eq!(step(Some(&told)), "issue");
     }
 
     #[test]
@@ -307,6 +412,8 @@ mod tests {
             client: &client,
             request: &request,
             session: Some(&session),
+            user: None,
+            awaits_factor: false,
             subject: Some("u"),
             hinted_subject: None,
             interaction: None,

@@ -36,6 +36,36 @@ pub struct User {
     /// A client has this `sub` as its `client_id`: in an access token an API could not tell the two apart
     /// ([RFC 9068 section 5](https://www.rfc-editor.org/rfc/rfc9068#section-5)), so the person cannot sign in.
     pub is_ambiguous: bool,
+    /// The person has an authenticator, which a sign-in asks for after the password.
+    pub has_second_factor: bool,
+    /// A mark of their factors as they are now: another one when one is added, replaced or taken away; empty: there is none.
+    pub factors: String,
+    /// What groups demand of the person.
+    pub second_factor_demands: Vec<Demand>,
+    /// Their first sign-in under that demand.
+    pub second_factor_asked_at: Option<NumericDate>,
+    /// Browsers that were trusted until then are not trusted any more.
+    pub browsers_untrusted_at: Option<NumericDate>,
+}
+
+/// A membership that demands a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The days that the person has for it; 0: a password alone does not let them in.
+    pub days: i64,
+    /// The instant the membership ends; `None`: not by itself.
+    pub until: Option<NumericDate>,
+}
+
+/// What is demanded of a person who has no second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondFactorDemand {
+    /// Nothing, or they have one.
+    Met,
+    /// They have until then.
+    Until(NumericDate),
+    /// Their time is over.
+    Overdue,
 }
 
 impl User {
@@ -74,6 +104,21 @@ impl User {
     #[must_use]
     pub fn may_sign_in(&self, now: NumericDate) -> bool {
         self.counts() && !self.is_locked(now)
+    }
+
+    /// What is demanded of them, of several groups by the one that gives the fewest days. They count from the first sign-in
+    /// under the demand, which may be this one.
+    #[must_use]
+    pub fn second_factor_demand(&self, now: NumericDate) -> SecondFactorDemand {
+        const DAY: i64 = 86_400;
+        let live = self.second_factor_demands.iter().filter(|demand| demand.until.is_none_or(|until| now < until));
+        match live.map(|demand| demand.days).min() {
+            Some(days) if !self.has_second_factor => {
+                let until = self.second_factor_asked_at.unwrap_or(now).plus(days.clamp(0, 36_500) * DAY);
+                if until > now { SecondFactorDemand::Until(until) } else { SecondFactorDemand::Overdue }
+            }
+            _ => SecondFactorDemand::Met,
+        }
     }
 
     /// The claims that `scope` opens, without `sub`.

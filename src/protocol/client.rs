@@ -13,7 +13,7 @@ use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::protocol::response::{
     AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
-    ResponseType, RotationPolicy, SigningAlgorithm, SubjectType,
+    RequiredAcr, ResponseType, RotationPolicy, SigningAlgorithm, SubjectType,
 };
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
@@ -79,6 +79,8 @@ pub struct Client {
     pub sector_identifier: Option<String>,
     /// `default_max_age`, seconds.
     pub default_max_age: Option<i64>,
+    /// `require_acr`: the least `acr` of every sign-in here, whatever the request asks for.
+    pub require_acr: Option<RequiredAcr>,
     /// The lifetimes that differ from the settings.
     pub lifetimes: Lifetimes,
     /// `client_uri`: its home page.
@@ -141,6 +143,7 @@ impl Client {
             subject_type: SubjectType::Public,
             sector_identifier: None,
             default_max_age: None,
+            require_acr: None,
             lifetimes: Lifetimes::default(),
             client_uri: None,
             policy_uri: None,

@@ -6,31 +6,65 @@ use crate::protocol::claims::User;
 use crate::protocol::time::NumericDate;
 use crate::protocol::worded::worded;
 
-/// The `acr` values that a sign-in here can have, the least first. `1` is a single factor, level 1 of
-/// [ISO/IEC 29115](https://openid.net/specs/openid-connect-core-1_0.html#IDToken). They are told where they are asked for.
-pub const ACR_VALUES: &[&str] = &["1"];
+/// The `acr` values that a sign-in here can have, the least first: `1` is a single factor, `2` two of different kinds
+/// ([OIDC Core 2](https://openid.net/specs/openid-connect-core-1_0.html#IDToken)). They are told where they are asked for.
+pub const ACR_VALUES: &[&str] = &["1", "2"];
 
-/// Something that a person has proven.
+/// Something that a user has proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Factor {
     /// That they know their password.
     Password,
+    /// That they have their authenticator, or one of their recovery codes.
+    Otp,
 }
 
+/// The word in `amr` of a sign-in with factors of several kinds, [RFC 8176 section 2](https://www.rfc-editor.org/rfc/rfc8176#section-2).
+const SEVERAL: &str = "mfa";
+
 impl Factor {
+    const ALL: [Self; 2] = [Self::Password, Self::Otp];
+
     /// Its word in `amr`, [RFC 8176 section 2](https://www.rfc-editor.org/rfc/rfc8176#section-2).
     #[must_use]
     pub const fn amr(self) -> &'static str {
         match self {
             Self::Password => "pwd",
+            Self::Otp => "otp",
         }
     }
+
+    /// The factors that an `amr` names.
+    #[must_use]
+    pub fn of_amr(amr: &[String]) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|factor| amr.iter().any(|word| word == factor.amr())).collect()
+    }
+}
+
+/// `amr` of factors that were proven together.
+#[must_use]
+pub fn amr_of(proven: &[Factor]) -> Vec<String> {
+    let several = (acr_of(proven) == ACR_VALUES[1]).then_some(SEVERAL);
+    proven.iter().map(|factor| factor.amr()).chain(several).map(str::to_owned).collect()
 }
 
 /// What factors that were proven together are worth.
 #[must_use]
-pub const fn acr_of(_proven: &[Factor]) -> &'static str {
-    ACR_VALUES[0]
+pub fn acr_of(proven: &[Factor]) -> &'static str {
+    let both = proven.contains(&Factor::Password) && proven.contains(&Factor::Otp);
+    if both { ACR_VALUES[1] } else { ACR_VALUES[0] }
+}
+
+/// The place of an `acr` among `ACR_VALUES`; `None`: it is none of ours.
+#[must_use]
+pub fn rank(acr: &str) -> Option<usize> {
+    ACR_VALUES.iter().position(|known| *known == acr)
+}
+
+/// Whether a sign-in of that `acr` is worth as much as another one: two factors are one as well.
+#[must_use]
+pub fn meets(acr: &str, wanted: &str) -> bool {
+    matches!((rank(acr), rank(wanted)), (Some(has), Some(wants)) if has >= wants)
 }
 
 worded! {
@@ -57,6 +91,16 @@ worded! {
         PasswordWrong = "password_wrong",
         /// Many failures before, so that it was not looked at.
         Throttled = "sign_in_throttled",
+        /// The password was right, and the code of the second factor is none.
+        CodeWrong = "code_wrong",
+        /// The code was right, and has been used.
+        CodeUsed = "code_used",
+        /// No key opens what the code would be checked by.
+        CodeUnreadable = "code_unreadable",
+        /// Many wrong codes before, so that it was not looked at.
+        CodesThrottled = "codes_throttled",
+        /// A group demands a second factor, and the days to set one up have passed.
+        SecondFactorOverdue = "second_factor_overdue",
     }
 }
 
@@ -93,6 +137,42 @@ impl SignInFailure {
             Self::PasswordUnusable => "the hash of the user's password cannot be checked",
             Self::PasswordWrong => "the user exists, and it is another password",
             Self::Throttled => "there were too many failures before, so the password was not looked at",
+            Self::CodeWrong => {
+                "the password was right, and the code is none of the user's authenticators or recovery codes"
+            }
+            Self::CodeUsed => "the code was right and had been used before",
+            Self::CodeUnreadable => {
+                "this node has no factor key that opens the user's second factor, so the code could not be checked"
+            }
+            Self::CodesThrottled => "there were too many wrong codes before, so the code was not looked at",
+            Self::SecondFactorOverdue => {
+                "the password was right; a group of the user demands a second factor, they have none, and the days to set one up have passed"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_kinds_are_worth_more_than_one_and_say_so() {
+        let amr = |factors: &[Factor]| amr_of(factors).join(" ");
+        assert_eq!((amr(&[Factor::Password]).as_str(), acr_of(&[Factor::Password])), ("pwd", "1"));
+        assert_eq!((amr(&[Factor::Otp]).as_str(), acr_of(&[Factor::Otp])), ("otp", "1"));
+        let both = [Factor::Password, Factor::Otp];
+        assert_eq!((amr(&both).as_str(), acr_of(&both)), ("pwd otp mfa", "2"));
+        assert_eq!(Factor::of_amr(&amr_of(&both)), both);
+        for (acr, wanted, is_met) in [
+            ("1", "1", true),
+            ("1", "2", false),
+            ("2", "1", true),
+            ("2", "2", true),
+            ("2", "3", false),
+            ("x", "1", false),
+        ] {
+            assert_eq!(meets(acr, wanted), is_met, "{acr} {wanted}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Who signed in and what was authorized: one value each, held by session, code, family of refresh tokens and access token.
 
 use crate::protocol::claims::User;
-use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::Client;
-use crate::protocol::factor::{Factor, acr_of};
+use crate::protocol::factor::{self, ACR_VALUES, Factor, acr_of, amr_of};
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::Handle;
@@ -29,14 +29,15 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// A person's, by what they have proven, now.
+    /// A person's, by what they have proven, the oldest of it then: what is older than `max_age` is not made younger by a
+    /// further factor.
     #[must_use]
-    pub fn of(user: &User, proven: &[Factor], session: Handle, now: NumericDate) -> Self {
+    pub fn of(user: &User, proven: &[Factor], session: Handle, auth_time: NumericDate) -> Self {
         Self {
             sub: user.sub.clone(),
             session,
-            auth_time: now,
-            amr: proven.iter().map(|factor| factor.amr().to_owned()).collect(),
+            auth_time,
+            amr: amr_of(proven),
             acr: acr_of(proven).to_owned(),
             credential: user.credential.clone(),
         }
@@ -49,6 +50,24 @@ impl SignIn {
             && user.counts()
             && user.tokens_valid_after.is_none_or(|after| self.auth_time >= after)
             && user.credential == self.credential
+    }
+
+    /// Whether it is of every factor that the person has: one of a trusted browser, or from before they had a second one, is not.
+    #[must_use]
+    pub fn has_all_factors_of(&self, user: &User) -> bool {
+        !user.has_second_factor || factor::meets(&self.acr, ACR_VALUES[1])
+    }
+
+    /// The `acr` to tell for a wish: what the sign-in is, or where the wish names less alone, the first of its values that it
+    /// is worth as well ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)).
+    #[must_use]
+    pub fn acr_for(&self, asked: &Asked) -> &str {
+        let values = || asked.values.iter().filter_map(Value::as_str);
+        if values().any(|wanted| wanted == self.acr) {
+            return &self.acr;
+        }
+        let met = values().find(|wanted| factor::meets(&self.acr, wanted));
+        met.and_then(factor::rank).map_or(&self.acr, |at| ACR_VALUES[at])
     }
 }
 
@@ -155,6 +174,9 @@ pub struct Session {
     pub seen_at: NumericDate,
     /// Its absolute end.
     pub expires_at: NumericDate,
+    /// Whether the browser keeps it when it is closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_remembered: bool,
 }
 
 impl Session {

@@ -4,10 +4,12 @@
 //! HKDF ([RFC 5869](https://www.rfc-editor.org/rfc/rfc5869)) by label, so that no key serves two purposes;
 //! HMAC-SHA256 ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)) over parts that carry their lengths.
 
+use crate::protocol::claims::User;
 use crate::protocol::client::Client;
 use crate::protocol::response::SubjectType;
 use crate::protocol::secret::{AccessToken, AccessTokenParts, BrowserId, Handle, InteractionId};
 use crate::protocol::text;
+use crate::protocol::time::NumericDate;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -82,6 +84,7 @@ impl NameKey {
 pub struct NodeSecrets {
     form: MacKey,
     known_browser: MacKey,
+    trusted_browser: MacKey,
     session_tag: MacKey,
     session_cover: MacKey,
     token_mask: MacKey,
@@ -99,6 +102,7 @@ impl NodeSecrets {
         Self {
             form: key("form token"),
             known_browser: key("known browser"),
+            trusted_browser: key("trusted browser"),
             session_tag: key("session id: tag"),
             session_cover: key("session id: cover"),
             token_mask: key("access token mask"),
@@ -183,6 +187,17 @@ impl NodeSecrets {
     #[must_use]
     pub fn known_browser(&self, browser: &BrowserId, sub: &str, credential: &str) -> String {
         let mut tag = self.known_browser.text(&[browser.expose().as_bytes(), sub.as_bytes(), credential.as_bytes()]);
+        tag.truncate(22);
+        tag
+    }
+
+    /// What proves to us that a user trusts this browser since an instant (22 characters): bound to both, to the password as it was
+    /// (`credential`) and to their second factor (`factors`).
+    #[must_use]
+    pub fn trusted_browser(&self, browser: &BrowserId, user: &User, since: NumericDate) -> String {
+        let User { sub, credential, factors, .. } = user;
+        let parts = [browser.expose(), sub, credential, factors].map(str::as_bytes);
+        let mut tag = self.trusted_browser.text(&[parts[0], parts[1], parts[2], parts[3], &since.0.to_be_bytes()]);
         tag.truncate(22);
         tag
     }

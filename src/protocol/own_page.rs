@@ -44,7 +44,8 @@ impl OwnPage {
 /// Whether a user has just proven all that is asked of them, as what a stolen session must not be enough for needs it.
 #[must_use]
 pub fn is_fresh(session: &Session, user: &User, now: NumericDate) -> bool {
-    session.sign_in.holds(user) && now.since(session.sign_in.auth_time) <= FRESH
+    let sign_in = &session.sign_in;
+    sign_in.holds(user) && sign_in.has_all_factors_of(user) && now.since(sign_in.auth_time) <= FRESH
 }
 
 #[cfg(test)]
@@ -59,7 +60,7 @@ mod tests {
         let mut user = User { sub: "u".into(), credential: "one".into(), ..User::default() };
         let sign_in = SignIn::of(&user, &[Factor::Password], Handle([1; 16]), NumericDate(1000));
         let (seen_at, expires_at) = (NumericDate(9000), NumericDate(10_000));
-        let session = Session { sign_in, clients: Vec::new(), seen_at, expires_at };
+        let session = Session { sign_in, clients: Vec::new(), seen_at, expires_at, is_remembered: false };
         assert!(is_fresh(&session, &user, NumericDate(1000)) && is_fresh(&session, &user, NumericDate(1300)));
         assert!(!is_fresh(&session, &user, NumericDate(1301)));
         user.credential = "two".into();

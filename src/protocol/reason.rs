@@ -142,6 +142,10 @@ reasons! {
     NotSignedIn = "not_signed_in", LoginRequired, "no user is signed in";
     /// `prompt=none` and a session older than `max_age`.
     SignInTooOld = "sign_in_too_old", LoginRequired, "the sign-in is older than max_age";
+    /// `prompt=none`, and a second factor that was not proven.
+    FactorNotProven = "factor_not_proven", LoginRequired, "the sign-in lacks the second factor, which has to be asked for";
+    /// A second factor is demanded of a user who has none.
+    FactorMissing = "factor_missing", UnmetAuthenticationRequirements, "the person has no second factor, and one is demanded";
     /// `id_token_hint`, or `sub` in `claims`, names another.
     AnotherUserSignedIn = "another_user_signed_in", LoginRequired, "another person is signed in than the request names";
     /// `prompt=none` without consent.
@@ -276,6 +280,7 @@ impl Reason {
             self,
             Self::NotSignedIn
                 | Self::SignInTooOld
+                | Self::FactorNotProven
                 | Self::NotConsented
                 | Self::ConsentDenied
                 | Self::SignInCanceled

@@ -148,6 +148,13 @@ words! {
     }
 }
 words! {
+    /// `clients.require_acr`: the least `acr` of every sign-in at a client.
+    RequiredAcr {
+        /// Two factors.
+        Two = "2",
+    }
+}
+words! {
     /// `client_claims.source`: what a claim of a client's is made of.
     ClaimSource {
         /// The names of the user's groups.

@@ -11,7 +11,7 @@ use crate::protocol::client::{Client, HashedSecret, Lifetimes};
 use crate::protocol::columns::{self, Column, Form, RowFault, WordColumn};
 use crate::protocol::response::{
     AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, Origin, PkcePolicy,
-    ResponseType, RotationPolicy, SigningAlgorithm, SubjectType, YesNo,
+    RequiredAcr, ResponseType, RotationPolicy, SigningAlgorithm, SubjectType, YesNo,
 };
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 const FIND: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, response_types, scope, \
      id_token_signed_response_alg, pkce, consent, access_token_format, claims_in_id_token, subject_type, sector_identifier, \
-     default_max_age, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, \
+     default_max_age, require_acr, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, \
      tokens_valid_after, disabled_at, \
      refresh_token_idle_lifetime, refresh_token_lifetime, refresh_token_rotation, resource, \
      backchannel_logout_uri, frontchannel_logout_uri, origin, access \
@@ -130,6 +130,7 @@ words! {
     REFRESH_TOKEN_ROTATION = "refresh_token_rotation", One of RotationPolicy;
     ORIGIN = "origin", One of Origin;
     ACCESS = "access", One of AccessPolicy;
+    REQUIRE_ACR = "require_acr", One of RequiredAcr;
 }
 
 row! {
@@ -149,6 +150,7 @@ row! {
         subject_type: String,
         sector_identifier: Option<String>,
         default_max_age: Option<i64>,
+        require_acr: Option<String>,
         code_lifetime: Option<i64>,
         access_token_lifetime: Option<i64>,
         id_token_lifetime: Option<i64>,
@@ -333,6 +335,7 @@ fn client_of(row: Row, lists: Lists) -> Result<Client, RowFault> {
         subject_type: SUBJECT_TYPE.read(&row.subject_type)?,
         sector_identifier: row.sector_identifier,
         default_max_age: row.default_max_age,
+        require_acr: row.require_acr.map(|acr| REQUIRE_ACR.read(&acr)).transpose()?,
         lifetimes: Lifetimes {
             code: row.code_lifetime,
             access_token: row.access_token_lifetime,

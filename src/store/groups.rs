@@ -7,12 +7,12 @@ use crate::store::row::row;
 use crate::store::{StoreError, audit_events};
 use std::collections::BTreeSet;
 
-const FIND: &str = "SELECT name, description, created_at, \
+const FIND: &str = "SELECT name, description, created_at, second_factor_within, \
      (SELECT COUNT(*) FROM group_members WHERE group_members.group_name = groups.name \
      AND (until IS NULL OR until > $2)) AS members, \
      (SELECT COUNT(*) FROM client_groups WHERE client_groups.group_name = groups.name) AS clients \
      FROM groups WHERE name = $1";
-const LIST: &str = "SELECT name, description, created_at, \
+const LIST: &str = "SELECT name, description, created_at, second_factor_within, \
      (SELECT COUNT(*) FROM group_members WHERE group_members.group_name = groups.name \
      AND (until IS NULL OR until > $1)) AS members, \
      (SELECT COUNT(*) FROM client_groups WHERE client_groups.group_name = groups.name) AS clients \
@@ -28,6 +28,8 @@ const ONLY_GROUP_OF: &str = "SELECT client_id FROM client_groups WHERE group_nam
 const INSERT: &str =
     "INSERT INTO groups (name, description, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
 const DESCRIBE: &str = "UPDATE groups SET description = $2 WHERE name = $1 AND description <> $2";
+const DEMAND: &str = "UPDATE groups SET second_factor_within = CAST($2 AS BIGINT) \
+     WHERE name = $1 AND second_factor_within IS DISTINCT FROM CAST($2 AS BIGINT)";
 const DELETE: &str = "DELETE FROM groups WHERE name = $1";
 // It waits for a transaction that has named the group and has not ended, and keeps others from naming it.
 const LOCK: &str = "SELECT name FROM groups WHERE name = $1 FOR UPDATE";
@@ -47,6 +49,8 @@ row! {
         pub description: String,
         /// `created_at`; of a group that was written by hand perhaps nothing.
         pub created_at: Option<i64>,
+        /// The days that members have for a second factor; 0: a password alone does not let them in; `None`: none is demanded.
+        pub second_factor_within: Option<i64>,
         /// How many users are in it now.
         pub members: i64,
         /// How many clients let it in.
@@ -109,6 +113,8 @@ pub enum Change {
     New(String),
     /// It is described in other words.
     Describe(String),
+    /// It demands a second factor of its members within so many days, or none any more.
+    Demand(Option<i64>),
     /// A user becomes a member, or the membership gets another end.
     Add {
         /// Who.
@@ -272,6 +278,7 @@ pub(super) async fn carry_out(
     let statement = match change {
         Change::New(description) => sqlx::query(INSERT).bind(group).bind(description).bind(now.0),
         Change::Describe(description) => sqlx::query(DESCRIBE).bind(group).bind(description),
+        Change::Demand(days) => sqlx::query(DEMAND).bind(group).bind(*days),
         Change::Add { sub, until } => {
             let is_said = i64::from(*until != End::AsItIs);
             sqlx::query(ADD).bind(group).bind(sub).bind(until.instant().map(|at| at.0)).bind(now.0).bind(is_said)
@@ -285,13 +292,15 @@ pub(super) async fn carry_out(
 pub(super) fn event(group: &str, change: &Change, now: NumericDate) -> Event {
     let (kind, sub) = match change {
         Change::New(_) => (EventKind::GroupAdded, None),
-        Change::Describe(_) => (EventKind::GroupEdited, None),
+        Change::Describe(_) | Change::Demand(_) => (EventKind::GroupEdited, None),
         Change::Add { sub, .. } => (EventKind::MembershipAdded, Some(sub.as_str())),
         Change::Remove { sub } => (EventKind::MembershipRemoved, Some(sub.as_str())),
     };
     let event = Event::new(kind, now).of_subject(sub).with("group", Impersonal::configured(group));
     match change {
         Change::Add { until: End::At(until), .. } => event.with("until", until.0),
+        Change::Demand(Some(days)) => event.with("second_factor_within", *days),
+        Change::Demand(None) => event.with("second_factor_within", "none"),
         _ => event,
     }
 }

@@ -42,9 +42,11 @@ pub const SCHEMA_VERSION: i64 = BUILT_IN[BUILT_IN.len() - 1].0;
 /// with its first such row, so that an older node, which does not know the row, lets no such user in.
 const LEAST_VERSION: &str = "least_schema_version";
 
-/// The schemas from which on a version knows `clients.access`, `users.locked_until` and authenticators, and a row that an older one would not
+/// The schemas from which on a version knows what is named below, and a row that an older one would not
 /// know: it would let in whom the row keeps out. The newest is first.
-const KEPT_OUT: [(i64, &str); 3] = [
+const KEPT_OUT: [(i64, &str); 5] = [
+    (14, "SELECT client_id FROM clients WHERE require_acr IS NOT NULL LIMIT 1"),
+    (14, "SELECT name FROM groups WHERE second_factor_within IS NOT NULL LIMIT 1"),
     (13, "SELECT sub FROM user_factors WHERE kind = 'totp' LIMIT 1"),
     (10, "SELECT sub FROM users WHERE locked_until IS NOT NULL LIMIT 1"),
     (8, "SELECT client_id FROM clients WHERE access <> 'everybody' LIMIT 1"),

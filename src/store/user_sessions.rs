@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 // A sign-in continues under its name when the same user types the password again, unless it has been ended meanwhile.
 const START: &str = "INSERT INTO user_sessions (session, sub, record, browser, network, started_at, auth_time, seen_at, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $6, $6, $7) ON CONFLICT (session) DO UPDATE SET record = excluded.record, \
+     VALUES ($1, $2, $3, $4, $5, $6, $8, $6, $7) ON CONFLICT (session) DO UPDATE SET record = excluded.record, \
      browser = excluded.browser, network = excluded.network, auth_time = excluded.auth_time, seen_at = excluded.seen_at, \
      expires_at = excluded.expires_at \
      WHERE user_sessions.ended_at IS NULL AND user_sessions.settled_at IS NULL AND user_sessions.sub = excluded.sub";
@@ -45,6 +45,8 @@ const END_OTHERS: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 
      AND settled_at IS NULL RETURNING seen_at, expires_at";
 const CONTINUE: &str = "UPDATE user_sessions SET record = $3, auth_time = $4, seen_at = $4 \
      WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL";
+// Everywhere means also where a sign-in asks for no second factor.
+const UNTRUST: &str = "UPDATE users SET browsers_untrusted_at = $2 WHERE sub = $1";
 // A shell without foreign keys leaves the names of users behind who are not there any more.
 const ORPHANS: &str = "UPDATE user_sessions SET sub = NULL WHERE settled_at IS NULL AND sub IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.sub = user_sessions.sub)";
@@ -66,6 +68,8 @@ pub struct Start<'a> {
     pub browser: &'a str,
     /// The network, as the user is shown it.
     pub network: &'a str,
+    /// When the oldest of what was proven was proven.
+    pub auth_time: NumericDate,
     /// The clock.
     pub now: NumericDate,
     /// Its absolute end.
@@ -91,6 +95,7 @@ pub async fn start(db: &Db, start: &Start<'_>) -> Result<bool, StoreError> {
         .bind(start.network)
         .bind(start.now.0)
         .bind(start.expires_at.0)
+        .bind(start.auth_time.0)
         .execute(db.statement())
         .await?;
     Ok(written.rows_affected() == 1)
@@ -310,6 +315,9 @@ pub async fn end(
         Which::All => sqlx::query_as(END_ALL).bind(sub).bind(now.0),
     };
     let rows: Vec<(i64, i64)> = statement.fetch_all(&mut *transaction).await?;
+    if matches!(which, Which::All) {
+        sqlx::query(UNTRUST).bind(sub).bind(now.0).execute(&mut *transaction).await?;
+    }
     let is_live = |(seen_at, expires_at): &&(i64, i64)| may_be_live(*seen_at, *expires_at, idle_lifetime, now);
     let ended = rows.iter().filter(is_live).count() as u64;
     if ended > 0 {

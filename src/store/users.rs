@@ -15,7 +15,7 @@ use self::edit::Details;
 use self::tombstones::Tombstone;
 use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind};
-use crate::protocol::claims::User;
+use crate::protocol::claims::{Demand, User};
 use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::text;
 use crate::protocol::time::NumericDate;
@@ -41,6 +41,22 @@ macro_rules! shares_address {
     };
 }
 
+/// What is known of a user's second factor, and what is demanded of them.
+macro_rules! second_factor {
+    () => {
+        concat!(
+            "second_factor_asked_at, browsers_untrusted_at, ",
+            // Another one whenever one is added, replaced or taken away, as the ids are random.
+            "(SELECT MIN(factor_id) || MAX(factor_id) || CAST(COUNT(*) AS TEXT) FROM user_factors ",
+            "WHERE user_factors.sub = users.sub AND kind = 'totp') AS factors, ",
+            // Days and end of each membership that demands one, as memberships end by themselves.
+            "(SELECT STRING_AGG(CAST(second_factor_within AS TEXT) || ' ' || CAST(COALESCE(until, 0) AS TEXT), ',') ",
+            "FROM group_members JOIN groups ON groups.name = group_members.group_name ",
+            "WHERE group_members.sub = users.sub AND second_factor_within IS NOT NULL) AS second_factor_demands, "
+        )
+    };
+}
+
 macro_rules! columns {
     () => {
         concat!(
@@ -49,6 +65,7 @@ macro_rules! columns {
             "phone_number_verified_at, address_formatted, address_street_address, address_locality, address_region, ",
             "address_postal_code, address_country, password_hash, credential_digest, credential_id, updated_at, ",
             "tokens_valid_after, disabled_at, locked_until, (SELECT COUNT(*) FROM clients WHERE clients.client_id = users.sub) AS clients_of_that_name, ",
+            second_factor!(),
             shares_address!(),
             // In the order of `users_unfolded`: PostgreSQL believes that most rows are, and would read them all.
             ", CASE WHEN EXISTS (SELECT sub FROM (SELECT sub FROM users WHERE ",
@@ -102,6 +119,7 @@ const RENEW_HASH: &str = "UPDATE users SET password_hash = $3, credential_digest
      WHERE sub = $1 AND password_hash = $2";
 const END_FAMILIES: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE sub = $1 AND revoked_at IS NULL";
+const ASKED: &str = "UPDATE users SET second_factor_asked_at = $2 WHERE sub = $1 AND second_factor_asked_at IS NULL";
 const DISABLE: &str = "UPDATE users SET disabled_at = $2 WHERE sub = $1 AND disabled_at IS NULL";
 const ENABLE: &str = "UPDATE users SET disabled_at = NULL WHERE sub = $1 AND disabled_at IS NOT NULL";
 
@@ -140,6 +158,10 @@ row! {
         disabled_at: Option<i64>,
         locked_until: Option<i64>,
         clients_of_that_name: i64,
+        second_factor_asked_at: Option<i64>,
+        browsers_untrusted_at: Option<i64>,
+        factors: Option<String>,
+        second_factor_demands: Option<String>,
         shares_address: i64,
         are_unfolded: i64,
     }
@@ -217,8 +239,23 @@ impl Row {
             disabled_at: row.disabled_at.map(NumericDate),
             locked_until: row.locked_until.map(NumericDate),
             is_ambiguous: row.clients_of_that_name > 0,
+            has_second_factor: row.factors.is_some(),
+            factors: row.factors.unwrap_or_default(),
+            second_factor_demands: demands(row.second_factor_demands.as_deref().unwrap_or_default()),
+            second_factor_asked_at: row.second_factor_asked_at.map(NumericDate),
+            browsers_untrusted_at: row.browsers_untrusted_at.map(NumericDate),
         })
     }
+}
+
+/// The demands for a second factor, as the statement writes them: days and the end of the membership, 0 for none.
+fn demands(text: &str) -> Vec<Demand> {
+    let read = |pair: &str| {
+        let (days, until) = pair.split_once(' ')?;
+        let until = until.parse().ok().filter(|until| *until != 0).map(NumericDate);
+        Some(Demand { days: days.parse().ok()?, until })
+    };
+    text.split(',').filter_map(read).collect()
 }
 
 /// The mark of a row's password as it is now.
@@ -574,6 +611,15 @@ pub async fn renew_hash(
         .execute(db.statement_in_background())
         .await?;
     Ok(renewed.rows_affected() == 1)
+}
+
+/// Notes the first sign-in of a user who is asked for a second factor and has none, from which the days count.
+///
+/// # Errors
+/// The database failed.
+pub async fn note_asked_for_factor(db: &Db, sub: &str, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(ASKED).bind(sub).bind(now.0).execute(db.statement()).await?;
+    Ok(())
 }
 
 /// Disables a user from now on; nothing is deleted. `false`: there is no such user, or they were disabled before.

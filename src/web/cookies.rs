@@ -24,24 +24,27 @@ pub struct Browser {
     pub session: Option<SessionId>,
     /// Proofs that a user signed in with this browser before, `NodeSecrets::known_browser`.
     pub known: Vec<String>,
+    /// Proofs that a user trusts this browser: the instant and `NodeSecrets::trusted_browser`, with a `~` between them.
+    pub trusted: Vec<String>,
     /// What it is, as people are shown it.
     pub agent: String,
 }
 
 /// The longest value that is read, in bytes.
-const MAX_VALUE: usize = 200;
+const MAX_VALUE: usize = 300;
 /// To a browser that brings so many cookies of started sign-ins no further one is given: one that never completes any would
 /// in the end send more than servers read.
 const MAX_STARTED: usize = 8;
 /// How long such a cookie lasts, in minutes: as long as the sign-in may take.
 const STARTED_MINUTES: i64 = 30;
-/// To how many accounts a browser can be known.
+/// To how many accounts a browser can be known, and by how many it can be trusted.
 const MOST_KNOWN: usize = 8;
 
 enum Name {
     Browser,
     Session,
     Known,
+    Trusted,
 }
 
 fn name(config: &Config, which: &Name) -> String {
@@ -50,6 +53,7 @@ fn name(config: &Config, which: &Name) -> String {
         Name::Browser => "browser",
         Name::Session => "session",
         Name::Known => "known",
+        Name::Trusted => "trusted",
     };
     format!("{prefix}hallpass_{word}_{}", &Digest::of(&["cookie", &config.issuer]).as_str()[..8])
 }
@@ -87,7 +91,8 @@ impl Browser {
             kept,
             started,
             session: value(Name::Session, SessionId::PREFIX).map(SessionId::received),
-            known: value(Name::Known, "").map(|tags| tags.split('.').map(str::to_owned).collect()).unwrap_or_default(),
+            known: list(value(Name::Known, "")),
+            trusted: list(value(Name::Trusted, "")),
             agent: user_agent::described(headers),
         }
     }
@@ -127,6 +132,10 @@ impl Browser {
     }
 }
 
+fn list(value: Option<String>) -> Vec<String> {
+    value.map(|items| items.split('.').map(str::to_owned).collect()).unwrap_or_default()
+}
+
 /// How long a browser that a user signed in with is remembered, in days.
 const BROWSER_DAYS: i64 = 90;
 
@@ -159,7 +168,8 @@ pub fn set_started(config: &Config, id: &BrowserId, interaction: &InteractionId)
 /// The header that names the browser for longer, as a user has signed in with it.
 #[must_use]
 pub fn keep_browser(config: &Config, id: &BrowserId) -> HeaderValue {
-    set(config, name(config, &Name::Browser), id.expose(), Some(Duration::days(BROWSER_DAYS)))
+    let days = BROWSER_DAYS.max(config.trusted_browser);
+    set(config, name(config, &Name::Browser), id.expose(), Some(Duration::days(days)))
 }
 
 /// The header that remembers that the browser is known to one more account.
@@ -168,6 +178,14 @@ pub fn set_known(config: &Config, known: &[String], tag: &str) -> HeaderValue {
     let others = known.iter().map(String::as_str).filter(|other| *other != tag && other.len() == tag.len());
     let tags: Vec<&str> = std::iter::once(tag).chain(others).take(MOST_KNOWN).collect();
     set(config, name(config, &Name::Known), &tags.join("."), Some(Duration::days(BROWSER_DAYS)))
+}
+
+/// The header that remembers that one more user trusts the browser.
+#[must_use]
+pub fn set_trusted(config: &Config, trusted: &[String], item: &str) -> HeaderValue {
+    let others = trusted.iter().map(String::as_str).filter(|other| other.len() == item.len());
+    let items: Vec<&str> = std::iter::once(item).chain(others).take(MOST_KNOWN).collect();
+    set(config, name(config, &Name::Trusted), &items.join("."), Some(Duration::days(config.trusted_browser)))
 }
 
 /// The header that signs out.

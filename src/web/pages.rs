@@ -345,6 +345,66 @@ pub struct NoEntryPage {
     pub reference: String,
 }
 
+/// `/second-factor`.
+#[derive(Template)]
+#[template(path = "second_factor.html")]
+pub struct SecondFactorPage {
+    /// The frame.
+    pub page: Chrome,
+    /// The service that asks for more than the session has; `None`: the sign-in is in progress.
+    pub asking_client: Option<String>,
+    /// The id of the service that is signed in to; empty: our own start page.
+    pub client_id: String,
+    /// Who is asked.
+    pub user_name: String,
+    /// Which account of that name, where that says more.
+    pub account: Option<String>,
+    /// The interaction's id.
+    pub interaction: String,
+    /// The form's token.
+    pub csrf: String,
+    /// The name of the proven password that the form continues; empty: a running session.
+    pub proven: String,
+    /// Whether a recovery code is asked for, and not one of an authenticator.
+    pub is_recovery: bool,
+    /// What went wrong the last time.
+    pub error: Option<Text<'static>>,
+    /// Too many codes were wrong: when the next may be tried.
+    pub wait: Option<Wait>,
+    /// The offer to trust the browser; `None`: there is none.
+    pub trust: Option<Text<'static>>,
+    /// What the operator finds it by, where it is for the operator to fix.
+    pub reference: Option<String>,
+}
+
+/// `/second-factor` for a person who has none.
+#[derive(Template)]
+#[template(path = "factor_needed.html")]
+pub struct FactorNeededPage<'a> {
+    /// The frame.
+    pub page: Chrome,
+    /// What it is about.
+    pub heading: Text<'a>,
+    /// In a sentence or two.
+    pub message: Text<'a>,
+    /// What the button does.
+    pub action: &'static str,
+    /// What it says.
+    pub label: Text<'a>,
+    /// The id of the service that is signed in to; empty: our own start page.
+    pub client_id: String,
+    /// Who is signed in.
+    pub user_name: String,
+    /// Which account of that name, where that says more.
+    pub account: Option<String>,
+    /// The interaction's id.
+    pub interaction: String,
+    /// The form's token.
+    pub csrf: String,
+    /// What the operator finds it by, where it is a refusal.
+    pub reference: Option<String>,
+}
+
 /// A link on a page.
 #[derive(Clone, Debug)]
 pub struct Link {

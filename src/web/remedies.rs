@@ -118,8 +118,12 @@ impl Reason {
                 "id_token_hint is the id_token of an earlier sign-in at this issuer, of this client, whole and unchanged. One of another environment, \
                  or made before its key was removed, is none; let the service leave it out then."
             }
-            Self::NotSignedIn | Self::SignInTooOld | Self::NotConsented => {
+            Self::NotSignedIn | Self::SignInTooOld | Self::FactorNotProven | Self::NotConsented => {
                 "Nothing: the service asked for an answer without a page, and this is it. It shows the login page by asking again without prompt=none."
+            }
+            Self::FactorMissing => {
+                "The user sets up a second factor at /account and signs in anew. If this service does without: `hallpass client edit ID --unset require_acr`, \
+                 or let it ask for acr \"2\" without \"essential\"."
             }
             Self::AnotherUserSignedIn => {
                 "The service wants another user than the one who signed in: that user signs out, or the service asks without id_token_hint."
@@ -302,6 +306,22 @@ impl SignInFailure {
                 "`hallpass user set-password NAME` gives the user another one; the log says what is wrong with the hash."
             }
             Self::PasswordWrong => "The user types it again; `hallpass user set-password NAME` gives them another one.",
+            Self::CodeWrong => {
+                "The user types the code that is shown now. Is the clock of their device right, and that of this machine (`hallpass doctor`)? A recovery code \
+                 does as well."
+            }
+            Self::CodeUsed => "The user waits for the next code, which their authenticator shows within 30 seconds.",
+            Self::CodeUnreadable => {
+                "Put the factor key that the row names (user_factors.key_id) into the folder of keys of every node; `hallpass key plan` lists those that are there."
+            }
+            Self::CodesThrottled => {
+                "It passes by itself, within a day at the latest. If it was the user, `hallpass unthrottle user NAME` does it at once. If it was not, their \
+                 password is known to another: `hallpass user set-password NAME`."
+            }
+            Self::SecondFactorOverdue => {
+                "Give the members of the group more days with `hallpass group edit GROUP --second-factor DAYS`, or this user with \
+                 `hallpass user edit NAME --restart-second-factor-days`."
+            }
             Self::Throttled => {
                 "It passes by itself: after a quarter of an hour for a user or a browser, an hour for a network. `hallpass unthrottle user NAME` or `network \
                  ADDRESS` does it at once. If users share one address behind a proxy, name the proxy in HALLPASS_TRUSTED_PROXIES."

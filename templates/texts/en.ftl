@@ -50,6 +50,7 @@ login-password-here = Your password stays at { $host }.
 # Told to who has proven the password, and to no other.
 login-locked = Your account is locked. Ask those who run this sign-in to unlock it.
 login-disabled = Your account is disabled. Ask those who run this sign-in to enable it.
+login-factor-overdue = Your account needs a second factor, and the time to set one up is over. Ask those who run this sign-in for more time.
 # The same for an unknown user and for a wrong password.
 login-wrong = That user name and password do not match. Check both and try again.
 # $time is a time of day, such as 14:32 UTC.
@@ -284,6 +285,37 @@ data-withdraw = Take back the request
 data-requested = You asked for your account to be deleted on
 data-deletion-noted = Your request is noted. The people who look after your account are told.
 data-deletion-withdrawn = Your request is taken back. Your account stays.
+## A second factor, after the password or in a running session
+
+second-factor-heading = Confirm that it is you
+second-factor-user = You are { $user }.
+# In a running session, where a service asks for more than the password.
+second-factor-step-up = { $client } asks for your second factor as well.
+second-factor-message = Enter the code that your authenticator app shows now.
+second-factor-code = Code
+second-factor-recovery-message = Enter one of your recovery codes. Each of them works once.
+second-factor-recovery-code = Recovery code
+second-factor-use-recovery = Use a recovery code instead
+second-factor-use-app = Use your authenticator app instead
+second-factor-trust =
+    { $days ->
+        [one] Trust this browser for a day: a plain sign-in does not ask for a code here
+       *[other] Trust this browser for { $days } days: a plain sign-in does not ask for a code here
+    }
+second-factor-continue = Continue
+second-factor-wrong = That code is not right. Check it and try again.
+second-factor-used = That code was used already. Wait for the next one, and enter that.
+second-factor-unreadable = Your second factor cannot be checked at the moment. Ask those who run this sign-in, and give them the reference below.
+
+## A second factor that is missing
+
+factor-missing-heading = { $client } asks for a second factor
+factor-missing-message = Your account has none yet. Set one up on your account page, then open { $client } once more.
+factor-missing-back = Go back to { $client }
+factor-due-heading = Your account needs a second factor
+# $date is a day, such as 2026-12-24.
+factor-due-message = Set one up on your account page before { $date }. After that, your password alone does not sign you in any more.
+factor-due-continue = Continue
 
 ## Back to a service
 

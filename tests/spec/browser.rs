@@ -1,6 +1,7 @@
 //! A person at a real browser: the demo, decisions and mistakes, tabs, the keyboard, no JavaScript, and how pages look.
 
 use crate::support::chromium::{Browser, Options};
+use crate::support::factors::WRONG;
 use crate::support::program::{Demo, demo_ports, run};
 use crate::support::provider::PASSWORD;
 use crate::support::remote::until;
@@ -679,5 +680,42 @@ impl Look<'_> {
         });
         assert_eq!(measured, expected, "{name}");
         assert_eq!(focus(self.browser).await, focused, "{name}");
+    }
+}
+
+// ---- The second factor.
+
+/// With scripts and without: the field has the focus, Enter continues, and a recovery code is a link away.
+#[tokio::test]
+async fn a_second_factor_is_typed_with_scripts_and_without() {
+    let provider = TestProvider::start().await;
+    let receiver = Receiver::start().await;
+    let reports = NewClient::new("reports").with("client_name", "Reports").with("consent", "skip");
+    let reports = provider.add(reports.at(&[&receiver.redirect_uri])).await;
+    provider.alice().await;
+    let authenticator = provider.enroll("alice-sub").await;
+    for (javascript, recovery) in [(true, 0), (false, 1)] {
+        let browser = Browser::open(Options { javascript, width: 390, height: 844, ..Options::default() }).await;
+        browser.goto(&Authorization::of(&reports).with("prompt", "login").url(&provider)).await;
+        type_in(&browser, "alice", PASSWORD).await;
+        assert_eq!(browser.text("h1").await, "Confirm that it is you");
+        assert_eq!(focus(&browser).await, "code");
+        browser.fill("#code", WRONG).await;
+        browser.press(&String::from(char::from(Key::Enter))).await;
+        assert!(browser.text("[role=alert]").await.contains("not right"));
+        browser.fill("#code", authenticator.code(provider.now())).await;
+        browser.press(&String::from(char::from(Key::Enter))).await;
+        assert_arrived(&browser).await;
+        browser.goto(&Authorization::of(&reports).with("prompt", "login").url(&provider)).await;
+        type_in(&browser, "alice", PASSWORD).await;
+        browser.click("a[href*='recovery=1']").await;
+        browser.fill("#code", authenticator.recovery(recovery)).await;
+        browser.click("button[value=continue]").await;
+        assert_arrived(&browser).await;
+        let known = complaints(&browser).await;
+        let known: Vec<_> = known.into_iter().filter(|line| !line.contains("/second-factor")).collect();
+        assert_eq!(known, Vec::<String>::new());
+        provider.travel(30);
+        browser.close().await;
     }
 }

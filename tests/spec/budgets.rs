@@ -202,6 +202,30 @@ async fn a_change_of_the_password() {
     assert_within(cost, budget(0, 6, 3, 2));
 }
 
+/// The password of a user with a second factor, and then the code. The code costs a read and a write of its own beside the row of the
+/// sign-in: whether it is good is decided before anything is started, and the row is written last, so that no sign-in is listed
+/// that came to nothing.
+#[tokio::test]
+async fn second_factor() {
+    let (provider, client, _) = ready("opaque").await;
+    let authenticator = provider.enroll("alice-sub").await;
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    let mut form = page.form("form");
+    form.set("username", "alice").set("password", crate::support::provider::PASSWORD);
+    let (cost, page) = cost_of(&provider, browser.submit(form, Some(("action", "sign_in")))).await;
+    assert_within(cost, budget(0, 3, 1, 1));
+    let page = provider.settle(&browser, page).await;
+    let mut form = page.form("form");
+    form.set("code", authenticator.code(provider.now()));
+    let (cost, page) = cost_of(&provider, browser.submit(form, Some(("action", "continue")))).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_within(cost, budget(0, 3, 3, 0));
+    let (cost, page) = cost_of(&provider, provider.settle(&browser, page)).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_eq!((cost.statements, cost.hashes), (0, 0));
+}
+
 #[tokio::test]
 async fn discovery_and_jwks_cost_nothing() {
     let (provider, ..) = ready("opaque").await;

@@ -297,6 +297,60 @@ async fn an_opaque_access_token_is_checked_by_asking_the_provider() {
     let _ = ready.call_with(&READ, &good).await.ok();
 }
 
+/// RFC 9470 sections 3 to 5: the API says what is missing, the client asks for it, the user proves it, and the next token does.
+#[tokio::test]
+async fn an_api_that_wants_a_second_factor_is_satisfied_by_a_step_up() {
+    let provider = TestProvider::start().await;
+    let base_url = FastApi::base_url();
+    let resource = format!("{base_url}/api");
+    provider.add(NewClient::new("reports").with("resource", &resource)).await;
+    let scope = format!("openid {SCOPE}");
+    let monolith = NewClient::new("monolith").with("consent", "skip").with("scope", &scope);
+    let monolith = provider.add(monolith).await;
+    provider.sql(&format!("INSERT INTO client_audiences VALUES ('monolith', '{resource}')")).await;
+    provider.alice().await;
+    let discovery = provider.url("/.well-known/openid-configuration");
+    let settings =
+        format!("OIDC_DISCOVERY_URL={discovery}\nOIDC_CLIENT_ID=reports\nOIDC_CLIENT_SECRET={CLIENT_SECRET}\n");
+    let service = Service::start(base_url, &settings);
+    let retract = (Method::POST, "/api/reports/retract", "reports:publish");
+    let browser = UserAgent::new();
+    let request = || Authorization::of(&monolith).with("scope", &scope);
+    let answer = request().complete(&provider, &browser).await;
+    let token = provider.redeem(&monolith, answer.code()).await.ok().text("access_token");
+    let _ = service.call_with(&PUBLISH, &token).await.ok();
+    let refused = service.call_with(&retract, &token).await;
+    assert_eq!(refused.error(), (401, "insufficient_user_authentication".into()), "{}", service.log());
+    let challenge = refused.header("www-authenticate").unwrap().to_owned();
+    let parameter = |name: &str| {
+        let rest = challenge.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name} in {challenge}")).1;
+        rest.split('"').next().unwrap().to_owned()
+    };
+    assert_eq!((parameter("acr_values").as_str(), parameter("max_age").as_str()), ("2", "600"));
+
+    let wanted = || request().with("acr_values", &parameter("acr_values")).with("max_age", &parameter("max_age"));
+    // Who has no second factor goes round once, and not for ever: the token says what was done.
+    let page = wanted().open(&provider, &browser).await;
+    let answer = crate::support::Answer::of(&page, &monolith.redirect_uri);
+    let tokens = provider.redeem(&monolith, answer.code()).await.ok();
+    assert_eq!(claims_of(&tokens.text("id_token"))["acr"], "1");
+    // Who has one is asked for the code alone.
+    let authenticator = provider.enroll("alice-sub").await;
+    provider.travel(10);
+    let page = wanted().open(&provider, &browser).await;
+    let page = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
+    let answer = crate::support::Answer::of(&page, &monolith.redirect_uri);
+    let token = provider.redeem(&monolith, answer.code()).await.ok().text("access_token");
+    let answer = service.call_with(&retract, &token).await.ok().json();
+    assert_eq!(answer["caller"], json!({"sub": "alice-sub", "client_id": "monolith", "is_machine": false}));
+    let machine = NewClient::new("job").with("grant_types", "client_credentials").with("scope", SCOPE);
+    let machine = provider.add(machine).await;
+    provider.sql(&format!("INSERT INTO client_audiences VALUES ('job', '{resource}')")).await;
+    let own = provider.post("/token", machine.auth(), &[("grant_type", "client_credentials")]).await.ok();
+    let refused = service.call_with(&retract, &own.text("access_token")).await;
+    assert_eq!(refused.error(), (401, "insufficient_user_authentication".into()));
+}
+
 /// With a provider whose clock moves: what has expired; and a registration that is not in order is not the caller's fault.
 #[tokio::test]
 async fn an_opaque_access_token_expires_and_a_wrong_secret_of_ours_is_not_the_callers_fault() {

@@ -106,7 +106,7 @@ async fn acr_is_told_where_it_is_asked_for() {
     let request = || Authorization::of(&client);
     let supported =
         provider.get("/.well-known/openid-configuration", &[]).await.ok().json()["acr_values_supported"].clone();
-    assert_eq!(supported, json!(["1"]));
+    assert_eq!(supported, json!(["1", "2"]));
     assert_eq!(acr(request()).await, Value::Null);
     for values in ["1", "1 2", "2 1", "urn:mace:incommon:iap:silver"] {
         assert_eq!(acr(request().with("acr_values", values)).await, "1", "{values}");

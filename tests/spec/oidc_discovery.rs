@@ -37,7 +37,7 @@ async fn the_document_has_every_member_that_matters() {
         ("revocation_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post", "none"])),
         ("claim_types_supported", json!(["normal", "distributed"])),
         ("claims_parameter_supported", json!(true)),
-        ("acr_values_supported", json!(["1"])),
+        ("acr_values_supported", json!(["1", "2"])),
         ("request_parameter_supported", json!(false)),
         ("request_uri_parameter_supported", json!(false)),
         ("require_request_uri_registration", json!(false)),

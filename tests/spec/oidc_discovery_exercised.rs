@@ -201,7 +201,13 @@ async fn every_signing_algorithm_and_subject_type() {
         }
     }
     for acr in list(&metadata, "acr_values_supported") {
-        let client = provider.add(everything("acr")).await;
+        let client = provider.add(everything(&format!("acr-{acr}"))).await;
+        if acr == "2" {
+            let authenticator = provider.enroll("alice-sub").await;
+            provider.travel(10);
+            let page = Authorization::of(&client).with("acr_values", acr).open(&provider, &browser).await;
+            let _consent = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
+        }
         let answer = Authorization::of(&client).with("acr_values", acr).complete(&provider, &browser).await;
         let tokens = provider.redeem(&client, answer.code()).await.ok();
         assert_eq!(claims_of(&tokens.text("id_token"))["acr"], acr);

@@ -368,6 +368,7 @@ impl Table {
             clients: vec!["reports".into(), "other".into()],
             seen_at: now,
             expires_at: now.plus(3600),
+            is_remembered: false,
         };
         let header = match signed {
             Signed::Out => cookies::end_session(&provider.config),

@@ -302,6 +302,10 @@ async fn a_preview_reads_well_and_holds_no_token() {
       "exp" …
       "scope": "openid email",
       "auth_time" …
+      "acr": "1",
+      "amr": [
+        "pwd"
+      ],
       "email": "alice@example.com"
     }
 

@@ -226,6 +226,7 @@ fn words_of(command: &str) -> String {
         "user sessions end" | "user factor remove" => "alice --all --yes",
         "user import" => "people.jsonl",
         "group new" | "group show" | "group claim list" => "staff",
+        "group edit" => "staff --second-factor 14",
         "group add" => "staff alice",
         "group remove" => "finance alice",
         "group delete" => "finance --yes",

@@ -207,6 +207,8 @@ impl Stage {
                 let request = Authorization::of(&self.reports).with("prompt", "none").with("max_age", "5");
                 request.open(&self.provider, &self.browser).await.headers
             }
+            Reason::FactorNotProven => return By("stepping_up::a_silent_request_is_told_that_a_factor_is_missing"),
+            Reason::FactorMissing => return By("stepping_up::an_essential_acr_is_enforced"),
             Reason::AnotherUserSignedIn => {
                 self.code().await;
                 let claims = r#"{"id_token": {"sub": {"essential": true, "value": "another"}}}"#;

@@ -15,8 +15,8 @@ use hallpass::web::pages::account::{
     SessionsPage, Tabs,
 };
 use hallpass::web::pages::{
-    Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, Frame, HomePage, Link, LoginPage, LogoutPage,
-    MessagePage, NoEntryPage, ScopeLine, Service, SignedInHere, SignedOutPage,
+    Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FactorNeededPage, FormPostPage, Frame, HomePage, Link, LoginPage,
+    LogoutPage, MessagePage, NoEntryPage, ScopeLine, SecondFactorPage, Service, SignedInHere, SignedOutPage,
 };
 use hallpass::web::problems::Problem;
 use scraper::{Html, Selector};
@@ -332,6 +332,42 @@ fn login_with(page: Chrome, name: &str) -> LoginPage {
     }
 }
 
+/// The page that asks for a code, with every part it can have.
+fn second_factor_with(page: Chrome, name: &str) -> SecondFactorPage {
+    SecondFactorPage {
+        page,
+        asking_client: Some(name.to_owned()),
+        client_id: name.to_owned(),
+        user_name: name.to_owned(),
+        account: Some(name.to_owned()),
+        interaction: String::new(),
+        csrf: String::new(),
+        proven: String::new(),
+        is_recovery: false,
+        error: Some(text("second-factor-unreadable")),
+        wait: None,
+        trust: Some(text("second-factor-trust").counting("days", 30)),
+        reference: Some("R".into()),
+    }
+}
+
+/// The page for a user without a second factor, at a client that demands one.
+fn factor_needed_with(page: Chrome, name: &str) -> FactorNeededPage<'_> {
+    FactorNeededPage {
+        page,
+        heading: text("factor-missing-heading").with("client", name),
+        message: text("factor-missing-message").with("client", name),
+        action: "back",
+        label: text("factor-missing-back").with("client", name),
+        client_id: name.to_owned(),
+        user_name: name.to_owned(),
+        account: Some(name.to_owned()),
+        interaction: String::new(),
+        csrf: String::new(),
+        reference: Some("R".into()),
+    }
+}
+
 /// The start page of a user who is signed in.
 fn home_with(page: Chrome, name: &str, services: Vec<Service>) -> HomePage {
     let signed_in = SignedInHere {
@@ -511,6 +547,8 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         ("consent.html", consent(Vec::new()).render().unwrap()),
         ("consent.html", consent(vec![scope]).render().unwrap()),
         ("no_entry.html", no_entry.render().unwrap()),
+        ("second_factor.html", second_factor_with(page(), name).render().unwrap()),
+        ("factor_needed.html", factor_needed_with(page(), name).render().unwrap()),
         ("home.html", home.render().unwrap()),
         ("home.html", HomePage { page: page(), signed_in: None }.render().unwrap()),
         ("logout.html", logout.render().unwrap()),

@@ -11,7 +11,8 @@ use crate::commands::terminal::{instant, one_line};
 use crate::failure::{Failure, Warning};
 use crate::protocol::claim_map::OwnScope;
 use crate::protocol::response::{
-    AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, YesNo,
+    AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
+    RequiredAcr, YesNo,
 };
 use crate::protocol::scope::{SCOPES_SUPPORTED, Scope};
 use crate::protocol::site::FrontChannel;
@@ -42,6 +43,7 @@ pub(super) struct Draft {
     claims_in_id_token: YesNo,
     access: AccessPolicy,
     groups: Vec<String>,
+    require_acr: Option<RequiredAcr>,
     claims: Vec<ClaimRow>,
     own_scopes: Vec<OwnScope>,
     accepted: Vec<Acceptance>,
@@ -108,6 +110,7 @@ impl Draft {
                 AccessPolicy::Groups
             }),
             groups: new.group,
+            require_acr: new.require_acr,
             claims: new.claims,
             own_scopes: new.own_scopes,
             accepted: new.accept,
@@ -377,6 +380,10 @@ impl Draft {
         if self.access == AccessPolicy::Groups {
             let meaning = "only members of the groups below may enter";
             columns.push(("access", quoted(self.access.as_str()), meaning.to_owned()));
+        }
+        if let Some(acr) = self.require_acr {
+            let meaning = "every sign-in there is of a password and a second factor";
+            columns.push(("require_acr", quoted(acr.as_str()), meaning.to_owned()));
         }
         let optional = [
             ("resource", &self.resource, "the API that it is itself: it may introspect tokens for it"),

@@ -53,6 +53,7 @@ const COLUMNS: &[(&str, Kind)] = &[
     ("subject_type", Kind::Text),
     ("sector_identifier", Kind::OptionalText),
     ("default_max_age", Kind::OptionalNumber),
+    ("require_acr", Kind::OptionalText),
     ("code_lifetime", Kind::OptionalNumber),
     ("access_token_lifetime", Kind::OptionalNumber),
     ("id_token_lifetime", Kind::OptionalNumber),

@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::failure::{Failure, Warning};
 use crate::protocol::claim_map::OwnScope;
 use crate::protocol::response::{
-    AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy, Word,
-    YesNo,
+    AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, PkcePolicy,
+    RequiredAcr, Word, YesNo,
 };
 use crate::protocol::secret::ClientSecret;
 use crate::store::clients::ClaimRow;
@@ -121,6 +121,9 @@ pub(in crate::commands) struct New {
     /// A group whose members may enter, which must be there when the file is applied; may be repeated
     #[arg(long, value_name = "GROUP")]
     pub(super) group: Vec<String>,
+    /// The least acr of every sign-in there: 2 for a second factor [default: none is demanded]
+    #[arg(long, value_name = "ACR", value_parser = word::<RequiredAcr>())]
+    pub(super) require_acr: Option<RequiredAcr>,
     /// What users read of a scope of your own that it may ask for; may be repeated
     #[arg(long, value_name = "SCOPE=TEXT")]
     scope_description: Vec<String>,

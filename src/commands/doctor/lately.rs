@@ -10,8 +10,8 @@ use crate::store::checkup;
 use crate::store::db::Db;
 use crate::store::users::{self, deletion};
 use crate::throttle::{
-    CLIENT_WINDOW, CLIENTS_PER_NETWORK, PER_ACCOUNT_AND_NETWORK, PER_CLIENT_AND_NETWORK, PER_NETWORK, PER_WIDE_NETWORK,
-    SIGN_IN_WINDOW, WIDE_WINDOW,
+    CLIENT_WINDOW, CLIENTS_PER_NETWORK, PER_ACCOUNT_AND_NETWORK, PER_CLIENT_AND_NETWORK, PER_CODE_WINDOW, PER_NETWORK,
+    PER_WIDE_NETWORK, SIGN_IN_WINDOW, WIDE_WINDOW,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -149,6 +149,10 @@ async fn tell(report: &mut Report, db: &Db, refused: &Refused, times: usize, ago
         ("account", _) => {
             format!("{PER_ACCOUNT_AND_NETWORK} failures at one account from one network in {}", minutes(SIGN_IN_WINDOW))
         }
+        ("code", _) => format!(
+            "{} wrong codes of one second factor in an hour, or {} in a day",
+            PER_CODE_WINDOW[0], PER_CODE_WINDOW[1]
+        ),
         ("browser", _) => format!("{PER_ACCOUNT_AND_NETWORK} failures from one browser in {}", minutes(SIGN_IN_WINDOW)),
         ("network", false) => format!("{PER_NETWORK} failed sign-ins from one network in {}", minutes(SIGN_IN_WINDOW)),
         ("network", true) => {

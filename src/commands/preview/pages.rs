@@ -14,8 +14,8 @@ use crate::server::{self, Places};
 use crate::texts::text;
 use crate::web::headers;
 use crate::web::pages::{
-    self, Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FormPostPage, HomePage, Link, LoginPage, LogoutPage,
-    NoEntryPage, ScopeLine, Service, SignedInHere, SignedOutPage, Wait,
+    self, Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FactorNeededPage, FormPostPage, HomePage, Link, LoginPage,
+    LogoutPage, NoEntryPage, ScopeLine, SecondFactorPage, Service, SignedInHere, SignedOutPage, Wait,
 };
 use crate::web::problems::Problem;
 use axum::Router;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 43] = [
+const NAMES: [&str; 51] = [
     "home",
     "signed-out-home",
     "account",
@@ -47,10 +47,18 @@ const NAMES: [&str; 43] = [
     "login-wrong",
     "login-disabled",
     "login-locked",
+    "login-factor-overdue",
     "login-throttled",
     "login-confirm",
     "login-home",
     "select-account",
+    "second-factor",
+    "second-factor-wrong",
+    "second-factor-step-up",
+    "second-factor-unreadable",
+    "recovery-code",
+    "factor-missing",
+    "factor-due",
     "consent",
     "consent-app",
     "no-entry",
@@ -78,6 +86,7 @@ const CLIENT: &str = "Reports";
 const CLIENT_ID: &str = "reports";
 const USER: &str = "Alice Example";
 const ACCOUNT: &str = "alice";
+const REFERENCE: &str = "4Q7XK-20GHV";
 const WEBSITE: &str = "https://reports.example/";
 
 /// Serves the pages until the process is told to end.
@@ -123,11 +132,27 @@ fn page(config: &Config, name: &str) -> Option<Response> {
         "home" => page(&|| home(config, true)),
         "signed-out-home" => page(&|| home(config, false)),
         _ if name.starts_with("account") => account::page(config, name),
-        "login" | "login-wrong" | "login-disabled" | "login-locked" | "login-throttled" | "login-confirm"
-        | "login-home" | "select-account" => {
+        "login"
+        | "login-wrong"
+        | "login-disabled"
+        | "login-locked"
+        | "login-factor-overdue"
+        | "login-throttled"
+        | "login-confirm"
+        | "login-home"
+        | "select-account" => {
             let page = login(config, name);
             Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
         }
+        "second-factor"
+        | "second-factor-wrong"
+        | "second-factor-step-up"
+        | "second-factor-unreadable"
+        | "recovery-code" => {
+            let page = second_factor(config, name);
+            Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
+        }
+        "factor-missing" | "factor-due" => page(&|| factor_needed(config, name)),
         "consent" | "consent-app" => {
             let page = consent(config, name == "consent-app");
             Some(pages::render(StatusCode::OK, &page, page.returns_to_app.then_some(&*page.page.scripts)))
@@ -183,6 +208,7 @@ fn login(config: &Config, name: &str) -> LoginPage {
         "login-wrong" => Some(text("login-wrong")),
         "login-disabled" => Some(text("login-disabled")),
         "login-locked" => Some(text("login-locked")),
+        "login-factor-overdue" => Some(text("login-factor-overdue")),
         _ => None,
     };
     LoginPage {
@@ -202,6 +228,58 @@ fn login(config: &Config, name: &str) -> LoginPage {
         tos_uri: link("terms"),
         remember: (config.remember == Remember::Ask).then_some(false),
     }
+}
+
+fn second_factor(config: &Config, name: &str) -> SecondFactorPage {
+    let error = match name {
+        "second-factor-wrong" => Some(text("second-factor-wrong")),
+        "second-factor-unreadable" => Some(text("second-factor-unreadable")),
+        _ => None,
+    };
+    SecondFactorPage {
+        page: Chrome::new(config, &text("second-factor-heading")),
+        asking_client: (name == "second-factor-step-up").then(|| CLIENT.to_owned()),
+        client_id: CLIENT_ID.to_owned(),
+        user_name: USER.to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        interaction: String::new(),
+        csrf: String::new(),
+        proven: String::new(),
+        is_recovery: name == "recovery-code",
+        error,
+        wait: None,
+        trust: (name == "second-factor").then(|| text("second-factor-trust").counting("days", 30)),
+        reference: (name == "second-factor-unreadable").then(|| REFERENCE.to_owned()),
+    }
+}
+
+fn factor_needed(config: &Config, name: &str) -> Response {
+    let is_missing = name == "factor-missing";
+    let heading = || {
+        if is_missing { text("factor-missing-heading").with("client", CLIENT) } else { text("factor-due-heading") }
+    };
+    let page = FactorNeededPage {
+        page: Chrome::new(config, &heading()),
+        heading: heading(),
+        message: if is_missing {
+            text("factor-missing-message").with("client", CLIENT)
+        } else {
+            text("factor-due-message").with("date", "2026-12-24")
+        },
+        action: "",
+        label: if is_missing {
+            text("factor-missing-back").with("client", CLIENT)
+        } else {
+            text("factor-due-continue")
+        },
+        client_id: CLIENT_ID.to_owned(),
+        user_name: USER.to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        interaction: String::new(),
+        csrf: String::new(),
+        reference: is_missing.then(|| REFERENCE.to_owned()),
+    };
+    pages::render(StatusCode::OK, &page, None)
 }
 
 fn consent(config: &Config, returns_to_app: bool) -> ConsentPage {
@@ -240,7 +318,7 @@ fn no_entry(config: &Config) -> Response {
         account: Some(ACCOUNT.to_owned()),
         interaction: String::new(),
         csrf: String::new(),
-        reference: "4Q7XK-20GHV".to_owned(),
+        reference: REFERENCE.to_owned(),
     };
     pages::render(StatusCode::FORBIDDEN, &page, None)
 }
@@ -303,7 +381,7 @@ fn problem(config: &Config, problem: Problem) -> Response {
             String::new()
         },
         service: is_bad_request.then(|| CLIENT.to_owned()),
-        reference: "4Q7XK-20GHV".to_owned(),
+        reference: REFERENCE.to_owned(),
         restart: match problem {
             Problem::BadRequest | Problem::Expired | Problem::AlreadyAnswered => {
                 let label = text("go-to-service").with("service", CLIENT).to_string();

@@ -50,6 +50,9 @@ pub(in crate::commands) struct Edit {
     /// The user can sign in again
     #[arg(long)]
     unlock: bool,
+    /// The days that a group gives the user to set up a second factor start anew, with the next sign-in
+    #[arg(long)]
+    restart_second_factor_days: bool,
     /// A claim that is empty from now on; may be repeated
     #[arg(long, value_name = "COLUMN", value_parser = PossibleValuesParser::new(COLUMNS), hide_possible_values = true)]
     unset: Vec<String>,
@@ -79,7 +82,8 @@ impl Edit {
         let (username, email) = (self.username.as_deref(), self.email.as_deref());
         let email_verified = self.address.is_verified(email.is_some());
         let lock = if self.unlock { Lock::Lifted } else { self.lock_until.map_or(Lock::AsItIs, Lock::Until) };
-        Ok(edit::Edit { username, email, email_verified, details, lock })
+        let restarts_factor_days = self.restart_second_factor_days;
+        Ok(edit::Edit { username, email, email_verified, details, lock, restarts_factor_days })
     }
 }
 
@@ -90,6 +94,7 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
         && edit.details.columns.is_empty()
         && edit.details.phone_number_verified.is_none()
         && edit.lock == Lock::AsItIs
+        && !edit.restarts_factor_days
     {
         wrong_usage(PATH, "there is nothing to change: say it by a flag");
     }

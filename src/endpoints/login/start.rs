@@ -1,6 +1,7 @@
 //! The start of a session: what a sign-in comes to once everything that it needs is proven.
 
 use super::password::known_tag;
+use super::trust;
 use crate::allowance::{self, Kept, Owner};
 use crate::ambient::random;
 use crate::caller::BrowserRequest;
@@ -12,10 +13,11 @@ use crate::protocol::claims::User;
 use crate::protocol::factor::Factor;
 use crate::protocol::grant::{Session, SignIn};
 use crate::protocol::secret::{Handle, SessionId};
+use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::stored::Stored;
-use crate::store::{sessions, timely, user_sessions};
-use crate::throttle::{Attempt, Stopped};
+use crate::store::{StoreError, sessions, timely, user_sessions};
+use crate::throttle::{Attempt, CodeAttempt, Stopped};
 use crate::web::answer::PageError;
 use crate::web::cookies;
 use crate::web::problems::Problem;
@@ -23,28 +25,47 @@ use axum::http::header;
 use axum::response::Response;
 use std::sync::Arc;
 
+/// What is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::endpoints) enum Start {
+    /// A session, or the same anew.
+    SignIn,
+    /// A running session continues with a further factor: no younger, no longer, and no sign-in of this interaction.
+    StepUp,
+}
+
 /// A person who has proven all that is asked of them.
-pub(super) struct Proven {
+pub(in crate::endpoints) struct Proven {
     /// Who.
     pub user: User,
     /// By what.
-    pub factors: &'static [Factor],
-    /// The attempt, which is taken back.
-    pub attempt: Attempt,
+    pub factors: Vec<Factor>,
+    /// When the oldest of it was proven.
+    pub since: NumericDate,
+    /// The attempt with the password, which is taken back.
+    pub attempt: Option<Attempt>,
+    /// The attempt with the code, which is taken back.
+    pub code: Option<CodeAttempt>,
+    /// Whether the browser keeps the session when it is closed.
+    pub is_remembered: bool,
+    /// What it comes to.
+    pub start: Start,
+    /// Whether the user wants no code to be asked for in this browser from now on.
+    pub trusts: bool,
     /// The session that was there before has been ended in another tab: its name cannot be used again.
     pub session_has_ended: bool,
 }
 
 /// Starts a session under a new id and continues. A user who was signed in already keeps the session's
 /// name, so that its clients still know it.
-pub(super) async fn start_session(
+pub(in crate::endpoints) async fn start_session(
     provider: &Arc<Provider>,
     asked: &BrowserRequest,
     flow: &Continued,
     proven: Proven,
 ) -> Result<Response, PageError> {
     let (browser, now) = (&asked.browser, asked.now);
-    let Proven { user, factors, attempt, session_has_ended } = proven;
+    let Proven { user, factors, since, attempt, code, is_remembered, start, trusts, session_has_ended } = proven;
     let before = Before::of(flow, &user, session_has_ended);
     if let (Before::Ends(session, cause), Some(id)) = (&before, &browser.session)
         && let Some(ended) = logout::end_session(provider, &id.digest(), session, *cause, now).await?
@@ -57,14 +78,19 @@ pub(super) async fn start_session(
     };
     let handle = same_person.map_or_else(|| Handle::to_be_typed(random()), |session| session.sign_in.session);
     let session = Session {
-        sign_in: SignIn::of(&user, factors, handle, now),
+        sign_in: SignIn::of(&user, &factors, handle, since),
         clients: same_person.map(|session| session.clients.clone()).unwrap_or_default(),
         seen_at: now,
-        expires_at: now.plus(provider.config.session_lifetime),
+        expires_at: match same_person {
+            Some(before) if start == Start::StepUp => before.expires_at,
+            _ => now.plus(provider.config.session_lifetime),
+        },
+        is_remembered,
     };
     let session_id = SessionId::from_random(&random::<32>());
     let name = browser.kept.as_ref().or(browser.id.as_ref());
     let known = name.map(|id| known_tag(provider, id, &user)).unwrap_or_default();
+    let trusted = name.filter(|_| trusts).map(|id| trust::item(provider, id, &user, now));
     provider.directory.know_user(user, now);
     let lifetime = provider.config.session_lifetime;
     let mut kept = vec![Kept::session(&session, lifetime)];
@@ -74,8 +100,13 @@ pub(super) async fn start_session(
     // All to their end, also where one fails: what came of each decides what is taken back.
     let (started, noted, succeeded, counted, forgotten) = tokio::join!(
         sessions::start(&provider.ephemeral, &session_id, &session, now),
-        flow.note(provider, |interaction| interaction.signed_in = Some(here)),
-        attempt.succeeded(&provider.ephemeral),
+        flow.note(provider, |interaction| {
+            interaction.proven = None;
+            if start == Start::SignIn {
+                interaction.signed_in = Some(here);
+            }
+        }),
+        taken_back(provider, attempt, code),
         allowance::keep(provider, owner, &kept),
         async {
             match &browser.session {
@@ -107,12 +138,7 @@ pub(super) async fn start_session(
         return Err(error);
     }
     let mut response = flow.redirect_to_authorize(provider)?;
-    let is_kept = match provider.config.remember {
-        Remember::Never => false,
-        Remember::Always => true,
-        Remember::Ask => asked.params.get(REMEMBER).is_some(),
-    };
-    let left = is_kept.then(|| session.expires_at.since(now));
+    let left = is_remembered.then(|| session.expires_at.since(now));
     response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &session_id, left));
     if let Some(name) = name {
         // It stays, so that others' failures do not slow this user down here.
@@ -122,8 +148,43 @@ pub(super) async fn start_session(
         }
         let known = cookies::set_known(&provider.config, &browser.known, &known);
         response.headers_mut().append(header::SET_COOKIE, known);
+        if let Some(trusted) = trusted {
+            let trusted = cookies::set_trusted(&provider.config, &browser.trusted, &trusted);
+            response.headers_mut().append(header::SET_COOKIE, trusted);
+        }
     }
     Ok(response)
+}
+
+/// Takes back what was counted: it was no failure.
+async fn taken_back(
+    provider: &Provider,
+    attempt: Option<Attempt>,
+    code: Option<CodeAttempt>,
+) -> Result<(), StoreError> {
+    let attempt = async {
+        match attempt {
+            Some(attempt) => attempt.succeeded(&provider.ephemeral).await,
+            None => Ok(()),
+        }
+    };
+    let code = async {
+        match code {
+            Some(code) => code.succeeded(&provider.ephemeral).await,
+            None => Ok(()),
+        }
+    };
+    let (attempt, code) = tokio::join!(attempt, code);
+    attempt.and(code)
+}
+
+/// Whether the browser is to keep a sign-in when it is closed, by the form with the password.
+pub(super) fn is_remembered(provider: &Provider, asked: &BrowserRequest) -> bool {
+    match provider.config.remember {
+        Remember::Never => false,
+        Remember::Always => true,
+        Remember::Ask => asked.params.get(REMEMBER).is_some(),
+    }
 }
 
 /// The checkbox of a user who wants to stay signed in when the browser is closed.
@@ -166,6 +227,7 @@ async fn write_row(
         record: &id.digest(),
         browser: &asked.browser.agent,
         network: &network,
+        auth_time: session.sign_in.auth_time,
         now: asked.now,
         expires_at: session.expires_at,
     };

@@ -11,7 +11,7 @@ use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::reason::Reason;
 use crate::protocol::release::opened_beyond_scopes;
 use crate::protocol::remedy::{Relaxable, Remedy};
-use crate::protocol::response::{Display, PkcePolicy, PromptSet, ResponseMode, ResponseType};
+use crate::protocol::response::{Display, PkcePolicy, Prompt, PromptSet, ResponseMode, ResponseType};
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
 use serde_json::Value;
@@ -66,6 +66,25 @@ impl AuthorizationRequest {
     #[must_use]
     pub fn to_consent(&self, client: &Client) -> Allowed {
         Allowed { scope: self.scope_to_consent(), claims: opened_beyond_scopes(client, &self.scope, &self.claims) }
+    }
+
+    /// Whether the sign-in is to be of more than one factor where the person has a second one: by the first value of the wish
+    /// for `acr` that is one of ours, or because everything is to be proven anew.
+    #[must_use]
+    pub fn prefers_second_factor(&self) -> bool {
+        let values = self.claims.of_id_token("acr").map(|asked| asked.values.as_slice()).unwrap_or_default();
+        let preferred = values.iter().filter_map(Value::as_str).find(|value| factor::rank(value).is_some());
+        preferred.is_some_and(|value| !factor::meets(factor::ACR_VALUES[0], value))
+            || self.max_age.is_some()
+            || self.prompt.has(Prompt::Login)
+    }
+
+    /// Whether a sign-in of that `acr` is not to be answered with: none of the values of an essential wish is met
+    /// ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)).
+    #[must_use]
+    pub fn refuses_acr(&self, acr: &str) -> bool {
+        let asked = self.claims.of_id_token("acr").filter(|asked| asked.essential && !asked.values.is_empty());
+        asked.is_some_and(|asked| !asked.values.iter().filter_map(Value::as_str).any(|value| factor::meets(acr, value)))
     }
 
     /// What a code of this request stands for: what is authorized, and what the code is bound to.
@@ -241,11 +260,14 @@ fn max_age(client: &Client, params: &Params) -> Result<Option<i64>, Refusal> {
         .ok_or_else(|| Refusal::new(Reason::MaxAgeMalformed).expecting(sent, ["a whole number of seconds"]))
 }
 
-/// The `claims` parameter and `acr_values`: a voluntary `acr` gets what there is.
+/// The `claims` parameter and `acr_values`, which is a voluntary wish for `acr` with these values.
 fn claims(client: &Client, params: &Params) -> Result<ClaimsRequest, Refusal> {
     let mut claims = claims_asked(client, params.get("claims"))?;
-    if claims.of_id_token("acr").is_none() && params.get("acr_values").is_some() {
-        claims.id_token.push(Asked { name: "acr".to_owned(), ..Asked::default() });
+    if let (None, Some(sent)) = (claims.of_id_token("acr"), params.get("acr_values")) {
+        // What is unknown is ignored, and so is what no request needs so much of.
+        let known = sent.split(' ').filter(|value| factor::rank(value).is_some()).take(factor::ACR_VALUES.len());
+        let values = known.map(Value::from).collect();
+        claims.id_token.push(Asked { name: "acr".to_owned(), values, essential: false });
     }
     Ok(claims)
 }

@@ -1,8 +1,10 @@
 //! What comes next: what happened in one browser so far, and the rule that decides by it.
 
 use crate::protocol::authorization::AuthorizationRequest;
+use crate::protocol::claims::{SecondFactorDemand, User};
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
+use crate::protocol::factor;
 use crate::protocol::grant::Session;
 use crate::protocol::own_page::OwnPage;
 use crate::protocol::params::Params;
@@ -32,6 +34,12 @@ pub struct Interaction {
     pub signed_in: Option<SignedIn>,
     /// The consent that was given in it.
     pub consented: Option<Consented>,
+    /// The password that was proven in it by a person whose second factor is still to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<ProvenPassword>,
+    /// Whether the person was told in it that a second factor will be needed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told_of_demand: bool,
 }
 
 impl Interaction {
@@ -39,6 +47,58 @@ impl Interaction {
     #[must_use]
     pub const fn is_at_home(&self) -> bool {
         self.client_id.is_empty()
+    }
+}
+
+/// A password that was proven inside an interaction: it starts no session, and opens nothing but the page that asks for the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenPassword {
+    /// Its own name, by which a form says which one it continues.
+    pub id: Handle,
+    /// Whose it is.
+    pub sub: String,
+    /// Which password, as `User::credential` marks it.
+    pub credential: String,
+    /// When.
+    pub at: NumericDate,
+    /// Whether the person wants to stay signed in when the browser is closed.
+    pub is_remembered: bool,
+    /// What was counted for it, which is taken back when the sign-in is complete.
+    pub attempt: PendingAttempt,
+}
+
+/// A counted attempt to sign in whose end is still open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingAttempt {
+    /// The account's digest.
+    pub account: String,
+    /// The record that it was counted in; `None`: no counter could be kept.
+    pub record: Option<String>,
+    /// The fields of the record.
+    pub fields: Vec<String>,
+    /// Whether the browser was known to the account.
+    pub is_known: bool,
+}
+
+/// How long a proven password waits for the second factor, in seconds.
+pub const PROVEN_FOR: i64 = 600;
+
+impl ProvenPassword {
+    /// Its name as a text, for the form that continues it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.id.text()
+    }
+
+    /// Whether it still holds, as the person's record is now.
+    #[must_use]
+    pub fn holds(&self, user: &User, now: NumericDate) -> bool {
+        user.sub == self.sub
+            && user.has_second_factor
+            && user.may_sign_in(now)
+            && user.credential == self.credential
+            && user.tokens_valid_after.is_none_or(|after| self.at >= after)
+            && !self.at.plus(PROVEN_FOR).is_past(now)
     }
 }
 
@@ -105,6 +165,10 @@ pub struct Situation<'a> {
     pub request: &'a AuthorizationRequest,
     /// The session, if it is live and its user may sign in.
     pub session: Option<&'a Session>,
+    /// The session's user.
+    pub user: Option<&'a User>,
+    /// Whether a person has proven their password in this interaction, and not yet their second factor.
+    pub awaits_factor: bool,
     /// The session's user as the client sees them.
     pub subject: Option<&'a str>,
     /// Whom a verified `id_token_hint` names, as the client sees them.
@@ -124,6 +188,12 @@ pub struct Situation<'a> {
 pub enum Step {
     /// Show the login page.
     SignIn,
+    /// Ask for the second factor: of who has proven the password, or of the session's user.
+    SecondFactor,
+    /// Say that the client demands a second factor, which this user does not have.
+    FactorMissing,
+    /// Say until when this user has to set up a second factor.
+    FactorDue(NumericDate),
     /// Say that this user may not enter the service: on a page, or where none may be shown to the client at once.
     NoEntry,
     /// Show the consent page.
@@ -149,6 +219,10 @@ pub fn next_step(situation: Situation<'_>) -> Step {
             .is_some_and(|here| here.sub == session.sign_in.sub && here.session == session.sign_in.session)
     });
 
+    // The person who typed the password last signs in, whatever session there is.
+    if situation.awaits_factor && !silent {
+        return Step::SecondFactor;
+    }
     let Some(session) = session else {
         return if silent { Step::Refuse(Refusal::new(Reason::NotSignedIn)) } else { Step::SignIn };
     };
@@ -168,6 +242,14 @@ pub fn next_step(situation: Situation<'_>) -> Step {
 
     if !situation.may_enter {
         return Step::NoEntry;
+    }
+    if let Some(step) = further_factor(&situation, session, silent) {
+        return step;
+    }
+    if let (true, Some(interaction), Some(user)) = (signed_in_here, interaction, situation.user)
+        && let (false, SecondFactorDemand::Until(until)) = (interaction.told_of_demand, user.second_factor_demand(now))
+    {
+        return Step::FactorDue(until);
     }
 
     let asked = request.to_consent(client);
@@ -189,4 +271,35 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     } else {
         Step::Consent
     }
+}
+
+/// What is missing of what the sign-in is to be worth: by the client's row, by an essential wish for `acr`, or by one that is
+/// met where the person can. It is satisfied by the session itself, so that the loop ends by itself; one factor is proven
+/// already, and only the other is asked for.
+fn further_factor(situation: &Situation<'_>, session: &Session, silent: bool) -> Option<Step> {
+    let Situation { client, request, user, .. } = *situation;
+    let acr = &session.sign_in.acr;
+    let is_demanded = client.require_acr.is_some_and(|least| !factor::meets(acr, least.as_str()));
+    let is_essential = request.refuses_acr(acr);
+    let is_preferred = request.prefers_second_factor() && !factor::meets(acr, factor::ACR_VALUES[1]);
+    if !is_demanded && !is_essential && !is_preferred {
+        return None;
+    }
+    if user.is_some_and(|user| user.has_second_factor) {
+        // OIDC Core 3.1.2.6: what is missing is authentication.
+        return Some(if silent { Step::Refuse(Refusal::new(Reason::FactorNotProven)) } else { Step::SecondFactor });
+    }
+    match (is_demanded, is_essential) {
+        (true, _) if !silent => Some(Step::FactorMissing),
+        (false, false) => None,
+        _ => Some(Step::Refuse(factor_missing(client, session))),
+    }
+}
+
+/// The refusal of a user who has no second factor where one is demanded.
+#[must_use]
+pub fn factor_missing(client: &Client, session: &Session) -> Refusal {
+    let by =
+        if client.require_acr.is_some() { "acr 2, by clients.require_acr" } else { "acr 2, as an essential claim" };
+    Refusal::new(Reason::FactorMissing).expecting(&format!("a sign-in of acr {}", session.sign_in.acr), [by])
 }

@@ -2,7 +2,7 @@
 
 use crate::protocol::authorization::Allowed;
 use crate::protocol::claim_map::{ClaimMap, OwnScope, Role, Source};
-use crate::protocol::claims::User;
+use crate::protocol::claims::{Demand, User};
 use crate::protocol::claims_request::{Asked, ClaimsRequest};
 use crate::protocol::client::{Client, HashedSecret};
 use crate::protocol::facts::{Fact, Facts};
@@ -122,9 +122,10 @@ pub(super) fn facts(of: &Facts) -> usize {
 
 pub(super) fn user(of: &User) -> usize {
     size_of::<User>()
-        + [&of.sub, &of.credential].map(text).iter().sum::<usize>()
+        + [&of.sub, &of.credential, &of.factors].map(text).iter().sum::<usize>()
         + [&of.username, &of.password_hash].map(|of| optional(of.as_ref())).iter().sum::<usize>()
         + object(&of.claims)
+        + list(&of.second_factor_demands, |_: &Demand| 0)
 }
 
 pub(super) fn family(of: &Family) -> usize {

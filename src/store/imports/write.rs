@@ -402,6 +402,7 @@ async fn change_row(
             columns: it.columns.iter().map(|(column, text)| (*column, text.as_deref())).collect(),
             phone_number_verified: it.phone_number_verified,
         },
+        restarts_factor_days: false,
         lock: match it.locked_until {
             Becomes::AsItIs => Lock::AsItIs,
             Becomes::Nothing => Lock::Lifted,

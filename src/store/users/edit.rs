@@ -65,6 +65,8 @@ const UNVERIFY_PHONE: &str =
 const LOCK: &str = "UPDATE users SET locked_until = CAST($2 AS BIGINT), \
      tokens_valid_after = CASE WHEN CAST($2 AS BIGINT) >= $3 THEN $3 ELSE tokens_valid_after END \
      WHERE sub = $1 AND locked_until IS DISTINCT FROM CAST($2 AS BIGINT)";
+const RESTART_DAYS: &str =
+    "UPDATE users SET second_factor_asked_at = NULL WHERE sub = $1 AND second_factor_asked_at IS NOT NULL";
 const TOUCH: &str = "UPDATE users SET updated_at = $2 WHERE sub = $1";
 
 /// What the standard claims become.
@@ -89,6 +91,8 @@ pub struct Edit<'a> {
     pub details: Details<'a>,
     /// The lock.
     pub lock: Lock,
+    /// Whether the days to set up a second factor start anew, with the next sign-in.
+    pub restarts_factor_days: bool,
 }
 
 /// What is done about a lock.
@@ -189,6 +193,10 @@ pub(in crate::store) async fn write(
                 end_all(transaction, sub, now).await?;
             }
         }
+    }
+    if edit.restarts_factor_days {
+        let restarted = sqlx::query(RESTART_DAYS).bind(sub).execute(&mut **transaction).await?.rows_affected() > 0;
+        changed.extend(restarted.then_some("second_factor_asked_at"));
     }
     Ok(changed)
 }

@@ -4,6 +4,7 @@ pub mod apache;
 pub mod chromium;
 pub mod documents;
 pub mod dotnet;
+pub mod factors;
 pub mod installation;
 pub mod leaks;
 pub mod listener;

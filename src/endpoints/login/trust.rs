@@ -1,0 +1,39 @@
+//! Browsers that users trust: there a plain sign-in asks for no second factor.
+//!
+//! The cookie says since when, under a keyed digest over browser, account, password and second factor; for how long is the setting's
+//! word, as it is now. It is no factor: where more is asked for than a plain sign-in, it spares nothing.
+
+use crate::caller::BrowserRequest;
+use crate::endpoints::flow::Flow;
+use crate::protocol::claims::User;
+use crate::protocol::factor::ACR_VALUES;
+use crate::protocol::secret::{BrowserId, same_text};
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+
+const DAY: i64 = 86_400;
+
+/// Whether this sign-in asks for nothing but who the user is.
+pub(super) fn is_plain(flow: &Flow) -> bool {
+    let request = &flow.request;
+    !request.prefers_second_factor() && !request.refuses_acr(ACR_VALUES[0]) && flow.client().require_acr.is_none()
+}
+
+/// Whether the user trusts this browser, and nothing has ended that since.
+pub(super) fn is_trusted(provider: &Provider, asked: &BrowserRequest, user: &User) -> bool {
+    let browser = &asked.browser;
+    let Some(name) = browser.kept.as_ref().or(browser.id.as_ref()) else { return false };
+    browser.trusted.iter().any(|item| {
+        let Some((since, tag)) = item.split_once('~') else { return false };
+        let Ok(since) = since.parse().map(NumericDate) else { return false };
+        let lasts = since.plus(provider.config.trusted_browser * DAY) > asked.now
+            && user.browsers_untrusted_at.is_none_or(|at| since > at)
+            && user.tokens_valid_after.is_none_or(|after| since >= after);
+        lasts && same_text(&provider.secrets.trusted_browser(name, user, since), tag)
+    })
+}
+
+/// What the cookie says of a browser that is trusted from now on.
+pub(super) fn item(provider: &Provider, name: &BrowserId, user: &User, now: NumericDate) -> String {
+    format!("{}~{}", now.0, provider.secrets.trusted_browser(name, user, now))
+}

@@ -1,0 +1,382 @@
+//! `/second-factor`: the code of an authenticator or a recovery code, after the password or in a running session that a service
+//! wants more of. OIDC Core 3.1.2.3; [RFC 9470](https://www.rfc-editor.org/rfc/rfc9470).
+//!
+//! Who has proven the password has no session yet, and gets here alone: the interaction knows it. What a right code comes to is
+//! `login::start`, what is a code is `second_factor`.
+
+use crate::ambient::context;
+use crate::caller::{BrowserRequest, check_form};
+use crate::endpoints::flow::Continued;
+use crate::endpoints::login::password::known_tag;
+use crate::endpoints::login::start::{self, Start, start_session};
+use crate::endpoints::login::{canceled, event};
+use crate::logout::{self, Cause};
+use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::authorization::{ProvenPassword, Step, factor_missing};
+use crate::protocol::claims::User;
+use crate::protocol::factor::{Factor, SignInFailure};
+use crate::protocol::grant::Session;
+use crate::protocol::secret::{BrowserId, Handle, same_text};
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+use crate::second_factor::{self, Checked, RightCode};
+use crate::store::sessions;
+use crate::store::stored::Stored;
+use crate::texts::{Text, text};
+use crate::throttle::{self, Attempt, CodeAttempt, Later, Stopped};
+use crate::web::answer::{Note, PageError};
+use crate::web::fault::Fault;
+use crate::web::pages::{self, Chrome, FactorNeededPage, SecondFactorPage, Wait};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use std::sync::Arc;
+
+/// What was proven before the code.
+enum Before<'a> {
+    /// The password, in this interaction.
+    Password(&'a ProvenPassword),
+    /// Whatever the running session is of.
+    Session(&'a Stored<Session>),
+}
+
+/// Who is asked for a code.
+struct Candidate<'a> {
+    user: &'a Arc<User>,
+    before: Before<'a>,
+}
+
+impl<'a> Candidate<'a> {
+    fn of(flow: &'a Continued) -> Option<Self> {
+        if let (Some(user), Some(proven)) = (&flow.awaited, &flow.interaction.proven) {
+            return Some(Self { user, before: Before::Password(proven) });
+        }
+        let (session, user) = flow.signed_in.as_ref()?;
+        Some(Self { user, before: Before::Session(session) })
+    }
+
+    /// The name of what was proven, by which a form says what it continues: not what another tab has put in its place since.
+    fn name(&self) -> String {
+        match self.before {
+            Before::Password(proven) => proven.name(),
+            Before::Session(_) => String::new(),
+        }
+    }
+}
+
+/// A code that came to nothing.
+struct Failed {
+    why: SignInFailure,
+    later: Option<Later>,
+}
+
+/// The page that asks, or that says what is missing.
+///
+/// # Errors
+/// A page: the interaction is unknown, expired, or of another browser.
+pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
+    let flow = Continued::of(&provider, &mut asked).await?;
+    let Some(browser_id) = &asked.browser.id else { return flow.redirect_to_authorize(&provider) };
+    match (flow.step(&provider), Candidate::of(&flow)) {
+        (Step::SecondFactor, Some(candidate)) => Ok(page(&provider, &asked, &flow, &candidate, None)),
+        (Step::FactorMissing, Some(candidate)) => Ok(missing(&provider, &flow, browser_id, &candidate)),
+        (Step::FactorDue(until), Some(candidate)) => Ok(due(&provider, &flow, browser_id, &candidate, until)),
+        _ => flow.redirect_to_authorize(&provider),
+    }
+}
+
+/// The code, or what the person decided.
+///
+/// # Errors
+/// A page: the form is not ours, or the interaction has ended.
+pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
+    let flow = Continued::of(&provider, &mut asked).await?;
+    check_form(&provider, &asked, &flow.id)?;
+    match (flow.step(&provider), asked.params.get("action")) {
+        (Step::SecondFactor, Some("cancel")) => flow.refuse(&provider, canceled()).await,
+        (Step::SecondFactor, _) => Box::pin(code(&provider, &asked, &flow)).await,
+        (Step::FactorMissing, Some("back")) => match &flow.signed_in {
+            // The page has told of it already.
+            Some((session, _)) => {
+                let refusal = factor_missing(flow.client(), session).as_expected();
+                flow.refuse(&provider, refusal).await
+            }
+            None => flow.redirect_to_authorize(&provider),
+        },
+        (Step::FactorDue(_), Some("continue")) => {
+            flow.note(&provider, |interaction| interaction.told_of_demand = true).await?;
+            flow.redirect_to_authorize(&provider)
+        }
+        _ => flow.redirect_to_authorize(&provider),
+    }
+}
+
+/// A code was typed: it is counted, looked at and spent, and with it the sign-in is complete.
+async fn code(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Continued) -> Result<Response, PageError> {
+    let Some(candidate) = Candidate::of(flow) else { return flow.redirect_to_authorize(provider) };
+    if !same_text(&candidate.name(), asked.params.get("proven").unwrap_or_default()) {
+        return flow.redirect_to_authorize(provider);
+    }
+    let sub = &candidate.user.sub;
+    let running = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.session);
+    let (counted, has_ended) = tokio::join!(count(provider, asked, candidate.user), has_ended(provider, running));
+    let attempt = match counted {
+        Ok(attempt) => attempt,
+        Err(Stopped::Later(later)) => {
+            let failed = Failed { why: SignInFailure::CodesThrottled, later: Some(later) };
+            return Ok(fail(provider, asked, flow, &candidate, &failed));
+        }
+        Err(Stopped::Fault(error)) => return Err(error.into()),
+    };
+    let session_has_ended = has_ended?;
+    if let (true, Before::Session(session)) = (session_has_ended, &candidate.before) {
+        attempt.succeeded(&provider.ephemeral).await?;
+        return ended(provider, asked, flow, session).await;
+    }
+    let typed = asked.params.get("code").unwrap_or_default();
+    let why = match second_factor::check(provider, sub, typed, asked.now).await? {
+        Checked::Right(by) => {
+            let right = Right { by, attempt, session_has_ended };
+            return complete(provider, asked, flow, &candidate, right).await;
+        }
+        Checked::Wrong => SignInFailure::CodeWrong,
+        Checked::Used => SignInFailure::CodeUsed,
+        Checked::Unreadable => {
+            attempt.succeeded(&provider.ephemeral).await?;
+            SignInFailure::CodeUnreadable
+        }
+    };
+    Ok(fail(provider, asked, flow, &candidate, &Failed { why, later: None }))
+}
+
+/// A code that was right.
+struct Right {
+    by: RightCode,
+    attempt: CodeAttempt,
+    session_has_ended: bool,
+}
+
+/// Starts the session, or lets the running one go on under a new id, with what is proven now.
+async fn complete(
+    provider: &Arc<Provider>,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    candidate: &Candidate<'_>,
+    right: Right,
+) -> Result<Response, PageError> {
+    let user = User::clone(candidate.user);
+    let proven = match candidate.before {
+        Before::Password(password) => start::Proven {
+            user,
+            factors: vec![Factor::Password, Factor::Otp],
+            since: password.at,
+            attempt: Some(Attempt::resumed(password.attempt.clone())),
+            code: Some(right.attempt),
+            is_remembered: password.is_remembered,
+            start: Start::SignIn,
+            trusts: provider.config.trusted_browser > 0 && asked.params.get("trust").is_some(),
+            session_has_ended: right.session_has_ended,
+        },
+        Before::Session(session) => start::Proven {
+            user,
+            factors: with_code(Factor::of_amr(&session.sign_in.amr)),
+            since: session.sign_in.auth_time,
+            attempt: None,
+            code: Some(right.attempt),
+            is_remembered: session.is_remembered,
+            start: Start::StepUp,
+            trusts: false,
+            session_has_ended: false,
+        },
+    };
+    let (kind, amr) = match candidate.before {
+        Before::Password(_) => (EventKind::SignIn, "pwd otp mfa"),
+        Before::Session(_) => (EventKind::StepUp, Factor::Otp.amr()),
+    };
+    let event = event(kind, asked, flow).of(&candidate.user.sub).with("amr", amr);
+    let event = match right.by {
+        RightCode::Authenticator => event,
+        RightCode::RecoveryCode { left } => event.with("recovery_codes_left", left as u64),
+    };
+    let response = Box::pin(start_session(provider, asked, flow, proven)).await?;
+    provider.audit.record(event);
+    Ok(response)
+}
+
+fn with_code(mut factors: Vec<Factor>) -> Vec<Factor> {
+    if !factors.contains(&Factor::Otp) {
+        factors.push(Factor::Otp);
+    }
+    factors
+}
+
+/// Counts a code that is about to be checked, on the browser itself where it is known to the account.
+async fn count(provider: &Provider, asked: &BrowserRequest, user: &User) -> Result<CodeAttempt, Stopped> {
+    let browser = &asked.browser;
+    let name = browser.kept.as_ref().or(browser.id.as_ref());
+    let known = name.filter(|name| browser.known.contains(&known_tag(provider, name, user)));
+    let account = provider.secrets.account(Some(&user.sub), "");
+    throttle::code(&provider.throttle, &provider.ephemeral, &account, asked.network, known).await
+}
+
+async fn has_ended(provider: &Provider, session: Option<Handle>) -> Result<bool, PageError> {
+    match session {
+        Some(session) => Ok(sessions::has_ended(&provider.ephemeral, session).await?),
+        None => Ok(false),
+    }
+}
+
+/// A sign-out in another tab was first: there is nothing to go on with, and the password is asked for.
+async fn ended(
+    provider: &Arc<Provider>,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    session: &Stored<Session>,
+) -> Result<Response, PageError> {
+    let Some(id) = &asked.browser.session else { return Err(Fault::bug("a session without its cookie").into()) };
+    if let Some(ended) = logout::end_session(provider, &id.digest(), session, Cause::Before, asked.now).await? {
+        ended.in_background(provider);
+    }
+    flow.redirect_to_authorize(provider)
+}
+
+/// Notes a code that came to nothing, and shows the page again.
+fn fail(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    candidate: &Candidate<'_>,
+    failed: &Failed,
+) -> Response {
+    let kind = if failed.later.is_some() { EventKind::SignInThrottled } else { EventKind::SignInFailed };
+    let mut event: Event = event(kind, asked, flow).of(&candidate.user.sub).with("reason", failed.why.as_str());
+    if let Some(later) = failed.later {
+        event = event.with("budget", later.budget.as_str());
+    }
+    provider.audit.record(event);
+    page(provider, asked, flow, candidate, Some(failed))
+}
+
+impl Failed {
+    /// What the page says; a wait has words of its own.
+    fn shown(&self) -> Option<Text<'static>> {
+        match self.why {
+            SignInFailure::CodeWrong => Some(text("second-factor-wrong")),
+            SignInFailure::CodeUsed => Some(text("second-factor-used")),
+            SignInFailure::CodeUnreadable => Some(text("second-factor-unreadable")),
+            _ => None,
+        }
+    }
+
+    /// How it is answered: status, code and description.
+    const fn answered(&self) -> (StatusCode, &'static str, &'static str) {
+        match self.why {
+            SignInFailure::CodesThrottled => {
+                (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many wrong codes")
+            }
+            SignInFailure::CodeUnreadable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "sign_in_failed", "the second factor cannot be checked")
+            }
+            SignInFailure::CodeUsed => (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "the code has been used"),
+            _ => (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "the code is wrong"),
+        }
+    }
+}
+
+fn page(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    candidate: &Candidate<'_>,
+    failed: Option<&Failed>,
+) -> Response {
+    let csrf = asked.browser.id.as_ref().map(|id| provider.secrets.form_token(id, &flow.id)).unwrap_or_default();
+    let is_step_up = matches!(candidate.before, Before::Session(_));
+    let is_unreadable = failed.is_some_and(|failed| failed.why == SignInFailure::CodeUnreadable);
+    let shown = SecondFactorPage {
+        page: Chrome::new(&provider.config, &text("second-factor-heading")),
+        asking_client: flow.service().filter(|_| is_step_up).map(|client| client.display_name().to_owned()),
+        client_id: flow.client().client_id.clone(),
+        user_name: candidate.user.display_name().to_owned(),
+        account: candidate.user.account().map(str::to_owned),
+        interaction: flow.id.expose().to_owned(),
+        csrf,
+        proven: candidate.name(),
+        is_recovery: asked.params.get("recovery").is_some(),
+        error: failed.and_then(Failed::shown),
+        wait: failed.and_then(|failed| failed.later).map(|later| Wait::until(asked.now, later.seconds)),
+        trust: Some(provider.config.trusted_browser)
+            .filter(|days| *days > 0 && !is_step_up)
+            .map(|days| text("second-factor-trust").counting("days", days)),
+        reference: reference().filter(|_| is_unreadable),
+    };
+    let scripts = Some(&*shown.page.scripts);
+    let Some(failed) = failed else { return pages::render(StatusCode::OK, &shown, scripts) };
+    let (status, code, description) = failed.answered();
+    let mut response = pages::render(status, &shown, scripts);
+    let cause = match failed.later {
+        Some(later) => {
+            response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
+            format!("{}: by the limit {}", failed.why.cause(), later.budget.as_str())
+        }
+        None => failed.why.cause().to_owned(),
+    };
+    let note = Note::of(code, description, failed.why.fix()).because(failed.why.as_str(), cause);
+    response.extensions_mut().insert(note.of_user(Some(&candidate.user.sub)));
+    response
+}
+
+fn reference() -> Option<String> {
+    context(|context| context.reference.clone())
+}
+
+/// The page for a user without a second factor, at a client whose row demands one. It is noted like an error page.
+fn missing(provider: &Provider, flow: &Continued, browser_id: &BrowserId, candidate: &Candidate<'_>) -> Response {
+    let client = flow.client().display_name();
+    let heading = || text("factor-missing-heading").with("client", client);
+    let page = FactorNeededPage {
+        page: Chrome::new(&provider.config, &heading()),
+        heading: heading(),
+        message: text("factor-missing-message").with("client", client),
+        action: "back",
+        label: text("factor-missing-back").with("client", client),
+        client_id: flow.client().client_id.clone(),
+        user_name: candidate.user.display_name().to_owned(),
+        account: candidate.user.account().map(str::to_owned),
+        interaction: flow.id.expose().to_owned(),
+        csrf: provider.secrets.form_token(browser_id, &flow.id),
+        reference: reference(),
+    };
+    let mut response = pages::render(StatusCode::FORBIDDEN, &page, None);
+    if let Before::Session(session) = candidate.before {
+        let note = Note::from(factor_missing(flow.client(), session)).of_user(Some(&candidate.user.sub));
+        response.extensions_mut().insert(note);
+    }
+    response
+}
+
+/// The page that says until when a second factor has to be set up.
+fn due(
+    provider: &Provider,
+    flow: &Continued,
+    browser_id: &BrowserId,
+    candidate: &Candidate<'_>,
+    until: NumericDate,
+) -> Response {
+    let instant = until.to_string();
+    let day = instant.split('T').next().unwrap_or_default();
+    let page = FactorNeededPage {
+        page: Chrome::new(&provider.config, &text("factor-due-heading")),
+        heading: text("factor-due-heading"),
+        message: text("factor-due-message").with("date", day),
+        action: "continue",
+        label: text("factor-due-continue"),
+        client_id: flow.client().client_id.clone(),
+        user_name: candidate.user.display_name().to_owned(),
+        account: candidate.user.account().map(str::to_owned),
+        interaction: flow.id.expose().to_owned(),
+        csrf: provider.secrets.form_token(browser_id, &flow.id),
+        reference: None,
+    };
+    pages::render(StatusCode::OK, &page, None)
+}

@@ -1,0 +1,216 @@
+//! `HALLPASS_TRUSTED_BROWSER`: where a plain sign-in asks for no second factor, what it never spares, and what ends it.
+
+use crate::support::factors::Authenticator;
+use crate::support::program::run_with;
+use crate::support::provider::PASSWORD;
+use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of};
+use serde_json::json;
+use tempfile::TempDir;
+
+const DAY: i64 = 86_400;
+
+async fn ready() -> (TestProvider, TestClient, Authenticator) {
+    let provider = TestProvider::with(&[("trusted_browser", "30")]).await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    let authenticator = provider.enroll("alice-sub").await;
+    (provider, client, authenticator)
+}
+
+/// Signs alice in with her code, and has the browser trusted where `trust`.
+async fn sign_in(
+    provider: &TestProvider,
+    client: &TestClient,
+    browser: &UserAgent,
+    authenticator: &Authenticator,
+    trust: bool,
+) {
+    let page = password(provider, Authorization::of(client).with("prompt", "login"), browser).await;
+    assert!(page.text().contains("Trust this browser for 30 days"), "{page}");
+    let mut form = page.form("form");
+    form.set("code", authenticator.code(provider.now()));
+    if trust {
+        form.fields.push(("trust".into(), "yes".into()));
+    }
+    let done = browser.submit(form, Some(("action", "continue"))).await;
+    assert!(provider.settle(browser, done).await.status.is_redirection());
+    provider.travel(30);
+}
+
+/// The page, or the answer, after alice's password.
+async fn password(provider: &TestProvider, request: Authorization, browser: &UserAgent) -> Page {
+    let page = request.open(provider, browser).await;
+    provider.type_in(browser, &page, "alice", PASSWORD).await
+}
+
+async fn sign_out(provider: &TestProvider, browser: &UserAgent, button: &str) {
+    // What ends all sign-ins is on the start page.
+    let place = if button == "sign_out" { "/logout" } else { "/" };
+    let page = browser.get(&provider.url(place)).await;
+    let done = browser.submit(page.form("form"), Some(("action", button))).await;
+    assert!(!done.status.is_client_error() && !done.status.is_server_error(), "{done}");
+}
+
+/// A plain sign-in of alice after a sign-out: whether the code is asked for.
+async fn is_asked(provider: &TestProvider, client: &TestClient, browser: &UserAgent) -> bool {
+    let page = password(provider, Authorization::of(client), browser).await;
+    if page.url.path().ends_with("/second-factor") && !page.status.is_redirection() {
+        return true;
+    }
+    assert!(page.status.is_redirection(), "{page}");
+    sign_out(provider, browser, "sign_out").await;
+    false
+}
+
+#[tokio::test]
+async fn a_plain_sign_in_asks_for_no_code_there_and_says_what_it_was_of() {
+    let (provider, client, authenticator) = ready().await;
+    let browser = UserAgent::new();
+    sign_in(&provider, &client, &browser, &authenticator, true).await;
+    sign_out(&provider, &browser, "sign_out").await;
+    let page = password(&provider, Authorization::of(&client), &browser).await;
+    let answer = Answer::of(&page, &client.redirect_uri);
+    let claims = claims_of(&provider.redeem(&client, answer.code()).await.ok().text("id_token"));
+    assert_eq!(claims["amr"], json!(["pwd"]));
+    // It is no factor, so a request that wants more asks for it in that session.
+    let page = Authorization::of(&client).with("acr_values", "2").open(&provider, &browser).await;
+    assert!(page.url.path().ends_with("/second-factor"), "{page}");
+    assert!(!page.text().contains("Trust this browser"), "a running session is no sign-in: {page}");
+    provider.provider.audit.flush().await;
+    let events = provider.command(&["audit", "list", "--event", "sign_in", "--json"], "").stdout;
+    assert!(events.contains("trusted_browser"), "{events}");
+    // Another browser is asked, and so is this one without the box.
+    let other = UserAgent::new();
+    assert!(is_asked(&provider, &client, &other).await);
+    sign_in(&provider, &client, &other, &authenticator, false).await;
+    sign_out(&provider, &other, "sign_out").await;
+    assert!(is_asked(&provider, &client, &other).await);
+}
+
+#[tokio::test]
+async fn it_never_counts_where_more_is_asked_for() {
+    let (provider, client, authenticator) = ready().await;
+    let browser = UserAgent::new();
+    sign_in(&provider, &client, &browser, &authenticator, true).await;
+    let safe = provider.add(NewClient::new("safe").with("consent", "skip").with("require_acr", "2")).await;
+    let essential = json!({"id_token": {"acr": {"essential": true, "value": "2"}}}).to_string();
+    for request in [
+        Authorization::of(&client).with("acr_values", "2"),
+        Authorization::of(&client).with("claims", &essential),
+        Authorization::of(&client).with("prompt", "login"),
+        Authorization::of(&client).with("max_age", "1000"),
+        Authorization::of(&safe),
+    ] {
+        sign_out(&provider, &browser, "sign_out").await;
+        let page = password(&provider, request, &browser).await;
+        assert!(page.url.path().ends_with("/second-factor"), "{page}");
+        let done = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
+        assert!(done.status.is_redirection(), "{done}");
+        provider.travel(30);
+    }
+    sign_out(&provider, &browser, "sign_out").await;
+    assert!(!is_asked(&provider, &client, &browser).await);
+}
+
+/// Of what ends it each alone does.
+#[tokio::test]
+async fn it_ends_with_the_password_the_factor_everywhere_and_its_days() {
+    let (provider, client, authenticator) = ready().await;
+    // The command has the clock of the machine, which the provider's leaves behind.
+    let ends = ["operator", "password", "factor", "another factor", "everywhere", "tokens", "days"];
+    for end in ends {
+        let browser = UserAgent::new();
+        sign_in(&provider, &client, &browser, &authenticator, true).await;
+        if end == "everywhere" {
+            sign_out(&provider, &browser, "sign_out_everywhere").await;
+        } else {
+            sign_out(&provider, &browser, "sign_out").await;
+            assert!(!is_asked(&provider, &client, &browser).await, "{end}");
+        }
+        match end {
+            "password" => {
+                let outcome = provider.command(&["user", "set-password", "alice", "--password-stdin"], PASSWORD);
+                assert_eq!(outcome.status, 0, "{outcome:?}");
+            }
+            "factor" => {
+                provider.sql("DELETE FROM user_factors").await;
+                let _ = provider.enroll("alice-sub").await;
+                provider.sql("UPDATE user_factors SET factor_id = 'new-' || factor_id").await;
+            }
+            "another factor" => {
+                let copy = "INSERT INTO user_factors (factor_id, sub, kind, secret, key_id, created_at) \
+                            SELECT 'two-' || factor_id, sub, kind, '271828', key_id, created_at FROM user_factors WHERE kind = 'totp'";
+                provider.sql(copy).await;
+            }
+            "operator" => {
+                let outcome = provider.command(&["user", "sessions", "end", "alice", "--all", "--yes"], "");
+                assert_eq!(outcome.status, 0, "{outcome:?}");
+            }
+            "tokens" => {
+                provider.travel(10);
+                provider.sql(&format!("UPDATE users SET tokens_valid_after = {}", provider.now() - 5)).await;
+            }
+            "days" => provider.travel(30 * DAY),
+            _ => {}
+        }
+        provider.travel(10);
+        assert!(is_asked(&provider, &client, &browser).await, "{end}");
+        provider.travel(30);
+    }
+}
+
+/// The cookie of one user opens nothing for another, in another browser, or with another instant.
+#[tokio::test]
+async fn a_stolen_or_changed_cookie_is_worth_nothing() {
+    let (provider, client, authenticator) = ready().await;
+    provider.add_user(NewUser::named("bob")).await;
+    let _ = provider.enroll("bob-sub").await;
+    let browser = UserAgent::new();
+    sign_in(&provider, &client, &browser, &authenticator, true).await;
+    let trusted = browser.cookies().into_iter().find(|cookie| cookie.name.contains("hallpass_trusted")).unwrap();
+    assert_eq!((trusted.max_age, trusted.http_only), (Some(30 * DAY), true));
+    let set = |agent: &UserAgent, value: &str| {
+        agent.set_cookie(&provider.url("/"), &format!("{}={value}; Path=/; HttpOnly; SameSite=Lax", trusted.name));
+    };
+    let thief = UserAgent::new();
+    set(&thief, &trusted.value);
+    assert!(is_asked(&provider, &client, &thief).await, "without the browser's own name");
+    sign_out(&provider, &browser, "sign_out").await;
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "bob", PASSWORD).await;
+    assert!(page.url.path().ends_with("/second-factor"), "another user of that browser: {page}");
+    let (since, tag) = trusted.value.split_once('~').unwrap();
+    let later = since.parse::<i64>().unwrap() + DAY;
+    for forged in
+        [format!("{later}~{tag}"), format!("{since}~{}", tag.replace(&tag[..1], "_")), "~".into(), "x".repeat(290)]
+    {
+        set(&browser, &forged);
+        assert!(is_asked(&provider, &client, &browser).await, "{forged}");
+    }
+    set(&browser, &trusted.value);
+    assert!(!is_asked(&provider, &client, &browser).await);
+}
+
+#[tokio::test]
+async fn by_default_no_browser_is_trusted_and_the_setting_has_bounds() {
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    let authenticator = provider.enroll("alice-sub").await;
+    let browser = UserAgent::new();
+    let page = password(&provider, Authorization::of(&client), &browser).await;
+    assert!(!page.text().contains("Trust this browser"), "{page}");
+    let mut form = page.form("form");
+    form.set("code", authenticator.code(provider.now()));
+    form.fields.push(("trust".into(), "yes".into()));
+    let done = browser.submit(form, Some(("action", "continue"))).await;
+    assert!(provider.settle(&browser, done).await.status.is_redirection());
+    assert!(browser.cookies().iter().all(|cookie| !cookie.name.contains("hallpass_trusted")));
+    sign_out(&provider, &browser, "sign_out").await;
+    assert!(is_asked(&provider, &client, &browser).await);
+    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    for bad in ["-1", "366", "30d"] {
+        let outcome = run_with(folder.path(), &["migrate"], &[("HALLPASS_TRUSTED_BROWSER", bad)], "");
+        assert!(outcome.status != 0 && outcome.stderr.contains("days from 0 to 365"), "{bad}: {outcome:?}");
+    }
+}
