@@ -365,7 +365,8 @@ impl ClientAttempt {
 pub struct CodeAttempt(Vec<Count>);
 
 /// Counts a code that is about to be checked, at its user over all networks and in its network; one trip. Unlike passwords, wrong
-/// codes of a user are stopped wherever they come from, as only who has the password gets here. `known` as in `sign_in`.
+/// codes of a user are stopped wherever they come from, as only who has the password gets here. `known` is the digest (22
+/// characters) of a browser that is known to the account.
 ///
 /// # Errors
 /// `Later` at a limit.
@@ -374,11 +375,11 @@ pub async fn code(
     ephemeral: &Ephemeral,
     account: &str,
     network: Network,
-    known: Option<&BrowserId>,
+    known: Option<&str>,
 ) -> Result<CodeAttempt, Stopped> {
     let account = &throttle.account(account);
     let key = match known {
-        Some(browser) => format!("code:{account}:{}", &browser.digest().as_str()[..22]),
+        Some(browser) => format!("code:{account}:{browser}"),
         None => format!("code:{account}"),
     };
     let windows = ["hour", "day"].into_iter().zip(CODE_WINDOWS).zip(PER_CODE_WINDOW);

@@ -224,6 +224,11 @@ fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) 
     Ok(granted)
 }
 
+/// What a whole sign-in of a user is of.
+const fn factors_of(user: &User) -> &'static [Factor] {
+    if user.has_second_factor { &[Factor::Password, Factor::Otp] } else { &[Factor::Password] }
+}
+
 /// Everything that this pair would get, without a token.
 fn built(terms: Terms<'_>, holder: &Holder, about: About<'_>, (scope, claims): (Scope, ClaimsRequest)) -> Value {
     let About { client, user, facts, now } = about;
@@ -235,7 +240,7 @@ fn built(terms: Terms<'_>, holder: &Holder, about: About<'_>, (scope, claims): (
         shown: opened_beyond_scopes(client, &scope, &claims),
         scope,
         claims,
-        sign_in: Some(SignIn::of(user, &[Factor::Password], session, now)),
+        sign_in: Some(SignIn::of(user, factors_of(user), session, now)),
         authorized_at: now,
         confirmation: None,
     };

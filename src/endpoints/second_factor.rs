@@ -10,13 +10,12 @@ use crate::endpoints::flow::Continued;
 use crate::endpoints::login::password::known_tag;
 use crate::endpoints::login::start::{self, Start, start_session};
 use crate::endpoints::login::{canceled, event};
-use crate::logout::{self, Cause};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{ProvenPassword, Step, factor_missing};
 use crate::protocol::claims::User;
 use crate::protocol::factor::{Factor, SignInFailure};
 use crate::protocol::grant::Session;
-use crate::protocol::secret::{BrowserId, Handle, same_text};
+use crate::protocol::secret::{BrowserId, InteractionId, same_text};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::second_factor::{self, Checked, RightCode};
@@ -25,7 +24,8 @@ use crate::store::stored::Stored;
 use crate::texts::{Text, text};
 use crate::throttle::{self, Attempt, CodeAttempt, Later, Stopped};
 use crate::web::answer::{Note, PageError};
-use crate::web::fault::Fault;
+use crate::web::cookies::Browser;
+use crate::web::network::Network;
 use crate::web::pages::{self, Chrome, FactorNeededPage, SecondFactorPage, Wait};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -53,6 +53,17 @@ impl<'a> Candidate<'a> {
         }
         let (session, user) = flow.signed_in.as_ref()?;
         Some(Self { user, before: Before::Session(session) })
+    }
+
+    /// Whether the session that the browser had before the password was ended in another tab. A running session that a code is
+    /// for is looked up as every request does, and its row decides whether it may continue.
+    async fn session_has_ended(&self, provider: &Provider, flow: &Continued) -> Result<bool, PageError> {
+        match (&self.before, &flow.signed_in) {
+            (Before::Password(_), Some((session, _))) => {
+                Ok(sessions::has_ended(&provider.ephemeral, session.sign_in.session).await?)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// The name of what was proven, by which a form says what it continues: not what another tab has put in its place since.
@@ -90,51 +101,129 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
 /// # Errors
 /// A page: the form is not ours, or the interaction has ended.
 pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
-    let flow = Continued::of(&provider, &mut asked).await?;
-    check_form(&provider, &asked, &flow.id)?;
-    match (flow.step(&provider), asked.params.get("action")) {
-        (Step::SecondFactor, Some("cancel")) => flow.refuse(&provider, canceled()).await,
-        (Step::SecondFactor, _) => Box::pin(code(&provider, &asked, &flow)).await,
+    let counter = Counter::of_form(&provider, &asked);
+    let network = asked.network;
+    let (flow, counted) =
+        tokio::join!(Continued::of(&provider, &mut asked), count(&provider, counter.as_ref(), network));
+    let flow = flow.and_then(|flow| check_form(&provider, &asked, &flow.id).map(|()| flow));
+    match flow {
+        Ok(flow) => match (flow.step(&provider), asked.params.get("action"), counter) {
+            (Step::SecondFactor, Some("continue"), Some(counter)) => {
+                Box::pin(code(&provider, &asked, &flow, &counter, counted)).await
+            }
+            _ => {
+                give_back(&provider, counted).await?;
+                decided(&provider, &asked, flow).await
+            }
+        },
+        Err(error) => {
+            give_back(&provider, counted).await?;
+            Err(error)
+        }
+    }
+}
+
+/// What the person decided who typed no code.
+async fn decided(provider: &Provider, asked: &BrowserRequest, flow: Continued) -> Result<Response, PageError> {
+    match (flow.step(provider), asked.params.get("action")) {
+        (Step::SecondFactor, Some("cancel")) => flow.refuse(provider, canceled()).await,
         (Step::FactorMissing, Some("back")) => match &flow.signed_in {
             // The page has told of it already.
             Some((session, _)) => {
                 let refusal = factor_missing(flow.client(), session).as_expected();
-                flow.refuse(&provider, refusal).await
+                flow.refuse(provider, refusal).await
             }
-            None => flow.redirect_to_authorize(&provider),
+            None => flow.redirect_to_authorize(provider),
         },
         (Step::FactorDue(_), Some("continue")) => {
-            flow.note(&provider, |interaction| interaction.told_of_demand = true).await?;
-            flow.redirect_to_authorize(&provider)
+            flow.note(provider, |interaction| interaction.told_of_demand = true).await?;
+            flow.redirect_to_authorize(provider)
         }
-        _ => flow.redirect_to_authorize(&provider),
+        _ => flow.redirect_to_authorize(provider),
     }
 }
 
-/// A code was typed: it is counted, looked at and spent, and with it the sign-in is complete.
-async fn code(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Continued) -> Result<Response, PageError> {
-    let Some(candidate) = Candidate::of(flow) else { return flow.redirect_to_authorize(provider) };
-    if !same_text(&candidate.name(), asked.params.get("proven").unwrap_or_default()) {
-        return flow.redirect_to_authorize(provider);
+/// Where the codes of a form are counted: at the user, or at the browser where that is known to them. The form carries it under a
+/// token of ours, so that counting need not wait for what says whose sign-in it is.
+#[derive(Debug, PartialEq, Eq)]
+struct Counter {
+    account: String,
+    known: Option<String>,
+}
+
+impl Counter {
+    /// Of that user in this browser.
+    fn of(provider: &Provider, browser: &Browser, user: &User) -> Self {
+        let known = browser.kept.as_ref().filter(|name| browser.known.contains(&known_tag(provider, name, user)));
+        Self {
+            account: provider.secrets.account(Some(&user.sub), ""),
+            known: known.map(|name| name.digest().as_str()[..22].to_owned()),
+        }
     }
-    let sub = &candidate.user.sub;
-    let running = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.session);
-    let (counted, has_ended) = tokio::join!(count(provider, asked, candidate.user), has_ended(provider, running));
+
+    /// Of the form that was sent, where it asks for a code and is ours.
+    fn of_form(provider: &Provider, asked: &BrowserRequest) -> Option<Self> {
+        let field = |name| asked.params.get(name).filter(|text: &&str| text.len() < 100);
+        let (text, token, id) = (field("counter")?, field("counted")?, InteractionId::received(field("interaction")?));
+        let is_ours = |name| same_text(&provider.secrets.counter_token(name, &id, text), token);
+        let (account, known) = text.split_once('.')?;
+        let known = Some(known).filter(|known| !known.is_empty()).map(str::to_owned);
+        asked.browser.names().any(is_ours).then(|| Self { account: account.to_owned(), known })
+    }
+
+    fn as_field(&self) -> String {
+        format!("{}.{}", self.account, self.known.as_deref().unwrap_or_default())
+    }
+}
+
+/// Counts a code that is about to be checked.
+async fn count(
+    provider: &Provider,
+    counter: Option<&Counter>,
+    network: Network,
+) -> Result<Option<CodeAttempt>, Stopped> {
+    let Some(Counter { account, known }) = counter else { return Ok(None) };
+    let counted = throttle::code(&provider.throttle, &provider.ephemeral, account, network, known.as_deref());
+    counted.await.map(Some)
+}
+
+/// No code was looked at.
+async fn give_back(provider: &Provider, counted: Result<Option<CodeAttempt>, Stopped>) -> Result<(), PageError> {
+    if let Ok(Some(attempt)) = counted {
+        attempt.succeeded(&provider.ephemeral).await?;
+    }
+    Ok(())
+}
+
+/// A code was typed, and counted: it is looked at and spent, and with it the sign-in is complete.
+async fn code(
+    provider: &Arc<Provider>,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    counter: &Counter,
+    counted: Result<Option<CodeAttempt>, Stopped>,
+) -> Result<Response, PageError> {
+    let candidate = Candidate::of(flow).filter(|candidate| {
+        // What another tab has put in its place since is not what this form continues.
+        same_text(&candidate.name(), asked.params.get("proven").unwrap_or_default())
+            && Counter::of(provider, &asked.browser, candidate.user) == *counter
+    });
+    let Some(candidate) = candidate else {
+        give_back(provider, counted).await?;
+        return flow.redirect_to_authorize(provider);
+    };
     let attempt = match counted {
-        Ok(attempt) => attempt,
+        Ok(Some(attempt)) => attempt,
+        Ok(None) => return flow.redirect_to_authorize(provider),
         Err(Stopped::Later(later)) => {
             let failed = Failed { why: SignInFailure::CodesThrottled, later: Some(later) };
             return Ok(fail(provider, asked, flow, &candidate, &failed));
         }
         Err(Stopped::Fault(error)) => return Err(error.into()),
     };
-    let session_has_ended = has_ended?;
-    if let (true, Before::Session(session)) = (session_has_ended, &candidate.before) {
-        attempt.succeeded(&provider.ephemeral).await?;
-        return ended(provider, asked, flow, session).await;
-    }
+    let session_has_ended = candidate.session_has_ended(provider, flow).await?;
     let typed = asked.params.get("code").unwrap_or_default();
-    let why = match second_factor::check(provider, sub, typed, asked.now).await? {
+    let why = match second_factor::check(provider, &candidate.user.sub, typed, asked.now).await? {
         Checked::Right(by) => {
             let right = Right { by, attempt, session_has_ended };
             return complete(provider, asked, flow, &candidate, right).await;
@@ -210,36 +299,6 @@ fn with_code(mut factors: Vec<Factor>) -> Vec<Factor> {
     factors
 }
 
-/// Counts a code that is about to be checked, on the browser itself where it is known to the account.
-async fn count(provider: &Provider, asked: &BrowserRequest, user: &User) -> Result<CodeAttempt, Stopped> {
-    let browser = &asked.browser;
-    let name = browser.kept.as_ref().or(browser.id.as_ref());
-    let known = name.filter(|name| browser.known.contains(&known_tag(provider, name, user)));
-    let account = provider.secrets.account(Some(&user.sub), "");
-    throttle::code(&provider.throttle, &provider.ephemeral, &account, asked.network, known).await
-}
-
-async fn has_ended(provider: &Provider, session: Option<Handle>) -> Result<bool, PageError> {
-    match session {
-        Some(session) => Ok(sessions::has_ended(&provider.ephemeral, session).await?),
-        None => Ok(false),
-    }
-}
-
-/// A sign-out in another tab was first: there is nothing to go on with, and the password is asked for.
-async fn ended(
-    provider: &Arc<Provider>,
-    asked: &BrowserRequest,
-    flow: &Continued,
-    session: &Stored<Session>,
-) -> Result<Response, PageError> {
-    let Some(id) = &asked.browser.session else { return Err(Fault::bug("a session without its cookie").into()) };
-    if let Some(ended) = logout::end_session(provider, &id.digest(), session, Cause::Before, asked.now).await? {
-        ended.in_background(provider);
-    }
-    flow.redirect_to_authorize(provider)
-}
-
 /// Notes a code that came to nothing, and shows the page again.
 fn fail(
     provider: &Provider,
@@ -290,7 +349,10 @@ fn page(
     candidate: &Candidate<'_>,
     failed: Option<&Failed>,
 ) -> Response {
-    let csrf = asked.browser.id.as_ref().map(|id| provider.secrets.form_token(id, &flow.id)).unwrap_or_default();
+    let by_browser = |token: &dyn Fn(&BrowserId) -> String| asked.browser.id.as_ref().map(token).unwrap_or_default();
+    let counter = Counter::of(provider, &asked.browser, candidate.user).as_field();
+    let csrf = by_browser(&|id| provider.secrets.form_token(id, &flow.id));
+    let counted = by_browser(&|id| provider.secrets.counter_token(id, &flow.id, &counter));
     let is_step_up = matches!(candidate.before, Before::Session(_));
     let is_unreadable = failed.is_some_and(|failed| failed.why == SignInFailure::CodeUnreadable);
     let shown = SecondFactorPage {
@@ -301,6 +363,8 @@ fn page(
         account: candidate.user.account().map(str::to_owned),
         interaction: flow.id.expose().to_owned(),
         csrf,
+        counter,
+        counted,
         proven: candidate.name(),
         is_recovery: asked.params.get("recovery").is_some(),
         error: failed.and_then(Failed::shown),

@@ -2,7 +2,7 @@
 //!
 //! A sign-in is made of factors (`SignIn::of`); what it is called in tokens follows from them here.
 
-use crate::protocol::claims::User;
+use crate::protocol::claims::{SecondFactorDemand, User};
 use crate::protocol::time::NumericDate;
 use crate::protocol::worded::worded;
 
@@ -115,6 +115,7 @@ impl SignInFailure {
             (user.is_ambiguous, Self::SubIsClientId),
             (hash.is_none(), Self::PasswordMissing),
             (hash.is_some_and(|hash| !is_usable(hash)), Self::PasswordUnusable),
+            (user.second_factor_demand(now) == SecondFactorDemand::Overdue, Self::SecondFactorOverdue),
         ]
         .into_iter()
         .filter_map(|(is_so, obstacle)| is_so.then_some(obstacle))

@@ -182,6 +182,12 @@ impl NodeSecrets {
         self.form.text(&[browser.expose().as_bytes(), interaction.expose().as_bytes()])
     }
 
+    /// The token of a form whose code is counted under that name: it lets the code be counted before the interaction is read.
+    #[must_use]
+    pub fn counter_token(&self, browser: &BrowserId, interaction: &InteractionId, counter: &str) -> String {
+        self.form.text(&[browser.expose().as_bytes(), interaction.expose().as_bytes(), counter.as_bytes()])
+    }
+
     /// What proves to us that a user signed in to this account with this browser (22 characters): bound to both and to the
     /// password as it was (`credential`), and meaningless to all others.
     #[must_use]

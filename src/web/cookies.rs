@@ -109,14 +109,14 @@ impl Browser {
         self.kept.is_none() && self.started.len() < MAX_STARTED
     }
 
+    /// Every name that it has.
+    pub fn names(&self) -> impl Iterator<Item = &BrowserId> {
+        self.kept.iter().chain(self.started.iter().map(|(_, id)| id))
+    }
+
     /// Whether it is the one that an interaction was bound to; it goes by that name from here on.
     pub fn is_bound_to(&mut self, bound: &Digest) -> bool {
-        let found = self
-            .kept
-            .iter()
-            .chain(self.started.iter().map(|(_, id)| id))
-            .find(|id| bound.matches(&id.digest()))
-            .cloned();
+        let found = self.names().find(|id| bound.matches(&id.digest())).cloned();
         let is_bound = found.is_some();
         if is_bound {
             self.id = found;

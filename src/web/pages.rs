@@ -363,6 +363,10 @@ pub struct SecondFactorPage {
     pub interaction: String,
     /// The form's token.
     pub csrf: String,
+    /// Where the code is counted.
+    pub counter: String,
+    /// The token that says that we said so.
+    pub counted: String,
     /// The name of the proven password that the form continues; empty: a running session.
     pub proven: String,
     /// Whether a recovery code is asked for, and not one of an authenticator.

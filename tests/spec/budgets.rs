@@ -220,7 +220,7 @@ async fn second_factor() {
     form.set("code", authenticator.code(provider.now()));
     let (cost, page) = cost_of(&provider, browser.submit(form, Some(("action", "continue")))).await;
     assert!(page.status.is_redirection(), "{page}");
-    assert_within(cost, budget(0, 3, 3, 0));
+    assert_within(cost, budget(0, 2, 3, 0));
     let (cost, page) = cost_of(&provider, provider.settle(&browser, page)).await;
     assert!(page.status.is_redirection(), "{page}");
     assert_eq!((cost.statements, cost.hashes), (0, 0));

@@ -1115,6 +1115,7 @@ fn rows_that_close_open_or_tell_nothing_are_named() {
     warning(&(client("a", "", "") + groups), 1, "access-open", &["open to all users all the same"]);
     clean(&(client("a", ", access", ", 'groups'") + groups));
     error(&client("a", ", access", ", 'friends'"), 1, "unknown-word", &["access", "everybody, groups"]);
+    error(&client("a", ", require_acr", ", 'gold'"), 1, "unknown-word", &["require_acr", "this version knows 2"]);
     let own = client("a", ", scope", ", 'openid hr'");
     error(&own, 1, "scope-undescribed", &["hr", "INSERT INTO scopes (scope, description) VALUES ('hr', "]);
     error(&format!("{own}INSERT INTO scopes (scope) VALUES ('hr');"), 1, "scope-undescribed", &["hr"]);

@@ -169,6 +169,12 @@ async fn a_wrong_a_used_and_an_unreadable_code_are_told_apart_to_user_and_operat
     let reference = page.texts("#reference ~ p code").concat();
     assert!(alert(&page).contains("cannot be checked") && page.header("x-request-id").unwrap().starts_with(&reference));
     explained(&page, "no factor key", "user_factors.key_id").await;
+    // Nothing of it counts as a wrong code.
+    let mut page = page;
+    for _ in 0..PER_CODE_WINDOW[0] {
+        page = provider.type_code(&browser, &page, WRONG).await;
+        assert_eq!(page.status, 503, "{page}");
+    }
     let failed = events(&provider, "sign_in_failed").await;
     assert!(["code_wrong", "code_used", "code_unreadable"].iter().all(|reason| failed.contains(reason)), "{failed}");
 }

@@ -259,6 +259,41 @@ async fn a_demand_of_a_row_is_not_left_out_by_another_page() {
     assert!(!browser.get(&url.replace("/second-factor", "/consent")).await.status.is_success());
 }
 
+/// By `client new`, `client edit` and an operator's own migration.
+#[tokio::test]
+async fn commands_and_migrations_write_the_demand_of_a_client() {
+    let provider = TestProvider::start().await;
+    let run = |arguments: &[&str]| {
+        let outcome = provider.command(arguments, "");
+        assert_eq!(outcome.status, 0, "{arguments:?}: {outcome:?}");
+        outcome.stdout
+    };
+    let new = ["client", "new", "payroll", "--name", "Payroll", "--redirect-uri", "https://payroll.example/callback"];
+    run(&[&new[..], &["--require-acr", "2"]].concat());
+    run(&["migrate"]);
+    let demanded = async |id: &str| {
+        let sql = format!("SELECT require_acr FROM clients WHERE client_id = '{id}'");
+        provider.rows(&sql).await[0][0].clone()
+    };
+    assert_eq!(demanded("payroll").await.as_deref(), Some("2"));
+    assert!(run(&["client", "show", "payroll"]).contains("require_acr"));
+    run(&["client", "edit", "payroll", "--unset", "require_acr", "--yes"]);
+    assert_eq!(demanded("payroll").await, None);
+    run(&["client", "edit", "payroll", "--set", "require_acr=2", "--yes"]);
+    assert_eq!(demanded("payroll").await.as_deref(), Some("2"));
+    for (arguments, told) in [
+        (&["client", "edit", "payroll", "--set", "require_acr=3", "--yes"][..], "require_acr"),
+        (&[&new[..], &["--require-acr", "gold"]].concat()[..], "--require-acr"),
+    ] {
+        let outcome = provider.command(arguments, "");
+        assert!(outcome.status != 0 && outcome.stderr.contains(told), "{outcome:?}");
+    }
+    let file = provider.folder.path().join("migrations/20300101000000_payroll.sql");
+    std::fs::write(file, "UPDATE clients SET require_acr = NULL WHERE client_id = 'payroll';").unwrap();
+    run(&["migrate"]);
+    assert_eq!(demanded("payroll").await, None);
+}
+
 #[tokio::test]
 async fn an_older_node_lets_no_user_in_where_a_factor_is_needed() {
     let provider = TestProvider::start().await;

@@ -343,6 +343,8 @@ fn second_factor_with(page: Chrome, name: &str) -> SecondFactorPage {
         interaction: String::new(),
         csrf: String::new(),
         proven: String::new(),
+        counter: String::new(),
+        counted: String::new(),
         is_recovery: false,
         error: Some(text("second-factor-unreadable")),
         wait: None,

@@ -245,6 +245,8 @@ fn second_factor(config: &Config, name: &str) -> SecondFactorPage {
         interaction: String::new(),
         csrf: String::new(),
         proven: String::new(),
+        counter: String::new(),
+        counted: String::new(),
         is_recovery: name == "recovery-code",
         error,
         wait: None,

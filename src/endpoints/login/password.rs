@@ -149,7 +149,9 @@ pub(in crate::endpoints) async fn prove(
 fn why_not(user: &User, verdict: &Verdict, now: NumericDate) -> SignInFailure {
     let is_right = matches!(verdict, Verdict::Right(_));
     let obstacles = SignInFailure::obstacles(user, now, |hash| passwords::unusable(hash).is_none());
-    let met = |obstacle: &SignInFailure| is_right || *obstacle != SignInFailure::SubIsClientId;
+    let met = |obstacle: &SignInFailure| {
+        is_right || !matches!(obstacle, SignInFailure::SubIsClientId | SignInFailure::SecondFactorOverdue)
+    };
     obstacles.into_iter().find(met).unwrap_or(SignInFailure::PasswordWrong)
 }
 
