@@ -76,7 +76,8 @@ impl FactorKey {
         if let Some(failure) = file::open_to_all(path, &data) {
             return Err(of_file(failure));
         }
-        let key = if data.len() > MOST_BYTES { None } else { parse(&std::fs::read(path).map_err(io(path))?) };
+        let key =
+            if data.len() > MOST_BYTES { None } else { parse(&Zeroizing::new(std::fs::read(path).map_err(io(path))?)) };
         let key = key.ok_or_else(|| {
             of_file(Failure::new("it holds no factor key: 256 bits as base64url").with_fix(format!(
                 "bring the file back from where keys are kept; what it sealed opens with no other. `{NEW}` makes one for new secrets"
@@ -108,8 +109,7 @@ impl FactorKey {
 }
 
 fn parse(content: &[u8]) -> Option<Zeroizing<[u8; BYTES]>> {
-    let content = Zeroizing::new(content.to_vec());
-    let text = std::str::from_utf8(&content).ok()?.trim();
+    let text = std::str::from_utf8(content).ok()?.trim();
     let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
     Some(Zeroizing::new(bytes.as_slice().try_into().ok()?))
 }

@@ -72,11 +72,18 @@ mod tests {
     fn the_modules_are_those_of_the_code() {
         let text = "otpauth://totp/a?secret=GEZDGNBVGY3TQOJQ";
         let code = QrCode::with_error_correction_level(text, EcLevel::M).unwrap();
-        let dark = code.to_colors().iter().filter(|color| **color == Color::Dark).count();
-        let drawn = svg(text, "x").unwrap();
-        let black = drawn.rsplit("d=\"").next().unwrap();
-        let runs = black.split('h').skip(1).filter_map(|rest| rest.split('v').next()?.parse::<usize>().ok());
-        assert_eq!(runs.sum::<usize>(), dark);
+        let (width, drawn) = (code.width(), svg(text, "x").unwrap());
+        let mut dark = vec![false; width * width];
+        for run in drawn.rsplit("d=\"M").next().unwrap().trim_end_matches("\"/></svg>").split('M') {
+            let numbers: Vec<usize> =
+                run.split([' ', 'h', 'v', 'z', '-']).filter_map(|text| text.parse().ok()).collect();
+            let [x, y, length, 1, same] = numbers[..] else { panic!("{run}") };
+            assert_eq!(length, same);
+            let first = (y - QUIET) * width + x - QUIET;
+            dark[first..first + length].fill(true);
+        }
+        let expected: Vec<bool> = code.to_colors().iter().map(|color| *color == Color::Dark).collect();
+        assert!(dark == expected && dark.contains(&true));
         assert!(svg(&"x".repeat(5000), "x").is_none());
     }
 }

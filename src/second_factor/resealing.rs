@@ -1,7 +1,8 @@
 //! What an older factor key sealed is sealed anew by the one that seals now, so that the older one can be deleted; and what no key
 //! here opens is told.
 //!
-//! Every node does it, once a minute: a row is written only while it is as it was read, so that no two undo each other's work.
+//! Every node does it: a row is written only while it is as it was read, so that no two undo each other's work. It is looked for once
+//! a minute while there is anything to do or to be told, and else every tenth: all rows are counted for it.
 
 use crate::failure::Failure;
 use crate::keys::factors::{self, FactorKeySet};
@@ -14,8 +15,10 @@ use crate::store::user_factors::{self, Stored};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it is looked for.
+/// How often it is looked for while there is an older key, or a row without one.
 const ROUND: Duration = Duration::from_mins(1);
+/// In which of these rounds it is looked for otherwise.
+const IDLE_ROUNDS: u64 = 10;
 /// How many pages of a hundred rows are sealed anew at once, so that no node is busy with it for long.
 const MOST_PAGES: usize = 100;
 /// Under which name the readiness tells of rows that no key opens.
@@ -25,8 +28,13 @@ const DEGRADED: &str = "factor_keys";
 pub async fn keep_resealing(provider: Arc<Provider>) {
     let mut interval = tokio::time::interval(ROUND);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for number in 0_u64.. {
         interval.tick().await;
+        let has_work = !provider.factor_keys.current().outdated(provider.now()).is_empty()
+            || provider.degraded.members().contains_key(DEGRADED);
+        if !has_work && !number.is_multiple_of(IDLE_ROUNDS) {
+            continue;
+        }
         match round(&provider).await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "secrets of second factors were sealed anew by the newest factor key"),

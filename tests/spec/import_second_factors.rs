@@ -235,3 +235,23 @@ async fn a_user_whose_authenticator_is_broken_is_named_and_not_taken() {
     // Passkeys are bound to a host, and are named.
     assert!(told["notes"].to_string().contains("passkeys, which are bound to the host"), "{told}");
 }
+
+/// The source changed what no key here opens: nothing of it is guessed at.
+#[tokio::test]
+async fn recovery_codes_that_no_key_here_opens_stay_as_they_are_and_are_named() {
+    let (provider, _folder, file, source) = moved().await;
+    let keys_folder = provider.folder.path().join("keys");
+    let key = files_in(&keys_folder).into_iter().find(|file| file.starts_with("factors.")).unwrap();
+    fs::remove_file(keys_folder.join(&key)).unwrap();
+    done(provider.command(&["key", "new", "--for", "factors"], ""));
+    set_token(&file, "Person3", "RecoveryCodes", "'NEWCD-23456'");
+    let before = provider.rows("SELECT factor_id, secret FROM user_factors ORDER BY factor_id").await;
+    for _ in 0..2 {
+        let outcome = import(&provider, &source, &["--apply"]);
+        assert_eq!(outcome.status, 1, "{outcome:?}");
+        let told: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert_eq!(named(&provider, &told, "Person3").await, is(&[("faults", "RecoveryCodes")]), "{told}");
+        assert!(told["faults"][0]["fix"].as_str().unwrap().contains("keys folder of the nodes"), "{told}");
+    }
+    assert_eq!(provider.rows("SELECT factor_id, secret FROM user_factors ORDER BY factor_id").await, before);
+}

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Executor as _, Row as _};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// How many rows are written, and read, at once.
 const BATCH: usize = 500;
@@ -50,8 +51,8 @@ const TOKEN_NAME: usize = 2;
 /// Where a token has its value.
 pub const TOKEN_VALUE: usize = 3;
 
-/// A row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A row. What its cells say is not printed: hashes and secrets are among them.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Row {
     /// Its number in the database of the import.
     pub number: i64,
@@ -63,6 +64,12 @@ pub struct Row {
     pub shown: String,
     /// A cell for each column; none at all: the row could not be read, which was said.
     pub fields: Vec<Option<String>>,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Row").field("number", &self.number).field("shown", &self.shown).finish_non_exhaustive()
+    }
 }
 
 /// A user with all that is theirs.

@@ -1,7 +1,7 @@
 //! What a source says, put aside in a SQLite database of this run alone: so the source is read once and let go, a million users
 //! take no memory, and who has the same name or address is a question for an index.
 //!
-//! Its file has no name as soon as it is open: it holds hashes of passwords, and goes with the process.
+//! Its file has no name as soon as it is open: it holds hashes of passwords and secrets of authenticators, and goes with the process.
 
 use super::{Person, Place, Role};
 use crate::protocol::text;
