@@ -276,10 +276,10 @@ event-details-set = What services are told of you was changed
 
 data-heading = Your data
 data-file = What is kept of you
-data-file-means = A file with all of it: your details, groups, sign-ins, services and activity. It is for you alone, so keep it where no one else reads it. Programs can read it too (JSON).
+data-file-means = A file with all of it: your details, groups, sign-ins, services and activity. It is for you alone, so keep it where no one else reads it. Programs can read it too (JSON). You may be asked to sign in once more.
 data-file-get = Get the file
 data-deletion = Delete your account
-data-deletion-means = You can ask for it here. The people who look after your account are told, and delete it. Until then you can take it back. Services that know you may have data of their own: ask there too.
+data-deletion-means = You can ask for it here. The people who look after your account are told, and delete it. Until then you can take it back. Services that know you may have data of their own: ask there too. You may be asked to sign in once more.
 data-request = Ask for deletion
 data-withdraw = Take back the request
 data-requested = You asked for your account to be deleted on

@@ -34,13 +34,15 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
     let this = user_sessions::name_of(here.session.sign_in.session);
     let mut sessions: Vec<SessionLine> = found
         .into_iter()
-        .map(|row| SessionLine {
-            is_here: row.session == this,
+        .map(|row| (row.session == this, row))
+        .map(|(is_here, row)| SessionLine {
+            is_here,
             session: row.session,
             browser: row.browser,
             network: row.network,
             since: Moment::of(NumericDate(row.started_at)),
-            last_used: Moment::of(NumericDate(row.seen_at)),
+            // Of the others it is known to within an hour.
+            last_used: Moment::of(if is_here { here.now } else { NumericDate(row.seen_at) }),
         })
         .collect();
     sessions.sort_by_key(|session| !session.is_here);
