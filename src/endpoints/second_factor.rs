@@ -101,26 +101,20 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
 /// # Errors
 /// A page: the form is not ours, or the interaction has ended.
 pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
-    let counter = Counter::of_form(&provider, &asked);
+    let place = Counter::of_form(&provider, &asked);
     let network = asked.network;
-    let (flow, counted) =
-        tokio::join!(Continued::of(&provider, &mut asked), count(&provider, counter.as_ref(), network));
-    let flow = flow.and_then(|flow| check_form(&provider, &asked, &flow.id).map(|()| flow));
-    match flow {
-        Ok(flow) => match (flow.step(&provider), asked.params.get("action"), counter) {
-            (Step::SecondFactor, Some("continue"), Some(counter)) => {
-                Box::pin(code(&provider, &asked, &flow, &counter, counted)).await
-            }
-            _ => {
-                give_back(&provider, counted).await?;
-                decided(&provider, &asked, flow).await
-            }
-        },
-        Err(error) => {
-            give_back(&provider, counted).await?;
-            Err(error)
-        }
+    let (flow, counted) = tokio::join!(Continued::of(&provider, &mut asked), count(&provider, place.as_ref(), network));
+    let checked = flow.and_then(|flow| check_form(&provider, &asked, &flow.id).map(|()| flow));
+    let is_of_code = |flow: &Continued| {
+        matches!(flow.step(&provider), Step::SecondFactor) && asked.params.get("action") == Some("continue")
+    };
+    if let (Ok(flow), Some(place)) = (&checked, &place)
+        && is_of_code(flow)
+    {
+        return Box::pin(code(&provider, &asked, flow, place, counted)).await;
     }
+    give_back(&provider, counted).await?;
+    decided(&provider, &asked, checked?).await
 }
 
 /// What the person decided who typed no code.
@@ -177,12 +171,8 @@ impl Counter {
 }
 
 /// Counts a code that is about to be checked.
-async fn count(
-    provider: &Provider,
-    counter: Option<&Counter>,
-    network: Network,
-) -> Result<Option<CodeAttempt>, Stopped> {
-    let Some(Counter { account, known }) = counter else { return Ok(None) };
+async fn count(provider: &Provider, place: Option<&Counter>, network: Network) -> Result<Option<CodeAttempt>, Stopped> {
+    let Some(Counter { account, known }) = place else { return Ok(None) };
     let counted = throttle::code(&provider.throttle, &provider.ephemeral, account, network, known.as_deref());
     counted.await.map(Some)
 }
@@ -200,13 +190,13 @@ async fn code(
     provider: &Arc<Provider>,
     asked: &BrowserRequest,
     flow: &Continued,
-    counter: &Counter,
+    place: &Counter,
     counted: Result<Option<CodeAttempt>, Stopped>,
 ) -> Result<Response, PageError> {
     let candidate = Candidate::of(flow).filter(|candidate| {
         // What another tab has put in its place since is not what this form continues.
         same_text(&candidate.name(), asked.params.get("proven").unwrap_or_default())
-            && Counter::of(provider, &asked.browser, candidate.user) == *counter
+            && Counter::of(provider, &asked.browser, candidate.user) == *place
     });
     let Some(candidate) = candidate else {
         give_back(provider, counted).await?;
@@ -350,9 +340,9 @@ fn page(
     failed: Option<&Failed>,
 ) -> Response {
     let by_browser = |token: &dyn Fn(&BrowserId) -> String| asked.browser.id.as_ref().map(token).unwrap_or_default();
-    let counter = Counter::of(provider, &asked.browser, candidate.user).as_field();
+    let place = Counter::of(provider, &asked.browser, candidate.user).as_field();
     let csrf = by_browser(&|id| provider.secrets.form_token(id, &flow.id));
-    let counted = by_browser(&|id| provider.secrets.counter_token(id, &flow.id, &counter));
+    let counted = by_browser(&|id| provider.secrets.counter_token(id, &flow.id, &place));
     let is_step_up = matches!(candidate.before, Before::Session(_));
     let is_unreadable = failed.is_some_and(|failed| failed.why == SignInFailure::CodeUnreadable);
     let shown = SecondFactorPage {
@@ -363,7 +353,7 @@ fn page(
         account: candidate.user.account().map(str::to_owned),
         interaction: flow.id.expose().to_owned(),
         csrf,
-        counter,
+        counter: place,
         counted,
         proven: candidate.name(),
         is_recovery: asked.params.get("recovery").is_some(),

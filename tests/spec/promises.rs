@@ -63,7 +63,9 @@ fn the_built_in_migrations_are_frozen() {
         "9 tombstones e52163860d4990a6bccf357e542279158cecddf0f78ca35cd5574774a2c71d02",
         "10 user sources b747d7d50a63f93d1096857c87857540239a9382bcd90564fdd5167fb6fe4dd6",
         "11 password forms 53d9dd45d3415f01efecbc83c45cf051c2ab71711c11296d1aa4cd15e0bfa659",
+        "12 account 764a9a812d715d120bb83f17e0025f51a8b702d08f337f65a9df8b35fa880f57",
         "13 user factors be5cc522d2fb7a447bf04d8d305d2716126ec10a705d42a36d1cf1e7338449ec",
+        "14 second factor demand 7ec97d6dc1c1485850212947dc709f475fc92e425ab2cd35e8894c78d0860423",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,

@@ -202,6 +202,22 @@ async fn the_page_can_be_canceled_and_left_to_another_user() {
     assert_eq!(claims["sub"], "bob-sub");
 }
 
+/// At our own start page, where no service asks.
+#[tokio::test]
+async fn a_sign_in_without_a_service_asks_for_it_too() {
+    let (provider, _, authenticator) = enrolled().await;
+    let browser = UserAgent::new();
+    let home = browser.get(&provider.url("/")).await;
+    let page = browser.submit(home.form("form"), Some(("action", "sign_in"))).await;
+    let page = provider.settle(&browser, page).await;
+    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    let home = browser.get(&provider.url("/")).await;
+    assert!(!home.text().contains("Alice Example"), "{home}");
+    let done = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
+    assert_eq!((done.url.path(), done.status.as_u16()), ("/", 200), "{done}");
+    assert!(done.text().contains("Alice Example"), "{done}");
+}
+
 #[tokio::test]
 async fn a_checkbox_to_stay_signed_in_counts_also_with_a_second_factor() {
     let provider = TestProvider::with(&[("remember", "ask")]).await;
@@ -291,6 +307,15 @@ async fn another_browser_and_a_forged_form_get_nowhere() {
     let without: Vec<_> = fields.iter().copied().filter(|(name, _)| *name != "csrf").collect();
     let there = browser.post_form(&provider.url("/second-factor"), &without).await;
     assert_eq!(there.status, 403, "{there}");
+    assert_eq!(session_of(&browser), None);
+    // A form that says where else its code is to be counted is not looked at.
+    for (field, value) in [("counter", "0123456789012345678901."), ("counted", "x"), ("proven", "x")] {
+        let mut forged = page.form("form");
+        forged.set(field, value).set("code", &code);
+        let there = browser.submit(forged, Some(("action", "continue"))).await;
+        let there = provider.settle(&browser, there).await;
+        assert!(there.url.path().ends_with("/second-factor") && there.status == 200, "{field}: {there}");
+    }
     assert_eq!(session_of(&browser), None);
     // None of it has spent the code.
     let done = provider.type_code(&browser, &page, &code).await;

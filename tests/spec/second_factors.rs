@@ -373,10 +373,10 @@ async fn without_a_key_no_authenticator_is_started_and_the_fix_is_told() {
 async fn an_operator_lists_and_removes_factors_and_no_command_tells_a_secret() {
     let provider = with_alice_and_bob().await;
     let client = provider.client("reports").await;
+    let _ = provider.tokens(&UserAgent::new(), &client).await;
     let secret = enrolled(&provider, ALICE).await.replace(' ', "");
     let _ = enrolled(&provider, ALICE).await;
     let _ = recovery_codes(&provider, ALICE).await;
-    let _ = provider.tokens(&UserAgent::new(), &client).await;
     let listed = document(provider.command(&["user", "factor", "list", "alice", "--json"], ""));
     let of_kind = |kind: &str| -> Vec<Value> {
         listed["factors"].as_array().unwrap().iter().filter(|it| it["kind"] == kind).cloned().collect()

@@ -10,7 +10,7 @@ use crate::endpoints::login::password::{self, Proof};
 use crate::passwords::{Strength, Weakness};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
-use crate::protocol::factor::SignInFailure;
+use crate::protocol::factor::{Factor, SignInFailure, acr_of, amr_of};
 use crate::protocol::grant::{Session, SignIn};
 use crate::protocol::own_page::OwnPage;
 use crate::protocol::secret::{Password, SessionId, same_text};
@@ -193,7 +193,11 @@ async fn replace(
     let Some(password_hash) = made else { return Ok(Err(Said::error(text("password-odd")))) };
     let credential = new_credential();
     // It continues with the password typed now: what a node knew of the user before says nothing about it.
-    let sign_in = SignIn { auth_time: now, credential: credential.clone(), ..here.session.sign_in.clone() };
+    let mut sign_in = SignIn { auth_time: now, credential: credential.clone(), ..here.session.sign_in.clone() };
+    if proven.has_second_factor {
+        // A code that was typed before would be as fresh as the password is now.
+        (sign_in.amr, sign_in.acr) = (amr_of(&[Factor::Password]), acr_of(&[Factor::Password]).to_owned());
+    }
     let session = Session { sign_in, seen_at: now, ..Session::clone(&here.session) };
     let id = SessionId::from_random(&random::<32>());
     // Under a name that no one knows yet; then the one statement decides. It weighs what the record before does.
