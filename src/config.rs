@@ -77,7 +77,7 @@ settings! {
         "Where clients, users and consents rest: sqlite:… or postgres://…";
     redis_url = "", "redis://localhost:6379/0",
         "Where codes and sessions rest: redis://, rediss://, redis+sentinel://host:port/service, or several nodes of a cluster separated by commas; unset: in this process";
-    keys = "keys", "/etc/hallpass/keys", "Folder of the signing keys";
+    keys = "keys", "/etc/hallpass/keys", "Folder of the signing keys and the factor keys";
     migrations = "", "/etc/hallpass/migrations",
         "Folder of your own migration files, applied beside the built-in ones; ./migrations if it exists";
     trusted_proxies = "", "10.0.3.0/24,127.0.0.1/32",

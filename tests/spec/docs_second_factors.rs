@@ -2,7 +2,7 @@
 //! first key is there.
 
 use crate::support::TestProvider;
-use crate::support::documents::{Block, blocks, fits, is_within, read, shell};
+use crate::support::documents::{Block, blocks, fits, is_within, read, root, shell};
 use crate::support::program::files_in;
 use serde_json::Value;
 use std::fs;
@@ -17,6 +17,8 @@ async fn the_page_is_followed_word_for_word() {
     for file in files_in(&keys).iter().filter(|file| file.starts_with("factors.")) {
         fs::remove_file(keys.join(file)).unwrap();
     }
+    let monolith = root().join("tests/identity/sqlite-text-keys/identity.db");
+    fs::write(provider.folder.path().join("app.db"), fs::read(monolith).unwrap()).unwrap();
     let variables: Vec<(String, String)> =
         provider.variables().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let (mut said, mut checked) = (String::new(), 0);
@@ -49,6 +51,6 @@ async fn the_page_is_followed_word_for_word() {
             other => panic!("{heading}: what is to be done with {other:?}?"),
         }
     }
-    assert_eq!(checked, 4);
+    assert_eq!(checked, 5);
     assert!(read("README.md").contains("docs/second-factors.md"));
 }
