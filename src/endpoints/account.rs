@@ -7,6 +7,7 @@
 
 pub mod data;
 pub mod events;
+pub mod factors;
 pub mod overview;
 pub mod password;
 pub mod services;
@@ -39,6 +40,7 @@ pub const fn path_of(page: OwnPage) -> &'static str {
     match page {
         OwnPage::Account => path::ACCOUNT,
         OwnPage::Password => path::ACCOUNT_PASSWORD,
+        OwnPage::SecondFactor => path::ACCOUNT_SECOND_FACTOR,
         OwnPage::Sessions => path::ACCOUNT_SESSIONS,
         OwnPage::Services => path::ACCOUNT_SERVICES,
         OwnPage::Events => path::ACCOUNT_EVENTS,
@@ -64,6 +66,10 @@ enum Purpose {
     TakeBack,
     GetFile,
     Deletion,
+    BeginAuthenticator,
+    AddAuthenticator,
+    RemoveFactor,
+    MakeCodes,
 }
 
 impl Purpose {
@@ -75,6 +81,10 @@ impl Purpose {
             Self::TakeBack => "take back",
             Self::GetFile => "get file",
             Self::Deletion => "deletion",
+            Self::BeginAuthenticator => "begin authenticator",
+            Self::AddAuthenticator => "add authenticator",
+            Self::RemoveFactor => "remove factor",
+            Self::MakeCodes => "make recovery codes",
         }
     }
 }
@@ -90,10 +100,13 @@ enum Done {
     NothingToTakeBack,
     DeletionNoted,
     DeletionWithdrawn,
+    AuthenticatorAdded,
+    FactorRemoved,
+    FactorGone,
 }
 
 impl Done {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::PasswordChanged,
         Self::SessionEnded,
         Self::SessionOver,
@@ -102,6 +115,9 @@ impl Done {
         Self::NothingToTakeBack,
         Self::DeletionNoted,
         Self::DeletionWithdrawn,
+        Self::AuthenticatorAdded,
+        Self::FactorRemoved,
+        Self::FactorGone,
     ];
 
     /// Its word in the address.
@@ -115,6 +131,9 @@ impl Done {
             Self::NothingToTakeBack => "nothing-to-take-back",
             Self::DeletionNoted => "deletion-noted",
             Self::DeletionWithdrawn => "deletion-withdrawn",
+            Self::AuthenticatorAdded => "authenticator-added",
+            Self::FactorRemoved => "factor-removed",
+            Self::FactorGone => "factor-gone",
         }
     }
 
@@ -128,6 +147,9 @@ impl Done {
             Self::NothingToTakeBack => text("services-nothing-to-take-back"),
             Self::DeletionNoted => text("data-deletion-noted"),
             Self::DeletionWithdrawn => text("data-deletion-withdrawn"),
+            Self::AuthenticatorAdded => text("factors-authenticator-added"),
+            Self::FactorRemoved => text("factors-removed"),
+            Self::FactorGone => text("factors-gone"),
         }
     }
 

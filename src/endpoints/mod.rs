@@ -69,6 +69,8 @@ pub mod path {
     pub const ACCOUNT_PASSWORD: &str = "/account/password";
     /// [`super::account::sessions`], GET and POST: our own.
     pub const ACCOUNT_SESSIONS: &str = "/account/sessions";
+    /// [`super::account::factors`], GET and POST: our own.
+    pub const ACCOUNT_SECOND_FACTOR: &str = "/account/second-factor";
     /// [`super::account::services`], GET and POST: our own.
     pub const ACCOUNT_SERVICES: &str = "/account/services";
     /// [`super::account::events`], GET: our own.
@@ -147,6 +149,7 @@ fn account_pages() -> Router<Arc<Provider>> {
     Router::new()
         .route(path::ACCOUNT, get(account::overview::get))
         .route(path::ACCOUNT_PASSWORD, get(account::password::get).post(account::password::post))
+        .route(path::ACCOUNT_SECOND_FACTOR, get(account::factors::get).post(account::factors::post))
         .route(path::ACCOUNT_SESSIONS, get(account::sessions::get).post(account::sessions::post))
         .route(path::ACCOUNT_SERVICES, get(account::services::get).post(account::services::post))
         .route(path::ACCOUNT_EVENTS, get(account::events::get))

@@ -162,6 +162,10 @@ impl EventKind {
                 | Self::UserSessionsEnded
                 | Self::DeletionRequested
                 | Self::DeletionWithdrawn
+                | Self::FactorAdded
+                | Self::FactorRemoved
+                | Self::RecoveryCodesMade
+                | Self::RecoveryCodeUsed
                 | Self::MembershipAdded
                 | Self::MembershipRemoved
                 | Self::UserClaimSet

@@ -16,6 +16,8 @@ pub enum OwnPage {
     Account,
     /// Changing the password.
     Password,
+    /// Authenticators and recovery codes.
+    SecondFactor,
     /// Where the user is signed in.
     Sessions,
     /// Which services have a grant.
@@ -28,14 +30,14 @@ pub enum OwnPage {
 
 impl OwnPage {
     /// Each of them, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
-        [Self::Account, Self::Password, Self::Sessions, Self::Services, Self::Events, Self::Data];
+    pub const ALL: [Self; 7] =
+        [Self::Account, Self::Password, Self::SecondFactor, Self::Sessions, Self::Services, Self::Events, Self::Data];
 
     /// How old the sign-in may be that a sign-in for this page ends with, in seconds; `None`: any.
     #[must_use]
     pub const fn max_age(self) -> Option<i64> {
         match self {
-            Self::Password | Self::Data => Some(FRESH),
+            Self::Password | Self::SecondFactor | Self::Data => Some(FRESH),
             Self::Account | Self::Sessions | Self::Services | Self::Events => None,
         }
     }

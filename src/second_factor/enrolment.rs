@@ -62,12 +62,32 @@ impl Enrolment {
         totp::typed_secret(&self.secret)
     }
 
-    /// The same as a QR code: a whole `<svg>` element. `label` is read out instead of it. `None`: issuer and account are too
-    /// long for one; then the secret has to be typed.
+    /// The same as a QR code: the modules of a side, and the path of what is dark, as `d` of SVG has it. `None`: issuer and account
+    /// are too long for one; then the secret has to be typed.
     #[must_use]
-    pub fn svg(&self, label: &str) -> Option<Shown> {
-        qr::svg(self.uri().expose(), label).map(Shown::new)
+    pub fn picture(&self) -> Option<(usize, Shown)> {
+        picture_of(self.uri().expose())
     }
+
+    /// The enrolment of a token that is good still, to be shown once more.
+    #[must_use]
+    pub fn again(provider: &Provider, user: &User, token: &str, now: NumericDate) -> Option<Self> {
+        let (_, secret) = opened(&provider.factor_keys.current(), &user.sub, token, now)?;
+        Some(Self::of(provider, user, secret, token.to_owned()))
+    }
+
+    fn of(provider: &Provider, user: &User, secret: FactorSecret, token: String) -> Self {
+        let organization = provider.config.organization.name.as_deref();
+        let issuer = organization.map_or_else(|| host_of(&provider.config.issuer), str::to_owned);
+        let account = user.username.as_deref().unwrap_or_else(|| user.display_name()).to_owned();
+        Self { secret, token, issuer, account }
+    }
+}
+
+/// A text as a QR code, as `Enrolment::picture` gives it.
+#[must_use]
+pub fn picture_of(text: &str) -> Option<(usize, Shown)> {
+    qr::draw(text).map(|(size, path)| (size, Shown::new(path)))
 }
 
 fn owner(sub: &str) -> Owner<'_> {
@@ -85,10 +105,7 @@ pub fn begin_enrolment(provider: &Provider, user: &User, now: NumericDate) -> Re
     let content = Zeroizing::new([&random::<ID>()[..], &end, secret.expose()].concat());
     let sealed = keys.at(now).seal(&FactorSecret::new(content.as_slice()), &owner(&user.sub));
     let sealed = sealed.ok_or_else(|| keys.missing(now))?;
-    let organization = provider.config.organization.name.as_deref();
-    let issuer = organization.map_or_else(|| host_of(&provider.config.issuer), str::to_owned);
-    let account = user.username.as_deref().unwrap_or_else(|| user.display_name()).to_owned();
-    Ok(Enrolment { secret, token: format!("{}.{}", sealed.key_id, sealed.text), issuer, account })
+    Ok(Enrolment::of(provider, user, secret, format!("{}.{}", sealed.key_id, sealed.text)))
 }
 
 /// What an installation is called that says no name: its host.

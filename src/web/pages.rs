@@ -4,6 +4,7 @@
 //! (`src/texts.rs`): a field has what only this request knows, or which text it is.
 
 pub mod account;
+pub mod factors;
 
 use crate::config::{Config, Organization};
 use crate::protocol::claim_map::OwnScope;

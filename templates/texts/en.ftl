@@ -133,6 +133,7 @@ no-entry-back = Go back to { $client }
 account-nav = Your account
 account-nav-account = Overview
 account-nav-password = Password
+account-nav-second-factor = Second factor
 account-nav-sessions = Sign-ins
 account-nav-services = Services
 account-nav-events = Activity
@@ -205,6 +206,55 @@ strength-centuries = A thief of our password database would need centuries to fi
 strength-advice = A longer one is better: add another word or two.
 strength-good = That is a good password.
 
+## The account: the second factor
+
+factors-heading = Second factor
+factors-lede = With a second factor your password alone opens nothing: to sign in you also type a code that an app on your phone shows.
+factors-is-demanded = Your organization asks you to have one.
+factors-authenticators = Authenticator apps
+factors-none = You have none. Any app for one-time codes will do; most password managers have one too.
+factors-unnamed = Authenticator
+factors-remove = Remove
+factors-add = Add an authenticator
+factors-added = Your authenticator is added. From now on you are asked for a code of it when you sign in.
+factors-authenticator-added = Your authenticator is added.
+factors-removed = It is removed.
+factors-gone = It was not there any more.
+factors-too-many =
+    { $most ->
+        [one] You may have { $most } authenticator. Remove it first.
+       *[other] You may have { $most } authenticators. Remove one first.
+    }
+factors-expired = That took longer than ten minutes, or was done already. Please begin again.
+factors-demanded = Your organization asks you to have a second factor, and this is your last one. Add another one first.
+factors-unavailable = A second factor cannot be added at the moment. Please tell the people who look after your account.
+factors-codes = Recovery codes
+factors-codes-left =
+    { $left ->
+        [one] You have { $left } recovery code left.
+       *[other] You have { $left } recovery codes left.
+    }
+factors-codes-none = You have no recovery codes.
+factors-codes-means = Each takes the place of a code of your app once: when your phone is lost, say. New ones replace those you have.
+factors-codes-make = Make recovery codes
+factors-codes-again = Make new recovery codes
+factors-codes-made = Your new recovery codes are made. The old ones do not work any more.
+authenticator-heading = Add an authenticator
+authenticator-scan = Open your authenticator app, and let it read this picture.
+authenticator-picture = The picture for your authenticator app. If you cannot read it with a camera, use the link or the text below.
+authenticator-open = Open it in an app on this device
+authenticator-type = Or type it in
+authenticator-code-means = Type the code that the app shows.
+authenticator-code = Code
+authenticator-name = Name
+authenticator-name-means = How you tell it from others, such as my phone. You may leave it empty.
+authenticator-add = Add it
+authenticator-wrong = That is not the code that the app shows now. Please type the next one. If it is never right, look whether the clock of your phone is.
+codes-heading = Your recovery codes
+codes-means = Keep them where you find them without your phone: on a sheet in a drawer, or in a password manager. Each works once, in place of a code of your app.
+codes-once = They are shown here once and never again.
+codes-kept = I have kept them
+
 ## The account: where the user is signed in
 
 sessions-heading = Where you are signed in
@@ -268,6 +318,10 @@ event-sessions-ended = You signed out in other places
 event-sessions-ended-by-operator = An administrator signed you out
 event-deletion-requested = You asked for your account to be deleted
 event-deletion-withdrawn = You took back the request to delete your account
+event-factor-added = You added an authenticator
+event-factor-removed = An authenticator was removed
+event-codes-made = You made recovery codes
+event-code-used = You used a recovery code
 event-membership-added = You were put into a group
 event-membership-removed = You were taken out of a group
 event-details-set = What services are told of you was changed

@@ -12,9 +12,10 @@ use scraper::{Html, Selector};
 use serde_json::Value;
 
 /// The pages, each with a heading of its own.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("/account", "Your account"),
     ("/account/password", "Change your password"),
+    ("/account/second-factor", "Second factor"),
     ("/account/sessions", "Where you are signed in"),
     ("/account/services", "Services with access"),
     ("/account/events", "Recent activity"),

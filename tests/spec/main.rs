@@ -8,6 +8,7 @@ mod support;
 
 mod accessibility;
 mod account;
+mod account_factors;
 mod account_password;
 mod admin_sql;
 mod architecture;

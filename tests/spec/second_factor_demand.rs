@@ -100,6 +100,8 @@ async fn by_link_a_password_alone_never_does_and_with_a_factor_all_is_as_always(
     assert_eq!(sign_in(&provider, &client, &UserAgent::new(), "alice").await.status, 403);
     let page = Authorization::of(&client).open(&provider, &browser).await;
     assert!(page.url.path().ends_with("/login"), "the session of the password alone: {page}");
+    let told = provider.command(&["explain", "--user", "alice"], "").stdout;
+    assert!(told.contains("a group of the user demands a second factor"), "{told}");
     let authenticator = provider.enroll("alice-sub").await;
     provider.travel(10);
     let other = UserAgent::new();

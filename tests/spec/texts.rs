@@ -14,6 +14,7 @@ use hallpass::web::pages::account::{
     AccountPage, DataPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage, SessionLine,
     SessionsPage, Tabs,
 };
+use hallpass::web::pages::factors::{AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use hallpass::web::pages::{
     Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FactorNeededPage, FormPostPage, Frame, HomePage, Link, LoginPage,
     LogoutPage, MessagePage, NoEntryPage, ScopeLine, SecondFactorPage, Service, SignedInHere, SignedOutPage,
@@ -462,6 +463,52 @@ fn account_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
     ]
 }
 
+/// The pages of the account on which factors are added and removed.
+fn factors_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, String)> {
+    let tabs = || Tabs { here: OwnPage::SecondFactor, done: Some(text("factors-removed")) };
+    let moment = || Moment::of(NumericDate(0));
+    let factors = FactorsPage {
+        page: page(),
+        tabs: tabs(),
+        authenticators: vec![FactorLine {
+            factor_id: name.to_owned(),
+            name: Some(name.to_owned()),
+            since: moment(),
+            used: Some(moment()),
+        }],
+        can_add: true,
+        has_codes: true,
+        codes_left: Some(1),
+        is_demanded: true,
+        error: Some(text("factors-expired")),
+        csrf_begin: String::new(),
+        csrf_remove: String::new(),
+        csrf_codes: String::new(),
+    };
+    let authenticator = AuthenticatorPage {
+        page: page(),
+        tabs: tabs(),
+        picture: Some(Picture { size: 1, path: "M0 0h1v1h-1z".into() }),
+        uri: format!("otpauth://totp/{name}"),
+        typed: "JBSW Y3DP".into(),
+        token: String::new(),
+        csrf: String::new(),
+        name: name.to_owned(),
+        error: Some(text("authenticator-wrong")),
+    };
+    let codes = RecoveryCodesPage {
+        page: page(),
+        tabs: tabs(),
+        codes: vec!["B2F4-QRT2-7HXW".into()],
+        message: text("factors-codes-made"),
+    };
+    vec![
+        ("account_factors.html", factors.render().unwrap()),
+        ("account_authenticator.html", authenticator.render().unwrap()),
+        ("account_recovery_codes.html", codes.render().unwrap()),
+    ]
+}
+
 /// Each page that the provider has, with every part it can have, and with that name wherever one can be.
 fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     let organization = Arc::new(Organization { name: Some(name.to_owned()), ..Organization::default() });
@@ -559,6 +606,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         ("message.html", message.render().unwrap()),
     ];
     pages.extend(account_with(page, name));
+    pages.extend(factors_with(page, name));
     pages.extend(Problem::ALL.iter().map(|problem| ("error.html", error(problem).render().unwrap())));
     pages
 }

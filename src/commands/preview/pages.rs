@@ -29,7 +29,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 51] = [
+const NAMES: [&str; 56] = [
     "home",
     "signed-out-home",
     "account",
@@ -37,6 +37,11 @@ const NAMES: [&str; 51] = [
     "account-password-checked",
     "account-password-wrong",
     "account-password-none",
+    "account-second-factor",
+    "account-second-factor-none",
+    "account-authenticator",
+    "account-authenticator-wrong",
+    "account-recovery-codes",
     "account-sessions",
     "account-services",
     "account-services-none",

@@ -27,6 +27,12 @@ impl Tabs {
         self.here == OwnPage::Password
     }
 
+    /// Whether it is the page of the second factor.
+    #[must_use]
+    pub fn is_second_factor(&self) -> bool {
+        self.here == OwnPage::SecondFactor
+    }
+
     /// Whether it is the page of the sign-ins.
     #[must_use]
     pub fn is_sessions(&self) -> bool {

@@ -5,11 +5,13 @@ use crate::ambient::Clock;
 use crate::config::Config;
 use crate::protocol::own_page::OwnPage;
 use crate::protocol::time::NumericDate;
+use crate::second_factor::enrolment::picture_of;
 use crate::texts::{Text, text};
 use crate::web::pages::account::{
     AccountPage, DataPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage, SessionLine,
     SessionsPage, Tabs,
 };
+use crate::web::pages::factors::{AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use crate::web::pages::{self, Chrome, ClaimLine, ScopeLine};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -26,6 +28,13 @@ pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
         "account-password" | "account-password-checked" | "account-password-wrong" | "account-password-none" => {
             render(&|| password(config, name))
         }
+        "account-second-factor" | "account-second-factor-none" => {
+            render(&|| factors(config, name == "account-second-factor"))
+        }
+        "account-authenticator" | "account-authenticator-wrong" => {
+            render(&|| authenticator(config, name == "account-authenticator-wrong"))
+        }
+        "account-recovery-codes" => render(&|| recovery_codes(config)),
         "account-sessions" => render(&|| sessions(config)),
         "account-services" => render(&|| services(config, true)),
         "account-services-none" => render(&|| services(config, false)),
@@ -69,6 +78,56 @@ fn password(config: &Config, name: &str) -> Response {
         wait: None,
         strength: is_checked.then(|| text("strength-months").counting("number", 7)),
         advice: is_checked.then(|| text("strength-advice")),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn factors(config: &Config, has_some: bool) -> Response {
+    let line = |name: Option<&str>, since, used| FactorLine {
+        factor_id: String::new(),
+        name: name.map(str::to_owned),
+        since: ago(since),
+        used: Some(ago(used)),
+    };
+    let page = FactorsPage {
+        page: Chrome::new(config, &text("factors-heading")),
+        tabs: Tabs { here: OwnPage::SecondFactor, done: None },
+        authenticators: if has_some { vec![line(Some("my phone"), 900, 2), line(None, 100, 50)] } else { Vec::new() },
+        can_add: true,
+        has_codes: has_some,
+        codes_left: has_some.then_some(7),
+        is_demanded: !has_some,
+        error: None,
+        csrf_begin: String::new(),
+        csrf_remove: String::new(),
+        csrf_codes: String::new(),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn authenticator(config: &Config, is_wrong: bool) -> Response {
+    let uri = "otpauth://totp/Example:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Example";
+    let page = AuthenticatorPage {
+        page: Chrome::new(config, &text("authenticator-heading")),
+        tabs: Tabs { here: OwnPage::SecondFactor, done: None },
+        picture: picture_of(uri).map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
+        uri: uri.to_owned(),
+        typed: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP".to_owned(),
+        token: String::new(),
+        csrf: String::new(),
+        name: String::new(),
+        error: is_wrong.then(|| text("authenticator-wrong")),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn recovery_codes(config: &Config) -> Response {
+    let code = |at: usize| format!("{}2F4-QRT{}-7HXW", "BCDFGHJKMN".get(at..=at).unwrap_or("B"), at % 8 + 2);
+    let page = RecoveryCodesPage {
+        page: Chrome::new(config, &text("codes-heading")),
+        tabs: Tabs { here: OwnPage::SecondFactor, done: None },
+        codes: (0..10).map(code).collect(),
+        message: text("factors-added"),
     };
     pages::render(StatusCode::OK, &page, None)
 }

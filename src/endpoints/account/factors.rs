@@ -1,0 +1,258 @@
+//! `/account/second-factor`: authenticators are added with their first code and removed, recovery codes are made and shown once.
+//!
+//! All of it wants a fresh sign-in by every factor that the account has: a stolen password alone adds nothing to an account that has
+//! a second factor, and takes nothing away.
+
+use super::{Done, Here, Purpose, Visit};
+use crate::caller::BrowserRequest;
+use crate::protocol::factor_secret::FactorKind;
+use crate::protocol::own_page::OwnPage;
+use crate::provider::Provider;
+use crate::second_factor::enrolment::{
+    Completed, Completion, Enrolment, MOST_AUTHENTICATORS, Made, begin_enrolment, complete_enrolment,
+    new_recovery_codes,
+};
+use crate::second_factor::{self, Listed};
+use crate::store::user_sessions::By;
+use crate::store::{timely, users};
+use crate::texts::{Text, text};
+use crate::web::answer::{Note, PageError};
+use crate::web::pages::Chrome;
+use crate::web::pages::account::Moment;
+use crate::web::pages::factors::{AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::sync::Arc;
+
+/// What the page says beside its lists.
+#[derive(Default)]
+struct Said {
+    error: Option<Text<'static>>,
+    note: Option<Note>,
+}
+
+impl Said {
+    fn error(error: Text<'static>) -> Self {
+        Self { error: Some(error), note: None }
+    }
+}
+
+/// The page. It wants a fresh sign-in.
+///
+/// # Errors
+/// A page: a doubled parameter, or a store failed.
+pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
+    match Visit::open(&provider, &asked, OwnPage::SecondFactor, true).await? {
+        Visit::Here(here) => page(&provider, &asked, &here, Said::default()).await,
+        Visit::SignIn(response) => Ok(response),
+    }
+}
+
+/// What a form of the page does.
+#[derive(Clone, Copy)]
+enum Action {
+    Begin,
+    Complete,
+    Remove,
+    MakeCodes,
+}
+
+impl Action {
+    fn of(asked: &BrowserRequest) -> Option<Self> {
+        Some(match asked.params.get("action")? {
+            "begin" => Self::Begin,
+            "complete" => Self::Complete,
+            "remove" => Self::Remove,
+            "make_codes" => Self::MakeCodes,
+            _ => return None,
+        })
+    }
+
+    const fn purpose(self) -> Purpose {
+        match self {
+            Self::Begin => Purpose::BeginAuthenticator,
+            Self::Complete => Purpose::AddAuthenticator,
+            Self::Remove => Purpose::RemoveFactor,
+            Self::MakeCodes => Purpose::MakeCodes,
+        }
+    }
+}
+
+/// Begins to add an authenticator, adds it, removes one, or makes recovery codes. It wants a fresh sign-in.
+///
+/// # Errors
+/// A page: the form is not ours, a doubled parameter, or a store failed.
+pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
+    let action = Action::of(&asked).unwrap_or(Action::Begin);
+    let here = match Visit::by_form(&provider, &asked, OwnPage::SecondFactor, action.purpose(), true).await? {
+        Visit::Here(here) => here,
+        Visit::SignIn(response) => return Ok(response),
+    };
+    match action {
+        Action::Begin => begin(&provider, &asked, &here).await,
+        Action::Complete => complete(&provider, &asked, &here).await,
+        Action::Remove => remove(&provider, &asked, &here).await,
+        Action::MakeCodes => make_codes(&provider, &asked, &here, text("factors-codes-made")).await,
+    }
+}
+
+/// Shows what an authenticator app reads. Nothing is stored.
+async fn begin(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Result<Response, PageError> {
+    let held = listed(provider, here).await?;
+    if !may_add(&held) {
+        return page(provider, asked, here, Said::error(too_many())).await;
+    }
+    match begin_enrolment(provider, &here.user, here.now) {
+        Ok(enrolment) => Ok(show(provider, asked, here, &enrolment, None)),
+        Err(failure) => {
+            let fix = failure.fix().unwrap_or_default().to_owned();
+            let note = Note::of("factor_key_missing", "no second factor can be added now", &fix)
+                .because("factor_key_missing", failure.to_string())
+                .of_user(Some(&here.user.sub));
+            page(provider, asked, here, Said { error: Some(text("factors-unavailable")), note: Some(note) }).await
+        }
+    }
+}
+
+/// Adds the authenticator with its first code. With the first one, recovery codes are made.
+async fn complete(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Result<Response, PageError> {
+    let typed = |name: &str| asked.params.get(name).unwrap_or_default();
+    let network = asked.network.to_string();
+    let completion = Completion { token: typed("token"), typed: typed("code"), name: typed("name") };
+    let completed = complete_enrolment(provider, &here.user.sub, completion, By::Person(&network), here.now).await?;
+    match completed {
+        Completed::Done { .. } => {
+            learn(provider, here).await?;
+            let has_codes = listed(provider, here).await?.iter().any(|held| is_of(held, FactorKind::RecoveryCodes));
+            if has_codes {
+                return here.done(provider, Done::AuthenticatorAdded);
+            }
+            make_codes(provider, asked, here, text("factors-added")).await
+        }
+        // The same secret is shown again: the app has it already.
+        Completed::WrongCode => match Enrolment::again(provider, &here.user, completion.token, here.now) {
+            Some(enrolment) => Ok(show(provider, asked, here, &enrolment, Some(completion.name))),
+            None => page(provider, asked, here, Said::error(text("factors-expired"))).await,
+        },
+        Completed::Expired => page(provider, asked, here, Said::error(text("factors-expired"))).await,
+        Completed::TooMany => page(provider, asked, here, Said::error(too_many())).await,
+    }
+}
+
+/// Removes a factor of this user; another's is answered like one that was never there.
+async fn remove(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Result<Response, PageError> {
+    let named = asked.params.get("factor").filter(|factor| factor.len() < 100).unwrap_or_default();
+    let held = listed(provider, here).await?;
+    let authenticators: Vec<&Listed> = held.iter().filter(|held| is_of(held, FactorKind::Totp)).collect();
+    let is_last = matches!(authenticators.as_slice(), [only] if only.factor_id == named);
+    if is_last && !here.user.second_factor_demands.is_empty() {
+        return page(provider, asked, here, Said::error(text("factors-demanded"))).await;
+    }
+    let network = asked.network.to_string();
+    let (sub, by) = (here.user.sub.as_str(), By::Person(&network));
+    let removed = timely(second_factor::remove(&provider.db, sub, named, by, here.now)).await?;
+    learn(provider, here).await?;
+    here.done(provider, if removed.is_change() { Done::FactorRemoved } else { Done::FactorGone })
+}
+
+/// Makes recovery codes, which replace those there are, and shows them once.
+async fn make_codes(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    here: &Here,
+    message: Text<'static>,
+) -> Result<Response, PageError> {
+    let network = asked.network.to_string();
+    match new_recovery_codes(provider, &here.user.sub, By::Person(&network), here.now).await? {
+        Made::Codes(codes) => {
+            let page = RecoveryCodesPage {
+                page: Chrome::new(&provider.config, &text("codes-heading")),
+                tabs: here.tabs(provider, asked),
+                codes: codes.iter().map(|code| code.expose().to_owned()).collect(),
+                message,
+            };
+            Ok(here.render(provider, StatusCode::OK, &page))
+        }
+        Made::NoKey(_) | Made::NoUser => page(provider, asked, here, Said::error(text("factors-unavailable"))).await,
+    }
+}
+
+/// This node knows the user as they are now; others do within ten seconds.
+async fn learn(provider: &Provider, here: &Here) -> Result<(), PageError> {
+    if let Some(user) = timely(users::find(&provider.db, &here.user.sub)).await? {
+        provider.directory.know_user(user, here.now);
+    }
+    Ok(())
+}
+
+async fn listed(provider: &Provider, here: &Here) -> Result<Vec<Listed>, PageError> {
+    let keys = provider.factor_keys.current();
+    Ok(second_factor::list(&provider.db, &keys, &here.user.sub, here.now).await?)
+}
+
+fn is_of(held: &Listed, kind: FactorKind) -> bool {
+    held.kind == kind.as_str()
+}
+
+fn may_add(held: &[Listed]) -> bool {
+    let most = usize::try_from(MOST_AUTHENTICATORS).unwrap_or(usize::MAX);
+    held.iter().filter(|held| is_of(held, FactorKind::Totp)).count() < most
+}
+
+fn too_many() -> Text<'static> {
+    text("factors-too-many").counting("most", MOST_AUTHENTICATORS)
+}
+
+async fn page(provider: &Provider, asked: &BrowserRequest, here: &Here, said: Said) -> Result<Response, PageError> {
+    let held = listed(provider, here).await?;
+    let codes = held.iter().find(|held| is_of(held, FactorKind::RecoveryCodes));
+    let line = |held: &Listed| FactorLine {
+        factor_id: held.factor_id.clone(),
+        name: Some(held.name.clone()).filter(|name| !name.is_empty()),
+        since: Moment::of(held.created_at),
+        used: held.used_at.map(Moment::of),
+    };
+    let status = if said.error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let shown = FactorsPage {
+        page: Chrome::new(&provider.config, &text("factors-heading")),
+        tabs: here.tabs(provider, asked),
+        can_add: may_add(&held),
+        has_codes: codes.is_some(),
+        codes_left: codes.and_then(|codes| codes.left).and_then(|left| i64::try_from(left).ok()),
+        authenticators: held.iter().filter(|held| is_of(held, FactorKind::Totp)).map(line).collect(),
+        is_demanded: !here.user.second_factor_demands.is_empty(),
+        error: said.error,
+        csrf_begin: here.csrf(provider, Purpose::BeginAuthenticator),
+        csrf_remove: here.csrf(provider, Purpose::RemoveFactor),
+        csrf_codes: here.csrf(provider, Purpose::MakeCodes),
+    };
+    let mut response = here.render(provider, status, &shown);
+    if let Some(note) = said.note {
+        response.extensions_mut().insert(note);
+    }
+    Ok(response)
+}
+
+/// The page with the secret of an authenticator; `wrong` has the name that was typed beside a code that was none.
+fn show(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    here: &Here,
+    enrolment: &Enrolment,
+    wrong: Option<&str>,
+) -> Response {
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let shown = AuthenticatorPage {
+        page: Chrome::new(&provider.config, &text("authenticator-heading")),
+        tabs: here.tabs(provider, asked),
+        picture: enrolment.picture().map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
+        uri: enrolment.uri().expose().to_owned(),
+        typed: enrolment.typed().expose().to_owned(),
+        token: enrolment.token().to_owned(),
+        csrf: here.csrf(provider, Purpose::AddAuthenticator),
+        name: wrong.unwrap_or_default().to_owned(),
+        error: wrong.map(|_| text("authenticator-wrong")),
+    };
+    here.render(provider, status, &shown)
+}
