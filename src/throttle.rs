@@ -386,12 +386,7 @@ pub async fn code(
     let of_user = windows.map(|((field, window), most)| (field.to_owned(), window, most, Budget::Code)).collect();
     let of_network = vec![(network.to_string(), SIGN_IN_WINDOW, PER_NETWORK, Budget::Network)];
     let in_network = throttle.in_network(&format!("fail:{}", network.wide()), network);
-    let in_network = async {
-        match known {
-            Some(_) => Ok(None),
-            None => or_nothing(Count::one(ephemeral, in_network, of_network).await),
-        }
-    };
+    let in_network = async { or_nothing(Count::one(ephemeral, in_network, of_network).await) };
     let (user, network) = tokio::join!(Count::one(ephemeral, key, of_user), in_network);
     match (or_nothing(user), network) {
         // Where no counter can be kept no code is looked at: a code is short.

@@ -255,8 +255,13 @@ impl Here {
 
     /// Leads back to the page by GET, which says what has been done.
     fn done(&self, provider: &Provider, done: Done) -> Result<Response, PageError> {
+        self.done_at(self.page, provider, done)
+    }
+
+    /// The same at another page.
+    fn done_at(&self, page: OwnPage, provider: &Provider, done: Done) -> Result<Response, PageError> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("done", done.as_str()).append_pair("proof", &self.token(provider, &done.purpose()));
-        Ok(see_other(&format!("{}?{}", provider.url(path_of(self.page)), query.finish()))?)
+        Ok(see_other(&format!("{}?{}", provider.url(path_of(page)), query.finish()))?)
     }
 }

@@ -354,7 +354,7 @@ impl Continued {
             Some(proven) => {
                 let user = provider.directory.user(&proven.sub, *now).await?;
                 // Void once the password is another one, or the person may not sign in any more.
-                user.filter(|user| proven.holds(user, *now))
+                user.filter(|user| proven.holds(user, flow.request.max_age, *now))
             }
             None => None,
         };

@@ -20,8 +20,9 @@ use crate::protocol::factor::{Factor, SignInFailure};
 use crate::protocol::reason::Reason;
 use crate::protocol::response::Prompt;
 use crate::protocol::secret::{Handle, Password};
+use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
-use crate::store::{interactions, timely, users};
+use crate::store::{StoreError, interactions, timely, users};
 use crate::texts::{Text, text};
 use crate::throttle::{Attempt, Later};
 use crate::web::answer::{Note, PageError};
@@ -148,12 +149,12 @@ async fn after_password(
     proven: password::Proven,
 ) -> Result<Response, PageError> {
     let password::Proven { mut user, attempt, session_has_ended, renewal } = proven;
-    let demand = user.second_factor_demand(asked.now);
-    if demand == SecondFactorDemand::Overdue {
+    if user.second_factor_demand(asked.now) == SecondFactorDemand::Overdue {
         let (told, why) = (LoginError::FactorOverdue, SignInFailure::SecondFactorOverdue);
         let failed = Failed { told, why, sub: Some(user.sub), slowed: attempt.is_slowed() };
         return fail(provider, asked, flow, typed, failed, Some(attempt)).await;
     }
+    note_days(provider, &mut user, asked.now).await?;
     let renewing =
         renewal.map(|renewal| password::renew(provider.clone(), user.sub.clone(), user.credential.clone(), renewal));
     let is_remembered = start::is_remembered(provider, asked);
@@ -161,10 +162,6 @@ async fn after_password(
     let response = if user.has_second_factor && !is_spared {
         await_factor(provider, asked, flow, user, attempt, is_remembered).await?
     } else {
-        if demand != SecondFactorDemand::Met && user.second_factor_asked_at.is_none() {
-            timely(users::note_asked_for_factor(&provider.db, &user.sub, asked.now)).await?;
-            user.second_factor_asked_at = Some(asked.now);
-        }
         let event = event(EventKind::SignIn, asked, flow).of(&user.sub).with("amr", Factor::Password.amr());
         let event = if is_spared { event.with("trusted_browser", true) } else { event };
         let proven = start::Proven {
@@ -185,6 +182,19 @@ async fn after_password(
     // The answer does not wait for it.
     renewing.map(tokio::spawn);
     Ok(response)
+}
+
+/// Notes the first sign-in under a demand for a second factor, also of a user who has one: the days are over should it be taken away
+/// later. Without a demand there are no days.
+async fn note_days(provider: &Provider, user: &mut User, now: NumericDate) -> Result<(), StoreError> {
+    let asked_at = match (user.demanded_days(now), user.second_factor_asked_at) {
+        (Some(_), None) => Some(now),
+        (None, Some(_)) => None,
+        _ => return Ok(()),
+    };
+    timely(users::note_asked_for_factor(&provider.db, &user.sub, asked_at)).await?;
+    user.second_factor_asked_at = asked_at;
+    Ok(())
 }
 
 /// Keeps in the interaction that the password was proven, and continues to what is to be proven beside it. There is no session yet,

@@ -26,6 +26,7 @@ use crate::throttle::{self, Attempt, CodeAttempt, Later, Stopped};
 use crate::web::answer::{Note, PageError};
 use crate::web::cookies::Browser;
 use crate::web::network::Network;
+use crate::web::pages::account::Moment;
 use crate::web::pages::{self, Chrome, FactorNeededPage, SecondFactorPage, Wait};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -146,7 +147,8 @@ struct Counter {
 }
 
 impl Counter {
-    /// Of that user in this browser.
+    /// Of that user in this browser, which is known by a sign-in with this very second factor: who had the password alone before
+    /// it was set up has no counters of their own.
     fn of(provider: &Provider, browser: &Browser, user: &User) -> Self {
         let known = browser.kept.as_ref().filter(|name| browser.known.contains(&known_tag(provider, name, user)));
         Self {
@@ -417,12 +419,11 @@ fn due(
     candidate: &Candidate<'_>,
     until: NumericDate,
 ) -> Response {
-    let instant = until.to_string();
-    let day = instant.split('T').next().unwrap_or_default();
+    let day = Moment::of(until).shown;
     let page = FactorNeededPage {
         page: Chrome::new(&provider.config, &text("factor-due-heading")),
         heading: text("factor-due-heading"),
-        message: text("factor-due-message").with("date", day),
+        message: text("factor-due-message").with("date", &day),
         action: "continue",
         label: text("factor-due-continue"),
         client_id: flow.client().client_id.clone(),

@@ -145,6 +145,7 @@ impl EventKind {
         matches!(
             self,
             Self::SignIn
+                | Self::StepUp
                 | Self::SignInFailed
                 | Self::SignInThrottled
                 | Self::SignOut

@@ -106,13 +106,19 @@ impl User {
         self.counts() && !self.is_locked(now)
     }
 
+    /// Within how many days a second factor is demanded of them, whether they have one or not; 0: a password alone never does.
+    #[must_use]
+    pub fn demanded_days(&self, now: NumericDate) -> Option<i64> {
+        let live = self.second_factor_demands.iter().filter(|demand| demand.until.is_none_or(|until| now < until));
+        live.map(|demand| demand.days).min()
+    }
+
     /// What is demanded of them, of several groups by the one that gives the fewest days. They count from the first sign-in
     /// under the demand, which may be this one.
     #[must_use]
     pub fn second_factor_demand(&self, now: NumericDate) -> SecondFactorDemand {
         const DAY: i64 = 86_400;
-        let live = self.second_factor_demands.iter().filter(|demand| demand.until.is_none_or(|until| now < until));
-        match live.map(|demand| demand.days).min() {
+        match self.demanded_days(now) {
             Some(days) if !self.has_second_factor => {
                 let until = self.second_factor_asked_at.unwrap_or(now).plus(days.clamp(0, 36_500) * DAY);
                 if until > now { SecondFactorDemand::Until(until) } else { SecondFactorDemand::Overdue }

@@ -58,12 +58,12 @@ impl SignIn {
         !user.has_second_factor || factor::meets(&self.acr, ACR_VALUES[1])
     }
 
-    /// The `acr` to tell for a wish: what the sign-in is, or where the wish names less alone, the first of its values that it
-    /// is worth as well ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)).
+    /// The `acr` to tell for a wish: what the sign-in is, or where an essential wish names less alone, the first of its values that
+    /// it is worth as well ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)).
     #[must_use]
     pub fn acr_for(&self, asked: &Asked) -> &str {
         let values = || asked.values.iter().filter_map(Value::as_str);
-        if values().any(|wanted| wanted == self.acr) {
+        if !asked.essential || values().any(|wanted| wanted == self.acr) {
             return &self.acr;
         }
         let met = values().find(|wanted| factor::meets(&self.acr, wanted));

@@ -188,11 +188,23 @@ impl NodeSecrets {
         self.form.text(&[browser.expose().as_bytes(), interaction.expose().as_bytes(), counter.as_bytes()])
     }
 
-    /// What proves to us that a user signed in to this account with this browser (22 characters): bound to both and to the
-    /// password as it was (`credential`), and meaningless to all others.
+    /// What proves to us that a user signed in to this account with this browser (22 characters): bound to both, to the password
+    /// as it was (`credential`) and to the second factor (`factors`), where there was one; meaningless to all others.
     #[must_use]
-    pub fn known_browser(&self, browser: &BrowserId, sub: &str, credential: &str) -> String {
-        let mut tag = self.known_browser.text(&[browser.expose().as_bytes(), sub.as_bytes(), credential.as_bytes()]);
+    pub fn known_browser(&self, browser: &BrowserId, user: &User) -> String {
+        let User { sub, credential, factors, .. } = user;
+        let parts = [browser.expose(), sub, credential, factors].map(str::as_bytes);
+        let told = if factors.is_empty() { &parts[..3] } else { &parts[..] };
+        let mut tag = self.known_browser.text(told);
+        tag.truncate(22);
+        tag
+    }
+
+    /// The same as of before the user had a second factor: it proves the password alone.
+    #[must_use]
+    pub fn known_by_password(&self, browser: &BrowserId, user: &User) -> String {
+        let parts = [browser.expose(), &user.sub, &user.credential].map(str::as_bytes);
+        let mut tag = self.known_browser.text(&parts);
         tag.truncate(22);
         tag
     }

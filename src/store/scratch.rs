@@ -421,8 +421,12 @@ mod tests {
         let scratch = Scratch::new().await.unwrap();
         for column in clients::WORDS {
             let known = scratch.column("clients", column.name()).unwrap_or_else(|| panic!("{}", column.name()));
-            let default = known.default.as_deref().unwrap().trim_matches('\'');
-            assert_eq!(column.fault(default), None, "{}", column.name());
+            // `require_acr` alone has none: no row demands anything unless it says so.
+            let Some(default) = known.default.as_deref() else {
+                assert_eq!(column.name(), "require_acr");
+                continue;
+            };
+            assert_eq!(column.fault(default.trim_matches('\'')), None, "{}", column.name());
         }
         // SQLite cannot change a CHECK, and later versions know more words.
         for (_, name, text) in built_in() {

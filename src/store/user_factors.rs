@@ -22,8 +22,7 @@ const SPEND_STEP: &str = "UPDATE user_factors SET last_step = $2, used_at = $3 W
 const SPEND_CODE: &str =
     "UPDATE user_factors SET secret = $3, key_id = $4, used_at = $5 WHERE factor_id = $1 AND secret = $2";
 const RESEAL: &str = "UPDATE user_factors SET secret = $3, key_id = $4 WHERE factor_id = $1 AND secret = $2";
-const REPLACE: &str =
-    "UPDATE user_factors SET secret = $3, key_id = $4, last_step = 0 WHERE factor_id = $1 AND secret = $2";
+const REPLACE: &str = "UPDATE user_factors SET secret = $3, key_id = $4, last_step = 0, created_at = $5 WHERE factor_id = $1 AND secret = $2";
 const REMOVE: &str = "DELETE FROM user_factors WHERE sub = $1 AND factor_id = $2";
 const REMOVE_KIND: &str = "DELETE FROM user_factors WHERE sub = $1 AND kind = $2";
 const BY_KEY: &str = "SELECT key_id, COUNT(*) FROM user_factors GROUP BY key_id";
@@ -179,7 +178,7 @@ pub(super) async fn insert_in(
     Ok(added.rows_affected() == 1)
 }
 
-/// Gives a factor another secret, unless it is not that one any more.
+/// Gives a factor another secret, unless it is not that one any more. It is another factor from now on, by `created_at`.
 ///
 /// # Errors
 /// The database failed.
@@ -188,8 +187,10 @@ pub(super) async fn replace_in(
     factor_id: &str,
     before: &str,
     sealed: &Sealed,
+    now: NumericDate,
 ) -> Result<bool, StoreError> {
-    let replaced = sqlx::query(REPLACE).bind(factor_id).bind(before).bind(&sealed.text).bind(&sealed.key_id);
+    let replaced =
+        sqlx::query(REPLACE).bind(factor_id).bind(before).bind(&sealed.text).bind(&sealed.key_id).bind(now.0);
     Ok(replaced.execute(connection).await?.rows_affected() == 1)
 }
 

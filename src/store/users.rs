@@ -46,8 +46,8 @@ macro_rules! second_factor {
     () => {
         concat!(
             "second_factor_asked_at, browsers_untrusted_at, ",
-            // Another one whenever one is added, replaced or taken away, as the ids are random.
-            "(SELECT MIN(factor_id) || MAX(factor_id) || CAST(COUNT(*) AS TEXT) FROM user_factors ",
+            // Whatever is added, replaced or taken away; a secret that is only sealed anew is the same.
+            "(SELECT STRING_AGG(factor_id || ' ' || CAST(created_at AS TEXT), ',') FROM user_factors ",
             "WHERE user_factors.sub = users.sub AND kind = 'totp') AS factors, ",
             // Days and end of each membership that demands one, as memberships end by themselves.
             "(SELECT STRING_AGG(CAST(second_factor_within AS TEXT) || ' ' || CAST(COALESCE(until, 0) AS TEXT), ',') ",
@@ -120,6 +120,7 @@ const RENEW_HASH: &str = "UPDATE users SET password_hash = $3, credential_digest
 const END_FAMILIES: &str =
     "UPDATE refresh_families SET revoked_at = $2, salt = NULL WHERE sub = $1 AND revoked_at IS NULL";
 const ASKED: &str = "UPDATE users SET second_factor_asked_at = $2 WHERE sub = $1 AND second_factor_asked_at IS NULL";
+const NOT_ASKED: &str = "UPDATE users SET second_factor_asked_at = NULL WHERE sub = $1";
 const DISABLE: &str = "UPDATE users SET disabled_at = $2 WHERE sub = $1 AND disabled_at IS NULL";
 const ENABLE: &str = "UPDATE users SET disabled_at = NULL WHERE sub = $1 AND disabled_at IS NOT NULL";
 
@@ -240,12 +241,19 @@ impl Row {
             locked_until: row.locked_until.map(NumericDate),
             is_ambiguous: row.clients_of_that_name > 0,
             has_second_factor: row.factors.is_some(),
-            factors: row.factors.unwrap_or_default(),
+            factors: row.factors.as_deref().map(mark_of_factors).unwrap_or_default(),
             second_factor_demands: demands(row.second_factor_demands.as_deref().unwrap_or_default()),
             second_factor_asked_at: row.second_factor_asked_at.map(NumericDate),
             browsers_untrusted_at: row.browsers_untrusted_at.map(NumericDate),
         })
     }
+}
+
+/// The mark of a user's authenticators, in whatever order the statement has them.
+fn mark_of_factors(text: &str) -> String {
+    let mut factors: Vec<&str> = text.split(',').collect();
+    factors.sort_unstable();
+    Digest::of(&[&["factors"], factors.as_slice()].concat()).as_str()[..22].to_owned()
 }
 
 /// The demands for a second factor, as the statement writes them: days and the end of the membership, 0 for none.
@@ -613,12 +621,16 @@ pub async fn renew_hash(
     Ok(renewed.rows_affected() == 1)
 }
 
-/// Notes the first sign-in of a user who is asked for a second factor and has none, from which the days count.
+/// Notes the first sign-in of a user under a demand for a second factor, from which the days count; `None`: there is no demand any
+/// more.
 ///
 /// # Errors
 /// The database failed.
-pub async fn note_asked_for_factor(db: &Db, sub: &str, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(ASKED).bind(sub).bind(now.0).execute(db.statement()).await?;
+pub async fn note_asked_for_factor(db: &Db, sub: &str, at: Option<NumericDate>) -> Result<(), StoreError> {
+    match at {
+        Some(at) => sqlx::query(ASKED).bind(sub).bind(at.0).execute(db.statement()).await?,
+        None => sqlx::query(NOT_ASKED).bind(sub).execute(db.statement()).await?,
+    };
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use hallpass::protocol::claims::User;
 use hallpass::protocol::claims_request::ClaimsRequest;
 use hallpass::protocol::client::{Client, redirect_uri_fault};
 use hallpass::protocol::error::Refusal;
+use hallpass::protocol::factor_secret::FactorKind;
 use hallpass::protocol::facts::NO_FACTS;
 use hallpass::protocol::grant::Authorization as Authorized;
 use hallpass::protocol::logout::{LeaveAddress, Sender, frame_origin};
@@ -111,6 +112,9 @@ fn words(text: &str) {
     }
     if let Some(prompts) = PromptSet::parse(text) {
         assert_eq!(PromptSet::parse(&prompts.to_string()).as_ref(), Some(&prompts));
+    }
+    if let Some(kind) = FactorKind::parse(text) {
+        assert_eq!(kind.as_str(), text);
     }
     let shown = shown::shown(text);
     assert!(!shown.contains(shown::is_harmful) && shown.len() <= 6 * text.len() + 100, "{text:?}");

@@ -234,3 +234,25 @@ async fn a_form_of_another_purpose_browser_or_site_does_nothing() {
     assert!(page.status == 422 && page.text().contains("begin again"), "{page}");
     assert_eq!(provider.rows("SELECT kind FROM user_factors").await, [[]; 0]);
 }
+
+/// From the page that says until when one is to be set up.
+#[tokio::test]
+async fn a_member_whose_days_are_not_over_sets_a_second_factor_up() {
+    let (provider, _) = ready().await;
+    for arguments in [
+        &["group", "new", "staff"][..],
+        &["group", "add", "staff", "alice"],
+        &["group", "edit", "staff", "--second-factor", "14"],
+    ] {
+        assert_eq!(provider.command(arguments, "").status, 0);
+    }
+    let browser = UserAgent::new();
+    let told = open(&provider, &browser, "/account", "alice").await;
+    assert!(told.body.contains(&format!("href=\"{PATH}\"")), "{}", told.body);
+    let page = browser_at(&provider, &browser, PATH).await;
+    let page =
+        if page.url.path() == PATH { page } else { press(&provider, &browser, page.form("form"), "continue").await };
+    assert_eq!(page.url.path(), PATH, "{page}");
+    let (_, added) = add(&provider, &browser, &page).await;
+    assert_eq!(codes(&added).len(), 10, "{added}");
+}

@@ -3,7 +3,7 @@
 use crate::account::open;
 use crate::support::listener::LogoutListener;
 use crate::support::provider::PASSWORD;
-use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
+use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of};
 use hallpass::protocol::secret::{Digest, Handle, Password};
 use hallpass::sign_ins;
 use hallpass::store::users::password::{self, Change, Changed};
@@ -72,7 +72,7 @@ async fn a_changed_password_signs_in_and_ends_all_that_the_old_one_started_elsew
     let tokens = provider.redeem(&client, answer.code()).await.ok();
     let page = change(&provider, &here, PASSWORD, NEW).await;
     assert!(page.text().contains("Your password is changed."), "{page}");
-    assert_eq!(page.url.path(), "/account/password");
+    assert_eq!(page.url.path(), "/account");
     // This one continues, also for services; the other has ended, and its services are told.
     assert!(is_signed_in(&provider, &client, &here).await);
     sign_ins::settle(&provider.provider).await;
@@ -351,4 +351,41 @@ async fn the_form_tells_programs_that_keep_passwords_which_field_is_which() {
     assert_eq!(of("username"), ("username".to_owned(), "text".to_owned()));
     assert_eq!(page.form("form").value("username"), Some("alice"));
     assert!(page.body.contains("passwordrules=\"minlength: 10;") && page.body.contains("minlength=\"10\""));
+}
+
+/// The sign-in continues with the password alone, and is told of the change all the same; it is kept by the browser as before.
+#[tokio::test]
+async fn a_change_is_told_also_to_who_has_a_second_factor_and_the_browser_keeps_the_sign_in_as_before() {
+    let provider = TestProvider::with(&[("remember", "ask")]).await;
+    provider.alice().await;
+    let client = provider.add(NewClient::new("reports").with("consent", "skip")).await;
+    let authenticator = provider.enroll("alice-sub").await;
+    for (old, new, is_remembered) in [(PASSWORD, NEW, true), (NEW, PASSWORD, false)] {
+        let browser = UserAgent::new();
+        let login = browser.get(&provider.url("/account/password")).await;
+        let login = provider.settle(&browser, login).await;
+        let mut form = login.form("form");
+        form.set("username", "alice").set("password", old);
+        if is_remembered {
+            form.fields.push(("remember".into(), "yes".into()));
+        }
+        let answered = browser.submit(form, Some(("action", "sign_in"))).await;
+        let page = provider.settle(&browser, answered).await;
+        let page = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
+        // Whatever was proven before, and whether or not the factor is there still.
+        if !is_remembered {
+            provider.sql("DELETE FROM user_factors").await;
+            provider.travel(10);
+        }
+        let answer = send(&browser, &page, old, new, new).await;
+        let page = provider.settle(&browser, answer).await;
+        assert!(page.url.path() == "/account" && page.text().contains("Your password is changed."), "{page}");
+        let kept = browser.cookies().into_iter().find(|cookie| cookie.name.contains("hallpass_session")).unwrap();
+        assert_eq!(kept.max_age.is_some(), is_remembered);
+        let page = Authorization::of(&client).open(&provider, &browser).await;
+        let code = Answer::of(&page, &client.redirect_uri).code().to_owned();
+        let claims = claims_of(&provider.redeem(&client, &code).await.ok().text("id_token"));
+        assert_eq!(claims["amr"], serde_json::json!(["pwd"]), "{claims}");
+        provider.travel(30);
+    }
 }

@@ -449,3 +449,52 @@ async fn a_right_password_without_its_code_counts_as_a_failure() {
     let page = provider.type_in(&other, &page, "alice", PASSWORD).await;
     assert!(page.url.path().ends_with("/second-factor"), "{page}");
 }
+
+/// A browser answers for itself by a sign-in with the second factor that there is now, and its network answers for it as well.
+#[tokio::test]
+async fn who_had_the_password_before_there_was_a_second_factor_has_no_counters_of_their_own() {
+    let (provider, client) = ready().await;
+    let request = Authorization::of(&client).with("prompt", "login");
+    let jars = ["198.51.100.1", "203.0.113.1"].map(from);
+    for jar in &jars {
+        let page = request.open(&provider, jar).await;
+        assert!(provider.type_in(jar, &page, "alice", PASSWORD).await.status.is_redirection());
+    }
+    let authenticator = provider.enroll("alice-sub").await;
+    provider.travel(10);
+    let half = PER_CODE_WINDOW[0] / 2;
+    for jar in &jars {
+        let page = asked(&provider, jar, &request).await;
+        for number in 0..half {
+            assert_eq!(provider.type_code(jar, &page, WRONG).await.status, 422, "{number}");
+        }
+    }
+    for jar in &jars {
+        let page = asked(&provider, jar, &request).await;
+        assert_eq!(provider.type_code(jar, &page, authenticator.code(provider.now())).await.status, 429);
+    }
+}
+
+/// What happened at their account is told to users in words that say what was right and what was not.
+#[tokio::test]
+async fn a_user_is_told_that_a_password_was_right_where_a_code_was_not() {
+    let (provider, client, authenticator) = enrolled().await;
+    let owner = from("203.0.113.7");
+    let request = Authorization::of(&client).with("prompt", "login");
+    let spent = authenticator.code(provider.now());
+    for expected in [302, 422] {
+        let page = asked(&provider, &owner, &request).await;
+        assert_eq!(provider.type_code(&owner, &page, spent).await.status.as_u16() / 100, expected / 100);
+    }
+    let attacker = from("198.51.100.1");
+    let page = asked(&provider, &attacker, &Authorization::of(&client)).await;
+    for _ in 0..=PER_CODE_WINDOW[0] {
+        let _ = provider.type_code(&attacker, &page, WRONG).await;
+    }
+    provider.provider.audit.flush().await;
+    let lines = owner.get(&provider.url("/account/events")).await.texts(".entries li");
+    let has = |words: &str| lines.iter().any(|line| line.contains(words));
+    for words in ["the password was right, and the code was not", "too many codes were wrong", "had been used before"] {
+        assert!(has(words), "{words}: {lines:?}");
+    }
+}

@@ -40,6 +40,11 @@ async fn members_are_told_until_when_and_after_that_a_password_alone_does_not_do
     let page = sign_in(&provider, &client, &browser, "alice").await;
     assert!(page.url.path().ends_with("/second-factor") && page.status == 200, "{page}");
     assert!(page.text().contains("needs a second factor") && page.text().contains("account page"), "{page}");
+    let asked_at = provider.rows("SELECT second_factor_asked_at FROM users WHERE username = 'alice'").await;
+    let until = asked_at[0][0].as_deref().unwrap().parse::<i64>().unwrap() + 14 * DAY;
+    let day = jiff::Timestamp::from_second(until).unwrap().to_string()[..10].to_owned();
+    assert!(page.text().contains(&format!("account page before {day} ")), "{page}");
+    assert!(page.body.contains("href=\"/account/second-factor\""), "{}", page.body);
     let done = browser.submit(page.form("form"), Some(("action", "continue"))).await;
     let done = provider.settle(&browser, done).await;
     assert!(has_code(&client, &done), "{done}");
@@ -95,7 +100,8 @@ async fn by_link_a_password_alone_never_does_and_with_a_factor_all_is_as_always(
     let (provider, client) = ready().await;
     let browser = UserAgent::new();
     assert!(has_code(&client, &sign_in(&provider, &client, &browser, "alice").await));
-    command(&provider, &["group", "edit", "staff", "--second-factor", "by-link"]);
+    let outcome = provider.command(&["group", "edit", "staff", "--second-factor", "by-link"], "");
+    assert!(outcome.status == 0 && outcome.stderr.contains("cannot sign in to set one up"), "{outcome:?}");
     provider.travel(10);
     assert_eq!(sign_in(&provider, &client, &UserAgent::new(), "alice").await.status, 403);
     let page = Authorization::of(&client).open(&provider, &browser).await;
@@ -153,4 +159,41 @@ async fn the_command_says_what_it_did_and_an_older_node_lets_no_user_in() {
     }
     let events = command(&provider, &["audit", "list", "--event", "group_edited", "--json"]);
     assert!(events.contains("second_factor_within"), "{events}");
+}
+
+/// The days count for who has a second factor as well, so that taking it away is no way around them; and the command says so.
+#[tokio::test]
+async fn the_days_count_also_with_a_second_factor_and_end_with_the_demand() {
+    let (provider, client) = ready().await;
+    command(&provider, &["group", "edit", "staff", "--second-factor", "14"]);
+    let authenticator = provider.enroll("alice-sub").await;
+    let with_code = async || {
+        let browser = UserAgent::new();
+        let page = sign_in(&provider, &client, &browser, "alice").await;
+        let done = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
+        assert!(has_code(&client, &done), "{done}");
+        provider.travel(30);
+    };
+    let asked_at =
+        async || provider.rows("SELECT second_factor_asked_at FROM users WHERE username = 'alice'").await[0][0].clone();
+    with_code().await;
+    assert!(asked_at().await.is_some());
+    let shown = command(&provider, &["user", "export", "alice"]);
+    assert!(shown.contains("\"second_factor_asked_at\": \"20") && shown.contains("browsers_untrusted_at"), "{shown}");
+    command(&provider, &["group", "edit", "staff", "--second-factor", "no"]);
+    provider.travel(10);
+    with_code().await;
+    assert_eq!(asked_at().await, None);
+    command(&provider, &["group", "edit", "staff", "--second-factor", "14"]);
+    provider.travel(10);
+    with_code().await;
+    provider.travel(15 * DAY);
+    let outcome = provider.command(&["user", "factor", "remove", "alice", "--all", "--yes"], "");
+    assert!(outcome.status == 0 && outcome.stderr.contains("--restart-second-factor-days"), "{outcome:?}");
+    provider.travel(10);
+    let page = sign_in(&provider, &client, &UserAgent::new(), "alice").await;
+    assert!(page.status == 403 && page.text().contains("the time to set one up is over"), "{page}");
+    command(&provider, &["user", "edit", "alice", "--restart-second-factor-days"]);
+    let page = sign_in(&provider, &client, &UserAgent::new(), "alice").await;
+    assert!(page.url.path().ends_with("/second-factor") && page.status == 200, "{page}");
 }

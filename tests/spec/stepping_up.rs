@@ -305,3 +305,47 @@ async fn an_older_node_lets_no_user_in_where_a_factor_is_needed() {
     provider.add(NewClient::new("safe").with("require_acr", "2")).await;
     assert_eq!(least().await, 14);
 }
+
+/// A wish for `acr` that names no values has those of `acr_values`.
+#[tokio::test]
+async fn acr_values_count_beside_a_wish_for_acr_without_values() {
+    let (provider, client, browser, authenticator) = signed_in_before().await;
+    for acr in [Value::Null, json!({"essential": true})] {
+        let claims = json!({"id_token": {"acr": acr}}).to_string();
+        let request = Authorization::of(&client).with("acr_values", "2").with("claims", &claims);
+        let page = request.open(&provider, &browser).await;
+        assert!(is_at(&page, "/second-factor"), "{claims}: {page}");
+    }
+    let request = Authorization::of(&client).with("acr_values", "2");
+    let page = request.open(&provider, &browser).await;
+    let _ = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
+    // What was done is told, unless exactly less is demanded.
+    let page = Authorization::of(&client).with("acr_values", "1").open(&provider, &browser).await;
+    assert_eq!(claims(&provider, &client, &page).await["acr"], "2");
+    assert!(events_page(&provider, &browser).await.contains("You confirmed by your second factor that it is you"));
+}
+
+async fn events_page(provider: &TestProvider, browser: &UserAgent) -> String {
+    provider.provider.audit.flush().await;
+    browser.get(&provider.url("/account/events")).await.text()
+}
+
+/// A code that would be typed for nothing is not asked for.
+#[tokio::test]
+async fn a_proven_password_waits_for_the_code_no_longer_than_max_age() {
+    let (provider, client, browser, authenticator) = signed_in_before().await;
+    for (max_age, waits, path) in [("90", 91, "/login"), ("90", 80, "/second-factor"), ("0", 300, "/second-factor")] {
+        let request = Authorization::of(&client).with("max_age", max_age).with("prompt", "login");
+        let page = request.open(&provider, &browser).await;
+        let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+        provider.travel(waits);
+        let again = browser.get(page.url.as_str()).await;
+        let again = provider.settle(&browser, again).await;
+        assert!(is_at(&again, path), "{max_age} {waits}: {again}");
+        if path == "/second-factor" {
+            let done = provider.type_code(&browser, &again, authenticator.code(provider.now())).await;
+            assert!(done.status.is_redirection(), "{done}");
+        }
+        provider.travel(30);
+    }
+}

@@ -115,9 +115,19 @@ async fn it_never_counts_where_more_is_asked_for() {
 /// Of what ends it each alone does.
 #[tokio::test]
 async fn it_ends_with_the_password_the_factor_everywhere_and_its_days() {
-    let (provider, client, authenticator) = ready().await;
+    let (provider, client, mut authenticator) = ready().await;
     // The command has the clock of the machine, which the provider's leaves behind.
-    let ends = ["operator", "password", "factor", "another factor", "everywhere", "tokens", "days"];
+    let ends = [
+        "operator",
+        "password",
+        "factor",
+        "another factor",
+        "a third factor",
+        "a replaced factor",
+        "everywhere",
+        "tokens",
+        "days",
+    ];
     for end in ends {
         let browser = UserAgent::new();
         sign_in(&provider, &client, &browser, &authenticator, true).await;
@@ -134,13 +144,16 @@ async fn it_ends_with_the_password_the_factor_everywhere_and_its_days() {
             }
             "factor" => {
                 provider.sql("DELETE FROM user_factors").await;
-                let _ = provider.enroll("alice-sub").await;
-                provider.sql("UPDATE user_factors SET factor_id = 'new-' || factor_id").await;
+                authenticator = provider.enroll("alice-sub").await;
             }
-            "another factor" => {
-                let copy = "INSERT INTO user_factors (factor_id, sub, kind, secret, key_id, created_at) \
-                            SELECT 'two-' || factor_id, sub, kind, '271828', key_id, created_at FROM user_factors WHERE kind = 'totp'";
-                provider.sql(copy).await;
+            "another factor" | "a third factor" => authenticator = provider.enroll("alice-sub").await,
+            // Neither the first of the ids nor the last, under the id of before.
+            "a replaced factor" => {
+                let middle =
+                    "SELECT factor_id FROM user_factors WHERE kind = 'totp' ORDER BY factor_id LIMIT 1 OFFSET 1";
+                let replaced =
+                    format!("UPDATE user_factors SET created_at = created_at + 1 WHERE factor_id = ({middle})");
+                provider.sql(&replaced).await;
             }
             "operator" => {
                 let outcome = provider.command(&["user", "sessions", "end", "alice", "--all", "--yes"], "");
@@ -212,4 +225,18 @@ async fn by_default_no_browser_is_trusted_and_the_setting_has_bounds() {
         let outcome = run_with(folder.path(), &["migrate"], &[("HALLPASS_TRUSTED_BROWSER", bad)], "");
         assert!(outcome.status != 0 && outcome.stderr.contains("days from 0 to 365"), "{bad}: {outcome:?}");
     }
+}
+
+/// What a user said of a browser before gives way to what they say now, and not what others said.
+#[tokio::test]
+async fn a_user_has_one_item_in_the_cookie() {
+    let (provider, client, authenticator) = ready().await;
+    let browser = UserAgent::new();
+    for _ in 0..3 {
+        sign_in(&provider, &client, &browser, &authenticator, true).await;
+        let trusted = browser.cookies().into_iter().find(|cookie| cookie.name.contains("hallpass_trusted")).unwrap();
+        assert_eq!(trusted.value.matches('~').count(), 1, "{}", trusted.value);
+    }
+    sign_out(&provider, &browser, "sign_out").await;
+    assert!(!is_asked(&provider, &client, &browser).await);
 }

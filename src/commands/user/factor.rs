@@ -160,5 +160,16 @@ async fn remove(config: Config, username: &str, factor: Option<&str>, yes: bool,
     };
     let ended = if factor.is_none() { format!("; {sessions} sign-ins end within ten seconds") } else { String::new() };
     eprintln!("removed {authenticators}{codes} of {}{ended}", named(&user));
+    match user.demanded_days(now) {
+        Some(0) => eprintln!(
+            "A group demands a second factor of them at once, so that they cannot sign in to set one up: \
+             `hallpass group edit GROUP --second-factor DAYS` gives its members days, and `hallpass group remove` takes them out."
+        ),
+        Some(days) => eprintln!(
+            "A group demands a second factor of them, within {days} days of the first sign-in under the demand; after those they \
+             cannot sign in. `hallpass user edit {username} --restart-second-factor-days` starts the days anew."
+        ),
+        None => {}
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::Visit;
 use crate::caller::BrowserRequest;
 use crate::protocol::audit::EventKind;
+use crate::protocol::factor::SignInFailure;
 use crate::protocol::own_page::OwnPage;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -62,7 +63,13 @@ fn line(told: Told) -> Option<EventLine> {
 fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
     Some(match kind {
         EventKind::SignIn => text("event-sign-in"),
+        EventKind::StepUp => text("event-step-up"),
+        EventKind::SignInFailed if detail["reason"] == SignInFailure::CodeWrong.as_str() => text("event-code-wrong"),
+        EventKind::SignInFailed if detail["reason"] == SignInFailure::CodeUsed.as_str() => text("event-code-spent"),
         EventKind::SignInFailed => text("event-sign-in-failed"),
+        EventKind::SignInThrottled if detail["reason"] == SignInFailure::CodesThrottled.as_str() => {
+            text("event-codes-throttled")
+        }
         EventKind::SignInThrottled => text("event-sign-in-throttled"),
         EventKind::SignOut => text("event-sign-out"),
         EventKind::EntryRefused => text("event-entry-refused"),

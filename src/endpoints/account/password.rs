@@ -5,7 +5,6 @@
 use super::{Done, Here, Purpose, Visit};
 use crate::ambient::random;
 use crate::caller::BrowserRequest;
-use crate::config::Remember;
 use crate::endpoints::login::password::{self, Proof};
 use crate::passwords::{Strength, Weakness};
 use crate::protocol::audit::{Event, EventKind};
@@ -193,11 +192,9 @@ async fn replace(
     let Some(password_hash) = made else { return Ok(Err(Said::error(text("password-odd")))) };
     let credential = new_credential();
     // It continues with the password typed now: what a node knew of the user before says nothing about it.
-    let mut sign_in = SignIn { auth_time: now, credential: credential.clone(), ..here.session.sign_in.clone() };
-    if proven.has_second_factor {
-        // A code that was typed before would be as fresh as the password is now.
-        (sign_in.amr, sign_in.acr) = (amr_of(&[Factor::Password]), acr_of(&[Factor::Password]).to_owned());
-    }
+    // A code that was typed before would be as fresh as the password is now.
+    let (amr, acr) = (amr_of(&[Factor::Password]), acr_of(&[Factor::Password]).to_owned());
+    let sign_in = SignIn { auth_time: now, amr, acr, credential: credential.clone(), ..here.session.sign_in.clone() };
     let session = Session { sign_in, seen_at: now, ..Session::clone(&here.session) };
     let id = SessionId::from_random(&random::<32>());
     // Under a name that no one knows yet; then the one statement decides. It weighs what the record before does.
@@ -229,11 +226,9 @@ async fn replace(
     if let Err(error) = sessions::forget(&provider.ephemeral, &here.id).await {
         tracing::warn!(%error, "the record of a sign-in from before a change of password stays until its end");
     }
-    let mut response = here.done(provider, Done::PasswordChanged)?;
-    // Whether a user chose to stay signed in is not known here: where it is a choice, the browser forgets the sign-in when it is
-    // closed.
-    let is_kept = provider.config.remember == Remember::Always;
-    let left = is_kept.then(|| session.expires_at.since(now));
+    // The page of the password would ask for a code first, where there is a second factor.
+    let mut response = here.done_at(OwnPage::Account, provider, Done::PasswordChanged)?;
+    let left = session.is_remembered.then(|| session.expires_at.since(now));
     response.headers_mut().append(header::SET_COOKIE, cookies::set_session(&provider.config, &id, left));
     let known = cookies::set_known(&provider.config, &asked.browser.known, &known);
     response.headers_mut().append(header::SET_COOKIE, known);

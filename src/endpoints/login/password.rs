@@ -15,9 +15,15 @@ use crate::web::answer::PageError;
 use crate::web::problems::Problem;
 use std::sync::Arc;
 
-/// What shows that this browser is known to that person.
+/// What shows that this browser is known to that person, by every factor that they have.
 pub(in crate::endpoints) fn known_tag(provider: &Provider, browser_id: &BrowserId, user: &User) -> String {
-    provider.secrets.known_browser(browser_id, &user.sub, &user.credential)
+    provider.secrets.known_browser(browser_id, user)
+}
+
+/// Whether the person signed in with this browser before: where a password is counted, by the password alone.
+fn knows_password(provider: &Provider, known: &[String], browser_id: &BrowserId, user: &User) -> bool {
+    known.contains(&known_tag(provider, browser_id, user))
+        || known.contains(&provider.secrets.known_by_password(browser_id, user))
 }
 
 /// What typing a name and a password came to.
@@ -88,7 +94,7 @@ pub(in crate::endpoints) async fn prove(
     let mut turn = provider.passwords.turn_for_person().await.map_err(|_| Problem::Busy)?;
     // It is counted on the very browser that is known: another name of the same browser would be a new counter.
     let name = browser.kept.as_ref().unwrap_or(browser_id);
-    let is_known = found.as_ref().is_some_and(|user| browser.known.contains(&known_tag(provider, name, user)));
+    let is_known = found.as_ref().is_some_and(|user| knows_password(provider, &browser.known, name, user));
     let has_ended = async {
         match session {
             Some(session) => sessions::has_ended(&provider.ephemeral, session).await,

@@ -90,7 +90,9 @@ pub(in crate::endpoints) async fn start_session(
     let session_id = SessionId::from_random(&random::<32>());
     let name = browser.kept.as_ref().or(browser.id.as_ref());
     let known = name.map(|id| known_tag(provider, id, &user)).unwrap_or_default();
-    let trusted = name.filter(|_| trusts).map(|id| trust::item(provider, id, &user, now));
+    let trusted = name
+        .filter(|_| trusts)
+        .map(|id| (trust::of_others(provider, &browser.trusted, id, &user), trust::item(provider, id, &user, now)));
     provider.directory.know_user(user, now);
     let lifetime = provider.config.session_lifetime;
     let mut kept = vec![Kept::session(&session, lifetime)];
@@ -148,8 +150,8 @@ pub(in crate::endpoints) async fn start_session(
         }
         let known = cookies::set_known(&provider.config, &browser.known, &known);
         response.headers_mut().append(header::SET_COOKIE, known);
-        if let Some(trusted) = trusted {
-            let trusted = cookies::set_trusted(&provider.config, &browser.trusted, &trusted);
+        if let Some((others, item)) = trusted {
+            let trusted = cookies::set_trusted(&provider.config, &others, &item);
             response.headers_mut().append(header::SET_COOKIE, trusted);
         }
     }

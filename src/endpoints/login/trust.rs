@@ -33,6 +33,16 @@ pub(super) fn is_trusted(provider: &Provider, asked: &BrowserRequest, user: &Use
     })
 }
 
+/// What the cookie says for other users, and so what stays of it beside a new item of this one.
+pub(super) fn of_others(provider: &Provider, items: &[String], name: &BrowserId, user: &User) -> Vec<String> {
+    let is_own = |item: &&String| {
+        let Some((since, tag)) = item.split_once('~') else { return false };
+        let since = since.parse().map(NumericDate);
+        since.is_ok_and(|since| same_text(&provider.secrets.trusted_browser(name, user, since), tag))
+    };
+    items.iter().filter(|item| !is_own(item)).cloned().collect()
+}
+
 /// What the cookie says of a browser that is trusted from now on.
 pub(super) fn item(provider: &Provider, name: &BrowserId, user: &User, now: NumericDate) -> String {
     format!("{}~{}", now.0, provider.secrets.trusted_browser(name, user, now))

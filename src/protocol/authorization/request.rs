@@ -260,14 +260,19 @@ fn max_age(client: &Client, params: &Params) -> Result<Option<i64>, Refusal> {
         .ok_or_else(|| Refusal::new(Reason::MaxAgeMalformed).expecting(sent, ["a whole number of seconds"]))
 }
 
-/// The `claims` parameter and `acr_values`, which is a voluntary wish for `acr` with these values.
+/// The `claims` parameter and `acr_values`, which is a voluntary wish for `acr` with these values, or has the values of a wish
+/// without any.
 fn claims(client: &Client, params: &Params) -> Result<ClaimsRequest, Refusal> {
     let mut claims = claims_asked(client, params.get("claims"))?;
-    if let (None, Some(sent)) = (claims.of_id_token("acr"), params.get("acr_values")) {
+    let has_values = claims.of_id_token("acr").is_some_and(|asked| !asked.values.is_empty());
+    if let (false, Some(sent)) = (has_values, params.get("acr_values")) {
         // What is unknown is ignored, and so is what no request needs so much of.
         let known = sent.split(' ').filter(|value| factor::rank(value).is_some()).take(factor::ACR_VALUES.len());
         let values = known.map(Value::from).collect();
-        claims.id_token.push(Asked { name: "acr".to_owned(), values, essential: false });
+        match claims.id_token.iter_mut().find(|asked| asked.name == "acr") {
+            Some(asked) => asked.values = values,
+            None => claims.id_token.push(Asked { name: "acr".to_owned(), values, essential: false }),
+        }
     }
     Ok(claims)
 }

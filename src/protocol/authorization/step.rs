@@ -82,6 +82,8 @@ pub struct PendingAttempt {
 
 /// How long a proven password waits for the second factor, in seconds.
 pub const PROVEN_FOR: i64 = 600;
+/// How long at least, whatever `max_age` is: no code is typed in no time.
+const LEAST_PROVEN_FOR: i64 = 60;
 
 impl ProvenPassword {
     /// Its name as a text, for the form that continues it.
@@ -90,10 +92,13 @@ impl ProvenPassword {
         self.id.text()
     }
 
-    /// Whether it still holds, as the person's record is now.
+    /// Whether it still holds, as the person's record is now, for a request of that `max_age`: what is too old with the code is
+    /// asked for again instead of the code. 0 asks for a new sign-in, of whatever length.
     #[must_use]
-    pub fn holds(&self, user: &User, now: NumericDate) -> bool {
+    pub fn holds(&self, user: &User, max_age: Option<i64>, now: NumericDate) -> bool {
+        let age = now.since(self.at);
         user.sub == self.sub
+            && max_age.is_none_or(|most| most == 0 || age <= most.max(LEAST_PROVEN_FOR))
             && user.has_second_factor
             && user.may_sign_in(now)
             && user.credential == self.credential

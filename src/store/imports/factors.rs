@@ -176,7 +176,7 @@ pub(super) async fn write(
             user_factors::insert_in(transaction, &New { owner, name: "", sealed, last_step: 0 }, now).await
         }
         Change::Replace(_, factor_id, before, sealed) => {
-            user_factors::replace_in(transaction, factor_id, before, sealed).await
+            user_factors::replace_in(transaction, factor_id, before, sealed, now).await
         }
         Change::Remove(_, factor_id) => user_factors::remove_in(transaction, sub, factor_id).await,
     }
