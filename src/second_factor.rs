@@ -32,7 +32,9 @@ pub enum Checked {
     Wrong,
     /// It was right, and is used up since before.
     Used,
-    /// No key opens the secret that it would be compared with: the operator has to bring the key back.
+    /// No key opens any secret that it would be compared with, so that it was compared with none: the operator has to bring
+    /// the key back. Beside a secret that opens, one that does not is as if it were not there, and what fails is `Wrong`: a
+    /// guess that was compared has to count.
     Unreadable,
 }
 
@@ -93,7 +95,8 @@ async fn authenticator(
         Some((*row, secret, totp::step_of(secret, code, now)?))
     });
     let Some((row, secret, step)) = found else {
-        return Ok(if rows.iter().any(|(_, secret)| secret.is_none()) { Checked::Unreadable } else { Checked::Wrong });
+        let is_unreadable = !rows.is_empty() && rows.iter().all(|(_, secret)| secret.is_none());
+        return Ok(if is_unreadable { Checked::Unreadable } else { Checked::Wrong });
     };
     if !timely(user_factors::spend_step(&provider.db, &row.factor_id, step, now)).await? {
         return Ok(Checked::Used);

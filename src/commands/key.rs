@@ -113,7 +113,7 @@ pub(super) async fn run(config: Config, command: KeyCommand) -> Outcome {
             let set = load(&config.keys)?;
             let factor_keys = FactorKeySet::load(&config.keys)?;
             let hints = known_hints(&config, &set).await;
-            let rows = factors::rows(&config).await;
+            let rows = factors::known_rows(&config, &factor_keys).await;
             let of_factors = factor_plan(&factor_keys, rows.as_ref(), now);
             let said = factors::findings(&factor_keys, &of_factors, now);
             show(&set, &hints, (&of_factors, &said), json, now)

@@ -223,6 +223,7 @@ async fn code(
         Checked::Wrong => SignInFailure::CodeWrong,
         Checked::Used => SignInFailure::CodeUsed,
         Checked::Unreadable => {
+            // It was compared with nothing, and so is no guess.
             attempt.succeeded(&provider.ephemeral).await?;
             SignInFailure::CodeUnreadable
         }

@@ -6,6 +6,7 @@ use crate::second_factors::enrolled;
 use crate::support::TestProvider;
 use crate::support::program::{done, files_in};
 use crate::support::totp::code;
+use hallpass::protocol::secret::Digest;
 use hallpass::second_factor::{self, Checked, RightCode};
 use serde_json::{Value, json};
 use std::fs;
@@ -213,6 +214,28 @@ async fn what_was_removed_added_or_made_anew_here_stays_and_is_named() {
     assert_eq!(shows(&provider, "Person1", &own).await, RIGHT);
     assert_eq!(check(&provider, "Person3", &made[0]).await, Checked::Right(RightCode::RecoveryCode { left: 9 }));
     assert_eq!(provider.rows("SELECT kind FROM user_factors").await.len(), 3);
+}
+
+/// Who has a copy of the database alone has nothing to try guesses at: what is digested has the authenticator's secret in it.
+#[tokio::test]
+async fn the_digest_of_recovery_codes_cannot_be_guessed_at_without_the_authenticator() {
+    let (provider, _folder, file, source) = moved().await;
+    set_token(&file, "Person3", "RecoveryCodes", "'1f2e3d4c'");
+    assert_eq!(report(&provider, &source, &["--apply"])["changed"], 1);
+    let sub = sub(&provider, "Person3").await;
+    let digests = async || -> Value {
+        let rows = provider.rows(&format!("SELECT digests FROM user_sources WHERE sub = '{sub}'")).await;
+        serde_json::from_str(rows[0][0].as_deref().unwrap()).unwrap()
+    };
+    let before = digests().await;
+    // The code as it is compared, in base64.
+    for guess in ["MUYyRTNENEM=", "1F2E3D4C", "1f2e3d4c", ";MUYyRTNENEM="] {
+        let digest = Digest::of(&["user source", &sub, "recovery_codes", guess]);
+        assert!(!before.to_string().contains(&digest.as_str()[..22]), "{guess}");
+    }
+    set_token(&file, "Person3", "AuthenticatorKey", &format!("'{PERSON19}'"));
+    assert_eq!(report(&provider, &source, &["--apply"])["changed"], 1);
+    assert_ne!(before["recovery_codes"], digests().await["recovery_codes"], "the same codes with another secret");
 }
 
 #[tokio::test]

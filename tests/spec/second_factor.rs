@@ -428,6 +428,24 @@ async fn wrong_codes_are_stopped_over_all_networks_and_an_owner_s_browser_counts
     assert!(done.status.is_redirection(), "{done}");
 }
 
+/// Nothing could be compared with the one, and every code is compared with the other.
+#[tokio::test]
+async fn wrong_codes_are_stopped_also_beside_an_authenticator_that_no_key_opens() {
+    let (provider, client, authenticator) = enrolled().await;
+    provider.lose_factor_key("alice-sub").await;
+    let readable = provider.enroll("alice-sub").await;
+    let attacker = UserAgent::new();
+    let mut page = asked(&provider, &attacker, &Authorization::of(&client)).await;
+    for number in 0..PER_CODE_WINDOW[0] {
+        page = provider.type_code(&attacker, &page, WRONG).await;
+        assert_eq!(page.status, 422, "{number}: {page}");
+    }
+    for authenticator in [&readable, &authenticator] {
+        page = provider.type_code(&attacker, &page, authenticator.code(provider.now())).await;
+        assert_eq!(page.status, 429, "{page}");
+    }
+}
+
 /// What was counted for the password is taken back when the sign-in is complete, and not before.
 #[tokio::test]
 async fn a_right_password_without_its_code_counts_as_a_failure() {

@@ -309,6 +309,8 @@ async fn a_node_without_the_key_of_a_row_runs_says_so_and_refuses_those_codes_al
     let new = enrolled(&provider, ALICE).await;
     provider.travel(90);
     assert_eq!(check(&provider, ALICE, &code(&new, provider.now())).await, RIGHT);
+    // What is none of it is a guess at the one that opens.
+    assert_eq!(check(&provider, ALICE, "000000").await, Checked::Wrong);
     assert_eq!(resealing::round(&provider.provider).await.unwrap(), 0);
     let told = provider.provider.degraded.members()["factor_keys"].clone();
     assert!(told.contains("sealed 2 secrets"), "{told}");
@@ -484,7 +486,7 @@ fn factor_keys_are_made_shown_and_retired_by_commands() {
     let lines: Vec<Vec<&str>> = plan.lines().map(|line| line.split_whitespace().collect()).collect();
     let states: Vec<[&str; 3]> =
         lines.iter().filter(|line| line.first() == Some(&"factors")).map(|line| [line[1], line[2], line[6]]).collect();
-    assert_eq!(states, [["seals", first, "0"], ["next", second, "0"]], "{plan}");
+    assert_eq!(states, [["seals", first, "-"], ["next", second, "-"]], "there is no database to be asked: {plan}");
     assert_eq!(run(at, &["key", "new", "--for", "factors", "--alg", "RS256"]).status, 2);
     // It stops when the next one starts, and is never the last by mistake.
     refused(&run(at, &["key", "retire", second, "--at", "2020-01-01T00:00:00Z", "--yes"]), &["in the past"]);
@@ -500,6 +502,26 @@ fn factor_keys_are_made_shown_and_retired_by_commands() {
         let outcome = run(at, arguments);
         assert!(!outcome.stdout.contains(content.trim()) && !outcome.stderr.contains(content.trim()));
     }
+}
+
+/// A path of the database that is mistyped, or a machine that has the keys alone: nothing is known of what is sealed.
+#[test]
+fn without_the_database_no_factor_key_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for from in ["2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"] {
+        done(run(at, &["key", "new", "--for", "factors", "--signs-from", from]));
+    }
+    done(run(at, &["key", "new"]));
+    let outcome = done(run(at, &["key", "plan", "--json"]));
+    let plan: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let told: Vec<(&Value, &Value)> =
+        plan["factor_keys"].as_array().unwrap().iter().map(|key| (&key["state"], &key["secrets"])).collect();
+    assert_eq!(told, [(&json!("opens"), &Value::Null), (&json!("seals"), &Value::Null)], "{plan}");
+    assert!(outcome.stderr.contains("not known") && outcome.stderr.contains("delete no file"), "{outcome:?}");
+    let told = run(at, &["doctor"]).stdout;
+    assert!(!plan.to_string().contains("may be deleted") && !told.contains("may be deleted"), "{plan} {told}");
+    assert!(told.contains("is not known without the database"), "{told}");
 }
 
 #[tokio::test]

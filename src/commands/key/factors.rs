@@ -36,16 +36,29 @@ pub(super) fn new(folder: &Path, seals_from: Option<NumericDate>, report: Report
     Ok(())
 }
 
-/// How many rows each key seals; `None` where the database cannot be asked.
+/// How many rows each key seals; `None` where the database cannot be asked. A file that is not there is no empty database: the
+/// path may be a wrong one.
 pub(in crate::commands) async fn rows(config: &Config) -> Option<BTreeMap<String, u64>> {
     if let DatabaseUrl::Sqlite(path) = &config.database_url
         && !path.exists()
     {
-        return Some(BTreeMap::new());
+        return None;
     }
     let db = terminal::open_database(config).await.ok()?;
     let rows = user_factors::by_key(&db).await.ok();
     db.close().await;
+    rows
+}
+
+/// The same; says so where that is not known.
+pub(super) async fn known_rows(config: &Config, set: &FactorKeySet) -> Option<BTreeMap<String, u64>> {
+    let rows = rows(config).await;
+    if rows.is_none() && !set.all().is_empty() {
+        eprintln!(
+            "hallpass: how many secrets each factor key seals is not known, as the database (HALLPASS_DATABASE_URL) cannot be \
+             asked: delete no file of one"
+        );
+    }
     rows
 }
 

@@ -66,15 +66,23 @@ pub(super) struct Factors<'a> {
 }
 
 /// What the source says of a kind, as the digest of it is made; the empty text of none.
+///
+/// Digests are stored in the clear. A recovery code of another program is short enough to be guessed at, so that the secret of
+/// the authenticator, 80 bits at least ([`crate::protocol::totp::LEAST_SECRET_BYTES`]), is part of what is digested.
 fn said(wanted: &SecondFactor, kind: FactorKind) -> Zeroizing<String> {
-    let mut texts: Vec<String> = match kind {
-        FactorKind::Totp => wanted.authenticator.iter().map(|secret| STANDARD.encode(secret.expose())).collect(),
-        // What is left of an authenticator that is switched off is none.
-        FactorKind::RecoveryCodes if wanted.authenticator.is_none() => Vec::new(),
-        FactorKind::RecoveryCodes => wanted.recovery_codes.iter().map(|code| STANDARD.encode(code.expose())).collect(),
-    };
-    texts.sort_unstable();
-    Zeroizing::new(texts.join(";"))
+    let text = |secret: &FactorSecret| Zeroizing::new(STANDARD.encode(secret.expose()));
+    // What is left of an authenticator that is switched off is none.
+    let Some(authenticator) = wanted.authenticator.as_ref().map(text) else { return Zeroizing::default() };
+    let mut codes: Vec<Zeroizing<String>> = wanted.recovery_codes.iter().map(text).collect();
+    match kind {
+        FactorKind::Totp => authenticator,
+        FactorKind::RecoveryCodes if codes.is_empty() => Zeroizing::default(),
+        FactorKind::RecoveryCodes => {
+            codes.sort_unstable_by(|one, other| one.as_str().cmp(other));
+            let texts: Vec<&str> = [&authenticator].into_iter().chain(&codes).map(|text| text.as_str()).collect();
+            Zeroizing::new(texts.join(";"))
+        }
+    }
 }
 
 impl Factors<'_> {
