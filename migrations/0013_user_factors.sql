@@ -20,3 +20,5 @@ CREATE TABLE user_factors (
 );
 
 CREATE INDEX user_factors_of_sub ON user_factors (sub);
+
+CREATE UNIQUE INDEX user_factors_recovery_codes ON user_factors (sub) WHERE kind = 'recovery_codes';

@@ -135,6 +135,18 @@ impl Kept {
         }
     }
 
+    /// Whether any was used.
+    #[must_use]
+    pub fn has_used(&self) -> bool {
+        !self.spent.is_empty()
+    }
+
+    /// Whether the same codes are left, in whatever order.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.left.len() == other.left.len() && self.left.iter().all(|digest| other.left.contains(digest))
+    }
+
     /// The codes that a source has now instead of those it had; what was used here stays so.
     #[must_use]
     pub fn replaced_by(&self, other: Self) -> Self {

@@ -127,6 +127,9 @@ pub struct SecondFactor {
     pub authenticator: Option<FactorSecret>,
     /// The recovery codes beside it, as they are compared.
     pub recovery_codes: Vec<FactorSecret>,
+    /// Some of them could not be read, so that what is here of them already stays.
+    #[serde(default)]
+    pub has_broken_codes: bool,
 }
 
 /// A user as a source has them, in our forms.

@@ -59,13 +59,23 @@ const KEPT_OUT: [(i64, &str); 5] = [
 /// # Errors
 /// The database failed.
 pub async fn least_version(db: &Db) -> Result<i64, StoreError> {
+    let mut connection = db.statement().acquire().await?;
+    least_version_in(&mut connection).await
+}
+
+/// The same in the transaction that may have written such a row, so that there is no moment in which one is without the other.
+///
+/// # Errors
+/// The database failed.
+pub(in crate::store) async fn least_version_in(connection: &mut AnyConnection) -> Result<i64, StoreError> {
+    const READ: &str = "SELECT value FROM provider_values WHERE name = $1";
     const FIRST: &str = "INSERT INTO provider_values (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
     const RAISE: &str = "UPDATE provider_values SET value = $2 WHERE name = $1 AND value = $3";
-    let text = db.known_value(LEAST_VERSION).await?;
+    let text: Option<String> = sqlx::query_scalar(READ).bind(LEAST_VERSION).fetch_optional(&mut *connection).await?;
     let least = text.as_deref().map_or(0, |text| text.trim().parse().unwrap_or(i64::MAX));
     let mut needed = least;
     for (version, statement) in KEPT_OUT.into_iter().take_while(|(version, _)| *version > least) {
-        let found: Option<String> = sqlx::query_scalar(statement).fetch_optional(db.statement_in_background()).await?;
+        let found: Option<String> = sqlx::query_scalar(statement).fetch_optional(&mut *connection).await?;
         if found.is_some() {
             needed = version;
             break;
@@ -80,7 +90,7 @@ pub async fn least_version(db: &Db) -> Result<i64, StoreError> {
         None => sqlx::query(FIRST).bind(LEAST_VERSION).bind(raised),
         Some(before) => sqlx::query(RAISE).bind(LEAST_VERSION).bind(raised).bind(before),
     };
-    raise.execute(db.statement_in_background()).await?;
+    raise.execute(connection).await?;
     Ok(needed)
 }
 

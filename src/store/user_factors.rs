@@ -17,13 +17,14 @@ const OF_USER: &str = "SELECT factor_id, sub, kind, name, secret, key_id, create
 const HOLD: &str = "UPDATE users SET folded_of = folded_of WHERE sub = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM user_factors WHERE sub = $1 AND kind = $2";
 const ADD: &str = "INSERT INTO user_factors (factor_id, sub, kind, name, secret, key_id, created_at, last_step) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (factor_id) DO NOTHING";
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
 const SPEND_STEP: &str = "UPDATE user_factors SET last_step = $2, used_at = $3 WHERE factor_id = $1 AND last_step < $2";
 const SPEND_CODE: &str =
     "UPDATE user_factors SET secret = $3, key_id = $4, used_at = $5 WHERE factor_id = $1 AND secret = $2";
 const RESEAL: &str = "UPDATE user_factors SET secret = $3, key_id = $4 WHERE factor_id = $1 AND secret = $2";
 const REPLACE: &str = "UPDATE user_factors SET secret = $3, key_id = $4, last_step = 0, created_at = $5 WHERE factor_id = $1 AND secret = $2";
 const REMOVE: &str = "DELETE FROM user_factors WHERE sub = $1 AND factor_id = $2";
+const REMOVE_AS_READ: &str = "DELETE FROM user_factors WHERE factor_id = $1 AND secret = $2";
 const REMOVE_KIND: &str = "DELETE FROM user_factors WHERE sub = $1 AND kind = $2";
 const BY_KEY: &str = "SELECT key_id, COUNT(*) FROM user_factors GROUP BY key_id";
 const OF_KEY: &str = "SELECT factor_id, sub, kind, name, secret, key_id, created_at, used_at, last_step FROM user_factors \
@@ -127,7 +128,7 @@ pub async fn add_authenticator(
 ) -> Result<Added, StoreError> {
     let mut transaction = db.begin().await?;
     let sub = new.owner.sub;
-    if sqlx::query(HOLD).bind(sub).execute(&mut *transaction).await?.rows_affected() == 0 {
+    if !hold_in(&mut transaction, sub).await? {
         transaction.rollback().await?;
         return Ok(Added::NoUser);
     }
@@ -155,7 +156,15 @@ pub(super) fn removed(sub: &str, kind: &'static str, now: NumericDate) -> Event 
     Event::new(EventKind::FactorRemoved, now).of(sub).with("kind", kind)
 }
 
-/// Stores a factor; `false`: there is one of that id.
+/// Holds a user until the transaction ends. Every transaction that changes factors does it before it touches one of them.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn hold_in(connection: &mut AnyConnection, sub: &str) -> Result<bool, StoreError> {
+    Ok(sqlx::query(HOLD).bind(sub).execute(connection).await?.rows_affected() == 1)
+}
+
+/// Stores a factor; `false`: there is one of that id, or the user has recovery codes already.
 ///
 /// # Errors
 /// The database failed.
@@ -202,6 +211,19 @@ pub(super) async fn remove_in(connection: &mut AnyConnection, sub: &str, factor_
     Ok(sqlx::query(REMOVE).bind(sub).bind(factor_id).execute(connection).await?.rows_affected() == 1)
 }
 
+/// Removes a factor, unless its secret is not that one any more.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn remove_as_read_in(
+    connection: &mut AnyConnection,
+    factor_id: &str,
+    before: &str,
+) -> Result<bool, StoreError> {
+    let removed = sqlx::query(REMOVE_AS_READ).bind(factor_id).bind(before);
+    Ok(removed.execute(connection).await?.rows_affected() == 1)
+}
+
 /// Notes that a code of a step was taken. `false`: a code of that step or of a later one was taken before. Of two at once one is
 /// first.
 ///
@@ -244,12 +266,14 @@ pub async fn reseal(db: &Db, factor_id: &str, before: &str, sealed: &Sealed) -> 
 pub async fn put_recovery_codes(db: &Db, new: &New<'_>, by: By<'_>, now: NumericDate) -> Result<bool, StoreError> {
     let mut transaction = db.begin().await?;
     let sub = new.owner.sub;
-    if sqlx::query(HOLD).bind(sub).execute(&mut *transaction).await?.rows_affected() == 0 {
+    if !hold_in(&mut transaction, sub).await? {
         transaction.rollback().await?;
         return Ok(false);
     }
     sqlx::query(REMOVE_KIND).bind(sub).bind(new.owner.kind).execute(&mut *transaction).await?;
-    insert_in(&mut transaction, new, now).await?;
+    if !insert_in(&mut transaction, new, now).await? {
+        return Err(StoreError::Late);
+    }
     let event = Event::new(EventKind::RecoveryCodesMade, now).of(sub);
     audit_events::note_change(&mut transaction, told(event, by), now).await?;
     transaction.commit().await?;
@@ -281,7 +305,7 @@ impl Removed {
 /// The database failed, and then nothing has changed.
 pub async fn remove(db: &Db, sub: &str, factor_id: &str, by: By<'_>, now: NumericDate) -> Result<Removed, StoreError> {
     let mut transaction = db.begin().await?;
-    sqlx::query(HOLD).bind(sub).execute(&mut *transaction).await?;
+    hold_in(&mut transaction, sub).await?;
     let held: Vec<Stored> = sqlx::query_as(OF_USER).bind(sub).fetch_all(&mut *transaction).await?;
     let Some(kind) = held.iter().find(|row| row.factor_id == factor_id).map(Stored::kind) else {
         transaction.rollback().await?;
@@ -300,8 +324,12 @@ pub async fn remove(db: &Db, sub: &str, factor_id: &str, by: By<'_>, now: Numeri
             done.recovery_codes = codes.execute(&mut *transaction).await?.rows_affected() > 0;
         }
     }
-    let kind = kind.map_or("unknown", FactorKind::as_str);
-    audit_events::note_change(&mut transaction, told(removed(sub, kind, now), by), now).await?;
+    let word = kind.map_or("unknown", FactorKind::as_str);
+    audit_events::note_change(&mut transaction, told(removed(sub, word, now), by), now).await?;
+    if done.recovery_codes && kind != Some(FactorKind::RecoveryCodes) {
+        let with_it = removed(sub, FactorKind::RecoveryCodes.as_str(), now);
+        audit_events::note_change(&mut transaction, told(with_it, by), now).await?;
+    }
     transaction.commit().await?;
     Ok(done)
 }
@@ -312,7 +340,7 @@ pub async fn remove(db: &Db, sub: &str, factor_id: &str, by: By<'_>, now: Numeri
 /// The database failed, and then nothing has changed.
 pub async fn reset(db: &Db, sub: &str, by: By<'_>, now: NumericDate) -> Result<Removed, StoreError> {
     let mut transaction = db.begin().await?;
-    sqlx::query(HOLD).bind(sub).execute(&mut *transaction).await?;
+    hold_in(&mut transaction, sub).await?;
     let mut done = Removed::default();
     for kind in FactorKind::ALL {
         let gone = sqlx::query(REMOVE_KIND).bind(sub).bind(kind.as_str()).execute(&mut *transaction).await?;

@@ -4,13 +4,15 @@
 use crate::identity_source::{copied, import, keys, report, sqlite};
 use crate::second_factors::enrolled;
 use crate::support::TestProvider;
-use crate::support::program::{done, files_in};
+use crate::support::program::{Outcome, done, files_in, run_with};
 use crate::support::totp::code;
 use hallpass::protocol::secret::Digest;
 use hallpass::second_factor::{self, Checked, RightCode};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const RIGHT: Checked = Checked::Right(RightCode::Authenticator);
@@ -145,12 +147,23 @@ async fn a_delta_takes_an_authenticator_that_the_source_changed_or_switched_off_
     // Set up anew over there.
     set_token(&file, "Person3", "AuthenticatorKey", &format!("'{PERSON19}'"));
     sqlite(&file, "UPDATE AspNetUsers SET TwoFactorEnabled = 0 WHERE UserName = 'Jürgen19'");
+    let switched_off = is(&[("notes", "TwoFactorEnabled")]);
+    let told = report(&provider, &source, &[]);
+    assert_eq!(named(&provider, &told, "Jürgen19").await, switched_off, "before it is done: {told}");
     let told = report(&provider, &source, &["--apply"]);
     assert_eq!(
         (&told["changed"], &told["unchanged"], &told["notes"].as_array().unwrap().len()),
-        (&json!(2), &json!(20), &1),
+        (&json!(2), &json!(20), &2),
         "{told}"
     );
+    assert_eq!(named(&provider, &told, "Jürgen19").await, switched_off);
+    assert!(told["notes"].to_string().contains("switched off in the source"), "{told}");
+    let of_person3 = sub(&provider, "Person3").await;
+    let events = format!("SELECT event FROM audit_events WHERE sub = '{of_person3}' ORDER BY sequence");
+    let mut events: Vec<String> = provider.rows(&events).await.concat().into_iter().flatten().collect();
+    events.sort();
+    // One authenticator goes and another comes.
+    assert_eq!(events, ["factor_added", "factor_removed", "user_added"]);
     assert_eq!(shows(&provider, "Person3", PERSON3).await, Checked::Wrong);
     assert_eq!(shows(&provider, "Person3", PERSON19).await, RIGHT);
     assert_eq!(shows(&provider, "Jürgen19", PERSON19).await, Checked::Wrong);
@@ -184,6 +197,181 @@ async fn a_recovery_code_that_was_used_on_either_side_is_used() {
     assert_eq!(check(&provider, "Person3", &codes[0]).await, Checked::Used);
     assert_eq!(check(&provider, "Person3", "newcd23456").await, Checked::Right(RightCode::RecoveryCode { left: 0 }));
     assert_eq!(shows(&provider, "Person3", PERSON3).await, RIGHT, "the authenticator is as it was");
+}
+
+/// Switched off and on again, and broken for a while.
+#[tokio::test]
+async fn a_recovery_code_that_was_used_here_stays_used_whatever_the_source_says_meanwhile() {
+    let (provider, _folder, file, source) = moved().await;
+    let codes = codes_of(&file, "Person3");
+    assert_eq!(check(&provider, "Person3", &codes[0]).await, Checked::Right(RightCode::RecoveryCode { left: 4 }));
+    for enabled in [0, 1] {
+        sqlite(&file, &format!("UPDATE AspNetUsers SET TwoFactorEnabled = {enabled} WHERE UserName = 'Person3'"));
+        let told = report(&provider, &source, &["--apply"]);
+        assert_eq!(told["changed"], 1, "{told}");
+        assert_eq!(check(&provider, "Person3", &codes[0]).await, Checked::Used, "{enabled}");
+        if enabled == 0 {
+            assert_eq!(check(&provider, "Person3", &codes[1]).await, Checked::Wrong, "it is switched off");
+        }
+    }
+    assert_eq!(shows(&provider, "Person3", PERSON3).await, RIGHT);
+    assert_eq!(check(&provider, "Person3", &codes[1]).await, Checked::Right(RightCode::RecoveryCode { left: 3 }));
+    // Broken codes say nothing: what is here stays.
+    for broken in ["'x'", &format!("'{};x'", codes[4])] {
+        set_token(&file, "Person3", "RecoveryCodes", broken);
+        let outcome = import(&provider, &source, &["--apply"]);
+        assert!(outcome.status == 1 && outcome.stdout.contains("stays"), "{outcome:?}");
+    }
+    assert_eq!(check(&provider, "Person3", &codes[2]).await, Checked::Right(RightCode::RecoveryCode { left: 2 }));
+    set_token(&file, "Person3", "RecoveryCodes", &format!("'{}'", codes.join(";")));
+    report(&provider, &source, &["--apply"]);
+    for used in &codes[..3] {
+        assert_eq!(check(&provider, "Person3", used).await, Checked::Used);
+    }
+    // Removed here, which of them were used is not known any more: none comes back, also not beside another authenticator.
+    done(provider.command(&["user", "factor", "remove", "Person3", "--all", "--yes"], ""));
+    for enabled in [0, 1] {
+        set_token(&file, "Person3", "AuthenticatorKey", &format!("'{PERSON19}'"));
+        sqlite(&file, &format!("UPDATE AspNetUsers SET TwoFactorEnabled = {enabled} WHERE UserName = 'Person3'"));
+        report(&provider, &source, &["--apply"]);
+    }
+    assert_eq!(shows(&provider, "Person3", PERSON19).await, RIGHT);
+    assert_eq!(check(&provider, "Person3", &codes[0]).await, Checked::Wrong);
+    let told = report(&provider, &source, &["--apply"]);
+    assert_eq!(named(&provider, &told, "Person3").await, is(&[("notes", "RecoveryCodes")]), "{told}");
+}
+
+#[tokio::test]
+async fn an_authenticator_that_was_removed_here_does_not_come_back_switched_off_and_on_in_the_source() {
+    let (provider, _folder, file, source) = moved().await;
+    done(provider.command(&["user", "factor", "remove", "Person11", "--all", "--yes"], ""));
+    let switch = |enabled: i32| {
+        sqlite(&file, &format!("UPDATE AspNetUsers SET TwoFactorEnabled = {enabled} WHERE UserName = 'Person11'"));
+        report(&provider, &source, &["--apply"])
+    };
+    for _ in 0..2 {
+        let told = switch(0);
+        assert_eq!(
+            (&told["is_changed"], named(&provider, &told, "Person11").await),
+            (&json!(false), is(&[])),
+            "{told}"
+        );
+        let told = switch(1);
+        let expected = is(&[("notes", "TwoFactorEnabled")]);
+        assert_eq!(
+            (&told["is_changed"], named(&provider, &told, "Person11").await),
+            (&json!(false), expected),
+            "{told}"
+        );
+        assert!(told["notes"].to_string().contains("not taken again"), "{told}");
+        assert_eq!(shows(&provider, "Person11", PERSON11).await, Checked::Wrong);
+    }
+    // Another one is.
+    set_token(&file, "Person11", "AuthenticatorKey", &format!("'{PERSON19}'"));
+    assert_eq!(report(&provider, &source, &["--apply"])["changed"], 1);
+    assert_eq!(shows(&provider, "Person11", PERSON19).await, RIGHT);
+}
+
+#[tokio::test]
+async fn recovery_codes_of_the_source_are_none_of_an_authenticator_that_was_added_here() {
+    let provider = TestProvider::start().await;
+    let (_folder, file) = copied("sqlite-text-keys", "app.db");
+    let source = format!("sqlite:{}", file.display());
+    report(&provider, &source, &["--apply", "--without-second-factor"]);
+    let codes = codes_of(&file, "Person3");
+    let own = enrolled(&provider, &sub(&provider, "Person3").await).await;
+    let told = report(&provider, &source, &["--apply"]);
+    assert_eq!(named(&provider, &told, "Person3").await, is(&[("notes", "TwoFactorEnabled")]), "{told}");
+    assert_eq!(check(&provider, "Person3", &codes[0]).await, Checked::Wrong);
+    assert_eq!(shows(&provider, "Person3", &own).await, RIGHT);
+    // An authenticator more, and that of the source removed: what there is besides is the user's.
+    let of_person11 = sub(&provider, "Person11").await;
+    let codes = codes_of(&file, "Person11");
+    let brought = format!("SELECT factor_id FROM user_factors WHERE sub = '{of_person11}' AND kind = 'totp'");
+    let brought = provider.rows(&brought).await[0][0].clone().unwrap();
+    let own = enrolled(&provider, &of_person11).await;
+    done(provider.command(&["user", "factor", "remove", "Person11", &brought, "--yes"], ""));
+    sqlite(&file, "UPDATE AspNetUsers SET TwoFactorEnabled = 0 WHERE UserName = 'Person11'");
+    report(&provider, &source, &["--apply"]);
+    assert_eq!(shows(&provider, "Person11", &own).await, RIGHT);
+    assert_eq!(check(&provider, "Person11", &codes[0]).await, Checked::Right(RightCode::RecoveryCode { left: 4 }));
+}
+
+/// Makes an import while another process has a transaction open about a user, and gives what it said.
+async fn import_during(provider: &TestProvider, source: &str, sub: &str, statement: &str) -> Outcome {
+    sqlx::any::install_default_drivers();
+    let mut other = sqlx::AnyConnection::connect(&provider.database_url).await.unwrap();
+    let mut execute = async |sql: String| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut other).await.unwrap();
+    };
+    execute(format!("BEGIN; UPDATE users SET folded_of = folded_of WHERE sub = '{sub}'")).await;
+    let variables: Vec<(&str, String)> = provider.variables();
+    let (folder, source) = (provider.folder.path().to_owned(), source.to_owned());
+    let import = tokio::task::spawn_blocking(move || {
+        let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let arguments = ["user", "import", "--json", "--aspnet-identity", &source, "--apply"];
+        run_with(&folder, &arguments, &variables, "")
+    });
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    execute(format!("{statement}; COMMIT")).await;
+    import.await.unwrap()
+}
+
+/// Compared before the other was done, the user is named as a fault; SQLite lets an import wait before that.
+fn is_told(outcome: &Outcome) -> bool {
+    let is_fault = outcome.status == 1 && outcome.stdout.contains("changed or used meanwhile");
+    is_fault || (outcome.status == 0 && outcome.stdout.contains("what is here stays"))
+}
+
+/// On PostgreSQL two who hold what the other needs are ended by the database after a second.
+#[tokio::test]
+async fn an_import_and_a_removal_of_the_same_user_s_factors_do_not_hold_up_each_other() {
+    let (provider, _folder, file, source) = moved().await;
+    set_token(&file, "Person3", "RecoveryCodes", "'NEWCD-23456'");
+    let sub = sub(&provider, "Person3").await;
+    let removal = format!("DELETE FROM user_factors WHERE sub = '{sub}' AND kind = 'recovery_codes'");
+    let outcome = import_during(&provider, &source, &sub, &removal).await;
+    assert!(is_told(&outcome), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_user_has_recovery_codes_once_also_where_they_are_made_here_while_an_import_brings_some() {
+    let (provider, _folder, file, source) = moved().await;
+    let codes = codes_of(&file, "Person3");
+    set_token(&file, "Person3", "RecoveryCodes", "''");
+    report(&provider, &source, &["--apply"]);
+    set_token(&file, "Person3", "RecoveryCodes", &format!("'{}'", codes.join(";")));
+    let sub = sub(&provider, "Person3").await;
+    let own = format!(
+        "INSERT INTO user_factors (factor_id, sub, kind, secret, key_id, created_at) VALUES ('own', '{sub}', 'recovery_codes', 'x', 'k', 1)"
+    );
+    let outcome = import_during(&provider, &source, &sub, &own).await;
+    assert!(is_told(&outcome), "{outcome:?}");
+    let rows = format!("SELECT factor_id FROM user_factors WHERE sub = '{sub}' AND kind = 'recovery_codes'");
+    assert_eq!(provider.rows(&rows).await, [[Some("own".to_owned())]]);
+}
+
+/// What was committed before it was stopped is what older versions would let in by the password alone.
+#[tokio::test]
+async fn an_import_that_fails_later_has_kept_older_versions_out_with_its_first_authenticator() {
+    let provider = TestProvider::start().await;
+    let (_folder, file) = copied("sqlite-text-keys", "app.db");
+    let source = format!("sqlite:{}", file.display());
+    report(&provider, &source, &["--apply", "--without-second-factor"]);
+    let least = async || provider.rows("SELECT value FROM provider_values WHERE name = 'least_schema_version'").await;
+    assert!(least().await.concat()[0].as_deref().is_none_or(|least| least.parse::<i64>().unwrap() < 13));
+    sqlite(&file, "DELETE FROM AspNetUsers WHERE UserName = 'Person1'");
+    // Who is gone cannot be disabled.
+    let refuse = if provider.database_url.starts_with("sqlite") {
+        "CREATE TRIGGER no BEFORE UPDATE OF disabled_at ON users BEGIN SELECT RAISE(ABORT, 'not to be disabled'); END"
+    } else {
+        "ALTER TABLE users ADD CONSTRAINT not_to_be_disabled CHECK (disabled_at IS NULL)"
+    };
+    provider.sql(refuse).await;
+    let outcome = import(&provider, &source, &["--apply", "--disable-missing"]);
+    assert!(outcome.status == 1 && outcome.stderr.contains("disabled"), "{outcome:?}");
+    assert_eq!(provider.rows("SELECT sub FROM user_factors WHERE kind = 'totp'").await.len(), 3);
+    assert!(least().await[0][0].as_deref().unwrap().parse::<i64>().unwrap() >= 13);
 }
 
 #[tokio::test]

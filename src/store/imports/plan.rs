@@ -384,6 +384,8 @@ impl Planner<'_> {
         for (kind, told) in told {
             let (weight, why) = match told {
                 Told::NoKey => (Weight::Fault, NO_KEY),
+                Told::SwitchedOff => (Weight::Note, "it is switched off in the source, and so it is removed here"),
+                Told::StaysRemoved => (Weight::Note, "it was removed here before, and is not taken again"),
                 Told::Stays(Verdict::ChangedOnBoth) => {
                     (Weight::Note, "it was changed here and in the source since; what is here stays")
                 }
@@ -391,7 +393,7 @@ impl Planner<'_> {
             };
             let fix = Some(NEW_KEY).filter(|_| told == Told::NoKey);
             self.find(weight, person, factors::member(kind), why, fix);
-            self.tally.kept += u64::from(weight == Weight::Note);
+            self.tally.kept += u64::from(matches!(told, Told::Stays(_) | Told::StaysRemoved));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::store::further_claims::Holder;
 use crate::store::groups::{self, Change, End};
 use crate::store::users::edit::{self, COLUMNS, Details, Edit, Lock};
 use crate::store::users::{self, tombstones};
-use crate::store::{StoreError, audit_events, further_claims};
+use crate::store::{StoreError, audit_events, further_claims, migrations, user_factors};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -79,6 +79,8 @@ pub(super) struct Writer<'a> {
     opened_at: Instant,
     events: Vec<Event>,
     chain: Option<Chain>,
+    /// The transaction may have a row that keeps a user out whom an older version would let in.
+    keeps_out: bool,
     /// Users whose names others get: all that is done about them is in one transaction.
     exchanged: Option<BTreeSet<String>>,
     /// What the transaction has done so far, to be done again one by one where one of it cannot be done.
@@ -102,6 +104,7 @@ impl<'a> Writer<'a> {
             opened_at: Instant::now(),
             events: Vec::new(),
             chain: None,
+            keeps_out: false,
             exchanged: None,
             done: Vec::new(),
         })
@@ -226,8 +229,16 @@ impl<'a> Writer<'a> {
             self.give_up_name(step).await?;
         }
         match step {
-            Step::Add(addition) => self.add(addition).await,
-            Step::Change(alteration) => self.change(alteration).await,
+            Step::Add(it) => {
+                self.keeps_out |=
+                    it.person.locked_until.is_some() || it.factors.iter().any(factors::Change::adds_authenticator);
+                self.add(it).await
+            }
+            Step::Change(it) => {
+                let is_locked = matches!(it.locked_until, Becomes::This(_));
+                self.keeps_out |= is_locked || it.factors.iter().any(factors::Change::adds_authenticator);
+                self.change(it).await
+            }
         }
     }
 
@@ -264,7 +275,9 @@ impl<'a> Writer<'a> {
             further_claims::change_in(transaction, Holder::User(sub), claim, Some(&value)).await?;
         }
         for change in brought {
-            factors::write(transaction, sub, change, now).await?;
+            if !factors::write(transaction, sub, change, now).await? {
+                return Err(Undone::Changed);
+            }
         }
         self.ask_tombstones(sub, &person.username).await?;
         let groups: Vec<String> = joined.iter().cloned().collect();
@@ -297,6 +310,10 @@ impl<'a> Writer<'a> {
         let mut events = Vec::new();
         let transaction = self.transaction().await?;
         if it.changes_the_user() {
+            if !it.factors.is_empty() {
+                // As every other change of factors does: in another order two would wait for each other.
+                user_factors::hold_in(transaction, &it.sub).await?;
+            }
             let changed = change_row(transaction, it, now, &mut events).await?;
             let leaves = Change::Remove { sub: it.sub.clone() };
             let joined = it.join.iter().map(|group| (group, joins(&it.sub)));
@@ -313,7 +330,7 @@ impl<'a> Writer<'a> {
                 if !factors::write(transaction, &it.sub, change, now).await? {
                     return Err(Undone::Changed);
                 }
-                events.push(factors::event(&it.sub, change, now));
+                events.extend(factors::events(&it.sub, change, now));
             }
             sqlx::query(TOUCH).bind(&it.sub).bind(now.0).execute(&mut **transaction).await?;
             if !changed.is_empty() {
@@ -336,6 +353,10 @@ impl<'a> Writer<'a> {
     pub async fn commit(&mut self) -> Result<(), StoreError> {
         self.done.clear();
         let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
+        if std::mem::take(&mut self.keeps_out) {
+            // With the rows themselves: an import may be stopped after this part of it.
+            migrations::least_version_in(&mut transaction).await?;
+        }
         let events = std::mem::take(&mut self.events);
         if !events.is_empty() {
             let mut chain = self.chain.take();
@@ -363,6 +384,7 @@ impl<'a> Writer<'a> {
     pub async fn rollback(&mut self) -> Result<(), StoreError> {
         self.done.clear();
         self.events.clear();
+        self.keeps_out = false;
         match self.transaction.take() {
             Some(transaction) => transaction.rollback().await,
             None => Ok(()),

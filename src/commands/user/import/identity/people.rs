@@ -18,6 +18,9 @@ use crate::store::imports::{Finding, LeftOut, Person, Place, Role, SecondFactor,
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is done about users whose second factor cannot come over.
+const BY_ANOTHER: &str =
+    "who has codes by mail or SMS sets up an authenticator in the application, or switches the second factor off there";
 /// The longest `sub`, in bytes, [OIDC Core 2](https://openid.net/specs/openid-connect-core-1_0.html#IDToken).
 const LONGEST_SUB: usize = 255;
 /// How many providers are named.
@@ -209,9 +212,9 @@ impl Assembly<'_> {
         let (why, fix) = if user.authenticator.is_none() && self.layout.column(Table::UserTokens, 0).is_none() {
             let why = "with a second factor: codes by mail or SMS, which Hallpass does not send, or an authenticator, \
                        which the table of tokens would tell";
-            (why, None)
+            (why, Some(format!("bring {} too; {BY_ANOTHER}", Table::UserTokens.name())))
         } else if user.authenticator.is_none() {
-            ("with codes by mail or SMS too, which Hallpass does not send", None)
+            ("with codes by mail or SMS too, which Hallpass does not send", Some(BY_ANOTHER.to_owned()))
         } else if self.arguments.without_second_factor || self.may_seal {
             return None;
         } else {
@@ -257,11 +260,13 @@ impl Assembly<'_> {
         }
         let finding = row.filter(|_| broken > 0).map(|row| {
             let why = format!(
-                "{broken} of the recovery codes cannot be typed, or are too many; the user is taken without them"
+                "{broken} of the recovery codes cannot be typed, or are too many; a user who is not here yet is taken without them, and what is here of others stays"
             );
             self.finding(Table::UserTokens, row, TOKEN_VALUE, why)
         });
-        let second_factor = SecondFactor { authenticator: Some(secret), recovery_codes: codes };
+        // Of a row that could not be read, which was said, it is not known what it holds.
+        let has_broken_codes = broken > 0 || row.is_some_and(|row| row.fields.is_empty());
+        let second_factor = SecondFactor { authenticator: Some(secret), recovery_codes: codes, has_broken_codes };
         Ok((Some(second_factor), finding.into_iter().collect()))
     }
 
