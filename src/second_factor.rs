@@ -102,7 +102,9 @@ async fn authenticator(
         return Ok(Checked::Used);
     }
     if keys.outdated(now).contains(&row.key_id) {
-        resealing::reseal(&provider.db, &keys, row, secret, now).await;
+        // Not awaited: whether it can be done is nothing to who typed a right code.
+        let (db, keys, row, secret) = (provider.db.clone(), keys.clone(), Stored::clone(row), secret.clone());
+        tokio::spawn(async move { resealing::reseal(&db, &keys, &row, &secret, now).await });
     }
     Ok(Checked::Right(RightCode::Authenticator))
 }

@@ -19,7 +19,9 @@ use crate::store::ephemeral::Ephemeral;
 use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version};
 use crate::store::user_sessions::Seen;
 use crate::store::{StoreError, timely};
-use crate::store::{logout_outbox, password_forms, refresh_families, refusals, unthrottled, user_sessions, users};
+use crate::store::{
+    logout_outbox, password_forms, refresh_families, refusals, unthrottled, user_factors, user_sessions, users,
+};
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
@@ -198,7 +200,9 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     // Several nodes that each made keys of their own would refuse one another's tokens.
     let is_embedded = matches!(db.kind(), Kind::Sqlite(_)) && matches!(config.redis_url, EphemeralUrl::Memory);
     let keys = Keys::open(&config.keys, is_embedded, now)?;
-    let factor_keys = FactorKeys::open(&config.keys, is_embedded, now)?;
+    // What is sealed already has a key somewhere: another would hide that it is not here.
+    let is_unsealed = retry_until_ready(DATABASE, || user_factors::by_key(&db)).await?.is_empty();
+    let factor_keys = FactorKeys::open(&config.keys, is_embedded && is_unsealed, now)?;
     let (salt, secret) = (Password::from_random(&random::<32>()), Password::from_random(&random::<32>()));
     let pairwise_salt = retry_until_ready(DATABASE, || db.shared_value("pairwise_salt", salt.expose())).await?;
     let root = retry_until_ready(DATABASE, || db.shared_value("root_secret", secret.expose())).await?;

@@ -1,6 +1,7 @@
 //! `hallpass init`: a production set-up to begin with, in the current folder. It overwrites nothing.
 
 use crate::ambient::Clock;
+use crate::commands::key::factors::rows;
 use crate::commands::terminal::Report;
 use crate::commands::{Outcome, client};
 use crate::config::{Config, RawConfig, SETTINGS, Setting};
@@ -36,6 +37,13 @@ pub(super) struct Init {
     report: Report,
 }
 
+/// The factor keys by which the database has secrets already, if it has any: another would hide that they are not here.
+fn sealed_by(config: &Config) -> Option<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let ids: Vec<String> = runtime.block_on(rows(config))?.into_keys().collect();
+    Some(ids).filter(|ids| !ids.is_empty())
+}
+
 /// The file of settings.
 const FILE: &str = "hallpass.toml";
 
@@ -65,12 +73,22 @@ pub(super) fn run(config: &Config, given: &[(&'static Setting, String)], init: I
             written.push(file);
         }
     }
-    if factors::FactorKeySet::load(&config.keys)?.all().is_empty() {
-        let file = factors::create(&config.keys, Clock::System.now())?.display().to_string();
-        eprintln!("Wrote {file}, which seals the secrets of authenticators");
-        written.push(file);
-    } else {
+    if !factors::FactorKeySet::load(&config.keys)?.all().is_empty() {
         eprintln!("{}: there is a factor key, and it stays as it is", config.keys.display());
+    } else if let Some(ids) = sealed_by(config) {
+        eprintln!(
+            "{}: no factor key was made, as the database has secrets that others sealed ({}): bring their files here, or say \
+             `{}`",
+            config.keys.display(),
+            ids.join(", "),
+            factors::NEW
+        );
+    } else {
+        let file = factors::create(&config.keys, Clock::System.now())?.display().to_string();
+        eprintln!(
+            "Wrote {file}, which seals the secrets of authenticators: keep a copy, as what it seals opens by it alone"
+        );
+        written.push(file);
     }
     let migrations = config.migrations_or_default();
     std::fs::create_dir_all(&migrations).map_err(|error| Failure::at(migrations.display(), error))?;

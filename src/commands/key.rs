@@ -120,9 +120,12 @@ pub(super) async fn run(config: Config, command: KeyCommand) -> Outcome {
         }
         KeyCommand::Retire(arguments) => {
             let set = load(&config.keys)?;
-            let factor_keys = FactorKeySet::load(&config.keys)?;
-            if let Some(key) = factors::find(&factor_keys, &arguments.key)? {
-                return factors::retire(&config.keys, &factor_keys, key, &arguments, now);
+            // Only where it is no signing key: a broken factor key must not hold up that of a stolen one.
+            if found(&set, &arguments.key).is_empty() {
+                let factor_keys = FactorKeySet::load(&config.keys)?;
+                if let Some(key) = factors::find(&factor_keys, &arguments.key)? {
+                    return factors::retire(&config.keys, &factor_keys, key, &arguments, now);
+                }
             }
             let hints = known_hints(&config, &set).await;
             retire(&config, &set, &hints, &arguments, now)
@@ -282,14 +285,16 @@ fn json_of(plan: &Plan, hints: &Hints, now: NumericDate) -> Value {
     })
 }
 
+/// The keys that an operator may mean.
+fn found<'a>(set: &'a KeySet, wanted: &str) -> Vec<&'a Key> {
+    let file = Path::new(wanted).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_meant = |key: &&Key| key.entry.file == file || (wanted.len() >= 4 && key.entry.kid.starts_with(wanted));
+    set.all().iter().filter(is_meant).collect()
+}
+
 /// The key that an operator means: by its file's name, its kid or the beginning of it.
 fn find<'a>(set: &'a KeySet, folder: &Path, wanted: &str) -> Result<&'a Key, Failure> {
-    let file = Path::new(wanted).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let found: Vec<&Key> = set
-        .all()
-        .iter()
-        .filter(|Key { entry, .. }| entry.file == file || (wanted.len() >= 4 && entry.kid.starts_with(wanted)))
-        .collect();
+    let found = found(set, wanted);
     match found.as_slice() {
         [key] => Ok(key),
         [] => Err(Failure::new(format!("{}: there is no key {wanted:?}", folder.display()))

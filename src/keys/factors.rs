@@ -7,6 +7,7 @@
 //! (`crate::second_factor::resealing`). The file holds 256 random bits as base64url.
 
 use super::KeyError;
+use super::PUBLISH_LEAD;
 use super::file::{self, Ending, instant_text, io, parse_instant};
 use super::plan::shown;
 use crate::ambient::random;
@@ -80,7 +81,7 @@ impl FactorKey {
             if data.len() > MOST_BYTES { None } else { parse(&Zeroizing::new(std::fs::read(path).map_err(io(path))?)) };
         let key = key.ok_or_else(|| {
             of_file(Failure::new("it holds no factor key: 256 bits as base64url").with_fix(format!(
-                "bring the file back from where keys are kept; what it sealed opens with no other. `{NEW}` makes one for new secrets"
+                "bring the file back from where keys are kept: what it sealed opens with no other. Where it is lost, move this one elsewhere first; then `{NEW}` makes one for new secrets"
             )))
         })?;
         let id = Digest::of_bytes(&[b"factor key", key.as_slice()]).as_str()[..ID].to_owned();
@@ -129,6 +130,19 @@ fn timetable(name: &str) -> Option<(NumericDate, Option<NumericDate>)> {
     Some((parse_instant(from)?, retired_at))
 }
 
+/// The files of factor keys in a folder; where there is no folder, there are none. Others that end with `.key`, such as that of a
+/// TLS certificate, are none of ours.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let is_ours = |path: &PathBuf| {
+        let rest = path.file_name().and_then(|name| name.as_encoded_bytes().strip_prefix(WORD.as_bytes()));
+        rest.is_some_and(|rest| rest.starts_with(b"."))
+    };
+    Ok(file::files(folder, &[EXTENSION])?.into_iter().filter(is_ours).collect())
+}
+
 /// The keys as one look at the folder found them.
 #[derive(Default)]
 pub struct FactorKeySet {
@@ -143,10 +157,7 @@ impl FactorKeySet {
     /// # Errors
     /// The first file that is broken or readable by all, with its name and the fix.
     pub fn load(folder: &Path) -> Result<Self, KeyError> {
-        if !folder.is_dir() {
-            return Ok(Self::default());
-        }
-        let files = file::files(folder, &[EXTENSION])?;
+        let files = files(folder)?;
         let mut set = Self { keys: Vec::new(), fingerprint: file::fingerprint(&files)? };
         for path in files {
             let key = FactorKey::load(&path)?;
@@ -189,6 +200,45 @@ impl FactorKeySet {
             key.id != sealing.id && (key.order() < sealing.order() || is_retired)
         };
         self.keys.iter().filter(is_outdated).map(|key| key.id.clone()).collect()
+    }
+
+    /// When a key stops sealing, by its own name or as a later one starts. For a day more it may be what another node seals by
+    /// that has not seen the change yet, and what the token of an enrolment is sealed by.
+    fn stopped_at(&self, key: &FactorKey) -> Option<NumericDate> {
+        let later = self.keys.iter().filter(|other| other.order() > key.order()).map(|other| other.seals_from);
+        later.chain(key.retired_at).min()
+    }
+
+    /// From when until when, counted from `now`, nothing seals; without an end: for good. `changed` is a key of which the end is
+    /// another than its name says.
+    #[must_use]
+    pub fn uncovered(
+        &self,
+        now: NumericDate,
+        changed: Option<(&FactorKey, NumericDate)>,
+    ) -> Vec<(NumericDate, Option<NumericDate>)> {
+        let times = self.keys.iter().map(|key| match changed {
+            Some((other, end)) if other.id == key.id => (key.seals_from, Some(end)),
+            _ => (key.seals_from, key.retired_at),
+        });
+        let times: Vec<(NumericDate, Option<NumericDate>)> = times.collect();
+        let mut instants: Vec<NumericDate> =
+            times.iter().flat_map(|(from, end)| [Some(*from), *end]).flatten().filter(|at| *at > now).collect();
+        instants.push(now);
+        instants.sort_unstable();
+        instants.dedup();
+        let seals = |at: NumericDate| {
+            times.iter().any(|(from, end)| from.is_past(at) && !end.is_some_and(|end| end.is_past(at)))
+        };
+        let mut found: Vec<(NumericDate, Option<NumericDate>)> = Vec::new();
+        for (index, instant) in instants.iter().enumerate().filter(|(_, instant)| !seals(**instant)) {
+            let until = instants.get(index + 1).copied();
+            match found.last_mut() {
+                Some(last) if last.1 == Some(*instant) => last.1 = until,
+                _ => found.push((*instant, until)),
+            }
+        }
+        found
     }
 
     /// These keys at an instant, as what seals and opens.
@@ -288,7 +338,7 @@ pub enum State {
     Seals,
     /// It opens what it sealed; a later one seals, or it was retired.
     Opens,
-    /// Nothing is sealed by it any more: its file may be deleted.
+    /// Nothing is sealed by it any more, and a day has passed since it stopped: its file may be deleted.
     Done,
 }
 
@@ -322,7 +372,7 @@ pub fn plan<'a>(set: &'a FactorKeySet, rows: Option<&BTreeMap<String, u64>>, now
             State::Seals
         } else if !key.seals_from.is_past(now) {
             State::Next
-        } else if sealed == Some(0) {
+        } else if sealed == Some(0) && set.stopped_at(key).is_some_and(|at| at.plus(PUBLISH_LEAD).is_past(now)) {
             State::Done
         } else {
             State::Opens
@@ -343,7 +393,8 @@ pub struct FactorKeys {
 }
 
 impl FactorKeys {
-    /// Loads the folder. With `make_missing` (the embedded default) one without a factor key gets one, where it can be written.
+    /// Loads the folder. With `make_missing` (the embedded default, where nothing is sealed yet) one without a factor key gets
+    /// one, where it can be written.
     ///
     /// # Errors
     /// As `FactorKeySet::load`.
@@ -351,7 +402,11 @@ impl FactorKeys {
         let mut set = FactorKeySet::load(folder)?;
         if set.keys.is_empty() && make_missing {
             match create(folder, now) {
-                Ok(_) => set = FactorKeySet::load(folder)?,
+                Ok(file) => {
+                    set = FactorKeySet::load(folder)?;
+                    let file = file.display();
+                    tracing::info!(%file, "a factor key was made: keep a copy of the file, as what it seals opens by it alone");
+                }
                 // Who adds an authenticator is told; sign-ins by a password alone need no key.
                 Err(error) => tracing::warn!(%error, fix = NEW, "no factor key could be made"),
             }
@@ -371,7 +426,7 @@ impl FactorKeys {
     /// # Errors
     /// As `FactorKeySet::load`.
     pub fn refresh(&self) -> Result<bool, KeyError> {
-        let files = if self.folder.is_dir() { file::files(&self.folder, &[EXTENSION])? } else { Vec::new() };
+        let files = files(&self.folder)?;
         if files.is_empty() || file::fingerprint(&files)? == self.current().fingerprint {
             return Ok(false);
         }
@@ -487,7 +542,11 @@ mod tests {
             plan(&set, rows, NOW.plus(200)).keys.iter().map(|(_, state, rows)| (state.as_str(), *rows)).collect()
         };
         assert_eq!(states(Some(&rows)), [("opens", Some(3)), ("seals", Some(0)), ("next", Some(0))]);
-        assert_eq!(states(Some(&BTreeMap::new()))[0], ("done", Some(0)));
+        assert_eq!(states(Some(&BTreeMap::new()))[0], ("opens", Some(0)), "another node may seal by it still");
+        let a_day_later = NOW.plus(100 + PUBLISH_LEAD);
+        let [sooner, then] =
+            [a_day_later.plus(-1), a_day_later].map(|at| plan(&set, Some(&BTreeMap::new()), at).keys[0].1);
+        assert_eq!((sooner, then), (State::Opens, State::Done));
         assert_eq!(states(None)[0], ("opens", None), "what is not known is not given up");
         assert_eq!(plan(&set, Some(&rows), NOW).lost, [("lost".to_owned(), 2)]);
     }
@@ -510,11 +569,40 @@ mod tests {
         assert!(refused(name, "geheim", 0o600).contains("no factor key"));
         assert!(!refused(name, "geheim", 0o600).contains("geheim"));
         assert!(refused(name, &"A".repeat(2000), 0o600).contains("no factor key"));
-        for bad in
-            ["factors.key", "mine.key", "factors.soon.key", "factors.2026-12-01T000000Z.leaked-2026-12-01T000000Z.key"]
-        {
+        for bad in ["factors.key", "factors.soon.key", "factors.2026-12-01T000000Z.leaked-2026-12-01T000000Z.key"] {
             assert!(refused(bad, good, 0o600).contains("timetable"), "{bad}");
         }
+        assert!(refused(name, "geheim", 0o600).contains("move this one elsewhere first"));
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_none_of_ours() {
+        let folder = folder();
+        for foreign in ["tls.key", "mine.key", "factorsx.key", "factors.pem"] {
+            std::fs::write(folder.path().join(foreign), "-----BEGIN PRIVATE KEY-----").unwrap();
+        }
+        assert!(FactorKeySet::load(folder.path()).unwrap().all().is_empty());
+        assert_eq!(FactorKeys::open(folder.path(), true, NOW).unwrap().current().all().len(), 1);
+    }
+
+    #[test]
+    fn it_is_known_from_when_until_when_nothing_seals() {
+        let folder = folder();
+        create(folder.path(), NOW).unwrap();
+        create(folder.path(), NOW.plus(100)).unwrap();
+        let set = FactorKeySet::load(folder.path()).unwrap();
+        let of = |changed: Option<(usize, i64)>| -> Vec<(i64, Option<i64>)> {
+            let changed = changed.map(|(key, end)| (&set.all()[key], NOW.plus(end)));
+            let gaps = set.uncovered(NOW, changed);
+            gaps.into_iter().map(|(from, until)| (from.0 - NOW.0, until.map(|at| at.0 - NOW.0))).collect()
+        };
+        assert_eq!(of(None), []);
+        assert_eq!(of(Some((0, 100))), []);
+        assert_eq!(of(Some((0, 40))), [(40, Some(100))]);
+        assert_eq!(of(Some((1, 0))), []);
+        retire(folder.path(), &set.all()[0], NOW.plus(100)).unwrap();
+        let set = FactorKeySet::load(folder.path()).unwrap();
+        assert_eq!(set.uncovered(NOW, Some((&set.all()[1], NOW))), [(NOW.plus(100), None)]);
     }
 
     #[test]

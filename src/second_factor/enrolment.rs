@@ -159,6 +159,11 @@ pub async fn complete_enrolment(
     let own = Owner { sub, kind: FactorKind::Totp.as_str(), factor_id: &factor_id };
     // The key that sealed the token may have been retired since: the form is made anew then.
     let Some(sealed) = keys.at(now).seal(&secret, &own) else { return Ok(Completed::Expired) };
+    // Once, also where the factor was removed since: its row would not tell.
+    let used = format!("enrolled:{factor_id}");
+    if !provider.ephemeral.mark(&used, ENROLMENT_LIFETIME).await? {
+        return Ok(Completed::Expired);
+    }
     let name = named(completion.name);
     let new = New { owner: own, name: &name, sealed: &sealed, last_step };
     let added = timely(user_factors::add_authenticator(&provider.db, &new, MOST_AUTHENTICATORS, by, now)).await?;
@@ -167,7 +172,11 @@ pub async fn complete_enrolment(
             keep_older_nodes_out(provider).await;
             Completed::Done { factor_id }
         }
-        Added::TooMany => Completed::TooMany,
+        Added::TooMany => {
+            // One may be removed, and the form sent again.
+            provider.ephemeral.delete(&used).await?;
+            Completed::TooMany
+        }
         Added::Before | Added::NoUser => Completed::Expired,
     })
 }

@@ -21,8 +21,9 @@ const ROUND: Duration = Duration::from_mins(1);
 const IDLE_ROUNDS: u64 = 10;
 /// How many pages of a hundred rows are sealed anew at once, so that no node is busy with it for long.
 const MOST_PAGES: usize = 100;
-/// Under which name the readiness tells of rows that no key opens.
+/// Under which name the readiness tells of rows that no key opens, and of those that do not open by their key.
 const DEGRADED: &str = "factor_keys";
+const DEGRADED_ROWS: &str = "factor_rows";
 
 /// Does it for as long as the provider runs.
 pub async fn keep_resealing(provider: Arc<Provider>) {
@@ -52,7 +53,7 @@ pub async fn round(provider: &Provider) -> Result<u64, StoreError> {
     let keys = provider.factor_keys.current();
     let rows = user_factors::by_key(db).await?;
     tell(provider, lost(&keys, &factors::plan(&keys, Some(&rows), now).lost));
-    let mut resealed = 0;
+    let (mut resealed, mut unopened) = (0, Unopened::default());
     for key_id in keys.outdated(now).into_iter().filter(|key_id| rows.contains_key(key_id)) {
         let mut after = String::new();
         for _ in 0..MOST_PAGES {
@@ -63,11 +64,15 @@ pub async fn round(provider: &Provider) -> Result<u64, StoreError> {
                 if let Some(secret) = keys.at(now).open(&row.sealed(), &row.owner()) {
                     resealed += u64::from(reseal(db, &keys, row, &secret, now).await);
                 } else {
-                    let why = "a factor's secret does not open by its key: the row was changed, or is another's";
-                    tracing::warn!(factor_id = row.factor_id, "{why}");
+                    unopened.note(row);
                 }
             }
         }
+    }
+    if provider.degraded.set(DEGRADED_ROWS, unopened.sentence())
+        && let Some(why) = unopened.sentence()
+    {
+        tracing::warn!(fix = Unopened::FIX, "{why}");
     }
     Ok(resealed)
 }
@@ -87,6 +92,54 @@ pub(super) async fn reseal(
             tracing::debug!(%error, "a factor could not be sealed anew; it is tried again");
             false
         }
+    }
+}
+
+/// Rows that do not open although their key is there.
+#[derive(Debug, Default)]
+pub struct Unopened {
+    rows: u64,
+    first: Option<String>,
+}
+
+impl Unopened {
+    /// How many rows a command looks at.
+    pub const MOST_LOOKED_AT: usize = 10_000;
+    /// What is done about them.
+    pub const FIX: &'static str = "the row was changed by SQL, or is another's: bring it back from a backup of the database, or let the user \
+         start anew with `hallpass user factor remove NAME --all`";
+
+    fn note(&mut self, row: &Stored) {
+        self.rows += 1;
+        self.first.get_or_insert_with(|| row.factor_id.clone());
+    }
+
+    /// What there is to say of them, if there are any.
+    #[must_use]
+    pub fn sentence(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        let secrets = if self.rows == 1 { "secret of a second factor does" } else { "secrets of second factors do" };
+        Some(format!("{} {secrets} not open by the factor key (user_factors.factor_id {first})", self.rows))
+    }
+
+    /// Looks at the rows of the keys that are there, at [`Self::MOST_LOOKED_AT`] of each.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(db: &Db, keys: &FactorKeySet, now: NumericDate) -> Result<Self, StoreError> {
+        let mut unopened = Self::default();
+        for key in keys.all() {
+            let (mut after, mut looked_at) = (String::new(), 0);
+            while looked_at < Self::MOST_LOOKED_AT {
+                let page = user_factors::of_key(db, &key.id, &after).await?;
+                let Some(last) = page.last() else { break };
+                after.clone_from(&last.factor_id);
+                looked_at += page.len();
+                let is_unopened = |row: &&Stored| keys.at(now).open(&row.sealed(), &row.owner()).is_none();
+                page.iter().filter(is_unopened).for_each(|row| unopened.note(row));
+            }
+        }
+        Ok(unopened)
     }
 }
 

@@ -176,9 +176,14 @@ async fn an_enrolment_is_its_users_alone_for_ten_minutes_and_once() {
     }
     assert_eq!(completed(&provider, ALICE, &token, "000000").await, Completed::WrongCode);
     assert_eq!(completed(&provider, ALICE, &token, "").await, Completed::WrongCode);
-    provider.travel(ENROLMENT_LIFETIME - 5);
-    assert!(matches!(completed(&provider, ALICE, &token, &now()).await, Completed::Done { .. }));
+    provider.travel(ENROLMENT_LIFETIME - 60);
+    let Completed::Done { factor_id } = completed(&provider, ALICE, &token, &now()).await else {
+        panic!("it is right")
+    };
     assert_eq!(completed(&provider, ALICE, &token, &now()).await, Completed::Expired, "it was completed");
+    let removed = second_factor::remove(&provider.provider.db, ALICE, &factor_id, BY, provider.provider.now()).await;
+    assert_eq!(removed.unwrap().authenticators, 1);
+    assert_eq!(completed(&provider, ALICE, &token, &now()).await, Completed::Expired, "it was completed and removed");
     let late = started(&provider, ALICE).await;
     let secret = late.typed().expose().to_owned();
     provider.travel(ENROLMENT_LIFETIME);
@@ -256,7 +261,7 @@ async fn what_an_older_key_sealed_is_sealed_anew_by_the_newest_at_use_and_in_the
     provider.travel(90);
     // At use.
     assert_eq!(check(&provider, ALICE, &code(&secret, provider.now())).await, RIGHT);
-    assert_eq!(rows().await, ["1", "2"]);
+    until("the secret is sealed anew", async || rows().await == ["1", "2"]).await;
     assert_eq!(check(&provider, ALICE, &codes[0]).await, Checked::Right(RightCode::RecoveryCode { left: 9 }));
     assert_eq!(rows().await, ["1", "2"]);
     let left = provider.rows(&format!("SELECT sub FROM user_factors WHERE key_id = '{of_old}'")).await;
@@ -277,7 +282,8 @@ async fn what_an_older_key_sealed_is_sealed_anew_by_the_newest_at_use_and_in_the
         .collect();
     assert_eq!(told, [("done", 0), ("seals", 3)], "{plan}");
     let fix = plan["findings"].as_array().unwrap().iter().find(|it| it["alg"] == "factors").unwrap();
-    assert_eq!(fix["fix"], format!("delete {old}"));
+    let told = fix["fix"].as_str().unwrap();
+    assert!(told.starts_with(&format!("delete {old}; keep a copy")) && told.contains("backups"), "{told}");
     fs::remove_file(keys(&provider).join(&old)).unwrap();
     assert!(provider.provider.factor_keys.refresh().unwrap());
     assert_eq!(check(&provider, "bob-sub", &code(&of_bob, provider.now())).await, RIGHT);
@@ -354,6 +360,49 @@ async fn serve_starts_where_rows_have_no_key_and_tells_it() {
     serve.wait_for("second factors cannot be checked; every other user signs in");
     let (_, log) = serve.output();
     assert!(log.contains("sealed 1 secret of users"), "{log}");
+    // Another key would hide that this one is not here, and seal what there is anew when it is back.
+    let made = files_in(&folder.path().join("keys")).into_iter().find(|file| file.starts_with("factors."));
+    assert_eq!(made, None, "{log}");
+}
+
+#[tokio::test]
+async fn init_makes_no_factor_key_where_the_database_has_secrets_of_another() {
+    let provider = with_alice_and_bob().await;
+    let _ = enrolled(&provider, ALICE).await;
+    let folder = tempfile::tempdir().unwrap();
+    let init = |url: &str| done(run_with(folder.path(), &["init"], &[("HALLPASS_DATABASE_URL", url)], ""));
+    let made = || files_in(&folder.path().join("keys")).into_iter().any(|file| file.starts_with("factors."));
+    let told = init(&provider.database_url).stderr;
+    assert!(told.contains("no factor key was made") && told.contains("key new --for factors") && !made(), "{told}");
+    let told = init("sqlite:new.db").stderr;
+    assert!(told.contains("keep a copy") && made(), "{told}");
+}
+
+/// The row of another, or one that was changed: its key is there, and it does not open.
+#[tokio::test]
+async fn secrets_that_do_not_open_by_their_key_are_told_by_doctor_and_once_by_a_node() {
+    let provider = with_alice_and_bob().await;
+    for sub in [ALICE, "bob-sub"] {
+        let _ = enrolled(&provider, sub).await;
+    }
+    let doctor = || -> Value {
+        let told: Value = serde_json::from_str(&provider.command(&["doctor", "--json"], "").stdout).unwrap();
+        told["checks"].as_array().unwrap().iter().find(|it| it["check"] == "factors").unwrap().clone()
+    };
+    assert_eq!(doctor()["verdict"], "ok");
+    provider.sql("UPDATE user_factors SET secret = 'x' WHERE sub = 'alice-sub'").await;
+    let fault = doctor();
+    assert_eq!(fault["verdict"], "fault", "{fault}");
+    assert!(fault.to_string().contains("1 secret of a second factor does not open"), "{fault}");
+    let now = provider.provider.now();
+    done(provider.command(&["key", "new", "--for", "factors", "--signs-from", &instant_text(now)], ""));
+    assert!(provider.provider.factor_keys.refresh().unwrap());
+    assert_eq!(resealing::round(&provider.provider).await.unwrap(), 1);
+    let told = provider.provider.degraded.members()["factor_rows"].clone();
+    assert!(told.contains("1 secret of a second factor does not open"), "{told}");
+    provider.sql("DELETE FROM user_factors WHERE sub = 'alice-sub'").await;
+    resealing::round(&provider.provider).await.unwrap();
+    assert!(!provider.provider.degraded.members().contains_key("factor_rows"));
 }
 
 #[tokio::test]
@@ -438,6 +487,10 @@ async fn the_last_authenticator_takes_the_recovery_codes_along_and_a_user_all_of
     let removed = second_factor::remove(&provider.provider.db, ALICE, &one, BY, now).await.unwrap();
     assert!(removed.authenticators == 1 && removed.recovery_codes, "{removed:?}");
     assert_eq!(provider.rows("SELECT factor_id FROM user_factors").await, [[]; 0]);
+    let events =
+        provider.rows("SELECT detail FROM audit_events WHERE event = 'factor_removed' ORDER BY sequence").await;
+    let events: Vec<String> = events.concat().into_iter().flatten().collect();
+    assert!(events.len() == 2 && events[0].contains("totp") && events[1].contains("recovery_codes"), "{events:?}");
     for (name, command) in [("alice", "delete"), ("bob", "erase")] {
         let _ = enrolled(&provider, &format!("{name}-sub")).await;
         let _ = recovery_codes(&provider, &format!("{name}-sub")).await;
@@ -493,6 +546,10 @@ fn factor_keys_are_made_shown_and_retired_by_commands() {
     refused(&run(at, &["key", "retire", first, "--leaked", "--yes"]), &["key new --for factors", "user factor remove"]);
     let retired = document(run(at, &["key", "retire", first, "--yes", "--json"]));
     assert_eq!((&retired["retired_at"], &retired["alg"]), (&further["seals_from"], &json!("factors")));
+    // One that has not started yet, and that an end of another relies on.
+    refused(&run(at, &["key", "retire", second, "--yes"]), &["nothing would seal then"]);
+    let unused = further["file"].as_str().unwrap().rsplit('/').next().unwrap();
+    refused(&run(at, &["key", "retire", second, "--leaked", "--yes"]), &["has sealed nothing yet", "delete", unused]);
     refused(
         &run(at, &["key", "retire", second, "--at", "2099-01-01T00:00:00Z", "--yes"]),
         &["nothing would seal then"],
@@ -500,8 +557,26 @@ fn factor_keys_are_made_shown_and_retired_by_commands() {
     done(run(at, &["key", "retire", second, "--at", "2099-01-01T00:00:00Z", "--without-successor", "--yes"]));
     for arguments in [&["key", "plan"][..], &["key", "plan", "--json"]] {
         let outcome = run(at, arguments);
+        assert!(outcome.stdout.contains("no factor key seals from 2099-01-01T00:00:00Z"), "{outcome:?}");
         assert!(!outcome.stdout.contains(content.trim()) && !outcome.stderr.contains(content.trim()));
     }
+}
+
+/// A stolen signing key does not wait for what is wrong with another file.
+#[test]
+fn a_broken_factor_key_holds_up_no_signing_key_and_says_how_it_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let signing = document(run(at, &["key", "new", "--json"]))["kid"].as_str().unwrap().to_owned();
+    let made = document(run(at, &["key", "new", "--for", "factors", "--json"]));
+    let file = at.join(made["file"].as_str().unwrap());
+    fs::write(&file, "broken").unwrap();
+    refused(&run(at, &["key", "plan"]), &["no factor key", "move this one elsewhere first"]);
+    done(run(at, &["key", "retire", &signing, "--leaked", "--yes"]));
+    // As the fix says.
+    refused(&run(at, &["key", "new", "--for", "factors"]), &["move this one elsewhere first"]);
+    fs::rename(&file, at.join("elsewhere")).unwrap();
+    done(run(at, &["key", "new", "--for", "factors"]));
 }
 
 /// A path of the database that is mistyped, or a machine that has the keys alone: nothing is known of what is sealed.

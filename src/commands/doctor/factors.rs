@@ -2,9 +2,11 @@
 
 use super::report::Report;
 use crate::commands::key::factors::{findings, rows};
+use crate::commands::terminal;
 use crate::config::Config;
 use crate::keys::factors::{FactorKeySet, NEW, plan};
 use crate::protocol::time::NumericDate;
+use crate::second_factor::resealing::Unopened;
 
 /// What it is called in the report.
 const CHECK: &str = "factors";
@@ -18,7 +20,11 @@ pub(super) async fn check(report: &mut Report, config: &Config, now: NumericDate
     let rows = rows(config).await;
     let plan = plan(&set, rows.as_ref(), now);
     let findings = findings(&set, &plan, now);
-    let is_sound = findings.is_empty();
+    let unopened = unopened(config, &set, now).await.and_then(|unopened| unopened.sentence());
+    let is_sound = findings.is_empty() && unopened.is_none();
+    if let Some(why) = unopened {
+        report.fault(CHECK, why, Unopened::FIX);
+    }
     for finding in findings {
         if finding.is_fault {
             report.fault(CHECK, finding.why, finding.fix);
@@ -36,11 +42,20 @@ pub(super) async fn check(report: &mut Report, config: &Config, now: NumericDate
             _ if set.all().is_empty() => {
                 format!("there is no factor key; `{NEW}` makes one before the first authenticator is added")
             }
-            Some(secrets) => format!("a key seals new secrets, and all {secrets} that there are have theirs"),
+            Some(secrets) => format!("a key seals new secrets, and all {secrets} that there are open by theirs"),
             None => {
                 "a key seals new secrets; whether those that there are have theirs is not known without the database"
                     .to_owned()
             }
         },
     );
+}
+
+/// The rows that do not open; `None` where the database cannot be asked.
+async fn unopened(config: &Config, set: &FactorKeySet, now: NumericDate) -> Option<Unopened> {
+    terminal::must_exist(config).ok()?;
+    let db = terminal::open_database(config).await.ok()?;
+    let unopened = Unopened::find(&db, set, now).await.ok();
+    db.close().await;
+    unopened
 }

@@ -86,11 +86,20 @@ pub(in crate::commands) fn findings(set: &FactorKeySet, plan: &Plan<'_>, now: Nu
     if set.sealing(now).is_none() && !(set.all().is_empty() && plan.lost.is_empty()) {
         findings.push(finding(false, &set.missing(now)));
     }
+    findings.extend(set.uncovered(now, None).into_iter().filter(|(from, _)| *from > now).map(|(from, until)| {
+        let until = until.map(|until| format!(" to {}", shown(until))).unwrap_or_default();
+        let why = format!("no factor key seals from {}{until}, and no user can add an authenticator then", shown(from));
+        Finding { is_fault: false, why, fix: NEW.to_owned() }
+    }));
     let done = plan.keys.iter().filter(|(_, state, _)| *state == State::Done);
     findings.extend(done.map(|(key, ..)| Finding {
         is_fault: false,
         why: format!("nothing is sealed by {} any more: its file may be deleted", key.id),
-        fix: format!("delete {}", key.file),
+        fix: format!(
+            "delete {}; keep a copy for as long as there are backups of the database from before {}",
+            key.file,
+            set.sealing(now).map_or_else(|| shown(now), |sealing| shown(sealing.seals_from)),
+        ),
     }));
     findings
 }
@@ -158,6 +167,12 @@ pub(super) fn retire(
     arguments: &Retire,
     now: NumericDate,
 ) -> Outcome {
+    if arguments.leaked && key.seals_from > now {
+        let what = "this key has sealed nothing yet, and nothing will need it";
+        return Err(
+            Failure::new(what).with_fix(format!("delete {} at every node, and `{NEW}` makes another", key.file))
+        );
+    }
     if arguments.leaked {
         let what = "a factor key that was stolen opens what it sealed, whatever its file is called";
         return Err(Failure::new(what).with_fix(format!(
@@ -173,11 +188,19 @@ pub(super) fn retire(
         return Err(Failure::new("--at: that is in the past")
             .with_fix("leave --at out: it stops at once, or when another begins"));
     }
-    let seals_at = |at: NumericDate| set.all().iter().any(|other| other.id != key.id && other.may_seal_at(at));
+    let before = set.uncovered(now, None);
+    // When nothing seals then, nothing did before either.
+    let is_sound = |at: NumericDate| {
+        set.uncovered(now, Some((key, at))).iter().all(|(from, until)| {
+            before.iter().any(|(known_from, known_until)| {
+                known_from <= from && known_until.is_none_or(|known| until.is_some_and(|until| until <= known))
+            })
+        })
+    };
     let starts = set.all().iter().map(|other| other.seals_from).filter(|at| *at > now);
     let mut candidates: Vec<NumericDate> = arguments.at.map_or_else(|| starts.chain([now]).collect(), |at| vec![at]);
     candidates.sort_unstable();
-    let at = match candidates.into_iter().find(|at| seals_at(*at)) {
+    let at = match candidates.into_iter().find(|at| is_sound(*at)) {
         Some(at) => at,
         None if arguments.without_successor => arguments.at.unwrap_or(now),
         None => {
