@@ -1,26 +1,33 @@
 //! The factor keys of our own set-up: whether each secret of a second factor has its key, and new ones can be sealed.
 
 use super::report::Report;
-use crate::commands::key::factors::{findings, rows};
-use crate::commands::terminal;
+use crate::commands::key::factors::findings;
 use crate::config::Config;
 use crate::keys::factors::{FactorKeySet, NEW, plan};
 use crate::protocol::time::NumericDate;
 use crate::second_factor::resealing::Unopened;
+use crate::store::db::Db;
+use crate::store::user_factors;
 
 /// What it is called in the report.
 const CHECK: &str = "factors";
 
-pub(super) async fn check(report: &mut Report, config: &Config, now: NumericDate) {
+/// Where the database does not answer, `db` is `None`, and its own check has said so.
+pub(super) async fn check(report: &mut Report, config: &Config, db: Option<&Db>, now: NumericDate) {
     let set = match FactorKeySet::load(&config.keys) {
         Ok(set) => set,
         Err(error) => return report.failure(CHECK, error, NEW),
     };
-    // Where the database does not answer, its own check says so.
-    let rows = rows(config).await;
+    let rows = match db {
+        Some(db) => user_factors::by_key(db).await.ok(),
+        None => None,
+    };
     let plan = plan(&set, rows.as_ref(), now);
     let findings = findings(&set, &plan, now);
-    let unopened = unopened(config, &set, now).await.and_then(|unopened| unopened.sentence());
+    let unopened = match db {
+        Some(db) => Unopened::find(db, &set, now).await.ok().and_then(|unopened| unopened.sentence()),
+        None => None,
+    };
     let is_sound = findings.is_empty() && unopened.is_none();
     if let Some(why) = unopened {
         report.fault(CHECK, why, Unopened::FIX);
@@ -49,13 +56,4 @@ pub(super) async fn check(report: &mut Report, config: &Config, now: NumericDate
             }
         },
     );
-}
-
-/// The rows that do not open; `None` where the database cannot be asked.
-async fn unopened(config: &Config, set: &FactorKeySet, now: NumericDate) -> Option<Unopened> {
-    terminal::must_exist(config).ok()?;
-    let db = terminal::open_database(config).await.ok()?;
-    let unopened = Unopened::find(&db, set, now).await.ok();
-    db.close().await;
-    unopened
 }

@@ -34,8 +34,8 @@ pub(super) async fn check(
     settings(report, config);
     files(report, config, file);
     keys(report, config, now).await;
-    factors::check(report, config, now).await;
     let db = stores::database(report, config).await;
+    factors::check(report, config, db.as_ref(), now).await;
     let clients = match &db {
         Some(db) => {
             stores::hashes(report, db).await;
