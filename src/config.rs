@@ -1,9 +1,10 @@
 //! The settings: every one with its name, default, meaning, bounds and an example.
 //!
-//! Three sources speak in this order: flags, environment (`HALLPASS_…`), `hallpass.toml`. An unknown or bad
-//! setting stops the start with its name, what is wrong and an example. The table below is also what
+//! Three sources speak in this order: flags, environment (`HALLPASS_…`, or `HALLPASS_…_FILE`, see `files`), `hallpass.toml`. An
+//! unknown or bad setting stops the start with its name, what is wrong and an example. The table below is also what
 //! `--help` and the README are made of.
 
+mod files;
 mod organization;
 mod urls;
 
@@ -282,12 +283,27 @@ impl RawConfig {
                 take(&mut values, setting, text, format!("{} in {place}", setting.name))?;
             }
         }
+        let mut of_environment = BTreeMap::new();
+        let has_text = |text: &str| !text.trim().is_empty();
         for (variable, text) in environment.filter(|(variable, _)| variable.starts_with("HALLPASS_")) {
-            let setting = SETTINGS
-                .iter()
-                .find(|setting| setting.variable() == variable)
-                .ok_or_else(|| unknown(&variable, "the environment"))?;
-            take(&mut values, setting, text, variable)?;
+            let of_file = files::setting_of(&variable);
+            let setting = SETTINGS.iter().find(|setting| setting.variable() == variable).or(of_file);
+            let setting = setting.ok_or_else(|| unknown(&variable, "the environment"))?;
+            let fault = |place: String, why: String| ConfigError::Value { name: setting.name, place, why };
+            if has_text(&text)
+                && let Some(other) = of_environment.insert(setting.name, variable.clone())
+            {
+                return Err(fault(
+                    format!("{other} and {variable}"),
+                    "is set by both of them; leave one out".to_owned(),
+                ));
+            }
+            if of_file.is_none() {
+                take(&mut values, setting, text, variable)?;
+            } else if has_text(&text) {
+                let value = files::read(&text).map_err(|why| fault(variable.clone(), why.to_string()))?;
+                take(&mut values, setting, value, format!("{variable}, {text}"))?;
+            }
         }
         for setting in SETTINGS {
             if let Some(text) = flag(setting) {
