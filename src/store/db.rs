@@ -64,12 +64,7 @@ impl Transaction {
         let give_up = Instant::now() + patience;
         // Before the statement is sent: a request that ends while it is on its way leaves no transaction open.
         let mut transaction = Self { connection: pool.acquire().await?, has_ended: false };
-        while let Err(error) = transaction.execute(statement).await {
-            if !is_busy(&error) || Instant::now() >= give_up {
-                return Err(error.into());
-            }
-            tokio::time::sleep(BUSY_PAUSE).await;
-        }
+        once_free(&mut transaction, statement, give_up).await?;
         Ok(transaction)
     }
 
@@ -314,13 +309,29 @@ async fn set_up(connection: &mut AnyConnection, is_sqlite: bool, patience: Durat
     if is_sqlite {
         let busy_timeout = format!("PRAGMA busy_timeout = {}", patience.as_millis());
         connection.execute(AssertSqlSafe(busy_timeout)).await?;
-        // Readers do not wait for the writer, and what was acknowledged survives a power cut.
-        connection.execute("PRAGMA journal_mode = WAL").await?;
+        // Readers do not wait for the writer, and what was acknowledged survives a power cut. The first to open a new file
+        // changes it, and SQLite refuses at once who would do the same meanwhile.
+        once_free(connection, "PRAGMA journal_mode = WAL", Instant::now() + patience).await?;
         connection.execute("PRAGMA synchronous = FULL").await?;
     } else {
         // A statement whose request has ended must not be carried out later: the client was told that it was not.
         let lock_timeout = format!("SET lock_timeout = {}", patience.as_millis());
         connection.execute(AssertSqlSafe(lock_timeout)).await?;
+    }
+    Ok(())
+}
+
+/// Carries a statement out as soon as no other process is in its way, where SQLite does not wait by itself.
+async fn once_free(
+    connection: &mut AnyConnection,
+    statement: &'static str,
+    give_up: Instant,
+) -> Result<(), sqlx::Error> {
+    while let Err(error) = connection.execute(statement).await {
+        if !is_busy(&error) || Instant::now() >= give_up {
+            return Err(error);
+        }
+        tokio::time::sleep(BUSY_PAUSE).await;
     }
     Ok(())
 }
@@ -392,6 +403,21 @@ fn create_private(path: &Path) -> Result<PathBuf, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn many_that_open_a_new_file_at_once_all_get_it() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let url = DatabaseUrl::Sqlite(folder.path().join("hallpass.db"));
+            let opened = (0..20).map(|_| {
+                let url = url.clone();
+                tokio::spawn(async move { Db::open(&url).await.map(|_| ()) })
+            });
+            for opened in opened.collect::<Vec<_>>() {
+                opened.await.unwrap().unwrap();
+            }
+        }
+    }
 
     #[test]
     fn what_passes_by_itself_at_postgresql_is_told_from_what_does_not() {

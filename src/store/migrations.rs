@@ -102,7 +102,7 @@ pub fn built_in() -> impl Iterator<Item = (i64, &'static str, &'static str)> {
 const TABLE: &str = "_sqlx_migrations";
 const LIST: &str = "SELECT version, description, checksum FROM _sqlx_migrations ORDER BY version";
 
-/// How long another process that applies migrations is waited for.
+/// How long another process that applies migrations is waited for since it applied the last file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
@@ -309,8 +309,9 @@ impl Migrations {
         Ok(plan)
     }
 
-    /// Applies what is pending, under a lock that several nodes respect and that is waited for for five seconds: a file beside
-    /// SQLite, an advisory lock of PostgreSQL on a connection of its own, so that it ends with the connection whatever happens.
+    /// Applies what is pending, under a lock that several nodes respect: a file beside SQLite, an advisory lock of PostgreSQL
+    /// on a connection of its own, so that it ends with the connection whatever happens. Who holds it is waited for for five
+    /// seconds, and for five more after each file that it applies meanwhile.
     ///
     /// Files that were applied elsewhere and are missing here do not stop it, nor do files of the admin's that were edited.
     ///
@@ -384,7 +385,8 @@ impl Migrations {
 
 /// Holds the lock of SQLite for as long as it is kept; PostgreSQL's is held by the connection.
 async fn lock(db: &Db, connection: &mut AnyConnection) -> Result<Option<std::fs::File>, StoreError> {
-    let give_up = Instant::now() + LOCK_PATIENCE;
+    let mut give_up = Instant::now() + LOCK_PATIENCE;
+    let mut applied = None;
     let file = match db.kind() {
         Kind::Sqlite(path) => Some(lock_file(path, "migrating")?),
         Kind::Postgres => None,
@@ -403,11 +405,28 @@ async fn lock(db: &Db, connection: &mut AnyConnection) -> Result<Option<std::fs:
         if is_held {
             return Ok(file);
         }
-        if Instant::now() >= give_up {
-            return Err(StoreError::MigrationsLocked);
+        match applied {
+            None => applied = Some(number_of_applied(db).await?),
+            Some(_) if Instant::now() < give_up => {}
+            Some(before) => {
+                let now = number_of_applied(db).await?;
+                if now <= before {
+                    return Err(StoreError::MigrationsLocked);
+                }
+                applied = Some(now);
+                give_up = Instant::now() + LOCK_PATIENCE;
+            }
         }
         tokio::time::sleep(LOCK_PAUSE).await;
     }
+}
+
+async fn number_of_applied(db: &Db) -> Result<i64, StoreError> {
+    const COUNT: &str = "SELECT COUNT(*) FROM _sqlx_migrations";
+    if !has_table(db).await? {
+        return Ok(0);
+    }
+    Ok(sqlx::query_scalar(COUNT).fetch_one(db.statement_in_background()).await?)
 }
 
 async fn has_table(db: &Db) -> Result<bool, StoreError> {

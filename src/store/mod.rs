@@ -107,7 +107,7 @@ pub enum StoreError {
         may_pass: bool,
     },
     /// Another process applies migrations, and has for as long as we wait for it.
-    #[error("another process has held the lock of the migrations for 5 seconds")]
+    #[error("another process has held the lock of the migrations for 5 seconds and applied nothing")]
     MigrationsLocked,
     /// What several were told who waited for the same.
     #[error(transparent)]

@@ -655,6 +655,31 @@ async fn a_lock_that_another_process_holds_is_waited_for_for_five_seconds() {
     assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1);
 }
 
+/// As on a slow disk, where several nodes start on a new database at once.
+#[tokio::test]
+async fn a_process_that_applies_file_after_file_is_waited_for_for_as_long_as_it_does() {
+    let place = Place::new();
+    assert_eq!(place.run(&["migrate"]).status, 0);
+    place.write(FILE, "INSERT INTO clients (client_id) VALUES ('reports');");
+    sqlx::any::install_default_drivers();
+    let held = hold_lock(&place).await;
+    let mut waits =
+        Running::start(place.folder.path(), &["migrate"], &[("HALLPASS_DATABASE_URL", place.database_url.as_str())]);
+    for version in 1..=3 {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        place
+            .sql(&format!(
+                "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 SELECT 20200101000000 + {version}, 'of another', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1"
+            ))
+            .await;
+    }
+    assert!(waits.is_running(), "{:?}", waits.output());
+    drop(held);
+    assert_eq!(waits.wait(), 0, "{:?}", waits.output());
+    assert_eq!(place.number("SELECT COUNT(*) FROM clients").await, 1);
+}
+
 /// An operator forgot a transaction in a shell.
 #[tokio::test]
 async fn a_file_that_waits_for_another_transaction_does_not_hold_up_serve() {
