@@ -431,6 +431,28 @@ pub(super) fn named(user: &User) -> String {
     terminal::one_line(&format!("{username} ({})", user.display_name()))
 }
 
+/// So many of them.
+fn counted(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// Asks whether something is to be done to a user, before which a script must have said so; gives the database and the user.
+async fn confirmed(
+    config: &Config,
+    path: &[&str],
+    username: &str,
+    yes: bool,
+    question: impl FnOnce(&str) -> String,
+) -> Result<(Db, User), Failure> {
+    if !yes && !terminal::is_there() {
+        terminal::confirm(path, "", false)?;
+    }
+    let db = terminal::open_database(config).await?;
+    let user = find(&db, username).await?;
+    terminal::confirm(path, &question(&named(&user)), yes)?;
+    Ok((db, user))
+}
+
 /// What became of a user, beside what a document has of its own: the members that name the user.
 pub(super) fn document_of(user: &User, own: Value) -> Value {
     let mut document = own;

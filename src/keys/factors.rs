@@ -10,6 +10,7 @@ use super::KeyError;
 use super::PUBLISH_LEAD;
 use super::file::{self, Ending, instant_text, io, parse_instant};
 use super::plan::shown;
+use super::timetable::out_of_use;
 use crate::ambient::random;
 use crate::failure::Failure;
 use crate::protocol::factor_secret::{FactorSealer, FactorSecret, Owner, Sealed};
@@ -222,23 +223,9 @@ impl FactorKeySet {
             _ => (key.seals_from, key.retired_at),
         });
         let times: Vec<(NumericDate, Option<NumericDate>)> = times.collect();
-        let mut instants: Vec<NumericDate> =
-            times.iter().flat_map(|(from, end)| [Some(*from), *end]).flatten().filter(|at| *at > now).collect();
-        instants.push(now);
-        instants.sort_unstable();
-        instants.dedup();
-        let seals = |at: NumericDate| {
+        out_of_use(now, times.iter().copied(), |at| {
             times.iter().any(|(from, end)| from.is_past(at) && !end.is_some_and(|end| end.is_past(at)))
-        };
-        let mut found: Vec<(NumericDate, Option<NumericDate>)> = Vec::new();
-        for (index, instant) in instants.iter().enumerate().filter(|(_, instant)| !seals(**instant)) {
-            let until = instants.get(index + 1).copied();
-            match found.last_mut() {
-                Some(last) if last.1 == Some(*instant) => last.1 = until,
-                _ => found.push((*instant, until)),
-            }
-        }
-        found
+        })
     }
 
     /// These keys at an instant, as what seals and opens.

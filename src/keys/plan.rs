@@ -2,7 +2,7 @@
 //!
 //! A pure function of names, file times and the clock. `hallpass key plan`, `key retire` and `doctor` read it.
 
-use super::timetable::{Entry, Hints, Timetable, signing};
+use super::timetable::{Entry, Hints, Timetable, out_of_use, signing};
 use super::{JWKS_MAX_AGE, PUBLISH_LEAD, instant_text};
 use crate::protocol::response::SigningAlgorithm;
 use crate::protocol::time::NumericDate;
@@ -87,27 +87,8 @@ pub fn uncovered(
 ) -> Vec<(NumericDate, Option<NumericDate>)> {
     let own: Vec<&Timetable> =
         entries.iter().map(|entry| &entry.timetable).filter(|timetable| timetable.algorithm == algorithm).collect();
-    let mut instants: Vec<NumericDate> = own
-        .iter()
-        .flat_map(|timetable| [Some(timetable.signs_from), timetable.retired_at])
-        .flatten()
-        .filter(|at| *at > now)
-        .collect();
-    instants.push(now);
-    instants.sort_unstable();
-    instants.dedup();
-    let mut found: Vec<(NumericDate, Option<NumericDate>)> = Vec::new();
-    for (index, instant) in instants.iter().enumerate() {
-        if own.iter().any(|timetable| timetable.may_sign_at(*instant)) {
-            continue;
-        }
-        let until = instants.get(index + 1).copied();
-        match found.last_mut() {
-            Some(last) if last.1 == Some(*instant) => last.1 = until,
-            _ => found.push((*instant, until)),
-        }
-    }
-    found
+    let times = own.iter().map(|timetable| (timetable.signs_from, timetable.retired_at));
+    out_of_use(now, times, |at| own.iter().any(|timetable| timetable.may_sign_at(at)))
 }
 
 /// The plan at an instant.

@@ -53,6 +53,30 @@ impl Timetable {
     }
 }
 
+/// From when until when, counted from `now`, no key is in use; without an end: for good. `times` are the starts and ends of the
+/// keys, between which nothing changes.
+#[must_use]
+pub fn out_of_use(
+    now: NumericDate,
+    times: impl Iterator<Item = (NumericDate, Option<NumericDate>)>,
+    is_in_use: impl Fn(NumericDate) -> bool,
+) -> Vec<(NumericDate, Option<NumericDate>)> {
+    let mut instants: Vec<NumericDate> =
+        times.flat_map(|(start, end)| [Some(start), end]).flatten().filter(|at| *at > now).collect();
+    instants.push(now);
+    instants.sort_unstable();
+    instants.dedup();
+    let mut found: Vec<(NumericDate, Option<NumericDate>)> = Vec::new();
+    for (index, instant) in instants.iter().enumerate().filter(|(_, instant)| !is_in_use(**instant)) {
+        let until = instants.get(index + 1).copied();
+        match found.last_mut() {
+            Some(last) if last.1 == Some(*instant) => last.1 = until,
+            _ => found.push((*instant, until)),
+        }
+    }
+    found
+}
+
 /// How long an `id_token` may come back to us as `id_token_hint`, which has to be verified although it has expired
 /// ([RP-Initiated Logout 2](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout)): as long as a session or a family of
 /// refresh tokens lives that it belongs to.

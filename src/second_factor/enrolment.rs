@@ -14,7 +14,6 @@ use crate::protocol::secret::Handle;
 use crate::protocol::time::NumericDate;
 use crate::protocol::totp::{self, SECRET_BYTES, Shown};
 use crate::provider::Provider;
-use crate::store::migrations::least_version;
 use crate::store::user_factors::{self, Added, New};
 use crate::store::user_sessions::By;
 use crate::store::{StoreError, timely};
@@ -168,10 +167,7 @@ pub async fn complete_enrolment(
     let new = New { owner: own, name: &name, sealed: &sealed, last_step };
     let added = timely(user_factors::add_authenticator(&provider.db, &new, MOST_AUTHENTICATORS, by, now)).await?;
     Ok(match added {
-        Added::Done => {
-            keep_older_nodes_out(provider).await;
-            Completed::Done { factor_id }
-        }
+        Added::Done => Completed::Done { factor_id },
         Added::TooMany => {
             // One may be removed, and the form sent again.
             provider.ephemeral.delete(&used).await?;
@@ -179,15 +175,6 @@ pub async fn complete_enrolment(
         }
         Added::Before | Added::NoUser => Completed::Expired,
     })
-}
-
-/// A node of an older version would let the user in by the password alone.
-async fn keep_older_nodes_out(provider: &Provider) {
-    match timely(least_version(&provider.db)).await {
-        Ok(least) => provider.outdated.note(least),
-        // Each node looks at it itself every few seconds.
-        Err(error) => tracing::debug!(%error, "the least version that may serve could not be raised yet"),
-    }
 }
 
 /// What is in a token: the id that the factor gets, and the secret.

@@ -7,7 +7,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::user_sessions::{self, By};
-use crate::store::{StoreError, audit_events};
+use crate::store::{StoreError, audit_events, migrations};
 use sqlx::AnyConnection;
 use std::collections::BTreeMap;
 
@@ -141,6 +141,8 @@ pub async fn add_authenticator(
         transaction.rollback().await?;
         return Ok(Added::Before);
     }
+    // A node of an older version would let the user in by the password alone.
+    migrations::least_version_in(&mut transaction).await?;
     audit_events::note_change(&mut transaction, told(added(sub, now), by), now).await?;
     transaction.commit().await?;
     Ok(Added::Done)

@@ -1,7 +1,7 @@
 //! `hallpass user delete` and `hallpass user erase`: a user goes, with what ends by that; and what the audit and the refusals have
 //! kept of the person goes too.
 
-use super::{document_of, find, named};
+use super::{counted, document_of, find, named};
 use crate::ambient::Clock;
 use crate::audit;
 use crate::commands::audit::{LONGEST_NAME, sub_of};
@@ -120,10 +120,6 @@ pub(super) async fn whom(db: &Db, name: &str) -> Result<Whom, Failure> {
 pub(super) async fn ends_of(config: &Config, db: &Db, sub: &str, now: NumericDate) -> Result<Ends, Failure> {
     let (session, refresh_family) = (config.session_idle_lifetime, config.refresh_token_idle_lifetime);
     Ok(deletion::ends(db, sub, IdleLifetimes { session, refresh_family }, now).await?)
-}
-
-fn counted(number: u64, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
 fn in_words(ends: &Ends) -> String {

@@ -1,6 +1,6 @@
 //! `hallpass user factor …`: authenticators and recovery codes of a user, listed and removed. Added they are by the user.
 
-use super::{document_of, find, named};
+use super::{confirmed, counted, document_of, find, named};
 use crate::ambient::Clock;
 use crate::commands::terminal::Report;
 use crate::commands::{Outcome, terminal};
@@ -123,13 +123,8 @@ async fn list(config: Config, username: &str, json: bool) -> Outcome {
 
 async fn remove(config: Config, username: &str, factor: Option<&str>, yes: bool, report: Report) -> Outcome {
     const PATH: &[&str] = &["user", "factor", "remove"];
-    if !yes && !terminal::is_there() {
-        terminal::confirm(PATH, "", false)?;
-    }
-    let db = terminal::open_database(&config).await?;
-    let user = find(&db, username).await?;
     let which = if factor.is_some() { "this factor" } else { "every second factor" };
-    terminal::confirm(PATH, &format!("Remove {which} of {}?", named(&user)), yes)?;
+    let (db, user) = confirmed(&config, PATH, username, yes, |named| format!("Remove {which} of {named}?")).await?;
     let now = Clock::System.now();
     let removed = match factor {
         Some(factor) => second_factor::remove(&db, &user.sub, factor, By::Operator, now).await?,
@@ -154,10 +149,7 @@ async fn remove(config: Config, username: &str, factor: Option<&str>, yes: bool,
         return Ok(());
     }
     let codes = if recovery_codes { " and the recovery codes" } else { "" };
-    let authenticators = match authenticators {
-        1 => "1 authenticator".to_owned(),
-        number => format!("{number} authenticators"),
-    };
+    let authenticators = counted(authenticators, "authenticator");
     let ended = if factor.is_none() { format!("; {sessions} sign-ins end within ten seconds") } else { String::new() };
     eprintln!("removed {authenticators}{codes} of {}{ended}", named(&user));
     match user.demanded_days(now) {

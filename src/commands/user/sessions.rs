@@ -1,6 +1,6 @@
 //! `hallpass user sessions …`: where a user is signed in, and ending it, also where another process serves.
 
-use super::{document_of, find, named};
+use super::{confirmed, counted, document_of, find, named};
 use crate::ambient::Clock;
 use crate::commands::terminal::Report;
 use crate::commands::{Outcome, terminal};
@@ -91,13 +91,8 @@ async fn list(config: Config, username: &str, json: bool) -> Outcome {
 
 async fn end(config: Config, username: &str, session: Option<&str>, yes: bool, report: Report) -> Outcome {
     const PATH: &[&str] = &["user", "sessions", "end"];
-    if !yes && !terminal::is_there() {
-        terminal::confirm(PATH, "", false)?;
-    }
-    let db = terminal::open_database(&config).await?;
-    let user = find(&db, username).await?;
     let which = if session.is_some() { "this sign-in" } else { "every sign-in" };
-    terminal::confirm(PATH, &format!("End {which} of {}?", named(&user)), yes)?;
+    let (db, user) = confirmed(&config, PATH, username, yes, |named| format!("End {which} of {named}?")).await?;
     let now = Clock::System.now();
     let (which, idle_lifetime) = (session.map_or(Which::All, Which::One), config.session_idle_lifetime);
     let ended = user_sessions::end(&db, &user.sub, which, By::Operator, idle_lifetime, now).await?;
@@ -114,7 +109,7 @@ async fn end(config: Config, username: &str, session: Option<&str>, yes: bool, r
         }
         _ => {
             report.print(&document_of(&user, json!({ "sessions_ended": ended })), None)?;
-            let count = if ended == 1 { "1 sign-in".to_owned() } else { format!("{ended} sign-ins") };
+            let count = counted(ended, "sign-in");
             eprintln!("ended {count} of {}; within ten seconds every node and every service knows", named(&user));
             Ok(())
         }

@@ -203,7 +203,7 @@ pub async fn run(
         pass.listener.reached(reached, pass.staging.people());
     }
     if !later.is_empty() {
-        pass.exchange(&later, &mut names, free).await?;
+        pass.exchange(later, &mut names, free).await?;
     }
     if let Some(writer) = &mut writer {
         if !is_whole {
@@ -227,8 +227,16 @@ pub async fn run(
 struct Done {
     /// Users who have, or would have, another name.
     renamed: Vec<String>,
-    /// The numbers of rows that are decided when all others were looked at.
-    later: Vec<i64>,
+    /// Rows that are decided when all others were looked at.
+    later: Vec<Later>,
+}
+
+/// A row that is decided when all others were looked at.
+struct Later {
+    /// Its number.
+    number: i64,
+    /// Who is here already of it.
+    sub: Option<String>,
 }
 
 /// What goes over the users.
@@ -256,14 +264,21 @@ impl<L: Listener> Pass<'_, '_, L> {
         };
         let mut done = Done::default();
         for row in rows {
-            let number = row.number;
+            let (number, key) = (row.number, row.key.clone());
             let decided = planner.step(self.staging, row).await?;
             let mut findings = std::mem::take(&mut planner.findings);
             match decided {
                 Planned::Nothing => {}
-                Planned::Later => done.later.push(number),
+                Planned::Later => {
+                    let sub = known.brought.get(&key).map(|brought| brought.sub.clone());
+                    done.later.push(Later { number, sub });
+                }
                 Planned::Step(step) => {
-                    done.renamed.extend(new_name(&step).map(|(sub, _)| sub.to_owned()));
+                    if let Step::Change(it) = &step
+                        && it.username.is_some()
+                    {
+                        done.renamed.push(it.sub.clone());
+                    }
                     if let Some(writer) = self.writer {
                         findings.extend(writer.carry_out(step).await?);
                     }
@@ -277,30 +292,30 @@ impl<L: Listener> Pass<'_, '_, L> {
         Ok(done)
     }
 
-    /// Gives names that other users of the source have given up, or give up here: two who exchange theirs, say. `free` are users
-    /// who have their new ones already.
-    async fn exchange(&mut self, later: &[i64], names: &mut Names, free: BTreeSet<String>) -> Result<(), StoreError> {
+    /// Gives names that other users of the source have given up, or give up here: two who exchange theirs, say. `have_theirs` are
+    /// users who have their new ones already.
+    async fn exchange(
+        &mut self,
+        mut later: Vec<Later>,
+        names: &mut Names,
+        have_theirs: BTreeSet<String>,
+    ) -> Result<(), StoreError> {
         if let Some(writer) = self.writer {
             writer.commit_part().await?;
         }
-        let (before, have_theirs) = (self.tally.clone(), free.clone());
-        let mut free = free;
-        for number in later {
-            let rows = self.staging.row(*number).await?;
-            free.extend(self.sub_of(&rows).await?);
-        }
-        names.free = Some(free);
-        let mut order = later.to_vec();
+        let before = self.tally.clone();
+        names.free = Some(have_theirs.iter().cloned().chain(later.iter().filter_map(|row| row.sub.clone())).collect());
         let mut is_settled = false;
         for _ in 0..MOST_TRIALS {
-            is_settled = self.trial(&order, names).await?;
+            is_settled = self.trial(&later, names).await?;
             *self.tally = before.clone();
             if is_settled {
                 break;
             }
             // Who waits for whom is as often in the one order as in the other.
-            order.reverse();
+            later.reverse();
         }
+        later.sort_unstable_by_key(|row| row.number);
         if !is_settled {
             names.free = Some(have_theirs);
         }
@@ -309,7 +324,7 @@ impl<L: Listener> Pass<'_, '_, L> {
             if let Some(writer) = self.writer {
                 writer.exchange(&free);
             }
-            for number in part {
+            for Later { number, .. } in part {
                 let rows = self.staging.row(*number).await?;
                 self.rows(rows, names).await?;
             }
@@ -322,7 +337,7 @@ impl<L: Listener> Pass<'_, '_, L> {
 
     /// Looks who of those cannot have their new name: they keep the one they have, and who waits for that one cannot have it
     /// either. Whether there is none any more.
-    async fn trial(&mut self, order: &[i64], names: &mut Names) -> Result<bool, StoreError> {
+    async fn trial(&mut self, later: &[Later], names: &mut Names) -> Result<bool, StoreError> {
         let (mut silent, mut unwritten) = (Silent, None);
         let mut trial = Pass {
             db: self.db,
@@ -334,31 +349,16 @@ impl<L: Listener> Pass<'_, '_, L> {
             listener: &mut silent,
         };
         let mut is_settled = true;
-        for number in order {
+        for Later { number, sub } in later {
             let rows = trial.staging.row(*number).await?;
-            let sub = trial.sub_of(&rows).await?;
             let done = trial.rows(rows, names).await?;
-            if let Some(sub) = sub.filter(|sub| !done.renamed.contains(sub))
-                && names.free.as_mut().is_some_and(|free| free.remove(&sub))
+            if let Some(sub) = sub.as_ref().filter(|sub| !done.renamed.contains(sub))
+                && names.free.as_mut().is_some_and(|free| free.remove(sub))
             {
                 is_settled = false;
             }
         }
         Ok(is_settled)
-    }
-
-    /// Who is here already of a row.
-    async fn sub_of(&self, rows: &[Staged]) -> Result<Option<String>, StoreError> {
-        let brought = known::brought(self.db, &self.options.source, rows).await?;
-        Ok(brought.into_values().next().map(|brought| brought.sub))
-    }
-}
-
-/// The name that a user of before gets by a step.
-pub(super) fn new_name(step: &Step) -> Option<(&str, &str)> {
-    match step {
-        Step::Change(it) => it.username.as_deref().map(|name| (it.sub.as_str(), name)),
-        Step::Add(_) => None,
     }
 }
 
