@@ -35,13 +35,13 @@ pub(crate) async fn open(provider: &TestProvider, browser: &UserAgent, path: &st
 }
 
 /// The form with that button.
-fn form_with(page: &Page, button: &str) -> Form {
+pub(crate) fn form_with(page: &Page, button: &str) -> Form {
     let has = |form: &Form| form.buttons.iter().any(|(_, value)| value == button);
     page.forms().into_iter().find(has).unwrap_or_else(|| panic!("no {button} in {page}"))
 }
 
 /// Presses a button; gives the page that comes in the end.
-async fn press(provider: &TestProvider, browser: &UserAgent, form: Form, button: &str) -> Page {
+pub(crate) async fn press(provider: &TestProvider, browser: &UserAgent, form: Form, button: &str) -> Page {
     let name = form.buttons.iter().find(|(_, value)| value == button).unwrap().0.clone();
     let pressed = browser.submit(form, Some((&name, button))).await;
     provider.settle(browser, pressed).await

@@ -1,11 +1,10 @@
 //! `/account/second-factor`: a user adds and removes authenticators and makes recovery codes; and what a stolen password or a stolen
 //! session comes to there.
 
-use crate::account::open;
+use crate::account::{form_with, open, press};
 use crate::support::factors::WRONG;
 use crate::support::provider::PASSWORD;
 use crate::support::totp;
-use crate::support::user_agent::Form;
 use crate::support::{Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
 use scraper::{Html, Selector};
 
@@ -16,16 +15,6 @@ async fn ready() -> (TestProvider, TestClient) {
     let client = provider.add(NewClient::new("reports").with("consent", "skip")).await;
     provider.alice().await;
     (provider, client)
-}
-
-fn form_with(page: &Page, button: &str) -> Form {
-    let has = |form: &Form| form.buttons.iter().any(|(_, value)| value == button);
-    page.forms().into_iter().find(has).unwrap_or_else(|| panic!("no {button} in {page}"))
-}
-
-async fn press(provider: &TestProvider, browser: &UserAgent, form: Form, button: &str) -> Page {
-    let pressed = browser.submit(form, Some(("action", button))).await;
-    provider.settle(browser, pressed).await
 }
 
 /// The secret that the page of an enrolment shows.
