@@ -20,7 +20,8 @@ use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version}
 use crate::store::user_sessions::Seen;
 use crate::store::{StoreError, timely};
 use crate::store::{
-    logout_outbox, password_forms, refresh_families, refusals, unthrottled, user_factors, user_sessions, users,
+    logout_outbox, password_forms, refresh_families, refusals, unthrottled, user_factors, user_links, user_sessions,
+    users,
 };
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
@@ -374,7 +375,8 @@ pub async fn sweep_expired(provider: Arc<Provider>) {
         let swept = families
             .and(logout_outbox::sweep(db, now).await)
             .and(refusals::sweep(db, now).await)
-            .and(user_sessions::sweep(db, now).await);
+            .and(user_sessions::sweep(db, now).await)
+            .and(user_links::sweep(db, now).await);
         let swept = swept.and(prune_audit(&provider, &mut pruner).await);
         provider.seen.write(db).await;
         if let Err(error) = swept {

@@ -97,6 +97,19 @@ pub fn own_form(purpose: &str, session: Handle) -> InteractionId {
 /// # Errors
 /// A page: the form's token or its origin is not ours.
 pub fn check_form(provider: &Provider, asked: &BrowserRequest, id: &InteractionId) -> Result<(), PageError> {
+    check_origin(provider, asked)?;
+    match (&asked.browser.id, asked.params.get("csrf")) {
+        (Some(name), Some(token)) if same_text(&provider.secrets.form_token(name, id), token) => Ok(()),
+        (Some(_), _) => Err(Problem::FormOfAnotherBrowser.into()),
+        (None, _) => Err(Problem::FormWithoutCookie.into()),
+    }
+}
+
+/// Checks the origin of a form, where the browser says it.
+///
+/// # Errors
+/// A page: its origin is not ours.
+pub fn check_origin(provider: &Provider, asked: &BrowserRequest) -> Result<(), PageError> {
     // A privacy extension may make an origin "null"; the token, bound to the cookie, decides then.
     let ours = provider.config.origin();
     let origin = asked.headers.get(header::ORIGIN);
@@ -105,9 +118,5 @@ pub fn check_form(provider: &Provider, asked: &BrowserRequest, id: &InteractionI
         let remedy = Remedy::KeepOrigin { sent, ours: ours.to_owned() };
         return Err(PageError::from(Problem::FormOfAnotherOrigin).with_remedy(&remedy));
     }
-    match (&asked.browser.id, asked.params.get("csrf")) {
-        (Some(name), Some(token)) if same_text(&provider.secrets.form_token(name, id), token) => Ok(()),
-        (Some(_), _) => Err(Problem::FormOfAnotherBrowser.into()),
-        (None, _) => Err(Problem::FormWithoutCookie.into()),
-    }
+    Ok(())
 }

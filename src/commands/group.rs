@@ -42,8 +42,8 @@ pub(super) enum GroupCommand {
     /// Demand a second factor of the members of a group, or describe it in other words
     #[command(
         after_help = "Members who have none sign in for so many days after their first sign-in under the demand and are told so on a page; after \
-            that their password does not sign them in. With by-link it never does: for the time to set a second factor up, give the group days, \
-            or take the user out of it. A user who has one is asked for it in any case.\n\n\
+            that their password does not sign them in. With by-link it never does. Then a link is what they set one up by: `hallpass user factor \
+            link NAME`. A user who has one is asked for it in any case.\n\n\
             Examples:\n  hallpass group edit finance --second-factor 14\n  \
             hallpass group edit admins --second-factor by-link\n  hallpass group edit finance --second-factor no"
     )]
@@ -251,8 +251,7 @@ async fn edit(
     };
     let keeps_out = done.iter().any(|(_, change)| matches!(change, Change::Demand(Some(0))));
     let advice = if keeps_out {
-        ". Members without a second factor cannot sign in to set one up: give the group days for that \
-         (`hallpass group edit GROUP --second-factor DAYS`), or take them out of it"
+        ". Members without a second factor cannot sign in to set one up: `hallpass user factor link NAME` makes a link for one"
     } else {
         ""
     };

@@ -7,6 +7,7 @@ mod end;
 mod export;
 mod factor;
 mod import;
+mod links;
 mod sessions;
 mod show;
 
@@ -113,6 +114,15 @@ pub(super) enum UserCommand {
     /// Say what else is known of a user, and services may be told
     #[command(subcommand, after_help = claim::HELP)]
     Claim(claim::ClaimCommand),
+    /// Make a one-time link by which a user sets another password
+    #[command(after_help = links::RESET_HELP)]
+    ResetLink(links::ResetLink),
+    /// Make a one-time link by which a new user chooses a password, and perhaps a user name
+    #[command(after_help = links::INVITE_HELP)]
+    Invite(Box<links::Invite>),
+    /// List the invitations that are open, or end one
+    #[command(after_help = links::INVITATIONS_HELP)]
+    Invitations(links::Invitations),
     /// Bring users over from elsewhere, with the hashes of their passwords
     #[command(after_help = import::help())]
     Import(import::Import),
@@ -166,6 +176,9 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
         UserCommand::Sessions(command) => sessions::run(config, command).await,
         UserCommand::Factor(command) => factor::run(config, command).await,
         UserCommand::Claim(command) => claim::run(config, command).await,
+        UserCommand::ResetLink(link) => links::reset_link(config, &link).await,
+        UserCommand::Invite(invite) => links::invite(config, &invite).await,
+        UserCommand::Invitations(invitations) => links::invitations(config, &invitations).await,
         UserCommand::Import(import) => import::run(config, import).await,
     }
 }

@@ -6,15 +6,20 @@ pub mod authorize;
 pub mod consent;
 pub mod discovery;
 pub mod edge;
+pub mod enrollment;
 pub mod flow;
 pub mod health;
 pub mod home;
 pub mod intake;
 pub mod introspect;
+pub mod invitation;
 pub mod jwks;
 pub mod login;
 pub mod logout;
 pub mod nearly;
+pub mod new_password;
+pub mod own_password;
+pub mod reset;
 pub mod revoke;
 pub mod second_factor;
 pub mod token;
@@ -82,6 +87,12 @@ pub mod path {
     /// [`super::account::change_password`], GET: at the root of the host, whatever the issuer's path
     /// ([Well-Known URL for Changing Passwords](https://www.w3.org/TR/change-password-url/)).
     pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
+    /// [`super::enrollment`], GET and POST: our own.
+    pub const ENROLLMENT: &str = "/account/enrollment";
+    /// [`super::reset`], GET and POST: our own.
+    pub const RESET: &str = "/reset";
+    /// [`super::invitation`], GET and POST: our own.
+    pub const INVITATION: &str = "/invitation";
     /// [`super::discovery`], GET: OIDC Discovery 3-4.
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     /// [`super::discovery`], GET: RFC 8414 section 3, inserted before the issuer's path.
@@ -100,6 +111,9 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::LOGIN, get(login::get).post(login::post))
         .route(path::SECOND_FACTOR, get(second_factor::get).post(second_factor::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
+        .route(path::ENROLLMENT, get(enrollment::get).post(enrollment::post))
+        .route(path::RESET, get(reset::get).post(reset::post))
+        .route(path::INVITATION, get(invitation::get).post(invitation::post))
         .route(path::TOKEN, post(token::post).layer(headers::cors(&[Method::POST])))
         .route(
             path::USERINFO,

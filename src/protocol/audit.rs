@@ -77,6 +77,14 @@ worded! {
         UserPasswordSet = "user_password_set",
         /// A user changed the password.
         UserPasswordChanged = "user_password_changed",
+        /// A user set a password by a one-time link.
+        UserPasswordReset = "user_password_reset",
+        /// An operator made a one-time link for a user.
+        UserLinkMade = "user_link_made",
+        /// An operator ended the one-time links of a user.
+        UserLinksEnded = "user_links_ended",
+        /// An operator invited so many.
+        UsersInvited = "users_invited",
         /// A person was disabled.
         UserDisabled = "user_disabled",
         /// A user was enabled again.
@@ -156,6 +164,9 @@ impl EventKind {
                 | Self::UserAdded
                 | Self::UserPasswordSet
                 | Self::UserPasswordChanged
+                | Self::UserPasswordReset
+                | Self::UserLinkMade
+                | Self::UserLinksEnded
                 | Self::UserDisabled
                 | Self::UserEnabled
                 | Self::UserEdited

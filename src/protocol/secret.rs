@@ -173,6 +173,13 @@ secret!(
     digest
 );
 secret!(
+    /// A one-time link: 256 random bits, which set a password or accept an invitation.
+    LinkSecret,
+    "hp_ln_",
+    digest,
+    prefix
+);
+secret!(
     /// A person's password as typed.
     Password,
     ""

@@ -10,7 +10,7 @@ use crate::keys::factors::FactorKeySet;
 use crate::protocol::claims::User;
 use crate::protocol::factor_secret::{FactorKind, FactorSealer as _, FactorSecret, Owner, Sealed};
 use crate::protocol::recovery_codes::{self, CODES, Kept};
-use crate::protocol::secret::Handle;
+use crate::protocol::secret::{Handle, LinkSecret};
 use crate::protocol::time::NumericDate;
 use crate::protocol::totp::{self, SECRET_BYTES, Shown};
 use crate::provider::Provider;
@@ -121,6 +121,8 @@ pub struct Completion<'a> {
     pub typed: &'a str,
     /// What the user calls the authenticator; may be empty. It is cut at 64 characters.
     pub name: &'a str,
+    /// The one-time link that allows it, and is spent with it: it is for the first authenticator alone. `None`: a fresh sign-in does.
+    pub link: Option<&'a LinkSecret>,
 }
 
 /// What an enrolment came to.
@@ -135,8 +137,10 @@ pub enum Completed {
     WrongCode,
     /// The enrolment is over, was another user's or was completed before: begin anew.
     Expired,
-    /// The user has five.
+    /// The user has five; or has one, and a link allowed the first.
     TooMany,
+    /// The link was used, or has ended.
+    LinkGone,
 }
 
 /// Adds an authenticator with the first code of it, once.
@@ -165,7 +169,9 @@ pub async fn complete_enrolment(
     }
     let name = named(completion.name);
     let new = New { owner: own, name: &name, sealed: &sealed, last_step };
-    let added = timely(user_factors::add_authenticator(&provider.db, &new, MOST_AUTHENTICATORS, by, now)).await?;
+    let most = if completion.link.is_some() { 1 } else { MOST_AUTHENTICATORS };
+    let adding = user_factors::add_authenticator(&provider.db, &new, most, completion.link, by, now);
+    let added = timely(adding).await?;
     Ok(match added {
         Added::Done => Completed::Done { factor_id },
         Added::TooMany => {
@@ -173,6 +179,7 @@ pub async fn complete_enrolment(
             provider.ephemeral.delete(&used).await?;
             Completed::TooMany
         }
+        Added::LinkGone => Completed::LinkGone,
         Added::Before | Added::NoUser => Completed::Expired,
     })
 }

@@ -39,6 +39,7 @@ pub mod unthrottled;
 pub mod user_events;
 pub mod user_factors;
 pub mod user_grants;
+pub mod user_links;
 pub mod user_sessions;
 pub mod users;
 

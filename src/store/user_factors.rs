@@ -3,11 +3,12 @@
 
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::factor_secret::{FactorKind, Owner, Sealed};
+use crate::protocol::secret::LinkSecret;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::user_sessions::{self, By};
-use crate::store::{StoreError, audit_events, migrations};
+use crate::store::{StoreError, audit_events, migrations, user_links};
 use sqlx::AnyConnection;
 use std::collections::BTreeMap;
 
@@ -98,6 +99,8 @@ pub enum Added {
     Before,
     /// There is no such user.
     NoUser,
+    /// The link that allowed it was used, or has ended.
+    LinkGone,
 }
 
 /// Every factor of a user, the oldest first.
@@ -115,7 +118,7 @@ fn told(event: Event, by: By<'_>) -> Event {
     }
 }
 
-/// Stores an authenticator, where the user has fewer than `most`, with its event.
+/// Stores an authenticator, where the user has fewer than `most`, with its event. A link that allows it is spent with it.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
@@ -123,6 +126,7 @@ pub async fn add_authenticator(
     db: &Db,
     new: &New<'_>,
     most: i64,
+    link: Option<&LinkSecret>,
     by: By<'_>,
     now: NumericDate,
 ) -> Result<Added, StoreError> {
@@ -140,6 +144,12 @@ pub async fn add_authenticator(
     if !insert_in(&mut transaction, new, now).await? {
         transaction.rollback().await?;
         return Ok(Added::Before);
+    }
+    if let Some(link) = link
+        && !user_links::spend_for_factor(&mut transaction, link, now).await?
+    {
+        transaction.rollback().await?;
+        return Ok(Added::LinkGone);
     }
     // A node of an older version would let the user in by the password alone.
     migrations::least_version_in(&mut transaction).await?;

@@ -16,12 +16,13 @@ use self::tombstones::Tombstone;
 use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{Demand, User};
+use crate::protocol::node_secrets::NameKey;
 use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::text;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
-use crate::store::{StoreError, audit_events, user_sessions};
+use crate::store::{StoreError, audit_events, user_links, user_sessions};
 use serde_json::{Map, Value, json};
 
 /// Whether a row was inserted or renamed by hand since it was folded: the condition of the index `users_unfolded`, word by
@@ -458,40 +459,68 @@ pub enum Added {
 /// # Errors
 /// The database failed.
 pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<Added, StoreError> {
-    // A name that its row does not have any more is free.
-    fold_names(db).await?;
-    let key = tombstones::key(db).await?;
+    let adding = Adding::prepare(db).await?;
     let mut transaction = db.begin().await?;
-    let added = sqlx::query(INSERT)
-        .bind(user.sub)
-        .bind(user.username)
-        .bind(user.email)
-        .bind(user.email_verified.then_some(user.now.0))
-        .bind(user.password_hash)
-        .bind(user.now.0)
-        .bind(credential_digest(user.password_hash))
-        .bind(Handle(random()).text())
-        .bind(text::fold_username(user.username))
-        .bind(text::fold_email(user.email))
-        .execute(&mut *transaction)
-        .await;
+    let event = Event::new(EventKind::UserAdded, user.now).of(user.sub);
+    let added = adding.write(&mut transaction, user, event).await?;
     match added {
-        Ok(_) => {
-            if let Some(gone) = tombstones::find_in(&mut transaction, &key, user.sub, user.username).await? {
-                transaction.rollback().await?;
-                return Ok(Added::Gone(gone));
+        Added::Done => transaction.commit().await?,
+        Added::Taken | Added::Gone(_) => transaction.rollback().await?,
+    }
+    Ok(added)
+}
+
+/// What is known before the transaction in which a user is added.
+pub(super) struct Adding {
+    names: NameKey,
+}
+
+impl Adding {
+    /// Looks it up.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn prepare(db: &Db) -> Result<Self, StoreError> {
+        // A name that its row does not have any more is free.
+        fold_names(db).await?;
+        Ok(Self { names: tombstones::key(db).await? })
+    }
+
+    /// Adds a user in a transaction, with the event of it. Unless it is `Done`, the transaction must be rolled back.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn write(
+        &self,
+        transaction: &mut Transaction,
+        user: &NewUser<'_>,
+        event: Event,
+    ) -> Result<Added, StoreError> {
+        let added = sqlx::query(INSERT)
+            .bind(user.sub)
+            .bind(user.username)
+            .bind(user.email)
+            .bind(user.email_verified.then_some(user.now.0))
+            .bind(user.password_hash)
+            .bind(user.now.0)
+            .bind(credential_digest(user.password_hash))
+            .bind(Handle(random()).text())
+            .bind(text::fold_username(user.username))
+            .bind(text::fold_email(user.email))
+            .execute(&mut **transaction)
+            .await;
+        match added {
+            Ok(_) => {
+                if let Some(gone) = tombstones::find_in(transaction, &self.names, user.sub, user.username).await? {
+                    return Ok(Added::Gone(gone));
+                }
+                edit::set_details(transaction, user.sub, &user.details, user.now).await?;
+                audit_events::note_change(transaction, event.personal("username", user.username), user.now).await?;
+                Ok(Added::Done)
             }
-            edit::set_details(&mut transaction, user.sub, &user.details, user.now).await?;
-            let event = Event::new(EventKind::UserAdded, user.now).of(user.sub);
-            audit_events::note_change(&mut transaction, event.personal("username", user.username), user.now).await?;
-            transaction.commit().await?;
-            Ok(Added::Done)
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Added::Taken),
+            Err(error) => Err(error.into()),
         }
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-            transaction.rollback().await?;
-            Ok(Added::Taken)
-        }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -570,17 +599,29 @@ pub async fn list(db: &Db) -> Result<Vec<Listed>, StoreError> {
 /// The database failed, and then nothing has changed.
 pub async fn set_password(db: &Db, sub: &str, password_hash: &str, now: NumericDate) -> Result<u64, StoreError> {
     let mut transaction = db.begin().await?;
+    write_password(&mut transaction, sub, password_hash).await?;
+    // One that was sent before would set yet another.
+    user_links::end_of_user(&mut transaction, sub).await?;
+    let ended = end_all(&mut transaction, sub, now).await?;
+    audit_events::note_change(&mut transaction, Event::new(EventKind::UserPasswordSet, now).of(sub), now).await?;
+    transaction.commit().await?;
+    Ok(ended)
+}
+
+/// Writes a user's password, with a new mark.
+pub(super) async fn write_password(
+    transaction: &mut Transaction,
+    sub: &str,
+    password_hash: &str,
+) -> Result<(), StoreError> {
     sqlx::query(SET_PASSWORD)
         .bind(sub)
         .bind(password_hash)
         .bind(credential_digest(password_hash))
         .bind(Handle(random()).text())
-        .execute(&mut *transaction)
+        .execute(&mut **transaction)
         .await?;
-    let ended = end_all(&mut transaction, sub, now).await?;
-    audit_events::note_change(&mut transaction, Event::new(EventKind::UserPasswordSet, now).of(sub), now).await?;
-    transaction.commit().await?;
-    Ok(ended)
+    Ok(())
 }
 
 /// Ends every sign-in and every family of refresh tokens of a user; gives how many of the latter.
@@ -654,6 +695,8 @@ pub(in crate::store) async fn disable_in(
     sub: &str,
     now: NumericDate,
 ) -> Result<bool, StoreError> {
+    // What ended stays ended when the user is enabled again.
+    user_links::end_of_user(transaction, sub).await?;
     Ok(sqlx::query(DISABLE).bind(sub).bind(now.0).execute(&mut **transaction).await?.rows_affected() == 1)
 }
 

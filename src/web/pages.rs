@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod factors;
+pub mod links;
 
 use crate::config::{Config, Organization};
 use crate::protocol::claim_map::OwnScope;

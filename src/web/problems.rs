@@ -106,6 +106,14 @@ problems! {
         fix: "Nothing, as a rule: the user had the page open while they signed in again or out. A forged form is answered alike.",
         ..FormOfAnotherOrigin
     }
+    /// A one-time link was used, has ended, or never was.
+    LinkOver {
+        code: "link_over",
+        status: StatusCode::GONE,
+        text: "problem-link-over",
+        fix: "The link was used, is older than it may be, or another one took its place. `hallpass user reset-link`, `hallpass user factor link` and \
+              `hallpass user invite` make new ones.",
+    }
     /// A request that cannot be answered at any client's address. The refusal is told to the developers, and has its own code
     /// and fix.
     BadRequest {

@@ -319,8 +319,8 @@ impl SignInFailure {
                  password is known to another: `hallpass user set-password NAME`."
             }
             Self::SecondFactorOverdue => {
-                "Give the members of the group more days with `hallpass group edit GROUP --second-factor DAYS`, or, unless it demands it by-link, \
-                 this user with `hallpass user edit NAME --restart-second-factor-days`."
+                "Hand the user the link that `hallpass user factor link NAME` makes: with it and their password they set one up. Unless the group demands it \
+                 by-link, `hallpass user edit NAME --restart-second-factor-days` gives more days."
             }
             Self::Throttled => {
                 "It passes by itself: after a quarter of an hour for a user or a browser, an hour for a network. `hallpass unthrottle user NAME` or `network \

@@ -50,7 +50,7 @@ login-password-here = Your password stays at { $host }.
 # Told to who has proven the password, and to no other.
 login-locked = Your account is locked. Ask those who run this sign-in to unlock it.
 login-disabled = Your account is disabled. Ask those who run this sign-in to enable it.
-login-factor-overdue = Your account needs a second factor, and the time to set one up is over. Ask those who run this sign-in for more time.
+login-factor-overdue = Your account needs a second factor, and the time to set one up is over. Ask those who run this sign-in for a link to set one up.
 # The same for an unknown user and for a wrong password.
 login-wrong = That user name and password do not match. Check both and try again.
 # $time is a time of day, such as 14:32 UTC.
@@ -313,6 +313,10 @@ event-consent-withdrawn = You took back what a service was allowed
 event-user-added = Your account was made
 event-password-set = An administrator gave you another password
 event-password-changed = You changed your password
+event-password-reset = A new password was set by a one-time link
+event-link-made = An administrator made a link for a new password
+event-factor-link-made = An administrator made a link to set up a second factor
+event-links-ended = An administrator ended one-time links
 event-user-disabled = Your account was disabled
 event-user-enabled = Your account was enabled again
 event-user-edited = Your details were changed
@@ -485,3 +489,31 @@ problem-failed =
     .heading = Something went wrong here
     .message = The sign-in service could not answer. This is not your fault.
     .hint = Please try again in a moment.
+
+## One-time links
+
+link-username = User name
+link-username-rule = You sign in with the user name: letters, digits and signs such as . - _
+link-username-odd = That cannot be a user name. Please take letters, digits and signs such as . - _
+link-username-address = A user name with an @ must be your own address. Please take another.
+link-username-taken = That user name is taken. Please take another.
+link-password-missing = Please type the new password twice. Nothing was changed.
+link-address-taken = There is an account with this address already. Sign in with it, or ask the people who invited you.
+link-name = Full name
+link-name-odd = That name cannot be used: it is too long, or has a character that cannot be shown.
+reset-heading = Set a new password
+reset-lede = When it is set, you are signed out everywhere.
+reset-submit = Set password
+reset-done-heading = Your password is set
+reset-done = You are signed out everywhere within a few seconds. Sign in with the new password.
+invitation-heading = You are invited
+invitation-submit = Accept
+invitation-done-heading = Your account is ready
+invitation-done = Sign in with your user name and your password.
+enrollment-heading = Set up a second factor
+enrollment-lede = To sign in you will also type a code that an app on your phone shows. Type your password first, and have the phone at hand.
+enrollment-done-heading = Your second factor is set up
+problem-link-over =
+    .heading = This link does not work any more
+    .message = It was used already, it is too old, or a newer one took its place.
+    .hint = If you did what it was for, just sign in. If not, ask for a new one.

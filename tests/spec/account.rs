@@ -537,6 +537,7 @@ async fn what_happened_comes_in_pages_of_which_each_leads_to_the_older_one() {
     provider.alice().await;
     let browser = UserAgent::new();
     let _ = open(&provider, &browser, "/account", "alice").await;
+    provider.provider.audit.flush().await;
     let now = provider.now();
     for (name, at, sub) in [("old", now - 91 * 86_400, "alice-sub"), ("bob", now - 50, "bob-sub")] {
         provider.sql(&event_sql(name, at, sub)).await;

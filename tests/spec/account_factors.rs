@@ -18,7 +18,7 @@ async fn ready() -> (TestProvider, TestClient) {
 }
 
 /// The secret that the page of an enrolment shows.
-fn secret_of(page: &Page) -> String {
+pub(crate) fn secret_of(page: &Page) -> String {
     let link = Html::parse_document(&page.body);
     let selector = Selector::parse("a[href^='otpauth:']").unwrap();
     let uri = link.select(&selector).next().unwrap_or_else(|| panic!("no link in {page}")).attr("href").unwrap();

@@ -51,6 +51,6 @@ async fn the_page_is_followed_word_for_word() {
             other => panic!("{heading}: what is to be done with {other:?}?"),
         }
     }
-    assert_eq!(checked, 5);
+    assert_eq!(checked, 6);
     assert!(read("README.md").contains("docs/second-factors.md"));
 }

@@ -32,7 +32,7 @@ async fn started(provider: &TestProvider, sub: &str) -> Enrolment {
 }
 
 async fn completed(provider: &TestProvider, sub: &str, token: &str, typed: &str) -> Completed {
-    let completion = Completion { token, typed, name: "phone" };
+    let completion = Completion { token, typed, name: "phone", link: None };
     enrolment::complete_enrolment(&provider.provider, sub, completion, BY, provider.provider.now()).await.unwrap()
 }
 

@@ -15,6 +15,9 @@ use hallpass::web::pages::account::{
     SessionsPage, Tabs,
 };
 use hallpass::web::pages::factors::{AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
+use hallpass::web::pages::links::{
+    EnrollmentAuthenticatorPage, EnrollmentCodesPage, EnrollmentPage, LinkUsedPage, NewPasswordPage,
+};
 use hallpass::web::pages::{
     Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FactorNeededPage, FormPostPage, Frame, HomePage, Link, LoginPage,
     LogoutPage, MessagePage, NoEntryPage, ScopeLine, SecondFactorPage, Service, SignedInHere, SignedOutPage,
@@ -509,6 +512,52 @@ fn factors_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
     ]
 }
 
+/// The pages behind one-time links.
+fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, String)> {
+    let form = NewPasswordPage {
+        page: page(),
+        heading: text("invitation-heading"),
+        lede: Some(text("reset-lede")),
+        action: "/invitation",
+        link: name.to_owned(),
+        username: name.to_owned(),
+        chooses_username: true,
+        full_name: Some(name.to_owned()),
+        account: Some(name.to_owned()),
+        error: Some(text("link-username-taken")),
+        strength: Some(text("strength-days").counting("number", 3)),
+        advice: Some(text("strength-advice")),
+        submit: text("invitation-submit"),
+    };
+    let used = LinkUsedPage { page: page(), heading: text("reset-done-heading"), message: text("reset-done") };
+    let enrollment = EnrollmentPage {
+        page: page(),
+        link: name.to_owned(),
+        account: name.to_owned(),
+        username: name.to_owned(),
+        error: Some(text("password-wrong")),
+        wait: None,
+    };
+    let authenticator = EnrollmentAuthenticatorPage {
+        page: page(),
+        link: name.to_owned(),
+        picture: Some(Picture { size: 1, path: "M0 0h1v1h-1z".into() }),
+        uri: format!("otpauth://totp/{name}"),
+        typed: "JBSW Y3DP".into(),
+        token: name.to_owned(),
+        name: name.to_owned(),
+        error: Some(text("authenticator-wrong")),
+    };
+    let codes = EnrollmentCodesPage { page: page(), heading: text("codes-heading"), codes: vec!["B2F4".into()] };
+    vec![
+        ("new_password.html", form.render().unwrap()),
+        ("link_used.html", used.render().unwrap()),
+        ("enrollment.html", enrollment.render().unwrap()),
+        ("enrollment_authenticator.html", authenticator.render().unwrap()),
+        ("enrollment_codes.html", codes.render().unwrap()),
+    ]
+}
+
 /// Each page that the provider has, with every part it can have, and with that name wherever one can be.
 fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     let organization = Arc::new(Organization { name: Some(name.to_owned()), ..Organization::default() });
@@ -607,6 +656,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     ];
     pages.extend(account_with(page, name));
     pages.extend(factors_with(page, name));
+    pages.extend(links_with(page, name));
     pages.extend(Problem::ALL.iter().map(|problem| ("error.html", error(problem).render().unwrap())));
     pages
 }

@@ -589,6 +589,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
     let browser = UserAgent::new();
     let page = Authorization::of(&client).open(&provider, &browser).await;
     let _ = provider.type_in(&browser, &page, "alice", "a wrong password").await;
+    done(provider.command(&["user", "reset-link", "alice"], ""));
     // Last: from then on a password alone would not be all that a sign-in asks for.
     let _ = crate::second_factors::enrolled(&provider, "alice-sub").await;
     provider.provider.audit.flush().await;
@@ -608,6 +609,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         "refresh_families",
         "user_claims",
         "user_factors",
+        "user_links",
         "user_sessions",
         "user_sources",
         "user_tombstones",
@@ -630,6 +632,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         ("refresh_families", "refresh_families"),
         ("logout_messages", "logout_outbox"),
         ("factors", "user_factors"),
+        ("links", "user_links"),
         ("sources", "user_sources"),
         ("events", "audit_events"),
     ] {
@@ -647,6 +650,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         "SELECT current_digest, previous_digest, salt FROM refresh_families",
         "SELECT secret_hash FROM client_secrets",
         "SELECT secret, secret FROM user_factors",
+        "SELECT digest, digest FROM user_links",
     ] {
         for secret in provider.rows(sql).await.into_iter().flatten().flatten().filter(|text| !text.is_empty()) {
             assert!(!outcome.stdout.contains(&secret), "{sql}: {secret}");

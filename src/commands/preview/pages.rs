@@ -4,6 +4,7 @@
 //! they have in earnest; their forms lead nowhere.
 
 mod account;
+mod links;
 
 use crate::ambient::Clock;
 use crate::commands::Outcome;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 56] = [
+const NAMES: [&str; 69] = [
     "home",
     "signed-out-home",
     "account",
@@ -67,6 +68,18 @@ const NAMES: [&str; 56] = [
     "consent",
     "consent-app",
     "no-entry",
+    "reset",
+    "reset-checked",
+    "reset-wrong",
+    "reset-done",
+    "invitation",
+    "invitation-taken",
+    "invitation-done",
+    "enrollment",
+    "enrollment-wrong",
+    "enrollment-authenticator",
+    "enrollment-authenticator-wrong",
+    "enrollment-codes",
     "form-post",
     "logout",
     "signed-out",
@@ -82,6 +95,7 @@ const NAMES: [&str; 56] = [
     "another-browser",
     "form-not-ours",
     "form-outdated",
+    "link-over",
     "busy",
     "node-outdated",
     "store-failed",
@@ -137,6 +151,9 @@ fn page(config: &Config, name: &str) -> Option<Response> {
         "home" => page(&|| home(config, true)),
         "signed-out-home" => page(&|| home(config, false)),
         _ if name.starts_with("account") => account::page(config, name),
+        _ if ["reset", "invitation", "enrollment"].iter().any(|first| name.starts_with(first)) => {
+            links::page(config, name)
+        }
         "login"
         | "login-wrong"
         | "login-disabled"
@@ -175,6 +192,7 @@ fn page(config: &Config, name: &str) -> Option<Response> {
         "no-cookie" => page(&|| problem(config, Problem::NoCookie)),
         "another-browser" => page(&|| problem(config, Problem::AnotherBrowser)),
         "form-outdated" => page(&|| problem(config, Problem::FormOutdated)),
+        "link-over" => page(&|| problem(config, Problem::LinkOver)),
         "form-not-ours" => page(&|| problem(config, Problem::FormOfAnotherBrowser)),
         "busy" => page(&|| problem(config, Problem::Busy)),
         "node-outdated" => page(&|| problem(config, Problem::NodeOutdated)),

@@ -11,7 +11,7 @@ use crate::store::users::export::{self, Asked};
 
 pub(super) const HELP: &str =
     "It has the row without the hash of the password, groups, claims, sign-ins, consents, refresh tokens, second factors without \
-their secrets, sign-outs that services were told of, events of the audit, and refused sign-ins. Of a user who was deleted it has what is left.
+their secrets, one-time links without what opens them, sign-outs that services were told of, events of the audit, and refused sign-ins. Of a user who was deleted it has what is left.
 
 Examples:
   hallpass user export alice > alice.json

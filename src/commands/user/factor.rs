@@ -1,6 +1,7 @@
-//! `hallpass user factor …`: authenticators and recovery codes of a user, listed and removed. Added they are by the user.
+//! `hallpass user factor …`: authenticators and recovery codes of a user, listed and removed. Added they are by the user, who may need a
+//! link for that.
 
-use super::{confirmed, counted, document_of, find, named};
+use super::{confirmed, counted, document_of, find, links, named};
 use crate::ambient::Clock;
 use crate::commands::terminal::Report;
 use crate::commands::{Outcome, terminal};
@@ -13,7 +14,7 @@ use crate::store::db::Db;
 use crate::store::user_sessions::By;
 use serde_json::{Value, json};
 
-pub(super) const HELP: &str = "Examples:\n  hallpass user factor list alice\n  hallpass user factor remove alice --all";
+pub(super) const HELP: &str = "Examples:\n  hallpass user factor list alice\n  hallpass user factor link alice\n  hallpass user factor remove alice --all";
 
 #[derive(clap::Subcommand)]
 pub(in crate::commands) enum FactorCommand {
@@ -30,6 +31,9 @@ pub(in crate::commands) enum FactorCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Make a one-time link by which a user who has no second factor sets one up
+    #[command(after_help = links::FACTOR_HELP)]
+    Link(links::FactorLink),
     /// Remove an authenticator of a user, or all factors: then the user signs in by the password alone, and sign-ins end
     #[command(
         after_help = "Make sure who asks you for it: a telephone call is how second factors are stolen. With the last authenticator \
@@ -56,6 +60,7 @@ pub(in crate::commands) enum FactorCommand {
 pub(super) async fn run(config: Config, command: FactorCommand) -> Outcome {
     match command {
         FactorCommand::List { username, json } => list(config, &username, json).await,
+        FactorCommand::Link(link) => links::factor_link(config, &link).await,
         FactorCommand::Remove { username, factor, yes, report, .. } => {
             remove(config, &username, factor.as_deref(), yes, report).await
         }
@@ -154,8 +159,8 @@ async fn remove(config: Config, username: &str, factor: Option<&str>, yes: bool,
     eprintln!("removed {authenticators}{codes} of {}{ended}", named(&user));
     match user.demanded_days(now) {
         Some(0) => eprintln!(
-            "A group demands a second factor of them at once, so that they cannot sign in to set one up: \
-             `hallpass group edit GROUP --second-factor DAYS` gives its members days, and `hallpass group remove` takes them out."
+            "A group demands a second factor of them, and a password alone does not sign them in: \
+             `hallpass user factor link {username}` makes a link by which they set one up."
         ),
         Some(days) => eprintln!(
             "A group demands a second factor of them, within {days} days of the first sign-in under the demand; after those they \

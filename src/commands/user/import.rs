@@ -2,7 +2,7 @@
 //! with a row for each), `report` says
 //! what was found out, `identity` reads databases of ASP.NET Core Identity; what is done with them is decided in `store::imports`.
 
-mod csv_file;
+pub(super) mod csv_file;
 mod identity;
 mod lines;
 mod report;

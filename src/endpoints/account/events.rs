@@ -9,6 +9,7 @@ use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::timely;
 use crate::store::user_events::{self, Place, Told};
+use crate::store::user_links::Purpose;
 use crate::texts::{Text, text};
 use crate::web::answer::PageError;
 use crate::web::pages::Chrome;
@@ -79,6 +80,10 @@ fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
         EventKind::UserAdded => text("event-user-added"),
         EventKind::UserPasswordSet => text("event-password-set"),
         EventKind::UserPasswordChanged => text("event-password-changed"),
+        EventKind::UserPasswordReset => text("event-password-reset"),
+        EventKind::UserLinkMade if detail["purpose"] == Purpose::Factor.as_str() => text("event-factor-link-made"),
+        EventKind::UserLinkMade => text("event-link-made"),
+        EventKind::UserLinksEnded => text("event-links-ended"),
         EventKind::UserDisabled => text("event-user-disabled"),
         EventKind::UserEnabled => text("event-user-enabled"),
         EventKind::UserEdited => text("event-user-edited"),

@@ -119,7 +119,7 @@ async fn begin(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Resu
 async fn complete(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Result<Response, PageError> {
     let typed = |name: &str| asked.params.get(name).unwrap_or_default();
     let network = asked.network.to_string();
-    let completion = Completion { token: typed("token"), typed: typed("code"), name: typed("name") };
+    let completion = Completion { token: typed("token"), typed: typed("code"), name: typed("name"), link: None };
     let completed = complete_enrolment(provider, &here.user.sub, completion, By::Person(&network), here.now).await?;
     match completed {
         Completed::Done { .. } => {
@@ -135,7 +135,9 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, here: &Here) -> R
             Some(enrolment) => Ok(show(provider, asked, here, &enrolment, Some(completion.name))),
             None => page(provider, asked, here, Said::error(text("factors-expired"))).await,
         },
-        Completed::Expired => page(provider, asked, here, Said::error(text("factors-expired"))).await,
+        Completed::Expired | Completed::LinkGone => {
+            page(provider, asked, here, Said::error(text("factors-expired"))).await
+        }
         Completed::TooMany => page(provider, asked, here, Said::error(too_many())).await,
     }
 }

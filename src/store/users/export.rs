@@ -7,7 +7,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
 use crate::store::{
-    StoreError, consents, facts, groups, imports, logout_outbox, refresh_families, refusals, user_factors,
+    StoreError, consents, facts, groups, imports, logout_outbox, refresh_families, refusals, user_factors, user_links,
     user_sessions,
 };
 use serde_json::{Value, json};
@@ -106,6 +106,14 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
             "used_at": row.used_at.map(at),
         })
     });
+    let links = user_links::of_user(db, sub).await?.into_iter().map(|row| {
+        json!({
+            "purpose": row.purpose,
+            "made_by": row.made_by,
+            "created_at": at(row.created_at),
+            "expires_at": at(row.expires_at),
+        })
+    });
     let wanted = Wanted { sub: Some(sub.to_owned()), ..Wanted::default() };
     let events = audit_events::latest(db, &wanted, NumericDate(0), asked.most_events).await?;
     let refusals = refusals::of_user(db, sub, MOST_REFUSALS).await?;
@@ -124,6 +132,7 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
         "consents": consents.collect::<Vec<_>>(),
         "refresh_families": families.collect::<Vec<_>>(),
         "factors": factors.collect::<Vec<_>>(),
+        "links": links.collect::<Vec<_>>(),
         "logout_messages": messages.collect::<Vec<_>>(),
         "sources": sources.collect::<Vec<_>>(),
         "events": events.iter().rev().map(event).collect::<Vec<_>>(),

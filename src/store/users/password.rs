@@ -6,7 +6,7 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
-use crate::store::{StoreError, audit_events, user_sessions};
+use crate::store::{StoreError, audit_events, user_links, user_sessions};
 
 // Of two tabs that have proven the same password, one changes it.
 const CHANGE: &str = "UPDATE users SET password_hash = $3, credential_digest = $4, credential_id = $5 \
@@ -73,6 +73,7 @@ pub async fn change(db: &Db, change: &Change<'_>) -> Result<Changed, StoreError>
         return Ok(Changed::SessionEnded);
     }
     let others = user_sessions::end_others(&mut transaction, sub, session, now).await?;
+    user_links::end_of_user(&mut transaction, sub).await?;
     let families = super::end_families(&mut transaction, sub, now).await?;
     let event = Event::new(EventKind::UserPasswordChanged, now)
         .of(sub)

@@ -37,7 +37,7 @@ impl TestProvider {
         let enrolment = begin_enrolment(provider, &user, now).unwrap();
         let secret = enrolment.typed().expose().to_owned();
         let first = totp::code(&secret, now.0);
-        let completion = Completion { token: enrolment.token(), typed: &first, name: "" };
+        let completion = Completion { token: enrolment.token(), typed: &first, name: "", link: None };
         complete_enrolment(provider, sub, completion, by, now).await.unwrap();
         let Made::Codes(codes) = new_recovery_codes(provider, sub, by, now).await.unwrap() else {
             panic!("no recovery codes were made");

@@ -105,14 +105,21 @@ fn factors(config: &Config, has_some: bool) -> Response {
     pages::render(StatusCode::OK, &page, None)
 }
 
+/// What an authenticator app reads, and the same to be typed.
+pub(super) const URI: &str = "otpauth://totp/Example:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Example";
+pub(super) const TYPED: &str = "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP";
+
+pub(super) fn picture() -> Option<Picture> {
+    picture_of(URI).map(|(size, path)| Picture { size, path: path.expose().to_owned() })
+}
+
 fn authenticator(config: &Config, is_wrong: bool) -> Response {
-    let uri = "otpauth://totp/Example:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Example";
     let page = AuthenticatorPage {
         page: Chrome::new(config, &text("authenticator-heading")),
         tabs: Tabs { here: OwnPage::SecondFactor, done: None },
-        picture: picture_of(uri).map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
-        uri: uri.to_owned(),
-        typed: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP".to_owned(),
+        picture: picture(),
+        uri: URI.to_owned(),
+        typed: TYPED.to_owned(),
         token: String::new(),
         csrf: String::new(),
         name: String::new(),
@@ -121,12 +128,17 @@ fn authenticator(config: &Config, is_wrong: bool) -> Response {
     pages::render(StatusCode::OK, &page, None)
 }
 
-fn recovery_codes(config: &Config) -> Response {
+/// Ten recovery codes.
+pub(super) fn codes() -> Vec<String> {
     let code = |at: usize| format!("{}2F4-QRT{}-7HXW", "BCDFGHJKMN".get(at..=at).unwrap_or("B"), at % 8 + 2);
+    (0..10).map(code).collect()
+}
+
+fn recovery_codes(config: &Config) -> Response {
     let page = RecoveryCodesPage {
         page: Chrome::new(config, &text("codes-heading")),
         tabs: Tabs { here: OwnPage::SecondFactor, done: None },
-        codes: (0..10).map(code).collect(),
+        codes: codes(),
         message: text("factors-added"),
     };
     pages::render(StatusCode::OK, &page, None)

@@ -1,0 +1,105 @@
+//! The pages behind one-time links as `hallpass preview page` shows them.
+
+use super::account::{TYPED, URI, codes, picture};
+use super::{ACCOUNT, USER};
+use crate::config::Config;
+use crate::endpoints::path;
+use crate::texts::text;
+use crate::web::pages::links::{
+    EnrollmentAuthenticatorPage, EnrollmentCodesPage, EnrollmentPage, LinkUsedPage, NewPasswordPage,
+};
+use crate::web::pages::{self, Chrome};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+/// A page by its name.
+pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
+    let used = |heading, message| {
+        let page = LinkUsedPage { page: Chrome::new(config, &heading), heading, message };
+        Some(pages::render(StatusCode::OK, &page, None))
+    };
+    match name {
+        "reset" | "reset-checked" | "reset-wrong" => Some(reset(config, name)),
+        "reset-done" => used(text("reset-done-heading"), text("reset-done")),
+        "invitation" => Some(invitation(config, false)),
+        "invitation-taken" => Some(invitation(config, true)),
+        "invitation-done" => used(text("invitation-done-heading"), text("invitation-done")),
+        "enrollment" => Some(enrollment(config, false)),
+        "enrollment-wrong" => Some(enrollment(config, true)),
+        "enrollment-authenticator" => Some(authenticator(config, false)),
+        "enrollment-authenticator-wrong" => Some(authenticator(config, true)),
+        "enrollment-codes" => {
+            let heading = text("codes-heading");
+            let page = EnrollmentCodesPage { page: Chrome::new(config, &heading), heading, codes: codes() };
+            Some(pages::render(StatusCode::OK, &page, None))
+        }
+        _ => None,
+    }
+}
+
+fn enrollment(config: &Config, is_wrong: bool) -> Response {
+    let page = EnrollmentPage {
+        page: Chrome::new(config, &text("enrollment-heading")),
+        link: String::new(),
+        account: ACCOUNT.to_owned(),
+        username: ACCOUNT.to_owned(),
+        error: is_wrong.then(|| text("password-wrong")),
+        wait: None,
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn authenticator(config: &Config, is_wrong: bool) -> Response {
+    let page = EnrollmentAuthenticatorPage {
+        page: Chrome::new(config, &text("authenticator-heading")),
+        link: String::new(),
+        picture: picture(),
+        uri: URI.to_owned(),
+        typed: TYPED.to_owned(),
+        token: String::new(),
+        name: String::new(),
+        error: is_wrong.then(|| text("authenticator-wrong")),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn reset(config: &Config, name: &str) -> Response {
+    let is_checked = name == "reset-checked";
+    let heading = text("reset-heading");
+    let page = NewPasswordPage {
+        page: Chrome::new(config, &heading),
+        heading,
+        lede: Some(text("reset-lede")),
+        action: path::RESET,
+        link: String::new(),
+        username: ACCOUNT.to_owned(),
+        chooses_username: false,
+        full_name: None,
+        account: Some(ACCOUNT.to_owned()),
+        error: (name == "reset-wrong").then(|| text("password-common")),
+        strength: is_checked.then(|| text("strength-months").counting("number", 7)),
+        advice: is_checked.then(|| text("strength-advice")),
+        submit: text("reset-submit"),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn invitation(config: &Config, is_taken: bool) -> Response {
+    let heading = text("invitation-heading");
+    let page = NewPasswordPage {
+        page: Chrome::new(config, &heading),
+        heading,
+        lede: None,
+        action: path::INVITATION,
+        link: String::new(),
+        username: if is_taken { ACCOUNT.to_owned() } else { String::new() },
+        chooses_username: true,
+        full_name: Some(if is_taken { USER.to_owned() } else { String::new() }),
+        account: Some("alice@example.com".to_owned()),
+        error: is_taken.then(|| text("link-username-taken")),
+        strength: None,
+        advice: None,
+        submit: text("invitation-submit"),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}

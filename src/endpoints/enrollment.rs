@@ -1,0 +1,186 @@
+//! `/account/enrollment`: a user who has no second factor sets up the first one by a one-time link, where a password alone does not sign
+//! them in any more. It takes both, the link and the password: neither does anything by itself.
+//!
+//! No session starts. GET shows a form and spends nothing; the password is asked for first, and what an authenticator app reads is
+//! shown after that; the first code of the app spends the link. As at `/reset`, the link's secret is what the forms are proven by.
+
+use crate::ambient::random;
+use crate::caller::{BrowserRequest, check_origin};
+use crate::endpoints::own_password::{self, Refused};
+use crate::protocol::claims::User;
+use crate::protocol::secret::{BrowserId, LinkSecret, Password};
+use crate::provider::Provider;
+use crate::second_factor::enrolment::{
+    Completed, Completion, Enrolment, Made, begin_enrolment, complete_enrolment, new_recovery_codes,
+};
+use crate::store::user_links::{self, Purpose};
+use crate::store::user_sessions::By;
+use crate::store::{timely, users};
+use crate::texts::{Text, text};
+use crate::throttle::Later;
+use crate::web::answer::{Note, PageError};
+use crate::web::cookies;
+use crate::web::pages::factors::Picture;
+use crate::web::pages::links::{EnrollmentAuthenticatorPage, EnrollmentCodesPage, EnrollmentPage};
+use crate::web::pages::{self, Chrome, Wait};
+use crate::web::problems::Problem;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use std::sync::Arc;
+
+/// A link, and whose it is.
+struct Open {
+    link: LinkSecret,
+    user: User,
+}
+
+/// What the page says beside the form of the password.
+#[derive(Default)]
+struct Said {
+    error: Option<Text<'static>>,
+    later: Option<Later>,
+    note: Option<Note>,
+}
+
+impl Said {
+    fn error(error: Text<'static>) -> Self {
+        Self { error: Some(error), ..Self::default() }
+    }
+}
+
+/// The form behind a link.
+///
+/// # Errors
+/// A page: the link was used or has ended, or the user has a second factor; a doubled parameter, or a store failed.
+pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
+    asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
+    let open = open(&provider, &asked).await?;
+    let mut response = page(&provider, &asked, &open, Said::default());
+    // Wrong passwords are counted by browser as well.
+    if asked.browser.id.is_none() {
+        let named = cookies::set_browser(&provider.config, &BrowserId::from_random(&random::<32>()));
+        response.headers_mut().append(header::SET_COOKIE, named);
+    }
+    Ok(response)
+}
+
+/// Asks for the password, or adds the authenticator with its first code.
+///
+/// # Errors
+/// A page: the form is another site's, the link was used or has ended, or the user has a second factor; a doubled parameter, no
+/// cookie, too much to do, or a store failed.
+pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
+    asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
+    check_origin(&provider, &asked)?;
+    let open = open(&provider, &asked).await?;
+    if asked.params.get("action") == Some("complete") {
+        return complete(&provider, &asked, &open).await;
+    }
+    let password = Password::received(asked.params.get("password").unwrap_or_default());
+    let user = match own_password::ask(&provider, &asked, &open.user, password).await? {
+        Ok(user) => user,
+        Err(Refused { error, later, note }) => {
+            return Ok(page(&provider, &asked, &open, Said { error, later, note: Some(note) }));
+        }
+    };
+    match begin_enrolment(&provider, &user, asked.now) {
+        Ok(enrolment) => Ok(show(&provider, &open, &enrolment, None)),
+        Err(failure) => {
+            let note =
+                Note::of("factor_key_missing", "no second factor can be added now", failure.fix().unwrap_or_default())
+                    .because("factor_key_missing", failure.to_string())
+                    .of_user(Some(&user.sub));
+            let said = Said { note: Some(note), ..Said::error(text("factors-unavailable")) };
+            Ok(page(&provider, &asked, &open, said))
+        }
+    }
+}
+
+/// The link of a request, and its user, who has no second factor.
+async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<Open, PageError> {
+    let Some(link) = asked.params.get("link").and_then(user_links::received) else {
+        return Err(Problem::LinkOver.into());
+    };
+    let sub = timely(user_links::find(&provider.db, &link, Purpose::Factor, asked.now)).await?;
+    let user = timely(users::find(&provider.db, &sub.ok_or(Problem::LinkOver)?)).await?.ok_or(Problem::LinkOver)?;
+    // A further one is added by who signs in with the first.
+    if user.has_second_factor {
+        return Err(Problem::LinkOver.into());
+    }
+    Ok(Open { link, user })
+}
+
+/// Adds the authenticator with its first code, and makes recovery codes. The token of the form was given to who had typed the password.
+async fn complete(provider: &Provider, asked: &BrowserRequest, open: &Open) -> Result<Response, PageError> {
+    let Open { link, user } = open;
+    let typed = |name: &str| asked.params.get(name).unwrap_or_default();
+    let network = asked.network.to_string();
+    let completion = Completion { token: typed("token"), typed: typed("code"), name: typed("name"), link: Some(link) };
+    let by = By::Person(&network);
+    match complete_enrolment(provider, &user.sub, completion, by, asked.now).await? {
+        Completed::Done { .. } => {}
+        // The same secret is shown again: the app has it already.
+        Completed::WrongCode => {
+            return Ok(match Enrolment::again(provider, user, completion.token, asked.now) {
+                Some(enrolment) => show(provider, open, &enrolment, Some(completion.name)),
+                None => page(provider, asked, open, Said::error(text("factors-expired"))),
+            });
+        }
+        Completed::Expired => return Ok(page(provider, asked, open, Said::error(text("factors-expired")))),
+        Completed::TooMany | Completed::LinkGone => return Err(Problem::LinkOver.into()),
+    }
+    if let Some(user) = timely(users::find(&provider.db, &user.sub)).await? {
+        provider.directory.know_user(user, asked.now);
+    }
+    // Without them the user has the authenticator all the same, and makes them at the account page.
+    let codes = match new_recovery_codes(provider, &user.sub, by, asked.now).await? {
+        Made::Codes(codes) => codes.iter().map(|code| code.expose().to_owned()).collect(),
+        Made::NoKey(_) | Made::NoUser => Vec::new(),
+    };
+    let heading = if codes.is_empty() { text("enrollment-done-heading") } else { text("codes-heading") };
+    let page = EnrollmentCodesPage { page: Chrome::new(&provider.config, &heading), heading, codes };
+    Ok(pages::render(StatusCode::OK, &page, None))
+}
+
+fn page(provider: &Provider, asked: &BrowserRequest, open: &Open, said: Said) -> Response {
+    let Said { error, later, note } = said;
+    let status = match (&error, later) {
+        (_, Some(_)) => StatusCode::TOO_MANY_REQUESTS,
+        (Some(_), None) => StatusCode::UNPROCESSABLE_ENTITY,
+        (None, None) => StatusCode::OK,
+    };
+    let username = open.user.username.clone().unwrap_or_default();
+    let page = EnrollmentPage {
+        page: Chrome::new(&provider.config, &text("enrollment-heading")),
+        link: open.link.expose().to_owned(),
+        account: if username.is_empty() { open.user.display_name().to_owned() } else { username.clone() },
+        username,
+        error,
+        wait: later.map(|later| Wait::until(asked.now, later.seconds)),
+    };
+    let mut response = pages::render(status, &page, None);
+    if let Some(later) = later {
+        response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
+    }
+    if let Some(note) = note {
+        response.extensions_mut().insert(note);
+    }
+    response
+}
+
+/// The page with the secret of the authenticator; `wrong` has the name that was typed beside a code that was none.
+fn show(provider: &Provider, open: &Open, enrolment: &Enrolment, wrong: Option<&str>) -> Response {
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = EnrollmentAuthenticatorPage {
+        page: Chrome::new(&provider.config, &text("authenticator-heading")),
+        link: open.link.expose().to_owned(),
+        picture: enrolment.picture().map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
+        uri: enrolment.uri().expose().to_owned(),
+        typed: enrolment.typed().expose().to_owned(),
+        token: enrolment.token().to_owned(),
+        name: wrong.unwrap_or_default().to_owned(),
+        error: wrong.map(|_| text("authenticator-wrong")),
+    };
+    pages::render(status, &page, None)
+}

@@ -1,0 +1,98 @@
+//! `/reset`: a user sets a password by a one-time link. GET shows the form and spends nothing; POST spends the link and sets the
+//! password, and then the user signs in as always.
+//!
+//! The link's secret is what the form is proven by: who has it may set the password in any browser, so no cookie is asked for.
+
+use crate::caller::{BrowserRequest, check_origin};
+use crate::endpoints::new_password::{self, Judged, Typed};
+use crate::endpoints::path;
+use crate::protocol::claims::User;
+use crate::protocol::secret::LinkSecret;
+use crate::provider::Provider;
+use crate::store::user_links::{self, Purpose, Reset};
+use crate::store::{timely, users};
+use crate::texts::text;
+use crate::web::answer::{PageError, see_other};
+use crate::web::fault::Fault;
+use crate::web::pages::links::{LinkUsedPage, NewPasswordPage};
+use crate::web::pages::{self, Chrome};
+use crate::web::problems::Problem;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::sync::Arc;
+
+/// The form behind a link.
+///
+/// # Errors
+/// A page: the link was used or has ended, a doubled parameter, or a store failed.
+pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
+    asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
+    if asked.params.get("done").is_some() {
+        return Ok(pages::render(StatusCode::OK, &used(&provider), None));
+    }
+    let (link, user) = open(&provider, &asked).await?;
+    Ok(page(&provider, &link, &user, new_password::Said::default()))
+}
+
+/// Looks at a password, or sets it.
+///
+/// # Errors
+/// A page: the form is another site's, the link was used or has ended, a doubled parameter, too much to do, or a store failed.
+pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
+    asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
+    check_origin(&provider, &asked)?;
+    let (link, user) = open(&provider, &asked).await?;
+    let typed = Typed::of(&asked.params, text("link-password-missing"));
+    let prepared = match new_password::judge(&provider, new_password::names_of(&user), typed).await? {
+        Judged::Taken(prepared) => prepared,
+        Judged::Said(said) => return Ok(page(&provider, &link, &user, said)),
+    };
+    // Before anything is spent.
+    let made = provider.passwords.make(prepared).await.map_err(|_| Problem::Busy)?;
+    let Some(password_hash) = made else { return Err(Fault::bug("a prepared password was not hashed").into()) };
+    let network = asked.network.to_string();
+    let (sub, now) = (user.sub.as_str(), asked.now);
+    let reset = Reset { link: &link, sub, password_hash: &password_hash, network: &network, now };
+    if !timely(user_links::reset(&provider.db, &reset)).await? {
+        return Err(Problem::LinkOver.into());
+    }
+    Ok(see_other(&format!("{}?done=1", provider.url(path::RESET)))?)
+}
+
+/// The link of a request, and whose password it sets.
+async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<(LinkSecret, User), PageError> {
+    let Some(link) = asked.params.get("link").and_then(user_links::received) else {
+        return Err(Problem::LinkOver.into());
+    };
+    let sub =
+        timely(user_links::find(&provider.db, &link, Purpose::Password, asked.now)).await?.ok_or(Problem::LinkOver)?;
+    let user = timely(users::find(&provider.db, &sub)).await?.ok_or(Problem::LinkOver)?;
+    Ok((link, user))
+}
+
+fn page(provider: &Provider, link: &LinkSecret, user: &User, said: new_password::Said) -> Response {
+    let heading = text("reset-heading");
+    let status = said.status();
+    let page = NewPasswordPage {
+        page: Chrome::new(&provider.config, &heading),
+        heading,
+        lede: Some(text("reset-lede")),
+        action: path::RESET,
+        link: link.expose().to_owned(),
+        username: user.username.clone().unwrap_or_default(),
+        chooses_username: false,
+        full_name: None,
+        account: Some(user.username.clone().unwrap_or_else(|| user.display_name().to_owned())),
+        error: said.error,
+        strength: said.strength.map(new_password::told),
+        advice: said.strength.map(new_password::advice),
+        submit: text("reset-submit"),
+    };
+    pages::render(status, &page, None)
+}
+
+fn used(provider: &Provider) -> LinkUsedPage {
+    let heading = text("reset-done-heading");
+    LinkUsedPage { page: Chrome::new(&provider.config, &heading), heading, message: text("reset-done") }
+}

@@ -1,0 +1,390 @@
+//! One-time links: one sets another password, one allows to set up the first second factor, one accepts an invitation, whose user is
+//! not there before.
+//!
+//! A row has the digest of the link's secret; it is deleted when the link is used, in the transaction of what it does. Of a user
+//! one link of a purpose that an operator made is open at once, and of an address one invitation: another takes its place.
+
+use crate::ambient::random;
+use crate::protocol::audit::{Event, EventKind, Impersonal};
+use crate::protocol::secret::{Handle, LinkSecret};
+use crate::protocol::text;
+use crate::protocol::time::NumericDate;
+use crate::store::db::{Db, Transaction};
+use crate::store::groups::{self, Change, End};
+use crate::store::row::row;
+use crate::store::users::{self, Added, NewUser};
+use crate::store::{StoreError, audit_events};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const INSERT: &str = "INSERT INTO user_links (digest, purpose, sub, detail, email_folded, made_by, created_at, expires_at) \
+     VALUES ($1, $2, $3, $4, $5, 'operator', $6, $7)";
+const END_OF_PURPOSE: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = $2 AND made_by = 'operator'";
+const REPLACE_INVITATION: &str = "DELETE FROM user_links WHERE email_folded = $1 AND purpose = 'invitation'";
+const FIND: &str = "SELECT user_links.sub FROM user_links JOIN users ON users.sub = user_links.sub \
+     WHERE digest = $1 AND purpose = $2 AND expires_at > $3 AND disabled_at IS NULL";
+const FIND_INVITATION: &str =
+    "SELECT detail FROM user_links WHERE digest = $1 AND purpose = 'invitation' AND expires_at > $2";
+const SPEND: &str =
+    "DELETE FROM user_links WHERE digest = $1 AND purpose = $2 AND expires_at > $3 RETURNING created_at";
+const END_OF_USER: &str = "DELETE FROM user_links WHERE sub = $1";
+const IS_ENABLED: &str = "SELECT COUNT(*) FROM users WHERE sub = $1 AND disabled_at IS NULL";
+const IS_GROUP: &str = "SELECT COUNT(*) FROM groups WHERE name = $1";
+const INVITATIONS: &str = "SELECT detail, created_at, expires_at FROM user_links \
+     WHERE purpose = 'invitation' AND expires_at > $1 ORDER BY created_at, email_folded LIMIT 10000";
+const OF_USER: &str =
+    "SELECT purpose, made_by, created_at, expires_at FROM user_links WHERE sub = $1 ORDER BY created_at";
+const SWEEP: &str = "DELETE FROM user_links WHERE expires_at <= $1";
+
+const INVITATION: &str = "invitation";
+
+/// How long a link of a user is good for, in seconds.
+pub const LIFETIME: i64 = 1800;
+
+/// What a link of a user is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To set another password.
+    Password,
+    /// To set up a second factor, where there is none.
+    Factor,
+}
+
+impl Purpose {
+    /// Its word in a row.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Factor => "factor",
+        }
+    }
+}
+
+/// Who is invited, as an operator said it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// The address.
+    pub email: String,
+    /// Whether it is verified to be theirs.
+    pub email_verified: bool,
+    /// The user name; `None`: they choose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Texts of `users::edit::COLUMNS`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
+    /// The groups to be in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+}
+
+/// Makes a link for a user, in place of one for the same that an operator made before; gives whether there was one.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn make(
+    db: &Db,
+    link: &LinkSecret,
+    sub: &str,
+    purpose: Purpose,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    let mut transaction = db.begin().await?;
+    let replaced = end_of_purpose(&mut transaction, sub, purpose).await? > 0;
+    sqlx::query(INSERT)
+        .bind(link.digest().as_str())
+        .bind(purpose.as_str())
+        .bind(sub)
+        .bind(None::<String>)
+        .bind(None::<String>)
+        .bind(now.0)
+        .bind(now.plus(LIFETIME).0)
+        .execute(&mut *transaction)
+        .await?;
+    let event = Event::new(EventKind::UserLinkMade, now).of(sub).with("purpose", purpose.as_str());
+    audit_events::note_change(&mut transaction, event, now).await?;
+    transaction.commit().await?;
+    Ok(replaced)
+}
+
+/// Ends the links of a user that an operator made for that; gives how many there were.
+///
+/// # Errors
+/// The database failed.
+pub async fn revoke(db: &Db, sub: &str, purpose: Purpose, now: NumericDate) -> Result<u64, StoreError> {
+    let mut transaction = db.begin().await?;
+    let ended = end_of_purpose(&mut transaction, sub, purpose).await?;
+    if ended > 0 {
+        let event =
+            Event::new(EventKind::UserLinksEnded, now).of(sub).with("purpose", purpose.as_str()).with("count", ended);
+        audit_events::note_change(&mut transaction, event, now).await?;
+    }
+    transaction.commit().await?;
+    Ok(ended)
+}
+
+async fn end_of_purpose(transaction: &mut Transaction, sub: &str, purpose: Purpose) -> Result<u64, StoreError> {
+    let ended = sqlx::query(END_OF_PURPOSE).bind(sub).bind(purpose.as_str());
+    Ok(ended.execute(&mut **transaction).await?.rows_affected())
+}
+
+/// Ends the links of a user in the transaction of what ends them: another password, say.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn end_of_user(transaction: &mut Transaction, sub: &str) -> Result<u64, StoreError> {
+    Ok(sqlx::query(END_OF_USER).bind(sub).execute(&mut **transaction).await?.rows_affected())
+}
+
+/// Whose link for that it is; `None`: it was used, has ended, or never was. Nothing is spent.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(
+    db: &Db,
+    link: &LinkSecret,
+    purpose: Purpose,
+    now: NumericDate,
+) -> Result<Option<String>, StoreError> {
+    let digest = link.digest();
+    let found = sqlx::query_scalar(FIND).bind(digest.as_str()).bind(purpose.as_str()).bind(now.0);
+    Ok(found.fetch_optional(db.statement()).await?)
+}
+
+/// A password that a link sets.
+pub struct Reset<'a> {
+    /// The link.
+    pub link: &'a LinkSecret,
+    /// Whose it is.
+    pub sub: &'a str,
+    /// argon2id in PHC form, of a prepared password.
+    pub password_hash: &'a str,
+    /// From where.
+    pub network: &'a str,
+    /// The clock.
+    pub now: NumericDate,
+}
+
+/// Uses a link: it and every other link of the user end, and so do all sign-ins and families of refresh tokens. `false`: another
+/// request was first, or the link has ended; nothing has changed.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn reset(db: &Db, reset: &Reset<'_>) -> Result<bool, StoreError> {
+    let Reset { link, sub, password_hash, network, now } = *reset;
+    let mut transaction = db.begin().await?;
+    let is_enabled: i64 = sqlx::query_scalar(IS_ENABLED).bind(sub).fetch_one(&mut *transaction).await?;
+    if !spend(&mut transaction, link, Purpose::Password.as_str(), now).await? || is_enabled == 0 {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    end_of_user(&mut transaction, sub).await?;
+    users::write_password(&mut transaction, sub, password_hash).await?;
+    let families = users::end_all(&mut transaction, sub, now).await?;
+    let event = Event::new(EventKind::UserPasswordReset, now).of(sub).from(&network);
+    audit_events::note_change(&mut transaction, event.with("refresh_families", families), now).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Spends a link that allows to set up a second factor, in the transaction that stores it. `false`: it was used, or has ended.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn spend_for_factor(
+    transaction: &mut Transaction,
+    link: &LinkSecret,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    spend(transaction, link, Purpose::Factor.as_str(), now).await
+}
+
+/// Spends a link once: one statement decides.
+async fn spend(
+    transaction: &mut Transaction,
+    link: &LinkSecret,
+    purpose: &str,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
+    let digest = link.digest();
+    let spent = sqlx::query(SPEND).bind(digest.as_str()).bind(purpose).bind(now.0);
+    Ok(spent.fetch_optional(&mut **transaction).await?.is_some())
+}
+
+/// Makes invitations, each in place of one that the same address has; all or none.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn invite(
+    db: &Db,
+    invitations: &[(LinkSecret, Invited)],
+    lifetime: i64,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    let mut transaction = db.begin().await?;
+    for (link, invited) in invitations {
+        let folded = text::fold_email(&invited.email);
+        sqlx::query(REPLACE_INVITATION).bind(&folded).execute(&mut *transaction).await?;
+        sqlx::query(INSERT)
+            .bind(link.digest().as_str())
+            .bind(INVITATION)
+            .bind(None::<String>)
+            .bind(serde_json::to_string(invited)?)
+            .bind(folded)
+            .bind(now.0)
+            .bind(now.plus(lifetime).0)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    // Who is invited is no user yet, and nothing of them could be erased.
+    let event = Event::new(EventKind::UsersInvited, now).with("count", invitations.len() as u64);
+    audit_events::note_change(&mut transaction, event, now).await?;
+    transaction.commit().await
+}
+
+/// Ends the invitation of an address; whether there was one.
+///
+/// # Errors
+/// The database failed.
+pub async fn revoke_invitation(db: &Db, email: &str) -> Result<bool, StoreError> {
+    let ended = sqlx::query(REPLACE_INVITATION).bind(text::fold_email(email)).execute(db.statement()).await?;
+    Ok(ended.rows_affected() > 0)
+}
+
+/// Who a link invites; `None`: it was used, has ended, or never was. Nothing is spent.
+///
+/// # Errors
+/// The database failed, or the row cannot be read.
+pub async fn find_invitation(db: &Db, link: &LinkSecret, now: NumericDate) -> Result<Option<Invited>, StoreError> {
+    let digest = link.digest();
+    let found = sqlx::query_scalar(FIND_INVITATION).bind(digest.as_str()).bind(now.0);
+    let found: Option<String> = found.fetch_optional(db.statement()).await?;
+    Ok(found.map(|invited| serde_json::from_str(&invited)).transpose()?)
+}
+
+/// How an invitation was accepted.
+#[derive(Debug)]
+pub enum Accepted {
+    /// The user is there.
+    Done,
+    /// Another request was first, or the link has ended.
+    LinkGone,
+    /// The user name is another user's, or was a deleted user's. The link is as good as before.
+    NameTaken,
+}
+
+/// Uses an invitation: the user is added, in the groups that are there still.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn accept(
+    db: &Db,
+    link: &LinkSecret,
+    user: &NewUser<'_>,
+    joined: &[String],
+    network: &str,
+) -> Result<Accepted, StoreError> {
+    let now = user.now;
+    let adding = users::Adding::prepare(db).await?;
+    let mut transaction = db.begin().await?;
+    if !spend(&mut transaction, link, INVITATION, now).await? {
+        transaction.rollback().await?;
+        return Ok(Accepted::LinkGone);
+    }
+    let event = Event::new(EventKind::UserAdded, now).of(user.sub).from(&network).with("invited", true);
+    match adding.write(&mut transaction, user, event).await? {
+        Added::Done => {}
+        Added::Taken | Added::Gone(_) => {
+            transaction.rollback().await?;
+            return Ok(Accepted::NameTaken);
+        }
+    }
+    for group in joined {
+        let is_there: i64 = sqlx::query_scalar(IS_GROUP).bind(group).fetch_one(&mut *transaction).await?;
+        let change = Change::Add { sub: user.sub.to_owned(), until: End::AsItIs };
+        if is_there > 0 && groups::carry_out(&mut transaction, group, &change, now).await? {
+            let event = Event::new(EventKind::MembershipAdded, now).of(user.sub);
+            let event = event.with("group", Impersonal::configured(group));
+            audit_events::note_change(&mut transaction, event, now).await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(Accepted::Done)
+}
+
+/// A `sub` for a user who accepts an invitation.
+#[must_use]
+pub fn new_sub() -> String {
+    Handle::to_be_typed(random()).text()
+}
+
+row! {
+    struct InvitationRow {
+        detail: Option<String>,
+        created_at: i64,
+        expires_at: i64,
+    }
+}
+
+/// An invitation that was not used yet.
+pub struct Invitation {
+    /// Who is invited.
+    pub invited: Invited,
+    /// `created_at`.
+    pub created_at: i64,
+    /// `expires_at`.
+    pub expires_at: i64,
+}
+
+/// The invitations that are open, the oldest first; ten thousand at most.
+///
+/// # Errors
+/// The database failed, or a row cannot be read.
+pub async fn invitations(db: &Db, now: NumericDate) -> Result<Vec<Invitation>, StoreError> {
+    let rows: Vec<InvitationRow> = sqlx::query_as(INVITATIONS).bind(now.0).fetch_all(db.statement()).await?;
+    rows.into_iter()
+        .map(|row| {
+            let invited = serde_json::from_str(&row.detail.unwrap_or_default())?;
+            Ok(Invitation { invited, created_at: row.created_at, expires_at: row.expires_at })
+        })
+        .collect()
+}
+
+row! {
+    /// A link of a user, without what opens it.
+    pub struct LinkOfUser {
+        /// `purpose`.
+        pub purpose: String,
+        /// `made_by`.
+        pub made_by: String,
+        /// `created_at`.
+        pub created_at: i64,
+        /// `expires_at`.
+        pub expires_at: i64,
+    }
+}
+
+/// The links of a user that were not used.
+///
+/// # Errors
+/// The database failed.
+pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<LinkOfUser>, StoreError> {
+    Ok(sqlx::query_as(OF_USER).bind(sub).fetch_all(db.statement()).await?)
+}
+
+/// Deletes links that have ended.
+///
+/// # Errors
+/// The database failed.
+pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
+    sqlx::query(SWEEP).bind(now.0).execute(db.statement()).await?;
+    Ok(())
+}
+
+/// What a browser shows as a link, if it has the form of one: nothing else is looked up.
+#[must_use]
+pub fn received(text: &str) -> Option<LinkSecret> {
+    const LENGTH: usize = LinkSecret::PREFIX.len() + 43;
+    (text.len() == LENGTH && text.starts_with(LinkSecret::PREFIX)).then(|| LinkSecret::received(text))
+}
