@@ -110,7 +110,7 @@ pub fn check_form(provider: &Provider, asked: &BrowserRequest, id: &InteractionI
 /// # Errors
 /// A page: its origin is not ours.
 pub fn check_origin(provider: &Provider, asked: &BrowserRequest) -> Result<(), PageError> {
-    // A privacy extension may make an origin "null"; the token, bound to the cookie, decides then.
+    // A privacy extension may make an origin "null"; the form's token, bound to the cookie, or the link's secret in it decides then.
     let ours = provider.config.origin();
     let origin = asked.headers.get(header::ORIGIN);
     if let Some(sent) = origin.filter(|origin| origin.as_bytes() != ours.as_bytes() && origin.as_bytes() != b"null") {

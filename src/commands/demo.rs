@@ -200,6 +200,7 @@ async fn provider(
     let user = NewUser {
         sub: "demo-alice",
         username: USERNAME,
+        may_share_address: false,
         email_verified: true,
         email: "alice@example.com",
         details: Details { columns: vec![("name", Some("Alice Example"))], ..Details::default() },

@@ -11,15 +11,15 @@ mod links;
 mod sessions;
 mod show;
 
-use crate::ambient::{Clock, random};
+use crate::ambient::Clock;
 use crate::commands::page::Page;
 use crate::commands::terminal::Report;
 use crate::commands::{Outcome, read_secret, terminal};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::protocol::claims::User;
-use crate::protocol::secret::{Handle, Password};
-use crate::protocol::text::{self, MAX_PASSWORD_BYTES};
+use crate::protocol::secret::Password;
+use crate::protocol::text::{self, MAX_PASSWORD_BYTES, NameFault};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::imports::FOR_GOOD;
@@ -185,38 +185,31 @@ pub(super) async fn run(config: Config, command: UserCommand) -> Outcome {
 
 /// Why no user can have that user name.
 fn username_fault(username: &str, email: &str) -> Option<Failure> {
-    if let Some(fault) = import_name_fault(username) {
-        return Some(fault);
-    }
-    if username.contains('@') && text::fold_username(username) != text::fold_email(email) {
-        return Some(Failure::new(
-            "a user name with @ would be taken for another user's e-mail address; it must be the user's own",
-        ));
-    }
-    None
+    text::check_new_username(username, email).err().map(name_fault)
 }
 
 /// The same of a user who is brought over, with the name that they type elsewhere: whose address it is, is found out there.
 fn import_name_fault(username: &str) -> Option<Failure> {
-    const MOST_BYTES: usize = 255;
-    if username.len() > MOST_BYTES {
-        return Some(Failure::new(format!("the user name must have 1 to {MOST_BYTES} bytes")));
-    }
-    if let Err(why) = text::username(username) {
-        return Some(Failure::new("the user name cannot be used").with_source(why).with_fix(
-            "take letters, digits, ASCII signs such as . - _ ', and single spaces; the full name (name) may have anything",
-        ));
-    }
-    None
+    text::check_known_username(username).err().map(name_fault)
 }
 
-fn is_email(text: &str) -> bool {
-    text.contains('@') && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+fn name_fault(why: NameFault) -> Failure {
+    match why {
+        NameFault::Length | NameFault::AnothersAddress => {
+            Failure::new("the user name cannot be used").with_source(why).with_fix("take another one")
+        }
+        NameFault::Refused(why) => Failure::new("the user name cannot be used").with_source(why).with_fix(
+            "take letters, digits, ASCII signs such as . - _ ', and single spaces; the full name (name) may have anything",
+        ),
+    }
 }
 
 /// Why an address that an operator says cannot be one.
 fn address_fault(email: &str) -> Option<Failure> {
-    (!is_email(email)).then(|| Failure::new("--email: that is not an e-mail address"))
+    (!text::is_email(email)).then(|| {
+        Failure::new("that is not an e-mail address")
+            .with_fix("write it as alice@example.com, without a name, quotes or brackets around it")
+    })
 }
 
 /// Why a user name is not given: a deleted user had it.
@@ -253,7 +246,7 @@ async fn add(config: Config, person: &Add) -> Outcome {
         return Err(why);
     }
     if let Some(why) = address_fault(email) {
-        return Err(why);
+        return Err(why.about("--email"));
     }
     let details = person.details.read()?;
     // Before a password is typed in vain; where there is no database yet, no user can have the address.
@@ -264,12 +257,13 @@ async fn add(config: Config, person: &Add) -> Outcome {
     let password_hash = new_password("add", person.password_stdin)?;
     let db = startup::open_database(&config).await?;
     let others = others_with_address(&db, person).await?;
-    let sub = Handle::to_be_typed(random()).text();
+    let sub = users::new_sub();
     let user = NewUser {
         sub: &sub,
         username,
         email,
         email_verified: person.address.is_verified(true) == Some(true),
+        may_share_address: person.address.may_be_shared(),
         details,
         password_hash: &password_hash,
         now: Clock::System.now(),
@@ -280,6 +274,9 @@ async fn add(config: Config, person: &Add) -> Outcome {
         Added::Done => {}
         Added::Taken => return Err(Failure::new(format!("there is a user {username:?} already"))),
         Added::Gone(gone) => return Err(name_gone(username, &gone)),
+        Added::AddressTaken => {
+            return Err(Failure::new(format!("{email} became the address of another user just now")));
+        }
     }
     let document = json!({
         "sub": sub,

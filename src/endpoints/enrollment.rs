@@ -6,6 +6,7 @@
 
 use crate::ambient::random;
 use crate::caller::{BrowserRequest, check_origin};
+use crate::endpoints::new_password::signs_in_as;
 use crate::endpoints::own_password::{self, Refused};
 use crate::protocol::claims::User;
 use crate::protocol::secret::{BrowserId, LinkSecret, Password};
@@ -84,7 +85,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
             return Ok(page(&provider, &asked, &open, Said { error, later, note: Some(note) }));
         }
     };
-    match begin_enrolment(&provider, &user, asked.now) {
+    match begin_enrolment(&provider, &user, Some(&open.link), asked.now) {
         Ok(enrolment) => Ok(show(&provider, &open, &enrolment, None)),
         Err(failure) => {
             let note =
@@ -102,8 +103,8 @@ async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<Open, PageE
     let Some(link) = asked.params.get("link").and_then(user_links::received) else {
         return Err(Problem::LinkOver.into());
     };
-    let sub = timely(user_links::find(&provider.db, &link, Purpose::Factor, asked.now)).await?;
-    let user = timely(users::find(&provider.db, &sub.ok_or(Problem::LinkOver)?)).await?.ok_or(Problem::LinkOver)?;
+    let found = timely(user_links::find(&provider.db, &link, Purpose::Factor, asked.now)).await?;
+    let user = found.ok_or(Problem::LinkOver)?;
     // A further one is added by who signs in with the first.
     if user.has_second_factor {
         return Err(Problem::LinkOver.into());
@@ -118,11 +119,14 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, open: &Open) -> R
     let network = asked.network.to_string();
     let completion = Completion { token: typed("token"), typed: typed("code"), name: typed("name"), link: Some(link) };
     let by = By::Person(&network);
-    match complete_enrolment(provider, &user.sub, completion, by, asked.now).await? {
+    if user.is_locked(asked.now) && Enrolment::again(provider, user, completion, asked.now).is_some() {
+        return Ok(page(provider, asked, open, Said::error(text("login-locked"))));
+    }
+    match complete_enrolment(provider, user, completion, by, asked.now).await? {
         Completed::Done { .. } => {}
         // The same secret is shown again: the app has it already.
         Completed::WrongCode => {
-            return Ok(match Enrolment::again(provider, user, completion.token, asked.now) {
+            return Ok(match Enrolment::again(provider, user, completion, asked.now) {
                 Some(enrolment) => show(provider, open, &enrolment, Some(completion.name)),
                 None => page(provider, asked, open, Said::error(text("factors-expired"))),
             });
@@ -143,6 +147,11 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, open: &Open) -> R
     Ok(pages::render(StatusCode::OK, &page, None))
 }
 
+/// Who it is, as the pages show it.
+fn account(user: &User) -> String {
+    signs_in_as(user).unwrap_or_else(|| user.display_name()).to_owned()
+}
+
 fn page(provider: &Provider, asked: &BrowserRequest, open: &Open, said: Said) -> Response {
     let Said { error, later, note } = said;
     let status = match (&error, later) {
@@ -150,12 +159,11 @@ fn page(provider: &Provider, asked: &BrowserRequest, open: &Open, said: Said) ->
         (Some(_), None) => StatusCode::UNPROCESSABLE_ENTITY,
         (None, None) => StatusCode::OK,
     };
-    let username = open.user.username.clone().unwrap_or_default();
     let page = EnrollmentPage {
         page: Chrome::new(&provider.config, &text("enrollment-heading")),
         link: open.link.expose().to_owned(),
-        account: if username.is_empty() { open.user.display_name().to_owned() } else { username.clone() },
-        username,
+        account: account(&open.user),
+        username: signs_in_as(&open.user).unwrap_or_default().to_owned(),
         error,
         wait: later.map(|later| Wait::until(asked.now, later.seconds)),
     };
@@ -175,6 +183,7 @@ fn show(provider: &Provider, open: &Open, enrolment: &Enrolment, wrong: Option<&
     let page = EnrollmentAuthenticatorPage {
         page: Chrome::new(&provider.config, &text("authenticator-heading")),
         link: open.link.expose().to_owned(),
+        account: account(&open.user),
         picture: enrolment.picture().map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
         uri: enrolment.uri().expose().to_owned(),
         typed: enrolment.typed().expose().to_owned(),

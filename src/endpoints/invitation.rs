@@ -7,14 +7,14 @@ use crate::caller::{BrowserRequest, check_origin};
 use crate::endpoints::new_password::{self, Judged, Said, Typed};
 use crate::endpoints::path;
 use crate::protocol::secret::LinkSecret;
-use crate::protocol::text as prepared;
+use crate::protocol::text::{NameFault, check_new_username, is_claim_in_a_line};
 use crate::provider::Provider;
 use crate::store::timely;
 use crate::store::user_links::{self, Accepted, Invited};
 use crate::store::users::edit::Details;
 use crate::store::users::{self, NewUser};
-use crate::texts::{Text, text};
-use crate::web::answer::{PageError, see_other};
+use crate::texts::text;
+use crate::web::answer::PageError;
 use crate::web::fault::Fault;
 use crate::web::pages::links::{LinkUsedPage, NewPasswordPage};
 use crate::web::pages::{self, Chrome};
@@ -24,11 +24,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
 
-/// The longest user name, in bytes, and the longest full name, in characters.
-const MOST_BYTES: usize = 255;
-const LONGEST_NAME: usize = 200;
-
-/// The column of the full name.
+/// The field of the user name.
+const USERNAME: &str = "username";
+/// The field and the column of the full name.
 const NAME: &str = "name";
 
 /// The form behind an invitation.
@@ -37,9 +35,6 @@ const NAME: &str = "name";
 /// A page: the link was used or has ended, a doubled parameter, or a store failed.
 pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
-    if asked.params.get("done").is_some() {
-        return Ok(pages::render(StatusCode::OK, &used(&provider), None));
-    }
     let (link, invited) = open(&provider, &asked).await?;
     Ok(page(&provider, &link, &invited, &Chosen::default(), Said::default()))
 }
@@ -56,23 +51,21 @@ impl Chosen {
     fn of(asked: &BrowserRequest, invited: &Invited) -> Self {
         let typed = |name: &str| asked.params.get(name).unwrap_or_default().trim().to_owned();
         Self {
-            username: invited.username.clone().unwrap_or_else(|| typed("username")),
-            full_name: if invited.columns.contains_key(NAME) { String::new() } else { typed("name") },
+            username: invited.username.clone().unwrap_or_else(|| typed(USERNAME)),
+            full_name: if invited.columns.contains_key(NAME) { String::new() } else { typed(NAME) },
         }
     }
 
-    fn fault(&self, invited: &Invited) -> Option<Text<'static>> {
+    fn fault(&self, invited: &Invited) -> Option<Said> {
         let Self { username, full_name } = self;
-        let is_name = !username.is_empty() && username.len() <= MOST_BYTES && prepared::username(username).is_ok();
-        if !is_name {
-            return Some(text("link-username-odd"));
-        }
-        // It would be taken for another user's address.
-        if username.contains('@') && prepared::fold_username(username) != prepared::fold_email(&invited.email) {
-            return Some(text("link-username-address"));
-        }
-        let is_text = full_name.chars().count() <= LONGEST_NAME && !full_name.chars().any(char::is_control);
-        (!is_text).then(|| text("link-name-odd"))
+        let why = match check_new_username(username, &invited.email) {
+            Ok(()) => None,
+            Err(NameFault::AnothersAddress) => Some(text("link-username-address")),
+            Err(NameFault::Length | NameFault::Refused(_)) => Some(text("link-username-odd")),
+        };
+        let is_name = full_name.is_empty() || is_claim_in_a_line(full_name);
+        why.map(|why| Said::error(USERNAME, why))
+            .or_else(|| (!is_name).then(|| Said::error(NAME, text("link-name-odd"))))
     }
 }
 
@@ -86,18 +79,14 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     let (link, invited) = open(&provider, &asked).await?;
     let (chosen, typed) = (Chosen::of(&asked, &invited), Typed::of(&asked.params, text("link-password-missing")));
     let show = |said: Said| Ok(page(&provider, &link, &invited, &chosen, said));
-    let known_names = [chosen.username.clone(), chosen.full_name.clone(), invited.email.clone()];
-    let names = known_names.into_iter().chain(invited.columns.values().cloned()).collect();
+    let others = invited.columns.values().map(String::as_str).chain([chosen.full_name.as_str()]);
+    let names = new_password::names(Some(&chosen.username), Some(&invited.email), others);
     let prepared = match new_password::judge(&provider, names, typed).await? {
         Judged::Taken(prepared) => prepared,
         Judged::Said(said) => return show(said),
     };
-    if let Some(error) = chosen.fault(&invited) {
-        return show(Said::error(error));
-    }
-    // While two users have an address, neither could sign in by it.
-    if !timely(users::with_address(&provider.db, &invited.email)).await?.is_empty() {
-        return show(Said::error(text("link-address-taken")));
+    if let Some(said) = chosen.fault(&invited) {
+        return show(said);
     }
     let made = provider.passwords.make(prepared).await.map_err(|_| Problem::Busy)?;
     let Some(password_hash) = made else { return Err(Fault::bug("a prepared password was not hashed").into()) };
@@ -108,21 +97,25 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     if !chosen.full_name.is_empty() {
         columns.push((NAME, Some(&chosen.full_name)));
     }
-    let sub = user_links::new_sub();
+    let sub = users::new_sub();
     let user = NewUser {
         sub: &sub,
         username: &chosen.username,
         email: &invited.email,
         email_verified: invited.email_verified,
-        details: Details { columns, phone_number_verified: None },
+        // While two users have an address, neither could sign in by it.
+        may_share_address: false,
+        details: Details { columns, phone_number_verified: invited.phone_number_verified },
         password_hash: &password_hash,
         now: asked.now,
     };
     let network = asked.network.to_string();
     match timely(user_links::accept(&provider.db, &link, &user, &invited.groups, &network)).await? {
-        Accepted::Done => Ok(see_other(&format!("{}?done=1", provider.url(path::INVITATION)))?),
+        Accepted::Done => Ok(pages::render(StatusCode::OK, &used(&provider), None)),
         Accepted::LinkGone => Err(Problem::LinkOver.into()),
-        Accepted::NameTaken => show(Said::error(text("link-username-taken"))),
+        Accepted::NameTaken if invited.username.is_some() => show(Said::error("", text("link-username-gone"))),
+        Accepted::NameTaken => show(Said::error(USERNAME, text("link-username-taken"))),
+        Accepted::AddressTaken => show(Said::error("", text("link-address-taken"))),
     }
 }
 
@@ -152,6 +145,7 @@ fn page(provider: &Provider, link: &LinkSecret, invited: &Invited, chosen: &Chos
             None => invited.email.clone(),
         }),
         error: said.error,
+        field: said.field,
         strength: said.strength.map(new_password::told),
         advice: said.strength.map(new_password::advice),
         submit: text("invitation-submit"),

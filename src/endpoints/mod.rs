@@ -111,9 +111,6 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::LOGIN, get(login::get).post(login::post))
         .route(path::SECOND_FACTOR, get(second_factor::get).post(second_factor::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
-        .route(path::ENROLLMENT, get(enrollment::get).post(enrollment::post))
-        .route(path::RESET, get(reset::get).post(reset::post))
-        .route(path::INVITATION, get(invitation::get).post(invitation::post))
         .route(path::TOKEN, post(token::post).layer(headers::cors(&[Method::POST])))
         .route(
             path::USERINFO,
@@ -122,6 +119,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::INTROSPECT, post(introspect::post))
         .route(path::REVOKE, post(revoke::post).layer(headers::cors(&[Method::POST])))
         .merge(account_pages())
+        .merge(link_pages())
         .route_layer(axum::middleware::from_fn_with_state(provider.clone(), up_to_date));
     let inside = Router::new()
         .merge(flows)
@@ -169,6 +167,19 @@ fn account_pages() -> Router<Arc<Provider>> {
         .route(path::ACCOUNT_EVENTS, get(account::events::get))
         .route(path::ACCOUNT_DATA, get(account::data::get).post(account::data::post))
         .route(path::ACCOUNT_FILE, post(account::data::file))
+}
+
+/// What one-time links open, which are in their queries.
+fn link_pages() -> Router<Arc<Provider>> {
+    let hide_query = async |mut response: Response| {
+        headers::hide_query(response.headers_mut());
+        response
+    };
+    Router::new()
+        .route(path::ENROLLMENT, get(enrollment::get).post(enrollment::post))
+        .route(path::RESET, get(reset::get).post(reset::post))
+        .route(path::INVITATION, get(invitation::get).post(invitation::post))
+        .route_layer(axum::middleware::map_response(hide_query))
 }
 
 /// Lets a request pass unless the database has rows that only a newer version understands.

@@ -13,6 +13,10 @@ use crate::web::problems::Problem;
 use axum::http::StatusCode;
 use serde_json::Value;
 
+/// The fields of the form.
+const NEW: &str = "new";
+const REPEATED: &str = "repeated";
+
 /// What was typed into the form.
 pub struct Typed {
     new: Password,
@@ -29,7 +33,7 @@ impl Typed {
     pub fn of(params: &Params, missing: Text<'static>) -> Self {
         let typed = |name: &str| Password::received(params.get(name).unwrap_or_default());
         let checks = params.get("action") == Some("check");
-        Self { new: typed("new"), repeated: typed("repeated"), checks, missing }
+        Self { new: typed(NEW), repeated: typed(REPEATED), checks, missing }
     }
 
     fn is_incomplete(&self) -> bool {
@@ -42,15 +46,17 @@ impl Typed {
 pub struct Said {
     /// What is wrong with what was sent.
     pub error: Option<Text<'static>>,
+    /// The field that it is wrong with; empty: none of the form.
+    pub field: &'static str,
     /// What a password that was looked at is worth.
     pub strength: Option<Strength>,
 }
 
 impl Said {
-    /// Something is wrong.
+    /// Something is wrong with a field.
     #[must_use]
-    pub fn error(error: Text<'static>) -> Self {
-        Self { error: Some(error), strength: None }
+    pub fn error(field: &'static str, error: Text<'static>) -> Self {
+        Self { error: Some(error), field, strength: None }
     }
 
     /// The status of the page.
@@ -73,7 +79,7 @@ pub enum Judged {
 /// # Errors
 /// A page: too many are looked at already.
 pub async fn judge(provider: &Provider, names: Vec<String>, typed: Typed) -> Result<Judged, PageError> {
-    let said = |error| Ok(Judged::Said(Said::error(error)));
+    let said = |error| Ok(Judged::Said(Said::error(NEW, error)));
     if typed.is_incomplete() {
         return said(typed.missing);
     }
@@ -84,8 +90,10 @@ pub async fn judge(provider: &Provider, names: Vec<String>, typed: Typed) -> Res
         Some(Weakness::Short) => said(text("password-short")),
         Some(Weakness::Common) => said(text("password-common")),
         Some(Weakness::Personal) => said(text("password-personal")),
-        None if typed.checks => Ok(Judged::Said(Said { strength: Some(strength), error: None })),
-        None if !same_text(typed.new.expose(), typed.repeated.expose()) => said(text("password-differs")),
+        None if typed.checks => Ok(Judged::Said(Said { strength: Some(strength), ..Said::default() })),
+        None if !same_text(typed.new.expose(), typed.repeated.expose()) => {
+            Ok(Judged::Said(Said::error(REPEATED, text("password-differs"))))
+        }
         None => Ok(Judged::Taken(prepared)),
     }
 }
@@ -94,10 +102,24 @@ pub async fn judge(provider: &Provider, names: Vec<String>, typed: Typed) -> Res
 #[must_use]
 pub fn names_of(user: &User) -> Vec<String> {
     let claim = |name: &str| user.claims.get(name).and_then(Value::as_str);
-    let email = claim("email");
-    let own = [user.username.as_deref(), email, email.and_then(|it| it.split('@').next())];
     let claims = ["name", "given_name", "family_name", "nickname", "preferred_username"].map(claim);
-    own.into_iter().chain(claims).flatten().map(str::to_owned).collect()
+    names(user.username.as_deref(), claim("email"), claims.into_iter().flatten())
+}
+
+/// What a user types at a sign-in: the user name, or where there is none the address.
+#[must_use]
+pub fn signs_in_as(user: &User) -> Option<&str> {
+    user.username.as_deref().or_else(|| user.claims.get("email").and_then(Value::as_str))
+}
+
+/// The same as `names_of`, of one who is no user yet.
+pub fn names<'a>(
+    username: Option<&'a str>,
+    email: Option<&'a str>,
+    others: impl Iterator<Item = &'a str>,
+) -> Vec<String> {
+    let own = [username, email, email.and_then(|it| it.split('@').next())];
+    own.into_iter().flatten().chain(others).map(str::to_owned).collect()
 }
 
 /// What the organization is called.

@@ -3,6 +3,7 @@
 
 use crate::caller::BrowserRequest;
 use crate::endpoints::login::password::{self, Proof};
+use crate::endpoints::new_password::signs_in_as;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
 use crate::protocol::factor::SignInFailure;
@@ -11,7 +12,6 @@ use crate::provider::Provider;
 use crate::texts::{Text, text};
 use crate::throttle::{Attempt, Later};
 use crate::web::answer::{Note, PageError};
-use serde_json::Value;
 
 /// Why it came to nothing.
 pub struct Refused {
@@ -33,8 +33,7 @@ pub async fn ask(
     user: &User,
     password: Password,
 ) -> Result<Result<User, Refused>, PageError> {
-    let email = user.claims.get("email").and_then(Value::as_str);
-    let name = user.username.as_deref().or(email).unwrap_or_default();
+    let name = signs_in_as(user).unwrap_or_default();
     match password::prove(provider, asked, None, name, password).await? {
         Proof::Proven(proven) if proven.user.sub == user.sub => {
             proven.attempt.succeeded(&provider.ephemeral).await?;

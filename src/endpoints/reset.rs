@@ -9,10 +9,10 @@ use crate::endpoints::path;
 use crate::protocol::claims::User;
 use crate::protocol::secret::LinkSecret;
 use crate::provider::Provider;
+use crate::store::timely;
 use crate::store::user_links::{self, Purpose, Reset};
-use crate::store::{timely, users};
 use crate::texts::text;
-use crate::web::answer::{PageError, see_other};
+use crate::web::answer::PageError;
 use crate::web::fault::Fault;
 use crate::web::pages::links::{LinkUsedPage, NewPasswordPage};
 use crate::web::pages::{self, Chrome};
@@ -28,9 +28,6 @@ use std::sync::Arc;
 /// A page: the link was used or has ended, a doubled parameter, or a store failed.
 pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
-    if asked.params.get("done").is_some() {
-        return Ok(pages::render(StatusCode::OK, &used(&provider), None));
-    }
     let (link, user) = open(&provider, &asked).await?;
     Ok(page(&provider, &link, &user, new_password::Said::default()))
 }
@@ -57,7 +54,8 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     if !timely(user_links::reset(&provider.db, &reset)).await? {
         return Err(Problem::LinkOver.into());
     }
-    Ok(see_other(&format!("{}?done=1", provider.url(path::RESET)))?)
+    // Not by an address of its own, which would say so to all who open it.
+    Ok(pages::render(StatusCode::OK, &used(&provider), None))
 }
 
 /// The link of a request, and whose password it sets.
@@ -65,9 +63,8 @@ async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<(LinkSecret
     let Some(link) = asked.params.get("link").and_then(user_links::received) else {
         return Err(Problem::LinkOver.into());
     };
-    let sub =
-        timely(user_links::find(&provider.db, &link, Purpose::Password, asked.now)).await?.ok_or(Problem::LinkOver)?;
-    let user = timely(users::find(&provider.db, &sub)).await?.ok_or(Problem::LinkOver)?;
+    let found = timely(user_links::find(&provider.db, &link, Purpose::Password, asked.now)).await?;
+    let user = found.ok_or(Problem::LinkOver)?;
     Ok((link, user))
 }
 
@@ -80,11 +77,12 @@ fn page(provider: &Provider, link: &LinkSecret, user: &User, said: new_password:
         lede: Some(text("reset-lede")),
         action: path::RESET,
         link: link.expose().to_owned(),
-        username: user.username.clone().unwrap_or_default(),
+        username: new_password::signs_in_as(user).unwrap_or_default().to_owned(),
         chooses_username: false,
         full_name: None,
         account: Some(user.username.clone().unwrap_or_else(|| user.display_name().to_owned())),
         error: said.error,
+        field: said.field,
         strength: said.strength.map(new_password::told),
         advice: said.strength.map(new_password::advice),
         submit: text("reset-submit"),

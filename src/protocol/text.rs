@@ -5,6 +5,7 @@
 //! Every input is bounded before a profile looks at it. What a person typed is kept and shown as it was typed.
 
 use crate::protocol::secret::Password;
+use crate::protocol::shown::is_harmful;
 use precis_profiles::precis_core::profile::Rules as _;
 use precis_profiles::precis_core::{DerivedPropertyValue, Error, FreeformClass, IdentifierClass, StringClass};
 use precis_profiles::{OpaqueString, UsernameCaseMapped};
@@ -14,6 +15,10 @@ use zeroize::Zeroizing;
 
 /// The longest user name or e-mail address that is looked up, in bytes: an address has 64, an `@` and 255 at most.
 pub const MAX_NAME_BYTES: usize = 320;
+/// The longest user name that a user is given, in bytes.
+pub const MAX_USERNAME_BYTES: usize = 255;
+/// The longest standard claim that is a text, in bytes.
+pub const MAX_CLAIM_BYTES: usize = 1000;
 /// The longest password that is hashed, in bytes.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 
@@ -65,6 +70,84 @@ fn username_part(part: &str) -> Result<String, Refused> {
     let composed = profile.normalization_rule(lower.as_str()).map_err(|error| refused(&error, part))?;
     let directed = profile.directionality_rule(composed).map_err(|_| Refused::Direction)?;
     Ok(directed.into_owned())
+}
+
+/// Why a user is not given a user name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameFault {
+    /// It is longer than `MAX_USERNAME_BYTES`.
+    #[error("it must have 1 to {MAX_USERNAME_BYTES} bytes")]
+    Length,
+    /// The profile refuses it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It would be taken for the e-mail address of another.
+    #[error("a user name with @ would be taken for another user's e-mail address; it must be the user's own")]
+    AnothersAddress,
+}
+
+/// Whether a user with that address can be given that name. It is looked at as it is compared: a letter of another width is the
+/// same, and so is an @.
+///
+/// # Errors
+/// Why not.
+pub fn check_new_username(text: &str, email: &str) -> Result<(), NameFault> {
+    check_known_username(text)?;
+    let folded = fold_username(text);
+    if folded.contains('@') && fold_email(&folded) != fold_email(email) {
+        return Err(NameFault::AnothersAddress);
+    }
+    Ok(())
+}
+
+/// The same of a name that the user has elsewhere already: whose address it is, is looked at by who knows all of them.
+///
+/// # Errors
+/// Why not.
+pub fn check_known_username(text: &str) -> Result<(), NameFault> {
+    if text.len() > MAX_USERNAME_BYTES {
+        return Err(NameFault::Length);
+    }
+    Ok(username(text).map(drop)?)
+}
+
+/// Whether a user name is an address, as a sign-in compares it.
+#[must_use]
+pub fn is_address(username: &str) -> bool {
+    fold_username(username).contains('@')
+}
+
+/// Whether a text can be an e-mail address that a user is given: something on both sides of the @, nothing that would have to be
+/// quoted ([RFC 5322 section 3.4.1](https://www.rfc-editor.org/rfc/rfc5322#section-3.4.1)), nothing that is not seen, and no
+/// longer than what is looked up. Whether mail arrives there is another question.
+#[must_use]
+pub fn is_email(text: &str) -> bool {
+    let is_odd = |c: char| {
+        c.is_whitespace()
+            || is_harmful(c)
+            || c.general_category() == GeneralCategory::Format
+            || "\"(),:;<>[\\]".contains(c)
+    };
+    let parts = text.split_once('@');
+    let has_parts =
+        parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
+    has_parts && text.len() <= MAX_NAME_BYTES && !text.chars().any(is_odd)
+}
+
+/// The same of an address that a user has elsewhere already: what one is there is one here.
+#[must_use]
+pub fn is_known_email(text: &str) -> bool {
+    text.contains('@') && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// Whether a text that a user types can be a claim in one line, a full name say: not empty, bounded, and nothing in it turns the words
+/// around it. The marks that some scripts are written with do not.
+#[must_use]
+pub fn is_claim_in_a_line(text: &str) -> bool {
+    let turns = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    !text.trim().is_empty() && text.len() <= MAX_CLAIM_BYTES && !text.chars().any(turns)
 }
 
 /// A user name as sign-ins compare it, for any text. The domain of one that is an e-mail address is compared as `email`

@@ -10,7 +10,7 @@ use crate::keys::factors::FactorKeySet;
 use crate::protocol::claims::User;
 use crate::protocol::factor_secret::{FactorKind, FactorSealer as _, FactorSecret, Owner, Sealed};
 use crate::protocol::recovery_codes::{self, CODES, Kept};
-use crate::protocol::secret::{Handle, LinkSecret};
+use crate::protocol::secret::{Digest, Handle, LinkSecret};
 use crate::protocol::time::NumericDate;
 use crate::protocol::totp::{self, SECRET_BYTES, Shown};
 use crate::provider::Provider;
@@ -70,8 +70,9 @@ impl Enrolment {
 
     /// The enrolment of a token that is good still, to be shown once more.
     #[must_use]
-    pub fn again(provider: &Provider, user: &User, token: &str, now: NumericDate) -> Option<Self> {
-        let (_, secret) = opened(&provider.factor_keys.current(), &user.sub, token, now)?;
+    pub fn again(provider: &Provider, user: &User, completion: Completion<'_>, now: NumericDate) -> Option<Self> {
+        let Completion { token, link, .. } = completion;
+        let (_, secret) = opened(&provider.factor_keys.current(), user, token, link, now)?;
         Some(Self::of(provider, user, secret, token.to_owned()))
     }
 
@@ -89,20 +90,29 @@ pub fn picture_of(text: &str) -> Option<(usize, Shown)> {
     qr::draw(text).map(|(size, path)| (size, Shown::new(path)))
 }
 
-fn owner(sub: &str) -> Owner<'_> {
-    Owner { sub, kind: ENROLMENT, factor_id: "" }
+/// What the token of an enrolment is bound to beside the user: the password that was proven, and the link that allows it.
+fn bound_to(user: &User, link: Option<&LinkSecret>) -> String {
+    let link = link.map(|link| link.digest().as_str().to_owned()).unwrap_or_default();
+    Digest::of(&[ENROLMENT, &user.credential, &link]).as_str().to_owned()
 }
 
-/// Begins to add an authenticator. Nothing is stored.
+/// Begins to add an authenticator, by a link that allows it or by a fresh sign-in. Nothing is stored.
 ///
 /// # Errors
 /// No factor key seals now; what the operator can do.
-pub fn begin_enrolment(provider: &Provider, user: &User, now: NumericDate) -> Result<Enrolment, Failure> {
+pub fn begin_enrolment(
+    provider: &Provider,
+    user: &User,
+    link: Option<&LinkSecret>,
+    now: NumericDate,
+) -> Result<Enrolment, Failure> {
     let keys = provider.factor_keys.current();
     let secret = FactorSecret::new(random::<SECRET_BYTES>());
     let end = now.plus(ENROLMENT_LIFETIME).0.to_be_bytes();
     let content = Zeroizing::new([&random::<ID>()[..], &end, secret.expose()].concat());
-    let sealed = keys.at(now).seal(&FactorSecret::new(content.as_slice()), &owner(&user.sub));
+    let bound = bound_to(user, link);
+    let owner = Owner { sub: &user.sub, kind: ENROLMENT, factor_id: &bound };
+    let sealed = keys.at(now).seal(&FactorSecret::new(content.as_slice()), &owner);
     let sealed = sealed.ok_or_else(|| keys.missing(now))?;
     Ok(Enrolment::of(provider, user, secret, format!("{}.{}", sealed.key_id, sealed.text)))
 }
@@ -149,13 +159,16 @@ pub enum Completed {
 /// The database failed.
 pub async fn complete_enrolment(
     provider: &Provider,
-    sub: &str,
+    user: &User,
     completion: Completion<'_>,
     by: By<'_>,
     now: NumericDate,
 ) -> Result<Completed, StoreError> {
     let keys = provider.factor_keys.current();
-    let Some((factor_id, secret)) = opened(&keys, sub, completion.token, now) else { return Ok(Completed::Expired) };
+    let sub = user.sub.as_str();
+    let Some((factor_id, secret)) = opened(&keys, user, completion.token, completion.link, now) else {
+        return Ok(Completed::Expired);
+    };
     let Some(last_step) = totp::step_of(&secret, &recovery_codes::plain(completion.typed), now) else {
         return Ok(Completed::WrongCode);
     };
@@ -163,8 +176,8 @@ pub async fn complete_enrolment(
     // The key that sealed the token may have been retired since: the form is made anew then.
     let Some(sealed) = keys.at(now).seal(&secret, &own) else { return Ok(Completed::Expired) };
     // Once, also where the factor was removed since: its row would not tell.
-    let used = format!("enrolled:{factor_id}");
-    if !provider.ephemeral.mark(&used, ENROLMENT_LIFETIME).await? {
+    let mark = format!("enrolled:{factor_id}");
+    if !provider.ephemeral.mark(&mark, ENROLMENT_LIFETIME).await? {
         return Ok(Completed::Expired);
     }
     let name = named(completion.name);
@@ -176,7 +189,7 @@ pub async fn complete_enrolment(
         Added::Done => Completed::Done { factor_id },
         Added::TooMany => {
             // One may be removed, and the form sent again.
-            provider.ephemeral.delete(&used).await?;
+            provider.ephemeral.delete(&mark).await?;
             Completed::TooMany
         }
         Added::LinkGone => Completed::LinkGone,
@@ -185,10 +198,17 @@ pub async fn complete_enrolment(
 }
 
 /// What is in a token: the id that the factor gets, and the secret.
-fn opened(keys: &FactorKeySet, sub: &str, token: &str, now: NumericDate) -> Option<(String, FactorSecret)> {
+fn opened(
+    keys: &FactorKeySet,
+    user: &User,
+    token: &str,
+    link: Option<&LinkSecret>,
+    now: NumericDate,
+) -> Option<(String, FactorSecret)> {
     let (key_id, text) = token.split_once('.').filter(|_| token.len() <= MOST_TOKEN)?;
     let sealed = Sealed { text: text.to_owned(), key_id: key_id.to_owned() };
-    let content = keys.at(now).open(&sealed, &owner(sub))?;
+    let bound = bound_to(user, link);
+    let content = keys.at(now).open(&sealed, &Owner { sub: &user.sub, kind: ENROLMENT, factor_id: &bound })?;
     let (id, rest) = content.expose().split_at_checked(ID)?;
     let (end, secret) = rest.split_at_checked(END)?;
     let end = NumericDate(i64::from_be_bytes(end.try_into().ok()?));

@@ -141,15 +141,15 @@ pub async fn add_authenticator(
         transaction.rollback().await?;
         return Ok(Added::TooMany);
     }
-    if !insert_in(&mut transaction, new, now).await? {
-        transaction.rollback().await?;
-        return Ok(Added::Before);
-    }
     if let Some(link) = link
         && !user_links::spend_for_factor(&mut transaction, link, now).await?
     {
         transaction.rollback().await?;
         return Ok(Added::LinkGone);
+    }
+    if !insert_in(&mut transaction, new, now).await? {
+        transaction.rollback().await?;
+        return Ok(Added::Before);
     }
     // A node of an older version would let the user in by the password alone.
     migrations::least_version_in(&mut transaction).await?;
@@ -185,6 +185,10 @@ pub(super) async fn insert_in(
     new: &New<'_>,
     now: NumericDate,
 ) -> Result<bool, StoreError> {
+    if new.owner.kind == FactorKind::Totp.as_str() {
+        // They would be good once more should it be removed.
+        user_links::end_for_factor(connection, new.owner.sub).await?;
+    }
     let added = sqlx::query(ADD)
         .bind(new.owner.factor_id)
         .bind(new.owner.sub)

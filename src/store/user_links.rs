@@ -4,9 +4,9 @@
 //! A row has the digest of the link's secret; it is deleted when the link is used, in the transaction of what it does. Of a user
 //! one link of a purpose that an operator made is open at once, and of an address one invitation: another takes its place.
 
-use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind, Impersonal};
-use crate::protocol::secret::{Handle, LinkSecret};
+use crate::protocol::claims::User;
+use crate::protocol::secret::LinkSecret;
 use crate::protocol::text;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Transaction};
@@ -15,20 +15,25 @@ use crate::store::row::row;
 use crate::store::users::{self, Added, NewUser};
 use crate::store::{StoreError, audit_events};
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 use std::collections::BTreeMap;
 
-const INSERT: &str = "INSERT INTO user_links (digest, purpose, sub, detail, email_folded, made_by, created_at, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, 'operator', $6, $7)";
+const INSERT: &str = "INSERT INTO user_links (digest, purpose, sub, credential, made_by, created_at, expires_at) \
+     VALUES ($1, $2, $3, $4, 'operator', $5, $6)";
+// Of two invitations of one address that are made at once the later one takes the place of the other.
+const INVITE: &str = "INSERT INTO user_links (digest, purpose, detail, email_folded, made_by, created_at, expires_at) \
+     VALUES ($1, 'invitation', $2, $3, 'operator', $4, $5) \
+     ON CONFLICT (email_folded) WHERE purpose = 'invitation' DO UPDATE SET digest = excluded.digest, detail = excluded.detail, \
+     created_at = excluded.created_at, expires_at = excluded.expires_at";
 const END_OF_PURPOSE: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = $2 AND made_by = 'operator'";
-const REPLACE_INVITATION: &str = "DELETE FROM user_links WHERE email_folded = $1 AND purpose = 'invitation'";
-const FIND: &str = "SELECT user_links.sub FROM user_links JOIN users ON users.sub = user_links.sub \
+const END_INVITATION: &str = "DELETE FROM user_links WHERE email_folded = $1 AND purpose = 'invitation'";
+const FIND: &str = "SELECT user_links.sub, credential FROM user_links JOIN users ON users.sub = user_links.sub \
      WHERE digest = $1 AND purpose = $2 AND expires_at > $3 AND disabled_at IS NULL";
 const FIND_INVITATION: &str =
     "SELECT detail FROM user_links WHERE digest = $1 AND purpose = 'invitation' AND expires_at > $2";
-const SPEND: &str =
-    "DELETE FROM user_links WHERE digest = $1 AND purpose = $2 AND expires_at > $3 RETURNING created_at";
+const SPEND: &str = "DELETE FROM user_links WHERE digest = $1 AND purpose = $2 AND expires_at > $3";
+const END_FOR_FACTOR: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = 'factor'";
 const END_OF_USER: &str = "DELETE FROM user_links WHERE sub = $1";
-const IS_ENABLED: &str = "SELECT COUNT(*) FROM users WHERE sub = $1 AND disabled_at IS NULL";
 const IS_GROUP: &str = "SELECT COUNT(*) FROM groups WHERE name = $1";
 const INVITATIONS: &str = "SELECT detail, created_at, expires_at FROM user_links \
      WHERE purpose = 'invitation' AND expires_at > $1 ORDER BY created_at, email_folded LIMIT 10000";
@@ -71,6 +76,9 @@ pub struct Invited {
     /// The user name; `None`: they choose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
+    /// Whether the telephone number is verified to be theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_number_verified: Option<bool>,
     /// Texts of `users::edit::COLUMNS`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, String>,
@@ -79,25 +87,38 @@ pub struct Invited {
     pub groups: Vec<String>,
 }
 
-/// Makes a link for a user, in place of one for the same that an operator made before; gives whether there was one.
+/// A link that an operator makes for a user.
+pub struct NewLink<'a> {
+    /// The link.
+    pub link: &'a LinkSecret,
+    /// For whom.
+    pub sub: &'a str,
+    /// The mark of the user's password, as it was read.
+    pub credential: &'a str,
+    /// What for.
+    pub purpose: Purpose,
+    /// The clock.
+    pub now: NumericDate,
+}
+
+/// Makes a link, in place of one for the same that an operator made before; gives whether there was one. `None`: the user is
+/// disabled, or gone.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
-pub async fn make(
-    db: &Db,
-    link: &LinkSecret,
-    sub: &str,
-    purpose: Purpose,
-    now: NumericDate,
-) -> Result<bool, StoreError> {
+pub async fn make(db: &Db, new: &NewLink<'_>) -> Result<Option<bool>, StoreError> {
+    let NewLink { link, sub, credential, purpose, now } = *new;
     let mut transaction = db.begin().await?;
+    if !users::hold_enabled(&mut transaction, sub).await? {
+        transaction.rollback().await?;
+        return Ok(None);
+    }
     let replaced = end_of_purpose(&mut transaction, sub, purpose).await? > 0;
     sqlx::query(INSERT)
         .bind(link.digest().as_str())
         .bind(purpose.as_str())
         .bind(sub)
-        .bind(None::<String>)
-        .bind(None::<String>)
+        .bind(credential)
         .bind(now.0)
         .bind(now.plus(LIFETIME).0)
         .execute(&mut *transaction)
@@ -105,7 +126,7 @@ pub async fn make(
     let event = Event::new(EventKind::UserLinkMade, now).of(sub).with("purpose", purpose.as_str());
     audit_events::note_change(&mut transaction, event, now).await?;
     transaction.commit().await?;
-    Ok(replaced)
+    Ok(Some(replaced))
 }
 
 /// Ends the links of a user that an operator made for that; gives how many there were.
@@ -137,19 +158,34 @@ pub(super) async fn end_of_user(transaction: &mut Transaction, sub: &str) -> Res
     Ok(sqlx::query(END_OF_USER).bind(sub).execute(&mut **transaction).await?.rows_affected())
 }
 
+row! {
+    /// Whose a link is.
+    pub struct Found {
+        /// The user.
+        pub sub: Option<String>,
+        credential: Option<String>,
+    }
+}
+
+impl Found {
+    /// Whether it was made for this user with the password that the row has still.
+    #[must_use]
+    pub fn is_for(&self, user: &User) -> bool {
+        self.sub.as_deref() == Some(&user.sub) && self.credential.as_deref() == Some(&user.credential)
+    }
+}
+
 /// Whose link for that it is; `None`: it was used, has ended, or never was. Nothing is spent.
 ///
 /// # Errors
 /// The database failed.
-pub async fn find(
-    db: &Db,
-    link: &LinkSecret,
-    purpose: Purpose,
-    now: NumericDate,
-) -> Result<Option<String>, StoreError> {
+pub async fn find(db: &Db, link: &LinkSecret, purpose: Purpose, now: NumericDate) -> Result<Option<User>, StoreError> {
     let digest = link.digest();
-    let found = sqlx::query_scalar(FIND).bind(digest.as_str()).bind(purpose.as_str()).bind(now.0);
-    Ok(found.fetch_optional(db.statement()).await?)
+    let found = sqlx::query_as(FIND).bind(digest.as_str()).bind(purpose.as_str()).bind(now.0);
+    let found: Option<Found> = found.fetch_optional(db.statement()).await?;
+    let Some(sub) = found.as_ref().and_then(|found| found.sub.as_deref()) else { return Ok(None) };
+    let user = users::find(db, sub).await?;
+    Ok(user.filter(|user| found.is_some_and(|found| found.is_for(user))))
 }
 
 /// A password that a link sets.
@@ -174,8 +210,9 @@ pub struct Reset<'a> {
 pub async fn reset(db: &Db, reset: &Reset<'_>) -> Result<bool, StoreError> {
     let Reset { link, sub, password_hash, network, now } = *reset;
     let mut transaction = db.begin().await?;
-    let is_enabled: i64 = sqlx::query_scalar(IS_ENABLED).bind(sub).fetch_one(&mut *transaction).await?;
-    if !spend(&mut transaction, link, Purpose::Password.as_str(), now).await? || is_enabled == 0 {
+    // The user's row first, as everywhere: two that change one user wait for each other in one order.
+    let is_enabled = users::hold_enabled(&mut transaction, sub).await?;
+    if !is_enabled || !spend(&mut transaction, link, Purpose::Password.as_str(), now).await? {
         transaction.rollback().await?;
         return Ok(false);
     }
@@ -186,6 +223,15 @@ pub async fn reset(db: &Db, reset: &Reset<'_>) -> Result<bool, StoreError> {
     audit_events::note_change(&mut transaction, event.with("refresh_families", families), now).await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+/// Ends the links by which a user could set up a second factor: there is one.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn end_for_factor(connection: &mut AnyConnection, sub: &str) -> Result<(), StoreError> {
+    sqlx::query(END_FOR_FACTOR).bind(sub).execute(connection).await?;
+    Ok(())
 }
 
 /// Spends a link that allows to set up a second factor, in the transaction that stores it. `false`: it was used, or has ended.
@@ -209,7 +255,7 @@ async fn spend(
 ) -> Result<bool, StoreError> {
     let digest = link.digest();
     let spent = sqlx::query(SPEND).bind(digest.as_str()).bind(purpose).bind(now.0);
-    Ok(spent.fetch_optional(&mut **transaction).await?.is_some())
+    Ok(spent.execute(&mut **transaction).await?.rows_affected() == 1)
 }
 
 /// Makes invitations, each in place of one that the same address has; all or none.
@@ -222,14 +268,14 @@ pub async fn invite(
     lifetime: i64,
     now: NumericDate,
 ) -> Result<(), StoreError> {
+    // Two who invite the same people at once go through them in one order.
+    let mut in_order: Vec<(String, &(LinkSecret, Invited))> =
+        invitations.iter().map(|one| (text::fold_email(&one.1.email), one)).collect();
+    in_order.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     let mut transaction = db.begin().await?;
-    for (link, invited) in invitations {
-        let folded = text::fold_email(&invited.email);
-        sqlx::query(REPLACE_INVITATION).bind(&folded).execute(&mut *transaction).await?;
-        sqlx::query(INSERT)
+    for (folded, (link, invited)) in in_order {
+        sqlx::query(INVITE)
             .bind(link.digest().as_str())
-            .bind(INVITATION)
-            .bind(None::<String>)
             .bind(serde_json::to_string(invited)?)
             .bind(folded)
             .bind(now.0)
@@ -247,8 +293,14 @@ pub async fn invite(
 ///
 /// # Errors
 /// The database failed.
-pub async fn revoke_invitation(db: &Db, email: &str) -> Result<bool, StoreError> {
-    let ended = sqlx::query(REPLACE_INVITATION).bind(text::fold_email(email)).execute(db.statement()).await?;
+pub async fn revoke_invitation(db: &Db, email: &str, now: NumericDate) -> Result<bool, StoreError> {
+    let mut transaction = db.begin().await?;
+    let ended = sqlx::query(END_INVITATION).bind(text::fold_email(email)).execute(&mut *transaction).await?;
+    if ended.rows_affected() > 0 {
+        let event = Event::new(EventKind::UserLinksEnded, now).with("purpose", INVITATION).with("count", 1_u64);
+        audit_events::note_change(&mut transaction, event, now).await?;
+    }
+    transaction.commit().await?;
     Ok(ended.rows_affected() > 0)
 }
 
@@ -272,6 +324,8 @@ pub enum Accepted {
     LinkGone,
     /// The user name is another user's, or was a deleted user's. The link is as good as before.
     NameTaken,
+    /// The address is another user's by now. The link is as good as before.
+    AddressTaken,
 }
 
 /// Uses an invitation: the user is added, in the groups that are there still.
@@ -299,6 +353,10 @@ pub async fn accept(
             transaction.rollback().await?;
             return Ok(Accepted::NameTaken);
         }
+        Added::AddressTaken => {
+            transaction.rollback().await?;
+            return Ok(Accepted::AddressTaken);
+        }
     }
     for group in joined {
         let is_there: i64 = sqlx::query_scalar(IS_GROUP).bind(group).fetch_one(&mut *transaction).await?;
@@ -311,12 +369,6 @@ pub async fn accept(
     }
     transaction.commit().await?;
     Ok(Accepted::Done)
-}
-
-/// A `sub` for a user who accepts an invitation.
-#[must_use]
-pub fn new_sub() -> String {
-    Handle::to_be_typed(random()).text()
 }
 
 row! {

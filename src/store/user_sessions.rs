@@ -8,7 +8,7 @@ use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::row::row;
-use crate::store::{StoreError, audit_events};
+use crate::store::{StoreError, audit_events, user_factors};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -309,6 +309,10 @@ pub async fn end(
     now: NumericDate,
 ) -> Result<u64, StoreError> {
     let mut transaction = db.begin().await?;
+    if matches!(which, Which::All) {
+        // It is written below, and held first, as everywhere.
+        user_factors::hold_in(&mut transaction, sub).await?;
+    }
     let statement = match which {
         Which::One(session) => sqlx::query_as(END_ONE).bind(sub).bind(session).bind(now.0),
         Which::Others(session) => sqlx::query_as(END_OTHERS).bind(sub).bind(session).bind(now.0),

@@ -4,6 +4,7 @@
 //! for lower case differs. A row that was written by hand is folded when any user is looked for next;
 //! until then it would be found as it is written.
 
+mod adding;
 pub mod deletion;
 pub mod edit;
 pub mod export;
@@ -11,12 +12,12 @@ pub mod password;
 pub mod record;
 pub mod tombstones;
 
-use self::edit::Details;
-use self::tombstones::Tombstone;
+pub(super) use adding::Adding;
+pub use adding::{Added, NewUser, add, new_sub};
+
 use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::{Demand, User};
-use crate::protocol::node_secrets::NameKey;
 use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::text;
 use crate::protocol::time::NumericDate;
@@ -101,9 +102,6 @@ const FOLDED_AT_ONCE: usize = 200;
 const FOLD: &str = "UPDATE users SET username_folded = CASE WHEN EXISTS (SELECT 1 FROM users AS others \
      WHERE others.username_folded = CAST($2 AS TEXT) AND others.sub <> $1) THEN NULL ELSE CAST($2 AS TEXT) END, \
      email_folded = CAST($3 AS TEXT), folded_of = $4 WHERE sub = $1";
-const INSERT: &str = "INSERT INTO users (sub, username, email, email_verified_at, password_hash, created_at, updated_at, \
-     credential_digest, credential_id, username_folded, email_folded, folded_of) \
-     VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, $2 || ' ' || $3)";
 const LIST: &str = concat!(
     "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, locked_until, deletion_requested_at, ",
     "CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, ",
@@ -113,6 +111,7 @@ const LIST: &str = concat!(
 // A handful of names is enough to know what to do.
 const WITH_ADDRESS: &str = "SELECT sub, username, disabled_at FROM users WHERE email_folded = $1 OR username_folded = $1 \
      ORDER BY COALESCE(username_folded, username, sub), sub LIMIT 5";
+const HOLD_ENABLED: &str = "UPDATE users SET folded_of = folded_of WHERE sub = $1 AND disabled_at IS NULL";
 const SET_PASSWORD: &str =
     "UPDATE users SET password_hash = $2, credential_digest = $3, credential_id = $4 WHERE sub = $1";
 // Another writer of a hash meanwhile, of this password or another, was first.
@@ -425,105 +424,6 @@ pub async fn find_by_login(db: &Db, login: &str) -> Result<ByLogin, StoreError> 
     })
 }
 
-/// A user to be added.
-pub struct NewUser<'a> {
-    /// `sub`.
-    pub sub: &'a str,
-    /// `username`.
-    pub username: &'a str,
-    /// `email`.
-    pub email: &'a str,
-    /// Whether it was verified.
-    pub email_verified: bool,
-    /// The other claims.
-    pub details: Details<'a>,
-    /// argon2id in PHC form, of a prepared password.
-    pub password_hash: &'a str,
-    /// The clock.
-    pub now: NumericDate,
-}
-
-/// How adding a user ended.
-#[derive(Debug)]
-pub enum Added {
-    /// The user is there.
-    Done,
-    /// Another user has the user name or the `sub`.
-    Taken,
-    /// A deleted user had the user name or the `sub`.
-    Gone(Tombstone),
-}
-
-/// Adds a user.
-///
-/// # Errors
-/// The database failed.
-pub async fn add(db: &Db, user: &NewUser<'_>) -> Result<Added, StoreError> {
-    let adding = Adding::prepare(db).await?;
-    let mut transaction = db.begin().await?;
-    let event = Event::new(EventKind::UserAdded, user.now).of(user.sub);
-    let added = adding.write(&mut transaction, user, event).await?;
-    match added {
-        Added::Done => transaction.commit().await?,
-        Added::Taken | Added::Gone(_) => transaction.rollback().await?,
-    }
-    Ok(added)
-}
-
-/// What is known before the transaction in which a user is added.
-pub(super) struct Adding {
-    names: NameKey,
-}
-
-impl Adding {
-    /// Looks it up.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn prepare(db: &Db) -> Result<Self, StoreError> {
-        // A name that its row does not have any more is free.
-        fold_names(db).await?;
-        Ok(Self { names: tombstones::key(db).await? })
-    }
-
-    /// Adds a user in a transaction, with the event of it. Unless it is `Done`, the transaction must be rolled back.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn write(
-        &self,
-        transaction: &mut Transaction,
-        user: &NewUser<'_>,
-        event: Event,
-    ) -> Result<Added, StoreError> {
-        let added = sqlx::query(INSERT)
-            .bind(user.sub)
-            .bind(user.username)
-            .bind(user.email)
-            .bind(user.email_verified.then_some(user.now.0))
-            .bind(user.password_hash)
-            .bind(user.now.0)
-            .bind(credential_digest(user.password_hash))
-            .bind(Handle(random()).text())
-            .bind(text::fold_username(user.username))
-            .bind(text::fold_email(user.email))
-            .execute(&mut **transaction)
-            .await;
-        match added {
-            Ok(_) => {
-                if let Some(gone) = tombstones::find_in(transaction, &self.names, user.sub, user.username).await? {
-                    return Ok(Added::Gone(gone));
-                }
-                edit::set_details(transaction, user.sub, &user.details, user.now).await?;
-                audit_events::note_change(transaction, event.personal("username", user.username), user.now).await?;
-                Ok(Added::Done)
-            }
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Added::Taken),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
 row! {
     /// A user as a list has them; never the hash.
     pub struct Listed {
@@ -675,6 +575,11 @@ pub async fn note_asked_for_factor(db: &Db, sub: &str, at: Option<NumericDate>) 
     Ok(())
 }
 
+/// Holds the row of a user until the transaction ends; `false`: there is no such user, or they are disabled.
+pub(super) async fn hold_enabled(transaction: &mut Transaction, sub: &str) -> Result<bool, StoreError> {
+    Ok(sqlx::query(HOLD_ENABLED).bind(sub).execute(&mut **transaction).await?.rows_affected() == 1)
+}
+
 /// Disables a user from now on; nothing is deleted. `false`: there is no such user, or they were disabled before.
 ///
 /// # Errors
@@ -695,9 +600,11 @@ pub(in crate::store) async fn disable_in(
     sub: &str,
     now: NumericDate,
 ) -> Result<bool, StoreError> {
-    // What ended stays ended when the user is enabled again.
+    let is_disabled =
+        sqlx::query(DISABLE).bind(sub).bind(now.0).execute(&mut **transaction).await?.rows_affected() == 1;
+    // What ended stays ended when the user is enabled again. The user's row is held first, as everywhere.
     user_links::end_of_user(transaction, sub).await?;
-    Ok(sqlx::query(DISABLE).bind(sub).bind(now.0).execute(&mut **transaction).await?.rows_affected() == 1)
+    Ok(is_disabled)
 }
 
 /// Enables a user again, who signs in anew. `false`: there is no such user, or they were enabled.
@@ -708,6 +615,8 @@ pub async fn enable(db: &Db, sub: &str, now: NumericDate) -> Result<bool, StoreE
     let mut transaction = db.begin().await?;
     let is_enabled = sqlx::query(ENABLE).bind(sub).execute(&mut *transaction).await?.rows_affected() == 1;
     if is_enabled {
+        // Those of a user who was disabled by SQL.
+        user_links::end_of_user(&mut transaction, sub).await?;
         audit_events::note_change(&mut transaction, Event::new(EventKind::UserEnabled, now).of(sub), now).await?;
     }
     transaction.commit().await?;

@@ -43,11 +43,17 @@ pub fn allow_frames(headers: &mut HeaderMap, origins: &[String]) {
     }
 }
 
+/// Keeps the query of a page, which opens something, out of what the page itself fetches, and so out of the logs of proxies. The
+/// origin stays, by which our own forms are known.
+pub fn hide_query(headers: &mut HeaderMap) {
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+}
+
 /// The headers of every answer. `same-origin` instead of `no-referrer`, which would make browsers send
 /// `Origin: null` with our own forms.
 pub fn every(headers: &mut HeaderMap, config: &Config) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     if config.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }

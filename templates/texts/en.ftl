@@ -498,6 +498,7 @@ link-username-odd = That cannot be a user name. Please take letters, digits and 
 link-username-address = A user name with an @ must be your own address. Please take another.
 link-username-taken = That user name is taken. Please take another.
 link-password-missing = Please type the new password twice. Nothing was changed.
+link-username-gone = The user name that was chosen for you is another user's by now. Ask the people who invited you.
 link-address-taken = There is an account with this address already. Sign in with it, or ask the people who invited you.
 link-name = Full name
 link-name-odd = That name cannot be used: it is too long, or has a character that cannot be shown.

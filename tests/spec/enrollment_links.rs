@@ -184,7 +184,7 @@ async fn a_link_ends_with_its_time_a_second_one_a_new_password_and_a_factor_that
     let browser = UserAgent::new();
     let mut form = browser.get(&reset).await.form("form.stack");
     form.set("new", "purple otter thunder shelf").set("repeated", "purple otter thunder shelf");
-    assert_eq!(browser.submit(form, None).await.status, 303);
+    assert_eq!(browser.submit(form, None).await.status, 200);
     assert_eq!(status(&link).await, 410, "a new password ends it");
 
     let link = link_for(&provider, "alice");
@@ -195,6 +195,9 @@ async fn a_link_ends_with_its_time_a_second_one_a_new_password_and_a_factor_that
     assert_eq!(status(&link).await, 410);
     let refused = provider.command(&["user", "factor", "link", "alice"], "");
     assert!(refused.status == 1 && refused.stderr.contains("user factor remove alice --all"), "{refused:?}");
+    // Without that factor it is not good once more.
+    done(provider.command(&["user", "factor", "remove", "alice", "--all", "--yes"], ""));
+    assert_eq!(status(&link).await, 410);
 
     let link = link_for(&provider, "bob");
     done(provider.command(&["user", "disable", "bob", "--yes"], ""));
@@ -206,7 +209,6 @@ async fn a_link_ends_with_its_time_a_second_one_a_new_password_and_a_factor_that
     provider.sql("UPDATE users SET password_hash = NULL WHERE username = 'bob'").await;
     let refused = provider.command(&["user", "factor", "link", "bob"], "");
     assert!(refused.status == 1 && refused.stderr.contains("user reset-link bob"), "{refused:?}");
-
     provider.add_user(NewUser::named("carol")).await;
     let link = link_for(&provider, "carol");
     // The clock of commands is ten seconds behind.
@@ -227,6 +229,34 @@ async fn a_locked_user_is_told_so_only_with_the_right_password() {
     let right = prove(&browser, &link, PASSWORD).await;
     assert!(right.status == 422 && right.text().contains("Your account is locked"), "{right}");
     assert!(!right.body.contains("otpauth"));
+    // One who was shown the secret before the lock does not complete it.
+    done(provider.command(&["user", "edit", "alice", "--unlock"], ""));
+    let shown = prove(&browser, &link, PASSWORD).await;
+    done(provider.command(&["user", "edit", "alice", "--lock-until", "forever"], ""));
+    let code = totp::code(&secret_of(&shown), provider.now());
+    let locked = complete(&browser, &shown, &code).await;
+    assert!(locked.status == 422 && locked.text().contains("Your account is locked"), "{locked}");
+    assert_eq!(factors_of(&provider, "alice-sub").await, 0);
+}
+
+/// What was shown is bound to the password that was typed and to the link.
+#[tokio::test]
+async fn a_token_of_before_a_new_password_or_of_another_link_is_worth_nothing() {
+    let (provider, _client) = ready().await;
+    let browser = UserAgent::new();
+    let shown = prove(&browser, &link_for(&provider, "alice"), PASSWORD).await;
+    let code = totp::code(&secret_of(&shown), provider.now());
+    let with_link = async |link: &str| {
+        let mut form = shown.form("form.stack");
+        form.set("link", link.split_once("link=").unwrap().1).set("code", &code);
+        browser.submit(form, Some(("action", "complete"))).await
+    };
+    let page = with_link(&link_for(&provider, "alice")).await;
+    assert!(page.status == 422 && page.text().contains("begin again"), "another link: {page}");
+    done(provider.command(&["user", "set-password", "alice", "--password-stdin"], "purple otter thunder shelf"));
+    let page = with_link(&link_for(&provider, "alice")).await;
+    assert!(page.status == 422 && page.text().contains("begin again"), "another password: {page}");
+    assert_eq!(factors_of(&provider, "alice-sub").await, 0);
 }
 
 #[tokio::test]

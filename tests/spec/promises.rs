@@ -66,7 +66,7 @@ fn the_built_in_migrations_are_frozen() {
         "12 account 764a9a812d715d120bb83f17e0025f51a8b702d08f337f65a9df8b35fa880f57",
         "13 user factors d2e76fcd28c88b5924c0eb69aefdceffaa021e6101513b07a67cec8e91e21da2",
         "14 second factor demand 7ec97d6dc1c1485850212947dc709f475fc92e425ab2cd35e8894c78d0860423",
-        "15 user links 156c346a9aee78e0b148308f04a7fef9aac77d173a0c353d67ffd3c149ca7b87",
+        "15 user links aaa883efa3bbb1f21676f57558bbf1667cd6dbe867049dc37be837d147763f52",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,
@@ -234,12 +234,11 @@ fn words_of(command: &str) -> String {
         "user add" => "erin --email erin@example.com --password-stdin",
         "user set-password" => "bob --password-stdin",
         "user disable" => "bob --yes",
-        "user enable" => "bob",
+        "user enable" | "user reset-link" | "user factor link" => "bob",
         "user edit" => "bob --nickname Bobby",
         "user delete" | "user erase" => "erin --yes",
         "user show" | "user sessions list" | "user factor list" | "user claim list" | "unthrottle user" => "alice",
         "user sessions end" | "user factor remove" => "alice --all --yes",
-        "user reset-link" | "user factor link" => "bob",
         "user invite" => "ivy@example.com",
         "user import" => "people.jsonl",
         "group new" | "group show" | "group claim list" => "staff",

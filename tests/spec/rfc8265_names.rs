@@ -33,6 +33,7 @@ async fn add(store: &Lasting, sub: &str, username: &str, email: &str) -> bool {
         username,
         email,
         email_verified: true,
+        may_share_address: true,
         details: Details::default(),
         password_hash: &hash,
         now: NumericDate(1_700_000_000),

@@ -9,6 +9,7 @@ use crate::support::{TestProvider, UserAgent};
 use futures_util::future::join_all;
 use hallpass::keys::factors::{self, FactorKeySet};
 use hallpass::keys::instant_text;
+use hallpass::protocol::claims::User;
 use hallpass::protocol::time::NumericDate;
 use hallpass::second_factor::enrolment::{
     self, Completed, Completion, ENROLMENT_LIFETIME, Enrolment, MOST_AUTHENTICATORS, Made,
@@ -28,12 +29,15 @@ const RIGHT: Checked = Checked::Right(RightCode::Authenticator);
 /// An authenticator that is not a factor yet.
 async fn started(provider: &TestProvider, sub: &str) -> Enrolment {
     let user = users::find(&provider.provider.db, sub).await.unwrap().unwrap();
-    enrolment::begin_enrolment(&provider.provider, &user, provider.provider.now()).unwrap()
+    enrolment::begin_enrolment(&provider.provider, &user, None, provider.provider.now()).unwrap()
 }
 
 async fn completed(provider: &TestProvider, sub: &str, token: &str, typed: &str) -> Completed {
     let completion = Completion { token, typed, name: "phone", link: None };
-    enrolment::complete_enrolment(&provider.provider, sub, completion, BY, provider.provider.now()).await.unwrap()
+    let (provider, now) = (&provider.provider, provider.provider.now());
+    let user = users::find(&provider.db, sub).await.unwrap();
+    let user = user.unwrap_or_else(|| User { sub: sub.to_owned(), ..User::default() });
+    enrolment::complete_enrolment(provider, &user, completion, BY, now).await.unwrap()
 }
 
 /// Gives a user an authenticator; its secret in base32. The code of this step is used up by it.
@@ -170,7 +174,20 @@ async fn an_enrolment_is_its_users_alone_for_ten_minutes_and_once() {
         "nothing is stored before the first code"
     );
     let now = || code(&secret, provider.now());
-    assert_eq!(completed(&provider, "bob-sub", &token, &now()).await, Completed::Expired);
+    // Not bob's, not even were his password the same.
+    let (node, at) = (&provider.provider, provider.provider.now());
+    let [alice, bob] = [ALICE, "bob-sub"].map(|sub| users::find(&node.db, sub));
+    let (alice, bob) = (alice.await.unwrap().unwrap(), bob.await.unwrap().unwrap());
+    let first = now();
+    let completion = Completion { token: &token, typed: &first, name: "", link: None };
+    for another in [
+        bob.clone(),
+        User { credential: alice.credential.clone(), ..bob },
+        User { credential: "of another password".to_owned(), ..alice },
+    ] {
+        let done = enrolment::complete_enrolment(node, &another, completion, BY, at).await.unwrap();
+        assert_eq!(done, Completed::Expired, "{}", another.sub);
+    }
     for broken in ["", ".", "x.y", &token[1..], &token[..token.len() - 1], &format!("{token}A"), &"x".repeat(600)] {
         assert_eq!(completed(&provider, ALICE, broken, &now()).await, Completed::Expired, "{broken}");
     }
@@ -414,7 +431,7 @@ async fn without_a_key_no_authenticator_is_started_and_the_fix_is_told() {
     assert!(!keys(&provider).join(file).exists());
     assert!(provider.provider.factor_keys.refresh().unwrap());
     let user = users::find(&provider.provider.db, ALICE).await.unwrap().unwrap();
-    let refused = enrolment::begin_enrolment(&provider.provider, &user, provider.provider.now()).unwrap_err();
+    let refused = enrolment::begin_enrolment(&provider.provider, &user, None, provider.provider.now()).unwrap_err();
     assert_eq!(refused.fix(), Some("hallpass key new --for factors"));
     let made = enrolment::new_recovery_codes(&provider.provider, ALICE, BY, provider.provider.now()).await.unwrap();
     assert!(matches!(made, Made::NoKey(_)), "{made:?}");

@@ -472,6 +472,7 @@ async fn a_user_name_is_given_once_whatever_its_case() {
             username,
             email: "a@example.com",
             email_verified: false,
+            may_share_address: true,
             details: users::edit::Details::default(),
             password_hash: "$argon2id$",
             now: NOW,

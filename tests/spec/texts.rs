@@ -525,6 +525,7 @@ fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Strin
         full_name: Some(name.to_owned()),
         account: Some(name.to_owned()),
         error: Some(text("link-username-taken")),
+        field: "username",
         strength: Some(text("strength-days").counting("number", 3)),
         advice: Some(text("strength-advice")),
         submit: text("invitation-submit"),
@@ -541,6 +542,7 @@ fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Strin
     let authenticator = EnrollmentAuthenticatorPage {
         page: page(),
         link: name.to_owned(),
+        account: name.to_owned(),
         picture: Some(Picture { size: 1, path: "M0 0h1v1h-1z".into() }),
         uri: format!("otpauth://totp/{name}"),
         typed: "JBSW Y3DP".into(),

@@ -1,11 +1,9 @@
 //! The standard claims of a user as flags, one for each column that is a text, and what such a text may be.
 
 use crate::failure::Failure;
+use crate::protocol::text::MAX_CLAIM_BYTES;
 use crate::store::users::edit;
 use url::Url;
-
-/// The longest text that is taken, in bytes.
-const MOST_BYTES: usize = 1000;
 
 /// Flags about the address.
 #[derive(clap::Args)]
@@ -164,8 +162,8 @@ pub(super) fn fault(column: &str, text: &str) -> Option<Failure> {
     if text.trim().is_empty() {
         return Some(Failure::new("it is empty").with_fix(format!("leave it out, or say --unset {column}")));
     }
-    if text.len() > MOST_BYTES {
-        return Some(Failure::new(format!("it is longer than {MOST_BYTES} bytes")));
+    if text.len() > MAX_CLAIM_BYTES {
+        return Some(Failure::new(format!("it is longer than {MAX_CLAIM_BYTES} bytes")));
     }
     let has_lines = matches!(column, "address_formatted" | "address_street_address");
     if text.chars().any(|c| c.is_control() && !(has_lines && c == '\n')) {
@@ -218,6 +216,6 @@ mod tests {
         ] {
             assert!(fault(column, text).is_some(), "{column} {text:?}");
         }
-        assert!(fault("name", &"x".repeat(MOST_BYTES + 1)).is_some());
+        assert!(fault("name", &"x".repeat(MAX_CLAIM_BYTES + 1)).is_some());
     }
 }

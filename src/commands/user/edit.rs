@@ -83,12 +83,13 @@ impl Edit {
         let email_verified = self.address.is_verified(email.is_some());
         let lock = if self.unlock { Lock::Lifted } else { self.lock_until.map_or(Lock::AsItIs, Lock::Until) };
         let restarts_factor_days = self.restart_second_factor_days;
-        Ok(edit::Edit { username, email, email_verified, details, lock, restarts_factor_days })
+        let may_share_address = self.address.may_be_shared();
+        Ok(edit::Edit { username, email, may_share_address, email_verified, details, lock, restarts_factor_days })
     }
 }
 
 pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
-    let edit = arguments.read()?;
+    let mut edit = arguments.read()?;
     if edit.username.is_none()
         && edit.email_verified.is_none()
         && edit.details.columns.is_empty()
@@ -100,7 +101,10 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
     }
     let db = terminal::open_database(&config).await?;
     let user = find(&db, &arguments.user).await?;
-    check(&db, &user, &edit, arguments.address.may_be_shared()).await?;
+    check(&db, &user, &edit).await?;
+    let present = user.claims.get("email").and_then(Value::as_str).unwrap_or_default();
+    // The one that the user has, shared or not, stays.
+    edit.may_share_address |= edit.email.is_some_and(|email| text::fold_email(email) == text::fold_email(present));
     let edited = edit::edit(&db, &user.sub, &edit, Clock::System.now()).await?;
     least_version(&db).await?;
     db.close().await;
@@ -109,6 +113,11 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
         Edited::Done(changed) => changed,
         Edited::NameTaken => {
             return Err(Failure::new(format!("there is a user {:?} already", one_line(username.unwrap_or_default()))));
+        }
+        Edited::AddressTaken => {
+            let what =
+                format!("{} became the address of another user just now", one_line(edit.email.unwrap_or_default()));
+            return Err(Failure::new(what).with_fix("`hallpass user list` names them"));
         }
         Edited::NameGone(gone) => return Err(name_gone(username.unwrap_or_default(), &gone)),
     };
@@ -125,20 +134,20 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
 }
 
 /// What the new name and the new address may not be.
-async fn check(db: &Db, user: &User, edit: &edit::Edit<'_>, may_be_shared: bool) -> Outcome {
+async fn check(db: &Db, user: &User, edit: &edit::Edit<'_>) -> Outcome {
     let present = user.claims.get("email").and_then(Value::as_str).unwrap_or_default();
     let email = edit.email.unwrap_or(present);
     if let Some(why) = edit.email.and_then(address_fault) {
-        return Err(why);
+        return Err(why.about("--email"));
     }
     let new_name = edit.username.filter(|name| Some(*name) != user.username.as_deref());
     // A name that is the address of before would be taken for another user's one day.
-    let kept = user.username.as_deref().filter(|name| edit.email.is_some() && name.contains('@'));
+    let kept = user.username.as_deref().filter(|name| edit.email.is_some() && text::is_address(name));
     if let Some(why) = new_name.or(kept).and_then(|name| username_fault(name, email)) {
         return Err(why);
     }
     if text::fold_email(email) != text::fold_email(present) {
-        shared_address(db, email, &user.sub, may_be_shared).await?;
+        shared_address(db, email, &user.sub, edit.may_share_address).await?;
     }
     Ok(())
 }

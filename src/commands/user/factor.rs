@@ -160,7 +160,8 @@ async fn remove(config: Config, username: &str, factor: Option<&str>, yes: bool,
     match user.demanded_days(now) {
         Some(0) => eprintln!(
             "A group demands a second factor of them, and a password alone does not sign them in: \
-             `hallpass user factor link {username}` makes a link by which they set one up."
+             `hallpass user factor link {}` makes a link by which they set one up.",
+            terminal::shell(username)
         ),
         Some(days) => eprintln!(
             "A group demands a second factor of them, within {days} days of the first sign-in under the demand; after those they \

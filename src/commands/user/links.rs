@@ -17,11 +17,11 @@ use crate::protocol::time::NumericDate;
 use crate::startup;
 use crate::store::db::Db;
 use crate::store::groups;
-use crate::store::user_links::{self, Invited, LIFETIME, Purpose};
+use crate::store::user_links::{self, Invited, LIFETIME, NewLink, Purpose};
 use crate::store::users::edit::COLUMNS;
 use crate::store::users::{self, tombstones};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub(super) const RESET_HELP: &str =
@@ -135,6 +135,11 @@ fn address(config: &Config, page: &str, link: &LinkSecret) -> String {
     format!("{}{page}?link={}", config.issuer, link.expose())
 }
 
+fn disabled(user: &User, username: &str) -> Failure {
+    let what = format!("{} is disabled, and a link would not work", named(user));
+    Failure::new(what).with_fix(format!("hallpass user enable {}", terminal::shell(username)))
+}
+
 /// A link of a user is made, or ended.
 async fn of_user(
     config: Config,
@@ -155,14 +160,14 @@ async fn of_user(
         return Ok(());
     }
     if user.disabled_at.is_some() {
-        let what = format!("{} is disabled, and a link would not work", named(&user));
-        return Err(Failure::new(what).with_fix(format!("hallpass user enable {}", terminal::shell(username))));
+        return Err(disabled(&user, username));
     }
     if let Some(failure) = refused(&user) {
         return Err(failure);
     }
     let link = new_link();
-    let replaced = user_links::make(&db, &link, &user.sub, purpose, now).await?;
+    let new = NewLink { link: &link, sub: &user.sub, credential: &user.credential, purpose, now };
+    let Some(replaced) = user_links::make(&db, &new).await? else { return Err(disabled(&user, username)) };
     db.close().await;
     let (shown, until) = (address(&config, page, &link), now.plus(LIFETIME));
     let own = json!({ "link": shown, "expires_at": instant(until), "links_ended": u64::from(replaced) });
@@ -201,7 +206,7 @@ pub(super) async fn invite(config: Config, arguments: &Invite) -> Outcome {
     let invited = match (&arguments.csv, &arguments.email) {
         (Some(file), _) => {
             let details = arguments.details.read()?;
-            if !details.columns.is_empty() {
+            if !details.columns.is_empty() || details.phone_number_verified.is_some() {
                 wrong_usage(PATH, "--csv: claims are columns of the file");
             }
             of_csv(&db, arguments, file, &mut faults).await?
@@ -212,11 +217,12 @@ pub(super) async fn invite(config: Config, arguments: &Invite) -> Outcome {
             let invited = Invited {
                 email: email.clone(),
                 email_verified: !arguments.email_unverified,
+                phone_number_verified: details.phone_number_verified,
                 username: arguments.username.clone(),
                 columns: details.columns.iter().filter_map(text).collect(),
                 groups: arguments.groups.clone(),
             };
-            if let Some(fault) = fault(&db, &invited).await? {
+            if let Some(fault) = fault(&db, &invited, &promised(&db).await?).await? {
                 return Err(fault);
             }
             vec![invited]
@@ -274,8 +280,17 @@ fn told(
     Ok(())
 }
 
+/// The user names that are promised in invitations, each with the address of who is invited, both as they are compared.
+type Promised = BTreeMap<String, String>;
+
+async fn promised(db: &Db) -> Result<Promised, Failure> {
+    let open = user_links::invitations(db, Clock::System.now()).await?;
+    let named = open.into_iter().filter_map(|it| Some((it.invited.username?, it.invited.email)));
+    Ok(named.map(|(name, email)| (text::fold_username(&name), text::fold_email(&email))).collect())
+}
+
 /// Why there is no invitation of that address, with that name and those groups.
-async fn fault(db: &Db, invited: &Invited) -> Result<Option<Failure>, Failure> {
+async fn fault(db: &Db, invited: &Invited, promised: &Promised) -> Result<Option<Failure>, Failure> {
     if let Some(why) = address_fault(&invited.email) {
         return Ok(Some(why));
     }
@@ -291,7 +306,13 @@ async fn fault(db: &Db, invited: &Invited) -> Result<Option<Failure>, Failure> {
         }
         let found = users::find_by_login(db, username).await?.one();
         if found.is_some_and(|user| is_same(user.username.as_deref(), username)) {
-            return Ok(Some(Failure::new(format!("there is a user {username:?} already"))));
+            let what = format!("there is a user {:?} already", one_line(username));
+            return Ok(Some(Failure::new(what).with_fix("choose another user name, or let the user choose")));
+        }
+        let other = promised.get(&text::fold_username(username)).filter(|of| **of != text::fold_email(&invited.email));
+        if let Some(other) = other {
+            let what = format!("the user name {:?} is promised to {} already", one_line(username), one_line(other));
+            return Ok(Some(Failure::new(what).with_fix("`hallpass user invitations` names those that are open")));
         }
     }
     for name in &invited.groups {
@@ -322,9 +343,15 @@ async fn of_csv(
             return Err(Failure::new(what).with_fix(fix));
         }
     }
-    if !headings.iter().any(|name| name == "email") {
-        return Err(Failure::new(format!("{}:1: there is no column email", file.display())));
+    if let Some(twice) = headings.iter().enumerate().find(|(at, name)| headings[..*at].contains(name)) {
+        let what = format!("{}:1: the column {} is there twice", file.display(), twice.1);
+        return Err(Failure::new(what).with_fix("leave one of them out"));
     }
+    if !headings.iter().any(|name| name == "email") {
+        let what = format!("{}:1: there is no column email", file.display());
+        return Err(Failure::new(what).with_fix("the first line names the columns: email,username,groups,name"));
+    }
+    let promised = promised(db).await?;
     let (mut invited, mut record) = (Vec::new(), csv::ByteRecord::new());
     let (mut addresses, mut names) = (BTreeSet::new(), BTreeSet::new());
     while let Some(row) = rows.next(&mut record)? {
@@ -339,7 +366,11 @@ async fn of_csv(
         read.email_verified = !arguments.email_unverified;
         let more = arguments.groups.iter().filter(|group| !read.groups.contains(group)).cloned().collect::<Vec<_>>();
         read.groups.extend(more);
-        let mut why = fault(db, &read).await?;
+        let mut why = fault(db, &read, &promised).await?;
+        if why.is_none() && !arguments.report.is_json() && read.email.starts_with(['=', '+', '-']) {
+            let what = format!("{} begins with what a spreadsheet takes for a formula", one_line(&read.email));
+            why = Some(Failure::new(what).with_fix("--json prints no file for spreadsheets"));
+        }
         if why.is_none() && !addresses.insert(text::fold_email(&read.email)) {
             why = Some(Failure::new("the address is in the file twice"));
         }
@@ -350,7 +381,8 @@ async fn of_csv(
         match why {
             Some(why) => faults.push((row.line, why)),
             None if invited.len() >= MOST_INVITED => {
-                return Err(Failure::new(format!("more than {MOST_INVITED} invitations in one file")));
+                let what = format!("more than {MOST_INVITED} invitations in one file");
+                return Err(Failure::new(what).with_fix("divide the file"));
             }
             None => invited.push(read),
         }
@@ -392,7 +424,7 @@ fn of_record(headings: &[String], record: &csv::ByteRecord) -> Result<Invited, F
 pub(super) async fn invitations(config: Config, arguments: &Invitations) -> Outcome {
     let db = terminal::open_database(&config).await?;
     if let Some(email) = &arguments.revoke {
-        let is_changed = user_links::revoke_invitation(&db, email).await?;
+        let is_changed = user_links::revoke_invitation(&db, email, Clock::System.now()).await?;
         db.close().await;
         if !is_changed {
             let what = format!("{} has no invitation that is open", one_line(email));

@@ -103,7 +103,7 @@ async fn begin(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Resu
     if !may_add(&held) {
         return page(provider, asked, here, Said::error(too_many())).await;
     }
-    match begin_enrolment(provider, &here.user, here.now) {
+    match begin_enrolment(provider, &here.user, None, here.now) {
         Ok(enrolment) => Ok(show(provider, asked, here, &enrolment, None)),
         Err(failure) => {
             let fix = failure.fix().unwrap_or_default().to_owned();
@@ -120,7 +120,7 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, here: &Here) -> R
     let typed = |name: &str| asked.params.get(name).unwrap_or_default();
     let network = asked.network.to_string();
     let completion = Completion { token: typed("token"), typed: typed("code"), name: typed("name"), link: None };
-    let completed = complete_enrolment(provider, &here.user.sub, completion, By::Person(&network), here.now).await?;
+    let completed = complete_enrolment(provider, &here.user, completion, By::Person(&network), here.now).await?;
     match completed {
         Completed::Done { .. } => {
             learn(provider, here).await?;
@@ -131,7 +131,7 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, here: &Here) -> R
             make_codes(provider, asked, here, text("factors-added")).await
         }
         // The same secret is shown again: the app has it already.
-        Completed::WrongCode => match Enrolment::again(provider, &here.user, completion.token, here.now) {
+        Completed::WrongCode => match Enrolment::again(provider, &here.user, completion, here.now) {
             Some(enrolment) => Ok(show(provider, asked, here, &enrolment, Some(completion.name))),
             None => page(provider, asked, here, Said::error(text("factors-expired"))).await,
         },

@@ -71,7 +71,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     }
     let typed = Typed::of(&asked.params, text("password-missing"));
     let said = match new_password::judge(&provider, new_password::names_of(&here.user), typed).await? {
-        Judged::Said(new_password::Said { error, strength }) => Said { error, strength, ..Said::default() },
+        Judged::Said(new_password::Said { error, strength, .. }) => Said { error, strength, ..Said::default() },
         Judged::Taken(prepared) => {
             let old = Password::received(asked.params.get("old").unwrap_or_default());
             match set(&provider, &asked, &here, old, prepared).await? {

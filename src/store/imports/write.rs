@@ -11,6 +11,7 @@ use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Kind, Transaction};
 use crate::store::further_claims::Holder;
 use crate::store::groups::{self, Change, End};
+use crate::store::user_links;
 use crate::store::users::edit::{self, COLUMNS, Details, Edit, Lock};
 use crate::store::users::{self, tombstones};
 use crate::store::{StoreError, audit_events, further_claims, migrations, user_factors};
@@ -414,6 +415,7 @@ async fn change_row(
     let sub = it.sub.as_str();
     let mut changed = BTreeSet::new();
     let edit = Edit {
+        may_share_address: true,
         username: it.username.as_deref(),
         email: match &it.email {
             Becomes::This(email) => Some(email),
@@ -438,6 +440,7 @@ async fn change_row(
     }
     if it.email == Becomes::Nothing {
         sqlx::query(FORGET_EMAIL).bind(sub).execute(&mut **transaction).await?;
+        user_links::end_of_user(transaction, sub).await?;
         changed.insert("email".to_owned());
     }
     if let Some((hash, before)) = &it.password {
@@ -446,6 +449,7 @@ async fn change_row(
         if set.execute(&mut **transaction).await?.rows_affected() == 0 {
             return Err(Undone::Changed);
         }
+        user_links::end_of_user(transaction, sub).await?;
         users::end_all(transaction, sub, now).await?;
         events.push(Event::new(EventKind::UserPasswordSet, now).of(sub));
     }

@@ -6,7 +6,7 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::row::row;
-use crate::store::{StoreError, audit_events, refresh_families, user_sessions};
+use crate::store::{StoreError, audit_events, refresh_families, user_factors, user_sessions};
 
 const COUNT: &str = "SELECT (SELECT COUNT(*) FROM consents WHERE sub = $1) AS consents, \
      (SELECT COUNT(*) FROM group_members WHERE sub = $1) AS memberships";
@@ -158,6 +158,8 @@ pub async fn delete(
 ) -> Result<bool, StoreError> {
     let key = tombstones::key(db).await?;
     let mut transaction = db.begin().await?;
+    // The user's row first, as everywhere.
+    user_factors::hold_in(&mut transaction, sub).await?;
     sqlx::query(FORGET_PLACES).bind(sub).execute(&mut *transaction).await?;
     sqlx::query(DELETE_FAMILIES).bind(sub).execute(&mut *transaction).await?;
     tombstones::add(&mut transaction, &key, sub, username, now).await?;

@@ -1,12 +1,13 @@
 //! Changing a user's row: the columns of the standard claims, the address, the user name. Each statement changes its column only
 //! where the value is another one, so that an edit says what it has changed.
 
+use super::adding::is_address_taken;
 use super::{Transaction, end_all, fold_names, text, tombstones};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::users::tombstones::Tombstone;
-use crate::store::{StoreError, audit_events};
+use crate::store::{StoreError, audit_events, user_links};
 
 macro_rules! columns {
     ($($column:literal),+ $(,)?) => {
@@ -85,6 +86,8 @@ pub struct Edit<'a> {
     pub username: Option<&'a str>,
     /// The address.
     pub email: Option<&'a str>,
+    /// Whether the address may be another user's, too.
+    pub may_share_address: bool,
     /// Whether the address is verified; `None`: that stays as it is.
     pub email_verified: Option<bool>,
     /// The other claims.
@@ -116,6 +119,8 @@ pub enum Edited {
     NameTaken,
     /// A deleted user had the user name; nothing was changed.
     NameGone(Tombstone),
+    /// Another user has the address; nothing was changed.
+    AddressTaken,
 }
 
 /// Changes a row. What services are told of it is new within ten seconds. A lock ends what the user has; nothing else does.
@@ -127,6 +132,12 @@ pub async fn edit(db: &Db, sub: &str, edit: &Edit<'_>, now: NumericDate) -> Resu
     fold_names(db).await?;
     let key = tombstones::key(db).await?;
     let mut transaction = db.begin().await?;
+    if let Some(email) = edit.email.filter(|_| !edit.may_share_address)
+        && is_address_taken(&mut transaction, email, sub).await?
+    {
+        transaction.rollback().await?;
+        return Ok(Edited::AddressTaken);
+    }
     let changed = match write(&mut transaction, sub, edit, now).await {
         Ok(changed) => changed,
         Err(StoreError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
@@ -172,6 +183,10 @@ pub(in crate::store) async fn write(
         let moved = sqlx::query(EMAIL).bind(sub).bind(email).bind(text::fold_email(email));
         is_another = moved.execute(&mut **transaction).await?.rows_affected() > 0;
         changed.extend(is_another.then_some("email"));
+        if is_another {
+            // Who had the address of before may have them.
+            user_links::end_of_user(transaction, sub).await?;
+        }
     }
     if let Some(is_verified) = edit.email_verified {
         let statements = [VERIFY_EMAIL, UNVERIFY_EMAIL];

@@ -106,14 +106,6 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
             "used_at": row.used_at.map(at),
         })
     });
-    let links = user_links::of_user(db, sub).await?.into_iter().map(|row| {
-        json!({
-            "purpose": row.purpose,
-            "made_by": row.made_by,
-            "created_at": at(row.created_at),
-            "expires_at": at(row.expires_at),
-        })
-    });
     let wanted = Wanted { sub: Some(sub.to_owned()), ..Wanted::default() };
     let events = audit_events::latest(db, &wanted, NumericDate(0), asked.most_events).await?;
     let refusals = refusals::of_user(db, sub, MOST_REFUSALS).await?;
@@ -132,12 +124,26 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
         "consents": consents.collect::<Vec<_>>(),
         "refresh_families": families.collect::<Vec<_>>(),
         "factors": factors.collect::<Vec<_>>(),
-        "links": links.collect::<Vec<_>>(),
+        "links": links_of(db, sub).await?,
         "logout_messages": messages.collect::<Vec<_>>(),
         "sources": sources.collect::<Vec<_>>(),
         "events": events.iter().rev().map(event).collect::<Vec<_>>(),
         "refusals": refusals.collect::<Vec<_>>(),
     }))
+}
+
+/// The links that were not used, without what opens them.
+async fn links_of(db: &Db, sub: &str) -> Result<Vec<Value>, StoreError> {
+    let at = |at: i64| instant(NumericDate(at));
+    let links = user_links::of_user(db, sub).await?.into_iter().map(|row| {
+        json!({
+            "purpose": row.purpose,
+            "made_by": row.made_by,
+            "created_at": at(row.created_at),
+            "expires_at": at(row.expires_at),
+        })
+    });
+    Ok(links.collect())
 }
 
 /// An event without its place in a chain.

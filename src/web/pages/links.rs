@@ -29,6 +29,8 @@ pub struct NewPasswordPage {
     pub account: Option<String>,
     /// What is wrong with what was sent.
     pub error: Option<Text<'static>>,
+    /// The field that it is wrong with; empty: none of the form.
+    pub field: &'static str,
     /// What a password that was looked at is worth.
     pub strength: Option<Text<'static>>,
     /// What could be better about it.
@@ -75,6 +77,8 @@ pub struct EnrollmentAuthenticatorPage {
     pub page: Chrome,
     /// The link's secret, which the form brings back.
     pub link: String,
+    /// Who it is, as the page shows it.
+    pub account: String,
     /// What an app reads with the camera; `None`: it would be too large.
     pub picture: Option<Picture>,
     /// The same as a link, for the device that the app is on.

@@ -34,11 +34,11 @@ impl TestProvider {
         let (provider, by) = (&self.provider, By::Operator);
         let now = provider.now();
         let user = users::find(&provider.db, sub).await.unwrap().unwrap();
-        let enrolment = begin_enrolment(provider, &user, now).unwrap();
+        let enrolment = begin_enrolment(provider, &user, None, now).unwrap();
         let secret = enrolment.typed().expose().to_owned();
         let first = totp::code(&secret, now.0);
         let completion = Completion { token: enrolment.token(), typed: &first, name: "", link: None };
-        complete_enrolment(provider, sub, completion, by, now).await.unwrap();
+        complete_enrolment(provider, &user, completion, by, now).await.unwrap();
         let Made::Codes(codes) = new_recovery_codes(provider, sub, by, now).await.unwrap() else {
             panic!("no recovery codes were made");
         };

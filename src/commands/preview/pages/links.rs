@@ -53,6 +53,7 @@ fn authenticator(config: &Config, is_wrong: bool) -> Response {
     let page = EnrollmentAuthenticatorPage {
         page: Chrome::new(config, &text("authenticator-heading")),
         link: String::new(),
+        account: ACCOUNT.to_owned(),
         picture: picture(),
         uri: URI.to_owned(),
         typed: TYPED.to_owned(),
@@ -77,6 +78,7 @@ fn reset(config: &Config, name: &str) -> Response {
         full_name: None,
         account: Some(ACCOUNT.to_owned()),
         error: (name == "reset-wrong").then(|| text("password-common")),
+        field: if name == "reset-wrong" { "new" } else { "" },
         strength: is_checked.then(|| text("strength-months").counting("number", 7)),
         advice: is_checked.then(|| text("strength-advice")),
         submit: text("reset-submit"),
@@ -97,6 +99,7 @@ fn invitation(config: &Config, is_taken: bool) -> Response {
         full_name: Some(if is_taken { USER.to_owned() } else { String::new() }),
         account: Some("alice@example.com".to_owned()),
         error: is_taken.then(|| text("link-username-taken")),
+        field: if is_taken { "username" } else { "" },
         strength: None,
         advice: None,
         submit: text("invitation-submit"),

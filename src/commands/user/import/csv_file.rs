@@ -21,7 +21,7 @@ const LONGEST_ROW: u64 = 16 * 1024 * 1024;
 ///
 /// # Errors
 /// It cannot be read.
-pub(in crate::commands::user) fn decoded(input: Box<dyn Read>) -> io::Result<BufReader<Box<dyn Read>>> {
+pub(super) fn decoded(input: Box<dyn Read>) -> io::Result<BufReader<Box<dyn Read>>> {
     let mut file = BufReader::with_capacity(HEADER, input);
     let start = file.fill_buf()?;
     let order = UTF16_MARKS.iter().find(|(mark, _)| start.starts_with(mark)).map(|(_, is_little)| *is_little);
@@ -37,7 +37,7 @@ pub(in crate::commands::user) fn decoded(input: Box<dyn Read>) -> io::Result<Buf
 }
 
 /// What is most often between the names of the header, which is the first line.
-pub(in crate::commands::user) fn separator(start: &[u8]) -> u8 {
+pub(super) fn separator(start: &[u8]) -> u8 {
     let header = start.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     let (mut counts, mut is_quoted) = ([0_usize; SEPARATORS.len()], false);
     for byte in header {

@@ -5,7 +5,7 @@ use super::report::Told;
 use super::{CLAIM, parse_lock};
 use crate::commands::group;
 use crate::commands::terminal::one_line;
-use crate::commands::user::{details, import_name_fault, is_email};
+use crate::commands::user::{details, import_name_fault};
 use crate::failure::Failure;
 use crate::passwords;
 use crate::protocol::claim_names::{LONGEST_VALUE, user_claim_fault};
@@ -284,7 +284,7 @@ fn person(object: &Map<String, Value>, place: &Place) -> Result<(Person, Vec<Str
     if let Some(fault) = import_name_fault(username) {
         return Err(fault);
     }
-    if !is_email(email) {
+    if !text::is_known_email(email) {
         return Err(Failure::new("email is not an e-mail address"));
     }
     if text("sub").is_some_and(|sub| sub.is_empty() || sub.len() > 255 || !sub.is_ascii()) {

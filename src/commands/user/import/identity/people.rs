@@ -8,10 +8,10 @@ use super::layout::{
 use super::{Arguments, Target, values};
 use crate::commands::group;
 use crate::commands::terminal::one_line;
-use crate::commands::user::{details, import_name_fault, is_email};
+use crate::commands::user::{details, import_name_fault};
 use crate::passwords;
 use crate::protocol::claim_names::{LONGEST_VALUE, user_claim_fault};
-use crate::protocol::{recovery_codes, totp};
+use crate::protocol::{recovery_codes, text, totp};
 use crate::store::identity_source::{Keys, Reference, Row, TOKEN_VALUE, Table, User, guid};
 use crate::store::imports::staging::claims_of;
 use crate::store::imports::{Finding, LeftOut, Person, Place, Role, SecondFactor, Weight};
@@ -285,7 +285,7 @@ impl Assembly<'_> {
         person.email_verified = confirmed(EMAIL_CONFIRMED).unwrap_or(false);
         person.phone_number_verified = confirmed(PHONE_NUMBER_CONFIRMED).unwrap_or(false);
         match text(row, EMAIL) {
-            Some(email) if is_email(email) => person.email = Some(email.to_owned()),
+            Some(email) if text::is_known_email(email) => person.email = Some(email.to_owned()),
             Some(_) => {
                 let why = "it is no e-mail address; the user is taken without one";
                 intake(self.finding(Table::Users, row, EMAIL, why));
