@@ -116,7 +116,7 @@ pub(super) enum UserCommand {
     Claim(claim::ClaimCommand),
     /// Make a one-time link by which a user sets another password
     #[command(after_help = links::RESET_HELP)]
-    ResetLink(links::ResetLink),
+    ResetLink(links::UserLink),
     /// Make a one-time link by which a new user chooses a password, and perhaps a user name
     #[command(after_help = links::INVITE_HELP)]
     Invite(Box<links::Invite>),

@@ -6,24 +6,23 @@
 
 use crate::ambient::random;
 use crate::caller::{BrowserRequest, check_origin};
+use crate::endpoints::account::factors::{form_of, learn, no_key};
 use crate::endpoints::new_password::signs_in_as;
-use crate::endpoints::own_password::{self, Refused};
+use crate::endpoints::one_time_link;
+use crate::endpoints::own_password::{self, Said};
 use crate::protocol::claims::User;
 use crate::protocol::secret::{BrowserId, LinkSecret, Password};
 use crate::provider::Provider;
 use crate::second_factor::enrolment::{
     Completed, Completion, Enrolment, Made, begin_enrolment, complete_enrolment, new_recovery_codes,
 };
-use crate::store::user_links::{self, Purpose};
+use crate::store::user_links::Purpose;
 use crate::store::user_sessions::By;
-use crate::store::{timely, users};
-use crate::texts::{Text, text};
-use crate::throttle::Later;
-use crate::web::answer::{Note, PageError};
+use crate::texts::text;
+use crate::web::answer::PageError;
 use crate::web::cookies;
-use crate::web::pages::factors::Picture;
 use crate::web::pages::links::{EnrollmentAuthenticatorPage, EnrollmentCodesPage, EnrollmentPage};
-use crate::web::pages::{self, Chrome, Wait};
+use crate::web::pages::{self, Chrome};
 use crate::web::problems::Problem;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -34,20 +33,6 @@ use std::sync::Arc;
 struct Open {
     link: LinkSecret,
     user: User,
-}
-
-/// What the page says beside the form of the password.
-#[derive(Default)]
-struct Said {
-    error: Option<Text<'static>>,
-    later: Option<Later>,
-    note: Option<Note>,
-}
-
-impl Said {
-    fn error(error: Text<'static>) -> Self {
-        Self { error: Some(error), ..Self::default() }
-    }
 }
 
 /// The form behind a link.
@@ -81,17 +66,12 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     let password = Password::received(asked.params.get("password").unwrap_or_default());
     let user = match own_password::ask(&provider, &asked, &open.user, password).await? {
         Ok(user) => user,
-        Err(Refused { error, later, note }) => {
-            return Ok(page(&provider, &asked, &open, Said { error, later, note: Some(note) }));
-        }
+        Err(said) => return Ok(page(&provider, &asked, &open, said)),
     };
     match begin_enrolment(&provider, &user, Some(&open.link), asked.now) {
         Ok(enrolment) => Ok(show(&provider, &open, &enrolment, None)),
         Err(failure) => {
-            let note =
-                Note::of("factor_key_missing", "no second factor can be added now", failure.fix().unwrap_or_default())
-                    .because("factor_key_missing", failure.to_string())
-                    .of_user(Some(&user.sub));
+            let note = no_key(&failure, &user.sub);
             let said = Said { note: Some(note), ..Said::error(text("factors-unavailable")) };
             Ok(page(&provider, &asked, &open, said))
         }
@@ -100,11 +80,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
 
 /// The link of a request, and its user, who has no second factor.
 async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<Open, PageError> {
-    let Some(link) = asked.params.get("link").and_then(user_links::received) else {
-        return Err(Problem::LinkOver.into());
-    };
-    let found = timely(user_links::find(&provider.db, &link, Purpose::Factor, asked.now)).await?;
-    let user = found.ok_or(Problem::LinkOver)?;
+    let (link, user) = one_time_link::open(provider, asked, Purpose::Factor).await?;
     // A further one is added by who signs in with the first.
     if user.has_second_factor {
         return Err(Problem::LinkOver.into());
@@ -134,9 +110,7 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, open: &Open) -> R
         Completed::Expired => return Ok(page(provider, asked, open, Said::error(text("factors-expired")))),
         Completed::TooMany | Completed::LinkGone => return Err(Problem::LinkOver.into()),
     }
-    if let Some(user) = timely(users::find(&provider.db, &user.sub)).await? {
-        provider.directory.know_user(user, asked.now);
-    }
+    learn(provider, &user.sub, asked.now).await?;
     // Without them the user has the authenticator all the same, and makes them at the account page.
     let codes = match new_recovery_codes(provider, &user.sub, by, asked.now).await? {
         Made::Codes(codes) => codes.iter().map(|code| code.expose().to_owned()).collect(),
@@ -153,43 +127,27 @@ fn account(user: &User) -> String {
 }
 
 fn page(provider: &Provider, asked: &BrowserRequest, open: &Open, said: Said) -> Response {
+    let (status, wait) = (said.status(), said.wait(asked.now));
     let Said { error, later, note } = said;
-    let status = match (&error, later) {
-        (_, Some(_)) => StatusCode::TOO_MANY_REQUESTS,
-        (Some(_), None) => StatusCode::UNPROCESSABLE_ENTITY,
-        (None, None) => StatusCode::OK,
-    };
     let page = EnrollmentPage {
         page: Chrome::new(&provider.config, &text("enrollment-heading")),
         link: open.link.expose().to_owned(),
         account: account(&open.user),
         username: signs_in_as(&open.user).unwrap_or_default().to_owned(),
         error,
-        wait: later.map(|later| Wait::until(asked.now, later.seconds)),
+        wait,
     };
-    let mut response = pages::render(status, &page, None);
-    if let Some(later) = later {
-        response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
-    }
-    if let Some(note) = note {
-        response.extensions_mut().insert(note);
-    }
-    response
+    own_password::finished(pages::render(status, &page, None), later, note)
 }
 
 /// The page with the secret of the authenticator; `wrong` has the name that was typed beside a code that was none.
 fn show(provider: &Provider, open: &Open, enrolment: &Enrolment, wrong: Option<&str>) -> Response {
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (status, form) = form_of(enrolment, wrong);
     let page = EnrollmentAuthenticatorPage {
         page: Chrome::new(&provider.config, &text("authenticator-heading")),
         link: open.link.expose().to_owned(),
         account: account(&open.user),
-        picture: enrolment.picture().map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
-        uri: enrolment.uri().expose().to_owned(),
-        typed: enrolment.typed().expose().to_owned(),
-        token: enrolment.token().to_owned(),
-        name: wrong.unwrap_or_default().to_owned(),
-        error: wrong.map(|_| text("authenticator-wrong")),
+        form,
     };
     pages::render(status, &page, None)
 }

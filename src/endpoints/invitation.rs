@@ -5,7 +5,7 @@
 
 use crate::caller::{BrowserRequest, check_origin};
 use crate::endpoints::new_password::{self, Judged, Said, Typed};
-use crate::endpoints::path;
+use crate::endpoints::{one_time_link, path};
 use crate::protocol::secret::LinkSecret;
 use crate::protocol::text::{NameFault, check_new_username, is_claim_in_a_line};
 use crate::provider::Provider;
@@ -121,9 +121,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
 
 /// The link of a request, and who it invites.
 async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<(LinkSecret, Invited), PageError> {
-    let Some(link) = asked.params.get("link").and_then(user_links::received) else {
-        return Err(Problem::LinkOver.into());
-    };
+    let link = one_time_link::secret_of(asked)?;
     let invited = timely(user_links::find_invitation(&provider.db, &link, asked.now)).await?;
     Ok((link, invited.ok_or(Problem::LinkOver)?))
 }

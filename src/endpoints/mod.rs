@@ -18,6 +18,7 @@ pub mod login;
 pub mod logout;
 pub mod nearly;
 pub mod new_password;
+pub mod one_time_link;
 pub mod own_password;
 pub mod reset;
 pub mod revoke;

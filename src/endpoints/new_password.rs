@@ -126,7 +126,7 @@ pub fn names<'a>(
 fn ours(config: &Config) -> impl Iterator<Item = String> {
     let names =
         [config.organization.name.as_deref(), Some(config.host()), Some(config.issuer.as_str()), Some("hallpass")];
-    names.into_iter().flatten().map(str::to_owned).collect::<Vec<_>>().into_iter()
+    names.into_iter().flatten().map(str::to_owned)
 }
 
 const MINUTE: u64 = 60;

@@ -5,7 +5,7 @@
 
 use crate::caller::{BrowserRequest, check_origin};
 use crate::endpoints::new_password::{self, Judged, Typed};
-use crate::endpoints::path;
+use crate::endpoints::{one_time_link, path};
 use crate::protocol::claims::User;
 use crate::protocol::secret::LinkSecret;
 use crate::provider::Provider;
@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// A page: the link was used or has ended, a doubled parameter, or a store failed.
 pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
-    let (link, user) = open(&provider, &asked).await?;
+    let (link, user) = one_time_link::open(&provider, &asked, Purpose::Password).await?;
     Ok(page(&provider, &link, &user, new_password::Said::default()))
 }
 
@@ -39,7 +39,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
 pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
     check_origin(&provider, &asked)?;
-    let (link, user) = open(&provider, &asked).await?;
+    let (link, user) = one_time_link::open(&provider, &asked, Purpose::Password).await?;
     let typed = Typed::of(&asked.params, text("link-password-missing"));
     let prepared = match new_password::judge(&provider, new_password::names_of(&user), typed).await? {
         Judged::Taken(prepared) => prepared,
@@ -56,16 +56,6 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     }
     // Not by an address of its own, which would say so to all who open it.
     Ok(pages::render(StatusCode::OK, &used(&provider), None))
-}
-
-/// The link of a request, and whose password it sets.
-async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<(LinkSecret, User), PageError> {
-    let Some(link) = asked.params.get("link").and_then(user_links::received) else {
-        return Err(Problem::LinkOver.into());
-    };
-    let found = timely(user_links::find(&provider.db, &link, Purpose::Password, asked.now)).await?;
-    let user = found.ok_or(Problem::LinkOver)?;
-    Ok((link, user))
 }
 
 fn page(provider: &Provider, link: &LinkSecret, user: &User, said: new_password::Said) -> Response {

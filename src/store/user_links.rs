@@ -159,19 +159,9 @@ pub(super) async fn end_of_user(transaction: &mut Transaction, sub: &str) -> Res
 }
 
 row! {
-    /// Whose a link is.
-    pub struct Found {
-        /// The user.
-        pub sub: Option<String>,
+    struct Found {
+        sub: Option<String>,
         credential: Option<String>,
-    }
-}
-
-impl Found {
-    /// Whether it was made for this user with the password that the row has still.
-    #[must_use]
-    pub fn is_for(&self, user: &User) -> bool {
-        self.sub.as_deref() == Some(&user.sub) && self.credential.as_deref() == Some(&user.credential)
     }
 }
 
@@ -183,9 +173,9 @@ pub async fn find(db: &Db, link: &LinkSecret, purpose: Purpose, now: NumericDate
     let digest = link.digest();
     let found = sqlx::query_as(FIND).bind(digest.as_str()).bind(purpose.as_str()).bind(now.0);
     let found: Option<Found> = found.fetch_optional(db.statement()).await?;
-    let Some(sub) = found.as_ref().and_then(|found| found.sub.as_deref()) else { return Ok(None) };
-    let user = users::find(db, sub).await?;
-    Ok(user.filter(|user| found.is_some_and(|found| found.is_for(user))))
+    let Some(Found { sub: Some(sub), credential }) = found else { return Ok(None) };
+    // With another password than the row had when it was made, it is over.
+    Ok(users::find(db, &sub).await?.filter(|user| credential.as_deref() == Some(&user.credential)))
 }
 
 /// A password that a link sets.

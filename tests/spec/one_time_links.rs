@@ -1,6 +1,6 @@
 //! One-time links: `hallpass user reset-link` with `/reset`, `hallpass user invite` with `/invitation`.
 
-use crate::support::program::{Outcome, done};
+use crate::support::program::{done, json_of};
 use crate::support::provider::PASSWORD;
 use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
 use hallpass::ambient::random;
@@ -9,13 +9,9 @@ use hallpass::store::user_links::{self, Accepted, Invited, NewLink, Purpose, Res
 use hallpass::store::user_sessions::{self, By, Which};
 use hallpass::store::users::deletion::{self, Ends};
 use hallpass::store::users::{self, Added, edit};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const NEW: &str = "purple otter thunder shelf";
-
-fn json_of(outcome: &Outcome) -> Value {
-    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
-}
 
 fn reset_link(provider: &TestProvider, who: &str) -> String {
     let outcome = done(provider.command(&["user", "reset-link", who], ""));

@@ -1,7 +1,7 @@
 //! What an operator does day by day: clients edited, enabled and deleted, lists looked through, a set-up written, users by their
 //! names.
 
-use crate::support::program::{Outcome, done, run, run_at_terminal};
+use crate::support::program::{Outcome, done, json_of, run, run_at_terminal};
 use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent};
 use serde_json::{Value, json};
 use std::fs;
@@ -11,10 +11,6 @@ const URI: &str = "https://reports.example.com/signin-oidc";
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
-}
-
-fn json_of(outcome: &Outcome) -> Value {
-    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
 }
 
 /// Runs commands on the stores of a provider that runs.

@@ -14,7 +14,7 @@ use hallpass::web::pages::account::{
     AccountPage, DataPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage, SessionLine,
     SessionsPage, Tabs,
 };
-use hallpass::web::pages::factors::{AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
+use hallpass::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use hallpass::web::pages::links::{
     EnrollmentAuthenticatorPage, EnrollmentCodesPage, EnrollmentPage, LinkUsedPage, NewPasswordPage,
 };
@@ -488,17 +488,7 @@ fn factors_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
         csrf_remove: String::new(),
         csrf_codes: String::new(),
     };
-    let authenticator = AuthenticatorPage {
-        page: page(),
-        tabs: tabs(),
-        picture: Some(Picture { size: 1, path: "M0 0h1v1h-1z".into() }),
-        uri: format!("otpauth://totp/{name}"),
-        typed: "JBSW Y3DP".into(),
-        token: String::new(),
-        csrf: String::new(),
-        name: name.to_owned(),
-        error: Some(text("authenticator-wrong")),
-    };
+    let authenticator = AuthenticatorPage { page: page(), tabs: tabs(), form: app_form(name), csrf: String::new() };
     let codes = RecoveryCodesPage {
         page: page(),
         tabs: tabs(),
@@ -510,6 +500,18 @@ fn factors_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
         ("account_authenticator.html", authenticator.render().unwrap()),
         ("account_recovery_codes.html", codes.render().unwrap()),
     ]
+}
+
+/// What an authenticator app reads, and the form.
+fn app_form(name: &str) -> AppForm {
+    AppForm {
+        picture: Some(Picture { size: 1, path: "M0 0h1v1h-1z".into() }),
+        uri: format!("otpauth://totp/{name}"),
+        typed: "JBSW Y3DP".into(),
+        token: name.to_owned(),
+        name: name.to_owned(),
+        error: Some(text("authenticator-wrong")),
+    }
 }
 
 /// The pages behind one-time links.
@@ -543,12 +545,7 @@ fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Strin
         page: page(),
         link: name.to_owned(),
         account: name.to_owned(),
-        picture: Some(Picture { size: 1, path: "M0 0h1v1h-1z".into() }),
-        uri: format!("otpauth://totp/{name}"),
-        typed: "JBSW Y3DP".into(),
-        token: name.to_owned(),
-        name: name.to_owned(),
-        error: Some(text("authenticator-wrong")),
+        form: app_form(name),
     };
     let codes = EnrollmentCodesPage { page: page(), heading: text("codes-heading"), codes: vec!["B2F4".into()] };
     vec![

@@ -1,6 +1,6 @@
 //! `hallpass user import`: people brought over from elsewhere, made again as a delta, and what was changed here meanwhile.
 
-use crate::support::program::Outcome;
+use crate::support::program::{Outcome, json_of};
 use crate::support::provider::{PASSWORD, hash_of};
 use crate::support::{Authorization, NewClient, NewUser, TestProvider, UserAgent};
 use serde_json::{Value, json};
@@ -8,11 +8,6 @@ use std::collections::BTreeSet;
 
 fn hallpass(provider: &TestProvider, arguments: &[&str], input: &str) -> Outcome {
     provider.command(arguments, input)
-}
-
-#[track_caller]
-fn json_of(outcome: &Outcome) -> Value {
-    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
 }
 
 /// Brings people over, with `--apply`.

@@ -101,10 +101,7 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
     }
     let db = terminal::open_database(&config).await?;
     let user = find(&db, &arguments.user).await?;
-    check(&db, &user, &edit).await?;
-    let present = user.claims.get("email").and_then(Value::as_str).unwrap_or_default();
-    // The one that the user has, shared or not, stays.
-    edit.may_share_address |= edit.email.is_some_and(|email| text::fold_email(email) == text::fold_email(present));
+    check(&db, &user, &mut edit).await?;
     let edited = edit::edit(&db, &user.sub, &edit, Clock::System.now()).await?;
     least_version(&db).await?;
     db.close().await;
@@ -134,7 +131,7 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
 }
 
 /// What the new name and the new address may not be.
-async fn check(db: &Db, user: &User, edit: &edit::Edit<'_>) -> Outcome {
+async fn check(db: &Db, user: &User, edit: &mut edit::Edit<'_>) -> Outcome {
     let present = user.claims.get("email").and_then(Value::as_str).unwrap_or_default();
     let email = edit.email.unwrap_or(present);
     if let Some(why) = edit.email.and_then(address_fault) {
@@ -146,7 +143,10 @@ async fn check(db: &Db, user: &User, edit: &edit::Edit<'_>) -> Outcome {
     if let Some(why) = new_name.or(kept).and_then(|name| username_fault(name, email)) {
         return Err(why);
     }
-    if text::fold_email(email) != text::fold_email(present) {
+    if text::fold_email(email) == text::fold_email(present) {
+        // The one that the user has, shared or not, stays.
+        edit.may_share_address = true;
+    } else {
         shared_address(db, email, &user.sub, edit.may_share_address).await?;
     }
     Ok(())

@@ -33,7 +33,7 @@ pub(in crate::commands) enum FactorCommand {
     },
     /// Make a one-time link by which a user who has no second factor sets one up
     #[command(after_help = links::FACTOR_HELP)]
-    Link(links::FactorLink),
+    Link(links::UserLink),
     /// Remove an authenticator of a user, or all factors: then the user signs in by the password alone, and sign-ins end
     #[command(
         after_help = "Make sure who asks you for it: a telephone call is how second factors are stolen. With the last authenticator \

@@ -70,18 +70,7 @@ const MOST_INVITED: usize = 10_000;
 const BETWEEN_GROUPS: char = '|';
 
 #[derive(clap::Args)]
-pub(in crate::commands) struct ResetLink {
-    /// User name or e-mail address
-    username: String,
-    /// End the link of the user instead
-    #[arg(long)]
-    revoke: bool,
-    #[command(flatten)]
-    report: Report,
-}
-
-#[derive(clap::Args)]
-pub(in crate::commands) struct FactorLink {
+pub(in crate::commands) struct UserLink {
     /// User name or e-mail address
     username: String,
     /// End the link of the user instead
@@ -143,7 +132,7 @@ fn disabled(user: &User, username: &str) -> Failure {
 /// A link of a user is made, or ended.
 async fn of_user(
     config: Config,
-    (username, revoke, report): (&str, bool, Report),
+    UserLink { username, revoke, report }: &UserLink,
     purpose: Purpose,
     page: &str,
     refused: impl FnOnce(&User) -> Option<Failure>,
@@ -151,7 +140,7 @@ async fn of_user(
     let db = terminal::open_database(&config).await?;
     let user = find(&db, username).await?;
     let now = Clock::System.now();
-    if revoke {
+    if *revoke {
         let ended = user_links::revoke(&db, &user.sub, purpose, now).await?;
         db.close().await;
         let own = json!({ "link": null, "expires_at": null, "links_ended": ended });
@@ -177,15 +166,13 @@ async fn of_user(
     Ok(())
 }
 
-pub(super) async fn reset_link(config: Config, arguments: &ResetLink) -> Outcome {
-    let ResetLink { username, revoke, report } = arguments;
-    of_user(config, (username, *revoke, *report), Purpose::Password, path::RESET, |_| None).await
+pub(super) async fn reset_link(config: Config, arguments: &UserLink) -> Outcome {
+    of_user(config, arguments, Purpose::Password, path::RESET, |_| None).await
 }
 
-pub(super) async fn factor_link(config: Config, arguments: &FactorLink) -> Outcome {
-    let FactorLink { username, revoke, report } = arguments;
+pub(super) async fn factor_link(config: Config, arguments: &UserLink) -> Outcome {
     let refused = |user: &User| {
-        let name = terminal::shell(username);
+        let name = terminal::shell(&arguments.username);
         if user.has_second_factor {
             let what = format!("{} has a second factor, and adds another one at /account", named(user));
             let fix = format!("if it is lost: `hallpass user factor remove {name} --all`, and then the link");
@@ -196,7 +183,7 @@ pub(super) async fn factor_link(config: Config, arguments: &FactorLink) -> Outco
             Failure::new(what).with_fix(format!("`hallpass user reset-link {name}` first"))
         })
     };
-    of_user(config, (username, *revoke, *report), Purpose::Factor, path::ENROLLMENT, refused).await
+    of_user(config, arguments, Purpose::Factor, path::ENROLLMENT, refused).await
 }
 
 pub(super) async fn invite(config: Config, arguments: &Invite) -> Outcome {

@@ -5,8 +5,10 @@
 
 use super::{Done, Here, Purpose, Visit};
 use crate::caller::BrowserRequest;
+use crate::failure::Failure;
 use crate::protocol::factor_secret::FactorKind;
 use crate::protocol::own_page::OwnPage;
+use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::second_factor::enrolment::{
     Completed, Completion, Enrolment, MOST_AUTHENTICATORS, Made, begin_enrolment, complete_enrolment,
@@ -19,7 +21,7 @@ use crate::texts::{Text, text};
 use crate::web::answer::{Note, PageError};
 use crate::web::pages::Chrome;
 use crate::web::pages::account::Moment;
-use crate::web::pages::factors::{AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
+use crate::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -106,10 +108,7 @@ async fn begin(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Resu
     match begin_enrolment(provider, &here.user, None, here.now) {
         Ok(enrolment) => Ok(show(provider, asked, here, &enrolment, None)),
         Err(failure) => {
-            let fix = failure.fix().unwrap_or_default().to_owned();
-            let note = Note::of("factor_key_missing", "no second factor can be added now", &fix)
-                .because("factor_key_missing", failure.to_string())
-                .of_user(Some(&here.user.sub));
+            let note = no_key(&failure, &here.user.sub);
             page(provider, asked, here, Said { error: Some(text("factors-unavailable")), note: Some(note) }).await
         }
     }
@@ -123,7 +122,7 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, here: &Here) -> R
     let completed = complete_enrolment(provider, &here.user, completion, By::Person(&network), here.now).await?;
     match completed {
         Completed::Done { .. } => {
-            learn(provider, here).await?;
+            learn(provider, &here.user.sub, here.now).await?;
             let has_codes = listed(provider, here).await?.iter().any(|held| is_of(held, FactorKind::RecoveryCodes));
             if has_codes {
                 return here.done(provider, Done::AuthenticatorAdded);
@@ -154,7 +153,7 @@ async fn remove(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Res
     let network = asked.network.to_string();
     let (sub, by) = (here.user.sub.as_str(), By::Person(&network));
     let removed = timely(second_factor::remove(&provider.db, sub, named, by, here.now)).await?;
-    learn(provider, here).await?;
+    learn(provider, &here.user.sub, here.now).await?;
     here.done(provider, if removed.is_change() { Done::FactorRemoved } else { Done::FactorGone })
 }
 
@@ -180,12 +179,33 @@ async fn make_codes(
     }
 }
 
+/// What the log says where no factor key seals.
+pub(in crate::endpoints) fn no_key(failure: &Failure, sub: &str) -> Note {
+    Note::of("factor_key_missing", "no second factor can be added now", failure.fix().unwrap_or_default())
+        .because("factor_key_missing", failure.to_string())
+        .of_user(Some(sub))
+}
+
 /// This node knows the user as they are now; others do within ten seconds.
-async fn learn(provider: &Provider, here: &Here) -> Result<(), PageError> {
-    if let Some(user) = timely(users::find(&provider.db, &here.user.sub)).await? {
-        provider.directory.know_user(user, here.now);
+pub(in crate::endpoints) async fn learn(provider: &Provider, sub: &str, now: NumericDate) -> Result<(), PageError> {
+    if let Some(user) = timely(users::find(&provider.db, sub)).await? {
+        provider.directory.know_user(user, now);
     }
     Ok(())
+}
+
+/// What an app reads, and the form; `wrong` has the name that was typed beside a code that was none.
+pub(in crate::endpoints) fn form_of(enrolment: &Enrolment, wrong: Option<&str>) -> (StatusCode, AppForm) {
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let form = AppForm {
+        picture: enrolment.picture().map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
+        uri: enrolment.uri().expose().to_owned(),
+        typed: enrolment.typed().expose().to_owned(),
+        token: enrolment.token().to_owned(),
+        name: wrong.unwrap_or_default().to_owned(),
+        error: wrong.map(|_| text("authenticator-wrong")),
+    };
+    (status, form)
 }
 
 async fn listed(provider: &Provider, here: &Here) -> Result<Vec<Listed>, PageError> {
@@ -244,17 +264,12 @@ fn show(
     enrolment: &Enrolment,
     wrong: Option<&str>,
 ) -> Response {
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (status, form) = form_of(enrolment, wrong);
     let shown = AuthenticatorPage {
         page: Chrome::new(&provider.config, &text("authenticator-heading")),
         tabs: here.tabs(provider, asked),
-        picture: enrolment.picture().map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
-        uri: enrolment.uri().expose().to_owned(),
-        typed: enrolment.typed().expose().to_owned(),
-        token: enrolment.token().to_owned(),
+        form,
         csrf: here.csrf(provider, Purpose::AddAuthenticator),
-        name: wrong.unwrap_or_default().to_owned(),
-        error: wrong.map(|_| text("authenticator-wrong")),
     };
     here.render(provider, status, &shown)
 }

@@ -5,8 +5,8 @@ use super::{Done, Here, Purpose, Visit};
 use crate::ambient::random;
 use crate::caller::BrowserRequest;
 use crate::endpoints::login::password;
-use crate::endpoints::new_password::{self, Judged, Typed};
-use crate::endpoints::own_password::{self, Refused};
+use crate::endpoints::new_password::{self, Judged, Typed, signs_in_as};
+use crate::endpoints::own_password::{self, Said};
 use crate::passwords::Strength;
 use crate::protocol::claims::User;
 use crate::protocol::factor::{Factor, acr_of, amr_of};
@@ -17,34 +17,17 @@ use crate::protocol::text::prepare;
 use crate::provider::Provider;
 use crate::store::users::password::{Change, Changed, change, new_credential};
 use crate::store::{sessions, timely};
-use crate::texts::{Text, text};
-use crate::throttle::Later;
-use crate::web::answer::{Note, PageError};
+use crate::texts::text;
+use crate::web::answer::PageError;
 use crate::web::cookies;
 use crate::web::fault::Fault;
+use crate::web::pages::Chrome;
 use crate::web::pages::account::PasswordPage;
-use crate::web::pages::{Chrome, Wait};
 use crate::web::problems::Problem;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::Response;
-use serde_json::Value;
 use std::sync::Arc;
-
-/// What the page says beside its form.
-#[derive(Default)]
-struct Said {
-    error: Option<Text<'static>>,
-    later: Option<Later>,
-    strength: Option<Strength>,
-    note: Option<Note>,
-}
-
-impl Said {
-    fn error(error: Text<'static>) -> Self {
-        Self { error: Some(error), ..Self::default() }
-    }
-}
 
 /// The page. It wants a fresh sign-in.
 ///
@@ -52,7 +35,7 @@ impl Said {
 /// A page: a doubled parameter, or a store failed.
 pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     match Visit::open(&provider, &asked, OwnPage::Password, true).await? {
-        Visit::Here(here) => Ok(page(&provider, &asked, &here, Said::default())),
+        Visit::Here(here) => Ok(page(&provider, &asked, &here, Said::default(), None)),
         Visit::SignIn(response) => Ok(response),
     }
 }
@@ -67,20 +50,20 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
         Visit::SignIn(response) => return Ok(response),
     };
     if here.user.password_hash.is_none() {
-        return Ok(page(&provider, &asked, &here, Said::default()));
+        return Ok(page(&provider, &asked, &here, Said::default(), None));
     }
     let typed = Typed::of(&asked.params, text("password-missing"));
-    let said = match new_password::judge(&provider, new_password::names_of(&here.user), typed).await? {
-        Judged::Said(new_password::Said { error, strength, .. }) => Said { error, strength, ..Said::default() },
+    let (said, strength) = match new_password::judge(&provider, new_password::names_of(&here.user), typed).await? {
+        Judged::Said(new_password::Said { error, strength, .. }) => (Said { error, ..Said::default() }, strength),
         Judged::Taken(prepared) => {
             let old = Password::received(asked.params.get("old").unwrap_or_default());
             match set(&provider, &asked, &here, old, prepared).await? {
                 Ok(response) => return Ok(response),
-                Err(said) => said,
+                Err(said) => (said, None),
             }
         }
     };
-    Ok(page(&provider, &asked, &here, said))
+    Ok(page(&provider, &asked, &here, said, strength))
 }
 
 /// Proves the old password and sets the new one; or what the page says where that comes to nothing.
@@ -98,7 +81,7 @@ async fn set(
     match own_password::ask(provider, asked, &here.user, old).await? {
         Ok(_) if is_same => Ok(Err(Said::error(text("password-same")))),
         Ok(user) => replace(provider, asked, here, user, new).await,
-        Err(Refused { error, later, note }) => Ok(Err(Said { error, later, note: Some(note), strength: None })),
+        Err(said) => Ok(Err(said)),
     }
 }
 
@@ -161,32 +144,19 @@ async fn replace(
     Ok(Ok(response))
 }
 
-fn page(provider: &Provider, asked: &BrowserRequest, here: &Here, said: Said) -> Response {
-    let Said { error, later, strength, note } = said;
-    let user = &here.user;
-    let status = match (&error, later) {
-        (_, Some(_)) => StatusCode::TOO_MANY_REQUESTS,
-        (Some(_), None) => StatusCode::UNPROCESSABLE_ENTITY,
-        (None, None) => StatusCode::OK,
-    };
-    let email = user.claims.get("email").and_then(Value::as_str);
+fn page(provider: &Provider, asked: &BrowserRequest, here: &Here, said: Said, strength: Option<Strength>) -> Response {
+    let (status, wait) = (said.status(), said.wait(here.now));
+    let Said { error, later, note } = said;
     let page = PasswordPage {
         page: Chrome::new(&provider.config, &text("password-heading")),
         tabs: here.tabs(provider, asked),
-        username: user.username.as_deref().or(email).unwrap_or_default().to_owned(),
-        has_password: user.password_hash.is_some(),
+        username: signs_in_as(&here.user).unwrap_or_default().to_owned(),
+        has_password: here.user.password_hash.is_some(),
         csrf: here.csrf(provider, Purpose::ChangePassword),
         error,
-        wait: later.map(|later| Wait::until(here.now, later.seconds)),
+        wait,
         strength: strength.map(new_password::told),
         advice: strength.map(new_password::advice),
     };
-    let mut response = here.render(provider, status, &page);
-    if let Some(later) = later {
-        response.headers_mut().insert(header::RETRY_AFTER, later.seconds.into());
-    }
-    if let Some(note) = note {
-        response.extensions_mut().insert(note);
-    }
-    response
+    own_password::finished(here.render(provider, status, &page), later, note)
 }

@@ -53,14 +53,8 @@ pub struct Picture {
     pub path: String,
 }
 
-/// An authenticator that is about to be added.
-#[derive(Template)]
-#[template(path = "account_authenticator.html")]
-pub struct AuthenticatorPage {
-    /// The frame.
-    pub page: Chrome,
-    /// What all pages of the account have.
-    pub tabs: Tabs,
+/// What an authenticator app reads, and the fields beside its first code.
+pub struct AppForm {
     /// What an app reads with the camera; `None`: it would be too large.
     pub picture: Option<Picture>,
     /// The same as a link, for the device that the app is on.
@@ -69,12 +63,24 @@ pub struct AuthenticatorPage {
     pub typed: String,
     /// What the form brings back.
     pub token: String,
-    /// The form's token.
-    pub csrf: String,
     /// What the user calls it.
     pub name: String,
     /// What is wrong with what was sent.
     pub error: Option<Text<'static>>,
+}
+
+/// An authenticator that is about to be added.
+#[derive(Template)]
+#[template(path = "account_authenticator.html")]
+pub struct AuthenticatorPage {
+    /// The frame.
+    pub page: Chrome,
+    /// What all pages of the account have.
+    pub tabs: Tabs,
+    /// What the app reads, and the form.
+    pub form: AppForm,
+    /// The form's token.
+    pub csrf: String,
 }
 
 /// Recovery codes, which are shown once.

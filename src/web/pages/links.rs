@@ -1,6 +1,6 @@
 //! The pages that a one-time link opens: a password is set, for one who is invited an account with it, and a second factor is set up.
 
-use super::factors::Picture;
+use super::factors::AppForm;
 use super::{Chrome, Wait};
 use crate::texts::Text;
 use askama::Template;
@@ -79,18 +79,8 @@ pub struct EnrollmentAuthenticatorPage {
     pub link: String,
     /// Who it is, as the page shows it.
     pub account: String,
-    /// What an app reads with the camera; `None`: it would be too large.
-    pub picture: Option<Picture>,
-    /// The same as a link, for the device that the app is on.
-    pub uri: String,
-    /// The secret to be typed.
-    pub typed: String,
-    /// What the form brings back of the enrollment.
-    pub token: String,
-    /// What the user calls it.
-    pub name: String,
-    /// What is wrong with what was sent.
-    pub error: Option<Text<'static>>,
+    /// What the app reads, and the form.
+    pub form: AppForm,
 }
 
 /// The last one: recovery codes, which are shown once, and the way to sign in.

@@ -2,6 +2,7 @@
 
 use super::leaks;
 use super::postgres::free_port;
+use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +21,12 @@ pub struct Outcome {
 pub fn done(outcome: Outcome) -> Outcome {
     assert_eq!(outcome.status, 0, "{outcome:?}");
     outcome
+}
+
+/// The document that a command printed.
+#[track_caller]
+pub fn json_of(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
 }
 
 /// Asserts that a command refused: status 1, nothing on standard output, and every one of these texts in the message.

@@ -11,7 +11,7 @@ use crate::web::pages::account::{
     AccountPage, DataPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage, SessionLine,
     SessionsPage, Tabs,
 };
-use crate::web::pages::factors::{AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
+use crate::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use crate::web::pages::{self, Chrome, ClaimLine, ScopeLine};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -105,25 +105,25 @@ fn factors(config: &Config, has_some: bool) -> Response {
     pages::render(StatusCode::OK, &page, None)
 }
 
-/// What an authenticator app reads, and the same to be typed.
-pub(super) const URI: &str = "otpauth://totp/Example:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Example";
-pub(super) const TYPED: &str = "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP";
-
-pub(super) fn picture() -> Option<Picture> {
-    picture_of(URI).map(|(size, path)| Picture { size, path: path.expose().to_owned() })
+/// What an authenticator app reads, and the form.
+pub(super) fn app_form(is_wrong: bool) -> AppForm {
+    let uri = "otpauth://totp/Example:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Example";
+    AppForm {
+        picture: picture_of(uri).map(|(size, path)| Picture { size, path: path.expose().to_owned() }),
+        uri: uri.to_owned(),
+        typed: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP".to_owned(),
+        token: String::new(),
+        name: String::new(),
+        error: is_wrong.then(|| text("authenticator-wrong")),
+    }
 }
 
 fn authenticator(config: &Config, is_wrong: bool) -> Response {
     let page = AuthenticatorPage {
         page: Chrome::new(config, &text("authenticator-heading")),
         tabs: Tabs { here: OwnPage::SecondFactor, done: None },
-        picture: picture(),
-        uri: URI.to_owned(),
-        typed: TYPED.to_owned(),
-        token: String::new(),
+        form: app_form(is_wrong),
         csrf: String::new(),
-        name: String::new(),
-        error: is_wrong.then(|| text("authenticator-wrong")),
     };
     pages::render(StatusCode::OK, &page, None)
 }

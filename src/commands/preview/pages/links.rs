@@ -1,6 +1,6 @@
 //! The pages behind one-time links as `hallpass preview page` shows them.
 
-use super::account::{TYPED, URI, codes, picture};
+use super::account::{app_form, codes};
 use super::{ACCOUNT, USER};
 use crate::config::Config;
 use crate::endpoints::path;
@@ -54,12 +54,7 @@ fn authenticator(config: &Config, is_wrong: bool) -> Response {
         page: Chrome::new(config, &text("authenticator-heading")),
         link: String::new(),
         account: ACCOUNT.to_owned(),
-        picture: picture(),
-        uri: URI.to_owned(),
-        typed: TYPED.to_owned(),
-        token: String::new(),
-        name: String::new(),
-        error: is_wrong.then(|| text("authenticator-wrong")),
+        form: app_form(is_wrong),
     };
     pages::render(StatusCode::OK, &page, None)
 }
