@@ -16,7 +16,7 @@ use crate::protocol::audit::{Chain, Event, EventKind, Impersonal, RefusalRecord}
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::migrations::File;
-use crate::store::{StoreError, audit_events, refusals};
+use crate::store::{StoreError, audit_events, mail_outbox, refusals};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -171,6 +171,7 @@ impl Audit {
                 | EventKind::ClientThrottled
                 | EventKind::ConsentDenied
                 | EventKind::EntryRefused
+                | EventKind::LinkNotMailed
         );
         if is_provoked && !self.budgets().take_failure(event.whose(), event.at) {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -320,7 +321,10 @@ async fn keep(
     let mut pause = Duration::from_secs(1);
     loop {
         match write_batch(db, chain, events.clone(), refused, now).await {
-            Ok(()) => return true,
+            Ok(()) => {
+                queue_notices(db, &events, now).await;
+                return true;
+            }
             Err(error) if error.may_pass() => {
                 tracing::warn!(%error, "the audit waits for the database");
                 tokio::time::sleep(pause).await;
@@ -330,6 +334,21 @@ async fn keep(
                 tracing::error!(%error, events = events.len(), "events could not be written to the audit and are lost");
                 return false;
             }
+        }
+    }
+}
+
+/// Queues the mails that tell users of what was just written, each by itself: one that fails keeps no other back.
+async fn queue_notices(db: &Db, events: &[Event], now: NumericDate) {
+    for event in events.iter().filter(|event| mail_outbox::is_told(event)) {
+        let mut queued = mail_outbox::note_alone(db, event, now).await;
+        if queued.as_ref().is_err_and(StoreError::may_pass) {
+            tokio::time::sleep(PAUSE).await;
+            queued = mail_outbox::note_alone(db, event, now).await;
+        }
+        if let Err(error) = queued {
+            let sub = event.sub.as_deref();
+            tracing::warn!(%error, sub, "a user is not told of a sign-in by mail");
         }
     }
 }

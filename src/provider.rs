@@ -7,6 +7,7 @@ use crate::background::Background;
 use crate::config::Config;
 use crate::keys::Keys;
 use crate::keys::factors::FactorKeys;
+use crate::mail::Outgoing;
 use crate::passwords::Passwords;
 use crate::protocol::node_secrets::NodeSecrets;
 use crate::protocol::time::NumericDate;
@@ -95,6 +96,8 @@ pub struct Provider {
     pub passwords: Passwords,
     /// Requests of our own to services.
     pub outbound: Outbound,
+    /// Mails on their way out.
+    pub outgoing: Outgoing,
     /// When sign-ins were used, on its way to their rows.
     pub seen: Seen,
     /// How often a user or client may be wrong.

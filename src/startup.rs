@@ -8,6 +8,7 @@ use crate::config::{Config, EphemeralUrl};
 use crate::failure::Failure;
 use crate::keys::factors::FactorKeys;
 use crate::keys::{KeyError, Keys};
+use crate::mail::Outgoing;
 use crate::passwords::Passwords;
 use crate::protocol::audit::{Event, EventKind, Flaw, Impersonal};
 use crate::protocol::node_secrets::NodeSecrets;
@@ -20,8 +21,8 @@ use crate::store::migrations::{Applied, Fault, Migrations, Watch, least_version}
 use crate::store::user_sessions::Seen;
 use crate::store::{StoreError, timely};
 use crate::store::{
-    logout_outbox, password_forms, refresh_families, refusals, unthrottled, user_factors, user_links, user_sessions,
-    users,
+    logout_outbox, mail_outbox, password_forms, refresh_families, refusals, unthrottled, user_factors, user_links,
+    user_sessions, users,
 };
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
@@ -211,6 +212,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     let passwords = Passwords::new()
         .map_err(|error| Failure::new("passwords cannot be checked on this machine").with_source(error))?;
     let outbound = Outbound::new(config.outbound_ca.as_deref())?;
+    let outgoing = Outgoing::of(&config)?;
     let directory = Directory::new(db.clone());
     // So that the first to ask for the metadata does not wait for the database.
     if let Err(error) = timely(directory.offered(now)).await {
@@ -230,6 +232,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         factor_keys,
         passwords,
         outbound,
+        outgoing,
         seen: Seen::default(),
         throttle: Throttle::default(),
         background,
@@ -376,7 +379,8 @@ pub async fn sweep_expired(provider: Arc<Provider>) {
             .and(logout_outbox::sweep(db, now).await)
             .and(refusals::sweep(db, now).await)
             .and(user_sessions::sweep(db, now).await)
-            .and(user_links::sweep(db, now).await);
+            .and(user_links::sweep(db, now).await)
+            .and(mail_outbox::sweep(db, now).await);
         let swept = swept.and(prune_audit(&provider, &mut pruner).await);
         provider.seen.write(db).await;
         if let Err(error) = swept {

@@ -18,6 +18,12 @@
 //!
 //! Key: `code:{account}` and `code:{account}:{browser}`, counts of wrong codes for an hour and for a day.
 //!
+//! Key: `mail:{/24 or /48}`, counts of mails that were asked for by network.
+//!
+//! Key: `mail:{account}`, a count of mails to addresses that one user typed.
+//!
+//! Key: `mail:to:{digest of the address}`, a count of mails to an address that users typed, for a day.
+//!
 //! Key: `client:{network}`, counts by client for their window.
 
 use crate::protocol::authorization::PendingAttempt;
@@ -62,6 +68,19 @@ pub const CODE_WINDOWS: [i64; 2] = [3600, 86_400];
 /// Wrong codes of one user in each of them, over all networks; a browser that is known to the account counts for itself. Who has
 /// the password finds the code of a moment with a chance of three in a million each.
 pub const PER_CODE_WINDOW: [i64; 2] = [10, 30];
+
+/// Seconds in which mails are counted that are asked for.
+pub const MAIL_WINDOW: i64 = 3600;
+/// Mails that are asked for from one network, for whatever accounts.
+pub const MAILS_PER_NETWORK: i64 = 20;
+/// Mails that are asked for from one wide network.
+pub const MAILS_PER_WIDE_NETWORK: i64 = 200;
+/// The same from one that many share, and so is no single one.
+pub const MAILS_PER_SHARED_NETWORK: i64 = 1000;
+/// Mails to addresses that one user typed.
+pub const MAILS_PER_USER: i64 = 5;
+/// Mails to one address that users typed, in a day.
+pub const MAILS_PER_ADDRESS: i64 = 5;
 
 /// The most bytes that the sign-ins and sign-outs which one network has started and not completed may store.
 pub const STARTED_PER_NETWORK: i64 = 8 * 1024 * 1024;
@@ -359,6 +378,43 @@ impl ClientAttempt {
             None => Ok(()),
         }
     }
+}
+
+/// Counts a mail that a stranger asks for; one trip.
+///
+/// # Errors
+/// `Later` at the limit, and where no counter can be kept: what a stranger has sent is never without a bound.
+pub async fn mail_from(throttle: &Throttle, ephemeral: &Ephemeral, network: Network) -> Result<(), Stopped> {
+    let fields = if network.is_shared() {
+        vec![("all".to_owned(), MAIL_WINDOW, MAILS_PER_SHARED_NETWORK, Budget::WideNetwork)]
+    } else {
+        vec![
+            (network.to_string(), MAIL_WINDOW, MAILS_PER_NETWORK, Budget::Network),
+            ("all".to_owned(), MAIL_WINDOW, MAILS_PER_WIDE_NETWORK, Budget::WideNetwork),
+        ]
+    };
+    let key = throttle.in_network(&format!("mail:{}", network.wide()), network);
+    Count::one(ephemeral, key, fields).await.map(drop)
+}
+
+/// Counts a mail to an address that a user typed; one trip.
+///
+/// # Errors
+/// `Later` at the limit.
+pub async fn mail_by(throttle: &Throttle, ephemeral: &Ephemeral, account: &str) -> Result<(), Stopped> {
+    let account = throttle.account(account);
+    let fields = vec![("typed".to_owned(), MAIL_WINDOW, MAILS_PER_USER, Budget::Account)];
+    Count::one(ephemeral, format!("mail:{account}"), fields).await.map(drop)
+}
+
+/// Counts a mail to an address that a user typed, of any user; one trip.
+///
+/// # Errors
+/// `Later` at the limit.
+pub async fn mail_to(ephemeral: &Ephemeral, address: &str) -> Result<(), Stopped> {
+    let digest = Digest::of(&["mail to", address]);
+    let fields = vec![("day".to_owned(), CODE_WINDOWS[1], MAILS_PER_ADDRESS, Budget::Account)];
+    Count::one(ephemeral, format!("mail:to:{}", &digest.as_str()[..22]), fields).await.map(drop)
 }
 
 /// A code of a second factor that is about to be checked, and was counted.

@@ -1,8 +1,10 @@
 //! The browser at a browser-facing endpoint: its cookies, the session that they name, and whether a form is our own.
 
+use crate::config::Config;
 use crate::protocol::claims::{SecondFactorDemand, User};
 use crate::protocol::error::Refusal;
 use crate::protocol::grant::Session;
+use crate::protocol::mail::Circumstances;
 use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
@@ -32,6 +34,23 @@ pub struct BrowserRequest {
     pub network: Network,
     /// When.
     pub now: NumericDate,
+}
+
+impl BrowserRequest {
+    /// Whether the browser says that the form is from a page of ours.
+    #[must_use]
+    pub fn is_from_ours(&self, config: &Config) -> bool {
+        let is =
+            |name: &str, value: &str| self.headers.get(name).is_some_and(|sent| sent.as_bytes() == value.as_bytes());
+        is("origin", config.origin()) || is("sec-fetch-site", "same-origin")
+    }
+
+    /// When, from where and by which browser, as a mail tells it.
+    #[must_use]
+    pub fn circumstances(&self) -> Circumstances {
+        let (network, browser) = (Some(self.network.to_string()), Some(self.browser.agent.clone()));
+        Circumstances { at: self.now.0, network, browser }
+    }
 }
 
 impl FromRequest<Arc<Provider>> for BrowserRequest {

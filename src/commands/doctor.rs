@@ -1,12 +1,13 @@
 //! `hallpass doctor`: our own set-up, any provider, any service, or a token, checked; one line for each check.
 //!
 //! `ours` looks at settings, files and at ourselves from outside, `stores` at database and Redis, `lately` at who was
-//! throttled and which secrets end, `factors` at the keys that seal second factors; `provider` at a provider, `party` at a
+//! throttled and which secrets end, `mail` at the mail server, `factors` at the keys that seal second factors; `provider` at a provider, `party` at a
 //! service, `token` at what was pasted; `report` has what they found. Nothing is followed blindly, and nothing lasting is
 //! changed.
 
 mod factors;
 mod lately;
+mod mail;
 mod ours;
 mod party;
 mod provider;

@@ -2,14 +2,14 @@
 
 use crate::ambient::Clock;
 use crate::commands::{Outcome, VERSION};
-use crate::config::{Config, DatabaseUrl, EphemeralUrl, Remember};
+use crate::config::{Config, DatabaseUrl, EphemeralUrl, Remember, Tls};
 use crate::endpoints::{self, path};
 use crate::failure::{Failure, Warning};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::provider::Provider;
 use crate::second_factor::resealing;
 use crate::server::Places;
-use crate::{logging, logout, server, sign_ins, startup};
+use crate::{logging, logout, mailing, server, sign_ins, startup};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret as _;
@@ -55,6 +55,9 @@ pub(super) async fn run(config: Config) -> Outcome {
     tracing::info!("stopping: requests in flight finish first");
     stopper.stop();
     while listeners.join_next().await.is_some() {}
+    if !provider.outgoing.settled().await {
+        tracing::warn!("links were asked for whose mails could not be queued in time");
+    }
     provider.background.stop().await;
     provider.audit.flush().await;
     provider.db.close().await;
@@ -82,6 +85,9 @@ fn keep_running(provider: &Arc<Provider>) {
     keep("watch of the migrations", |provider| startup::watch_migrations(provider).boxed());
     keep("end of sign-ins", |provider| sign_ins::keep_settling(provider).boxed());
     keep("delivery of logout messages", |provider| logout::keep_delivering(provider).boxed());
+    if provider.outgoing.mailer.is_some() {
+        keep("delivery of mails", |provider| mailing::keep_sending(provider).boxed());
+    }
     keep("removal of what has ended", |provider| startup::sweep_expired(provider).boxed());
 }
 
@@ -107,6 +113,9 @@ fn announce(provider: &Provider, warnings: &[Warning]) {
         eprintln!("  Listening    {} (health: http://{}/health/ready)", config.listen, config.management_listen);
         eprintln!("  Clients etc. {database}");
         eprintln!("  Sign-ins     {ephemeral}");
+        if let Some(mailer) = &provider.outgoing.mailer {
+            eprintln!("  Mails        by {}", mailer.place());
+        }
         eprintln!("  Keys         {} in {}", algorithms.join(", "), config.keys.display());
         eprintln!("\n  Next: hallpass user add NAME --email ADDRESS, and hallpass client new ID --redirect-uri URI");
         for warning in warnings {
@@ -162,6 +171,13 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
                  users who were told that they stay signed in have to sign in again"
             ),
             "set HALLPASS_SESSION_IDLE_LIFETIME to HALLPASS_SESSION_LIFETIME, or HALLPASS_REMEMBER=never",
+        ));
+    }
+    let in_the_open = config.smtp_url.as_ref().filter(|server| server.tls == Tls::None && !server.is_here());
+    if let Some(server) = in_the_open {
+        warnings.push(Warning::new(
+            format!("mails with links travel unencrypted to {}: who reads them on the way sets passwords", server.host),
+            "write smtps://… or smtp://…?tls=required in HALLPASS_SMTP_URL",
         ));
     }
     if matches!(config.redis_url, EphemeralUrl::Memory) {

@@ -201,6 +201,12 @@ impl Accent {
         Ok(Some(Self { light, dark }))
     }
 
+    /// The color on a light background, as mails have it.
+    #[must_use]
+    pub const fn on_light(self) -> Color {
+        self.light
+    }
+
     /// The variables of `templates/hallpass.css`. What is written on the color is what it was measured on, and the shade under
     /// the pointer differs more from that.
     #[must_use]

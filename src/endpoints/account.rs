@@ -6,6 +6,7 @@
 //! told after a redirect.
 
 pub mod data;
+pub mod email;
 pub mod events;
 pub mod factors;
 pub mod overview;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 pub const fn path_of(page: OwnPage) -> &'static str {
     match page {
         OwnPage::Account => path::ACCOUNT,
+        OwnPage::Email => path::ACCOUNT_EMAIL,
         OwnPage::Password => path::ACCOUNT_PASSWORD,
         OwnPage::SecondFactor => path::ACCOUNT_SECOND_FACTOR,
         OwnPage::Sessions => path::ACCOUNT_SESSIONS,
@@ -60,6 +62,7 @@ pub async fn change_password(State(provider): State<Arc<Provider>>) -> Result<Re
 /// What a form is for, and so what its token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
+    AskForAddress,
     ChangePassword,
     EndSession,
     EndOthers,
@@ -75,6 +78,7 @@ enum Purpose {
 impl Purpose {
     const fn as_str(self) -> &'static str {
         match self {
+            Self::AskForAddress => "ask for address",
             Self::ChangePassword => "change password",
             Self::EndSession => "end session",
             Self::EndOthers => "end other sessions",
@@ -92,6 +96,7 @@ impl Purpose {
 /// What has been done, as the page says it after the redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Done {
+    LinkMailed,
     PasswordChanged,
     SessionEnded,
     SessionOver,
@@ -106,7 +111,8 @@ enum Done {
 }
 
 impl Done {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
+        Self::LinkMailed,
         Self::PasswordChanged,
         Self::SessionEnded,
         Self::SessionOver,
@@ -123,6 +129,7 @@ impl Done {
     /// Its word in the address.
     const fn as_str(self) -> &'static str {
         match self {
+            Self::LinkMailed => "link-mailed",
             Self::PasswordChanged => "password-changed",
             Self::SessionEnded => "session-ended",
             Self::SessionOver => "session-over",
@@ -139,6 +146,7 @@ impl Done {
 
     fn told(self) -> Text<'static> {
         match self {
+            Self::LinkMailed => text("email-link-mailed"),
             Self::PasswordChanged => text("password-changed"),
             Self::SessionEnded => text("sessions-ended"),
             Self::SessionOver => text("sessions-over"),

@@ -4,14 +4,13 @@
 //! No session starts. GET shows a form and spends nothing; the password is asked for first, and what an authenticator app reads is
 //! shown after that; the first code of the app spends the link. As at `/reset`, the link's secret is what the forms are proven by.
 
-use crate::ambient::random;
 use crate::caller::{BrowserRequest, check_origin};
 use crate::endpoints::account::factors::{form_of, learn, no_key};
-use crate::endpoints::new_password::signs_in_as;
-use crate::endpoints::one_time_link;
+use crate::endpoints::one_time_link::{self, PasswordForm, account};
 use crate::endpoints::own_password::{self, Said};
+use crate::endpoints::path;
 use crate::protocol::claims::User;
-use crate::protocol::secret::{BrowserId, LinkSecret, Password};
+use crate::protocol::secret::{LinkSecret, Password};
 use crate::provider::Provider;
 use crate::second_factor::enrolment::{
     Completed, Completion, Enrolment, Made, begin_enrolment, complete_enrolment, new_recovery_codes,
@@ -20,12 +19,11 @@ use crate::store::user_links::Purpose;
 use crate::store::user_sessions::By;
 use crate::texts::text;
 use crate::web::answer::PageError;
-use crate::web::cookies;
-use crate::web::pages::links::{EnrollmentAuthenticatorPage, EnrollmentCodesPage, EnrollmentPage};
+use crate::web::pages::links::{EnrollmentAuthenticatorPage, EnrollmentCodesPage};
 use crate::web::pages::{self, Chrome};
 use crate::web::problems::Problem;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
 
@@ -42,13 +40,7 @@ struct Open {
 pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
     let open = open(&provider, &asked).await?;
-    let mut response = page(&provider, &asked, &open, Said::default());
-    // Wrong passwords are counted by browser as well.
-    if asked.browser.id.is_none() {
-        let named = cookies::set_browser(&provider.config, &BrowserId::from_random(&random::<32>()));
-        response.headers_mut().append(header::SET_COOKIE, named);
-    }
-    Ok(response)
+    Ok(page(&provider, &asked, &open, Said::default()))
 }
 
 /// Asks for the password, or adds the authenticator with its first code.
@@ -121,23 +113,16 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, open: &Open) -> R
     Ok(pages::render(StatusCode::OK, &page, None))
 }
 
-/// Who it is, as the pages show it.
-fn account(user: &User) -> String {
-    signs_in_as(user).unwrap_or_else(|| user.display_name()).to_owned()
-}
-
 fn page(provider: &Provider, asked: &BrowserRequest, open: &Open, said: Said) -> Response {
-    let (status, wait) = (said.status(), said.wait(asked.now));
-    let Said { error, later, note } = said;
-    let page = EnrollmentPage {
-        page: Chrome::new(&provider.config, &text("enrollment-heading")),
-        link: open.link.expose().to_owned(),
-        account: account(&open.user),
-        username: signs_in_as(&open.user).unwrap_or_default().to_owned(),
-        error,
-        wait,
+    let form = PasswordForm {
+        heading: text("enrollment-heading"),
+        lede: text("enrollment-lede"),
+        action: path::ENROLLMENT,
+        submit: text("second-factor-continue"),
+        link: &open.link,
+        user: &open.user,
     };
-    own_password::finished(pages::render(status, &page, None), later, note)
+    one_time_link::ask_for_password(provider, asked, form, said)
 }
 
 /// The page with the secret of the authenticator; `wrong` has the name that was typed beside a code that was none.

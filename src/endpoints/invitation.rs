@@ -151,7 +151,7 @@ fn page(provider: &Provider, link: &LinkSecret, invited: &Invited, chosen: &Chos
     pages::render(status, &page, None)
 }
 
-fn used(provider: &Provider) -> LinkUsedPage {
+fn used(provider: &Provider) -> LinkUsedPage<'static> {
     let heading = text("invitation-done-heading");
     LinkUsedPage { page: Chrome::new(&provider.config, &heading), heading, message: text("invitation-done") }
 }

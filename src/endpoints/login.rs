@@ -11,6 +11,7 @@ use crate::ambient::random;
 use crate::caller::{BrowserRequest, check_form};
 use crate::config::Remember;
 use crate::endpoints::flow::{Continued, Flow};
+use crate::mailing;
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{Interaction, ProvenPassword, SignedIn, Step};
 use crate::protocol::claims::{SecondFactorDemand, User};
@@ -43,6 +44,8 @@ enum LoginError {
     Locked,
     /// The same.
     FactorOverdue,
+    /// The same, and a link to set one up is on its way by mail.
+    FactorLinkMailed,
     /// The throttle has the word.
     TooMany(Later),
 }
@@ -67,13 +70,14 @@ impl LoginError {
             Self::Disabled => Some(text("login-disabled")),
             Self::Locked => Some(text("login-locked")),
             Self::FactorOverdue => Some(text("login-factor-overdue")),
+            Self::FactorLinkMailed => Some(text("login-factor-link-mailed")),
             Self::TooMany(_) => None,
         }
     }
 
     const fn wait(&self) -> Option<Later> {
         match self {
-            Self::Wrong | Self::Disabled | Self::Locked | Self::FactorOverdue => None,
+            Self::Wrong | Self::Disabled | Self::Locked | Self::FactorOverdue | Self::FactorLinkMailed => None,
             Self::TooMany(later) => Some(*later),
         }
     }
@@ -150,7 +154,9 @@ async fn after_password(
 ) -> Result<Response, PageError> {
     let password::Proven { mut user, attempt, session_has_ended, renewal } = proven;
     if user.second_factor_demand(asked.now) == SecondFactorDemand::Overdue {
-        let (told, why) = (LoginError::FactorOverdue, SignInFailure::SecondFactorOverdue);
+        let is_mailed = mailing::factor_is_overdue(provider, &user, &asked.circumstances()).await?;
+        let told = if is_mailed { LoginError::FactorLinkMailed } else { LoginError::FactorOverdue };
+        let why = SignInFailure::SecondFactorOverdue;
         let failed = Failed { told, why, sub: Some(user.sub), slowed: attempt.is_slowed() };
         return fail(provider, asked, flow, typed, failed, Some(attempt)).await;
     }
@@ -162,7 +168,7 @@ async fn after_password(
     let response = if user.has_second_factor && !is_spared {
         await_factor(provider, asked, flow, user, attempt, is_remembered).await?
     } else {
-        let event = event(EventKind::SignIn, asked, flow).of(&user.sub).with("amr", Factor::Password.amr());
+        let event = signed_in(provider, asked, flow, &user).with("amr", Factor::Password.amr());
         let event = if is_spared { event.with("trusted_browser", true) } else { event };
         let proven = start::Proven {
             user,
@@ -229,6 +235,14 @@ pub(super) fn event(kind: EventKind, asked: &BrowserRequest, flow: &Flow) -> Eve
     }
 }
 
+/// A sign-in of that user, whom a mail tells of it where the browser was not known to the account.
+pub(super) fn signed_in(provider: &Provider, asked: &BrowserRequest, flow: &Flow, user: &User) -> Event {
+    let event = event(EventKind::SignIn, asked, flow).of(&user.sub);
+    let browser = &asked.browser;
+    let is_known = browser.names().any(|name| password::is_known(provider, &browser.known, name, user));
+    if is_known { event } else { event.in_new_browser(&browser.agent) }
+}
+
 /// Notes a sign-in that came to nothing, and shows the page again.
 async fn fail(
     provider: &Provider,
@@ -239,9 +253,11 @@ async fn fail(
     attempt: Option<Attempt>,
 ) -> Result<Response, PageError> {
     let kind = match failed.told {
-        LoginError::Wrong | LoginError::Disabled | LoginError::Locked | LoginError::FactorOverdue => {
-            EventKind::SignInFailed
-        }
+        LoginError::Wrong
+        | LoginError::Disabled
+        | LoginError::Locked
+        | LoginError::FactorOverdue
+        | LoginError::FactorLinkMailed => EventKind::SignInFailed,
         LoginError::TooMany(_) => EventKind::SignInThrottled,
     };
     let mut event = event(kind, asked, flow);
@@ -311,6 +327,7 @@ fn page(
         host: provider.config.host().to_owned(),
         policy_uri: flow.client().policy_uri.as_deref().and_then(web_address).map(str::to_owned),
         tos_uri: flow.client().tos_uri.as_deref().and_then(web_address).map(str::to_owned),
+        has_mail: provider.outgoing.mailer.is_some(),
         remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
         account: signed_in.filter(|_| failed.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };
@@ -324,7 +341,9 @@ fn page(
         }
         LoginError::Disabled => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is disabled"),
         LoginError::Locked => (StatusCode::FORBIDDEN, "sign_in_failed", "the account is locked"),
-        LoginError::FactorOverdue => (StatusCode::FORBIDDEN, "sign_in_failed", "the account needs a second factor"),
+        LoginError::FactorOverdue | LoginError::FactorLinkMailed => {
+            (StatusCode::FORBIDDEN, "sign_in_failed", "the account needs a second factor")
+        }
         LoginError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
     };
     let mut response = pages::render(status, &shown, scripts);

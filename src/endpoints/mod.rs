@@ -6,6 +6,7 @@ pub mod authorize;
 pub mod consent;
 pub mod discovery;
 pub mod edge;
+pub mod email_link;
 pub mod enrollment;
 pub mod flow;
 pub mod health;
@@ -75,6 +76,8 @@ pub mod path {
     pub const ACCOUNT_PASSWORD: &str = "/account/password";
     /// [`super::account::sessions`], GET and POST: our own.
     pub const ACCOUNT_SESSIONS: &str = "/account/sessions";
+    /// [`super::account::email`], GET and POST: our own.
+    pub const ACCOUNT_EMAIL: &str = "/account/email";
     /// [`super::account::factors`], GET and POST: our own.
     pub const ACCOUNT_SECOND_FACTOR: &str = "/account/second-factor";
     /// [`super::account::services`], GET and POST: our own.
@@ -89,9 +92,11 @@ pub mod path {
     /// ([Well-Known URL for Changing Passwords](https://www.w3.org/TR/change-password-url/)).
     pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
     /// [`super::enrollment`], GET and POST: our own.
-    pub const ENROLLMENT: &str = "/account/enrollment";
+    pub const ENROLLMENT: &str = crate::mailing::letters::ENROLLMENT_PAGE;
+    /// [`super::email_link`], GET and POST: our own.
+    pub const EMAIL_LINK: &str = crate::mailing::letters::EMAIL_LINK_PAGE;
     /// [`super::reset`], GET and POST: our own.
-    pub const RESET: &str = "/reset";
+    pub const RESET: &str = crate::mailing::letters::RESET_PAGE;
     /// [`super::invitation`], GET and POST: our own.
     pub const INVITATION: &str = "/invitation";
     /// [`super::discovery`], GET: OIDC Discovery 3-4.
@@ -162,6 +167,7 @@ fn account_pages() -> Router<Arc<Provider>> {
     Router::new()
         .route(path::ACCOUNT, get(account::overview::get))
         .route(path::ACCOUNT_PASSWORD, get(account::password::get).post(account::password::post))
+        .route(path::ACCOUNT_EMAIL, get(account::email::get).post(account::email::post))
         .route(path::ACCOUNT_SECOND_FACTOR, get(account::factors::get).post(account::factors::post))
         .route(path::ACCOUNT_SESSIONS, get(account::sessions::get).post(account::sessions::post))
         .route(path::ACCOUNT_SERVICES, get(account::services::get).post(account::services::post))
@@ -178,6 +184,7 @@ fn link_pages() -> Router<Arc<Provider>> {
     };
     Router::new()
         .route(path::ENROLLMENT, get(enrollment::get).post(enrollment::post))
+        .route(path::EMAIL_LINK, get(email_link::get).post(email_link::post))
         .route(path::RESET, get(reset::get).post(reset::post))
         .route(path::INVITATION, get(invitation::get).post(invitation::post))
         .route_layer(axum::middleware::map_response(hide_query))

@@ -1,20 +1,26 @@
 //! `/reset`: a user sets a password by a one-time link. GET shows the form and spends nothing; POST spends the link and sets the
 //! password, and then the user signs in as always.
 //!
+//! Without a link the page asks who has forgotten the password, and answers everyone alike: what comes of it is looked into after the
+//! answer (`mailing`).
+//!
 //! The link's secret is what the form is proven by: who has it may set the password in any browser, so no cookie is asked for.
 
 use crate::caller::{BrowserRequest, check_origin};
 use crate::endpoints::new_password::{self, Judged, Typed};
 use crate::endpoints::{one_time_link, path};
+use crate::mailing;
 use crate::protocol::claims::User;
 use crate::protocol::secret::LinkSecret;
+use crate::protocol::text::MAX_NAME_BYTES;
 use crate::provider::Provider;
 use crate::store::timely;
 use crate::store::user_links::{self, Purpose, Reset};
 use crate::texts::text;
+use crate::throttle::{self, Stopped};
 use crate::web::answer::PageError;
 use crate::web::fault::Fault;
-use crate::web::pages::links::{LinkUsedPage, NewPasswordPage};
+use crate::web::pages::links::{LinkUsedPage, NewPasswordPage, ResetRequestPage};
 use crate::web::pages::{self, Chrome};
 use crate::web::problems::Problem;
 use axum::extract::State;
@@ -28,6 +34,9 @@ use std::sync::Arc;
 /// A page: the link was used or has ended, a doubled parameter, or a store failed.
 pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
+    if asked.params.get("link").is_none() {
+        return Ok(request(&provider, &asked, "", Request::Form));
+    }
     let (link, user) = one_time_link::open(&provider, &asked, Purpose::Password).await?;
     Ok(page(&provider, &link, &user, new_password::Said::default()))
 }
@@ -39,6 +48,9 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
 pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
     check_origin(&provider, &asked)?;
+    if asked.params.get("link").is_none() {
+        return ask(&provider, &asked).await;
+    }
     let (link, user) = one_time_link::open(&provider, &asked, Purpose::Password).await?;
     let typed = Typed::of(&asked.params, text("link-password-missing"));
     let prepared = match new_password::judge(&provider, new_password::names_of(&user), typed).await? {
@@ -56,6 +68,55 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     }
     // Not by an address of its own, which would say so to all who open it.
     Ok(pages::render(StatusCode::OK, &used(&provider), None))
+}
+
+/// Who has forgotten the password asks for a link. Known, unknown, disabled and throttled ones are answered alike, and as fast.
+async fn ask(provider: &Arc<Provider>, asked: &BrowserRequest) -> Result<Response, PageError> {
+    // There is no secret in this form: a page that hides where it is from could use up the budget of its visitors' network.
+    if !asked.is_from_ours(&provider.config) {
+        return Err(Problem::FormOfAnotherOrigin.into());
+    }
+    let typed = asked.params.get("username").unwrap_or_default().trim();
+    if provider.outgoing.mailer.is_none() {
+        return Ok(request(provider, asked, typed, Request::Form));
+    }
+    if typed.is_empty() || typed.len() > MAX_NAME_BYTES {
+        return Ok(request(provider, asked, typed, Request::Odd));
+    }
+    match throttle::mail_from(&provider.throttle, &provider.ephemeral, asked.network).await {
+        Ok(()) => {
+            mailing::password_was_forgotten(provider, typed, asked.circumstances());
+        }
+        Err(Stopped::Later(_)) => {
+            tracing::warn!(network = %asked.network, "more links by mail are asked for than one network may; none is sent");
+        }
+        Err(Stopped::Fault(error)) => return Err(error.into()),
+    }
+    Ok(request(provider, asked, typed, Request::Asked))
+}
+
+/// What the page without a link shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Request {
+    Form,
+    Odd,
+    Asked,
+}
+
+fn request(provider: &Provider, asked: &BrowserRequest, typed: &str, shown: Request) -> Response {
+    let heading = if shown == Request::Asked { text("reset-asked-heading") } else { text("reset-request-heading") };
+    let status = if shown == Request::Odd { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let brought = |name: &str| asked.params.get(name).filter(|text| text.len() <= 200).unwrap_or_default().to_owned();
+    let page = ResetRequestPage {
+        page: Chrome::new(&provider.config, &heading),
+        is_asked: shown == Request::Asked,
+        has_mail: provider.outgoing.mailer.is_some(),
+        username: typed.to_owned(),
+        error: (shown == Request::Odd).then(|| text("reset-request-missing")),
+        interaction: brought("interaction"),
+        client_id: brought("client"),
+    };
+    pages::render(status, &page, None)
 }
 
 fn page(provider: &Provider, link: &LinkSecret, user: &User, said: new_password::Said) -> Response {
@@ -80,7 +141,7 @@ fn page(provider: &Provider, link: &LinkSecret, user: &User, said: new_password:
     pages::render(status, &page, None)
 }
 
-fn used(provider: &Provider) -> LinkUsedPage {
+fn used(provider: &Provider) -> LinkUsedPage<'static> {
     let heading = text("reset-done-heading");
     LinkUsedPage { page: Chrome::new(&provider.config, &heading), heading, message: text("reset-done") }
 }

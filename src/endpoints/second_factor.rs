@@ -9,7 +9,7 @@ use crate::caller::{BrowserRequest, check_form};
 use crate::endpoints::flow::Continued;
 use crate::endpoints::login::password::known_tag;
 use crate::endpoints::login::start::{self, Start, start_session};
-use crate::endpoints::login::{canceled, event};
+use crate::endpoints::login::{canceled, event, signed_in};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{ProvenPassword, Step, factor_missing};
 use crate::protocol::claims::User;
@@ -271,11 +271,12 @@ async fn complete(
             session_has_ended: false,
         },
     };
-    let (kind, amr) = match candidate.before {
-        Before::Password(_) => (EventKind::SignIn, "pwd otp mfa"),
-        Before::Session(_) => (EventKind::StepUp, Factor::Otp.amr()),
+    let event = match candidate.before {
+        Before::Password(_) => signed_in(provider, asked, flow, candidate.user).with("amr", "pwd otp mfa"),
+        Before::Session(_) => {
+            event(EventKind::StepUp, asked, flow).of(&candidate.user.sub).with("amr", Factor::Otp.amr())
+        }
     };
-    let event = event(kind, asked, flow).of(&candidate.user.sub).with("amr", amr);
     let event = match right.by {
         RightCode::Authenticator => event,
         RightCode::RecoveryCode { left } => event.with("recovery_codes_left", left as u64),

@@ -14,6 +14,7 @@ pub use personal::{Impersonal, Salt};
 pub use verification::{Flaw, Head, Pruned, Verified, check_prefix, verify};
 
 use crate::protocol::error::Explanation;
+use crate::protocol::mail::{Circumstances, NEW_BROWSER};
 use crate::protocol::time::NumericDate;
 use crate::protocol::worded::worded;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -83,6 +84,12 @@ worded! {
         UserLinkMade = "user_link_made",
         /// An operator ended the one-time links of a user.
         UserLinksEnded = "user_links_ended",
+        /// The mail server took a mail.
+        MailSent = "mail_sent",
+        /// A mail could not be handed over, and is not tried again.
+        MailGivenUp = "mail_given_up",
+        /// A link was asked for and none is mailed.
+        LinkNotMailed = "link_not_mailed",
         /// An operator invited so many.
         UsersInvited = "users_invited",
         /// A person was disabled.
@@ -186,6 +193,9 @@ impl EventKind {
     }
 }
 
+/// The personal member that describes a browser.
+const BROWSER: &str = "browser";
+
 /// The names of the two personal members that have columns of their own.
 const COLUMNS: [&str; 2] = ["sub", "network"];
 
@@ -260,6 +270,25 @@ impl Event {
     pub fn in_request(mut self, reference: Option<String>) -> Self {
         self.reference = self.reference.or(reference);
         self
+    }
+
+    /// In a browser that was not known to the account, so that the user is told of it by mail.
+    #[must_use]
+    pub fn in_new_browser(self, browser: &str) -> Self {
+        self.with(NEW_BROWSER, true).personal(BROWSER, browser)
+    }
+
+    /// Whether it happened in such a browser.
+    #[must_use]
+    pub fn is_of_new_browser(&self) -> bool {
+        self.detail.contains_key(NEW_BROWSER)
+    }
+
+    /// When, from where and by which browser it happened.
+    #[must_use]
+    pub fn circumstances(&self) -> Circumstances {
+        let browser = self.personal.get(BROWSER).cloned();
+        Circumstances { at: self.at.0, network: self.network.clone(), browser }
     }
 
     /// With a further member that identifies no user: it is kept for as long as the event is.

@@ -19,6 +19,7 @@ pub mod factor_secret;
 pub mod facts;
 pub mod grant;
 pub mod logout;
+pub mod mail;
 pub mod node_secrets;
 pub mod own_page;
 pub mod params;

@@ -16,6 +16,8 @@ pub enum OwnPage {
     Account,
     /// Changing the password.
     Password,
+    /// Changing the address, or having it verified.
+    Email,
     /// Authenticators and recovery codes.
     SecondFactor,
     /// Where the user is signed in.
@@ -30,14 +32,22 @@ pub enum OwnPage {
 
 impl OwnPage {
     /// Each of them, in the order in which they are shown.
-    pub const ALL: [Self; 7] =
-        [Self::Account, Self::Password, Self::SecondFactor, Self::Sessions, Self::Services, Self::Events, Self::Data];
+    pub const ALL: [Self; 8] = [
+        Self::Account,
+        Self::Email,
+        Self::Password,
+        Self::SecondFactor,
+        Self::Sessions,
+        Self::Services,
+        Self::Events,
+        Self::Data,
+    ];
 
     /// How old the sign-in may be that a sign-in for this page ends with, in seconds; `None`: any.
     #[must_use]
     pub const fn max_age(self) -> Option<i64> {
         match self {
-            Self::Password | Self::SecondFactor | Self::Data => Some(FRESH),
+            Self::Email | Self::Password | Self::SecondFactor | Self::Data => Some(FRESH),
             Self::Account | Self::Sessions | Self::Services | Self::Events => None,
         }
     }

@@ -4,9 +4,9 @@
 use crate::ambient::random;
 use crate::protocol::audit::{Chain, Event, EventKind, Record};
 use crate::protocol::time::NumericDate;
-use crate::store::StoreError;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
+use crate::store::{StoreError, mail_outbox};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
@@ -169,11 +169,12 @@ pub async fn append(
     Ok(end)
 }
 
-/// Writes the event of a change with the change itself, in a chain of its own.
+/// Writes the event of a change with the change itself, in a chain of its own, and queues the mail that tells the user of it.
 ///
 /// # Errors
 /// The database failed.
 pub async fn note_change(transaction: &mut Transaction, event: Event, now: NumericDate) -> Result<(), StoreError> {
+    mail_outbox::note(transaction, &event, now).await?;
     append(transaction, &mut None, vec![event], now).await?;
     Ok(())
 }

@@ -22,6 +22,7 @@ pub mod imports;
 pub mod interactions;
 pub mod logout_outbox;
 pub mod logout_requests;
+pub mod mail_outbox;
 mod memory;
 pub mod migrations;
 pub mod password_forms;

@@ -1,11 +1,17 @@
-//! One-time links: one sets another password, one allows to set up the first second factor, one accepts an invitation, whose user is
-//! not there before.
+//! One-time links: one sets another password, one allows to set up the first second factor, one makes an address the user's, one
+//! accepts an invitation, whose user is not there before.
 //!
 //! A row has the digest of the link's secret; it is deleted when the link is used, in the transaction of what it does. Of a user
-//! one link of a purpose that an operator made is open at once, and of an address one invitation: another takes its place.
+//! one link of a purpose that an operator made is open at once, and of an address one invitation: another takes its place. Of those
+//! that are mailed a few are, and none takes the place of another (`mailed`).
+
+mod mailed;
+
+pub use mailed::{Confirmation, Confirmed, Wanted, confirm_email, find_email, make_mailed, withdraw};
 
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::claims::User;
+use crate::protocol::mail::MailKind;
 use crate::protocol::secret::LinkSecret;
 use crate::protocol::text;
 use crate::protocol::time::NumericDate;
@@ -13,7 +19,7 @@ use crate::store::db::{Db, Transaction};
 use crate::store::groups::{self, Change, End};
 use crate::store::row::row;
 use crate::store::users::{self, Added, NewUser};
-use crate::store::{StoreError, audit_events};
+use crate::store::{StoreError, audit_events, mail_outbox};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use std::collections::BTreeMap;
@@ -26,6 +32,7 @@ const INVITE: &str = "INSERT INTO user_links (digest, purpose, detail, email_fol
      ON CONFLICT (email_folded) WHERE purpose = 'invitation' DO UPDATE SET digest = excluded.digest, detail = excluded.detail, \
      created_at = excluded.created_at, expires_at = excluded.expires_at";
 const END_OF_PURPOSE: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = $2 AND made_by = 'operator'";
+const END_WITH_MAILED: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = $2";
 const END_INVITATION: &str = "DELETE FROM user_links WHERE email_folded = $1 AND purpose = 'invitation'";
 const FIND: &str = "SELECT user_links.sub, credential FROM user_links JOIN users ON users.sub = user_links.sub \
      WHERE digest = $1 AND purpose = $2 AND expires_at > $3 AND disabled_at IS NULL";
@@ -37,8 +44,7 @@ const END_OF_USER: &str = "DELETE FROM user_links WHERE sub = $1";
 const IS_GROUP: &str = "SELECT COUNT(*) FROM groups WHERE name = $1";
 const INVITATIONS: &str = "SELECT detail, created_at, expires_at FROM user_links \
      WHERE purpose = 'invitation' AND expires_at > $1 ORDER BY created_at, email_folded LIMIT 10000";
-const OF_USER: &str =
-    "SELECT purpose, made_by, created_at, expires_at FROM user_links WHERE sub = $1 ORDER BY created_at";
+const OF_USER: &str = "SELECT purpose, made_by, created_at, expires_at FROM user_links WHERE sub = $1 AND purpose <> 'email' ORDER BY created_at";
 const SWEEP: &str = "DELETE FROM user_links WHERE expires_at <= $1";
 
 const INVITATION: &str = "invitation";
@@ -53,6 +59,8 @@ pub enum Purpose {
     Password,
     /// To set up a second factor, where there is none.
     Factor,
+    /// To make an address the user's, and verified.
+    Email,
 }
 
 impl Purpose {
@@ -62,6 +70,17 @@ impl Purpose {
         match self {
             Self::Password => "password",
             Self::Factor => "factor",
+            Self::Email => "email",
+        }
+    }
+
+    /// The mail that brings it.
+    #[must_use]
+    pub const fn mail(self) -> MailKind {
+        match self {
+            Self::Password => MailKind::PasswordLink,
+            Self::Factor => MailKind::FactorLink,
+            Self::Email => MailKind::EmailLink,
         }
     }
 }
@@ -129,13 +148,16 @@ pub async fn make(db: &Db, new: &NewLink<'_>) -> Result<Option<bool>, StoreError
     Ok(Some(replaced))
 }
 
-/// Ends the links of a user that an operator made for that; gives how many there were.
+/// Ends the links of a user for that, also those that were mailed; gives how many there were.
 ///
 /// # Errors
 /// The database failed.
 pub async fn revoke(db: &Db, sub: &str, purpose: Purpose, now: NumericDate) -> Result<u64, StoreError> {
     let mut transaction = db.begin().await?;
-    let ended = end_of_purpose(&mut transaction, sub, purpose).await?;
+    users::hold(&mut transaction, sub).await?;
+    let ended = sqlx::query(END_WITH_MAILED).bind(sub).bind(purpose.as_str());
+    let ended = ended.execute(&mut *transaction).await?.rows_affected();
+    let ended = ended + mail_outbox::forget_links(&mut transaction, sub, Some(purpose.mail())).await?;
     if ended > 0 {
         let event =
             Event::new(EventKind::UserLinksEnded, now).of(sub).with("purpose", purpose.as_str()).with("count", ended);
@@ -150,11 +172,12 @@ async fn end_of_purpose(transaction: &mut Transaction, sub: &str, purpose: Purpo
     Ok(ended.execute(&mut **transaction).await?.rows_affected())
 }
 
-/// Ends the links of a user in the transaction of what ends them: another password, say.
+/// Ends the links of a user in the transaction of what ends them, another password, say; those that are about to be mailed, too.
 ///
 /// # Errors
 /// The database failed.
 pub(super) async fn end_of_user(transaction: &mut Transaction, sub: &str) -> Result<u64, StoreError> {
+    mail_outbox::forget_links(transaction, sub, None).await?;
     Ok(sqlx::query(END_OF_USER).bind(sub).execute(&mut **transaction).await?.rows_affected())
 }
 
@@ -220,7 +243,8 @@ pub async fn reset(db: &Db, reset: &Reset<'_>) -> Result<bool, StoreError> {
 /// # Errors
 /// The database failed.
 pub(super) async fn end_for_factor(connection: &mut AnyConnection, sub: &str) -> Result<(), StoreError> {
-    sqlx::query(END_FOR_FACTOR).bind(sub).execute(connection).await?;
+    sqlx::query(END_FOR_FACTOR).bind(sub).execute(&mut *connection).await?;
+    mail_outbox::forget_links(connection, sub, Some(MailKind::FactorLink)).await?;
     Ok(())
 }
 
@@ -407,7 +431,7 @@ row! {
     }
 }
 
-/// The links of a user that were not used.
+/// The links of a user that were not used; none for an address, as whether there is one says whether the address is another's.
 ///
 /// # Errors
 /// The database failed.

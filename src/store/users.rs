@@ -12,8 +12,8 @@ pub mod password;
 pub mod record;
 pub mod tombstones;
 
-pub(super) use adding::Adding;
 pub use adding::{Added, NewUser, add, new_sub};
+pub(super) use adding::{Adding, is_address_taken};
 
 use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind};
@@ -111,6 +111,7 @@ const LIST: &str = concat!(
 // A handful of names is enough to know what to do.
 const WITH_ADDRESS: &str = "SELECT sub, username, disabled_at FROM users WHERE email_folded = $1 OR username_folded = $1 \
      ORDER BY COALESCE(username_folded, username, sub), sub LIMIT 5";
+const HOLD: &str = "UPDATE users SET folded_of = folded_of WHERE sub = $1";
 const HOLD_ENABLED: &str = "UPDATE users SET folded_of = folded_of WHERE sub = $1 AND disabled_at IS NULL";
 const SET_PASSWORD: &str =
     "UPDATE users SET password_hash = $2, credential_digest = $3, credential_id = $4 WHERE sub = $1";
@@ -572,6 +573,12 @@ pub async fn note_asked_for_factor(db: &Db, sub: &str, at: Option<NumericDate>) 
         Some(at) => sqlx::query(ASKED).bind(sub).bind(at.0).execute(db.statement()).await?,
         None => sqlx::query(NOT_ASKED).bind(sub).execute(db.statement()).await?,
     };
+    Ok(())
+}
+
+/// Holds the row of a user until the transaction ends, disabled or not.
+pub(super) async fn hold(transaction: &mut Transaction, sub: &str) -> Result<(), StoreError> {
+    sqlx::query(HOLD).bind(sub).execute(&mut **transaction).await?;
     Ok(())
 }
 

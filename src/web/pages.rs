@@ -119,6 +119,8 @@ pub struct LoginPage {
     pub policy_uri: Option<String>,
     /// Its terms.
     pub tos_uri: Option<String>,
+    /// Whether a link to set another password can be mailed.
+    pub has_mail: bool,
     /// Whether the box to stay signed in is checked; `None`: there is none.
     pub remember: Option<bool>,
 }

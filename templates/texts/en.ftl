@@ -43,6 +43,7 @@ login-show-password = Show password
 login-hide = Hide
 login-hide-password = Hide password
 login-sign-in = Sign in
+login-forgotten = Forgot your password?
 login-cancel = Cancel
 # $host is ours, as the address bar shows it.
 login-password-stays = Your password stays at { $host }. It is never shared with { $client }.
@@ -51,6 +52,7 @@ login-password-here = Your password stays at { $host }.
 login-locked = Your account is locked. Ask those who run this sign-in to unlock it.
 login-disabled = Your account is disabled. Ask those who run this sign-in to enable it.
 login-factor-overdue = Your account needs a second factor, and the time to set one up is over. Ask those who run this sign-in for a link to set one up.
+login-factor-link-mailed = Your account needs a second factor, and the time to set one up is over. A link to set one up is on its way to your e-mail address.
 # The same for an unknown user and for a wrong password.
 login-wrong = That user name and password do not match. Check both and try again.
 # $time is a time of day, such as 14:32 UTC.
@@ -502,6 +504,15 @@ link-username-gone = The user name that was chosen for you is another user's by 
 link-address-taken = There is an account with this address already. Sign in with it, or ask the people who invited you.
 link-name = Full name
 link-name-odd = That name cannot be used: it is too long, or has a character that cannot be shown.
+reset-request-heading = Forgot your password?
+reset-request-lede = A link to set a new one is mailed to the address that is verified to be yours.
+reset-request-missing = Please type your user name or e-mail address.
+reset-request-submit = Send me a link
+reset-asked-heading = Look into your mail
+reset-asked = If there is an account of that name with a verified address of its own, a link is on its way there.
+reset-asked-hint = It is good for half an hour. If nothing comes, look where unwanted mail goes, and ask the people who look after your account.
+reset-no-mail = Ask the people who look after your account: they give you a link to set a new one.
+reset-back = Back to the sign-in
 reset-heading = Set a new password
 reset-lede = When it is set, you are signed out everywhere.
 reset-submit = Set password
@@ -518,3 +529,68 @@ problem-link-over =
     .heading = This link does not work any more
     .message = It was used already, it is too old, or a newer one took its place.
     .hint = If you did what it was for, just sign in. If not, ask for a new one.
+
+## Another address, or the verification of the one there is
+
+account-email-change = Change
+account-email-verify = Verify
+account-email-add = Add one
+email-heading = E-mail address
+email-lede = A link is mailed to the address. It is yours, and verified, when you have used the link; until then everything stays as it is.
+email-new = The address
+email-ask = Mail me a link
+email-odd = That cannot be an address. Nothing was sent.
+email-no-mail = To have it changed, ask the people who look after your account.
+email-link-mailed = If the address can be yours, a link is on its way there. It is good for half an hour.
+email-confirm-heading = Confirm your e-mail address
+email-confirm-lede = { $address } is to be the address of this account. Type the password of the account.
+email-confirm = Confirm the address
+email-confirmed-heading = The address is confirmed
+email-confirmed = { $address } is the address of your account from now on.
+event-mailed-link-made = A link for a new password was mailed to you
+event-mailed-factor-link-made = A link to set up a second factor was mailed to you
+event-email-link-made = You asked for a link to confirm an e-mail address
+
+## Mails
+
+# $account is a user name, $host is ours.
+mail-at = When
+mail-network = From
+mail-browser = Browser
+mail-link-good =
+    { $minutes ->
+        [one] The link is good for { $minutes } minute and works once.
+       *[other] The link is good for { $minutes } minutes and works once.
+    }
+mail-password-link-subject = Set a new password
+mail-password-link = A new password was asked for, for your account { $account } at { $host }.
+mail-password-link-action = Set a new password
+mail-password-link-advice = If you did not ask for it, there is nothing to do: your password stays as it is.
+mail-factor-link-subject = Set up your second factor
+mail-factor-link = Your account { $account } at { $host } needs a second factor before you can sign in. The page asks for your password first.
+mail-factor-link-action = Set up a second factor
+# $address is the page for a new password.
+mail-factor-link-advice = If it was not you who tried to sign in, another person knows your password. Set a new one at { $address }
+mail-email-link-subject = Confirm your e-mail address
+mail-email-link = { $address } is to be the address of the account { $account } at { $host }. The page asks for the password of the account.
+mail-email-link-action = Confirm the address
+mail-email-link-advice = If you do not know this account, there is nothing to do: it does not get your address.
+mail-password-changed-subject = Your password was changed
+mail-password-changed = The password of your account { $account } at { $host } was changed on the account page.
+mail-password-reset-subject = Your password was changed
+mail-password-reset = A new password was set for your account { $account } at { $host }, by a one-time link.
+mail-password-set-subject = Your password was changed
+mail-password-set = An administrator gave your account { $account } at { $host } another password.
+mail-email-changed-subject = Your e-mail address was changed
+mail-email-changed = Your account { $account } at { $host } has another e-mail address from now on. This one gets no more mails about it.
+mail-email-changed-advice = If this was not you, tell the people who look after your account at once.
+mail-factor-added-subject = A second factor was added
+mail-factor-added = Your account { $account } at { $host } has a new authenticator, whose codes are asked for when you sign in.
+mail-factor-removed-subject = A second factor was removed
+mail-factor-removed = A second factor of your account { $account } at { $host } was removed: an authenticator, or the recovery codes.
+mail-codes-made-subject = New recovery codes
+mail-codes-made = Recovery codes were made for your account { $account } at { $host }. Those from before do not work any more.
+mail-new-browser-subject = A sign-in from a new browser
+mail-new-browser = Your account { $account } at { $host } was signed in to with a browser that is not known to it: one that was not used for it before, or not since the password is another one.
+# $address is the page for a new password.
+mail-advice = If this was not you, set a new password at once, at { $address } and tell the people who look after your account.

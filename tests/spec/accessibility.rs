@@ -30,7 +30,12 @@ async fn violations(browser: &Browser, axe: &str) -> Value {
 async fn axe_finds_nothing_on_any_page_in_light_and_dark_on_desktop_and_phone() {
     let axe = fs::read_to_string(node_modules().join("axe-core/axe.min.js")).unwrap();
     let folder = TempDir::with_prefix("hallpass-test-").unwrap();
-    let pages = PreviewPages::start(folder.path(), &[("HALLPASS_REMEMBER", "ask")]);
+    let settings = [
+        ("HALLPASS_REMEMBER", "ask"),
+        ("HALLPASS_SMTP_URL", "smtps://smtp.example.org"),
+        ("HALLPASS_MAIL_FROM", "id@example.org"),
+    ];
+    let pages = PreviewPages::start(folder.path(), &settings);
     let all = [(false, false), (false, true), (true, false), (true, true)];
     join_all(all.map(async |(dark, phone)| {
         let (width, height) = if phone { (390, 844) } else { (1280, 800) };

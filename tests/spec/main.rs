@@ -52,6 +52,7 @@ mod key_commands;
 mod key_rotation;
 mod lessons_of_peers;
 mod logs;
+mod mails;
 mod oidc_backchannel_logout;
 mod oidc_core_3_1_2_authorization;
 mod oidc_core_3_1_3_id_token;

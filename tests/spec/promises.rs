@@ -67,6 +67,7 @@ fn the_built_in_migrations_are_frozen() {
         "13 user factors d2e76fcd28c88b5924c0eb69aefdceffaa021e6101513b07a67cec8e91e21da2",
         "14 second factor demand 7ec97d6dc1c1485850212947dc709f475fc92e425ab2cd35e8894c78d0860423",
         "15 user links aaa883efa3bbb1f21676f57558bbf1667cd6dbe867049dc37be837d147763f52",
+        "16 mail 5695bdd39b4e4977ce27f5d1da4b18f146a88117ae529d3b36905a1747919ed2",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,
@@ -188,8 +189,13 @@ fn the_commands_are_those_of_the_page() {
 
 #[test]
 fn the_endpoints_are_those_of_the_page() {
-    // One of them is known to the tokens as well.
-    let source = concat!(include_str!("../../src/endpoints/mod.rs"), "    ", include_str!("../../src/tokens.rs"));
+    // One of them is known to the tokens as well, and those of links to the mails.
+    let source = concat!(
+        include_str!("../../src/endpoints/mod.rs"),
+        "    ",
+        include_str!("../../src/tokens.rs"),
+        include_str!("../../src/mailing/letters.rs")
+    );
     let of_constants =
         source.lines().filter(|line| line.trim().starts_with("pub const ") && line.contains(": &str = \"/"));
     let of_health = source.lines().filter(|line| line.contains(".route(\"/health/"));

@@ -24,6 +24,8 @@ fn with_all_settings(folder: &Path) -> PreviewPages {
             ("HALLPASS_PRIVACY_URL", "https://example.org/privacy"),
             ("HALLPASS_IMPRINT_URL", "https://example.org/imprint"),
             ("HALLPASS_REMEMBER", "ask"),
+            ("HALLPASS_SMTP_URL", "smtps://smtp.example.org"),
+            ("HALLPASS_MAIL_FROM", "id@example.org"),
         ],
     )
 }

@@ -11,12 +11,12 @@ use hallpass::protocol::scope::SCOPES_SUPPORTED;
 use hallpass::protocol::time::NumericDate;
 use hallpass::texts::{english, text};
 use hallpass::web::pages::account::{
-    AccountPage, DataPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage, SessionLine,
-    SessionsPage, Tabs,
+    AccountPage, DataPage, EmailPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage,
+    SessionLine, SessionsPage, Tabs,
 };
 use hallpass::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use hallpass::web::pages::links::{
-    EnrollmentAuthenticatorPage, EnrollmentCodesPage, EnrollmentPage, LinkUsedPage, NewPasswordPage,
+    EnrollmentAuthenticatorPage, EnrollmentCodesPage, LinkPasswordPage, LinkUsedPage, NewPasswordPage, ResetRequestPage,
 };
 use hallpass::web::pages::{
     Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FactorNeededPage, FormPostPage, Frame, HomePage, Link, LoginPage,
@@ -329,6 +329,7 @@ fn login_with(page: Chrome, name: &str) -> LoginPage {
         continue_as: named(),
         signed_in_as: named(),
         account: named(),
+        has_mail: true,
         remember: Some(true),
         host: name.to_owned(),
         policy_uri: named(),
@@ -397,10 +398,22 @@ fn account_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
         user_name: name.to_owned(),
         username: named(),
         email: named(),
+        has_mail: true,
         email_is_verified: true,
         groups: named(),
         claims,
         sub: name.to_owned(),
+    };
+    let email = EmailPage {
+        page: page(),
+        tabs: tabs(OwnPage::Email),
+        email: named(),
+        is_verified: true,
+        typed: name.to_owned(),
+        has_mail: true,
+        error: Some(text("email-odd")),
+        wait: None,
+        csrf: String::new(),
     };
     let password = PasswordPage {
         page: page(),
@@ -458,6 +471,7 @@ fn account_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
     };
     vec![
         ("account.html", overview.render().unwrap()),
+        ("account_email.html", email.render().unwrap()),
         ("account_password.html", password.render().unwrap()),
         ("account_sessions.html", sessions.render().unwrap()),
         ("account_services.html", services.render().unwrap()),
@@ -533,13 +547,26 @@ fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Strin
         submit: text("invitation-submit"),
     };
     let used = LinkUsedPage { page: page(), heading: text("reset-done-heading"), message: text("reset-done") };
-    let enrollment = EnrollmentPage {
+    let enrollment = LinkPasswordPage {
         page: page(),
+        heading: text("email-confirm-heading"),
+        lede: text("email-confirm-lede").with("address", name),
+        action: "/account/email/confirmation",
+        submit: text("email-confirm"),
         link: name.to_owned(),
         account: name.to_owned(),
         username: name.to_owned(),
         error: Some(text("password-wrong")),
         wait: None,
+    };
+    let request = ResetRequestPage {
+        page: page(),
+        is_asked: false,
+        has_mail: true,
+        username: name.to_owned(),
+        error: Some(text("reset-request-missing")),
+        interaction: name.to_owned(),
+        client_id: name.to_owned(),
     };
     let authenticator = EnrollmentAuthenticatorPage {
         page: page(),
@@ -551,7 +578,8 @@ fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Strin
     vec![
         ("new_password.html", form.render().unwrap()),
         ("link_used.html", used.render().unwrap()),
-        ("enrollment.html", enrollment.render().unwrap()),
+        ("link_password.html", enrollment.render().unwrap()),
+        ("reset_request.html", request.render().unwrap()),
         ("enrollment_authenticator.html", authenticator.render().unwrap()),
         ("enrollment_codes.html", codes.render().unwrap()),
     ]

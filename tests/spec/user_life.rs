@@ -590,6 +590,9 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
     let page = Authorization::of(&client).open(&provider, &browser).await;
     let _ = provider.type_in(&browser, &page, "alice", "a wrong password").await;
     done(provider.command(&["user", "reset-link", "alice"], ""));
+    let mail = "INSERT INTO mail_outbox (mail_id, kind, sub, address, detail, created_at, due_at) \
+         VALUES ('m', 'password_changed', 'alice-sub', 'alice@example.com', '{\"at\": 1}', 1, 1)";
+    provider.sql(mail).await;
     // Last: from then on a password alone would not be all that a sign-in asks for.
     let _ = crate::second_factors::enrolled(&provider, "alice-sub").await;
     provider.provider.audit.flush().await;
@@ -606,6 +609,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         "consents",
         "group_members",
         "logout_outbox",
+        "mail_outbox",
         "refresh_families",
         "user_claims",
         "user_factors",
@@ -633,6 +637,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         ("logout_messages", "logout_outbox"),
         ("factors", "user_factors"),
         ("links", "user_links"),
+        ("mails", "mail_outbox"),
         ("sources", "user_sources"),
         ("events", "audit_events"),
     ] {

@@ -61,7 +61,7 @@ pub(super) async fn secrets(report: &mut Report, db: &Db, now: NumericDate) {
     }
 }
 
-fn span(seconds: i64) -> String {
+pub(super) fn span(seconds: i64) -> String {
     let (number, unit) = match seconds {
         ..3600 => (seconds / 60, "minute"),
         3600..DAY => (seconds / 3600, "hour"),

@@ -30,10 +30,12 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 69] = [
+const NAMES: [&str; 75] = [
     "home",
     "signed-out-home",
     "account",
+    "account-email",
+    "account-email-odd",
     "account-password",
     "account-password-checked",
     "account-password-wrong",
@@ -68,6 +70,10 @@ const NAMES: [&str; 69] = [
     "consent",
     "consent-app",
     "no-entry",
+    "reset-request",
+    "reset-asked",
+    "email-link",
+    "email-link-done",
     "reset",
     "reset-checked",
     "reset-wrong",
@@ -105,6 +111,7 @@ const CLIENT: &str = "Reports";
 const CLIENT_ID: &str = "reports";
 const USER: &str = "Alice Example";
 const ACCOUNT: &str = "alice";
+const ADDRESS: &str = "alice@example.com";
 const REFERENCE: &str = "4Q7XK-20GHV";
 const WEBSITE: &str = "https://reports.example/";
 
@@ -151,7 +158,7 @@ fn page(config: &Config, name: &str) -> Option<Response> {
         "home" => page(&|| home(config, true)),
         "signed-out-home" => page(&|| home(config, false)),
         _ if name.starts_with("account") => account::page(config, name),
-        _ if ["reset", "invitation", "enrollment"].iter().any(|first| name.starts_with(first)) => {
+        _ if ["reset", "email-link", "invitation", "enrollment"].iter().any(|first| name.starts_with(first)) => {
             links::page(config, name)
         }
         "login"
@@ -249,6 +256,7 @@ fn login(config: &Config, name: &str) -> LoginPage {
         host: config.host().to_owned(),
         policy_uri: link("privacy"),
         tos_uri: link("terms"),
+        has_mail: config.smtp_url.is_some(),
         remember: (config.remember == Remember::Ask).then_some(false),
     }
 }

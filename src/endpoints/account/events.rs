@@ -81,6 +81,11 @@ fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
         EventKind::UserPasswordSet => text("event-password-set"),
         EventKind::UserPasswordChanged => text("event-password-changed"),
         EventKind::UserPasswordReset => text("event-password-reset"),
+        EventKind::UserLinkMade if detail["purpose"] == Purpose::Email.as_str() => text("event-email-link-made"),
+        EventKind::UserLinkMade if detail["mailed"] == true && detail["purpose"] == Purpose::Factor.as_str() => {
+            text("event-mailed-factor-link-made")
+        }
+        EventKind::UserLinkMade if detail["mailed"] == true => text("event-mailed-link-made"),
         EventKind::UserLinkMade if detail["purpose"] == Purpose::Factor.as_str() => text("event-factor-link-made"),
         EventKind::UserLinkMade => text("event-link-made"),
         EventKind::UserLinksEnded => text("event-links-ended"),

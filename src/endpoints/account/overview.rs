@@ -44,6 +44,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
         user_name: user.display_name().to_owned(),
         username: user.username.clone(),
         email: claim("email").and_then(Value::as_str).map(str::to_owned),
+        has_mail: provider.outgoing.mailer.is_some(),
         email_is_verified: claim("email_verified") == Some(&Value::Bool(true)),
         groups: listed(facts.groups(here.now)),
         claims,

@@ -21,7 +21,12 @@ pub(in crate::endpoints) fn known_tag(provider: &Provider, browser_id: &BrowserI
 }
 
 /// Whether the person signed in with this browser before: where a password is counted, by the password alone.
-fn knows_password(provider: &Provider, known: &[String], browser_id: &BrowserId, user: &User) -> bool {
+pub(in crate::endpoints) fn is_known(
+    provider: &Provider,
+    known: &[String],
+    browser_id: &BrowserId,
+    user: &User,
+) -> bool {
     known.contains(&known_tag(provider, browser_id, user))
         || known.contains(&provider.secrets.known_by_password(browser_id, user))
 }
@@ -94,7 +99,7 @@ pub(in crate::endpoints) async fn prove(
     let mut turn = provider.passwords.turn_for_person().await.map_err(|_| Problem::Busy)?;
     // It is counted on the very browser that is known: another name of the same browser would be a new counter.
     let name = browser.kept.as_ref().unwrap_or(browser_id);
-    let is_known = found.as_ref().is_some_and(|user| knows_password(provider, &browser.known, name, user));
+    let is_known = found.as_ref().is_some_and(|user| is_known(provider, &browser.known, name, user));
     let has_ended = async {
         match session {
             Some(session) => sessions::has_ended(&provider.ephemeral, session).await,

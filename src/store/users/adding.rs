@@ -133,7 +133,7 @@ impl Adding {
 }
 
 /// Whether another user has an address, in the transaction that gives it to one: until that ends, no other that asks gets it.
-pub(super) async fn is_address_taken(
+pub(in crate::store) async fn is_address_taken(
     transaction: &mut Transaction,
     email: &str,
     sub: &str,

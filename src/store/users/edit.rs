@@ -2,12 +2,12 @@
 //! where the value is another one, so that an edit says what it has changed.
 
 use super::adding::is_address_taken;
-use super::{Transaction, end_all, fold_names, text, tombstones};
+use super::{Transaction, end_all, fold_names, hold, text, tombstones};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::users::tombstones::Tombstone;
-use crate::store::{StoreError, audit_events, user_links};
+use crate::store::{StoreError, audit_events, mail_outbox, user_links};
 
 macro_rules! columns {
     ($($column:literal),+ $(,)?) => {
@@ -132,11 +132,16 @@ pub async fn edit(db: &Db, sub: &str, edit: &Edit<'_>, now: NumericDate) -> Resu
     fold_names(db).await?;
     let key = tombstones::key(db).await?;
     let mut transaction = db.begin().await?;
+    // The user's row first, as everywhere: two that give one user an address wait for each other in one order.
+    hold(&mut transaction, sub).await?;
     if let Some(email) = edit.email.filter(|_| !edit.may_share_address)
         && is_address_taken(&mut transaction, email, sub).await?
     {
         transaction.rollback().await?;
         return Ok(Edited::AddressTaken);
+    }
+    if let Some(email) = edit.email {
+        mail_outbox::note_other_address(&mut transaction, sub, email, None, now).await?;
     }
     let changed = match write(&mut transaction, sub, edit, now).await {
         Ok(changed) => changed,
@@ -156,12 +161,22 @@ pub async fn edit(db: &Db, sub: &str, edit: &Edit<'_>, now: NumericDate) -> Resu
         transaction.rollback().await?;
         return Ok(Edited::Done(changed));
     }
-    sqlx::query(TOUCH).bind(sub).bind(now.0).execute(&mut *transaction).await?;
+    touch(&mut transaction, sub, now).await?;
     let names: Vec<String> = changed.iter().map(|name| (*name).to_owned()).collect();
     let event = Event::new(EventKind::UserEdited, now).of(sub).with("changed", Impersonal::configured_list(&names));
     audit_events::note_change(&mut transaction, event, now).await?;
     transaction.commit().await?;
     Ok(Edited::Done(changed))
+}
+
+/// Notes when the row was changed.
+pub(in crate::store) async fn touch(
+    transaction: &mut Transaction,
+    sub: &str,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    sqlx::query(TOUCH).bind(sub).bind(now.0).execute(&mut **transaction).await?;
+    Ok(())
 }
 
 /// Writes the row alone, within a transaction; gives the columns that have another value now. A user name that another has

@@ -7,8 +7,8 @@ use crate::protocol::time::NumericDate;
 use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
 use crate::store::{
-    StoreError, consents, facts, groups, imports, logout_outbox, refresh_families, refusals, user_factors, user_links,
-    user_sessions,
+    StoreError, consents, facts, groups, imports, logout_outbox, mail_outbox, refresh_families, refusals, user_factors,
+    user_links, user_sessions,
 };
 use serde_json::{Value, json};
 
@@ -125,6 +125,7 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
         "refresh_families": families.collect::<Vec<_>>(),
         "factors": factors.collect::<Vec<_>>(),
         "links": links_of(db, sub).await?,
+        "mails": mails_of(db, sub).await?,
         "logout_messages": messages.collect::<Vec<_>>(),
         "sources": sources.collect::<Vec<_>>(),
         "events": events.iter().rev().map(event).collect::<Vec<_>>(),
@@ -144,6 +145,23 @@ async fn links_of(db: &Db, sub: &str) -> Result<Vec<Value>, StoreError> {
         })
     });
     Ok(links.collect())
+}
+
+/// The mails that are on their way.
+async fn mails_of(db: &Db, sub: &str) -> Result<Vec<Value>, StoreError> {
+    let at = |at: i64| instant(NumericDate(at));
+    let mails = mail_outbox::of_user(db, sub).await?.into_iter().map(|row| {
+        json!({
+            "kind": row.kind,
+            "address": row.address,
+            "detail": serde_json::from_str::<Value>(&row.detail).ok(),
+            "created_at": at(row.created_at),
+            "due_at": at(row.due_at),
+            "tries": row.tries,
+            "last_result": row.last_result,
+        })
+    });
+    Ok(mails.collect())
 }
 
 /// An event without its place in a chain.

@@ -1,6 +1,6 @@
 //! The pages of a user's account, as askama reads their templates.
 
-use super::{Chrome, ClaimLine, ScopeLine};
+use super::{Chrome, ClaimLine, ScopeLine, Wait};
 use crate::protocol::own_page::OwnPage;
 use crate::protocol::time::NumericDate;
 use crate::texts::{Text, text};
@@ -15,10 +15,10 @@ pub struct Tabs {
 }
 
 impl Tabs {
-    /// Whether it is the overview.
+    /// Whether it is the overview, or the page of the address, which is below it.
     #[must_use]
     pub fn is_account(&self) -> bool {
-        self.here == OwnPage::Account
+        matches!(self.here, OwnPage::Account | OwnPage::Email)
     }
 
     /// Whether it is the page of the password.
@@ -97,12 +97,38 @@ pub struct AccountPage {
     pub email: Option<String>,
     /// Whether it is verified.
     pub email_is_verified: bool,
+    /// Whether the user can have another one, or have it verified: by a mail.
+    pub has_mail: bool,
     /// The groups, by name.
     pub groups: Option<String>,
     /// What else is known.
     pub claims: Vec<ClaimLine>,
     /// The user's id.
     pub sub: String,
+}
+
+/// `/account/email`.
+#[derive(Template)]
+#[template(path = "account_email.html")]
+pub struct EmailPage {
+    /// The frame.
+    pub page: Chrome,
+    /// What all pages of the account have.
+    pub tabs: Tabs,
+    /// The address.
+    pub email: Option<String>,
+    /// Whether it is verified.
+    pub is_verified: bool,
+    /// What was typed, or the address.
+    pub typed: String,
+    /// Whether mails are sent at all.
+    pub has_mail: bool,
+    /// What is wrong with what was sent.
+    pub error: Option<Text<'static>>,
+    /// When to come again.
+    pub wait: Option<Wait>,
+    /// The form's token.
+    pub csrf: String,
 }
 
 /// `/account/password`.

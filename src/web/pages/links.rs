@@ -42,21 +42,29 @@ pub struct NewPasswordPage {
 /// The link was used: the user signs in next.
 #[derive(Template)]
 #[template(path = "link_used.html")]
-pub struct LinkUsedPage {
+pub struct LinkUsedPage<'a> {
     /// The frame.
     pub page: Chrome,
     /// What was done.
     pub heading: Text<'static>,
     /// In a sentence.
-    pub message: Text<'static>,
+    pub message: Text<'a>,
 }
 
-/// The first page behind a link for a second factor: it asks for the password.
+/// The page behind a link that does nothing without the password: it asks for that.
 #[derive(Template)]
-#[template(path = "enrollment.html")]
-pub struct EnrollmentPage {
+#[template(path = "link_password.html")]
+pub struct LinkPasswordPage<'a> {
     /// The frame.
     pub page: Chrome,
+    /// What it is about.
+    pub heading: Text<'static>,
+    /// In a sentence.
+    pub lede: Text<'a>,
+    /// Where the form goes, below the issuer.
+    pub action: &'static str,
+    /// What the button says.
+    pub submit: Text<'static>,
     /// The link's secret, which the form brings back.
     pub link: String,
     /// Who it is, as the page shows it.
@@ -67,6 +75,26 @@ pub struct EnrollmentPage {
     pub error: Option<Text<'static>>,
     /// When to come again, after too many wrong passwords.
     pub wait: Option<Wait>,
+}
+
+/// `/reset` without a link: the user asks for one.
+#[derive(Template)]
+#[template(path = "reset_request.html")]
+pub struct ResetRequestPage {
+    /// The frame.
+    pub page: Chrome,
+    /// Whether a link was asked for.
+    pub is_asked: bool,
+    /// Whether mails are sent at all.
+    pub has_mail: bool,
+    /// What is in the field.
+    pub username: String,
+    /// What is wrong with what was sent.
+    pub error: Option<Text<'static>>,
+    /// The sign-in that waits, to return to; empty: none.
+    pub interaction: String,
+    /// Its client; empty: our own start page.
+    pub client_id: String,
 }
 
 /// The second one: what an authenticator app reads, and its first code.

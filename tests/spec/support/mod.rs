@@ -16,6 +16,7 @@ pub mod python;
 pub mod receiver;
 pub mod redis;
 pub mod remote;
+pub mod smtp;
 pub mod tls_front;
 pub mod totp;
 pub mod user_agent;

@@ -244,6 +244,12 @@ pub fn django() -> &'static Path {
     PYTHON.get_or_init(|| interpreter("django"))
 }
 
+/// The interpreter of another one, with the mail server.
+pub fn smtp() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| interpreter("smtp"))
+}
+
 /// That of an environment with what a folder's list names.
 fn interpreter(kind: &str) -> PathBuf {
     let requirements = source(kind).join("requirements.txt");

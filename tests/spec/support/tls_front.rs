@@ -17,7 +17,7 @@ use tokio_native_tls::native_tls;
 use tokio_native_tls::native_tls::Identity;
 
 /// The hosts that the certificate names. Browsers know without looking it up that a name below `localhost` is this machine.
-pub const HOSTS: [&str; 3] = ["id.localhost", "reports.localhost", "wiki.localhost"];
+pub const HOSTS: [&str; 4] = ["id.localhost", "reports.localhost", "wiki.localhost", "localhost"];
 
 /// A port that waits for the server behind it.
 pub struct TlsFront {
@@ -53,10 +53,15 @@ impl TlsFront {
     }
 }
 
-/// One certificate for all hosts, made once for each test process.
 fn identity() -> Identity {
+    let (certificate, key) = pem();
+    Identity::from_pkcs8(certificate, key).unwrap()
+}
+
+/// One certificate for all hosts, and its key, made once for each test process.
+pub fn pem() -> &'static (Vec<u8>, Vec<u8>) {
     static PEM: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
-    let (certificate, key) = PEM.get_or_init(|| {
+    PEM.get_or_init(|| {
         let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         let mut name = X509NameBuilder::new().unwrap();
         name.append_entry_by_nid(Nid::COMMONNAME, "tests of Hallpass").unwrap();
@@ -77,6 +82,5 @@ fn identity() -> Identity {
         made.append_extension(hosts).unwrap();
         made.sign(&key, MessageDigest::sha256()).unwrap();
         (made.build().to_pem().unwrap(), key.private_key_to_pem_pkcs8().unwrap())
-    });
-    Identity::from_pkcs8(certificate, key).unwrap()
+    })
 }

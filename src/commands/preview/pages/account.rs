@@ -8,8 +8,8 @@ use crate::protocol::time::NumericDate;
 use crate::second_factor::enrolment::picture_of;
 use crate::texts::{Text, text};
 use crate::web::pages::account::{
-    AccountPage, DataPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage, SessionLine,
-    SessionsPage, Tabs,
+    AccountPage, DataPage, EmailPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage,
+    SessionLine, SessionsPage, Tabs,
 };
 use crate::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use crate::web::pages::{self, Chrome, ClaimLine, ScopeLine};
@@ -25,6 +25,7 @@ pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
     let render = |page: &dyn Fn() -> Response| Some(page());
     match name {
         "account" => render(&|| overview(config)),
+        "account-email" | "account-email-odd" => render(&|| email(config, name == "account-email-odd")),
         "account-password" | "account-password-checked" | "account-password-wrong" | "account-password-none" => {
             render(&|| password(config, name))
         }
@@ -58,10 +59,26 @@ fn overview(config: &Config) -> Response {
         user_name: USER.to_owned(),
         username: Some(ACCOUNT.to_owned()),
         email: Some("alice@example.com".to_owned()),
+        has_mail: config.smtp_url.is_some(),
         email_is_verified: true,
         groups: Some("staff, reports-editors".to_owned()),
         claims: [claim("zoneinfo", "Europe/Berlin"), claim("locale", "en-US")].into_iter().flatten().collect(),
         sub: "K7rTq2vX0mWcZ5yB8dNfHg".to_owned(),
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn email(config: &Config, is_odd: bool) -> Response {
+    let page = EmailPage {
+        page: Chrome::new(config, &text("email-heading")),
+        tabs: Tabs { here: OwnPage::Email, done: None },
+        email: Some("alice@example.com".to_owned()),
+        is_verified: !is_odd,
+        typed: if is_odd { "alice@example@com".to_owned() } else { String::new() },
+        has_mail: config.smtp_url.is_some(),
+        error: is_odd.then(|| text("email-odd")),
+        wait: None,
+        csrf: String::new(),
     };
     pages::render(StatusCode::OK, &page, None)
 }

@@ -1,12 +1,12 @@
 //! The pages behind one-time links as `hallpass preview page` shows them.
 
 use super::account::{app_form, codes};
-use super::{ACCOUNT, USER};
+use super::{ACCOUNT, ADDRESS, USER};
 use crate::config::Config;
 use crate::endpoints::path;
 use crate::texts::text;
 use crate::web::pages::links::{
-    EnrollmentAuthenticatorPage, EnrollmentCodesPage, EnrollmentPage, LinkUsedPage, NewPasswordPage,
+    EnrollmentAuthenticatorPage, EnrollmentCodesPage, LinkPasswordPage, LinkUsedPage, NewPasswordPage, ResetRequestPage,
 };
 use crate::web::pages::{self, Chrome};
 use axum::http::StatusCode;
@@ -20,6 +20,13 @@ pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
     };
     match name {
         "reset" | "reset-checked" | "reset-wrong" => Some(reset(config, name)),
+        "reset-request" => Some(request(config, false)),
+        "reset-asked" => Some(request(config, true)),
+        "email-link" => Some(email_link(config)),
+        "email-link-done" => {
+            let message = text("email-confirmed").with("address", ADDRESS);
+            used(text("email-confirmed-heading"), message)
+        }
         "reset-done" => used(text("reset-done-heading"), text("reset-done")),
         "invitation" => Some(invitation(config, false)),
         "invitation-taken" => Some(invitation(config, true)),
@@ -38,13 +45,49 @@ pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
 }
 
 fn enrollment(config: &Config, is_wrong: bool) -> Response {
-    let page = EnrollmentPage {
-        page: Chrome::new(config, &text("enrollment-heading")),
+    let heading = text("enrollment-heading");
+    let page = LinkPasswordPage {
+        page: Chrome::new(config, &heading),
+        heading,
+        lede: text("enrollment-lede"),
+        action: path::ENROLLMENT,
+        submit: text("second-factor-continue"),
         link: String::new(),
         account: ACCOUNT.to_owned(),
         username: ACCOUNT.to_owned(),
         error: is_wrong.then(|| text("password-wrong")),
         wait: None,
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn email_link(config: &Config) -> Response {
+    let heading = text("email-confirm-heading");
+    let page = LinkPasswordPage {
+        page: Chrome::new(config, &heading),
+        heading,
+        lede: text("email-confirm-lede").with("address", ADDRESS),
+        action: path::EMAIL_LINK,
+        submit: text("email-confirm"),
+        link: String::new(),
+        account: ACCOUNT.to_owned(),
+        username: ACCOUNT.to_owned(),
+        error: None,
+        wait: None,
+    };
+    pages::render(StatusCode::OK, &page, None)
+}
+
+fn request(config: &Config, is_asked: bool) -> Response {
+    let heading = if is_asked { text("reset-asked-heading") } else { text("reset-request-heading") };
+    let page = ResetRequestPage {
+        page: Chrome::new(config, &heading),
+        is_asked,
+        has_mail: config.smtp_url.is_some(),
+        username: String::new(),
+        error: None,
+        interaction: String::new(),
+        client_id: String::new(),
     };
     pages::render(StatusCode::OK, &page, None)
 }
@@ -92,7 +135,7 @@ fn invitation(config: &Config, is_taken: bool) -> Response {
         username: if is_taken { ACCOUNT.to_owned() } else { String::new() },
         chooses_username: true,
         full_name: Some(if is_taken { USER.to_owned() } else { String::new() }),
-        account: Some("alice@example.com".to_owned()),
+        account: Some(ADDRESS.to_owned()),
         error: is_taken.then(|| text("link-username-taken")),
         field: if is_taken { "username" } else { "" },
         strength: None,

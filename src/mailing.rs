@@ -1,0 +1,389 @@
+//! When mails are sent: those with a link that users ask for, and notices, which the store queues with what they tell of. What a mail
+//! says is `letters`; `mail` hands it over.
+//!
+//! A forgotten password is looked into after the answer, so that neither form nor time of it says what came of it. The queue has no
+//! link: it is made when the mail is handed over, and forgotten where that fails. A mail is handed over at least once.
+
+pub mod letters;
+
+use crate::ambient::random;
+use crate::failure::{Failure, in_words};
+use crate::mail::{Mailer, NotTaken};
+use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::claims::User;
+use crate::protocol::mail::{Circumstances, MailKind};
+use crate::protocol::secret::LinkSecret;
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+use crate::store::mail_outbox::{self, Asked, Mail};
+use crate::store::user_links::{self, NewLink, Purpose, Wanted};
+use crate::store::users::{self, ByLogin};
+use crate::store::{StoreError, timely};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How many mails are handed over at once.
+const AT_ONCE: usize = 4;
+/// How often mails that are due are looked for: commands and other nodes queue them, too.
+const ROUND: Duration = Duration::from_secs(5);
+/// How often a node says that it sends mails, in seconds.
+const HERE: i64 = 3600;
+/// Seconds until the next try, by how often it was tried.
+const PAUSES: [i64; 6] = [5, 15, 60, 300, 900, 3600];
+/// The longest of them for a mail with a link.
+const LONGEST_OF_LINK: i64 = 60;
+/// How often a server that took nothing is asked whether it does again, in seconds.
+const LOOK: i64 = 60;
+/// How much of what a server answered is told, in bytes.
+const MOST_CAUSE: usize = 300;
+/// The name in the readiness of what keeps mails back.
+const DEGRADED: &str = "mail";
+
+/// Why a link that was asked for is not mailed, as the audit has it.
+#[derive(Clone, Copy)]
+enum NotMailed {
+    Disabled,
+    NoAddress,
+    Open,
+    NotAnyMore,
+}
+
+impl NotMailed {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::NoAddress => "no verified address of their own",
+            Self::Open => "as many links are open as may be",
+            Self::NotAnyMore => "it would not have worked any more",
+        }
+    }
+}
+
+/// The address that links go to: verified, and of no other user.
+fn address_of(user: &User) -> Option<&str> {
+    let is_verified = user.claims.get("email_verified") == Some(&Value::Bool(true));
+    user.claims.get("email").and_then(Value::as_str).filter(|_| is_verified)
+}
+
+/// What a link of a mail is for.
+const fn purpose_of(kind: MailKind) -> Option<Purpose> {
+    match kind {
+        MailKind::PasswordLink => Some(Purpose::Password),
+        MailKind::FactorLink => Some(Purpose::Factor),
+        MailKind::EmailLink => Some(Purpose::Email),
+        _ => None,
+    }
+}
+
+/// Looks after the answer whose password was forgotten, and queues the mail with the link.
+pub fn password_was_forgotten(provider: &Arc<Provider>, login: &str, circumstances: Circumstances) {
+    // What has no place is dropped, as a mail may be at any step: who waits for it asks again.
+    let Ok(place) = provider.outgoing.places.clone().try_acquire_owned() else {
+        tracing::warn!("more links are asked for at once than can be looked into; one is dropped");
+        return;
+    };
+    let (provider, login) = (provider.clone(), login.to_owned());
+    tokio::spawn(async move {
+        let _place = place;
+        let asked = async {
+            match timely(users::find_by_login(&provider.db, &login)).await? {
+                ByLogin::One(user) => ask(&provider, MailKind::PasswordLink, &user, &circumstances).await.map(drop),
+                ByLogin::Several | ByLogin::NoUser => Ok(()),
+            }
+        };
+        if let Err(error) = asked.await {
+            let failure = Failure::from(error);
+            tracing::error!(fix = failure.fix(), "a link was asked for and its mail is not queued: {failure}");
+        }
+    });
+}
+
+/// Queues the mail with a link to set up a second factor, for a user who has proven the password. `false`: none is on its way.
+///
+/// # Errors
+/// The database failed.
+pub async fn factor_is_overdue(
+    provider: &Provider,
+    user: &User,
+    circumstances: &Circumstances,
+) -> Result<bool, StoreError> {
+    // `by-link` is the operator's own hand: with a mailed one, who has the mailbox would have both password and factor.
+    let is_by_hand = user.demanded_days(NumericDate(circumstances.at)) == Some(0);
+    if is_by_hand || provider.outgoing.mailer.is_none() || address_of(user).is_none() {
+        return Ok(false);
+    }
+    // Where as many are open, the user has one.
+    ask(provider, MailKind::FactorLink, user, circumstances).await?;
+    Ok(true)
+}
+
+/// Queues a mail with a link, unless there is a reason not to, which the audit is told.
+async fn ask(
+    provider: &Provider,
+    kind: MailKind,
+    user: &User,
+    circumstances: &Circumstances,
+) -> Result<(), StoreError> {
+    let now = NumericDate(circumstances.at);
+    let why_not = match (address_of(user), purpose_of(kind)) {
+        _ if user.disabled_at.is_some() => Some(NotMailed::Disabled),
+        (Some(address), Some(purpose)) => {
+            let asked = Asked { kind, sub: &user.sub, address, circumstances, now };
+            let is_queued = timely(mail_outbox::ask_for_link(&provider.db, &asked, purpose.as_str())).await?;
+            (!is_queued).then_some(NotMailed::Open)
+        }
+        _ => Some(NotMailed::NoAddress),
+    };
+    match why_not {
+        Some(why) => not_mailed(provider, &user.sub, kind, why, now),
+        None => provider.outgoing.queued.notify_one(),
+    }
+    Ok(())
+}
+
+/// Tells the audit why no link is mailed; of one for another address only the log, as with `taken`.
+fn not_mailed(provider: &Provider, sub: &str, kind: MailKind, why: NotMailed, now: NumericDate) {
+    if kind == MailKind::EmailLink {
+        tracing::info!(sub, why = why.as_str(), "no link for an address is mailed");
+        return;
+    }
+    let event = Event::new(EventKind::LinkNotMailed, now).of(sub).with("kind", kind.as_str());
+    provider.audit.record(event.with("reason", why.as_str()));
+}
+
+/// Queues the mail with the link by which an address becomes the user's. Whether it can be is decided when the mail is handed over:
+/// the address of another user is answered alike. Where `is_over`, too many were asked for to that address.
+///
+/// # Errors
+/// The database failed.
+pub async fn address_was_typed(
+    provider: &Provider,
+    user: &User,
+    address: &str,
+    circumstances: &Circumstances,
+    is_over: bool,
+) -> Result<(), StoreError> {
+    let now = NumericDate(circumstances.at);
+    if is_over {
+        tracing::warn!(sub = user.sub, "more mails are asked for to one address than it may get; none is sent");
+    }
+    let asked = Asked { kind: MailKind::EmailLink, sub: &user.sub, address, circumstances, now };
+    timely(mail_outbox::ask_for_address(&provider.db, &asked, is_over)).await?;
+    provider.outgoing.queued.notify_one();
+    Ok(())
+}
+
+/// Hands over what is due, for as long as the provider runs.
+pub async fn keep_sending(provider: Arc<Provider>) {
+    let (mut said_at, mut looked_at): (Option<NumericDate>, Option<NumericDate>) = (None, None);
+    loop {
+        let now = provider.now();
+        if said_at.is_none_or(|at| now.since(at) >= HERE || now < at) {
+            match mail_outbox::sender_is_here(&provider.db, now).await {
+                Ok(()) => said_at = Some(now),
+                Err(error) => {
+                    tracing::warn!(%error, "that this node sends mails could not be noted; it is tried again");
+                }
+            }
+        }
+        send_due(&provider).await;
+        if looked_at.is_none_or(|at| now.since(at) >= LOOK || now < at) {
+            looked_at = Some(now);
+            look_again(&provider).await;
+        }
+        let _ = tokio::time::timeout(ROUND, provider.outgoing.queued.notified()).await;
+    }
+}
+
+/// One round of it, which ends where the server takes nothing: it would hold up the next ones as well.
+pub async fn send_due(provider: &Arc<Provider>) {
+    let Some(mailer) = &provider.outgoing.mailer else { return };
+    let is_unreachable = &AtomicBool::new(false);
+    match mail_outbox::due(&provider.db, provider.now()).await {
+        Ok(due) => {
+            let sending = futures_util::stream::iter(due).for_each_concurrent(AT_ONCE, |id| async move {
+                if is_unreachable.load(Ordering::Relaxed) {
+                    return;
+                }
+                match send(provider, mailer, &id).await {
+                    Ok(Server::Well) => {}
+                    Ok(Server::Away) => is_unreachable.store(true, Ordering::Relaxed),
+                    Err(error) => {
+                        tracing::warn!(%error, mail = id, "a mail could not be looked after; it is tried again");
+                    }
+                }
+            });
+            sending.await;
+        }
+        Err(error) => tracing::warn!(%error, "mails could not be looked for; it is tried again"),
+    }
+}
+
+/// How the mail server is, by what it did with a mail.
+enum Server {
+    Well,
+    Away,
+}
+
+/// Asks the server whether it is well again, where it was not the last time: another node may have sent what waited.
+async fn look_again(provider: &Provider) {
+    let Some(mailer) = &provider.outgoing.mailer else { return };
+    if provider.degraded.members().contains_key(DEGRADED) && mailer.probe().await.is_ok() {
+        is_well(provider);
+    }
+}
+
+fn is_well(provider: &Provider) {
+    if provider.degraded.set(DEGRADED, None) {
+        tracing::info!("the mail server takes mails again");
+    }
+}
+
+/// Hands a mail over, if no other node has it.
+async fn send(provider: &Provider, mailer: &Mailer, id: &str) -> Result<Server, StoreError> {
+    let (db, now) = (&provider.db, provider.now());
+    let Some(mail) = mail_outbox::lease(db, id, now).await? else { return Ok(Server::Well) };
+    let Some(kind) = mail.kind else {
+        // A node of the version that queued it sends it.
+        let again_at = now.plus(PAUSES[PAUSES.len() - 1]);
+        mail_outbox::failed(db, id, "this version does not know what it is about", again_at).await?;
+        return Ok(Server::Well);
+    };
+    // Where no node was here for a while: who asked for a link then asks again, or has.
+    if now.since(mail.created_at) >= kind.patience() {
+        give_up(provider, &mail, kind, "it waited for too long", now).await?;
+        return Ok(Server::Well);
+    }
+    let Some(user) = users::find(db, &mail.sub).await? else {
+        mail_outbox::done(db, id).await?;
+        return Ok(Server::Well);
+    };
+    let link = match purpose_of(kind) {
+        Some(purpose) => {
+            let Some(link) = made(provider, &mail, purpose, &user, now).await? else {
+                not_mailed(provider, &user.sub, kind, NotMailed::NotAnyMore, now);
+                mail_outbox::done(db, id).await?;
+                return Ok(Server::Well);
+            };
+            Some(link)
+        }
+        None => None,
+    };
+    let letter = letters::written(provider, &mail, kind, &user, link.as_ref());
+    let refused = match (mailer.send(&letter, now).await, &link) {
+        (Ok(()), _) => {
+            is_well(provider);
+            mail_outbox::done(db, id).await?;
+            taken(provider, &user.sub, kind, now);
+            return Ok(Server::Well);
+        }
+        // The link may be in the mailbox: it stays good, and who has none asks again.
+        (Err(NotTaken::Perhaps(failure)), Some(_)) => {
+            tracing::warn!(
+                sub = user.sub,
+                kind = kind.as_str(),
+                "a mail may have been taken or not: {}",
+                failure.what()
+            );
+            mail_outbox::done(db, id).await?;
+            return Ok(Server::Away);
+        }
+        (Err(refused), _) => refused,
+    };
+    if let Some(link) = &link
+        && let Err(error) = user_links::withdraw(db, link).await
+    {
+        tracing::warn!(%error, "a link that was not mailed could not be forgotten; it ends by itself");
+    }
+    refused_by_server(provider, &mail, kind, refused).await
+}
+
+/// The link of a mail; `None`: it would not work, or is the operator's own to make.
+async fn made(
+    provider: &Provider,
+    mail: &Mail,
+    purpose: Purpose,
+    user: &User,
+    now: NumericDate,
+) -> Result<Option<LinkSecret>, StoreError> {
+    if purpose == Purpose::Factor && user.demanded_days(now) == Some(0) {
+        return Ok(None);
+    }
+    let link = LinkSecret::from_random(&random::<32>());
+    let new = NewLink { link: &link, sub: &user.sub, credential: &user.credential, purpose, now };
+    let wanted = Wanted { new, mail_id: &mail.id, address: &mail.address };
+    Ok(user_links::make_mailed(&provider.db, &wanted).await?.then_some(link))
+}
+
+/// Tells the audit of a mail that was taken. Of the link for another address nothing is told but that it was asked for: the user reads
+/// it, and would learn whether the address is another's.
+fn taken(provider: &Provider, sub: &str, kind: MailKind, now: NumericDate) {
+    if kind == MailKind::EmailLink {
+        tracing::info!(sub, kind = kind.as_str(), "a mail was taken");
+        return;
+    }
+    provider.audit.record(Event::new(EventKind::MailSent, now).of(sub).with("kind", kind.as_str()));
+    if let Some(purpose) = purpose_of(kind) {
+        let event = Event::new(EventKind::UserLinkMade, now).of(sub).with("purpose", purpose.as_str());
+        provider.audit.record(event.with("mailed", true));
+    }
+}
+
+/// Forgets a mail that comes to nothing.
+async fn give_up(
+    provider: &Provider,
+    mail: &Mail,
+    kind: MailKind,
+    why: &str,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    let (sub, word, tries) = (&mail.sub, kind.as_str(), mail.tries);
+    tracing::error!(sub, kind = word, tries, why, "a mail was given up");
+    mail_outbox::done(&provider.db, &mail.id).await?;
+    if kind != MailKind::EmailLink {
+        let event = Event::new(EventKind::MailGivenUp, now).of(sub).with("kind", word).with("tries", tries);
+        // The server may say the address.
+        provider.audit.record(event.personal("result", why));
+    }
+    Ok(())
+}
+
+async fn refused_by_server(
+    provider: &Provider,
+    mail: &Mail,
+    kind: MailKind,
+    refused: NotTaken,
+) -> Result<Server, StoreError> {
+    let (failure, is_for_good, server) = match refused {
+        NotTaken::Ever(failure) => (failure, true, Server::Well),
+        NotTaken::Busy(failure) => (failure, false, Server::Well),
+        NotTaken::Yet(failure) | NotTaken::Perhaps(failure) => (failure, false, Server::Away),
+    };
+    match server {
+        Server::Well => is_well(provider),
+        Server::Away => {
+            provider.degraded.set(DEGRADED, Some(failure.what().to_owned()));
+        }
+    }
+    let mut cause = in_words(&failure);
+    cause.truncate(cause.floor_char_boundary(MOST_CAUSE));
+    // The server may have taken its time.
+    let now = provider.now();
+    if is_for_good {
+        give_up(provider, mail, kind, &cause, now).await?;
+        return Ok(server);
+    }
+    let (sub, word, tries, again_in) = (&mail.sub, kind.as_str(), mail.tries, pause(mail, kind));
+    tracing::warn!(sub, kind = word, tries, cause, fix = failure.fix(), again_in, "a mail waits: {}", failure.what());
+    mail_outbox::failed(&provider.db, &mail.id, failure.what(), now.plus(again_in)).await?;
+    Ok(server)
+}
+
+/// Seconds until the next try. Who waits for a link waits at the screen.
+fn pause(mail: &Mail, kind: MailKind) -> i64 {
+    let at = usize::try_from(mail.tries - 1).unwrap_or_default().min(PAUSES.len() - 1);
+    if kind.has_link() { PAUSES[at].min(LONGEST_OF_LINK) } else { PAUSES[at] }
+}

@@ -1,0 +1,215 @@
+//! What mails say: plain and with markup, from the catalog. No word of one is from a request, but for the network and, in words of ours,
+//! the browser; and none of a subject is from a user.
+
+use crate::mail::Letter;
+use crate::protocol::claims::User;
+use crate::protocol::mail::MailKind;
+use crate::protocol::secret::LinkSecret;
+use crate::protocol::time::NumericDate;
+use crate::provider::Provider;
+use crate::store::mail_outbox::Mail;
+use crate::store::user_links::LIFETIME;
+use crate::texts::{Text, english, text};
+use crate::web::pages::account::Moment;
+use askama::Template;
+
+/// The page of a link that sets a password; without a link it asks for one.
+pub const RESET_PAGE: &str = "/reset";
+/// The page of a link that sets up a second factor.
+pub const ENROLLMENT_PAGE: &str = "/account/enrollment";
+/// The page of a link for an address.
+pub const EMAIL_LINK_PAGE: &str = "/account/email/confirmation";
+
+/// What the button of a mail is written on, where the organization has no color: `--accent` of `templates/hallpass.css`.
+const ACCENT: &str = "#0d5e4d";
+
+/// A link of a mail.
+pub struct MailLink {
+    /// What it does.
+    pub action: Text<'static>,
+    /// Where it leads.
+    pub address: String,
+}
+
+/// When, from where or by which browser.
+pub struct Fact {
+    /// Which of them.
+    pub name: Text<'static>,
+    /// What it was.
+    pub value: String,
+}
+
+/// What a mail says.
+#[derive(Template)]
+#[template(path = "mail.html")]
+pub struct MailPage {
+    /// BCP 47.
+    pub language: &'static str,
+    /// The subject.
+    pub subject: Text<'static>,
+    /// What it is about, a paragraph each.
+    pub words: Vec<String>,
+    /// What opens the page that it is about.
+    pub link: Option<MailLink>,
+    /// When, from where, and by which browser.
+    pub facts: Vec<Fact>,
+    /// What to do about it, a paragraph each.
+    pub advice: Vec<String>,
+    /// Who sends it.
+    pub sender: String,
+    /// Our own address.
+    pub issuer: String,
+    /// Where help is.
+    pub help: Option<String>,
+    /// The color of the button.
+    pub color: String,
+}
+
+/// The same without markup.
+#[derive(Template)]
+#[template(path = "mail.txt", escape = "none")]
+struct PlainMail<'a> {
+    words: &'a [String],
+    link: Option<&'a MailLink>,
+    facts: &'a [Fact],
+    advice: &'a [String],
+    sender: &'a str,
+    issuer: &'a str,
+    help: Option<&'a str>,
+}
+
+impl MailPage {
+    /// The same without markup.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        let plain = PlainMail {
+            words: &self.words,
+            link: self.link.as_ref(),
+            facts: &self.facts,
+            advice: &self.advice,
+            sender: &self.sender,
+            issuer: &self.issuer,
+            help: self.help.as_deref(),
+        };
+        // Writing into a string does not fail.
+        plain.render().unwrap_or_default()
+    }
+}
+
+/// A mail as it is sent.
+pub(super) fn written(
+    provider: &Provider,
+    mail: &Mail,
+    kind: MailKind,
+    user: &User,
+    link: Option<&LinkSecret>,
+) -> Letter {
+    let page = page(provider, mail, kind, user, link);
+    Letter {
+        // A notice that comes twice can be told by it; one with a link has another one each time.
+        id: if link.is_some() { format!("{}.{}", mail.id, mail.tries) } else { mail.id.clone() },
+        to: mail.address.clone(),
+        subject: page.subject.to_string(),
+        plain: page.plain(),
+        html: page.render().unwrap_or_default(),
+    }
+}
+
+fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: &User, link: Option<&LinkSecret>) -> MailPage {
+    let config = &provider.config;
+    let account = user.username.as_deref().unwrap_or_else(|| user.display_name());
+    let host = config.host();
+    let (subject, words) = about(kind, account, host, &mail.address);
+    let link = link.and_then(|link| {
+        let (action, page) = action(kind)?;
+        let address = format!("{}?link={}", provider.url(page), link.expose());
+        Some((MailLink { action, address }, LIFETIME / 60))
+    });
+    let good = link.as_ref().map(|(_, minutes)| text("mail-link-good").counting("minutes", *minutes).to_string());
+    let change = provider.url(RESET_PAGE);
+    let advice = match kind {
+        MailKind::PasswordLink => text("mail-password-link-advice").to_string(),
+        MailKind::FactorLink => text("mail-factor-link-advice").with("address", &change).to_string(),
+        MailKind::EmailLink => text("mail-email-link-advice").to_string(),
+        MailKind::EmailChanged => text("mail-email-changed-advice").to_string(),
+        _ => text("mail-advice").with("address", &change).to_string(),
+    };
+    let sender = match &config.organization.name {
+        Some(name) => text("footer-of").with("organization", name).to_string(),
+        None => text("footer").to_string(),
+    };
+    MailPage {
+        language: english().language(),
+        subject,
+        words: std::iter::once(words).chain(good).collect(),
+        link: link.map(|(link, _)| link),
+        facts: facts(mail),
+        advice: vec![advice],
+        sender,
+        issuer: config.issuer.clone(),
+        help: config.organization.help_url.clone(),
+        color: config.organization.accent.map_or_else(|| ACCENT.to_owned(), |accent| accent.on_light().to_string()),
+    }
+}
+
+/// What it is about: the subject, and the first sentences.
+fn about(kind: MailKind, account: &str, host: &str, address: &str) -> (Text<'static>, String) {
+    let (subject, words) = match kind {
+        MailKind::PasswordLink => {
+            (text("mail-password-link-subject"), text("mail-password-link").with("account", account).with("host", host))
+        }
+        MailKind::FactorLink => {
+            (text("mail-factor-link-subject"), text("mail-factor-link").with("account", account).with("host", host))
+        }
+        MailKind::EmailLink => (
+            text("mail-email-link-subject"),
+            text("mail-email-link").with("account", account).with("host", host).with("address", address),
+        ),
+        MailKind::PasswordChanged => (
+            text("mail-password-changed-subject"),
+            text("mail-password-changed").with("account", account).with("host", host),
+        ),
+        MailKind::PasswordReset => (
+            text("mail-password-reset-subject"),
+            text("mail-password-reset").with("account", account).with("host", host),
+        ),
+        MailKind::PasswordSet => {
+            (text("mail-password-set-subject"), text("mail-password-set").with("account", account).with("host", host))
+        }
+        MailKind::EmailChanged => {
+            (text("mail-email-changed-subject"), text("mail-email-changed").with("account", account).with("host", host))
+        }
+        MailKind::FactorAdded => {
+            (text("mail-factor-added-subject"), text("mail-factor-added").with("account", account).with("host", host))
+        }
+        MailKind::FactorRemoved => (
+            text("mail-factor-removed-subject"),
+            text("mail-factor-removed").with("account", account).with("host", host),
+        ),
+        MailKind::CodesMade => {
+            (text("mail-codes-made-subject"), text("mail-codes-made").with("account", account).with("host", host))
+        }
+        MailKind::NewBrowser => {
+            (text("mail-new-browser-subject"), text("mail-new-browser").with("account", account).with("host", host))
+        }
+    };
+    (subject, words.to_string())
+}
+
+/// What the link of a mail does, and the page that it opens.
+fn action(kind: MailKind) -> Option<(Text<'static>, &'static str)> {
+    match kind {
+        MailKind::PasswordLink => Some((text("mail-password-link-action"), RESET_PAGE)),
+        MailKind::FactorLink => Some((text("mail-factor-link-action"), ENROLLMENT_PAGE)),
+        MailKind::EmailLink => Some((text("mail-email-link-action"), EMAIL_LINK_PAGE)),
+        _ => None,
+    }
+}
+
+fn facts(mail: &Mail) -> Vec<Fact> {
+    let circumstances = &mail.circumstances;
+    let at = Moment::of(NumericDate(circumstances.at)).shown;
+    let network = circumstances.network.clone().map(|value| Fact { name: text("mail-network"), value });
+    let browser = circumstances.browser.clone().map(|value| Fact { name: text("mail-browser"), value });
+    std::iter::once(Fact { name: text("mail-at"), value: at }).chain(network).chain(browser).collect()
+}

@@ -1,0 +1,84 @@
+//! What mails there are: those with a one-time link, which were asked for, and notices of what has happened.
+
+use crate::protocol::audit::EventKind;
+use crate::protocol::worded::worded;
+use serde::{Deserialize, Serialize};
+
+worded! {
+    /// What a mail is about, by its word in `mail_outbox.kind`.
+    MailKind {
+        /// A link to set another password.
+        PasswordLink = "password_link",
+        /// A link to set up a second factor.
+        FactorLink = "factor_link",
+        /// A link by which an address becomes the user's, and verified.
+        EmailLink = "email_link",
+        /// The user changed the password.
+        PasswordChanged = "password_changed",
+        /// The user set a password by a link.
+        PasswordReset = "password_reset",
+        /// An operator set a password.
+        PasswordSet = "password_set",
+        /// The address is another one: told to the one before.
+        EmailChanged = "email_changed",
+        /// There is an authenticator more.
+        FactorAdded = "factor_added",
+        /// There is an authenticator less, or no factor any more.
+        FactorRemoved = "factor_removed",
+        /// There are other recovery codes.
+        CodesMade = "codes_made",
+        /// The user signed in with a browser that had not been seen.
+        NewBrowser = "new_browser",
+    }
+}
+
+/// When, from where and by which browser something happened that a mail tells of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circumstances {
+    /// Unix seconds.
+    pub at: i64,
+    /// The network, as users are shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// The browser, as users are shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<String>,
+}
+
+/// The member of a sign-in's event that says so, where the browser was not known to the account.
+pub const NEW_BROWSER: &str = "new_browser";
+
+impl MailKind {
+    /// The kind of that word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    }
+
+    /// The notice that an event is worth, where it comes with a change or with a sign-in.
+    #[must_use]
+    pub const fn of_event(kind: EventKind, is_new_browser: bool) -> Option<Self> {
+        Some(match kind {
+            EventKind::UserPasswordChanged => Self::PasswordChanged,
+            EventKind::UserPasswordReset => Self::PasswordReset,
+            EventKind::UserPasswordSet => Self::PasswordSet,
+            EventKind::FactorAdded => Self::FactorAdded,
+            EventKind::FactorRemoved => Self::FactorRemoved,
+            EventKind::RecoveryCodesMade => Self::CodesMade,
+            EventKind::SignIn if is_new_browser => Self::NewBrowser,
+            _ => return None,
+        })
+    }
+
+    /// Whether it has a link, which is made when it is handed over.
+    #[must_use]
+    pub const fn has_link(self) -> bool {
+        matches!(self, Self::PasswordLink | Self::FactorLink | Self::EmailLink)
+    }
+
+    /// How long it is tried to hand it over, in seconds. Who asked for a link and got none asks again.
+    #[must_use]
+    pub const fn patience(self) -> i64 {
+        if self.has_link() { 3600 } else { 2 * 86_400 }
+    }
+}
