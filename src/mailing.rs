@@ -20,7 +20,6 @@ use crate::store::user_links::{self, NewLink, Purpose, Wanted};
 use crate::store::users::{self, ByLogin};
 use crate::store::{StoreError, timely};
 use futures_util::StreamExt as _;
-use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -64,18 +63,13 @@ impl NotMailed {
 
 /// The address that links go to: verified, and of no other user.
 fn address_of(user: &User) -> Option<&str> {
-    let is_verified = user.claims.get("email_verified") == Some(&Value::Bool(true));
-    user.claims.get("email").and_then(Value::as_str).filter(|_| is_verified)
+    user.email().filter(|_| user.email_is_verified())
 }
 
-/// What a link of a mail is for.
-const fn purpose_of(kind: MailKind) -> Option<Purpose> {
-    match kind {
-        MailKind::PasswordLink => Some(Purpose::Password),
-        MailKind::FactorLink => Some(Purpose::Factor),
-        MailKind::EmailLink => Some(Purpose::Email),
-        _ => None,
-    }
+/// Whether the links for a second factor of a user are made by an operator's own hand (`by-link`): with a mailed one, who has the mailbox
+/// would have both password and factor.
+fn is_by_hand(user: &User, now: NumericDate) -> bool {
+    user.demanded_days(now) == Some(0)
 }
 
 /// Looks after the answer whose password was forgotten, and queues the mail with the link.
@@ -90,7 +84,7 @@ pub fn password_was_forgotten(provider: &Arc<Provider>, login: &str, circumstanc
         let _place = place;
         let asked = async {
             match timely(users::find_by_login(&provider.db, &login)).await? {
-                ByLogin::One(user) => ask(&provider, MailKind::PasswordLink, &user, &circumstances).await.map(drop),
+                ByLogin::One(user) => ask(&provider, Purpose::Password, &user, &circumstances).await,
                 ByLogin::Several | ByLogin::NoUser => Ok(()),
             }
         };
@@ -110,35 +104,34 @@ pub async fn factor_is_overdue(
     user: &User,
     circumstances: &Circumstances,
 ) -> Result<bool, StoreError> {
-    // `by-link` is the operator's own hand: with a mailed one, who has the mailbox would have both password and factor.
-    let is_by_hand = user.demanded_days(NumericDate(circumstances.at)) == Some(0);
+    let is_by_hand = is_by_hand(user, NumericDate(circumstances.at));
     if is_by_hand || provider.outgoing.mailer.is_none() || address_of(user).is_none() {
         return Ok(false);
     }
     // Where as many are open, the user has one.
-    ask(provider, MailKind::FactorLink, user, circumstances).await?;
+    ask(provider, Purpose::Factor, user, circumstances).await?;
     Ok(true)
 }
 
 /// Queues a mail with a link, unless there is a reason not to, which the audit is told.
 async fn ask(
     provider: &Provider,
-    kind: MailKind,
+    purpose: Purpose,
     user: &User,
     circumstances: &Circumstances,
 ) -> Result<(), StoreError> {
     let now = NumericDate(circumstances.at);
-    let why_not = match (address_of(user), purpose_of(kind)) {
+    let why_not = match address_of(user) {
         _ if user.disabled_at.is_some() => Some(NotMailed::Disabled),
-        (Some(address), Some(purpose)) => {
-            let asked = Asked { kind, sub: &user.sub, address, circumstances, now };
-            let is_queued = timely(mail_outbox::ask_for_link(&provider.db, &asked, purpose.as_str())).await?;
+        Some(address) => {
+            let asked = Asked { purpose, sub: &user.sub, address, circumstances, now };
+            let is_queued = timely(mail_outbox::ask_for_link(&provider.db, &asked)).await?;
             (!is_queued).then_some(NotMailed::Open)
         }
-        _ => Some(NotMailed::NoAddress),
+        None => Some(NotMailed::NoAddress),
     };
     match why_not {
-        Some(why) => not_mailed(provider, &user.sub, kind, why, now),
+        Some(why) => not_mailed(provider, &user.sub, purpose.mail(), why, now),
         None => provider.outgoing.queued.notify_one(),
     }
     Ok(())
@@ -170,7 +163,7 @@ pub async fn address_was_typed(
     if is_over {
         tracing::warn!(sub = user.sub, "more mails are asked for to one address than it may get; none is sent");
     }
-    let asked = Asked { kind: MailKind::EmailLink, sub: &user.sub, address, circumstances, now };
+    let asked = Asked { purpose: Purpose::Email, sub: &user.sub, address, circumstances, now };
     timely(mail_outbox::ask_for_address(&provider.db, &asked, is_over)).await?;
     provider.outgoing.queued.notify_one();
     Ok(())
@@ -261,7 +254,7 @@ async fn send(provider: &Provider, mailer: &Mailer, id: &str) -> Result<Server, 
         mail_outbox::done(db, id).await?;
         return Ok(Server::Well);
     };
-    let link = match purpose_of(kind) {
+    let link = match Purpose::of_mail(kind) {
         Some(purpose) => {
             let Some(link) = made(provider, &mail, purpose, &user, now).await? else {
                 not_mailed(provider, &user.sub, kind, NotMailed::NotAnyMore, now);
@@ -309,7 +302,7 @@ async fn made(
     user: &User,
     now: NumericDate,
 ) -> Result<Option<LinkSecret>, StoreError> {
-    if purpose == Purpose::Factor && user.demanded_days(now) == Some(0) {
+    if purpose == Purpose::Factor && is_by_hand(user, now) {
         return Ok(None);
     }
     let link = LinkSecret::from_random(&random::<32>());
@@ -326,7 +319,7 @@ fn taken(provider: &Provider, sub: &str, kind: MailKind, now: NumericDate) {
         return;
     }
     provider.audit.record(Event::new(EventKind::MailSent, now).of(sub).with("kind", kind.as_str()));
-    if let Some(purpose) = purpose_of(kind) {
+    if let Some(purpose) = Purpose::of_mail(kind) {
         let event = Event::new(EventKind::UserLinkMade, now).of(sub).with("purpose", purpose.as_str());
         provider.audit.record(event.with("mailed", true));
     }

@@ -109,7 +109,7 @@ pub fn names_of(user: &User) -> Vec<String> {
 /// What a user types at a sign-in: the user name, or where there is none the address.
 #[must_use]
 pub fn signs_in_as(user: &User) -> Option<&str> {
-    user.username.as_deref().or_else(|| user.claims.get("email").and_then(Value::as_str))
+    user.username.as_deref().or_else(|| user.email())
 }
 
 /// The same as `names_of`, of one who is no user yet.

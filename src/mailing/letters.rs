@@ -53,8 +53,8 @@ pub struct MailPage {
     pub link: Option<MailLink>,
     /// When, from where, and by which browser.
     pub facts: Vec<Fact>,
-    /// What to do about it, a paragraph each.
-    pub advice: Vec<String>,
+    /// What to do about it.
+    pub advice: String,
     /// Who sends it.
     pub sender: String,
     /// Our own address.
@@ -72,7 +72,7 @@ struct PlainMail<'a> {
     words: &'a [String],
     link: Option<&'a MailLink>,
     facts: &'a [Fact],
-    advice: &'a [String],
+    advice: &'a str,
     sender: &'a str,
     issuer: &'a str,
     help: Option<&'a str>,
@@ -123,9 +123,9 @@ fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: &User, link: Opt
     let link = link.and_then(|link| {
         let (action, page) = action(kind)?;
         let address = format!("{}?link={}", provider.url(page), link.expose());
-        Some((MailLink { action, address }, LIFETIME / 60))
+        Some(MailLink { action, address })
     });
-    let good = link.as_ref().map(|(_, minutes)| text("mail-link-good").counting("minutes", *minutes).to_string());
+    let good = link.as_ref().map(|_| text("mail-link-good").counting("minutes", LIFETIME / 60).to_string());
     let change = provider.url(RESET_PAGE);
     let advice = match kind {
         MailKind::PasswordLink => text("mail-password-link-advice").to_string(),
@@ -142,9 +142,9 @@ fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: &User, link: Opt
         language: english().language(),
         subject,
         words: std::iter::once(words).chain(good).collect(),
-        link: link.map(|(link, _)| link),
+        link,
         facts: facts(mail),
-        advice: vec![advice],
+        advice,
         sender,
         issuer: config.issuer.clone(),
         help: config.organization.help_url.clone(),

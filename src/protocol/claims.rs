@@ -106,6 +106,18 @@ impl User {
         self.counts() && !self.is_locked(now)
     }
 
+    /// The e-mail address.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.claims.get("email").and_then(Value::as_str)
+    }
+
+    /// Whether it is verified, and no other user has it.
+    #[must_use]
+    pub fn email_is_verified(&self) -> bool {
+        self.claims.get("email_verified") == Some(&Value::Bool(true))
+    }
+
     /// Within how many days a second factor is demanded of them, whether they have one or not; 0: a password alone never does.
     #[must_use]
     pub fn demanded_days(&self, now: NumericDate) -> Option<i64> {

@@ -11,6 +11,7 @@ use crate::protocol::text;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
+use crate::store::user_links::Purpose;
 use crate::store::{StoreError, audit_events, users};
 use sqlx::AnyConnection;
 
@@ -158,8 +159,8 @@ pub(in crate::store) async fn note_other_address(
 /// A mail with a link that is asked for.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
-    /// Which.
-    pub kind: MailKind,
+    /// What the link is for.
+    pub purpose: Purpose,
     /// For whom.
     pub sub: &'a str,
     /// Where it goes.
@@ -174,7 +175,7 @@ pub struct Asked<'a> {
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
-pub async fn ask_for_link(db: &Db, asked: &Asked<'_>, purpose: &str) -> Result<bool, StoreError> {
+pub async fn ask_for_link(db: &Db, asked: &Asked<'_>) -> Result<bool, StoreError> {
     let mut transaction = db.begin().await?;
     if !users::hold_enabled(&mut transaction, asked.sub).await? {
         transaction.rollback().await?;
@@ -182,8 +183,8 @@ pub async fn ask_for_link(db: &Db, asked: &Asked<'_>, purpose: &str) -> Result<b
     }
     let open: i64 = sqlx::query_scalar(OPEN_LINKS)
         .bind(asked.sub)
-        .bind(purpose)
-        .bind(asked.kind.as_str())
+        .bind(asked.purpose.as_str())
+        .bind(asked.purpose.mail().as_str())
         .bind(asked.now.0)
         .fetch_one(&mut *transaction)
         .await?;
@@ -198,25 +199,23 @@ pub async fn ask_for_link(db: &Db, asked: &Asked<'_>, purpose: &str) -> Result<b
 
 /// Queues the mail with the link for another address, in place of one that waits or was mailed, with the event that it was asked for:
 /// all that the user is told of it, as what comes of it says whether the address is another's. Where `is_over`, there were too many mails to
-/// it, and none is queued; all else is the same. `false`: the user is disabled or gone.
+/// it, and none is queued; all else is the same. Where the user is disabled or gone nothing happens.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
-pub async fn ask_for_address(db: &Db, asked: &Asked<'_>, is_over: bool) -> Result<bool, StoreError> {
+pub async fn ask_for_address(db: &Db, asked: &Asked<'_>, is_over: bool) -> Result<(), StoreError> {
     let mut transaction = db.begin().await?;
     if !users::hold_enabled(&mut transaction, asked.sub).await? {
-        transaction.rollback().await?;
-        return Ok(false);
+        return transaction.rollback().await;
     }
-    forget_links(&mut transaction, asked.sub, Some(asked.kind)).await?;
+    forget_links(&mut transaction, asked.sub, Some(asked.purpose.mail())).await?;
     sqlx::query(END_FOR_ADDRESS).bind(asked.sub).execute(&mut *transaction).await?;
     if !is_over {
         queue(&mut transaction, asked).await?;
     }
-    let event = Event::new(EventKind::UserLinkMade, asked.now).of(asked.sub).with("purpose", "email");
+    let event = Event::new(EventKind::UserLinkMade, asked.now).of(asked.sub).with("purpose", asked.purpose.as_str());
     audit_events::note_change(&mut transaction, event.with("mailed", true), asked.now).await?;
-    transaction.commit().await?;
-    Ok(true)
+    transaction.commit().await
 }
 
 /// Ends mails with a link that wait, of one kind or of each; gives how many.
@@ -238,7 +237,7 @@ pub(in crate::store) async fn forget_links(
 async fn queue(transaction: &mut Transaction, asked: &Asked<'_>) -> Result<(), StoreError> {
     sqlx::query(QUEUE)
         .bind(new_id())
-        .bind(asked.kind.as_str())
+        .bind(asked.purpose.mail().as_str())
         .bind(asked.sub)
         .bind(asked.address)
         .bind(serde_json::to_string(asked.circumstances)?)

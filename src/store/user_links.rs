@@ -74,6 +74,12 @@ impl Purpose {
         }
     }
 
+    /// What the link of a mail is for, where it has one.
+    #[must_use]
+    pub fn of_mail(kind: MailKind) -> Option<Self> {
+        [Self::Password, Self::Factor, Self::Email].into_iter().find(|purpose| purpose.mail() == kind)
+    }
+
     /// The mail that brings it.
     #[must_use]
     pub const fn mail(self) -> MailKind {

@@ -15,7 +15,6 @@ use crate::web::pages::{Chrome, Wait};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// The longest address that mail can be sent to, in bytes
@@ -56,7 +55,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
         Err(Stopped::Fault(error)) => return Err(error.into()),
     }
     // Answered alike: others may have typed it. Whose address it is already is not kept from it by them.
-    let own = here.user.claims.get("email").and_then(Value::as_str).map(fold_email);
+    let own = here.user.email().map(fold_email);
     let address = fold_email(typed);
     let is_over = own.as_ref() != Some(&address)
         && match throttle::mail_to(&provider.ephemeral, &address).await {
@@ -76,14 +75,12 @@ fn page(
     typed: Option<&str>,
     seconds: Option<i64>,
 ) -> Response {
-    let claim = |name: &str| here.user.claims.get(name);
-    let email = claim("email").and_then(Value::as_str);
+    let (email, is_verified) = (here.user.email(), here.user.email_is_verified());
     let status = match (typed, seconds) {
         (_, Some(_)) => StatusCode::TOO_MANY_REQUESTS,
         (Some(_), None) => StatusCode::UNPROCESSABLE_ENTITY,
         (None, None) => StatusCode::OK,
     };
-    let is_verified = claim("email_verified") == Some(&Value::Bool(true));
     let page = EmailPage {
         page: Chrome::new(&provider.config, &text("email-heading")),
         tabs: here.tabs(provider, asked),

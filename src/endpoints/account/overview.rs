@@ -12,7 +12,6 @@ use crate::web::pages::{Chrome, ClaimLine};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -43,9 +42,9 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
         tabs: here.tabs(&provider, &asked),
         user_name: user.display_name().to_owned(),
         username: user.username.clone(),
-        email: claim("email").and_then(Value::as_str).map(str::to_owned),
+        email: user.email().map(str::to_owned),
         has_mail: provider.outgoing.mailer.is_some(),
-        email_is_verified: claim("email_verified") == Some(&Value::Bool(true)),
+        email_is_verified: user.email_is_verified(),
         groups: listed(facts.groups(here.now)),
         claims,
         sub: user.sub.clone(),
