@@ -21,6 +21,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 /// How long a command waits for a connection, and for another process that writes to the SQLite file.
@@ -50,6 +51,9 @@ struct Inner {
     server: Option<Postgres>,
     patience: Duration,
     statements: AtomicU64,
+    /// Whose turn it is to write to the SQLite file, in the order of asking. SQLite itself lets those who wait for it sleep and
+    /// try: on a slow disk some never get there, and they hold the connections that readers need meanwhile.
+    turns: Arc<Mutex<()>>,
 }
 
 /// A transaction. Unless it is committed or rolled back without a fault, its connection is closed: which state it was left
@@ -57,13 +61,27 @@ struct Inner {
 pub struct Transaction {
     connection: PoolConnection<Any>,
     has_ended: bool,
+    // After the connection: the next one's turn comes when this one's is over.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Transaction {
-    async fn begin(pool: &AnyPool, statement: &'static str, patience: Duration) -> Result<Self, StoreError> {
+    async fn begin(
+        pool: &AnyPool,
+        statement: &'static str,
+        patience: Duration,
+        turns: Option<&Arc<Mutex<()>>>,
+    ) -> Result<Self, StoreError> {
         let give_up = Instant::now() + patience;
+        let turn = match turns {
+            Some(turns) => {
+                let turn = tokio::time::timeout_at(give_up, Arc::clone(turns).lock_owned()).await;
+                Some(turn.map_err(|_| sqlx::Error::PoolTimedOut)?)
+            }
+            None => None,
+        };
         // Before the statement is sent: a request that ends while it is on its way leaves no transaction open.
-        let mut transaction = Self { connection: pool.acquire().await?, has_ended: false };
+        let mut transaction = Self { connection: pool.acquire().await?, has_ended: false, _turn: turn };
         once_free(&mut transaction, statement, give_up).await?;
         Ok(transaction)
     }
@@ -173,7 +191,8 @@ impl Db {
             .acquire_timeout(patience)
             .after_connect(move |connection, _| Box::pin(set_up(connection, is_sqlite, patience)))
             .connect_lazy_with(options.clone());
-        let inner = Inner { pool, options, kind, server, patience, statements: AtomicU64::new(0) };
+        let inner =
+            Inner { pool, options, kind, server, patience, statements: AtomicU64::new(0), turns: Arc::default() };
         let db = Self(Arc::new(inner));
         // The pool would try for as long as it may, and then say that this was too long: one connection says why.
         let tried = async {
@@ -220,11 +239,11 @@ impl Db {
 
     /// A transaction of a task in the background, which is on no request's budget.
     pub(crate) async fn begin_in_background(&self) -> Result<Transaction, StoreError> {
-        let statement = match self.0.kind {
-            Kind::Sqlite(_) => "BEGIN IMMEDIATE",
-            Kind::Postgres => "BEGIN",
+        let (statement, turns) = match self.0.kind {
+            Kind::Sqlite(_) => ("BEGIN IMMEDIATE", Some(&self.0.turns)),
+            Kind::Postgres => ("BEGIN", None),
         };
-        Transaction::begin(&self.0.pool, statement, self.0.patience).await
+        Transaction::begin(&self.0.pool, statement, self.0.patience, turns).await
     }
 
     /// A transaction that may write. SQLite must take its lock at the beginning, or two that read first
@@ -241,7 +260,7 @@ impl Db {
             Kind::Sqlite(_) => "BEGIN",
             Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        Transaction::begin(&self.0.pool, statement, self.0.patience).await
+        Transaction::begin(&self.0.pool, statement, self.0.patience, None).await
     }
 
     /// A connection of its own, outside the pool: what it holds ends with it.
@@ -417,6 +436,32 @@ mod tests {
                 opened.await.unwrap().unwrap();
             }
         }
+    }
+
+    /// Were a connection held by all who wait, the reader would not get one.
+    #[tokio::test]
+    async fn who_waits_to_write_to_a_file_holds_no_connection_and_gets_there_in_the_order_of_asking() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&DatabaseUrl::Sqlite(folder.path().join("hallpass.db"))).await.unwrap();
+        let first = db.begin().await.unwrap();
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut waiting = Vec::new();
+        for at in 0..12 {
+            let (db, order) = (db.clone(), Arc::clone(&order));
+            waiting.push(tokio::spawn(async move {
+                let transaction = db.begin().await.unwrap();
+                order.lock().unwrap().push(at);
+                transaction.commit().await.unwrap();
+            }));
+            tokio::task::yield_now().await;
+        }
+        db.ping().await.unwrap();
+        assert!(order.lock().unwrap().is_empty());
+        first.commit().await.unwrap();
+        for waiting in waiting {
+            waiting.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), (0..12).collect::<Vec<_>>());
     }
 
     #[test]

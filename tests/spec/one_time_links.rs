@@ -2,7 +2,7 @@
 
 use crate::support::program::{done, json_of};
 use crate::support::provider::PASSWORD;
-use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent};
+use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, patiently};
 use hallpass::ambient::random;
 use hallpass::protocol::secret::LinkSecret;
 use hallpass::store::user_links::{self, Accepted, Invited, NewLink, Purpose, Reset};
@@ -523,13 +523,13 @@ async fn links_that_are_made_at_once_leave_one() {
             let link = LinkSecret::from_random(&random::<32>());
             let (sub, credential) = (user.sub.as_str(), user.credential.as_str());
             let new = NewLink { link: &link, sub, credential, purpose: Purpose::Password, now };
-            user_links::make(db, &new).await.unwrap().unwrap()
+            patiently(async || user_links::make(db, &new).await).await.unwrap()
         };
         tokio::join!(make(), make(), make(), make());
         let invite = async || {
             let link = LinkSecret::from_random(&random::<32>());
-            let invited = Invited { email: "bob@example.com".to_owned(), ..Invited::default() };
-            user_links::invite(db, &[(link, invited)], 600, now).await.unwrap();
+            let invited = [(link, Invited { email: "bob@example.com".to_owned(), ..Invited::default() })];
+            patiently(async || user_links::invite(db, &invited, 600, now).await).await;
         };
         tokio::join!(invite(), invite(), invite(), invite());
         let kept = provider.rows("SELECT purpose FROM user_links ORDER BY purpose").await;
@@ -542,7 +542,10 @@ async fn links_that_are_made_at_once_leave_one() {
 async fn a_reset_beside_commands_is_the_one_or_the_other_and_never_a_fault() {
     let (provider, _client) = ready().await;
     let (db, now) = (&provider.provider.db, provider.provider.now());
-    let end_all = async |sub: &str| user_sessions::end(db, sub, Which::All, By::Operator, 600, now).await.unwrap();
+    let end_all = async |sub: &str| {
+        patiently(async || user_sessions::end(db, sub, Which::All, By::Operator, 600, now).await).await
+    };
+    let reset = async |by_link: &Reset<'_>| patiently(async || user_links::reset(db, by_link).await).await;
     for round in 0..6 {
         let (name, sub) = (format!("user{round}"), format!("user{round}-sub"));
         provider.add_user(NewUser::named(&name)).await;
@@ -556,35 +559,31 @@ async fn a_reset_beside_commands_is_the_one_or_the_other_and_never_a_fault() {
                 .await;
         }
         let secret = user_links::received(reset_link(&provider, &name).split_once("link=").unwrap().1).unwrap();
-        let reset = || Reset { link: &secret, sub: &sub, password_hash: "$argon2id$r", network: "192.0.2.7", now };
         // Nothing here stands in the way of the reset.
-        let by_link = reset();
-        let (was_reset, _) = tokio::join!(user_links::reset(db, &by_link), end_all(&sub));
-        assert!(was_reset.unwrap(), "round {round}");
+        let by_link = Reset { link: &secret, sub: &sub, password_hash: "$argon2id$r", network: "192.0.2.7", now };
+        let (was_reset, _) = tokio::join!(reset(&by_link), end_all(&sub));
+        assert!(was_reset, "round {round}");
 
         let secret = user_links::received(reset_link(&provider, &name).split_once("link=").unwrap().1).unwrap();
         let by_link = Reset { link: &secret, sub: &sub, password_hash: "$argon2id$t", network: "192.0.2.7", now };
-        let (was_reset, set, disabled, _) = tokio::join!(
-            user_links::reset(db, &by_link),
-            users::set_password(db, &sub, "$argon2id$s", now),
-            users::disable(db, &sub, now),
+        let (was_reset, _, disabled, _) = tokio::join!(
+            reset(&by_link),
+            patiently(async || users::set_password(db, &sub, "$argon2id$s", now).await),
+            patiently(async || users::disable(db, &sub, now).await),
             end_all(&sub)
         );
-        let was_reset = was_reset.unwrap();
-        set.unwrap();
-        assert!(disabled.unwrap(), "reset: {was_reset}");
+        assert!(disabled, "reset: {was_reset}");
         assert_eq!(provider.rows("SELECT digest FROM user_links").await.len(), 0, "reset: {was_reset}");
         assert!(users::enable(db, &sub, now).await.unwrap());
 
         let secret = user_links::received(reset_link(&provider, &name).split_once("link=").unwrap().1).unwrap();
         let by_link = Reset { link: &secret, sub: &sub, password_hash: "$argon2id$u", network: "192.0.2.7", now };
-        let (was_reset, deleted, _) = tokio::join!(
-            user_links::reset(db, &by_link),
-            deletion::delete(db, &sub, Some(&name), Ends::default(), now),
+        let (_, deleted, _) = tokio::join!(
+            reset(&by_link),
+            patiently(async || deletion::delete(db, &sub, Some(&name), Ends::default(), now).await),
             end_all(&sub)
         );
-        was_reset.unwrap();
-        assert!(deleted.unwrap());
+        assert!(deleted);
     }
 }
 
@@ -613,16 +612,16 @@ async fn an_address_is_given_once_however_many_ask_for_it_at_once() {
         let (one, two, three) = (new(0), new(1), new(2));
         let moves = edit::Edit { email: Some(&email), ..edit::Edit::default() };
         let (one, two, three, four) = tokio::join!(
-            users::add(db, &one),
-            users::add(db, &two),
-            user_links::accept(db, &secret, &three, &[], "192.0.2.7"),
-            edit::edit(db, "alice-sub", &moves, now)
+            patiently(async || users::add(db, &one).await),
+            patiently(async || users::add(db, &two).await),
+            patiently(async || user_links::accept(db, &secret, &three, &[], "192.0.2.7").await),
+            patiently(async || edit::edit(db, "alice-sub", &moves, now).await)
         );
         let done = [
-            matches!(one.unwrap(), Added::Done),
-            matches!(two.unwrap(), Added::Done),
-            matches!(three.unwrap(), Accepted::Done),
-            matches!(four.unwrap(), edit::Edited::Done(_)),
+            matches!(one, Added::Done),
+            matches!(two, Added::Done),
+            matches!(three, Accepted::Done),
+            matches!(four, edit::Edited::Done(_)),
         ];
         assert_eq!(done.into_iter().filter(|done| *done).count(), 1, "{done:?}");
     }

@@ -5,7 +5,7 @@ use crate::support::program::{Outcome, Running, done, files_in, refused, run, ru
 use crate::support::provider::{NewUser, copy_keys};
 use crate::support::remote::until;
 use crate::support::totp::code;
-use crate::support::{TestProvider, UserAgent};
+use crate::support::{TestProvider, UserAgent, patiently};
 use futures_util::future::join_all;
 use hallpass::keys::factors::{self, FactorKeySet};
 use hallpass::keys::instant_text;
@@ -59,7 +59,7 @@ pub async fn recovery_codes(provider: &TestProvider, sub: &str) -> Vec<String> {
 }
 
 async fn check(provider: &TestProvider, sub: &str, typed: &str) -> Checked {
-    second_factor::check(&provider.provider, sub, typed, provider.provider.now()).await.unwrap()
+    patiently(async || second_factor::check(&provider.provider, sub, typed, provider.provider.now()).await).await
 }
 
 fn keys(provider: &TestProvider) -> PathBuf {

@@ -12,6 +12,7 @@ use hallpass::protocol::time::NumericDate;
 use hallpass::provider::Provider;
 use hallpass::server::{self, Places, Stopper};
 use hallpass::startup;
+use hallpass::store::StoreError;
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use std::fmt::Write as _;
@@ -33,6 +34,18 @@ pub enum Stores {
     Embedded,
     /// PostgreSQL and Redis.
     Servers,
+}
+
+/// Does what many do at once, and again where the slow disk of a SQLite file was too busy to be written to in time. No server's
+/// fault passes: two that wait for each other there are one of ours.
+pub async fn patiently<T>(work: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    let mut tries = 0;
+    loop {
+        match work().await {
+            Err(error) if stores() == Stores::Embedded && error.may_pass() && tries < 100 => tries += 1,
+            done => return done.unwrap(),
+        }
+    }
 }
 
 /// What `TEST_STORES` says: `embedded` (the default) or `servers`.
