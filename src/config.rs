@@ -7,6 +7,7 @@
 mod files;
 mod mail;
 mod organization;
+mod sign_up;
 mod urls;
 
 pub(crate) use urls::postgres_files;
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 pub use mail::{MailServer, Tls};
 pub use organization::{Accent, Color, Logo, Organization, OrganizationFault, PictureFault, Tenths};
 use secrecy::SecretString;
+pub use sign_up::SignUp;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -108,6 +110,8 @@ settings! {
     smtp_url = "", "smtps://hallpass:password@smtp.example.com:465",
         "Server that takes mails, with user and password where it asks for them: smtps://…, or smtp://…?tls=required (STARTTLS) or ?tls=none; unset: no mail is sent; with HALLPASS_MAIL_FROM";
     mail_from = "", "id@example.com", "Address that mails come from; with HALLPASS_SMTP_URL";
+    sign_up = "off", "domain:example.com",
+        "Who makes an account by themselves, at /sign-up: off, invitation (by a link of hallpass user invite), or domain:example.com (who reads the mail of an address there; several with commas; with HALLPASS_SMTP_URL)";
     audit_retention = "", "365", "Days after which audit events are removed (1 to 36500); unset: they are kept";
 }
 
@@ -185,6 +189,8 @@ pub struct Config {
     pub smtp_url: Option<MailServer>,
     /// The address that mails come from: there is one where there is a server for them.
     pub mail_from: String,
+    /// Who makes an account by themselves.
+    pub sign_up: SignUp,
     /// Days; `None`: for good.
     pub audit_retention: Option<i64>,
 }
@@ -392,6 +398,7 @@ impl RawConfig {
     /// The first setting that is wrong, with what is wrong and an example.
     pub fn check(&self) -> Result<Config, ConfigError> {
         let (smtp_url, mail_from) = self.mail()?;
+        let sign_up = self.parsed("sign_up", |text| sign_up::sign_up(text, smtp_url.is_some()))?;
         let config = Config {
             issuer: self.parsed("issuer", issuer)?,
             listen: self.parsed("listen", address)?,
@@ -414,6 +421,7 @@ impl RawConfig {
             organization: Arc::new(self.organization()?),
             smtp_url,
             mail_from: mail_from.unwrap_or_default(),
+            sign_up,
             audit_retention: self.parsed("audit_retention", days)?,
         };
         Ok(config)

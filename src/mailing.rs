@@ -1,7 +1,7 @@
 //! When mails are sent: those with a link that users ask for, and notices, which the store queues with what they tell of. What a mail
 //! says is `letters`; `mail` hands it over.
 //!
-//! A forgotten password is looked into after the answer, so that neither form nor time of it says what came of it. The queue has no
+//! Who forgot a password or asks for an account is looked into after the answer, so that neither form nor time of it says what came of it. The queue has no
 //! link: it is made when the mail is handed over, and forgotten where that fails. A mail is handed over at least once.
 
 pub mod letters;
@@ -13,12 +13,14 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
 use crate::protocol::mail::{Circumstances, MailKind};
 use crate::protocol::secret::LinkSecret;
+use crate::protocol::text::fold_email;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::mail_outbox::{self, Asked, Mail};
 use crate::store::user_links::{self, NewLink, Purpose, Wanted};
 use crate::store::users::{self, ByLogin};
 use crate::store::{StoreError, timely};
+use crate::throttle::{self, Stopped};
 use futures_util::StreamExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,21 +76,76 @@ fn is_by_hand(user: &User, now: NumericDate) -> bool {
 
 /// Looks after the answer whose password was forgotten, and queues the mail with the link.
 pub fn password_was_forgotten(provider: &Arc<Provider>, login: &str, circumstances: Circumstances) {
+    let login = login.to_owned();
+    after_the_answer(provider, async move |provider| {
+        match timely(users::find_by_login(&provider.db, &login)).await? {
+            ByLogin::One(user) => ask(&provider, Purpose::Password, &user, &circumstances).await,
+            ByLogin::Several | ByLogin::NoUser => Ok(()),
+        }
+    });
+}
+
+/// Looks after the answer who asked for an account, and queues the mail with the link; to who has one, a mail that says so. The address
+/// is folded, and in a domain that may.
+pub fn account_was_asked_for(provider: &Arc<Provider>, address: String, circumstances: Circumstances) {
+    after_the_answer(provider, async move |provider| {
+        let (db, now) = (&provider.db, NumericDate(circumstances.at));
+        match timely(users::find_by_login(db, &address)).await? {
+            // Strangers could ask for it as often as they like, and who has an account can do without.
+            ByLogin::One(user) if address_of(&user).map(fold_email).as_ref() == Some(&address) => {
+                if !is_mailed_enough(&provider, &address).await? {
+                    timely(mail_outbox::tell_of_account(db, &user.sub, &address, &circumstances, now)).await?;
+                }
+            }
+            ByLogin::One(_) | ByLogin::Several => tracing::info!("an account is asked for with a name that is taken"),
+            ByLogin::NoUser => {
+                // One mailbox has as many of these as are made up.
+                if let Some(plain) = without_tag(&address)
+                    && is_mailed_enough(&provider, &plain).await?
+                {
+                    tracing::warn!("more accounts are asked for with one address and a tag than may be in a day");
+                    return Ok(());
+                }
+                if let Err(full) = timely(mail_outbox::ask_to_sign_up(db, &address, &circumstances, now)).await? {
+                    tracing::warn!(?full, "as many sign-ups are open as may be; no link is mailed");
+                }
+            }
+        }
+        provider.outgoing.queued.notify_one();
+        Ok(())
+    });
+}
+
+/// Whether an address has had as many mails as it may in a day; counts one more.
+async fn is_mailed_enough(provider: &Provider, address: &str) -> Result<bool, StoreError> {
+    match throttle::mail_to(&provider.ephemeral, address).await {
+        Ok(()) => Ok(false),
+        Err(Stopped::Later(_)) => Ok(true),
+        Err(Stopped::Fault(error)) => Err(error),
+    }
+}
+
+/// The address of the mailbox, where many providers take what is after a plus sign for a tag; `None`: there is none.
+fn without_tag(address: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let (mailbox, _) = local.split_once('+')?;
+    Some(format!("{mailbox}@{domain}"))
+}
+
+/// Does what is not to be told by the answer or its time.
+fn after_the_answer<W>(provider: &Arc<Provider>, work: impl FnOnce(Arc<Provider>) -> W)
+where
+    W: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
     // What has no place is dropped, as a mail may be at any step: who waits for it asks again.
     let Ok(place) = provider.outgoing.places.clone().try_acquire_owned() else {
         tracing::warn!("more links are asked for at once than can be looked into; one is dropped");
         return;
     };
-    let (provider, login) = (provider.clone(), login.to_owned());
+    let work = work(provider.clone());
     tokio::spawn(async move {
         let _place = place;
-        let asked = async {
-            match timely(users::find_by_login(&provider.db, &login)).await? {
-                ByLogin::One(user) => ask(&provider, Purpose::Password, &user, &circumstances).await,
-                ByLogin::Several | ByLogin::NoUser => Ok(()),
-            }
-        };
-        if let Err(error) = asked.await {
+        if let Err(error) = work.await {
             let failure = Failure::from(error);
             tracing::error!(fix = failure.fix(), "a link was asked for and its mail is not queued: {failure}");
         }
@@ -131,18 +188,24 @@ async fn ask(
         None => Some(NotMailed::NoAddress),
     };
     match why_not {
-        Some(why) => not_mailed(provider, &user.sub, purpose.mail(), why, now),
+        Some(why) => not_mailed(provider, Some(&user.sub), purpose.mail(), why, now),
         None => provider.outgoing.queued.notify_one(),
     }
     Ok(())
 }
 
-/// Tells the audit why no link is mailed; of one for another address only the log, as with `taken`.
-fn not_mailed(provider: &Provider, sub: &str, kind: MailKind, why: NotMailed, now: NumericDate) {
-    if kind == MailKind::EmailLink {
-        tracing::info!(sub, why = why.as_str(), "no link for an address is mailed");
+/// Whether only the log is told of a mail, as its user reads the audit: of the link for another address, where it would say whether that
+/// is another's; and that someone asked for an account with theirs, which is not what happened to the account.
+const fn is_for_the_log(kind: MailKind) -> bool {
+    matches!(kind, MailKind::EmailLink | MailKind::HasAccount)
+}
+
+/// Tells the audit why no link is mailed.
+fn not_mailed(provider: &Provider, sub: Option<&str>, kind: MailKind, why: NotMailed, now: NumericDate) {
+    let (Some(sub), false) = (sub, is_for_the_log(kind)) else {
+        tracing::info!(sub, kind = kind.as_str(), why = why.as_str(), "a link is not mailed");
         return;
-    }
+    };
     let event = Event::new(EventKind::LinkNotMailed, now).of(sub).with("kind", kind.as_str());
     provider.audit.record(event.with("reason", why.as_str()));
 }
@@ -250,33 +313,37 @@ async fn send(provider: &Provider, mailer: &Mailer, id: &str) -> Result<Server, 
         give_up(provider, &mail, kind, "it waited for too long", now).await?;
         return Ok(Server::Well);
     }
-    let Some(user) = users::find(db, &mail.sub).await? else {
-        mail_outbox::done(db, id).await?;
-        return Ok(Server::Well);
-    };
-    let link = match Purpose::of_mail(kind) {
-        Some(purpose) => {
-            let Some(link) = made(provider, &mail, purpose, &user, now).await? else {
-                not_mailed(provider, &user.sub, kind, NotMailed::NotAnyMore, now);
-                mail_outbox::done(db, id).await?;
-                return Ok(Server::Well);
-            };
-            Some(link)
-        }
+    let user = match &mail.sub {
+        Some(sub) => users::find(db, sub).await?,
         None => None,
     };
-    let letter = letters::written(provider, &mail, kind, &user, link.as_ref());
+    // A user who is gone is told nothing; who is none yet can be sent a link to become one.
+    if user.is_none() && kind != MailKind::SignUpLink {
+        mail_outbox::done(db, id).await?;
+        return Ok(Server::Well);
+    }
+    let link = if kind.has_link() {
+        let Some(link) = made(provider, &mail, kind, user.as_ref(), now).await? else {
+            not_mailed(provider, mail.sub.as_deref(), kind, NotMailed::NotAnyMore, now);
+            mail_outbox::done(db, id).await?;
+            return Ok(Server::Well);
+        };
+        Some(link)
+    } else {
+        None
+    };
+    let letter = letters::written(provider, &mail, kind, user.as_ref(), link.as_ref());
     let refused = match (mailer.send(&letter, now).await, &link) {
         (Ok(()), _) => {
             is_well(provider);
             mail_outbox::done(db, id).await?;
-            taken(provider, &user.sub, kind, now);
+            taken(provider, mail.sub.as_deref(), kind, now);
             return Ok(Server::Well);
         }
         // The link may be in the mailbox: it stays good, and who has none asks again.
         (Err(NotTaken::Perhaps(failure)), Some(_)) => {
             tracing::warn!(
-                sub = user.sub,
+                sub = mail.sub,
                 kind = kind.as_str(),
                 "a mail may have been taken or not: {}",
                 failure.what()
@@ -298,26 +365,31 @@ async fn send(provider: &Provider, mailer: &Mailer, id: &str) -> Result<Server, 
 async fn made(
     provider: &Provider,
     mail: &Mail,
-    purpose: Purpose,
-    user: &User,
+    kind: MailKind,
+    user: Option<&User>,
     now: NumericDate,
 ) -> Result<Option<LinkSecret>, StoreError> {
+    let link = LinkSecret::from_random(&random::<32>());
+    let (Some(purpose), Some(user)) = (Purpose::of_mail(kind), user) else {
+        // The setting may have changed meanwhile.
+        let is_wanted = provider.config.sign_up.admits(&mail.address)
+            && user_links::make_sign_up(&provider.db, &link, (&mail.id, &mail.address), now).await?;
+        return Ok(is_wanted.then_some(link));
+    };
     if purpose == Purpose::Factor && is_by_hand(user, now) {
         return Ok(None);
     }
-    let link = LinkSecret::from_random(&random::<32>());
     let new = NewLink { link: &link, sub: &user.sub, credential: &user.credential, purpose, now };
     let wanted = Wanted { new, mail_id: &mail.id, address: &mail.address };
     Ok(user_links::make_mailed(&provider.db, &wanted).await?.then_some(link))
 }
 
-/// Tells the audit of a mail that was taken. Of the link for another address nothing is told but that it was asked for: the user reads
-/// it, and would learn whether the address is another's.
-fn taken(provider: &Provider, sub: &str, kind: MailKind, now: NumericDate) {
-    if kind == MailKind::EmailLink {
+/// Tells the audit of a mail that was taken.
+fn taken(provider: &Provider, sub: Option<&str>, kind: MailKind, now: NumericDate) {
+    let (Some(sub), false) = (sub, is_for_the_log(kind)) else {
         tracing::info!(sub, kind = kind.as_str(), "a mail was taken");
         return;
-    }
+    };
     provider.audit.record(Event::new(EventKind::MailSent, now).of(sub).with("kind", kind.as_str()));
     if let Some(purpose) = Purpose::of_mail(kind) {
         let event = Event::new(EventKind::UserLinkMade, now).of(sub).with("purpose", purpose.as_str());
@@ -336,7 +408,7 @@ async fn give_up(
     let (sub, word, tries) = (&mail.sub, kind.as_str(), mail.tries);
     tracing::error!(sub, kind = word, tries, why, "a mail was given up");
     mail_outbox::done(&provider.db, &mail.id).await?;
-    if kind != MailKind::EmailLink {
+    if let (Some(sub), false) = (sub, is_for_the_log(kind)) {
         let event = Event::new(EventKind::MailGivenUp, now).of(sub).with("kind", word).with("tries", tries);
         // The server may say the address.
         provider.audit.record(event.personal("result", why));

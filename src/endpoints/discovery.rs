@@ -3,6 +3,7 @@
 //! Computed from what is served: the path table, the lists of the parsers, the keys that sign now. Every default
 //! that bites when it is left out is written out.
 
+use crate::config::SignUp;
 use crate::endpoints::path;
 use crate::protocol::claim_names::{CLAIMS_OF_SCOPES, ID_TOKEN_CLAIMS, RESERVED};
 use crate::protocol::factor::ACR_VALUES;
@@ -36,6 +37,9 @@ pub fn metadata(provider: &Provider, offered: &Offered) -> Value {
     }
     let mut scopes: Vec<&str> = SCOPES_SUPPORTED.to_vec();
     scopes.extend(offered.scopes.iter().map(|own| own.scope.as_str()));
+    let has_sign_up = provider.config.sign_up != SignUp::Off;
+    let prompts = Prompt::SUPPORTED.iter().filter(|prompt| has_sign_up || **prompt != Prompt::Create);
+    let prompts: Vec<&str> = prompts.map(|prompt| prompt.as_str()).collect();
     json!({
         "issuer": provider.config.issuer,
         "authorization_endpoint": url(path::AUTHORIZE),
@@ -57,7 +61,7 @@ pub fn metadata(provider: &Provider, offered: &Offered) -> Value {
             words(&[ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::ClientSecretPost], ClientAuthMethod::as_str),
         "revocation_endpoint_auth_methods_supported": words(ClientAuthMethod::SUPPORTED, ClientAuthMethod::as_str),
         "display_values_supported": words(Display::SUPPORTED, Display::as_str),
-        "prompt_values_supported": words(Prompt::SUPPORTED, Prompt::as_str),
+        "prompt_values_supported": prompts,
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
         "frontchannel_logout_supported": true,

@@ -216,7 +216,10 @@ impl Flow {
     pub async fn advance(self, provider: &Arc<Provider>, browser: &Browser) -> Result<Response, PageError> {
         let recipient = self.recipient.clone();
         let advanced = match self.next(provider, None, false) {
-            Step::SignIn => self.start(provider, browser, path::LOGIN).await,
+            Step::SignIn => {
+                let page = self.first_page();
+                self.start(provider, browser, page).await
+            }
             Step::SecondFactor | Step::FactorMissing | Step::FactorDue(_) => {
                 self.start(provider, browser, path::SECOND_FACTOR).await
             }
@@ -232,14 +235,19 @@ impl Flow {
         advanced.map_err(|error| recipient.tell(provider, error))
     }
 
+    /// Where one who is not signed in begins: from the one page a link leads to the other.
+    fn first_page(&self) -> &'static str {
+        if self.request.prompt.has(Prompt::Create) { path::SIGN_UP } else { path::LOGIN }
+    }
+
     /// Starts an interaction and sends the browser to its first page.
     async fn start(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
         let browser_id = name_of(browser);
-        let Self { recipient, params, network, now, .. } = self;
+        let Self { recipient, params, network, now, request, .. } = self;
         let browser_of = Some(&browser_id);
         let started = Started { recipient: &recipient, params, network, browser: browser_of, returns_to: None };
         let id = start(provider, started, now).await?;
-        to_page(provider, browser, &page_of(page, &recipient, &id), Some((&id, &browser_id)))
+        to_page(provider, browser, &page_of(page, &recipient, &request, &id), Some((&id, &browser_id)))
     }
 
     /// What a code of this request stands for.
@@ -374,7 +382,10 @@ impl Continued {
     pub async fn advance(self, provider: &Arc<Provider>, browser: &Browser) -> Result<Response, PageError> {
         let recipient = self.recipient.clone();
         let advanced = match self.step(provider) {
-            Step::SignIn => self.show(provider, browser, path::LOGIN).await,
+            Step::SignIn => {
+                let page = self.first_page();
+                self.show(provider, browser, page).await
+            }
             Step::SecondFactor | Step::FactorMissing | Step::FactorDue(_) => {
                 self.show(provider, browser, path::SECOND_FACTOR).await
             }
@@ -391,7 +402,7 @@ impl Continued {
 
     /// Sends the browser to a page; the first that comes is the one that continues.
     async fn show(self, provider: &Provider, browser: &Browser, page: &str) -> Result<Response, PageError> {
-        let page = page_of(page, &self.recipient, &self.id);
+        let page = page_of(page, &self.recipient, &self.request, &self.id);
         if self.interaction.browser.is_some() {
             return to_page(provider, browser, &page, None);
         }
@@ -422,7 +433,7 @@ impl Continued {
     /// # Errors
     /// The address cannot be a header.
     pub fn redirect_to_authorize(&self, provider: &Provider) -> Result<Response, PageError> {
-        Ok(see_other(&provider.url(&page_of(path::AUTHORIZE, &self.recipient, &self.id)))?)
+        Ok(see_other(&provider.url(&page_of(path::AUTHORIZE, &self.recipient, &self.request, &self.id)))?)
     }
 
     /// Refuses at the recipient's.
@@ -526,13 +537,17 @@ pub fn to_authorize(provider: &Provider, id: &InteractionId) -> Result<Response,
 }
 
 /// The address of a page of an interaction, which says for whom it is: when the interaction is over, that still leads on.
-fn page_of(page: &str, recipient: &Recipient, id: &InteractionId) -> String {
+fn page_of(page: &str, recipient: &Recipient, request: &AuthorizationRequest, id: &InteractionId) -> String {
     let begins = format!("{page}?");
     let at = begins.len();
     let mut query = form_urlencoded::Serializer::for_suffix(begins, at);
     query.append_pair("interaction", id.expose());
     if let Some(client) = recipient.service() {
         query.append_pair("client", &client.client_id);
+    }
+    // The other pages know it by the interaction.
+    if let (path::SIGN_UP, Some(hint)) = (page, &request.login_hint) {
+        query.append_pair("login_hint", hint);
     }
     query.finish()
 }

@@ -3,12 +3,14 @@
 
 use crate::ambient::context;
 use crate::caller::of_disabled;
+use crate::config::SignUp;
 use crate::protocol::authorization::{AuthorizationRequest, Destination};
 use crate::protocol::client::Client;
 use crate::protocol::error::Refusal;
 use crate::protocol::own_page::OwnPage;
 use crate::protocol::params::{Params, doubled};
 use crate::protocol::reason::Reason;
+use crate::protocol::response::Prompt;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::StoreError;
@@ -97,7 +99,10 @@ impl Intake {
         let recipient = Recipient { client, destination };
         // From here on the recipient is told.
         let read = || {
-            let request = AuthorizationRequest::parse(&recipient.client, &params)?; //      OIDC Core 3.1.2.2
+            let mut request = AuthorizationRequest::parse(&recipient.client, &params)?; //  OIDC Core 3.1.2.2
+            if provider.config.sign_up == SignUp::Off {
+                request.prompt = request.prompt.without(Prompt::Create); //                 as it is published
+            }
             let hinted_subject = hinted_subject(provider, &recipient.client, &request)?; // OIDC Core 3.1.2.1
             Ok((request, hinted_subject))
         };

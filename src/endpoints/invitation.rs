@@ -1,5 +1,5 @@
 //! `/invitation`: one who is invited sets a password, and chooses a user name where the operator said none. GET shows the form and
-//! spends nothing; POST spends the link and adds the user, who signs in then.
+//! spends nothing; POST spends the link and adds the user, who signs in then. So does the link of a sign-up (`sign_up`).
 //!
 //! As at `/reset`, the link's secret is what the form is proven by.
 
@@ -10,10 +10,10 @@ use crate::protocol::secret::LinkSecret;
 use crate::protocol::text::{NameFault, check_new_username, is_claim_in_a_line};
 use crate::provider::Provider;
 use crate::store::timely;
-use crate::store::user_links::{self, Accepted, Invited};
+use crate::store::user_links::{self, Accepted, Entry, Invited};
 use crate::store::users::edit::Details;
 use crate::store::users::{self, NewUser};
-use crate::texts::text;
+use crate::texts::{Text, text};
 use crate::web::answer::PageError;
 use crate::web::fault::Fault;
 use crate::web::pages::links::{LinkUsedPage, NewPasswordPage};
@@ -35,8 +35,23 @@ const NAME: &str = "name";
 /// A page: the link was used or has ended, a doubled parameter, or a store failed.
 pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
-    let (link, invited) = open(&provider, &asked).await?;
-    Ok(page(&provider, &link, &invited, &Chosen::default(), Said::default()))
+    show(&provider, &asked, Entry::Invitation).await
+}
+
+/// The form behind a link.
+///
+/// # Errors
+/// As `get`.
+pub async fn show(provider: &Provider, asked: &BrowserRequest, entry: Entry) -> Result<Response, PageError> {
+    let opened = open(provider, asked, entry).await?;
+    Ok(page(provider, &opened, &Chosen::default(), Said::default()))
+}
+
+/// A link, and whose account it adds.
+struct Opened {
+    entry: Entry,
+    link: LinkSecret,
+    invited: Invited,
 }
 
 /// What was typed about who it is.
@@ -75,17 +90,26 @@ impl Chosen {
 /// A page: the form is another site's, the link was used or has ended, a doubled parameter, too much to do, or a store failed.
 pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
-    check_origin(&provider, &asked)?;
-    let (link, invited) = open(&provider, &asked).await?;
-    let (chosen, typed) = (Chosen::of(&asked, &invited), Typed::of(&asked.params, text("link-password-missing")));
-    let show = |said: Said| Ok(page(&provider, &link, &invited, &chosen, said));
+    take(&provider, &asked, Entry::Invitation).await
+}
+
+/// Looks at a password, or adds the user.
+///
+/// # Errors
+/// As `post`.
+pub async fn take(provider: &Arc<Provider>, asked: &BrowserRequest, entry: Entry) -> Result<Response, PageError> {
+    check_origin(provider, asked)?;
+    let opened = open(provider, asked, entry).await?;
+    let Opened { link, invited, .. } = &opened;
+    let (chosen, typed) = (Chosen::of(asked, invited), Typed::of(&asked.params, text("link-password-missing")));
+    let show = |said: Said| Ok(page(provider, &opened, &chosen, said));
     let others = invited.columns.values().map(String::as_str).chain([chosen.full_name.as_str()]);
     let names = new_password::names(Some(&chosen.username), Some(&invited.email), others);
-    let prepared = match new_password::judge(&provider, names, typed).await? {
+    let prepared = match new_password::judge(provider, names, typed).await? {
         Judged::Taken(prepared) => prepared,
         Judged::Said(said) => return show(said),
     };
-    if let Some(said) = chosen.fault(&invited) {
+    if let Some(said) = chosen.fault(invited) {
         return show(said);
     }
     let made = provider.passwords.make(prepared).await.map_err(|_| Problem::Busy)?;
@@ -110,8 +134,8 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
         now: asked.now,
     };
     let network = asked.network.to_string();
-    match timely(user_links::accept(&provider.db, &link, &user, &invited.groups, &network)).await? {
-        Accepted::Done => Ok(pages::render(StatusCode::OK, &used(&provider), None)),
+    match timely(user_links::accept(&provider.db, (link, entry), &user, &invited.groups, &network)).await? {
+        Accepted::Done => Ok(pages::render(StatusCode::OK, &used(provider), None)),
         Accepted::LinkGone => Err(Problem::LinkOver.into()),
         Accepted::NameTaken if invited.username.is_some() => show(Said::error("", text("link-username-gone"))),
         Accepted::NameTaken => show(Said::error(USERNAME, text("link-username-taken"))),
@@ -119,21 +143,36 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     }
 }
 
-/// The link of a request, and who it invites.
-async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<(LinkSecret, Invited), PageError> {
+/// The link of a request, and whose account it adds.
+async fn open(provider: &Provider, asked: &BrowserRequest, entry: Entry) -> Result<Opened, PageError> {
     let link = one_time_link::secret_of(asked)?;
-    let invited = timely(user_links::find_invitation(&provider.db, &link, asked.now)).await?;
-    Ok((link, invited.ok_or(Problem::LinkOver)?))
+    let found = timely(user_links::find_entry(&provider.db, &link, entry, asked.now)).await?;
+    let invited = found.filter(|invited| match entry {
+        Entry::Invitation => true,
+        // The setting may have changed since it was mailed.
+        Entry::SignUp => provider.config.sign_up.admits(&invited.email),
+    });
+    Ok(Opened { entry, link, invited: invited.ok_or(Problem::LinkOver)? })
 }
 
-fn page(provider: &Provider, link: &LinkSecret, invited: &Invited, chosen: &Chosen, said: Said) -> Response {
-    let heading = text("invitation-heading");
+/// What the page is about, where its form goes, and what the button says.
+#[must_use]
+pub fn words(entry: Entry) -> (Text<'static>, &'static str, Text<'static>) {
+    match entry {
+        Entry::Invitation => (text("invitation-heading"), path::INVITATION, text("invitation-submit")),
+        Entry::SignUp => (text("sign-up-account-heading"), path::SIGN_UP, text("sign-up-account-submit")),
+    }
+}
+
+fn page(provider: &Provider, opened: &Opened, chosen: &Chosen, said: Said) -> Response {
+    let Opened { entry, link, invited } = opened;
+    let (heading, action, submit) = words(*entry);
     let status = said.status();
     let page = NewPasswordPage {
         page: Chrome::new(&provider.config, &heading),
         heading,
         lede: None,
-        action: path::INVITATION,
+        action,
         link: link.expose().to_owned(),
         username: invited.username.clone().unwrap_or_else(|| chosen.username.clone()),
         chooses_username: invited.username.is_none(),
@@ -146,7 +185,7 @@ fn page(provider: &Provider, link: &LinkSecret, invited: &Invited, chosen: &Chos
         field: said.field,
         strength: said.strength.map(new_password::told),
         advice: said.strength.map(new_password::advice),
-        submit: text("invitation-submit"),
+        submit,
     };
     pages::render(status, &page, None)
 }

@@ -9,7 +9,7 @@ mod trust;
 
 use crate::ambient::random;
 use crate::caller::{BrowserRequest, check_form};
-use crate::config::Remember;
+use crate::config::{Remember, SignUp};
 use crate::endpoints::flow::{Continued, Flow};
 use crate::mailing;
 use crate::protocol::audit::{Event, EventKind};
@@ -105,7 +105,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
     check_form(&provider, &asked, &flow.id)?;
     match asked.params.get("action") {
         Some("cancel") => flow.refuse(&provider, canceled()).await,
-        Some("continue") if flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(&flow) => {
+        Some("continue") if flow.request.asks_for_account() && !must_prove(&flow) => {
             let Some((session, _)) = &flow.signed_in else {
                 return page(&provider, &asked, &flow, None, None);
             };
@@ -309,7 +309,7 @@ fn page(
     let switches = asked.params.get("switch").is_some();
     let signed_in = flow.signed_in.as_ref().map(|(_, user)| user).filter(|_| !switches);
     let hint = flow.request.login_hint.clone().filter(|_| !switches);
-    let chooses = flow.request.prompt.has(Prompt::SelectAccount) && !must_prove(flow) && failed.is_none();
+    let chooses = flow.request.asks_for_account() && !must_prove(flow) && failed.is_none();
     let shown = LoginPage {
         page: Chrome::new(&provider.config, &heading(flow)),
         client_name: flow.service().map(|client| client.display_name().to_owned()),
@@ -328,6 +328,7 @@ fn page(
         policy_uri: flow.client().policy_uri.as_deref().and_then(web_address).map(str::to_owned),
         tos_uri: flow.client().tos_uri.as_deref().and_then(web_address).map(str::to_owned),
         has_mail: provider.outgoing.mailer.is_some(),
+        has_sign_up: matches!(provider.config.sign_up, SignUp::Domains(_)),
         remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
         account: signed_in.filter(|_| failed.is_none()).and_then(|user| user.account().map(str::to_owned)),
     };

@@ -15,6 +15,7 @@ pub mod intake;
 pub mod introspect;
 pub mod invitation;
 pub mod jwks;
+pub mod link_request;
 pub mod login;
 pub mod logout;
 pub mod nearly;
@@ -24,6 +25,7 @@ pub mod own_password;
 pub mod reset;
 pub mod revoke;
 pub mod second_factor;
+pub mod sign_up;
 pub mod token;
 pub mod userinfo;
 
@@ -97,6 +99,8 @@ pub mod path {
     pub const EMAIL_LINK: &str = crate::mailing::letters::EMAIL_LINK_PAGE;
     /// [`super::reset`], GET and POST: our own.
     pub const RESET: &str = crate::mailing::letters::RESET_PAGE;
+    /// [`super::sign_up`], GET and POST: Initiating User Registration 1.0.
+    pub const SIGN_UP: &str = crate::mailing::letters::SIGN_UP_PAGE;
     /// [`super::invitation`], GET and POST: our own.
     pub const INVITATION: &str = "/invitation";
     /// [`super::discovery`], GET: OIDC Discovery 3-4.
@@ -186,6 +190,7 @@ fn link_pages() -> Router<Arc<Provider>> {
         .route(path::ENROLLMENT, get(enrollment::get).post(enrollment::post))
         .route(path::EMAIL_LINK, get(email_link::get).post(email_link::post))
         .route(path::RESET, get(reset::get).post(reset::post))
+        .route(path::SIGN_UP, get(sign_up::get).post(sign_up::post))
         .route(path::INVITATION, get(invitation::get).post(invitation::post))
         .route_layer(axum::middleware::map_response(hide_query))
 }

@@ -7,6 +7,8 @@
 //! The link's secret is what the form is proven by: who has it may set the password in any browser, so no cookie is asked for.
 
 use crate::caller::{BrowserRequest, check_origin};
+use crate::config::Config;
+use crate::endpoints::link_request::{self, Shown};
 use crate::endpoints::new_password::{self, Judged, Typed};
 use crate::endpoints::{one_time_link, path};
 use crate::mailing;
@@ -16,11 +18,10 @@ use crate::protocol::text::MAX_NAME_BYTES;
 use crate::provider::Provider;
 use crate::store::timely;
 use crate::store::user_links::{self, Purpose, Reset};
-use crate::texts::text;
-use crate::throttle::{self, Stopped};
+use crate::texts::{Text, text};
 use crate::web::answer::PageError;
 use crate::web::fault::Fault;
-use crate::web::pages::links::{LinkUsedPage, NewPasswordPage, ResetRequestPage};
+use crate::web::pages::links::{LinkRequestForm, LinkUsedPage, NewPasswordPage};
 use crate::web::pages::{self, Chrome};
 use crate::web::problems::Problem;
 use axum::extract::State;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -> Result<Response, PageError> {
     asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
     if asked.params.get("link").is_none() {
-        return Ok(request(&provider, &asked, "", Request::Form));
+        return Ok(request(&provider, &asked, "", None));
     }
     let (link, user) = one_time_link::open(&provider, &asked, Purpose::Password).await?;
     Ok(page(&provider, &link, &user, new_password::Said::default()))
@@ -72,51 +73,51 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
 
 /// Who has forgotten the password asks for a link. Known, unknown, disabled and throttled ones are answered alike, and as fast.
 async fn ask(provider: &Arc<Provider>, asked: &BrowserRequest) -> Result<Response, PageError> {
-    // There is no secret in this form: a page that hides where it is from could use up the budget of its visitors' network.
-    if !asked.is_from_ours(&provider.config) {
-        return Err(Problem::FormOfAnotherOrigin.into());
-    }
+    link_request::check_is_ours(provider, asked)?;
     let typed = asked.params.get("username").unwrap_or_default().trim();
     if provider.outgoing.mailer.is_none() {
-        return Ok(request(provider, asked, typed, Request::Form));
+        return Ok(request(provider, asked, typed, None));
     }
     if typed.is_empty() || typed.len() > MAX_NAME_BYTES {
-        return Ok(request(provider, asked, typed, Request::Odd));
+        return Ok(request(provider, asked, typed, Some(text("reset-request-missing"))));
     }
-    match throttle::mail_from(&provider.throttle, &provider.ephemeral, asked.network).await {
-        Ok(()) => {
-            mailing::password_was_forgotten(provider, typed, asked.circumstances());
-        }
-        Err(Stopped::Later(_)) => {
-            tracing::warn!(network = %asked.network, "more links by mail are asked for than one network may; none is sent");
-        }
-        Err(Stopped::Fault(error)) => return Err(error.into()),
+    if link_request::may_be_mailed(provider, asked).await? {
+        mailing::password_was_forgotten(provider, typed, asked.circumstances());
     }
-    Ok(request(provider, asked, typed, Request::Asked))
+    Ok(link_request::page(provider, asked, sent()))
+}
+
+/// The form without a link, and what is wrong with what was sent.
+fn request(provider: &Provider, asked: &BrowserRequest, typed: &str, error: Option<Text<'static>>) -> Response {
+    link_request::page(provider, asked, form(&provider.config, typed, error))
 }
 
 /// What the page without a link shows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Request {
-    Form,
-    Odd,
-    Asked,
+#[must_use]
+pub fn form<'a>(config: &Config, typed: &str, error: Option<Text<'a>>) -> Shown<'a> {
+    let has_mail = config.smtp_url.is_some();
+    let form = LinkRequestForm {
+        action: path::RESET,
+        name: "username",
+        label: text("login-username"),
+        is_address: false,
+        typed: typed.to_owned(),
+        error,
+        submit: text("reset-request-submit"),
+    };
+    Shown {
+        heading: text("reset-request-heading"),
+        lede: if has_mail { text("reset-request-lede") } else { text("reset-no-mail") },
+        hint: None,
+        form: has_mail.then_some(form),
+    }
 }
 
-fn request(provider: &Provider, asked: &BrowserRequest, typed: &str, shown: Request) -> Response {
-    let heading = if shown == Request::Asked { text("reset-asked-heading") } else { text("reset-request-heading") };
-    let status = if shown == Request::Odd { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let brought = |name: &str| asked.params.get(name).filter(|text| text.len() <= 200).unwrap_or_default().to_owned();
-    let page = ResetRequestPage {
-        page: Chrome::new(&provider.config, &heading),
-        is_asked: shown == Request::Asked,
-        has_mail: provider.outgoing.mailer.is_some(),
-        username: typed.to_owned(),
-        error: (shown == Request::Odd).then(|| text("reset-request-missing")),
-        interaction: brought("interaction"),
-        client_id: brought("client"),
-    };
-    pages::render(status, &page, None)
+/// The same answer to everyone.
+#[must_use]
+pub fn sent() -> Shown<'static> {
+    let (heading, lede) = (text("reset-asked-heading"), text("reset-asked"));
+    Shown { heading, lede, hint: Some(text("link-request-hint")), form: None }
 }
 
 fn page(provider: &Provider, link: &LinkSecret, user: &User, said: new_password::Said) -> Response {

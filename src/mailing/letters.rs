@@ -17,6 +17,8 @@ use askama::Template;
 pub const RESET_PAGE: &str = "/reset";
 /// The page of a link that sets up a second factor.
 pub const ENROLLMENT_PAGE: &str = "/account/enrollment";
+/// The page of a link that ends a sign-up; without a link it asks for one.
+pub const SIGN_UP_PAGE: &str = "/sign-up";
 /// The page of a link for an address.
 pub const EMAIL_LINK_PAGE: &str = "/account/email/confirmation";
 
@@ -101,7 +103,7 @@ pub(super) fn written(
     provider: &Provider,
     mail: &Mail,
     kind: MailKind,
-    user: &User,
+    user: Option<&User>,
     link: Option<&LinkSecret>,
 ) -> Letter {
     let page = page(provider, mail, kind, user, link);
@@ -115,9 +117,10 @@ pub(super) fn written(
     }
 }
 
-fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: &User, link: Option<&LinkSecret>) -> MailPage {
+fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: Option<&User>, link: Option<&LinkSecret>) -> MailPage {
     let config = &provider.config;
-    let account = user.username.as_deref().unwrap_or_else(|| user.display_name());
+    let account = user.map(|user| user.username.as_deref().unwrap_or_else(|| user.display_name()));
+    let account = account.unwrap_or(&mail.address);
     let host = config.host();
     let (subject, words) = about(kind, account, host, &mail.address);
     let link = link.and_then(|link| {
@@ -131,6 +134,8 @@ fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: &User, link: Opt
         MailKind::PasswordLink => text("mail-password-link-advice").to_string(),
         MailKind::FactorLink => text("mail-factor-link-advice").with("address", &change).to_string(),
         MailKind::EmailLink => text("mail-email-link-advice").to_string(),
+        MailKind::SignUpLink => text("mail-sign-up-link-advice").to_string(),
+        MailKind::HasAccount => text("mail-has-account-advice").with("address", &change).to_string(),
         MailKind::EmailChanged => text("mail-email-changed-advice").to_string(),
         _ => text("mail-advice").with("address", &change).to_string(),
     };
@@ -165,6 +170,12 @@ fn about(kind: MailKind, account: &str, host: &str, address: &str) -> (Text<'sta
             text("mail-email-link-subject"),
             text("mail-email-link").with("account", account).with("host", host).with("address", address),
         ),
+        MailKind::SignUpLink => {
+            (text("mail-sign-up-link-subject"), text("mail-sign-up-link").with("host", host).with("address", address))
+        }
+        MailKind::HasAccount => {
+            (text("mail-has-account-subject"), text("mail-has-account").with("account", account).with("host", host))
+        }
         MailKind::PasswordChanged => (
             text("mail-password-changed-subject"),
             text("mail-password-changed").with("account", account).with("host", host),
@@ -202,6 +213,7 @@ fn action(kind: MailKind) -> Option<(Text<'static>, &'static str)> {
         MailKind::PasswordLink => Some((text("mail-password-link-action"), RESET_PAGE)),
         MailKind::FactorLink => Some((text("mail-factor-link-action"), ENROLLMENT_PAGE)),
         MailKind::EmailLink => Some((text("mail-email-link-action"), EMAIL_LINK_PAGE)),
+        MailKind::SignUpLink => Some((text("mail-sign-up-link-action"), SIGN_UP_PAGE)),
         _ => None,
     }
 }

@@ -13,6 +13,10 @@ worded! {
         FactorLink = "factor_link",
         /// A link by which an address becomes the user's, and verified.
         EmailLink = "email_link",
+        /// A link by which one who has no account yet has one.
+        SignUpLink = "sign_up_link",
+        /// An account was asked for with the address of one that there is.
+        HasAccount = "has_account",
         /// The user changed the password.
         PasswordChanged = "password_changed",
         /// The user set a password by a link.
@@ -73,7 +77,7 @@ impl MailKind {
     /// Whether it has a link, which is made when it is handed over.
     #[must_use]
     pub const fn has_link(self) -> bool {
-        matches!(self, Self::PasswordLink | Self::FactorLink | Self::EmailLink)
+        matches!(self, Self::PasswordLink | Self::FactorLink | Self::EmailLink | Self::SignUpLink)
     }
 
     /// How long it is tried to hand it over, in seconds. Who asked for a link and got none asks again.

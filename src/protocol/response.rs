@@ -98,6 +98,8 @@ words! {
         Consent = "consent",
         /// Choose an account.
         SelectAccount = "select_account",
+        /// Make an account ([Initiating User Registration 1.0](https://openid.net/specs/openid-connect-prompt-create-1_0.html)).
+        Create = "create",
     }
 }
 words! {
@@ -297,6 +299,13 @@ impl PromptSet {
             }
         }
         Some(Self(prompts))
+    }
+
+    /// Leaves one out, as one that is not known.
+    #[must_use]
+    pub fn without(mut self, prompt: Prompt) -> Self {
+        self.0.retain(|known| *known != prompt);
+        self
     }
 
     /// Whether `prompt` is among them.

@@ -11,7 +11,7 @@ use crate::protocol::text;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
-use crate::store::user_links::Purpose;
+use crate::store::user_links::{self, Purpose};
 use crate::store::{StoreError, audit_events, users};
 use sqlx::AnyConnection;
 
@@ -53,6 +53,12 @@ const OPEN_LINKS: &str = "SELECT (SELECT COUNT(*) FROM user_links WHERE sub = $1
      + (SELECT COUNT(*) FROM mail_outbox WHERE sub = $1 AND kind = $3)";
 const QUEUE: &str = "INSERT INTO mail_outbox (mail_id, kind, sub, address, detail, created_at, due_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $6)";
+const IS_QUEUED: &str = "SELECT COUNT(*) FROM mail_outbox WHERE mail_id = $1";
+const QUEUED_TO: &str = "SELECT COUNT(*) FROM mail_outbox WHERE sub IS NULL AND kind = $1 AND address = $2";
+// Those that wait, and those whose links are open.
+const ALL_SIGN_UPS: &str = "SELECT (SELECT COUNT(*) FROM mail_outbox WHERE sub IS NULL AND kind = $1) \
+     + (SELECT COUNT(*) FROM user_links WHERE purpose = 'sign_up' AND expires_at > $2)";
+const QUEUED_OF: &str = "SELECT COUNT(*) FROM mail_outbox WHERE sub = $1 AND kind = $2";
 const FORGET_KIND: &str = "DELETE FROM mail_outbox WHERE sub = $1 AND kind = $2";
 const FORGET_LINKS: &str =
     "DELETE FROM mail_outbox WHERE sub = $1 AND kind IN ('password_link', 'factor_link', 'email_link')";
@@ -76,6 +82,8 @@ const LEASE_SECONDS: i64 = 300;
 const KEPT: i64 = 3 * 86_400;
 /// How many mailed links of a purpose are open at once.
 pub const MOST_LINKS: i64 = 3;
+/// How many sign-ups are open at once, of whatever addresses: strangers can make up as many as they like.
+pub const MOST_SIGN_UPS: i64 = 1000;
 
 /// Notes that a node that sends mails is here.
 ///
@@ -171,6 +179,22 @@ pub struct Asked<'a> {
     pub now: NumericDate,
 }
 
+impl<'a> Asked<'a> {
+    const fn queued(&self) -> Queued<'a> {
+        let Self { purpose, sub, address, circumstances, now } = *self;
+        Queued { kind: purpose.mail(), sub: Some(sub), address, circumstances, now }
+    }
+}
+
+/// A mail that is queued.
+struct Queued<'a> {
+    kind: MailKind,
+    sub: Option<&'a str>,
+    address: &'a str,
+    circumstances: &'a Circumstances,
+    now: NumericDate,
+}
+
 /// Queues a mail with a link, unless as many are open. `false`: they are, or the user is disabled or gone; nothing has changed.
 ///
 /// # Errors
@@ -192,9 +216,76 @@ pub async fn ask_for_link(db: &Db, asked: &Asked<'_>) -> Result<bool, StoreError
         transaction.rollback().await?;
         return Ok(false);
     }
-    queue(&mut transaction, asked).await?;
+    queue(&mut transaction, &asked.queued()).await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+/// Why nothing is mailed to who asks for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// As many links of the address are open as may be.
+    Address,
+    /// As many sign-ups of all addresses are.
+    All,
+}
+
+/// Queues the mail with the link by which one who has no account yet has one; the address is folded.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn ask_to_sign_up(
+    db: &Db,
+    address: &str,
+    circumstances: &Circumstances,
+    now: NumericDate,
+) -> Result<Result<(), Full>, StoreError> {
+    let kind = MailKind::SignUpLink;
+    let mut transaction = db.begin().await?;
+    users::hold_address(&mut transaction, address).await?;
+    let waiting = sqlx::query_scalar(QUEUED_TO).bind(kind.as_str()).bind(address);
+    let waiting: i64 = waiting.fetch_one(&mut *transaction).await?;
+    let open = user_links::open_sign_ups(&mut transaction, address, now).await?;
+    let all = sqlx::query_scalar(ALL_SIGN_UPS).bind(kind.as_str()).bind(now.0);
+    let all: i64 = all.fetch_one(&mut *transaction).await?;
+    let full =
+        if waiting + open >= MOST_LINKS { Some(Full::Address) } else { (all >= MOST_SIGN_UPS).then_some(Full::All) };
+    if let Some(full) = full {
+        transaction.rollback().await?;
+        return Ok(Err(full));
+    }
+    queue(&mut transaction, &Queued { kind, sub: None, address, circumstances, now }).await?;
+    transaction.commit().await?;
+    Ok(Ok(()))
+}
+
+/// Queues the mail that says to who asks for an account that there is one, unless one waits.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn tell_of_account(
+    db: &Db,
+    sub: &str,
+    address: &str,
+    circumstances: &Circumstances,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    let kind = MailKind::HasAccount;
+    let mut transaction = db.begin().await?;
+    let is_enabled = users::hold_enabled(&mut transaction, sub).await?;
+    let waiting = sqlx::query_scalar(QUEUED_OF).bind(sub).bind(kind.as_str());
+    let waiting: i64 = waiting.fetch_one(&mut *transaction).await?;
+    if !is_enabled || waiting > 0 {
+        return transaction.rollback().await;
+    }
+    queue(&mut transaction, &Queued { kind, sub: Some(sub), address, circumstances, now }).await?;
+    transaction.commit().await
+}
+
+/// Whether a mail waits still: what ends links may have ended it.
+pub(in crate::store) async fn is_queued(transaction: &mut Transaction, id: &str) -> Result<bool, StoreError> {
+    let queued: i64 = sqlx::query_scalar(IS_QUEUED).bind(id).fetch_one(&mut **transaction).await?;
+    Ok(queued > 0)
 }
 
 /// Queues the mail with the link for another address, in place of one that waits or was mailed, with the event that it was asked for:
@@ -211,7 +302,7 @@ pub async fn ask_for_address(db: &Db, asked: &Asked<'_>, is_over: bool) -> Resul
     forget_links(&mut transaction, asked.sub, Some(asked.purpose.mail())).await?;
     sqlx::query(END_FOR_ADDRESS).bind(asked.sub).execute(&mut *transaction).await?;
     if !is_over {
-        queue(&mut transaction, asked).await?;
+        queue(&mut transaction, &asked.queued()).await?;
     }
     let event = Event::new(EventKind::UserLinkMade, asked.now).of(asked.sub).with("purpose", asked.purpose.as_str());
     audit_events::note_change(&mut transaction, event.with("mailed", true), asked.now).await?;
@@ -234,14 +325,14 @@ pub(in crate::store) async fn forget_links(
     Ok(forgotten.rows_affected())
 }
 
-async fn queue(transaction: &mut Transaction, asked: &Asked<'_>) -> Result<(), StoreError> {
+async fn queue(transaction: &mut Transaction, queued: &Queued<'_>) -> Result<(), StoreError> {
     sqlx::query(QUEUE)
         .bind(new_id())
-        .bind(asked.purpose.mail().as_str())
-        .bind(asked.sub)
-        .bind(asked.address)
-        .bind(serde_json::to_string(asked.circumstances)?)
-        .bind(asked.now.0)
+        .bind(queued.kind.as_str())
+        .bind(queued.sub)
+        .bind(queued.address)
+        .bind(serde_json::to_string(queued.circumstances)?)
+        .bind(queued.now.0)
         .execute(&mut **transaction)
         .await?;
     Ok(())
@@ -266,8 +357,8 @@ pub struct Mail {
     pub id: String,
     /// What it is about; `None`: a later version knows.
     pub kind: Option<MailKind>,
-    /// Whom it is about.
-    pub sub: String,
+    /// Whom it is about; `None`: who has no account yet.
+    pub sub: Option<String>,
     /// Where it goes.
     pub address: String,
     /// When, from where and by which browser it happened.
@@ -297,7 +388,7 @@ pub async fn lease(db: &Db, id: &str, now: NumericDate) -> Result<Option<Mail>, 
     Ok(Some(Mail {
         id: row.mail_id,
         kind: MailKind::of_word(&row.kind),
-        sub: row.sub.unwrap_or_default(),
+        sub: row.sub,
         address: row.address,
         circumstances: serde_json::from_str(&row.detail)?,
         created_at: NumericDate(row.created_at),

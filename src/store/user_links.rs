@@ -1,53 +1,40 @@
 //! One-time links: one sets another password, one allows to set up the first second factor, one makes an address the user's, one
-//! accepts an invitation, whose user is not there before.
+//! accepts an invitation and one ends a sign-up, whose users are not there before (`entries`).
 //!
 //! A row has the digest of the link's secret; it is deleted when the link is used, in the transaction of what it does. Of a user
 //! one link of a purpose that an operator made is open at once, and of an address one invitation: another takes its place. Of those
 //! that are mailed a few are, and none takes the place of another (`mailed`).
 
+mod entries;
 mod mailed;
 
+pub(super) use entries::open_sign_ups;
+pub use entries::{
+    Accepted, Entry, Invitation, Invited, accept, find_entry, invitations, invite, make_sign_up, revoke_invitation,
+};
 pub use mailed::{Confirmation, Confirmed, Wanted, confirm_email, find_email, make_mailed, withdraw};
 
-use crate::protocol::audit::{Event, EventKind, Impersonal};
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
 use crate::protocol::mail::MailKind;
 use crate::protocol::secret::LinkSecret;
-use crate::protocol::text;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Transaction};
-use crate::store::groups::{self, Change, End};
 use crate::store::row::row;
-use crate::store::users::{self, Added, NewUser};
-use crate::store::{StoreError, audit_events, mail_outbox};
-use serde::{Deserialize, Serialize};
+use crate::store::{StoreError, audit_events, mail_outbox, users};
 use sqlx::AnyConnection;
-use std::collections::BTreeMap;
 
 const INSERT: &str = "INSERT INTO user_links (digest, purpose, sub, credential, made_by, created_at, expires_at) \
      VALUES ($1, $2, $3, $4, 'operator', $5, $6)";
-// Of two invitations of one address that are made at once the later one takes the place of the other.
-const INVITE: &str = "INSERT INTO user_links (digest, purpose, detail, email_folded, made_by, created_at, expires_at) \
-     VALUES ($1, 'invitation', $2, $3, 'operator', $4, $5) \
-     ON CONFLICT (email_folded) WHERE purpose = 'invitation' DO UPDATE SET digest = excluded.digest, detail = excluded.detail, \
-     created_at = excluded.created_at, expires_at = excluded.expires_at";
 const END_OF_PURPOSE: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = $2 AND made_by = 'operator'";
 const END_WITH_MAILED: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = $2";
-const END_INVITATION: &str = "DELETE FROM user_links WHERE email_folded = $1 AND purpose = 'invitation'";
 const FIND: &str = "SELECT user_links.sub, credential FROM user_links JOIN users ON users.sub = user_links.sub \
      WHERE digest = $1 AND purpose = $2 AND expires_at > $3 AND disabled_at IS NULL";
-const FIND_INVITATION: &str =
-    "SELECT detail FROM user_links WHERE digest = $1 AND purpose = 'invitation' AND expires_at > $2";
 const SPEND: &str = "DELETE FROM user_links WHERE digest = $1 AND purpose = $2 AND expires_at > $3";
 const END_FOR_FACTOR: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = 'factor'";
 const END_OF_USER: &str = "DELETE FROM user_links WHERE sub = $1";
-const IS_GROUP: &str = "SELECT COUNT(*) FROM groups WHERE name = $1";
-const INVITATIONS: &str = "SELECT detail, created_at, expires_at FROM user_links \
-     WHERE purpose = 'invitation' AND expires_at > $1 ORDER BY created_at, email_folded LIMIT 10000";
 const OF_USER: &str = "SELECT purpose, made_by, created_at, expires_at FROM user_links WHERE sub = $1 AND purpose <> 'email' ORDER BY created_at";
 const SWEEP: &str = "DELETE FROM user_links WHERE expires_at <= $1";
-
-const INVITATION: &str = "invitation";
 
 /// How long a link of a user is good for, in seconds.
 pub const LIFETIME: i64 = 1800;
@@ -89,27 +76,6 @@ impl Purpose {
             Self::Email => MailKind::EmailLink,
         }
     }
-}
-
-/// Who is invited, as an operator said it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invited {
-    /// The address.
-    pub email: String,
-    /// Whether it is verified to be theirs.
-    pub email_verified: bool,
-    /// The user name; `None`: they choose it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// Whether the telephone number is verified to be theirs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone_number_verified: Option<bool>,
-    /// Texts of `users::edit::COLUMNS`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub columns: BTreeMap<String, String>,
-    /// The groups to be in.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<String>,
 }
 
 /// A link that an operator makes for a user.
@@ -276,151 +242,6 @@ async fn spend(
     let digest = link.digest();
     let spent = sqlx::query(SPEND).bind(digest.as_str()).bind(purpose).bind(now.0);
     Ok(spent.execute(&mut **transaction).await?.rows_affected() == 1)
-}
-
-/// Makes invitations, each in place of one that the same address has; all or none.
-///
-/// # Errors
-/// The database failed, and then nothing has changed.
-pub async fn invite(
-    db: &Db,
-    invitations: &[(LinkSecret, Invited)],
-    lifetime: i64,
-    now: NumericDate,
-) -> Result<(), StoreError> {
-    // Two who invite the same people at once go through them in one order.
-    let mut in_order: Vec<(String, &(LinkSecret, Invited))> =
-        invitations.iter().map(|one| (text::fold_email(&one.1.email), one)).collect();
-    in_order.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-    let mut transaction = db.begin().await?;
-    for (folded, (link, invited)) in in_order {
-        sqlx::query(INVITE)
-            .bind(link.digest().as_str())
-            .bind(serde_json::to_string(invited)?)
-            .bind(folded)
-            .bind(now.0)
-            .bind(now.plus(lifetime).0)
-            .execute(&mut *transaction)
-            .await?;
-    }
-    // Who is invited is no user yet, and nothing of them could be erased.
-    let event = Event::new(EventKind::UsersInvited, now).with("count", invitations.len() as u64);
-    audit_events::note_change(&mut transaction, event, now).await?;
-    transaction.commit().await
-}
-
-/// Ends the invitation of an address; whether there was one.
-///
-/// # Errors
-/// The database failed.
-pub async fn revoke_invitation(db: &Db, email: &str, now: NumericDate) -> Result<bool, StoreError> {
-    let mut transaction = db.begin().await?;
-    let ended = sqlx::query(END_INVITATION).bind(text::fold_email(email)).execute(&mut *transaction).await?;
-    if ended.rows_affected() > 0 {
-        let event = Event::new(EventKind::UserLinksEnded, now).with("purpose", INVITATION).with("count", 1_u64);
-        audit_events::note_change(&mut transaction, event, now).await?;
-    }
-    transaction.commit().await?;
-    Ok(ended.rows_affected() > 0)
-}
-
-/// Who a link invites; `None`: it was used, has ended, or never was. Nothing is spent.
-///
-/// # Errors
-/// The database failed, or the row cannot be read.
-pub async fn find_invitation(db: &Db, link: &LinkSecret, now: NumericDate) -> Result<Option<Invited>, StoreError> {
-    let digest = link.digest();
-    let found = sqlx::query_scalar(FIND_INVITATION).bind(digest.as_str()).bind(now.0);
-    let found: Option<String> = found.fetch_optional(db.statement()).await?;
-    Ok(found.map(|invited| serde_json::from_str(&invited)).transpose()?)
-}
-
-/// How an invitation was accepted.
-#[derive(Debug)]
-pub enum Accepted {
-    /// The user is there.
-    Done,
-    /// Another request was first, or the link has ended.
-    LinkGone,
-    /// The user name is another user's, or was a deleted user's. The link is as good as before.
-    NameTaken,
-    /// The address is another user's by now. The link is as good as before.
-    AddressTaken,
-}
-
-/// Uses an invitation: the user is added, in the groups that are there still.
-///
-/// # Errors
-/// The database failed, and then nothing has changed.
-pub async fn accept(
-    db: &Db,
-    link: &LinkSecret,
-    user: &NewUser<'_>,
-    joined: &[String],
-    network: &str,
-) -> Result<Accepted, StoreError> {
-    let now = user.now;
-    let adding = users::Adding::prepare(db).await?;
-    let mut transaction = db.begin().await?;
-    if !spend(&mut transaction, link, INVITATION, now).await? {
-        transaction.rollback().await?;
-        return Ok(Accepted::LinkGone);
-    }
-    let event = Event::new(EventKind::UserAdded, now).of(user.sub).from(&network).with("invited", true);
-    match adding.write(&mut transaction, user, event).await? {
-        Added::Done => {}
-        Added::Taken | Added::Gone(_) => {
-            transaction.rollback().await?;
-            return Ok(Accepted::NameTaken);
-        }
-        Added::AddressTaken => {
-            transaction.rollback().await?;
-            return Ok(Accepted::AddressTaken);
-        }
-    }
-    for group in joined {
-        let is_there: i64 = sqlx::query_scalar(IS_GROUP).bind(group).fetch_one(&mut *transaction).await?;
-        let change = Change::Add { sub: user.sub.to_owned(), until: End::AsItIs };
-        if is_there > 0 && groups::carry_out(&mut transaction, group, &change, now).await? {
-            let event = Event::new(EventKind::MembershipAdded, now).of(user.sub);
-            let event = event.with("group", Impersonal::configured(group));
-            audit_events::note_change(&mut transaction, event, now).await?;
-        }
-    }
-    transaction.commit().await?;
-    Ok(Accepted::Done)
-}
-
-row! {
-    struct InvitationRow {
-        detail: Option<String>,
-        created_at: i64,
-        expires_at: i64,
-    }
-}
-
-/// An invitation that was not used yet.
-pub struct Invitation {
-    /// Who is invited.
-    pub invited: Invited,
-    /// `created_at`.
-    pub created_at: i64,
-    /// `expires_at`.
-    pub expires_at: i64,
-}
-
-/// The invitations that are open, the oldest first; ten thousand at most.
-///
-/// # Errors
-/// The database failed, or a row cannot be read.
-pub async fn invitations(db: &Db, now: NumericDate) -> Result<Vec<Invitation>, StoreError> {
-    let rows: Vec<InvitationRow> = sqlx::query_as(INVITATIONS).bind(now.0).fetch_all(db.statement()).await?;
-    rows.into_iter()
-        .map(|row| {
-            let invited = serde_json::from_str(&row.detail.unwrap_or_default())?;
-            Ok(Invitation { invited, created_at: row.created_at, expires_at: row.expires_at })
-        })
-        .collect()
 }
 
 row! {

@@ -13,7 +13,7 @@ pub mod record;
 pub mod tombstones;
 
 pub use adding::{Added, NewUser, add, new_sub};
-pub(super) use adding::{Adding, is_address_taken};
+pub(super) use adding::{Adding, hold_address, is_address_taken};
 
 use crate::ambient::random;
 use crate::protocol::audit::{Event, EventKind};

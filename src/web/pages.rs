@@ -121,6 +121,8 @@ pub struct LoginPage {
     pub tos_uri: Option<String>,
     /// Whether a link to set another password can be mailed.
     pub has_mail: bool,
+    /// Whether one who has no account can make one.
+    pub has_sign_up: bool,
     /// Whether the box to stay signed in is checked; `None`: there is none.
     pub remember: Option<bool>,
 }

@@ -494,6 +494,9 @@ problem-failed =
 
 ## One-time links
 
+link-request-back = Back to the sign-in
+link-request-hint = A link is good for half an hour. If nothing comes, look where unwanted mail goes, and ask the people who look after your account.
+
 link-username = User name
 link-username-rule = You sign in with the user name: letters, digits and signs such as . - _
 link-username-odd = That cannot be a user name. Please take letters, digits and signs such as . - _
@@ -510,14 +513,27 @@ reset-request-missing = Please type your user name or e-mail address.
 reset-request-submit = Send me a link
 reset-asked-heading = Look into your mail
 reset-asked = If there is an account of that name with a verified address of its own, a link is on its way there.
-reset-asked-hint = It is good for half an hour. If nothing comes, look where unwanted mail goes, and ask the people who look after your account.
 reset-no-mail = Ask the people who look after your account: they give you a link to set a new one.
-reset-back = Back to the sign-in
 reset-heading = Set a new password
 reset-lede = When it is set, you are signed out everywhere.
 reset-submit = Set password
 reset-done-heading = Your password is set
 reset-done = You are signed out everywhere within a few seconds. Sign in with the new password.
+sign-up-heading = Create an account
+# $domains are domains with commas between them.
+sign-up-lede = Your e-mail address must be one at { $domains }. A link to create the account is mailed there.
+sign-up-address = E-mail address
+sign-up-submit = Mail me a link
+sign-up-odd = That cannot be an address. Nothing was sent.
+# $domains are domains with commas between them.
+sign-up-elsewhere = An account is for addresses at { $domains } only. Nothing was sent.
+sign-up-asked = If an account can be made with { $address }, a link is on its way there. If there is one already, a mail says so.
+sign-up-invitation-heading = Accounts are by invitation
+sign-up-invitation = You need an invitation to create an account: a link that the people who run this sign-in give you. Open that link.
+sign-up-invitation-hint = If you have none, ask them for one.
+sign-up-account-heading = Create your account
+sign-up-account-submit = Create the account
+login-sign-up = Create an account
 invitation-heading = You are invited
 invitation-submit = Accept
 invitation-done-heading = Your account is ready
@@ -575,6 +591,14 @@ mail-email-link-subject = Confirm your e-mail address
 mail-email-link = { $address } is to be the address of the account { $account } at { $host }. The page asks for the password of the account.
 mail-email-link-action = Confirm the address
 mail-email-link-advice = If you do not know this account, there is nothing to do: it does not get your address.
+mail-sign-up-link-subject = Create your account
+mail-sign-up-link = An account at { $host } was asked for with your address { $address }. There is none until you open this link and set a password.
+mail-sign-up-link-action = Create the account
+mail-sign-up-link-advice = If you did not ask for it, there is nothing to do: no account is made.
+mail-has-account-subject = You have an account already
+mail-has-account = An account at { $host } was asked for with your address. It is the address of your account { $account }: sign in with that.
+# $address is the page for a new password.
+mail-has-account-advice = If you forgot the password, set a new one at { $address } and if you did not ask for an account, there is nothing to do.
 mail-password-changed-subject = Your password was changed
 mail-password-changed = The password of your account { $account } at { $host } was changed on the account page.
 mail-password-reset-subject = Your password was changed

@@ -34,6 +34,7 @@ async fn axe_finds_nothing_on_any_page_in_light_and_dark_on_desktop_and_phone() 
         ("HALLPASS_REMEMBER", "ask"),
         ("HALLPASS_SMTP_URL", "smtps://smtp.example.org"),
         ("HALLPASS_MAIL_FROM", "id@example.org"),
+        ("HALLPASS_SIGN_UP", "domain:example.org"),
     ];
     let pages = PreviewPages::start(folder.path(), &settings);
     let all = [(false, false), (false, true), (true, false), (true, true)];

@@ -38,5 +38,5 @@ async fn every_command_of_the_page_says_what_the_page_says() {
             other => panic!("{heading}: what is a block of {other}?"),
         }
     }
-    assert_eq!(checked, 6);
+    assert_eq!(checked, 7);
 }

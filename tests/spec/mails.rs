@@ -225,7 +225,7 @@ async fn many_who_ask_at_once_open_no_more_than_three() {
     let (server, provider, _client) = ready().await;
     let asking = (0..12).map(|_| forgot(&provider, "alice"));
     futures_util::future::join_all(asking).await;
-    let other = provider.second_node().await;
+    let other = provider.second_mailing_node(&server, &[("issuer", &provider.issuer)]).await;
     tokio::join!(provider.send_mails(), provider.send_mails(), other.send_mails());
     assert_eq!(server.mails().len(), 3, "each mail once, by whichever node");
 }

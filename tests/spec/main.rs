@@ -96,6 +96,7 @@ mod second_factors;
 mod services;
 mod services_run;
 mod services_sign_in;
+mod sign_ups;
 mod small_screens;
 mod start_page;
 mod stepping_up;

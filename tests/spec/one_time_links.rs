@@ -2,10 +2,12 @@
 
 use crate::support::program::{done, json_of};
 use crate::support::provider::PASSWORD;
-use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, patiently};
+use crate::support::{
+    Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, again_while_busy,
+};
 use hallpass::ambient::random;
 use hallpass::protocol::secret::LinkSecret;
-use hallpass::store::user_links::{self, Accepted, Invited, NewLink, Purpose, Reset};
+use hallpass::store::user_links::{self, Accepted, Entry, Invited, NewLink, Purpose, Reset};
 use hallpass::store::user_sessions::{self, By, Which};
 use hallpass::store::users::deletion::{self, Ends};
 use hallpass::store::users::{self, Added, edit};
@@ -523,13 +525,13 @@ async fn links_that_are_made_at_once_leave_one() {
             let link = LinkSecret::from_random(&random::<32>());
             let (sub, credential) = (user.sub.as_str(), user.credential.as_str());
             let new = NewLink { link: &link, sub, credential, purpose: Purpose::Password, now };
-            patiently(async || user_links::make(db, &new).await).await.unwrap()
+            again_while_busy(async || user_links::make(db, &new).await).await.unwrap()
         };
         tokio::join!(make(), make(), make(), make());
         let invite = async || {
             let link = LinkSecret::from_random(&random::<32>());
             let invited = [(link, Invited { email: "bob@example.com".to_owned(), ..Invited::default() })];
-            patiently(async || user_links::invite(db, &invited, 600, now).await).await;
+            again_while_busy(async || user_links::invite(db, &invited, 600, now).await).await;
         };
         tokio::join!(invite(), invite(), invite(), invite());
         let kept = provider.rows("SELECT purpose FROM user_links ORDER BY purpose").await;
@@ -543,9 +545,9 @@ async fn a_reset_beside_commands_is_the_one_or_the_other_and_never_a_fault() {
     let (provider, _client) = ready().await;
     let (db, now) = (&provider.provider.db, provider.provider.now());
     let end_all = async |sub: &str| {
-        patiently(async || user_sessions::end(db, sub, Which::All, By::Operator, 600, now).await).await
+        again_while_busy(async || user_sessions::end(db, sub, Which::All, By::Operator, 600, now).await).await
     };
-    let reset = async |by_link: &Reset<'_>| patiently(async || user_links::reset(db, by_link).await).await;
+    let reset = async |by_link: &Reset<'_>| again_while_busy(async || user_links::reset(db, by_link).await).await;
     for round in 0..6 {
         let (name, sub) = (format!("user{round}"), format!("user{round}-sub"));
         provider.add_user(NewUser::named(&name)).await;
@@ -568,8 +570,8 @@ async fn a_reset_beside_commands_is_the_one_or_the_other_and_never_a_fault() {
         let by_link = Reset { link: &secret, sub: &sub, password_hash: "$argon2id$t", network: "192.0.2.7", now };
         let (was_reset, _, disabled, _) = tokio::join!(
             reset(&by_link),
-            patiently(async || users::set_password(db, &sub, "$argon2id$s", now).await),
-            patiently(async || users::disable(db, &sub, now).await),
+            again_while_busy(async || users::set_password(db, &sub, "$argon2id$s", now).await),
+            again_while_busy(async || users::disable(db, &sub, now).await),
             end_all(&sub)
         );
         assert!(disabled, "reset: {was_reset}");
@@ -580,7 +582,7 @@ async fn a_reset_beside_commands_is_the_one_or_the_other_and_never_a_fault() {
         let by_link = Reset { link: &secret, sub: &sub, password_hash: "$argon2id$u", network: "192.0.2.7", now };
         let (_, deleted, _) = tokio::join!(
             reset(&by_link),
-            patiently(async || deletion::delete(db, &sub, Some(&name), Ends::default(), now).await),
+            again_while_busy(async || deletion::delete(db, &sub, Some(&name), Ends::default(), now).await),
             end_all(&sub)
         );
         assert!(deleted);
@@ -612,10 +614,12 @@ async fn an_address_is_given_once_however_many_ask_for_it_at_once() {
         let (one, two, three) = (new(0), new(1), new(2));
         let moves = edit::Edit { email: Some(&email), ..edit::Edit::default() };
         let (one, two, three, four) = tokio::join!(
-            patiently(async || users::add(db, &one).await),
-            patiently(async || users::add(db, &two).await),
-            patiently(async || user_links::accept(db, &secret, &three, &[], "192.0.2.7").await),
-            patiently(async || edit::edit(db, "alice-sub", &moves, now).await)
+            again_while_busy(async || users::add(db, &one).await),
+            again_while_busy(async || users::add(db, &two).await),
+            again_while_busy(
+                async || user_links::accept(db, (&secret, Entry::Invitation), &three, &[], "192.0.2.7").await
+            ),
+            again_while_busy(async || edit::edit(db, "alice-sub", &moves, now).await)
         );
         let done = [
             matches!(one, Added::Done),

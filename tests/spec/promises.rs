@@ -68,6 +68,7 @@ fn the_built_in_migrations_are_frozen() {
         "14 second factor demand 7ec97d6dc1c1485850212947dc709f475fc92e425ab2cd35e8894c78d0860423",
         "15 user links aaa883efa3bbb1f21676f57558bbf1667cd6dbe867049dc37be837d147763f52",
         "16 mail 5695bdd39b4e4977ce27f5d1da4b18f146a88117ae529d3b36905a1747919ed2",
+        "17 sign up 5bfe19071aefaeff0f0d0e1f04b522f44aca59973ef0a0395d9c87eafc536722",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,

@@ -26,6 +26,7 @@ fn with_all_settings(folder: &Path) -> PreviewPages {
             ("HALLPASS_REMEMBER", "ask"),
             ("HALLPASS_SMTP_URL", "smtps://smtp.example.org"),
             ("HALLPASS_MAIL_FROM", "id@example.org"),
+            ("HALLPASS_SIGN_UP", "domain:example.org"),
         ],
     )
 }

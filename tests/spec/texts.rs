@@ -16,7 +16,8 @@ use hallpass::web::pages::account::{
 };
 use hallpass::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use hallpass::web::pages::links::{
-    EnrollmentAuthenticatorPage, EnrollmentCodesPage, LinkPasswordPage, LinkUsedPage, NewPasswordPage, ResetRequestPage,
+    EnrollmentAuthenticatorPage, EnrollmentCodesPage, LinkPasswordPage, LinkRequestForm, LinkRequestPage, LinkUsedPage,
+    NewPasswordPage,
 };
 use hallpass::web::pages::{
     Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FactorNeededPage, FormPostPage, Frame, HomePage, Link, LoginPage,
@@ -330,6 +331,7 @@ fn login_with(page: Chrome, name: &str) -> LoginPage {
         signed_in_as: named(),
         account: named(),
         has_mail: true,
+        has_sign_up: true,
         remember: Some(true),
         host: name.to_owned(),
         policy_uri: named(),
@@ -559,12 +561,20 @@ fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Strin
         error: Some(text("password-wrong")),
         wait: None,
     };
-    let request = ResetRequestPage {
+    let request = LinkRequestPage {
         page: page(),
-        is_asked: false,
-        has_mail: true,
-        username: name.to_owned(),
-        error: Some(text("reset-request-missing")),
+        heading: text("sign-up-heading"),
+        lede: text("sign-up-asked").with("address", name),
+        hint: Some(text("link-request-hint")),
+        form: Some(LinkRequestForm {
+            action: "/sign-up",
+            name: "email",
+            label: text("sign-up-address"),
+            is_address: true,
+            typed: name.to_owned(),
+            error: Some(text("sign-up-elsewhere").with("domains", name)),
+            submit: text("sign-up-submit"),
+        }),
         interaction: name.to_owned(),
         client_id: name.to_owned(),
     };
@@ -579,7 +589,7 @@ fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Strin
         ("new_password.html", form.render().unwrap()),
         ("link_used.html", used.render().unwrap()),
         ("link_password.html", enrollment.render().unwrap()),
-        ("reset_request.html", request.render().unwrap()),
+        ("link_request.html", request.render().unwrap()),
         ("enrollment_authenticator.html", authenticator.render().unwrap()),
         ("enrollment_codes.html", codes.render().unwrap()),
     ]

@@ -8,7 +8,7 @@ mod links;
 
 use crate::ambient::Clock;
 use crate::commands::Outcome;
-use crate::config::{Config, Remember};
+use crate::config::{Config, Remember, SignUp};
 use crate::endpoints::assets;
 use crate::failure::Failure;
 use crate::server::{self, Places};
@@ -30,7 +30,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 75] = [
+const NAMES: [&str; 80] = [
     "home",
     "signed-out-home",
     "account",
@@ -78,6 +78,11 @@ const NAMES: [&str; 75] = [
     "reset-checked",
     "reset-wrong",
     "reset-done",
+    "sign-up",
+    "sign-up-elsewhere",
+    "sign-up-asked",
+    "sign-up-invitation",
+    "sign-up-account",
     "invitation",
     "invitation-taken",
     "invitation-done",
@@ -158,7 +163,10 @@ fn page(config: &Config, name: &str) -> Option<Response> {
         "home" => page(&|| home(config, true)),
         "signed-out-home" => page(&|| home(config, false)),
         _ if name.starts_with("account") => account::page(config, name),
-        _ if ["reset", "email-link", "invitation", "enrollment"].iter().any(|first| name.starts_with(first)) => {
+        _ if ["reset", "email-link", "sign-up", "invitation", "enrollment"]
+            .iter()
+            .any(|first| name.starts_with(first)) =>
+        {
             links::page(config, name)
         }
         "login"
@@ -257,6 +265,7 @@ fn login(config: &Config, name: &str) -> LoginPage {
         policy_uri: link("privacy"),
         tos_uri: link("terms"),
         has_mail: config.smtp_url.is_some(),
+        has_sign_up: matches!(config.sign_up, SignUp::Domains(_)),
         remember: (config.remember == Remember::Ask).then_some(false),
     }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// The longest address that mail can be sent to, in bytes
 /// ([RFC 5321 section 4.5.3.1.3](https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.3)).
-const MOST_BYTES: usize = 254;
+pub(in crate::endpoints) const MOST_BYTES: usize = 254;
 
 /// The page. It wants a fresh sign-in.
 ///

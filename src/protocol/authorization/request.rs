@@ -79,6 +79,12 @@ impl AuthorizationRequest {
             || self.prompt.has(Prompt::Login)
     }
 
+    /// Whether the user is to say which account it is for, also where one is signed in: another of theirs, or one that is made now.
+    #[must_use]
+    pub fn asks_for_account(&self) -> bool {
+        self.prompt.has(Prompt::SelectAccount) || self.prompt.has(Prompt::Create)
+    }
+
     /// Whether a sign-in of that `acr` is not to be answered with: none of the values of an essential wish is met
     /// ([OIDC Core 5.5.1.1](https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics)).
     #[must_use]

@@ -211,7 +211,7 @@ pub enum Step {
 
 /// Decides what comes next. Pure and total: asked again after every page.
 ///
-/// `prompt=login`, `prompt=consent`, `prompt=select_account` and `max_age` are satisfied by what happened in
+/// `prompt=login`, `prompt=consent`, `prompt=select_account`, `prompt=create` and `max_age` are satisfied by what happened in
 /// this interaction, never by comparing seconds, so that the loop ends by itself.
 #[must_use]
 pub fn next_step(situation: Situation<'_>) -> Step {
@@ -232,7 +232,7 @@ pub fn next_step(situation: Situation<'_>) -> Step {
         return if silent { Step::Refuse(Refusal::new(Reason::NotSignedIn)) } else { Step::SignIn };
     };
     let too_old = request.max_age.is_some_and(|max_age| now.since(session.sign_in.auth_time) > max_age || max_age == 0);
-    let must_sign_in = too_old || request.prompt.has(Prompt::Login) || request.prompt.has(Prompt::SelectAccount);
+    let must_sign_in = too_old || request.prompt.has(Prompt::Login) || request.asks_for_account();
     if must_sign_in && !signed_in_here {
         return if silent { Step::Refuse(Refusal::new(Reason::SignInTooOld)) } else { Step::SignIn };
     }

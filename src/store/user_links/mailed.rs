@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 const INSERT: &str = "INSERT INTO user_links (digest, purpose, sub, credential, detail, made_by, created_at, expires_at) \
      VALUES ($1, $2, $3, $4, $5, 'mail', $6, $7)";
 // Verified to be theirs, and of no other user, be it as a user name.
-const IS_QUEUED: &str = "SELECT COUNT(*) FROM mail_outbox WHERE mail_id = $1";
 const IS_THEIRS: &str = "SELECT COUNT(*) FROM users WHERE sub = $1 AND email = $2 AND email_verified_at IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM users AS others WHERE others.sub <> $1 \
      AND (others.email_folded = users.email_folded OR others.username_folded = users.email_folded))";
@@ -57,8 +56,7 @@ pub async fn make_mailed(db: &Db, wanted: &Wanted<'_>) -> Result<bool, StoreErro
         transaction.rollback().await?;
         return Ok(false);
     }
-    let queued: i64 = sqlx::query_scalar(IS_QUEUED).bind(mail_id).fetch_one(&mut *transaction).await?;
-    let is_wanted = if queued == 0 {
+    let is_wanted = if !mail_outbox::is_queued(&mut transaction, mail_id).await? {
         false
     } else if purpose == Purpose::Email {
         !is_address_taken(&mut transaction, address, sub).await?

@@ -139,9 +139,15 @@ pub(in crate::store) async fn is_address_taken(
     sub: &str,
 ) -> Result<bool, StoreError> {
     let address = text::fold_email(email);
-    let name = format!("address:{}", Digest::of(&["address", &address]).as_str());
-    sqlx::query(HOLD_ADDRESS).bind(&name).execute(&mut **transaction).await?;
+    hold_address(transaction, &address).await?;
     let others: Vec<Holder> = sqlx::query_as(WITH_ADDRESS).bind(address).fetch_all(&mut **transaction).await?;
-    sqlx::query(LEAVE_ADDRESS).bind(&name).execute(&mut **transaction).await?;
     Ok(others.iter().any(|other| other.sub != sub))
+}
+
+/// Lets all others wait that hold the same address, as a sign-in compares it, until the transaction ends.
+pub(in crate::store) async fn hold_address(transaction: &mut Transaction, folded: &str) -> Result<(), StoreError> {
+    let name = format!("address:{}", Digest::of(&["address", folded]).as_str());
+    sqlx::query(HOLD_ADDRESS).bind(&name).execute(&mut **transaction).await?;
+    sqlx::query(LEAVE_ADDRESS).bind(&name).execute(&mut **transaction).await?;
+    Ok(())
 }

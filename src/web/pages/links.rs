@@ -77,24 +77,42 @@ pub struct LinkPasswordPage<'a> {
     pub wait: Option<Wait>,
 }
 
-/// `/reset` without a link: the user asks for one.
+/// The page of a link that is not there yet: one asks for it by mail.
 #[derive(Template)]
-#[template(path = "reset_request.html")]
-pub struct ResetRequestPage {
+#[template(path = "link_request.html")]
+pub struct LinkRequestPage<'a> {
     /// The frame.
     pub page: Chrome,
-    /// Whether a link was asked for.
-    pub is_asked: bool,
-    /// Whether mails are sent at all.
-    pub has_mail: bool,
-    /// What is in the field.
-    pub username: String,
-    /// What is wrong with what was sent.
-    pub error: Option<Text<'static>>,
+    /// What it is about.
+    pub heading: Text<'static>,
+    /// In a sentence.
+    pub lede: Text<'a>,
+    /// In small print.
+    pub hint: Option<Text<'static>>,
+    /// What is typed; `None`: it was sent, or there is no mail.
+    pub form: Option<LinkRequestForm<'a>>,
     /// The sign-in that waits, to return to; empty: none.
     pub interaction: String,
     /// Its client; empty: our own start page.
     pub client_id: String,
+}
+
+/// What one types who asks for a link.
+pub struct LinkRequestForm<'a> {
+    /// Where it goes, below the issuer.
+    pub action: &'static str,
+    /// The field.
+    pub name: &'static str,
+    /// What is typed there.
+    pub label: Text<'static>,
+    /// Whether that is an address, and no user name.
+    pub is_address: bool,
+    /// What is in the field.
+    pub typed: String,
+    /// What is wrong with what was sent.
+    pub error: Option<Text<'a>>,
+    /// What the button says.
+    pub submit: Text<'static>,
 }
 
 /// The second one: what an authenticator app reads, and its first code.

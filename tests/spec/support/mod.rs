@@ -23,7 +23,7 @@ pub mod user_agent;
 pub mod verbs;
 pub mod webdriver;
 
-pub use provider::{NewClient, NewUser, Stores, TestClient, TestProvider, patiently, stores};
+pub use provider::{NewClient, NewUser, Stores, TestClient, TestProvider, again_while_busy, stores};
 pub use receiver::Receiver;
 pub use user_agent::{Page, UserAgent};
 pub use verbs::{Answer, Api, Authorization, VERIFIER, claims_of, header_of};

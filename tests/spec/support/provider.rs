@@ -38,7 +38,7 @@ pub enum Stores {
 
 /// Does what many do at once, and again where the slow disk of a SQLite file was too busy to be written to in time. No server's
 /// fault passes: two that wait for each other there are one of ours.
-pub async fn patiently<T>(work: impl AsyncFn() -> Result<T, StoreError>) -> T {
+pub async fn again_while_busy<T>(work: impl AsyncFn() -> Result<T, StoreError>) -> T {
     let mut tries = 0;
     loop {
         match work().await {
@@ -152,10 +152,15 @@ impl TestProvider {
 
     /// A second node beside this one: the same stores, keys and issuer, a port of its own.
     pub async fn second_node(&self) -> Self {
+        self.node_with(&[("issuer", &self.issuer)]).await
+    }
+
+    /// A node on the same stores and keys with settings of its own, the issuer among them.
+    pub async fn node_with(&self, settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::with_prefix("hallpass-test-").unwrap();
         copy_keys(&folder.path().join("keys"));
         let (database_url, redis_url) = (self.database_url.clone(), self.redis_url.clone());
-        Self::on(folder, database_url, redis_url, self.moved.clone(), &[("issuer", &self.issuer)]).await
+        Self::on(folder, database_url, redis_url, self.moved.clone(), settings).await
     }
 
     async fn on(

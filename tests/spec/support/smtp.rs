@@ -163,6 +163,14 @@ impl TestProvider {
         provider
     }
 
+    /// A second node beside this one, which sends mails by the same server.
+    pub async fn second_mailing_node(&self, server: &MailServer, settings: &[(&str, &str)]) -> Self {
+        let url = server.url();
+        let own = [("smtp_url", url.as_str()), ("mail_from", "id@example.com")];
+        let all: Vec<(&str, &str)> = settings.iter().copied().chain(own).collect();
+        self.node_with(&all).await
+    }
+
     /// One round of the task that sends mails, when all that was asked for is queued.
     pub async fn send_mails(&self) {
         self.mails_are_queued().await;

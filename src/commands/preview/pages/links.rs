@@ -2,11 +2,13 @@
 
 use super::account::{app_form, codes};
 use super::{ACCOUNT, ADDRESS, USER};
-use crate::config::Config;
-use crate::endpoints::path;
+use crate::config::{Config, SignUp};
+use crate::endpoints::link_request::Shown;
+use crate::endpoints::{invitation, path, reset, sign_up};
+use crate::store::user_links::Entry;
 use crate::texts::text;
 use crate::web::pages::links::{
-    EnrollmentAuthenticatorPage, EnrollmentCodesPage, LinkPasswordPage, LinkUsedPage, NewPasswordPage, ResetRequestPage,
+    EnrollmentAuthenticatorPage, EnrollmentCodesPage, LinkPasswordPage, LinkRequestPage, LinkUsedPage, NewPasswordPage,
 };
 use crate::web::pages::{self, Chrome};
 use axum::http::StatusCode;
@@ -19,17 +21,21 @@ pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
         Some(pages::render(StatusCode::OK, &page, None))
     };
     match name {
-        "reset" | "reset-checked" | "reset-wrong" => Some(reset(config, name)),
-        "reset-request" => Some(request(config, false)),
-        "reset-asked" => Some(request(config, true)),
+        "reset" | "reset-checked" | "reset-wrong" => Some(new_password(config, name)),
+        "reset-request" => Some(request(config, reset::form(config, "", None))),
+        "reset-asked" => Some(request(config, reset::sent())),
+        "sign-up" | "sign-up-elsewhere" => Some(sign_up(config, name)),
+        "sign-up-asked" => Some(request(config, sign_up::sent(ADDRESS))),
+        "sign-up-invitation" => Some(request(config, sign_up::invited_only())),
         "email-link" => Some(email_link(config)),
         "email-link-done" => {
             let message = text("email-confirmed").with("address", ADDRESS);
             used(text("email-confirmed-heading"), message)
         }
         "reset-done" => used(text("reset-done-heading"), text("reset-done")),
-        "invitation" => Some(invitation(config, false)),
-        "invitation-taken" => Some(invitation(config, true)),
+        "sign-up-account" => Some(invitation(config, Entry::SignUp, false)),
+        "invitation" => Some(invitation(config, Entry::Invitation, false)),
+        "invitation-taken" => Some(invitation(config, Entry::Invitation, true)),
         "invitation-done" => used(text("invitation-done-heading"), text("invitation-done")),
         "enrollment" => Some(enrollment(config, false)),
         "enrollment-wrong" => Some(enrollment(config, true)),
@@ -78,18 +84,31 @@ fn email_link(config: &Config) -> Response {
     pages::render(StatusCode::OK, &page, None)
 }
 
-fn request(config: &Config, is_asked: bool) -> Response {
-    let heading = if is_asked { text("reset-asked-heading") } else { text("reset-request-heading") };
-    let page = ResetRequestPage {
-        page: Chrome::new(config, &heading),
-        is_asked,
-        has_mail: config.smtp_url.is_some(),
-        username: String::new(),
-        error: None,
+fn request(config: &Config, shown: Shown<'_>) -> Response {
+    let page = LinkRequestPage {
+        page: Chrome::new(config, &shown.heading),
+        heading: shown.heading,
+        lede: shown.lede,
+        hint: shown.hint,
+        form: shown.form,
         interaction: String::new(),
         client_id: String::new(),
     };
     pages::render(StatusCode::OK, &page, None)
+}
+
+/// The page for an address, which is one of the setting's domains or of ours.
+fn sign_up(config: &Config, name: &str) -> Response {
+    let domains = match &config.sign_up {
+        SignUp::Domains(domains) => domains.join(sign_up::BETWEEN),
+        SignUp::Off | SignUp::Invitation => "example.org".to_owned(),
+    };
+    let shown = if name == "sign-up" {
+        sign_up::form(&domains, "", None)
+    } else {
+        sign_up::form(&domains, "alice@elsewhere.example", Some(sign_up::elsewhere(&domains)))
+    };
+    request(config, shown)
 }
 
 fn authenticator(config: &Config, is_wrong: bool) -> Response {
@@ -102,7 +121,7 @@ fn authenticator(config: &Config, is_wrong: bool) -> Response {
     pages::render(StatusCode::OK, &page, None)
 }
 
-fn reset(config: &Config, name: &str) -> Response {
+fn new_password(config: &Config, name: &str) -> Response {
     let is_checked = name == "reset-checked";
     let heading = text("reset-heading");
     let page = NewPasswordPage {
@@ -124,13 +143,13 @@ fn reset(config: &Config, name: &str) -> Response {
     pages::render(StatusCode::OK, &page, None)
 }
 
-fn invitation(config: &Config, is_taken: bool) -> Response {
-    let heading = text("invitation-heading");
+fn invitation(config: &Config, entry: Entry, is_taken: bool) -> Response {
+    let (heading, action, submit) = invitation::words(entry);
     let page = NewPasswordPage {
         page: Chrome::new(config, &heading),
         heading,
         lede: None,
-        action: path::INVITATION,
+        action,
         link: String::new(),
         username: if is_taken { ACCOUNT.to_owned() } else { String::new() },
         chooses_username: true,
@@ -140,7 +159,7 @@ fn invitation(config: &Config, is_taken: bool) -> Response {
         field: if is_taken { "username" } else { "" },
         strength: None,
         advice: None,
-        submit: text("invitation-submit"),
+        submit,
     };
     pages::render(StatusCode::OK, &page, None)
 }
