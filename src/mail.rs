@@ -41,6 +41,8 @@ pub struct Letter {
     pub id: String,
     /// The address of who gets it.
     pub to: String,
+    /// Whether that was typed by who asked, and so may be any.
+    pub is_to_typed_address: bool,
     /// The subject, in one line.
     pub subject: String,
     /// Its text.
@@ -149,16 +151,18 @@ impl Mailer {
         match sent {
             Ok(true) => Ok(()),
             Ok(false) => Err(NotTaken::Ever(Failure::new("the mail server has no way for such an address (SMTPUTF8)"))),
-            Err(stopped) => Err(self.refused(stopped)),
+            Err(stopped) => Err(self.refused(stopped, letter.is_to_typed_address)),
         }
     }
 
-    fn refused(&self, Stopped { error, is_of_mail }: Stopped) -> NotTaken {
+    fn refused(&self, Stopped { error, is_of_mail }: Stopped, is_to_typed_address: bool) -> NotTaken {
         let code = error.status().map(u16::from);
         match code {
             Some(code) if is_of_mail && is_for_good(code, &in_words(&error)) => {
                 NotTaken::Ever(self.told("refuses a mail", error))
             }
+            // Where anyone can name the recipient, it says nothing of the server, and must not hold up the mails of others.
+            Some(500..=599) if is_of_mail && is_to_typed_address => NotTaken::Ever(self.told("refuses a mail", error)),
             Some(400..=499) if is_of_mail => NotTaken::Busy(self.told("puts a mail off", error)),
             // A connection that breaks off is the server's affair as well.
             _ => NotTaken::Yet(self.told("takes no mail", error)),
@@ -180,7 +184,7 @@ impl Mailer {
         };
         match tokio::time::timeout(PATIENCE, asked).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(stopped)) => match self.refused(stopped) {
+            Ok(Err(stopped)) => match self.refused(stopped, false) {
                 NotTaken::Yet(failure) => Err(failure),
                 NotTaken::Ever(_) | NotTaken::Busy(_) | NotTaken::Perhaps(_) => Ok(()),
             },
@@ -357,6 +361,7 @@ mod tests {
         Letter {
             id: text("1"),
             to: text("a@example.com"),
+            is_to_typed_address: false,
             subject: text("S"),
             plain: text("P"),
             html: text("<p>H</p>"),

@@ -92,18 +92,17 @@ pub fn account_was_asked_for(provider: &Arc<Provider>, address: String, circumst
         let (db, now) = (&provider.db, NumericDate(circumstances.at));
         match timely(users::find_by_login(db, &address)).await? {
             // Strangers could ask for it as often as they like, and who has an account can do without.
-            ByLogin::One(user) if address_of(&user).map(fold_email).as_ref() == Some(&address) => {
+            ByLogin::One(user) if has_address(&user, &address) => {
                 if !is_mailed_enough(&provider, &address).await? {
                     timely(mail_outbox::tell_of_account(db, &user.sub, &address, &circumstances, now)).await?;
                 }
             }
             ByLogin::One(_) | ByLogin::Several => tracing::info!("an account is asked for with a name that is taken"),
             ByLogin::NoUser => {
-                // One mailbox has as many of these as are made up.
                 if let Some(plain) = without_tag(&address)
-                    && is_mailed_enough(&provider, &plain).await?
+                    && !may_have_tags(&provider, &plain).await?
                 {
-                    tracing::warn!("more accounts are asked for with one address and a tag than may be in a day");
+                    tracing::info!("an account is asked for with a tag of an address that gets no more of them");
                     return Ok(());
                 }
                 if let Err(full) = timely(mail_outbox::ask_to_sign_up(db, &address, &circumstances, now)).await? {
@@ -116,9 +115,24 @@ pub fn account_was_asked_for(provider: &Arc<Provider>, address: String, circumst
     });
 }
 
-/// Whether an address has had as many mails as it may in a day; counts one more.
+/// Whether a user can sign in, and has an address that is verified and no other user's; it is folded.
+fn has_address(user: &User, folded: &str) -> bool {
+    user.disabled_at.is_none() && address_of(user).is_some_and(|address| fold_email(address) == folded)
+}
+
+/// Whether there may be accounts with tags of a mailbox: not where it is a disabled user's, who would be in again; and one mailbox
+/// has as many of them as are made up.
+async fn may_have_tags(provider: &Provider, mailbox: &str) -> Result<bool, StoreError> {
+    let is_kept_out = match timely(users::find_by_login(&provider.db, mailbox)).await? {
+        ByLogin::One(user) => user.disabled_at.is_some(),
+        ByLogin::Several | ByLogin::NoUser => false,
+    };
+    Ok(!is_kept_out && !is_mailed_enough(provider, mailbox).await?)
+}
+
+/// Whether an address has had as many of these mails as it may in a day; counts one more.
 async fn is_mailed_enough(provider: &Provider, address: &str) -> Result<bool, StoreError> {
-    match throttle::mail_to(&provider.ephemeral, address).await {
+    match throttle::mail_of_sign_up(&provider.ephemeral, address).await {
         Ok(()) => Ok(false),
         Err(Stopped::Later(_)) => Ok(true),
         Err(Stopped::Fault(error)) => Err(error),
@@ -304,8 +318,7 @@ async fn send(provider: &Provider, mailer: &Mailer, id: &str) -> Result<Server, 
     let Some(mail) = mail_outbox::lease(db, id, now).await? else { return Ok(Server::Well) };
     let Some(kind) = mail.kind else {
         // A node of the version that queued it sends it.
-        let again_at = now.plus(PAUSES[PAUSES.len() - 1]);
-        mail_outbox::failed(db, id, "this version does not know what it is about", again_at).await?;
+        mail_outbox::failed(db, id, "this version does not know what it is about", now.plus(LONGEST_OF_LINK)).await?;
         return Ok(Server::Well);
     };
     // Where no node was here for a while: who asked for a link then asks again, or has.
@@ -320,6 +333,17 @@ async fn send(provider: &Provider, mailer: &Mailer, id: &str) -> Result<Server, 
     // A user who is gone is told nothing; who is none yet can be sent a link to become one.
     if user.is_none() && kind != MailKind::SignUpLink {
         mail_outbox::done(db, id).await?;
+        return Ok(Server::Well);
+    }
+    if let (MailKind::HasAccount, Some(user)) = (kind, &user)
+        && !has_address(user, &mail.address)
+    {
+        mail_outbox::done(db, id).await?;
+        return Ok(Server::Well);
+    }
+    if kind == MailKind::SignUpLink && !provider.config.sign_up.admits(&mail.address) {
+        // The setting was changed, or is on its way from node to node.
+        mail_outbox::failed(db, id, "HALLPASS_SIGN_UP does not admit it here", now.plus(LONGEST_OF_LINK)).await?;
         return Ok(Server::Well);
     }
     let link = if kind.has_link() {
@@ -371,9 +395,7 @@ async fn made(
 ) -> Result<Option<LinkSecret>, StoreError> {
     let link = LinkSecret::from_random(&random::<32>());
     let (Some(purpose), Some(user)) = (Purpose::of_mail(kind), user) else {
-        // The setting may have changed meanwhile.
-        let is_wanted = provider.config.sign_up.admits(&mail.address)
-            && user_links::make_sign_up(&provider.db, &link, (&mail.id, &mail.address), now).await?;
+        let is_wanted = user_links::make_sign_up(&provider.db, &link, (&mail.id, &mail.address), now).await?;
         return Ok(is_wanted.then_some(link));
     };
     if purpose == Purpose::Factor && is_by_hand(user, now) {
@@ -406,7 +428,11 @@ async fn give_up(
     now: NumericDate,
 ) -> Result<(), StoreError> {
     let (sub, word, tries) = (&mail.sub, kind.as_str(), mail.tries);
-    tracing::error!(sub, kind = word, tries, why, "a mail was given up");
+    if kind.is_to_typed_address() {
+        tracing::warn!(sub, kind = word, tries, why, "a mail to an address that was typed was given up");
+    } else {
+        tracing::error!(sub, kind = word, tries, why, "a mail was given up");
+    }
     mail_outbox::done(&provider.db, &mail.id).await?;
     if let (Some(sub), false) = (sub, is_for_the_log(kind)) {
         let event = Event::new(EventKind::MailGivenUp, now).of(sub).with("kind", word).with("tries", tries);

@@ -24,6 +24,8 @@
 //!
 //! Key: `mail:to:{digest of the address}`, a count of mails to an address that users typed, for a day.
 //!
+//! Key: `mail:new:{digest of the address}`, the same of what those asked for who want an account.
+//!
 //! Key: `client:{network}`, counts by client for their window.
 
 use crate::protocol::authorization::PendingAttempt;
@@ -73,6 +75,8 @@ pub const PER_CODE_WINDOW: [i64; 2] = [10, 30];
 pub const MAIL_WINDOW: i64 = 3600;
 /// Mails that are asked for from one network, for whatever accounts.
 pub const MAILS_PER_NETWORK: i64 = 20;
+/// Sign-ups that are asked for from one network: an office of newcomers may be behind it.
+pub const SIGN_UPS_PER_NETWORK: i64 = 100;
 /// Mails that are asked for from one wide network.
 pub const MAILS_PER_WIDE_NETWORK: i64 = 200;
 /// The same from one that many share, and so is no single one.
@@ -92,6 +96,15 @@ pub struct Later {
     pub seconds: i64,
     /// What is used up.
     pub budget: Budget,
+}
+
+/// What a mail is asked for by who is not signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailBudget {
+    /// A forgotten password.
+    Reset,
+    /// An account.
+    SignUp,
 }
 
 /// What can be used up.
@@ -384,13 +397,23 @@ impl ClientAttempt {
 ///
 /// # Errors
 /// `Later` at the limit, and where no counter can be kept: what a stranger has sent is never without a bound.
-pub async fn mail_from(throttle: &Throttle, ephemeral: &Ephemeral, network: Network) -> Result<(), Stopped> {
+pub async fn mail_from(
+    throttle: &Throttle,
+    ephemeral: &Ephemeral,
+    network: Network,
+    budget: MailBudget,
+) -> Result<(), Stopped> {
+    // Each has fields of its own: those who sign up in an office at once keep no one from a forgotten password.
+    let (narrow, wide, most) = match budget {
+        MailBudget::Reset => (network.to_string(), "all", MAILS_PER_NETWORK),
+        MailBudget::SignUp => (format!("{network} new"), "new", SIGN_UPS_PER_NETWORK),
+    };
     let fields = if network.is_shared() {
-        vec![("all".to_owned(), MAIL_WINDOW, MAILS_PER_SHARED_NETWORK, Budget::WideNetwork)]
+        vec![(wide.to_owned(), MAIL_WINDOW, MAILS_PER_SHARED_NETWORK, Budget::WideNetwork)]
     } else {
         vec![
-            (network.to_string(), MAIL_WINDOW, MAILS_PER_NETWORK, Budget::Network),
-            ("all".to_owned(), MAIL_WINDOW, MAILS_PER_WIDE_NETWORK, Budget::WideNetwork),
+            (narrow, MAIL_WINDOW, most, Budget::Network),
+            (wide.to_owned(), MAIL_WINDOW, MAILS_PER_WIDE_NETWORK, Budget::WideNetwork),
         ]
     };
     let key = throttle.in_network(&format!("mail:{}", network.wide()), network);
@@ -412,9 +435,22 @@ pub async fn mail_by(throttle: &Throttle, ephemeral: &Ephemeral, account: &str) 
 /// # Errors
 /// `Later` at the limit.
 pub async fn mail_to(ephemeral: &Ephemeral, address: &str) -> Result<(), Stopped> {
+    mail_in_day(ephemeral, "to", address).await
+}
+
+/// Counts a mail to an address, or its tags, that is sent as someone asked for an account with it; one trip. What strangers use up is no
+/// one's to miss.
+///
+/// # Errors
+/// `Later` at the limit.
+pub async fn mail_of_sign_up(ephemeral: &Ephemeral, address: &str) -> Result<(), Stopped> {
+    mail_in_day(ephemeral, "new", address).await
+}
+
+async fn mail_in_day(ephemeral: &Ephemeral, counter: &str, address: &str) -> Result<(), Stopped> {
     let digest = Digest::of(&["mail to", address]);
     let fields = vec![("day".to_owned(), CODE_WINDOWS[1], MAILS_PER_ADDRESS, Budget::Account)];
-    Count::one(ephemeral, format!("mail:to:{}", &digest.as_str()[..22]), fields).await.map(drop)
+    Count::one(ephemeral, format!("mail:{counter}:{}", &digest.as_str()[..22]), fields).await.map(drop)
 }
 
 /// A code of a second factor that is about to be checked, and was counted.

@@ -1,6 +1,6 @@
 //! Who makes an account by themselves (`HALLPASS_SIGN_UP`).
 
-use crate::protocol::text::{fold_email, is_email};
+use crate::protocol::text::{fold_email, is_email, is_typed_mailbox};
 
 /// Who does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl SignUp {
     /// Whether who reads the mail of an address may have an account. A domain below one of ours is another one.
     #[must_use]
     pub fn admits(&self, address: &str) -> bool {
-        let Self::Domains(domains) = self else { return false };
+        let (Self::Domains(domains), true) = (self, is_typed_mailbox(address)) else { return false };
         let folded = fold_email(address);
         folded.rsplit_once('@').is_some_and(|(_, domain)| domains.iter().any(|ours| ours == domain))
     }
@@ -76,6 +76,8 @@ mod tests {
             "a@example.comm",
             "example.com",
             "a@example.com.",
+            "a%attacker.example@example.com",
+            "attacker.example!a@example.com",
             "",
         ] {
             assert!(!ours.admits(address), "{address}");
@@ -98,6 +100,7 @@ mod tests {
             "domain:example.com/x",
             "domain:example.com domain:example.org",
             "domain:example..com",
+            "domain:example.com.",
             "example.com",
             "domains:example.com",
         ] {

@@ -25,6 +25,7 @@ use crate::protocol::params::Params;
 use crate::protocol::reason::Reason;
 use crate::protocol::response::{ConsentPolicy, Prompt, ResponseMode};
 use crate::protocol::secret::{AuthorizationCode, BrowserId, InteractionId};
+use crate::protocol::text::is_typed_mailbox;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::ephemeral::Taken;
@@ -383,7 +384,8 @@ impl Continued {
         let recipient = self.recipient.clone();
         let advanced = match self.step(provider) {
             Step::SignIn => {
-                let page = self.first_page();
+                // Who was on a page before and has to sign in again has an account.
+                let page = if self.interaction.browser.is_none() { self.first_page() } else { path::LOGIN };
                 self.show(provider, browser, page).await
             }
             Step::SecondFactor | Step::FactorMissing | Step::FactorDue(_) => {
@@ -546,7 +548,9 @@ fn page_of(page: &str, recipient: &Recipient, request: &AuthorizationRequest, id
         query.append_pair("client", &client.client_id);
     }
     // The other pages know it by the interaction.
-    if let (path::SIGN_UP, Some(hint)) = (page, &request.login_hint) {
+    if let (path::SIGN_UP, Some(hint)) = (page, &request.login_hint)
+        && is_typed_mailbox(hint)
+    {
         query.append_pair("login_hint", hint);
     }
     query.finish()

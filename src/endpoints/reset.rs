@@ -19,6 +19,7 @@ use crate::provider::Provider;
 use crate::store::timely;
 use crate::store::user_links::{self, Purpose, Reset};
 use crate::texts::{Text, text};
+use crate::throttle::MailBudget;
 use crate::web::answer::PageError;
 use crate::web::fault::Fault;
 use crate::web::pages::links::{LinkRequestForm, LinkUsedPage, NewPasswordPage};
@@ -81,7 +82,7 @@ async fn ask(provider: &Arc<Provider>, asked: &BrowserRequest) -> Result<Respons
     if typed.is_empty() || typed.len() > MAX_NAME_BYTES {
         return Ok(request(provider, asked, typed, Some(text("reset-request-missing"))));
     }
-    if link_request::may_be_mailed(provider, asked).await? {
+    if link_request::may_be_mailed(provider, asked, MailBudget::Reset).await? {
         mailing::password_was_forgotten(provider, typed, asked.circumstances());
     }
     Ok(link_request::page(provider, asked, sent()))

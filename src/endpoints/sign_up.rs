@@ -5,14 +5,14 @@
 
 use crate::caller::BrowserRequest;
 use crate::config::SignUp;
-use crate::endpoints::account::email::MOST_BYTES;
 use crate::endpoints::link_request::{self, Shown};
 use crate::endpoints::{invitation, path};
 use crate::mailing;
-use crate::protocol::text::{fold_email, is_email};
+use crate::protocol::text::{fold_email, is_typed_mailbox};
 use crate::provider::Provider;
 use crate::store::user_links::Entry;
 use crate::texts::{Text, text};
+use crate::throttle::MailBudget;
 use crate::web::answer::PageError;
 use crate::web::pages::links::LinkRequestForm;
 use crate::web::problems::Problem;
@@ -36,7 +36,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
         }
         SignUp::Domains(domains) => {
             // The service may know it.
-            let hint = asked.params.get("login_hint").filter(|hint| is_address(hint)).unwrap_or_default();
+            let hint = asked.params.get("login_hint").filter(|hint| is_typed_mailbox(hint)).unwrap_or_default();
             Ok(link_request::page(&provider, &asked, form(&domains.join(BETWEEN), hint, None)))
         }
         SignUp::Invitation => Ok(link_request::page(&provider, &asked, invited_only())),
@@ -65,7 +65,7 @@ async fn ask(provider: &Arc<Provider>, asked: &BrowserRequest, domains: &[String
     link_request::check_is_ours(provider, asked)?;
     let typed = asked.params.get("email").unwrap_or_default().trim();
     let domains = domains.join(BETWEEN);
-    let odd = if !is_address(typed) {
+    let odd = if !is_typed_mailbox(typed) {
         Some(text("sign-up-odd"))
     } else if !provider.config.sign_up.admits(typed) {
         Some(elsewhere(&domains))
@@ -75,15 +75,10 @@ async fn ask(provider: &Arc<Provider>, asked: &BrowserRequest, domains: &[String
     if odd.is_some() {
         return Ok(link_request::page(provider, asked, form(&domains, typed, odd)));
     }
-    if link_request::may_be_mailed(provider, asked).await? {
+    if link_request::may_be_mailed(provider, asked, MailBudget::SignUp).await? {
         mailing::account_was_asked_for(provider, fold_email(typed), asked.circumstances());
     }
     Ok(link_request::page(provider, asked, sent(typed)))
-}
-
-/// Whether mail can be sent there.
-fn is_address(typed: &str) -> bool {
-    is_email(typed) && typed.len() <= MOST_BYTES
 }
 
 /// What is said to an address that is in none of the domains.

@@ -111,6 +111,7 @@ pub(super) fn written(
         // A notice that comes twice can be told by it; one with a link has another one each time.
         id: if link.is_some() { format!("{}.{}", mail.id, mail.tries) } else { mail.id.clone() },
         to: mail.address.clone(),
+        is_to_typed_address: kind.is_to_typed_address(),
         subject: page.subject.to_string(),
         plain: page.plain(),
         html: page.render().unwrap_or_default(),

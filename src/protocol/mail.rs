@@ -80,9 +80,15 @@ impl MailKind {
         matches!(self, Self::PasswordLink | Self::FactorLink | Self::EmailLink | Self::SignUpLink)
     }
 
-    /// How long it is tried to hand it over, in seconds. Who asked for a link and got none asks again.
+    /// Whether the address was typed by who asked, and so may be any.
+    #[must_use]
+    pub const fn is_to_typed_address(self) -> bool {
+        matches!(self, Self::EmailLink | Self::SignUpLink)
+    }
+
+    /// How long it is tried to hand it over, in seconds. Who asked for something and got nothing asks again.
     #[must_use]
     pub const fn patience(self) -> i64 {
-        if self.has_link() { 3600 } else { 2 * 86_400 }
+        if self.has_link() || matches!(self, Self::HasAccount) { 3600 } else { 2 * 86_400 }
     }
 }

@@ -364,9 +364,10 @@ mod tests {
     fn unknown_prompts_are_left_out_one_by_one() {
         for (text, known) in [
             ("login consent", "login consent"),
-            ("create", ""),
-            ("create login", "login"),
-            ("consent x:y login create consent", "consent login"),
+            ("sign_up", ""),
+            ("sign_up login", "login"),
+            ("create login", "create login"),
+            ("consent x:y login sign_up consent", "consent login"),
             ("NONE", ""),
             ("Login", ""),
             ("", ""),

@@ -134,6 +134,15 @@ pub fn is_email(text: &str) -> bool {
     has_parts && text.len() <= MAX_NAME_BYTES && !text.chars().any(is_odd)
 }
 
+/// Whether a link can be mailed to an address that was typed, so that who reads it is who the address says: not longer than mail carries
+/// ([RFC 5321 section 4.5.3.1.3](https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.3)), and without the old signs of a way (`%`, `!`), by which
+/// a mail server that trusts us would hand the mail on to another domain.
+#[must_use]
+pub fn is_typed_mailbox(text: &str) -> bool {
+    const MOST_BYTES: usize = 254;
+    is_email(text) && text.len() <= MOST_BYTES && !text.contains(['%', '!'])
+}
+
 /// The same of an address that a user has elsewhere already: what one is there is one here.
 #[must_use]
 pub fn is_known_email(text: &str) -> bool {

@@ -40,6 +40,9 @@ pub enum Kind {
     Postgres,
 }
 
+/// Whose turn it is to write to a SQLite file.
+type Turn = OwnedMutexGuard<()>;
+
 /// The lasting store; a handle that costs a count to clone.
 #[derive(Clone)]
 pub struct Db(Arc<Inner>);
@@ -56,32 +59,45 @@ struct Inner {
     turns: Arc<Mutex<()>>,
 }
 
+/// A connection for one statement that writes.
+pub struct Writing {
+    connection: PoolConnection<Any>,
+    // After the connection, which is back in the pool when the next one's turn comes.
+    _turn: Option<Turn>,
+}
+
+impl Deref for Writing {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.connection
+    }
+}
+
 /// A transaction. Unless it is committed or rolled back without a fault, its connection is closed: which state it was left
 /// in (a full disk, a server that broke off, a request whose client has gone) cannot be known.
 pub struct Transaction {
     connection: PoolConnection<Any>,
     has_ended: bool,
-    // After the connection: the next one's turn comes when this one's is over.
-    _turn: Option<OwnedMutexGuard<()>>,
+    // As with `Writing`. Where the connection is closed, that may take until after the next one's turn has come, which SQLite
+    // then lets wait.
+    _turn: Option<Turn>,
 }
 
 impl Transaction {
     async fn begin(
-        pool: &AnyPool,
+        Writing { connection, _turn: turn }: Writing,
         statement: &'static str,
-        patience: Duration,
-        turns: Option<&Arc<Mutex<()>>>,
+        give_up: Instant,
     ) -> Result<Self, StoreError> {
-        let give_up = Instant::now() + patience;
-        let turn = match turns {
-            Some(turns) => {
-                let turn = tokio::time::timeout_at(give_up, Arc::clone(turns).lock_owned()).await;
-                Some(turn.map_err(|_| sqlx::Error::PoolTimedOut)?)
-            }
-            None => None,
-        };
         // Before the statement is sent: a request that ends while it is on its way leaves no transaction open.
-        let mut transaction = Self { connection: pool.acquire().await?, has_ended: false, _turn: turn };
+        let mut transaction = Self { connection, has_ended: false, _turn: turn };
         once_free(&mut transaction, statement, give_up).await?;
         Ok(transaction)
     }
@@ -220,7 +236,7 @@ impl Db {
         &self.0.kind
     }
 
-    /// The pool, for one statement.
+    /// The pool, for one statement that reads.
     pub(in crate::store) fn statement(&self) -> &AnyPool {
         self.0.statements.fetch_add(1, Ordering::Relaxed);
         &self.0.pool
@@ -239,11 +255,12 @@ impl Db {
 
     /// A transaction of a task in the background, which is on no request's budget.
     pub(crate) async fn begin_in_background(&self) -> Result<Transaction, StoreError> {
-        let (statement, turns) = match self.0.kind {
-            Kind::Sqlite(_) => ("BEGIN IMMEDIATE", Some(&self.0.turns)),
-            Kind::Postgres => ("BEGIN", None),
+        let statement = match self.0.kind {
+            Kind::Sqlite(_) => "BEGIN IMMEDIATE",
+            Kind::Postgres => "BEGIN",
         };
-        Transaction::begin(&self.0.pool, statement, self.0.patience, turns).await
+        let give_up = Instant::now() + self.0.patience;
+        Transaction::begin(self.turn_until(give_up).await?, statement, give_up).await
     }
 
     /// A transaction that may write. SQLite must take its lock at the beginning, or two that read first
@@ -260,7 +277,37 @@ impl Db {
             Kind::Sqlite(_) => "BEGIN",
             Kind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        Transaction::begin(&self.0.pool, statement, self.0.patience, None).await
+        let give_up = Instant::now() + self.0.patience;
+        let connection = self.connection_until(give_up).await?;
+        Transaction::begin(Writing { connection, _turn: None }, statement, give_up).await
+    }
+
+    /// A connection for one statement that writes, when it is its turn.
+    pub(in crate::store) async fn writing(&self) -> Result<Writing, StoreError> {
+        self.0.statements.fetch_add(1, Ordering::Relaxed);
+        self.writing_in_background().await
+    }
+
+    /// The same for a task in the background, which is on no request's budget.
+    pub(in crate::store) async fn writing_in_background(&self) -> Result<Writing, StoreError> {
+        self.turn_until(Instant::now() + self.0.patience).await
+    }
+
+    /// A connection that may write.
+    async fn turn_until(&self, give_up: Instant) -> Result<Writing, StoreError> {
+        let turn = match self.0.kind {
+            Kind::Sqlite(_) => {
+                let turn = tokio::time::timeout_at(give_up, Arc::clone(&self.0.turns).lock_owned()).await;
+                Some(turn.map_err(|_| StoreError::Late)?)
+            }
+            Kind::Postgres => None,
+        };
+        Ok(Writing { connection: self.connection_until(give_up).await?, _turn: turn })
+    }
+
+    async fn connection_until(&self, give_up: Instant) -> Result<PoolConnection<Any>, StoreError> {
+        let connection = tokio::time::timeout_at(give_up, self.0.pool.acquire()).await;
+        Ok(connection.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
     }
 
     /// A connection of its own, outside the pool: what it holds ends with it.
@@ -309,7 +356,10 @@ impl Db {
     pub async fn shared_value(&self, name: &str, candidate: &str) -> Result<String, StoreError> {
         const INSERT: &str = "INSERT INTO provider_values (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
         const SELECT: &str = "SELECT value FROM provider_values WHERE name = $1";
-        sqlx::query(INSERT).bind(name).bind(candidate).execute(self.statement()).await?;
+        if let Some(known) = self.known_value(name).await? {
+            return Ok(known);
+        }
+        sqlx::query(INSERT).bind(name).bind(candidate).execute(&mut *self.writing().await?).await?;
         Ok(sqlx::query_scalar(SELECT).bind(name).fetch_one(self.statement()).await?)
     }
 
@@ -445,22 +495,32 @@ mod tests {
         let db = Db::open(&DatabaseUrl::Sqlite(folder.path().join("hallpass.db"))).await.unwrap();
         let first = db.begin().await.unwrap();
         let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let mut waiting = Vec::new();
+        let mut others = Vec::new();
         for at in 0..12 {
             let (db, order) = (db.clone(), Arc::clone(&order));
-            waiting.push(tokio::spawn(async move {
-                let transaction = db.begin().await.unwrap();
-                order.lock().unwrap().push(at);
-                transaction.commit().await.unwrap();
+            others.push(tokio::spawn(async move {
+                // A single statement and a transaction wait alike.
+                if at % 2 == 0 {
+                    let mut writing = db.writing().await.unwrap();
+                    order.lock().unwrap().push(at);
+                    writing.execute("CREATE TABLE IF NOT EXISTS t (x)").await.unwrap();
+                } else {
+                    let transaction = db.begin().await.unwrap();
+                    order.lock().unwrap().push(at);
+                    transaction.commit().await.unwrap();
+                }
             }));
             tokio::task::yield_now().await;
         }
         db.ping().await.unwrap();
         assert!(order.lock().unwrap().is_empty());
         first.commit().await.unwrap();
-        for waiting in waiting {
-            waiting.await.unwrap();
+        for other in others {
+            other.await.unwrap();
         }
+        // One that breaks off lets the next one write, when its connection is closed.
+        drop(db.begin().await.unwrap());
+        db.begin().await.unwrap().commit().await.unwrap();
         assert_eq!(*order.lock().unwrap(), (0..12).collect::<Vec<_>>());
     }
 

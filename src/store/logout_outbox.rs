@@ -116,7 +116,7 @@ pub async fn add(
         .bind(session.text())
         .bind(now.0)
         .bind(now.plus(FIRST_TRY).0)
-        .execute(db.statement())
+        .execute(&mut *db.writing().await?)
         .await?;
     Ok(Written { id, is_known: added.rows_affected() == 0 })
 }
@@ -126,7 +126,7 @@ pub async fn add(
 /// # Errors
 /// The database failed.
 pub async fn repeat(db: &Db, id: &str, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(REPEAT).bind(id).bind(now.0).bind(now.plus(FIRST_TRY).0).execute(db.statement()).await?;
+    sqlx::query(REPEAT).bind(id).bind(now.0).bind(now.plus(FIRST_TRY).0).execute(&mut *db.writing().await?).await?;
     Ok(())
 }
 
@@ -165,8 +165,8 @@ pub async fn lease(db: &Db, id: &str, sender: Sender, now: NumericDate) -> Resul
         Sender::Writer => now.plus(FIRST_TRY),
         Sender::Round => now,
     };
-    let leased: Vec<Row> =
-        sqlx::query_as(LEASE).bind(id).bind(due.0).bind(now.plus(LEASE_SECONDS).0).fetch_all(db.statement()).await?;
+    let leased = sqlx::query_as(LEASE).bind(id).bind(due.0).bind(now.plus(LEASE_SECONDS).0);
+    let leased: Vec<Row> = leased.fetch_all(&mut *db.writing().await?).await?;
     Ok(leased.into_iter().next().and_then(|row| {
         Some(Message {
             id: row.message_id,
@@ -184,7 +184,7 @@ pub async fn lease(db: &Db, id: &str, sender: Sender, now: NumericDate) -> Resul
 /// # Errors
 /// The database failed.
 pub async fn delivered(db: &Db, id: &str, result: &str, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(DELIVERED).bind(id).bind(now.0).bind(result).execute(db.statement()).await?;
+    sqlx::query(DELIVERED).bind(id).bind(now.0).bind(result).execute(&mut *db.writing().await?).await?;
     Ok(())
 }
 
@@ -193,7 +193,7 @@ pub async fn delivered(db: &Db, id: &str, result: &str, now: NumericDate) -> Res
 /// # Errors
 /// The database failed.
 pub async fn failed(db: &Db, id: &str, result: &str, again_at: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(FAILED).bind(id).bind(again_at.0).bind(result).execute(db.statement()).await?;
+    sqlx::query(FAILED).bind(id).bind(again_at.0).bind(result).execute(&mut *db.writing().await?).await?;
     Ok(())
 }
 
@@ -202,7 +202,7 @@ pub async fn failed(db: &Db, id: &str, result: &str, again_at: NumericDate) -> R
 /// # Errors
 /// The database failed.
 pub async fn given_up(db: &Db, id: &str, result: &str, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(GIVEN_UP).bind(id).bind(now.0).bind(result).execute(db.statement()).await?;
+    sqlx::query(GIVEN_UP).bind(id).bind(now.0).bind(result).execute(&mut *db.writing().await?).await?;
     Ok(())
 }
 
@@ -211,6 +211,6 @@ pub async fn given_up(db: &Db, id: &str, result: &str, now: NumericDate) -> Resu
 /// # Errors
 /// The database failed.
 pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(SWEEP).bind(now.plus(-KEPT).0).execute(db.statement()).await?;
+    sqlx::query(SWEEP).bind(now.plus(-KEPT).0).execute(&mut *db.writing().await?).await?;
     Ok(())
 }

@@ -61,9 +61,11 @@ const ALL_SIGN_UPS: &str = "SELECT (SELECT COUNT(*) FROM mail_outbox WHERE sub I
 const QUEUED_OF: &str = "SELECT COUNT(*) FROM mail_outbox WHERE sub = $1 AND kind = $2";
 const FORGET_KIND: &str = "DELETE FROM mail_outbox WHERE sub = $1 AND kind = $2";
 const FORGET_LINKS: &str =
-    "DELETE FROM mail_outbox WHERE sub = $1 AND kind IN ('password_link', 'factor_link', 'email_link')";
+    "DELETE FROM mail_outbox WHERE sub = $1 AND kind IN ('password_link', 'factor_link', 'email_link', 'has_account')";
 const END_FOR_ADDRESS: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = 'email'";
-const DUE: &str = "SELECT mail_id FROM mail_outbox WHERE due_at <= $1 ORDER BY due_at LIMIT 64";
+// Users come first: strangers can ask for many.
+const DUE: &str = "SELECT mail_id FROM mail_outbox WHERE due_at <= $1 \
+     ORDER BY CASE WHEN sub IS NULL THEN 1 ELSE 0 END, due_at LIMIT 64";
 const LEASE: &str = "UPDATE mail_outbox SET due_at = $3, tries = tries + 1 WHERE mail_id = $1 AND due_at <= $2 \
      RETURNING mail_id, kind, sub, address, detail, created_at, tries";
 const DONE: &str = "DELETE FROM mail_outbox WHERE mail_id = $1";
@@ -83,14 +85,14 @@ const KEPT: i64 = 3 * 86_400;
 /// How many mailed links of a purpose are open at once.
 pub const MOST_LINKS: i64 = 3;
 /// How many sign-ups are open at once, of whatever addresses: strangers can make up as many as they like.
-pub const MOST_SIGN_UPS: i64 = 1000;
+pub const MOST_SIGN_UPS: i64 = 5000;
 
 /// Notes that a node that sends mails is here.
 ///
 /// # Errors
 /// The database failed.
 pub async fn sender_is_here(db: &Db, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(SEEN).bind(SENDER).bind(now.0.to_string()).execute(db.statement_in_background()).await?;
+    sqlx::query(SEEN).bind(SENDER).bind(now.0.to_string()).execute(&mut *db.writing_in_background().await?).await?;
     Ok(())
 }
 
@@ -309,7 +311,7 @@ pub async fn ask_for_address(db: &Db, asked: &Asked<'_>, is_over: bool) -> Resul
     transaction.commit().await
 }
 
-/// Ends mails with a link that wait, of one kind or of each; gives how many.
+/// Ends mails with a link that wait, of one kind or of each, and what is told of the address; gives how many.
 ///
 /// # Errors
 /// The database failed.
@@ -383,7 +385,7 @@ pub async fn due(db: &Db, now: NumericDate) -> Result<Vec<String>, StoreError> {
 /// The database failed, or the row cannot be read.
 pub async fn lease(db: &Db, id: &str, now: NumericDate) -> Result<Option<Mail>, StoreError> {
     let leased = sqlx::query_as(LEASE).bind(id).bind(now.0).bind(now.plus(LEASE_SECONDS).0);
-    let leased: Option<Row> = leased.fetch_optional(db.statement_in_background()).await?;
+    let leased: Option<Row> = leased.fetch_optional(&mut *db.writing_in_background().await?).await?;
     let Some(row) = leased else { return Ok(None) };
     Ok(Some(Mail {
         id: row.mail_id,
@@ -401,7 +403,7 @@ pub async fn lease(db: &Db, id: &str, now: NumericDate) -> Result<Option<Mail>, 
 /// # Errors
 /// The database failed.
 pub async fn done(db: &Db, id: &str) -> Result<(), StoreError> {
-    sqlx::query(DONE).bind(id).execute(db.statement_in_background()).await?;
+    sqlx::query(DONE).bind(id).execute(&mut *db.writing_in_background().await?).await?;
     Ok(())
 }
 
@@ -410,7 +412,7 @@ pub async fn done(db: &Db, id: &str) -> Result<(), StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn failed(db: &Db, id: &str, result: &str, again_at: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(FAILED).bind(id).bind(again_at.0).bind(result).execute(db.statement_in_background()).await?;
+    sqlx::query(FAILED).bind(id).bind(again_at.0).bind(result).execute(&mut *db.writing_in_background().await?).await?;
     Ok(())
 }
 
@@ -467,6 +469,6 @@ pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<Listed>, StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(SWEEP).bind(now.0 - KEPT).execute(db.statement()).await?;
+    sqlx::query(SWEEP).bind(now.0 - KEPT).execute(&mut *db.writing().await?).await?;
     Ok(())
 }

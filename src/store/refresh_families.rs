@@ -152,13 +152,16 @@ pub async fn start(db: &Db, family: &Family, digest: &Digest) -> Result<bool, St
         .bind(family.used_at.0)
         .bind(family.expires_at.0)
         .bind(digest.as_str())
-        .execute(db.statement())
+        .execute(&mut *db.writing().await?)
         .await?;
     if started.rows_affected() == 1 {
         return Ok(true);
     }
-    let again =
-        sqlx::query(START_AGAIN).bind(family.family.text()).bind(digest.as_str()).execute(db.statement()).await?;
+    let again = sqlx::query(START_AGAIN)
+        .bind(family.family.text())
+        .bind(digest.as_str())
+        .execute(&mut *db.writing().await?)
+        .await?;
     Ok(again.rows_affected() == 1)
 }
 
@@ -172,7 +175,7 @@ pub async fn revoke_before_start(db: &Db, family: Handle, client_id: &str, now: 
         .bind(client_id)
         .bind(now.0)
         .bind(now.plus(TOMBSTONE_TTL).0)
-        .execute(db.statement())
+        .execute(&mut *db.writing().await?)
         .await?;
     Ok(())
 }
@@ -216,7 +219,7 @@ pub async fn show(db: &Db, shown: &RefreshTokenParts, terms: &Terms<'_>) -> Resu
     } else {
         sqlx::query(USE).bind(&family_id).bind(client_id).bind(digest.as_str()).bind(now.0).bind(least_used_at)
     };
-    if update.execute(db.statement()).await?.rows_affected() == 1 {
+    if update.execute(&mut *db.writing().await?).await?.rows_affected() == 1 {
         return Ok(if terms.rotates { Shown::Rotated(successor) } else { Shown::Kept });
     }
     let Some(row) = find_row(db, shown.family).await? else { return Ok(Shown::Invalid) };
@@ -288,7 +291,7 @@ pub async fn owner(db: &Db, shown: &RefreshTokenParts) -> Result<Option<String>,
 /// # Errors
 /// The database failed.
 pub async fn revoke(db: &Db, family: Handle, now: NumericDate) -> Result<bool, StoreError> {
-    let revoked = sqlx::query(REVOKE).bind(family.text()).bind(now.0).execute(db.statement()).await?;
+    let revoked = sqlx::query(REVOKE).bind(family.text()).bind(now.0).execute(&mut *db.writing().await?).await?;
     Ok(revoked.rows_affected() == 1)
 }
 
@@ -297,7 +300,7 @@ pub async fn revoke(db: &Db, family: Handle, now: NumericDate) -> Result<bool, S
 /// # Errors
 /// The database failed.
 pub async fn sweep(db: &Db, reuse_window: i64, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(FORGET_SALTS).bind(now.plus(-reuse_window).0).execute(db.statement()).await?;
-    sqlx::query(SWEEP).bind(now.plus(-TOMBSTONE_TTL).0).execute(db.statement()).await?;
+    sqlx::query(FORGET_SALTS).bind(now.plus(-reuse_window).0).execute(&mut *db.writing().await?).await?;
+    sqlx::query(SWEEP).bind(now.plus(-TOMBSTONE_TTL).0).execute(&mut *db.writing().await?).await?;
     Ok(())
 }

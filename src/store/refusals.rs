@@ -121,7 +121,7 @@ pub async fn forget_user(db: &Db, sub: &str) -> Result<usize, StoreError> {
             return Ok(forgotten);
         }
         for refusal in &found {
-            sqlx::query(FORGET).bind(&refusal.reference).execute(db.statement()).await?;
+            sqlx::query(FORGET).bind(&refusal.reference).execute(&mut *db.writing().await?).await?;
         }
         forgotten += found.len();
     }
@@ -146,7 +146,7 @@ fn about(sub: &str) -> String {
 /// # Errors
 /// The database failed.
 pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(SWEEP_OLD).bind(now.plus(-KEPT).0).execute(db.statement()).await?;
-    sqlx::query(SWEEP_MANY).execute(db.statement()).await?;
+    sqlx::query(SWEEP_OLD).bind(now.plus(-KEPT).0).execute(&mut *db.writing().await?).await?;
+    sqlx::query(SWEEP_MANY).execute(&mut *db.writing().await?).await?;
     Ok(())
 }

@@ -247,7 +247,7 @@ pub(super) async fn remove_as_read_in(
 /// The database failed, and it is not known whether the code was taken.
 pub async fn spend_step(db: &Db, factor_id: &str, step: i64, now: NumericDate) -> Result<bool, StoreError> {
     let spend = sqlx::query(SPEND_STEP).bind(factor_id).bind(step).bind(now.0);
-    Ok(spend.execute(db.statement()).await?.rows_affected() == 1)
+    Ok(spend.execute(&mut *db.writing().await?).await?.rows_affected() == 1)
 }
 
 /// Stores what is left of a user's recovery codes, unless it is not what it was `before`: then another was used meanwhile.
@@ -263,7 +263,7 @@ pub async fn spend_code(
 ) -> Result<bool, StoreError> {
     let spend =
         sqlx::query(SPEND_CODE).bind(factor_id).bind(before).bind(&sealed.text).bind(&sealed.key_id).bind(now.0);
-    Ok(spend.execute(db.statement()).await?.rows_affected() == 1)
+    Ok(spend.execute(&mut *db.writing().await?).await?.rows_affected() == 1)
 }
 
 /// Stores a secret as it is sealed now, unless it is not what it was `before`.
@@ -272,7 +272,7 @@ pub async fn spend_code(
 /// The database failed.
 pub async fn reseal(db: &Db, factor_id: &str, before: &str, sealed: &Sealed) -> Result<bool, StoreError> {
     let reseal = sqlx::query(RESEAL).bind(factor_id).bind(before).bind(&sealed.text).bind(&sealed.key_id);
-    Ok(reseal.execute(db.statement_in_background()).await?.rows_affected() == 1)
+    Ok(reseal.execute(&mut *db.writing_in_background().await?).await?.rows_affected() == 1)
 }
 
 /// Stores recovery codes instead of those there are, with the event. `false`: there is no such user.

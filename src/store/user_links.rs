@@ -271,7 +271,7 @@ pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<LinkOfUser>, StoreError> 
 /// # Errors
 /// The database failed.
 pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(SWEEP).bind(now.0).execute(db.statement()).await?;
+    sqlx::query(SWEEP).bind(now.0).execute(&mut *db.writing().await?).await?;
     Ok(())
 }
 

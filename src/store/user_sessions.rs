@@ -96,7 +96,7 @@ pub async fn start(db: &Db, start: &Start<'_>) -> Result<bool, StoreError> {
         .bind(start.now.0)
         .bind(start.expires_at.0)
         .bind(start.auth_time.0)
-        .execute(db.statement())
+        .execute(&mut *db.writing().await?)
         .await?;
     Ok(written.rows_affected() == 1)
 }
@@ -106,7 +106,7 @@ pub async fn start(db: &Db, start: &Start<'_>) -> Result<bool, StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn settled(db: &Db, session: Handle, record: &Digest, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(END).bind(session.text()).bind(now.0).bind(record.as_str()).execute(db.statement()).await?;
+    sqlx::query(END).bind(session.text()).bind(now.0).bind(record.as_str()).execute(&mut *db.writing().await?).await?;
     Ok(())
 }
 
@@ -117,7 +117,7 @@ pub async fn settled(db: &Db, session: Handle, record: &Digest, now: NumericDate
 /// The database failed.
 pub async fn claim(db: &Db, row: &ToSettle, now: NumericDate) -> Result<bool, StoreError> {
     let claim = sqlx::query(CLAIM).bind(row.session.text()).bind(now.0).bind(row.record.as_str());
-    Ok(claim.execute(db.statement()).await?.rows_affected() == 1)
+    Ok(claim.execute(&mut *db.writing().await?).await?.rows_affected() == 1)
 }
 
 /// The key of the live record of a sign-in that is not over.
@@ -271,7 +271,7 @@ impl Seen {
 pub const SEEN_WITHIN: i64 = 3600;
 
 async fn seen(db: &Db, session: Handle, at: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(SEEN).bind(session.text()).bind(at.0).execute(db.statement()).await?;
+    sqlx::query(SEEN).bind(session.text()).bind(at.0).execute(&mut *db.writing().await?).await?;
     Ok(())
 }
 
@@ -376,9 +376,9 @@ pub(super) async fn continue_as(
 /// # Errors
 /// The database failed.
 pub async fn sweep(db: &Db, now: NumericDate) -> Result<(), StoreError> {
-    sqlx::query(ORPHANS).execute(db.statement()).await?;
+    sqlx::query(ORPHANS).execute(&mut *db.writing().await?).await?;
     for statement in SWEEP {
-        sqlx::query(statement).bind(now.plus(-KEPT).0).execute(db.statement()).await?;
+        sqlx::query(statement).bind(now.plus(-KEPT).0).execute(&mut *db.writing().await?).await?;
     }
     Ok(())
 }

@@ -558,7 +558,7 @@ pub async fn renew_hash(
         .bind(password_hash)
         .bind(credential_digest(password_hash))
         .bind(credential)
-        .execute(db.statement_in_background())
+        .execute(&mut *db.writing_in_background().await?)
         .await?;
     Ok(renewed.rows_affected() == 1)
 }
@@ -570,8 +570,8 @@ pub async fn renew_hash(
 /// The database failed.
 pub async fn note_asked_for_factor(db: &Db, sub: &str, at: Option<NumericDate>) -> Result<(), StoreError> {
     match at {
-        Some(at) => sqlx::query(ASKED).bind(sub).bind(at.0).execute(db.statement()).await?,
-        None => sqlx::query(NOT_ASKED).bind(sub).execute(db.statement()).await?,
+        Some(at) => sqlx::query(ASKED).bind(sub).bind(at.0).execute(&mut *db.writing().await?).await?,
+        None => sqlx::query(NOT_ASKED).bind(sub).execute(&mut *db.writing().await?).await?,
     };
     Ok(())
 }

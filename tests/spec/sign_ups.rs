@@ -1,8 +1,10 @@
 //! Sign-ups (`HALLPASS_SIGN_UP`): who reads the mail of an address in a domain has an account by a mailed link, and `prompt=create` leads
 //! there. [Initiating User Registration 1.0](https://openid.net/specs/openid-connect-prompt-create-1_0.html).
 
+use crate::account::open;
 use crate::support::postgres::temporary_folder;
 use crate::support::program::{done, json_of, refused, run_with};
+use crate::support::provider::PASSWORD as ALICES;
 use crate::support::smtp::{Mail, MailServer};
 use crate::support::verbs::origin_of;
 use crate::support::{Authorization, NewUser, Page, TestClient, TestProvider, UserAgent, again_while_busy, claims_of};
@@ -11,6 +13,7 @@ use hallpass::protocol::secret::LinkSecret;
 use hallpass::store::mail_outbox::MOST_SIGN_UPS;
 use hallpass::store::user_links::{self, Accepted, Entry, Invited};
 use hallpass::store::users;
+use hallpass::throttle::SIGN_UPS_PER_NETWORK;
 use scraper::{Html, Selector};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -156,36 +159,65 @@ async fn known_unknown_disabled_and_throttled_addresses_are_answered_alike() {
     provider.add_user(NewUser::named("carol").with("email", "carol@example.com").with("disabled_at", "1")).await;
     provider.add_user(NewUser::named("dave@example.com").with("email", "other@elsewhere.example")).await;
     let mut answers = BTreeSet::new();
+    let shown = |page: Page, email: &str| {
+        (page.status.as_u16(), page.header("set-cookie").map(str::to_owned), page.body.replace(email, "ADDRESS"))
+    };
     for email in ["new@example.com", "alice@example.com", "ALICE@EXAMPLE.com", "carol@example.com", "dave@example.com"]
     {
-        let page = ask(&provider, email).await;
-        assert_eq!(page.status, 200);
-        let shown = page.body.replace(email, "ADDRESS");
-        answers.insert(shown);
+        answers.insert(shown(ask(&provider, email).await, email));
         provider.mails_are_queued().await;
     }
     // More than a network may.
     let browser = UserAgent::new().with_header("x-forwarded-for", "198.51.100.7");
-    for number in 0..22 {
+    for number in 0..SIGN_UPS_PER_NETWORK + 2 {
         let email = format!("n{number}@example.org");
-        answers.insert(ask_with(&browser, &provider, &email).await.body.replace(&email, "ADDRESS"));
+        answers.insert(shown(ask_with(&browser, &provider, &email).await, &email));
         provider.mails_are_queued().await;
     }
     assert_eq!(answers.len(), 1, "{answers:?}");
-    provider.send_mails().await;
+    // One who forgot a password there is not kept from it.
+    let page = browser.get(&provider.url("/reset")).await;
+    let mut form = page.form("form.stack");
+    form.set("username", "alice");
+    browser.submit(form, None).await;
+    while count(&provider, "SELECT mail_id FROM mail_outbox").await > 0 {
+        provider.send_mails().await;
+    }
     let mails = server.mails();
     let to = |address: &str| mails.iter().filter(|mail| mail.to() == address).map(Mail::subject).collect::<Vec<_>>();
     assert_eq!(to("new@example.com"), ["Create your account"]);
-    assert_eq!(to("alice@example.com"), ["You have an account already"], "one at a time");
+    assert_eq!(to("alice@example.com"), ["You have an account already", "Set a new password"], "one at a time");
     assert!(to("carol@example.com").is_empty() && to("dave@example.com").is_empty());
-    assert_eq!(mails.iter().filter(|mail| mail.to().ends_with("@example.org")).count(), 20);
+    let of_network = mails.iter().filter(|mail| mail.to().ends_with("@example.org")).count();
+    assert_eq!(of_network, usize::try_from(SIGN_UPS_PER_NETWORK).unwrap());
+    // Users come first, however many strangers asked before.
+    assert!(mails[..5].iter().any(|mail| mail.subject() == "Set a new password"), "{:?}", &mails[..5]);
     let hint = mails.iter().find(|mail| mail.to() == "alice@example.com").unwrap();
     assert!(hint.plain().contains("alice") && hint.plain().contains(&provider.url("/reset")), "{hint:?}");
     assert!(!hint.plain().contains("?link="), "who asked could not use it, and neither may who reads it by chance");
     // What strangers did is not told to the user as theirs.
     provider.provider.audit.flush().await;
-    let told = provider.rows("SELECT event FROM audit_events WHERE sub = 'alice-sub'").await;
-    assert_eq!(told.len(), 0, "{told:?}");
+    let told = provider.rows("SELECT detail FROM audit_events WHERE sub = 'alice-sub'").await;
+    assert!(!format!("{told:?}").contains("has_account"), "{told:?}");
+}
+
+#[tokio::test]
+async fn nothing_of_a_user_is_read_before_the_answer() {
+    let (_server, provider, _client) = ready().await;
+    let origin = UserAgent::new().with_header("origin", &origin_of(&provider.issuer));
+    let db = &provider.provider.db;
+    provider.alice().await;
+    let mut before = Vec::new();
+    for email in ["alice@example.com", "new@example.com"] {
+        // What comes after the answer waits for a place.
+        let places = provider.provider.outgoing.places.clone();
+        let all = u32::try_from(places.available_permits()).unwrap();
+        let _held = places.acquire_many_owned(all).await.unwrap();
+        let read = db.statements();
+        assert_eq!(origin.post_form(&provider.url("/sign-up"), &[("email", email)]).await.status, 200);
+        before.push(db.statements() - read);
+    }
+    assert_eq!(before, [0, 0]);
 }
 
 #[tokio::test]
@@ -219,9 +251,9 @@ async fn three_links_are_open_at_once_whatever_the_case_and_using_one_ends_all()
     }
     // Those of another address are not touched, and end by themselves.
     let other = link_for(&server, &provider, "ben@example.com").await;
-    provider.travel(1799);
+    provider.travel(1790);
     assert_eq!(status(&other).await, 200);
-    provider.travel(1);
+    provider.travel(11);
     assert_eq!(status(&other).await, 410);
     assert_eq!(mailed(&server, &provider, "ben@example.com").await.len(), 1);
 }
@@ -262,6 +294,9 @@ async fn an_address_elsewhere_or_none_at_all_is_refused_and_nothing_is_sent() {
         "bob@example.com,eve@attacker.example",
         "bob@example.com\r\nBcc: eve@attacker.example",
         "<bob@example.com>",
+        // A mail server that trusts us would hand these on.
+        "eve%attacker.example@example.com",
+        "attacker.example!eve@example.com",
         "example.com",
         "@example.com",
         "",
@@ -368,11 +403,72 @@ async fn an_address_that_a_user_got_meanwhile_is_not_given_twice() {
 }
 
 #[tokio::test]
-async fn a_mail_that_was_not_taken_leaves_no_link() {
+async fn a_recipient_that_is_refused_leaves_no_link_and_is_no_fault_of_the_server() {
     let (server, provider, _client) = ready().await;
-    server.answers("550 5.1.1 no such mailbox");
+    for answer in ["550 5.1.1 no such mailbox", "550 5.4.1 Recipient address rejected: Access denied", "554 5.7.1 no"] {
+        server.answers(answer);
+        assert_eq!(mailed(&server, &provider, "gone@example.com").await.len(), 0);
+        assert_eq!(count(&provider, "SELECT digest FROM user_links").await, 0, "{answer}");
+        assert_eq!(count(&provider, "SELECT mail_id FROM mail_outbox").await, 0, "{answer}");
+        assert!(provider.provider.degraded.members().is_empty(), "{answer}");
+    }
+    server.answers("450 4.2.1 later");
     assert_eq!(mailed(&server, &provider, "gone@example.com").await.len(), 0);
     assert_eq!(count(&provider, "SELECT digest FROM user_links").await, 0);
+    assert_eq!(count(&provider, "SELECT mail_id FROM mail_outbox").await, 1, "it is tried again");
+    server.answers("");
+    provider.travel(61);
+    provider.send_mails().await;
+    assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_user_who_is_disabled_is_not_let_in_by_a_tag() {
+    let (server, provider, _client) = ready().await;
+    provider.add_user(NewUser::named("bob").with("email", "bob@example.com").with("disabled_at", "1")).await;
+    for email in ["bob@example.com", "bob+2@example.com", "BOB+3@example.com"] {
+        assert_eq!(mailed(&server, &provider, email).await.len(), 0, "{email}");
+    }
+}
+
+#[tokio::test]
+async fn what_strangers_asked_for_keeps_no_user_from_an_address_of_theirs() {
+    let (server, provider, _client) = ready().await;
+    provider.add_user(NewUser::alice().with("email", "old@elsewhere.example")).await;
+    for tag in 0..6 {
+        mailed(&server, &provider, &format!("alice+{tag}@example.com")).await;
+    }
+    let before = server.mails().len();
+    let browser = UserAgent::new();
+    let page = open(&provider, &browser, "/account/email", "alice").await;
+    let mut form = page.form("form.stack");
+    form.set("email", "alice@example.com");
+    browser.submit(form, None).await;
+    provider.send_mails().await;
+    let mails = server.mails().split_off(before);
+    assert!(mails.iter().any(|mail| mail.subject() == "Confirm your e-mail address"), "{mails:?}");
+}
+
+#[tokio::test]
+async fn a_hint_that_is_not_true_any_more_is_not_mailed() {
+    let (server, provider, _client) = ready().await;
+    provider.alice().await;
+    let waits = async || {
+        ask(&provider, "alice@example.com").await;
+        provider.mails_are_queued().await;
+        assert_eq!(count(&provider, "SELECT mail_id FROM mail_outbox").await, 1);
+    };
+    waits().await;
+    provider.sql("UPDATE users SET email_verified_at = NULL").await;
+    provider.send_mails().await;
+    provider.sql("UPDATE users SET email_verified_at = 1").await;
+    waits().await;
+    provider.travel(3601);
+    provider.send_mails().await;
+    waits().await;
+    done(provider.command(&["user", "disable", "alice", "--yes"], ""));
+    provider.send_mails().await;
+    assert_eq!(server.mails().len(), 0);
     assert_eq!(count(&provider, "SELECT mail_id FROM mail_outbox").await, 0);
 }
 
@@ -399,6 +495,19 @@ async fn the_groups_and_names_of_an_open_invitation_come_with_a_sign_up_and_end_
     let link = link_for(&server, &provider, "ben@example.com").await;
     assert_eq!(make(&link, "ben", PASSWORD).await.status, 200);
     assert_eq!(count(&provider, "SELECT sub FROM group_members WHERE group_name = 'staff'").await, 1);
+
+    // A sign-up does not outlive the invitation whose groups it gives.
+    done(provider.command(&["user", "invite", "cleo@example.com", "--group", "staff", "--days", "1"], ""));
+    provider.travel(86_400 - 600);
+    let link = link_for(&server, &provider, "cleo@example.com").await;
+    provider.travel(580);
+    assert_eq!(status(&link).await, 200);
+    provider.travel(30);
+    assert_eq!(status(&link).await, 410);
+    // One without an invitation can be ended as well.
+    let link = link_for(&server, &provider, "dora@example.com").await;
+    done(provider.command(&["user", "invitations", "--revoke", "dora@example.com"], ""));
+    assert_eq!(status(&link).await, 410);
 }
 
 // ---- Settings.
@@ -430,7 +539,7 @@ async fn where_accounts_are_by_invitation_the_page_says_so() {
     assert!(page.forms().is_empty(), "{page}");
     let login = browser.get(&format!("{}{}", provider.issuer, first_link(&page, "main a"))).await;
     assert!(login.text().contains("Sign in to continue to") && !login.body.contains("/sign-up"), "{login}");
-    // A sign-up by hand does nothing, and neither does a link of one.
+    // A sign-up by hand does nothing.
     let origin = UserAgent::new().with_header("origin", &origin_of(&provider.issuer));
     let page = origin.post_form(&provider.url("/sign-up"), &[("email", "bob@example.com")]).await;
     assert!(page.status == 200 && page.text().contains("You need an invitation"), "{page}");
@@ -449,6 +558,10 @@ async fn a_domain_that_is_taken_off_the_list_ends_links_and_mails_on_their_way()
     assert_eq!(status(&link.replace(&provider.issuer, &other.issuer)).await, 410);
     other.send_mails().await;
     assert_eq!(server.mails().len(), 1);
+    // A node that has the setting still sends it, as where the setting goes from node to node.
+    provider.travel(61);
+    provider.send_mails().await;
+    assert_eq!(server.mails().len(), 2);
 }
 
 #[test]
@@ -483,8 +596,21 @@ async fn prompt_create_asks_a_user_who_is_signed_in_for_an_account_and_goes_with
     // Where everything is to be proven anew, that is not enough.
     let page = Authorization::of(&client).with("prompt", "create login").open(&provider, &browser).await;
     let login = browser.get(&format!("{}{}", provider.issuer, first_link(&page, "main a"))).await;
-    assert!(login.forms().iter().all(|form| form.value("password").is_some() || form.value("action").is_none()));
     assert!(!login.body.contains("value=\"continue\""), "{login}");
+    // Who has to sign in again after a while at the second factor is not asked for an account once more.
+    provider.enroll("alice-sub").await;
+    let browser = UserAgent::new();
+    let page =
+        Authorization::of(&client).with("prompt", "create").with("acr_values", "2").open(&provider, &browser).await;
+    let login = browser.get(&format!("{}{}", provider.issuer, first_link(&page, "main a"))).await;
+    let asked = provider.type_in(&browser, &login, "alice", ALICES).await;
+    assert!(asked.url.path().ends_with("/second-factor"), "{asked}");
+    provider.travel(660);
+    let mut form = asked.form("form.stack");
+    form.set("code", "123456");
+    let answer = browser.submit(form, None).await;
+    let again = provider.settle(&browser, answer).await;
+    assert!(again.url.path().ends_with("/login"), "{again}");
     let page = Authorization::of(&client).with("prompt", "none create").open(&provider, &browser).await;
     assert_eq!(page.query_parameter("error").as_deref(), Some("invalid_request"));
 }

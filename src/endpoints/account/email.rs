@@ -5,7 +5,7 @@ use super::{Done, Here, Purpose, Visit};
 use crate::caller::BrowserRequest;
 use crate::mailing;
 use crate::protocol::own_page::OwnPage;
-use crate::protocol::text::{fold_email, is_email};
+use crate::protocol::text::{fold_email, is_typed_mailbox};
 use crate::provider::Provider;
 use crate::texts::text;
 use crate::throttle::{self, Stopped};
@@ -16,10 +16,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use std::sync::Arc;
-
-/// The longest address that mail can be sent to, in bytes
-/// ([RFC 5321 section 4.5.3.1.3](https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1.3)).
-pub(in crate::endpoints) const MOST_BYTES: usize = 254;
 
 /// The page. It wants a fresh sign-in.
 ///
@@ -45,7 +41,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
         return Ok(page(&provider, &asked, &here, None, None));
     }
     let typed = asked.params.get("email").unwrap_or_default().trim();
-    if !is_email(typed) || typed.len() > MOST_BYTES {
+    if !is_typed_mailbox(typed) {
         return Ok(page(&provider, &asked, &here, Some(typed), None));
     }
     let account = provider.secrets.account(Some(&here.user.sub), "");

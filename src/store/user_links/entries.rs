@@ -26,8 +26,7 @@ const SIGN_UP: &str = "INSERT INTO user_links (digest, purpose, detail, email_fo
      VALUES ($1, 'sign_up', $2, $3, 'mail', $4, $5)";
 const OPEN_SIGN_UPS: &str =
     "SELECT COUNT(*) FROM user_links WHERE purpose = 'sign_up' AND email_folded = $1 AND expires_at > $2";
-const INVITATION_OF: &str =
-    "SELECT detail FROM user_links WHERE purpose = 'invitation' AND email_folded = $1 AND expires_at > $2";
+const INVITATION_OF: &str = "SELECT detail, created_at, expires_at FROM user_links WHERE purpose = 'invitation' AND email_folded = $1 AND expires_at > $2";
 const END_INVITATION: &str = "DELETE FROM user_links WHERE email_folded = $1 AND purpose = 'invitation'";
 const END_SIGN_UPS: &str = "DELETE FROM user_links WHERE email_folded = $1 AND purpose = 'sign_up'";
 const FIND: &str = "SELECT detail FROM user_links WHERE digest = $1 AND purpose = $2 AND expires_at > $3";
@@ -144,11 +143,13 @@ pub async fn make_sign_up(
         transaction.rollback().await?;
         return Ok(false);
     }
-    let invited = sqlx::query_scalar(INVITATION_OF).bind(&folded).bind(now.0);
-    let invited: Option<String> = invited.fetch_optional(&mut *transaction).await?;
-    let invited = match invited {
-        Some(invited) => serde_json::from_str(&invited)?,
-        None => Invited { email: address.to_owned(), ..Invited::default() },
+    let open = sqlx::query_as(INVITATION_OF).bind(&folded).bind(now.0);
+    let open: Option<InvitationRow> = open.fetch_optional(&mut *transaction).await?;
+    let good_until = now.plus(super::LIFETIME).0;
+    let (invited, good_until) = match open {
+        // It does not outlive what it gives.
+        Some(open) => (serde_json::from_str(&open.detail.unwrap_or_default())?, good_until.min(open.expires_at)),
+        None => (Invited { email: address.to_owned(), ..Invited::default() }, good_until),
     };
     // Who has the link reads the mail of the address.
     let invited = Invited { email_verified: true, ..invited };
@@ -157,7 +158,7 @@ pub async fn make_sign_up(
         .bind(serde_json::to_string(&invited)?)
         .bind(folded)
         .bind(now.0)
-        .bind(now.plus(super::LIFETIME).0)
+        .bind(good_until)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
@@ -173,7 +174,7 @@ pub(in crate::store) async fn open_sign_ups(
     Ok(sqlx::query_scalar(OPEN_SIGN_UPS).bind(folded).bind(now.0).fetch_one(&mut **transaction).await?)
 }
 
-/// Ends the invitation of an address, and the sign-ups that would give the same; whether there was one.
+/// Ends the invitation of an address, and its sign-ups, which may give the same; whether there was one.
 ///
 /// # Errors
 /// The database failed.
@@ -181,14 +182,16 @@ pub async fn revoke_invitation(db: &Db, email: &str, now: NumericDate) -> Result
     let folded = text::fold_email(email);
     let mut transaction = db.begin().await?;
     hold_address(&mut transaction, &folded).await?;
-    let ended = sqlx::query(END_INVITATION).bind(&folded).execute(&mut *transaction).await?;
-    if ended.rows_affected() == 0 {
+    let mut ended = 0;
+    for statement in [END_INVITATION, END_SIGN_UPS] {
+        ended += sqlx::query(statement).bind(&folded).execute(&mut *transaction).await?.rows_affected();
+    }
+    if ended == 0 {
         transaction.rollback().await?;
         return Ok(false);
     }
-    sqlx::query(END_SIGN_UPS).bind(&folded).execute(&mut *transaction).await?;
     let event = Event::new(EventKind::UserLinksEnded, now).with("purpose", Entry::Invitation.as_str());
-    audit_events::note_change(&mut transaction, event.with("count", 1_u64), now).await?;
+    audit_events::note_change(&mut transaction, event.with("count", ended), now).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -98,7 +98,7 @@ pub async fn make_mailed(db: &Db, wanted: &Wanted<'_>) -> Result<bool, StoreErro
 /// The database failed.
 pub async fn withdraw(db: &Db, link: &LinkSecret) -> Result<(), StoreError> {
     let digest = link.digest();
-    sqlx::query(WITHDRAW).bind(digest.as_str()).execute(db.statement_in_background()).await?;
+    sqlx::query(WITHDRAW).bind(digest.as_str()).execute(&mut *db.writing_in_background().await?).await?;
     Ok(())
 }
 
