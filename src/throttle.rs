@@ -435,7 +435,7 @@ pub async fn mail_by(throttle: &Throttle, ephemeral: &Ephemeral, account: &str) 
 /// # Errors
 /// `Later` at the limit.
 pub async fn mail_to(ephemeral: &Ephemeral, address: &str) -> Result<(), Stopped> {
-    mail_in_day(ephemeral, "to", address).await
+    mail_in_day(ephemeral, "mail:to", address).await
 }
 
 /// Counts a mail to an address, or its tags, that is sent as someone asked for an account with it; one trip. What strangers use up is no
@@ -444,13 +444,13 @@ pub async fn mail_to(ephemeral: &Ephemeral, address: &str) -> Result<(), Stopped
 /// # Errors
 /// `Later` at the limit.
 pub async fn mail_of_sign_up(ephemeral: &Ephemeral, address: &str) -> Result<(), Stopped> {
-    mail_in_day(ephemeral, "new", address).await
+    mail_in_day(ephemeral, "mail:new", address).await
 }
 
 async fn mail_in_day(ephemeral: &Ephemeral, counter: &str, address: &str) -> Result<(), Stopped> {
     let digest = Digest::of(&["mail to", address]);
     let fields = vec![("day".to_owned(), CODE_WINDOWS[1], MAILS_PER_ADDRESS, Budget::Account)];
-    Count::one(ephemeral, format!("mail:{counter}:{}", &digest.as_str()[..22]), fields).await.map(drop)
+    Count::one(ephemeral, format!("{counter}:{}", &digest.as_str()[..22]), fields).await.map(drop)
 }
 
 /// A code of a second factor that is about to be checked, and was counted.

@@ -1,13 +1,12 @@
-//! A link that one asks for by mail, at `/reset` and `/sign-up`: whether the request may, and the page. Everyone is answered alike, and what comes of
-//! it is looked into after the answer (`mailing`).
+//! A link that one asks for by mail, at `/reset` and `/sign-up`: whether the request may, and the page. Everyone is answered alike, and
+//! what comes of it is looked into after the answer (`mailing`).
 
 use crate::caller::BrowserRequest;
 use crate::provider::Provider;
 use crate::texts::Text;
 use crate::throttle::{self, MailBudget, Stopped};
 use crate::web::answer::PageError;
-use crate::web::pages::links::LinkRequestForm;
-use crate::web::pages::links::LinkRequestPage;
+use crate::web::pages::links::{LinkRequestForm, LinkRequestPage};
 use crate::web::pages::{self, Chrome};
 use crate::web::problems::Problem;
 use axum::http::StatusCode;

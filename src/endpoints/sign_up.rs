@@ -1,5 +1,5 @@
-//! `/sign-up`: one who has no account makes one, where `HALLPASS_SIGN_UP` lets them. Without a link the page asks for an address in one of the domains, and
-//! mails a link there; with the link it is the page of an invitation. No account is there before its link was used.
+//! `/sign-up`: one who has no account makes one, where `HALLPASS_SIGN_UP` lets them. Without a link the page asks for an address in one
+//! of the domains, and mails a link there; with the link it is the page of an invitation. No account is there before its link was used.
 //!
 //! `prompt=create` leads here: [Initiating User Registration 1.0](https://openid.net/specs/openid-connect-prompt-create-1_0.html).
 

@@ -99,9 +99,11 @@ const UNFOLDED: &str = concat!(
 );
 /// As many as `UNFOLDED` gives.
 const FOLDED_AT_ONCE: usize = 200;
+// Unless the row was changed since it was read: what that wrote is right, or is found unfolded once more.
 const FOLD: &str = "UPDATE users SET username_folded = CASE WHEN EXISTS (SELECT 1 FROM users AS others \
      WHERE others.username_folded = CAST($2 AS TEXT) AND others.sub <> $1) THEN NULL ELSE CAST($2 AS TEXT) END, \
-     email_folded = CAST($3 AS TEXT), folded_of = $4 WHERE sub = $1";
+     email_folded = CAST($3 AS TEXT), folded_of = CAST($4 AS TEXT) \
+     WHERE sub = $1 AND COALESCE(username, '') || ' ' || COALESCE(email, '') = CAST($4 AS TEXT)";
 const LIST: &str = concat!(
     "SELECT sub, username, email, email_verified_at, name, created_at, disabled_at, locked_until, deletion_requested_at, ",
     "CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, ",

@@ -13,6 +13,8 @@ use hallpass::store::users::{self, NewUser as Added};
 use hallpass::throttle::PER_ACCOUNT_AND_NETWORK;
 use reqwest::StatusCode;
 use serde_json::json;
+use sqlx::{AnyConnection, Connection as _, Executor as _};
+use std::time::Duration;
 
 const COMPOSED: &str = "Grüße aus Ísafjörður";
 const DECOMPOSED: &str = "Gru\u{308}ße aus I\u{301}safjo\u{308}rður";
@@ -273,6 +275,30 @@ async fn many_rows_by_hand_are_folded_however_many_they_are() {
         let before = store.db.statements();
         let _ = found(&store, "nobody").await;
         assert_eq!(store.db.statements() - before, 1, "{}", store.name);
+    }
+}
+
+/// One reads rows to fold them while another changes them: what that wrote is not written over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_changed_while_it_is_folded_is_found_by_what_it_is_now() {
+    for store in lasting().await {
+        store.sql("INSERT INTO users (sub, username, email) VALUES ('1', 'Alice', 'Old@example.com')").await;
+        let mut holder = AnyConnection::connect(store.url()).await.unwrap();
+        let begin = if store.url().starts_with("sqlite") { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        holder.execute(begin).await.unwrap();
+        let change = "UPDATE users SET email = 'New@example.com', email_folded = 'new@example.com', username_folded = 'alice', \
+                      folded_of = 'Alice New@example.com' WHERE sub = '1'";
+        holder.execute(change).await.unwrap();
+        let db = store.db.clone();
+        let folding = tokio::spawn(async move { users::fold_names(&db).await });
+        // It has read the row from before by then, and waits.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        holder.execute("COMMIT").await.unwrap();
+        folding.await.unwrap().unwrap();
+        // Whether another has the address is asked without folding anything first.
+        let folded: String = sqlx::query_scalar("SELECT email_folded FROM users").fetch_one(&mut holder).await.unwrap();
+        assert_eq!(folded, "new@example.com", "{}", store.name);
+        assert_found(&store, "NEW@example.com", found(&store, "NEW@example.com").await.as_deref(), Some("1"));
     }
 }
 
