@@ -20,7 +20,7 @@ use crate::store::mail_outbox::{self, Asked, Mail};
 use crate::store::user_links::{self, NewLink, Purpose, Wanted};
 use crate::store::users::{self, ByLogin};
 use crate::store::{StoreError, timely};
-use crate::throttle::{self, Stopped};
+use crate::throttle;
 use futures_util::StreamExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,7 +93,7 @@ pub fn account_was_asked_for(provider: &Arc<Provider>, address: String, circumst
         match timely(users::find_by_login(db, &address)).await? {
             // Strangers could ask for it as often as they like, and who has an account can do without.
             ByLogin::One(user) if has_address(&user, &address) => {
-                if !is_mailed_enough(&provider, &address).await? {
+                if throttle::mail_of_sign_up(&provider.ephemeral, &address).await? {
                     timely(mail_outbox::tell_of_account(db, &user.sub, &address, &circumstances, now)).await?;
                 }
             }
@@ -127,16 +127,7 @@ async fn may_have_tags(provider: &Provider, mailbox: &str) -> Result<bool, Store
         ByLogin::One(user) => user.disabled_at.is_some(),
         ByLogin::Several | ByLogin::NoUser => false,
     };
-    Ok(!is_kept_out && !is_mailed_enough(provider, mailbox).await?)
-}
-
-/// Whether an address has had as many of these mails as it may in a day; counts one more.
-async fn is_mailed_enough(provider: &Provider, address: &str) -> Result<bool, StoreError> {
-    match throttle::mail_of_sign_up(&provider.ephemeral, address).await {
-        Ok(()) => Ok(false),
-        Err(Stopped::Later(_)) => Ok(true),
-        Err(Stopped::Fault(error)) => Err(error),
-    }
+    Ok(!is_kept_out && throttle::mail_of_sign_up(&provider.ephemeral, mailbox).await?)
 }
 
 /// The address of the mailbox, where many providers take what is after a plus sign for a tag; `None`: there is none.

@@ -393,16 +393,17 @@ impl ClientAttempt {
     }
 }
 
-/// Counts a mail that a stranger asks for; one trip.
+/// Counts a mail that a stranger asks for; one trip. `false`: at the limit, and where no counter can be kept: what a stranger has sent is
+/// never without a bound.
 ///
 /// # Errors
-/// `Later` at the limit, and where no counter can be kept: what a stranger has sent is never without a bound.
+/// A store failed.
 pub async fn mail_from(
     throttle: &Throttle,
     ephemeral: &Ephemeral,
     network: Network,
     budget: MailBudget,
-) -> Result<(), Stopped> {
+) -> Result<bool, StoreError> {
     // Each has fields of its own: those who sign up in an office at once keep no one from a forgotten password.
     let (narrow, wide, most) = match budget {
         MailBudget::Reset => (network.to_string(), "all", MAILS_PER_NETWORK),
@@ -417,7 +418,16 @@ pub async fn mail_from(
         ]
     };
     let key = throttle.in_network(&format!("mail:{}", network.wide()), network);
-    Count::one(ephemeral, key, fields).await.map(drop)
+    is_within(Count::one(ephemeral, key, fields).await)
+}
+
+/// Whether what was counted is within its limit, where the caller tells no one until when it is not.
+fn is_within(counted: Result<Count, Stopped>) -> Result<bool, StoreError> {
+    match counted {
+        Ok(_) => Ok(true),
+        Err(Stopped::Later(_)) => Ok(false),
+        Err(Stopped::Fault(error)) => Err(error),
+    }
 }
 
 /// Counts a mail to an address that a user typed; one trip.
@@ -430,27 +440,28 @@ pub async fn mail_by(throttle: &Throttle, ephemeral: &Ephemeral, account: &str) 
     Count::one(ephemeral, format!("mail:{account}"), fields).await.map(drop)
 }
 
-/// Counts a mail to an address that a user typed, of any user; one trip.
+/// Counts a mail to an address that a user typed, of any user; one trip. `false`: at the limit.
 ///
 /// # Errors
-/// `Later` at the limit.
-pub async fn mail_to(ephemeral: &Ephemeral, address: &str) -> Result<(), Stopped> {
+/// A store failed.
+pub async fn mail_to(ephemeral: &Ephemeral, address: &str) -> Result<bool, StoreError> {
     mail_in_day(ephemeral, "mail:to", address).await
 }
 
 /// Counts a mail to an address, or its tags, that is sent as someone asked for an account with it; one trip. What strangers use up is no
-/// one's to miss.
+/// one's to miss. `false`: at the limit.
 ///
 /// # Errors
-/// `Later` at the limit.
-pub async fn mail_of_sign_up(ephemeral: &Ephemeral, address: &str) -> Result<(), Stopped> {
+/// A store failed.
+pub async fn mail_of_sign_up(ephemeral: &Ephemeral, address: &str) -> Result<bool, StoreError> {
     mail_in_day(ephemeral, "mail:new", address).await
 }
 
-async fn mail_in_day(ephemeral: &Ephemeral, counter: &str, address: &str) -> Result<(), Stopped> {
+async fn mail_in_day(ephemeral: &Ephemeral, counter: &str, address: &str) -> Result<bool, StoreError> {
     let digest = Digest::of(&["mail to", address]);
     let fields = vec![("day".to_owned(), CODE_WINDOWS[1], MAILS_PER_ADDRESS, Budget::Account)];
-    Count::one(ephemeral, format!("{counter}:{}", &digest.as_str()[..22]), fields).await.map(drop)
+    let key = format!("{counter}:{}", &digest.as_str()[..22]);
+    is_within(Count::one(ephemeral, key, fields).await)
 }
 
 /// A code of a second factor that is about to be checked, and was counted.

@@ -17,7 +17,7 @@ use crate::store::db::Db;
 use crate::store::refusals;
 use crate::store::users::{self, ByLogin};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -403,8 +403,7 @@ async fn erase(db: &Db, arguments: &Erase, now: NumericDate) -> Outcome {
     if !name.iter().all(|name| is_name(&name.as_str())) {
         return Err(Failure::new(format!("a name has 1 to {LONGEST_NAME} bytes; nothing was changed")));
     }
-    let own =
-        person.iter().flat_map(|user| [user.username.as_deref(), user.claims.get("email").and_then(Value::as_str)]);
+    let own = person.iter().flat_map(|user| [user.username.as_deref(), user.email()]);
     let names: Vec<&str> = own.flatten().filter(is_name).chain(name.iter().map(String::as_str)).collect();
     let erased = audit_events::erase(db, sub, &names, now).await?;
     let refusals = refusals::forget_user(db, sub).await?;

@@ -12,7 +12,7 @@ use crate::protocol::claims::User;
 use crate::protocol::secret::{LinkSecret, Password};
 use crate::provider::Provider;
 use crate::store::timely;
-use crate::store::user_links::{self, Confirmation, Confirmed};
+use crate::store::user_links::{self, Confirmation};
 use crate::texts::text;
 use crate::web::answer::PageError;
 use crate::web::pages::links::LinkUsedPage;
@@ -65,9 +65,8 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     let network = asked.network.to_string();
     let (sub, email, now) = (user.sub.as_str(), open.email.as_str(), asked.now);
     let confirmation = Confirmation { link: &open.link, sub, email, network: &network, now };
-    match timely(user_links::confirm_email(&provider.db, &confirmation)).await? {
-        Confirmed::Done => {}
-        Confirmed::LinkGone => return Err(Problem::LinkOver.into()),
+    if !timely(user_links::confirm_email(&provider.db, &confirmation)).await? {
+        return Err(Problem::LinkOver.into());
     }
     learn(&provider, sub, now).await?;
     let heading = text("email-confirmed-heading");

@@ -9,10 +9,10 @@ use crate::endpoints::{one_time_link, path};
 use crate::protocol::secret::LinkSecret;
 use crate::protocol::text::{NameFault, check_new_username, is_claim_in_a_line};
 use crate::provider::Provider;
+use crate::store::timely;
 use crate::store::user_links::{self, Accepted, Entry, Invited};
 use crate::store::users::edit::Details;
 use crate::store::users::{self, ByLogin, NewUser};
-use crate::store::{StoreError, timely};
 use crate::texts::{Text, text};
 use crate::web::answer::PageError;
 use crate::web::fault::Fault;
@@ -113,8 +113,11 @@ pub async fn take(provider: &Arc<Provider>, asked: &BrowserRequest, entry: Entry
         return show(said);
     }
     // A name that is taken costs no hash: the link is as good as before, and could be tried without end.
-    if invited.username.is_none() && !matches!(find_name(provider, &chosen.username).await?, ByLogin::NoUser) {
-        return show(Said::error(USERNAME, text("link-username-taken")));
+    if invited.username.is_none() {
+        let found = timely(users::find_by_login(&provider.db, &chosen.username)).await?;
+        if !matches!(found, ByLogin::NoUser) {
+            return show(Said::error(USERNAME, text("link-username-taken")));
+        }
     }
     let made = provider.passwords.make(prepared).await.map_err(|_| Problem::Busy)?;
     let Some(password_hash) = made else { return Err(Fault::bug("a prepared password was not hashed").into()) };
@@ -145,10 +148,6 @@ pub async fn take(provider: &Arc<Provider>, asked: &BrowserRequest, entry: Entry
         Accepted::NameTaken => show(Said::error(USERNAME, text("link-username-taken"))),
         Accepted::AddressTaken => show(Said::error("", text("link-address-taken"))),
     }
-}
-
-async fn find_name(provider: &Provider, username: &str) -> Result<ByLogin, StoreError> {
-    timely(users::find_by_login(&provider.db, username)).await
 }
 
 /// The link of a request, and whose account it adds.

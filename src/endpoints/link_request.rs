@@ -4,7 +4,7 @@
 use crate::caller::BrowserRequest;
 use crate::provider::Provider;
 use crate::texts::Text;
-use crate::throttle::{self, MailBudget, Stopped};
+use crate::throttle::{self, MailBudget};
 use crate::web::answer::PageError;
 use crate::web::pages::links::{LinkRequestForm, LinkRequestPage};
 use crate::web::pages::{self, Chrome};
@@ -29,14 +29,11 @@ pub fn check_is_ours(provider: &Provider, asked: &BrowserRequest) -> Result<(), 
 /// # Errors
 /// A page: a store failed.
 pub async fn may_be_mailed(provider: &Provider, asked: &BrowserRequest, budget: MailBudget) -> Result<bool, PageError> {
-    match throttle::mail_from(&provider.throttle, &provider.ephemeral, asked.network, budget).await {
-        Ok(()) => Ok(true),
-        Err(Stopped::Later(_)) => {
-            tracing::warn!(network = %asked.network, "more links by mail are asked for than one network may; none is sent");
-            Ok(false)
-        }
-        Err(Stopped::Fault(error)) => Err(error.into()),
+    let may = throttle::mail_from(&provider.throttle, &provider.ephemeral, asked.network, budget).await?;
+    if !may {
+        tracing::warn!(network = %asked.network, "more links by mail are asked for than one network may; none is sent");
     }
+    Ok(may)
 }
 
 /// What the page says.

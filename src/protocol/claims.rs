@@ -84,8 +84,7 @@ impl User {
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         let shown = self.display_name();
-        let email = self.claims.get("email").and_then(Value::as_str);
-        self.username.as_deref().into_iter().chain(email).find(|account| *account != shown)
+        self.username.as_deref().into_iter().chain(self.email()).find(|account| *account != shown)
     }
 
     /// Whether what was issued to the person counts.

@@ -83,21 +83,15 @@ impl DerefMut for Writing {
 /// A transaction. Unless it is committed or rolled back without a fault, its connection is closed: which state it was left
 /// in (a full disk, a server that broke off, a request whose client has gone) cannot be known.
 pub struct Transaction {
-    connection: PoolConnection<Any>,
+    // Where its connection is closed, that may take until after the next one's turn has come, which SQLite then lets wait.
+    writing: Writing,
     has_ended: bool,
-    // As with `Writing`. Where the connection is closed, that may take until after the next one's turn has come, which SQLite
-    // then lets wait.
-    _turn: Option<Turn>,
 }
 
 impl Transaction {
-    async fn begin(
-        Writing { connection, _turn: turn }: Writing,
-        statement: &'static str,
-        give_up: Instant,
-    ) -> Result<Self, StoreError> {
+    async fn begin(writing: Writing, statement: &'static str, give_up: Instant) -> Result<Self, StoreError> {
         // Before the statement is sent: a request that ends while it is on its way leaves no transaction open.
-        let mut transaction = Self { connection, has_ended: false, _turn: turn };
+        let mut transaction = Self { writing, has_ended: false };
         once_free(&mut transaction, statement, give_up).await?;
         Ok(transaction)
     }
@@ -127,20 +121,20 @@ impl Deref for Transaction {
     type Target = AnyConnection;
 
     fn deref(&self) -> &AnyConnection {
-        &self.connection
+        &self.writing
     }
 }
 
 impl DerefMut for Transaction {
     fn deref_mut(&mut self) -> &mut AnyConnection {
-        &mut self.connection
+        &mut self.writing
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.connection.close_on_drop();
+            self.writing.connection.close_on_drop();
         }
     }
 }

@@ -13,7 +13,9 @@ use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::user_links::{self, Purpose};
 use crate::store::{StoreError, audit_events, users};
-use sqlx::AnyConnection;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection};
 
 /// The name in `provider_values` of the instant at which a node that sends mails was seen.
 const SENDER: &str = "mail";
@@ -100,6 +102,19 @@ fn new_id() -> String {
     Handle(random()).text()
 }
 
+/// One of the statements of `notice!`, with what all of them are given.
+fn notice(
+    statement: &'static str,
+    kind: MailKind,
+    sub: &str,
+    circumstances: &Circumstances,
+    now: NumericDate,
+) -> Result<Query<'static, Any, AnyArguments>, StoreError> {
+    let detail = serde_json::to_string(circumstances)?;
+    let query = sqlx::query(statement).bind(new_id()).bind(kind.as_str()).bind(sub.to_owned());
+    Ok(query.bind(detail).bind(now.0).bind(now.0 - SEEN_FOR))
+}
+
 /// Queues the notice of an event, if it is worth one, in the transaction that writes the event.
 ///
 /// # Errors
@@ -113,15 +128,7 @@ pub(in crate::store) async fn note(
         return Ok(());
     };
     let statement = if kind == MailKind::NewBrowser { NOTICE_OF_BROWSER } else { NOTICE };
-    sqlx::query(statement)
-        .bind(new_id())
-        .bind(kind.as_str())
-        .bind(sub)
-        .bind(serde_json::to_string(&event.circumstances())?)
-        .bind(now.0)
-        .bind(now.0 - SEEN_FOR)
-        .execute(&mut **transaction)
-        .await?;
+    notice(statement, kind, sub, &event.circumstances(), now)?.execute(&mut **transaction).await?;
     Ok(())
 }
 
@@ -153,13 +160,7 @@ pub(in crate::store) async fn note_other_address(
     now: NumericDate,
 ) -> Result<(), StoreError> {
     let circumstances = Circumstances { at: now.0, network: network.map(str::to_owned), browser: None };
-    sqlx::query(NOTICE_TO_OLD_ADDRESS)
-        .bind(new_id())
-        .bind(MailKind::EmailChanged.as_str())
-        .bind(sub)
-        .bind(serde_json::to_string(&circumstances)?)
-        .bind(now.0)
-        .bind(now.0 - SEEN_FOR)
+    notice(NOTICE_TO_OLD_ADDRESS, MailKind::EmailChanged, sub, &circumstances, now)?
         .bind(text::fold_email(email))
         .execute(&mut **transaction)
         .await?;

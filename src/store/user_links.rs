@@ -12,7 +12,7 @@ pub(super) use entries::open_sign_ups;
 pub use entries::{
     Accepted, Entry, Invitation, Invited, accept, find_entry, invitations, invite, make_sign_up, revoke_invitation,
 };
-pub use mailed::{Confirmation, Confirmed, Wanted, confirm_email, find_email, make_mailed, withdraw};
+pub use mailed::{Confirmation, Wanted, confirm_email, find_email, make_mailed, withdraw};
 
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;

@@ -74,6 +74,11 @@ async fn make(link: &str, username: &str, password: &str) -> Page {
     browser.submit(form, None).await
 }
 
+/// A browser whose forms are from a page of ours.
+fn from_ours(provider: &TestProvider) -> UserAgent {
+    UserAgent::new().with_header("origin", &origin_of(&provider.issuer))
+}
+
 async fn status(link: &str) -> u16 {
     UserAgent::new().get(link).await.status.as_u16()
 }
@@ -204,7 +209,6 @@ async fn known_unknown_disabled_and_throttled_addresses_are_answered_alike() {
 #[tokio::test]
 async fn nothing_of_a_user_is_read_before_the_answer() {
     let (_server, provider, _client) = ready().await;
-    let origin = UserAgent::new().with_header("origin", &origin_of(&provider.issuer));
     let db = &provider.provider.db;
     provider.alice().await;
     let mut before = Vec::new();
@@ -214,7 +218,7 @@ async fn nothing_of_a_user_is_read_before_the_answer() {
         let all = u32::try_from(places.available_permits()).unwrap();
         let _held = places.acquire_many_owned(all).await.unwrap();
         let read = db.statements();
-        assert_eq!(origin.post_form(&provider.url("/sign-up"), &[("email", email)]).await.status, 200);
+        assert_eq!(from_ours(&provider).post_form(&provider.url("/sign-up"), &[("email", email)]).await.status, 200);
         before.push(db.statements() - read);
     }
     assert_eq!(before, [0, 0]);
@@ -302,10 +306,7 @@ async fn an_address_elsewhere_or_none_at_all_is_refused_and_nothing_is_sent() {
         "",
         &format!("{}@example.com", "b".repeat(250)),
     ] {
-        let browser = UserAgent::new();
-        browser.get(&provider.url("/sign-up")).await;
-        let origin = UserAgent::new().with_header("origin", &origin_of(&provider.issuer));
-        let page = origin.post_form(&provider.url("/sign-up"), &[("email", email)]).await;
+        let page = from_ours(&provider).post_form(&provider.url("/sign-up"), &[("email", email)]).await;
         assert_eq!(page.status, 422, "{email:?}: {page}");
     }
     provider.send_mails().await;
@@ -518,8 +519,10 @@ async fn where_no_one_signs_up_there_is_no_page_and_the_prompt_is_one_that_is_no
     let client = provider.client("reports").await;
     provider.alice().await;
     assert_eq!(status(&provider.url("/sign-up")).await, 404);
-    let origin = UserAgent::new().with_header("origin", &origin_of(&provider.issuer));
-    assert_eq!(origin.post_form(&provider.url("/sign-up"), &[("email", "bob@example.com")]).await.status, 404);
+    assert_eq!(
+        from_ours(&provider).post_form(&provider.url("/sign-up"), &[("email", "bob@example.com")]).await.status,
+        404
+    );
     let metadata = provider.get("/.well-known/openid-configuration", &[]).await.json();
     assert!(!metadata["prompt_values_supported"].as_array().unwrap().contains(&json!("create")), "{metadata}");
     let browser = UserAgent::new();
@@ -540,8 +543,7 @@ async fn where_accounts_are_by_invitation_the_page_says_so() {
     let login = browser.get(&format!("{}{}", provider.issuer, first_link(&page, "main a"))).await;
     assert!(login.text().contains("Sign in to continue to") && !login.body.contains("/sign-up"), "{login}");
     // A sign-up by hand does nothing.
-    let origin = UserAgent::new().with_header("origin", &origin_of(&provider.issuer));
-    let page = origin.post_form(&provider.url("/sign-up"), &[("email", "bob@example.com")]).await;
+    let page = from_ours(&provider).post_form(&provider.url("/sign-up"), &[("email", "bob@example.com")]).await;
     assert!(page.status == 200 && page.text().contains("You need an invitation"), "{page}");
     assert_eq!(count(&provider, "SELECT mail_id FROM mail_outbox").await, 0);
     let invited = done(provider.command(&["user", "invite", "bob@example.com"], "")).stdout.trim().to_owned();
@@ -631,9 +633,8 @@ async fn another_sites_form_asks_for_nothing_and_makes_nothing() {
     // Nothing that the form brings changes the address, or what it counts as.
     let page = browser.get(&link).await;
     assert_eq!(page.header("referrer-policy"), Some("strict-origin"));
-    let origin = UserAgent::new().with_header("origin", &origin_of(&provider.issuer));
     let fields: Vec<_> = fields.into_iter().chain([("email", "eve@attacker.example"), ("groups", "staff")]).collect();
-    assert_eq!(origin.post_form(&provider.url("/sign-up"), &fields).await.status, 200);
+    assert_eq!(from_ours(&provider).post_form(&provider.url("/sign-up"), &fields).await.status, 200);
     assert_eq!(provider.rows("SELECT email FROM users").await, [[Some("bob@example.com".to_owned())]]);
     assert_eq!(status(&provider.url("/sign-up?link=hp_ln_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).await, 410);
     let document = json_of(&provider.command(&["user", "list", "--json"], ""));

@@ -14,7 +14,7 @@ use crate::store::db::Db;
 use crate::store::migrations::least_version;
 use crate::store::users::edit::{self, COLUMNS, Edited, Lock};
 use clap::builder::PossibleValuesParser;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const PATH: &[&str] = &["user", "edit"];
 
@@ -132,7 +132,7 @@ pub(super) async fn run(config: Config, arguments: &Edit) -> Outcome {
 
 /// What the new name and the new address may not be.
 async fn check(db: &Db, user: &User, edit: &mut edit::Edit<'_>) -> Outcome {
-    let present = user.claims.get("email").and_then(Value::as_str).unwrap_or_default();
+    let present = user.email().unwrap_or_default();
     let email = edit.email.unwrap_or(present);
     if let Some(why) = edit.email.and_then(address_fault) {
         return Err(why.about("--email"));

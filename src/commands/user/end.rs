@@ -260,7 +260,7 @@ async fn settled(db: &Db, sub: &str) -> Result<Pending, Failure> {
 async fn names_of(db: &Db, whom: &Whom, further: &[String]) -> Result<BTreeSet<String>, Failure> {
     let mut known: BTreeSet<String> = BTreeSet::new();
     if let Whom::Here(user) = whom {
-        let email = user.claims.get("email").and_then(Value::as_str);
+        let email = user.email();
         known.extend(user.username.as_deref().into_iter().chain(email).map(str::to_owned));
     }
     let wanted = Wanted { sub: Some(whom.sub().to_owned()), ..Wanted::default() };

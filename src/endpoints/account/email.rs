@@ -53,12 +53,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
     // Answered alike: others may have typed it. Whose address it is already is not kept from it by them.
     let own = here.user.email().map(fold_email);
     let address = fold_email(typed);
-    let is_over = own.as_ref() != Some(&address)
-        && match throttle::mail_to(&provider.ephemeral, &address).await {
-            Ok(()) => false,
-            Err(Stopped::Later(_)) => true,
-            Err(Stopped::Fault(error)) => return Err(error.into()),
-        };
+    let is_over = own.as_ref() != Some(&address) && !throttle::mail_to(&provider.ephemeral, &address).await?;
     mailing::address_was_typed(&provider, &here.user, typed, &asked.circumstances(), is_over).await?;
     here.done(&provider, Done::LinkMailed)
 }

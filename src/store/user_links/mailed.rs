@@ -2,16 +2,16 @@
 //! where the mail server does not take it. The one for another address makes it the user's when it is used.
 
 use super::{NewLink, Purpose, end_of_user, spend};
-use crate::protocol::audit::{Event, EventKind, Impersonal};
+use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::claims::User;
 use crate::protocol::secret::LinkSecret;
 use crate::protocol::time::NumericDate;
+use crate::store::StoreError;
 use crate::store::db::Db;
 use crate::store::mail_outbox::{self, MOST_LINKS};
 use crate::store::row::row;
-use crate::store::users::edit::{self, Details, Edit, Lock};
+use crate::store::users::edit::{self, Edit};
 use crate::store::users::{self, is_address_taken};
-use crate::store::{StoreError, audit_events};
 use serde::{Deserialize, Serialize};
 
 const INSERT: &str = "INSERT INTO user_links (digest, purpose, sub, credential, detail, made_by, created_at, expires_at) \
@@ -138,20 +138,12 @@ pub struct Confirmation<'a> {
     pub now: NumericDate,
 }
 
-/// How that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmed {
-    /// The address is the user's, and verified.
-    Done,
-    /// Another request was first, the link has ended, or the address is another's by now; nothing has changed.
-    LinkGone,
-}
-
-/// Uses a link for an address: it is the user's and verified, the one before is told, and every other link of the user ends.
+/// Uses a link for an address: it is the user's and verified, the one before is told, and every other link of the user ends. `false`:
+/// another request was first, the link has ended, or the address is another's by now; nothing has changed.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
-pub async fn confirm_email(db: &Db, confirmation: &Confirmation<'_>) -> Result<Confirmed, StoreError> {
+pub async fn confirm_email(db: &Db, confirmation: &Confirmation<'_>) -> Result<bool, StoreError> {
     let Confirmation { link, sub, email, network, now } = *confirmation;
     let mut transaction = db.begin().await?;
     let is_open = users::hold_enabled(&mut transaction, sub).await?
@@ -159,26 +151,15 @@ pub async fn confirm_email(db: &Db, confirmation: &Confirmation<'_>) -> Result<C
         && !is_address_taken(&mut transaction, email, sub).await?;
     if !is_open {
         transaction.rollback().await?;
-        return Ok(Confirmed::LinkGone);
+        return Ok(false);
     }
     mail_outbox::note_other_address(&mut transaction, sub, email, Some(network), now).await?;
-    let change = Edit {
-        username: None,
-        email: Some(email),
-        may_share_address: false,
-        email_verified: Some(true),
-        details: Details::default(),
-        lock: Lock::AsItIs,
-        restarts_factor_days: false,
-    };
+    let change = Edit { email: Some(email), email_verified: Some(true), ..Edit::default() };
     let changed = edit::write(&mut transaction, sub, &change, now).await?;
     // Also where it is the address that was there.
     end_of_user(&mut transaction, sub).await?;
-    edit::touch(&mut transaction, sub, now).await?;
-    let names: Vec<String> = changed.iter().map(|name| (*name).to_owned()).collect();
     let event = Event::new(EventKind::UserEdited, now).of(sub).from(&network);
-    let event = event.with("changed", Impersonal::configured_list(&names));
-    audit_events::note_change(&mut transaction, event, now).await?;
+    edit::note_edited(&mut transaction, event, &changed, sub, now).await?;
     transaction.commit().await?;
-    Ok(Confirmed::Done)
+    Ok(true)
 }

@@ -161,12 +161,22 @@ pub async fn edit(db: &Db, sub: &str, edit: &Edit<'_>, now: NumericDate) -> Resu
         transaction.rollback().await?;
         return Ok(Edited::Done(changed));
     }
-    touch(&mut transaction, sub, now).await?;
-    let names: Vec<String> = changed.iter().map(|name| (*name).to_owned()).collect();
-    let event = Event::new(EventKind::UserEdited, now).of(sub).with("changed", Impersonal::configured_list(&names));
-    audit_events::note_change(&mut transaction, event, now).await?;
+    note_edited(&mut transaction, Event::new(EventKind::UserEdited, now).of(sub), &changed, sub, now).await?;
     transaction.commit().await?;
     Ok(Edited::Done(changed))
+}
+
+/// Notes when the row was changed, and the event of it with the columns.
+pub(in crate::store) async fn note_edited(
+    transaction: &mut Transaction,
+    event: Event,
+    changed: &[&str],
+    sub: &str,
+    now: NumericDate,
+) -> Result<(), StoreError> {
+    touch(transaction, sub, now).await?;
+    let names: Vec<String> = changed.iter().map(|name| (*name).to_owned()).collect();
+    audit_events::note_change(transaction, event.with("changed", Impersonal::configured_list(&names)), now).await
 }
 
 /// Notes when the row was changed.

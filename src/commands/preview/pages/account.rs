@@ -1,6 +1,6 @@
 //! The pages of the account as `hallpass preview page` shows them.
 
-use super::{ACCOUNT, CLIENT, CLIENT_ID, USER, WEBSITE};
+use super::{ACCOUNT, ADDRESS, CLIENT, CLIENT_ID, USER, WEBSITE};
 use crate::ambient::Clock;
 use crate::config::Config;
 use crate::protocol::own_page::OwnPage;
@@ -72,7 +72,7 @@ fn email(config: &Config, is_odd: bool) -> Response {
     let page = EmailPage {
         page: Chrome::new(config, &text("email-heading")),
         tabs: Tabs { here: OwnPage::Email, done: None },
-        email: Some("alice@example.com".to_owned()),
+        email: Some(ADDRESS.to_owned()),
         is_verified: !is_odd,
         typed: if is_odd { "alice@example@com".to_owned() } else { String::new() },
         has_mail: config.smtp_url.is_some(),
