@@ -168,6 +168,7 @@ impl Audit {
             event.kind,
             EventKind::SignInFailed
                 | EventKind::SignInThrottled
+                | EventKind::PasskeyCloned
                 | EventKind::ClientThrottled
                 | EventKind::ConsentDenied
                 | EventKind::EntryRefused

@@ -5,8 +5,8 @@
 //! What is seen and what is lost when a store, a node or a file fails is in `docs/failures.md`, with the tests that show it.
 //!
 //! Imports go downward only, as `docs/architecture.md` draws it. Each module has a floor, and names only modules that lie below it:
-//! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance, mailing, second_factor → provider → throttle → audit, web →
-//! store → keys, mail, passwords → ambient, background, config, texts → protocol, failure`. `tests/spec/architecture.rs` has the numbers, without exceptions.
+//! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance, mailing, passkeys, second_factor → provider → throttle → audit, web →
+//! store → keys, mail, passwords, webauthn → ambient, background, config, texts → protocol, failure`. `tests/spec/architecture.rs` has the numbers, without exceptions.
 
 pub mod allowance;
 pub mod ambient;
@@ -22,6 +22,7 @@ pub mod logging;
 pub mod logout;
 pub mod mail;
 pub mod mailing;
+pub mod passkeys;
 pub mod passwords;
 pub mod protocol;
 pub mod provider;
@@ -34,3 +35,4 @@ pub mod texts;
 pub mod throttle;
 pub mod tokens;
 pub mod web;
+pub mod webauthn;

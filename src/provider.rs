@@ -20,6 +20,7 @@ use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
 use crate::web::remedies;
+use crate::webauthn::RelyingParty;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -92,6 +93,8 @@ pub struct Provider {
     pub keys: Keys,
     /// The keys that seal the secrets of second factors.
     pub factor_keys: FactorKeys,
+    /// What passkeys are for; `None`: the issuer's host is an address.
+    pub relying_party: Option<RelyingParty>,
     /// Hashes of passwords and secrets behind their gates.
     pub passwords: Passwords,
     /// Requests of our own to services.

@@ -183,4 +183,4 @@ pub async fn list(db: &Db, keys: &FactorKeySet, sub: &str, now: NumericDate) -> 
 }
 
 /// What removes one factor, or all of them with the sign-ins that one opened.
-pub use crate::store::user_factors::{Removed, remove, reset};
+pub use crate::store::user_factors::{Removed, remove, remove_unless_last, reset};

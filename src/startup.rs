@@ -22,11 +22,13 @@ use crate::store::user_sessions::Seen;
 use crate::store::{StoreError, timely};
 use crate::store::{
     logout_outbox, mail_outbox, password_forms, refresh_families, refusals, unthrottled, user_factors, user_links,
-    user_sessions, users,
+    user_passkeys, user_sessions, users,
 };
 use crate::throttle::Throttle;
 use crate::web::fault::FaultCounts;
 use crate::web::outbound::Outbound;
+use crate::web::remedies;
+use crate::webauthn::RelyingParty;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -222,6 +224,19 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
     learn_forms(&db, &passwords).await;
     let background = Background::default();
     let audit = Audit::start(db.clone(), clock.clone(), &background);
+    let relying_party = RelyingParty::of(&config);
+    match user_passkeys::elsewhere(&db, relying_party.as_ref().map(RelyingParty::id)).await {
+        Ok(0) => {}
+        Ok(passkeys) => {
+            let fix = remedies::PASSKEYS_ELSEWHERE;
+            tracing::warn!(
+                passkeys,
+                fix,
+                "there are passkeys for another host than the issuer's, which no browser finds here"
+            );
+        }
+        Err(error) => tracing::warn!(%error, "whether there are passkeys for another host could not be looked up"),
+    }
     Ok(Arc::new(Provider {
         config,
         clock,
@@ -230,6 +245,7 @@ pub async fn open(config: Config, clock: Clock) -> Result<Arc<Provider>, StartEr
         directory,
         keys,
         factor_keys,
+        relying_party,
         passwords,
         outbound,
         outgoing,

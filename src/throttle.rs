@@ -58,6 +58,11 @@ const LONGEST_DELAY: u64 = 60;
 const MOST_WAITING: usize = 256;
 const MOST_WAITING_AT_ONE: usize = 32;
 
+/// Passkeys from one network that did not hold, in the window of failed sign-ins.
+pub const PASSKEYS_PER_NETWORK: i64 = 200;
+/// The same from one wide network.
+pub const PASSKEYS_PER_WIDE_NETWORK: i64 = 2000;
+
 /// Seconds in which failed client authentications are counted.
 pub const CLIENT_WINDOW: i64 = 300;
 /// Failed authentications of one client from one network.
@@ -464,8 +469,8 @@ async fn mail_in_day(ephemeral: &Ephemeral, counter: &str, address: &str) -> Res
     is_within(Count::one(ephemeral, key, fields).await)
 }
 
-/// A code of a second factor that is about to be checked, and was counted.
-pub struct CodeAttempt(Vec<Count>);
+/// A code of a second factor, or a passkey, that is about to be checked, and was counted.
+pub struct FactorAttempt(Vec<Count>);
 
 /// Counts a code that is about to be checked, at its user over all networks and in its network; one trip. Unlike passwords, wrong
 /// codes of a user are stopped wherever they come from, as only who has the password gets here. `known` is the digest (22
@@ -479,7 +484,7 @@ pub async fn code(
     account: &str,
     network: Network,
     known: Option<&str>,
-) -> Result<CodeAttempt, Stopped> {
+) -> Result<FactorAttempt, Stopped> {
     let account = &throttle.account(account);
     let key = match known {
         Some(browser) => format!("code:{account}:{browser}"),
@@ -494,7 +499,7 @@ pub async fn code(
     match (or_nothing(user), network) {
         // Where no counter can be kept no code is looked at: a code is short.
         (Ok(None), _) => Err(Stopped::Fault(StoreError::Full)),
-        (Ok(user), Ok(network)) => Ok(CodeAttempt(user.into_iter().chain(network).collect())),
+        (Ok(user), Ok(network)) => Ok(FactorAttempt(user.into_iter().chain(network).collect())),
         (Ok(counted), Err(stopped)) | (Err(stopped), Ok(counted)) => {
             if let Some(count) = counted {
                 count.take_back(ephemeral).await?;
@@ -505,8 +510,24 @@ pub async fn code(
     }
 }
 
-impl CodeAttempt {
-    /// Takes the count back: it was no wrong code.
+/// Counts a passkey that is about to be checked, in its network; one trip. None is guessed, so that it is bounded what strangers make us
+/// do and write down, and no user is slowed by it.
+///
+/// # Errors
+/// `Later` at a limit.
+pub async fn passkey(throttle: &Throttle, ephemeral: &Ephemeral, network: Network) -> Result<FactorAttempt, Stopped> {
+    // Apart from passwords: a user who mistypes those in an office or behind a carrier keeps no passkey out.
+    let mut fields = vec![(format!("{network} passkeys"), SIGN_IN_WINDOW, PASSKEYS_PER_NETWORK, Budget::Network)];
+    if !network.is_shared() {
+        fields.push(("passkeys".to_owned(), WIDE_WINDOW, PASSKEYS_PER_WIDE_NETWORK, Budget::WideNetwork));
+    }
+    let key = throttle.in_network(&format!("fail:{}", network.wide()), network);
+    let counted = or_nothing(Count::one(ephemeral, key, fields).await)?;
+    Ok(FactorAttempt(counted.into_iter().collect()))
+}
+
+impl FactorAttempt {
+    /// Takes the count back: it was no failure.
     ///
     /// # Errors
     /// A store failed.

@@ -10,6 +10,7 @@ mod lately;
 mod mail;
 mod ours;
 mod party;
+mod passkeys;
 mod provider;
 mod report;
 mod stores;

@@ -226,7 +226,11 @@ fn scope(client: &Client, user: &User, arguments: &Arguments, now: NumericDate) 
 
 /// What a whole sign-in of a user is of.
 const fn factors_of(user: &User) -> &'static [Factor] {
-    if user.has_second_factor { &[Factor::Password, Factor::Otp] } else { &[Factor::Password] }
+    match (user.has_authenticator, user.has_passkey()) {
+        (true, _) => &[Factor::Password, Factor::Otp],
+        (false, true) => &[Factor::SyncedKey],
+        (false, false) => &[Factor::Password],
+    }
 }
 
 /// Everything that this pair would get, without a token.

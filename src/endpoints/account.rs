@@ -10,6 +10,7 @@ pub mod email;
 pub mod events;
 pub mod factors;
 pub mod overview;
+pub mod passkeys;
 pub mod password;
 pub mod services;
 pub mod sessions;
@@ -43,6 +44,7 @@ pub const fn path_of(page: OwnPage) -> &'static str {
         OwnPage::Email => path::ACCOUNT_EMAIL,
         OwnPage::Password => path::ACCOUNT_PASSWORD,
         OwnPage::SecondFactor => path::ACCOUNT_SECOND_FACTOR,
+        OwnPage::Passkeys => path::ACCOUNT_PASSKEYS,
         OwnPage::Sessions => path::ACCOUNT_SESSIONS,
         OwnPage::Services => path::ACCOUNT_SERVICES,
         OwnPage::Events => path::ACCOUNT_EVENTS,
@@ -73,6 +75,8 @@ enum Purpose {
     AddAuthenticator,
     RemoveFactor,
     MakeCodes,
+    AddPasskey,
+    RemovePasskey,
 }
 
 impl Purpose {
@@ -89,6 +93,8 @@ impl Purpose {
             Self::AddAuthenticator => "add authenticator",
             Self::RemoveFactor => "remove factor",
             Self::MakeCodes => "make recovery codes",
+            Self::AddPasskey => "add passkey",
+            Self::RemovePasskey => "remove passkey",
         }
     }
 }
@@ -108,10 +114,12 @@ enum Done {
     AuthenticatorAdded,
     FactorRemoved,
     FactorGone,
+    PasskeyAdded,
+    PasskeyRemoved,
 }
 
 impl Done {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::LinkMailed,
         Self::PasswordChanged,
         Self::SessionEnded,
@@ -124,6 +132,8 @@ impl Done {
         Self::AuthenticatorAdded,
         Self::FactorRemoved,
         Self::FactorGone,
+        Self::PasskeyAdded,
+        Self::PasskeyRemoved,
     ];
 
     /// Its word in the address.
@@ -141,6 +151,8 @@ impl Done {
             Self::AuthenticatorAdded => "authenticator-added",
             Self::FactorRemoved => "factor-removed",
             Self::FactorGone => "factor-gone",
+            Self::PasskeyAdded => "passkey-added",
+            Self::PasskeyRemoved => "passkey-removed",
         }
     }
 
@@ -158,6 +170,8 @@ impl Done {
             Self::AuthenticatorAdded => text("factors-authenticator-added"),
             Self::FactorRemoved => text("factors-removed"),
             Self::FactorGone => text("factors-gone"),
+            Self::PasskeyAdded => text("passkeys-added"),
+            Self::PasskeyRemoved => text("passkeys-removed"),
         }
     }
 
@@ -253,7 +267,18 @@ impl Here {
 
     /// Shows the page.
     fn render(&self, provider: &Provider, status: StatusCode, page: &impl Template) -> Response {
-        let mut response = pages::render(status, page, None);
+        self.render_with(provider, status, page, None)
+    }
+
+    /// The same for one that has a script.
+    fn render_with(
+        &self,
+        provider: &Provider,
+        status: StatusCode,
+        page: &impl Template,
+        scripts: Option<&str>,
+    ) -> Response {
+        let mut response = pages::render(status, page, scripts);
         if self.is_new {
             let named = cookies::set_browser(&provider.config, &self.browser);
             response.headers_mut().append(header::SET_COOKIE, named);

@@ -22,6 +22,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(config: &Config) -> Router<S> {
         .route("/assets/form_post.js", get(async || asset(SCRIPT, pages::FORM_POST_SCRIPT)))
         .route("/assets/signed_out.js", get(async || asset(SCRIPT, pages::SIGNED_OUT_SCRIPT)))
         .route("/assets/pages.js", get(async || asset(SCRIPT, pages::PAGES_SCRIPT)))
+        .route("/assets/passkeys.js", get(async || asset(SCRIPT, pages::PASSKEYS_SCRIPT)))
         .route("/assets/logo", get(async move || logo(&of_logo)))
         .route("/assets/organization.css", get(async move || style(&of_style)))
 }

@@ -74,7 +74,7 @@ pub async fn post(State(provider): State<Arc<Provider>>, asked: BrowserRequest) 
 async fn open(provider: &Provider, asked: &BrowserRequest) -> Result<Open, PageError> {
     let (link, user) = one_time_link::open(provider, asked, Purpose::Factor).await?;
     // A further one is added by who signs in with the first.
-    if user.has_second_factor {
+    if user.has_second_factor() {
         return Err(Problem::LinkOver.into());
     }
     Ok(Open { link, user })

@@ -221,6 +221,7 @@ impl Flow {
                 let page = self.first_page();
                 self.start(provider, browser, page).await
             }
+            Step::PasskeyOffer => self.start(provider, browser, path::PASSKEY).await,
             Step::SecondFactor | Step::FactorMissing | Step::FactorDue(_) => {
                 self.start(provider, browser, path::SECOND_FACTOR).await
             }
@@ -388,6 +389,7 @@ impl Continued {
                 let page = if self.interaction.browser.is_none() { self.first_page() } else { path::LOGIN };
                 self.show(provider, browser, page).await
             }
+            Step::PasskeyOffer => self.show(provider, browser, path::PASSKEY).await,
             Step::SecondFactor | Step::FactorMissing | Step::FactorDue(_) => {
                 self.show(provider, browser, path::SECOND_FACTOR).await
             }
@@ -625,6 +627,8 @@ pub async fn start(provider: &Provider, started: Started<'_>, now: NumericDate) 
         signed_in: None,
         consented: None,
         proven: None,
+        ceremony: None,
+        offers_passkey: false,
         told_of_demand: false,
     };
     // As it is stored: a character that JSON has to escape weighs six bytes.

@@ -1,8 +1,9 @@
-//! `/login`: user name and password. OIDC Core 3.1.2.3.
+//! `/login`: user name and password, or a passkey. OIDC Core 3.1.2.3.
 //!
-//! `password` proves a factor, `start` starts the session once everything that is needed is proven; `/second-factor` asks for the
+//! `password` proves a factor, `passkey` two in one, and `start` starts the session once everything that is needed is proven; `/second-factor` asks for the
 //! rest.
 
+pub(in crate::endpoints) mod passkey;
 pub(in crate::endpoints) mod password;
 pub(super) mod start;
 mod trust;
@@ -25,12 +26,15 @@ use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::{StoreError, interactions, timely, users};
 use crate::texts::{Text, text};
-use crate::throttle::{Attempt, Later};
+use crate::throttle::{self, Attempt, Later};
 use crate::web::answer::{Note, PageError};
+use crate::web::pages::passkeys::PasskeyForm;
 use crate::web::pages::{self, Chrome, LoginPage, Wait};
+use crate::webauthn;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
+use passkey::is_of_passkey;
 use password::Proof;
 use std::sync::Arc;
 
@@ -46,8 +50,34 @@ enum LoginError {
     FactorOverdue,
     /// The same, and a link to set one up is on its way by mail.
     FactorLinkMailed,
+    /// A passkey came to nothing.
+    Passkey(SignInFailure),
     /// The throttle has the word.
     TooMany(Later),
+}
+
+impl Failed {
+    const fn is_of_passkey(&self) -> bool {
+        matches!(self.told, LoginError::Passkey(_))
+    }
+}
+
+/// The passkey that a form brought, where it is no user's: the browser may forget it.
+pub(super) fn sent_unknown(asked: &BrowserRequest, why: Option<SignInFailure>) -> Option<String> {
+    let is_unknown = why == Some(SignInFailure::PasskeyUnknown);
+    asked.params.get("credential").filter(|_| is_unknown).and_then(webauthn::id_in)
+}
+
+/// What a page says of a passkey that came to nothing.
+pub(super) fn passkey_told(why: SignInFailure) -> Option<Text<'static>> {
+    Some(match why {
+        SignInFailure::PasskeyUnknown => text("passkey-unknown"),
+        SignInFailure::PasskeyUnverified => text("passkey-unverified"),
+        SignInFailure::PasskeyCloned => text("passkey-cloned"),
+        SignInFailure::PasskeyHeldBack => text("passkey-held-back"),
+        SignInFailure::PasskeyInvalid | SignInFailure::SubIsClientId => text("passkey-invalid"),
+        _ => return None,
+    })
 }
 
 /// A sign-in that came to nothing.
@@ -71,14 +101,15 @@ impl LoginError {
             Self::Locked => Some(text("login-locked")),
             Self::FactorOverdue => Some(text("login-factor-overdue")),
             Self::FactorLinkMailed => Some(text("login-factor-link-mailed")),
+            Self::Passkey(why) => passkey_told(*why),
             Self::TooMany(_) => None,
         }
     }
 
     const fn wait(&self) -> Option<Later> {
         match self {
-            Self::Wrong | Self::Disabled | Self::Locked | Self::FactorOverdue | Self::FactorLinkMailed => None,
             Self::TooMany(later) => Some(*later),
+            _ => None,
         }
     }
 }
@@ -101,8 +132,21 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
 /// # Errors
 /// A page: the form is not ours, or the interaction has ended.
 pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
-    let flow = Continued::of(&provider, &mut asked).await?;
-    check_form(&provider, &asked, &flow.id)?;
+    let (is_passkey, network) = (is_of_passkey(&asked), asked.network);
+    // A passkey is counted while what it is for is read.
+    let counting = async {
+        if is_passkey { Some(throttle::passkey(&provider.throttle, &provider.ephemeral, network).await) } else { None }
+    };
+    let (flow, counted) = tokio::join!(Continued::of(&provider, &mut asked), counting);
+    let checked = flow.and_then(|flow| check_form(&provider, &asked, &flow.id).map(|()| flow));
+    let flow = match (checked, counted) {
+        (Ok(flow), Some(counted)) => return Box::pin(passkey::sign_in(&provider, &asked, &flow, counted)).await,
+        (Err(error), Some(Ok(attempt))) => {
+            attempt.succeeded(&provider.ephemeral).await?;
+            return Err(error);
+        }
+        (checked, _) => checked?,
+    };
     match asked.params.get("action") {
         Some("cancel") => flow.refuse(&provider, canceled()).await,
         Some("continue") if flow.request.asks_for_account() && !must_prove(&flow) => {
@@ -130,16 +174,16 @@ async fn sign_in(provider: &Arc<Provider>, asked: &BrowserRequest, flow: &Contin
         Proof::Proven(proven) => after_password(provider, asked, flow, &typed, *proven).await,
         Proof::Wrong { why, sub, attempt } => {
             let failed = Failed { told: LoginError::Wrong, why, sub, slowed: attempt.is_slowed() };
-            fail(provider, asked, flow, &typed, failed, Some(attempt)).await
+            fail(provider, asked, flow, Some(&typed), failed, Tried::Password(attempt)).await
         }
         Proof::Barred { why, sub, attempt } => {
             let told = if why == SignInFailure::UserLocked { LoginError::Locked } else { LoginError::Disabled };
             let failed = Failed { told, why, sub: Some(sub), slowed: attempt.is_slowed() };
-            fail(provider, asked, flow, &typed, failed, Some(attempt)).await
+            fail(provider, asked, flow, Some(&typed), failed, Tried::Password(attempt)).await
         }
         Proof::Later { sub, later } => {
             let failed = Failed { told: LoginError::TooMany(later), why: SignInFailure::Throttled, sub, slowed: false };
-            fail(provider, asked, flow, &typed, failed, None).await
+            fail(provider, asked, flow, Some(&typed), failed, Tried::Nothing).await
         }
     }
 }
@@ -158,14 +202,14 @@ async fn after_password(
         let told = if is_mailed { LoginError::FactorLinkMailed } else { LoginError::FactorOverdue };
         let why = SignInFailure::SecondFactorOverdue;
         let failed = Failed { told, why, sub: Some(user.sub), slowed: attempt.is_slowed() };
-        return fail(provider, asked, flow, typed, failed, Some(attempt)).await;
+        return fail(provider, asked, flow, Some(typed), failed, Tried::Password(attempt)).await;
     }
     note_days(provider, &mut user, asked.now).await?;
     let renewing =
         renewal.map(|renewal| password::renew(provider.clone(), user.sub.clone(), user.credential.clone(), renewal));
     let is_remembered = start::is_remembered(provider, asked);
-    let is_spared = user.has_second_factor && trust::is_plain(flow) && trust::is_trusted(provider, asked, &user);
-    let response = if user.has_second_factor && !is_spared {
+    let is_spared = user.has_second_factor() && trust::is_plain(flow) && trust::is_trusted(provider, asked, &user);
+    let response = if user.has_second_factor() && !is_spared {
         await_factor(provider, asked, flow, user, attempt, is_remembered).await?
     } else {
         let event = signed_in(provider, asked, flow, &user).with("amr", Factor::Password.amr());
@@ -175,7 +219,8 @@ async fn after_password(
             factors: vec![Factor::Password],
             since: asked.now,
             attempt: Some(attempt),
-            code: None,
+            further: None,
+            noted: start::Noted { ceremony: None, offers_passkey: offers_passkey(provider, asked, flow) },
             is_remembered,
             start: start::Start::SignIn,
             trusts: false,
@@ -203,6 +248,13 @@ async fn note_days(provider: &Provider, user: &mut User, now: NumericDate) -> Re
     Ok(())
 }
 
+/// Whether the user may be offered a passkey after this sign-in: the script of the page says that the browser makes some, and the
+/// sign-in is for no page of the account, which has the offer itself.
+fn offers_passkey(provider: &Provider, asked: &BrowserRequest, flow: &Continued) -> bool {
+    let can = provider.relying_party.is_some() && asked.params.get("makes_passkeys") == Some("yes");
+    can && flow.interaction.returns_to.is_none()
+}
+
 /// Keeps in the interaction that the password was proven, and continues to what is to be proven beside it. There is no session yet,
 /// and what was counted for the attempt stays counted.
 async fn await_factor(
@@ -222,7 +274,12 @@ async fn await_factor(
         attempt: attempt.pending(),
     };
     provider.directory.know_user(user, asked.now);
-    flow.note(provider, |interaction| interaction.proven = Some(proven)).await?;
+    let offers_passkey = offers_passkey(provider, asked, flow);
+    let noted = |interaction: &mut Interaction| {
+        interaction.proven = Some(proven);
+        interaction.offers_passkey |= offers_passkey;
+    };
+    flow.note(provider, noted).await?;
     flow.redirect_to_authorize(provider)
 }
 
@@ -243,37 +300,53 @@ pub(super) fn signed_in(provider: &Provider, asked: &BrowserRequest, flow: &Flow
     if is_known { event } else { event.in_new_browser(&browser.agent) }
 }
 
+/// What a sign-in was tried by.
+enum Tried {
+    /// A name and a password, which are counted.
+    Password(Attempt),
+    /// A passkey, perhaps one that is known.
+    Passkey(Option<String>),
+    /// It was not looked at.
+    Nothing,
+}
+
 /// Notes a sign-in that came to nothing, and shows the page again.
 async fn fail(
     provider: &Provider,
     asked: &BrowserRequest,
     flow: &Continued,
-    typed: &str,
+    typed: Option<&str>,
     failed: Failed,
-    attempt: Option<Attempt>,
+    tried: Tried,
 ) -> Result<Response, PageError> {
-    let kind = match failed.told {
-        LoginError::Wrong
-        | LoginError::Disabled
-        | LoginError::Locked
-        | LoginError::FactorOverdue
-        | LoginError::FactorLinkMailed => EventKind::SignInFailed,
-        LoginError::TooMany(_) => EventKind::SignInThrottled,
+    let kind = match (&failed.told, &tried) {
+        (LoginError::TooMany(_), _) => EventKind::SignInThrottled,
+        (_, Tried::Passkey(passkey)) => passkey::kind_of(provider, failed.why, passkey.as_deref()).await?,
+        _ => EventKind::SignInFailed,
     };
     let mut event = event(kind, asked, flow);
     if let LoginError::TooMany(later) = &failed.told {
         event = event.with("budget", later.budget.as_str());
     }
+    if let Tried::Passkey(Some(passkey)) = &tried {
+        event = event.personal("passkey", passkey);
+    }
     provider.audit.record(event.of_subject(failed.sub.as_deref()).with("reason", failed.why.as_str()));
-    if let Some(attempt) = attempt {
+    let counted = async {
+        match tried {
+            Tried::Password(attempt) => attempt.failed(&provider.ephemeral).await,
+            Tried::Passkey(_) | Tried::Nothing => Ok(()),
+        }
+    };
+    let typed_into = async {
         // Once a user has tried, it gives way only when no other can.
         let (id, interaction) = (&flow.id, &flow.interaction);
-        tokio::try_join!(
-            attempt.failed(&provider.ephemeral),
-            interactions::update(&provider.ephemeral, id, interaction, interaction, true)
-        )?;
+        interactions::update(&provider.ephemeral, id, interaction, interaction, true).await
+    };
+    if !matches!(failed.told, LoginError::TooMany(_)) {
+        tokio::try_join!(counted, typed_into)?;
     }
-    page(provider, asked, flow, Some(typed.to_owned()), Some(&failed))
+    page(provider, asked, flow, typed.map(str::to_owned), Some(&failed))
 }
 
 /// The user's own decision: nothing for an operator to look into.
@@ -320,7 +393,7 @@ fn page(
             .or(hint)
             .or_else(|| signed_in.filter(|_| !chooses).and_then(|user| user.username.clone()))
             .unwrap_or_default(),
-        error: failed.and_then(|failed| failed.told.shown()),
+        error: failed.filter(|failed| !failed.is_of_passkey()).and_then(|failed| failed.told.shown()),
         wait: failed.and_then(|failed| failed.told.wait()).map(|later| Wait::until(asked.now, later.seconds)),
         continue_as: signed_in.filter(|_| chooses).map(|user| user.display_name().to_owned()),
         signed_in_as: signed_in.filter(|_| !chooses && failed.is_none()).map(|user| user.display_name().to_owned()),
@@ -331,6 +404,9 @@ fn page(
         has_sign_up: matches!(provider.config.sign_up, SignUp::Domains(_)),
         remember: (provider.config.remember == Remember::Ask).then(|| asked.params.get(start::REMEMBER).is_some()),
         account: signed_in.filter(|_| failed.is_none()).and_then(|user| user.account().map(str::to_owned)),
+        passkey: passkey::form(provider, asked, flow)
+            .map(|form| PasskeyForm { unknown: sent_unknown(asked, failed.map(|failed| failed.why)), ..form }),
+        passkey_error: failed.filter(|failed| failed.is_of_passkey()).and_then(|failed| failed.told.shown()),
     };
     let scripts = Some(&*shown.page.scripts);
     let Some(Failed { told, why, sub, slowed }) = failed else {
@@ -345,6 +421,7 @@ fn page(
         LoginError::FactorOverdue | LoginError::FactorLinkMailed => {
             (StatusCode::FORBIDDEN, "sign_in_failed", "the account needs a second factor")
         }
+        LoginError::Passkey(_) => (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "the passkey does not hold"),
         LoginError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts"),
     };
     let mut response = pages::render(status, &shown, scripts);

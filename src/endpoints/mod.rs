@@ -22,6 +22,7 @@ pub mod nearly;
 pub mod new_password;
 pub mod one_time_link;
 pub mod own_password;
+pub mod passkey;
 pub mod reset;
 pub mod revoke;
 pub mod second_factor;
@@ -70,6 +71,8 @@ pub mod path {
     pub const LOGIN: &str = "/login";
     /// [`super::second_factor`], GET and POST: OIDC Core 3.1.2.3; RFC 9470.
     pub const SECOND_FACTOR: &str = "/second-factor";
+    /// [`super::passkey`], GET and POST: Web Authentication Level 3, section 7.1.
+    pub const PASSKEY: &str = "/passkey";
     /// [`super::consent`], GET and POST: OIDC Core 3.1.2.4.
     pub const CONSENT: &str = "/consent";
     /// [`super::account::overview`], GET: our own.
@@ -82,6 +85,8 @@ pub mod path {
     pub const ACCOUNT_EMAIL: &str = "/account/email";
     /// [`super::account::factors`], GET and POST: our own.
     pub const ACCOUNT_SECOND_FACTOR: &str = "/account/second-factor";
+    /// [`super::account::passkeys`], GET and POST: Web Authentication Level 3, section 7.1.
+    pub const ACCOUNT_PASSKEYS: &str = crate::mailing::letters::PASSKEYS_PAGE;
     /// [`super::account::services`], GET and POST: our own.
     pub const ACCOUNT_SERVICES: &str = "/account/services";
     /// [`super::account::events`], GET: our own.
@@ -93,6 +98,9 @@ pub mod path {
     /// [`super::account::change_password`], GET: at the root of the host, whatever the issuer's path
     /// ([Well-Known URL for Changing Passwords](https://www.w3.org/TR/change-password-url/)).
     pub const CHANGE_PASSWORD: &str = "/.well-known/change-password";
+    /// [`super::account::passkeys`], GET: at the root of the host, whatever the issuer's path
+    /// ([Passkey Endpoints Well-Known URL](https://w3c.github.io/webappsec-passkey-endpoints/passkey-endpoints.html)).
+    pub const PASSKEY_ENDPOINTS: &str = "/.well-known/passkey-endpoints";
     /// [`super::enrollment`], GET and POST: our own.
     pub const ENROLLMENT: &str = crate::mailing::letters::ENROLLMENT_PAGE;
     /// [`super::email_link`], GET and POST: our own.
@@ -120,6 +128,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::LOGIN, get(login::get).post(login::post))
         .route(path::SECOND_FACTOR, get(second_factor::get).post(second_factor::post))
+        .route(path::PASSKEY, get(passkey::get).post(passkey::post))
         .route(path::CONSENT, get(consent::get).post(consent::post))
         .route(path::TOKEN, post(token::post).layer(headers::cors(&[Method::POST])))
         .route(
@@ -145,6 +154,7 @@ pub fn public(provider: Arc<Provider>) -> Router {
     let mut outside = Router::new()
         .route(&authorization_server, get(discovery::get).layer(metadata))
         .route(path::CHANGE_PASSWORD, get(account::change_password))
+        .route(path::PASSKEY_ENDPOINTS, get(account::passkeys::endpoints))
         // Browsers ask for it where a page is left before its own link to the icon was read.
         .route("/favicon.ico", get(async || assets::icon()));
     if !base.is_empty() {
@@ -173,6 +183,7 @@ fn account_pages() -> Router<Arc<Provider>> {
         .route(path::ACCOUNT_PASSWORD, get(account::password::get).post(account::password::post))
         .route(path::ACCOUNT_EMAIL, get(account::email::get).post(account::email::post))
         .route(path::ACCOUNT_SECOND_FACTOR, get(account::factors::get).post(account::factors::post))
+        .route(path::ACCOUNT_PASSKEYS, get(account::passkeys::get).post(account::passkeys::post))
         .route(path::ACCOUNT_SESSIONS, get(account::sessions::get).post(account::sessions::post))
         .route(path::ACCOUNT_SERVICES, get(account::services::get).post(account::services::post))
         .route(path::ACCOUNT_EVENTS, get(account::events::get))

@@ -1,28 +1,31 @@
-//! `/second-factor`: the code of an authenticator or a recovery code, after the password or in a running session that a service
-//! wants more of. OIDC Core 3.1.2.3; [RFC 9470](https://www.rfc-editor.org/rfc/rfc9470).
+//! `/second-factor`: the code of an authenticator, a recovery code or a passkey, after the password or in a running session that a
+//! service wants more of. OIDC Core 3.1.2.3; [RFC 9470](https://www.rfc-editor.org/rfc/rfc9470).
 //!
 //! Who has proven the password has no session yet, and gets here alone: the interaction knows it. What a right code comes to is
 //! `login::start`, what is a code is `second_factor`.
 
+mod passkey;
+
 use crate::ambient::context;
 use crate::caller::{BrowserRequest, check_form};
 use crate::endpoints::flow::Continued;
+use crate::endpoints::login::passkey::{is_of_passkey, kind_of};
 use crate::endpoints::login::password::known_tag;
-use crate::endpoints::login::start::{self, Start, start_session};
-use crate::endpoints::login::{canceled, event, signed_in};
+use crate::endpoints::login::start::{self, Noted, Start, start_session};
+use crate::endpoints::login::{canceled, event, passkey_told, signed_in};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{ProvenPassword, Step, factor_missing};
 use crate::protocol::claims::User;
-use crate::protocol::factor::{Factor, SignInFailure};
+use crate::protocol::factor::{self, Factor, SignInFailure};
 use crate::protocol::grant::Session;
-use crate::protocol::secret::{BrowserId, InteractionId, same_text};
+use crate::protocol::secret::{BrowserId, Digest, InteractionId, same_text};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::second_factor::{self, Checked, RightCode};
 use crate::store::sessions;
 use crate::store::stored::Stored;
 use crate::texts::{Text, text};
-use crate::throttle::{self, Attempt, CodeAttempt, Later, Stopped};
+use crate::throttle::{self, Attempt, FactorAttempt, Later, Stopped};
 use crate::web::answer::{Note, PageError};
 use crate::web::cookies::Browser;
 use crate::web::network::Network;
@@ -76,10 +79,12 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// A code that came to nothing.
+/// A code or passkey that came to nothing.
 struct Failed {
     why: SignInFailure,
     later: Option<Later>,
+    /// The passkey that it was.
+    passkey: Option<String>,
 }
 
 /// The page that asks, or that says what is missing.
@@ -90,7 +95,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
     let flow = Continued::of(&provider, &mut asked).await?;
     let Some(browser_id) = &asked.browser.id else { return flow.redirect_to_authorize(&provider) };
     match (flow.step(&provider), Candidate::of(&flow)) {
-        (Step::SecondFactor, Some(candidate)) => Ok(page(&provider, &asked, &flow, &candidate, None)),
+        (Step::SecondFactor, Some(candidate)) => page(&provider, &asked, &flow, &candidate, None).await,
         (Step::FactorMissing, Some(candidate)) => Ok(missing(&provider, &flow, browser_id, &candidate)),
         (Step::FactorDue(until), Some(candidate)) => Ok(due(&provider, &flow, browser_id, &candidate, until)),
         _ => flow.redirect_to_authorize(&provider),
@@ -102,13 +107,25 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
 /// # Errors
 /// A page: the form is not ours, or the interaction has ended.
 pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserRequest) -> Result<Response, PageError> {
+    let is_passkey = is_of_passkey(&asked);
     let place = Counter::of_form(&provider, &asked);
     let network = asked.network;
-    let (flow, counted) = tokio::join!(Continued::of(&provider, &mut asked), count(&provider, place.as_ref(), network));
+    let count = async {
+        if is_passkey {
+            return throttle::passkey(&provider.throttle, &provider.ephemeral, network).await.map(Some);
+        }
+        count(&provider, place.as_ref(), network).await
+    };
+    let (flow, counted) = tokio::join!(Continued::of(&provider, &mut asked), count);
     let checked = flow.and_then(|flow| check_form(&provider, &asked, &flow.id).map(|()| flow));
     let is_of_code = |flow: &Continued| {
         matches!(flow.step(&provider), Step::SecondFactor) && asked.params.get("action") == Some("continue")
     };
+    if let (true, Ok(flow)) = (is_passkey, &checked)
+        && matches!(flow.step(&provider), Step::SecondFactor)
+    {
+        return Box::pin(passkey::proven(&provider, &asked, flow, counted)).await;
+    }
     if let (Ok(flow), Some(place)) = (&checked, &place)
         && is_of_code(flow)
     {
@@ -173,14 +190,18 @@ impl Counter {
 }
 
 /// Counts a code that is about to be checked.
-async fn count(provider: &Provider, place: Option<&Counter>, network: Network) -> Result<Option<CodeAttempt>, Stopped> {
+async fn count(
+    provider: &Provider,
+    place: Option<&Counter>,
+    network: Network,
+) -> Result<Option<FactorAttempt>, Stopped> {
     let Some(Counter { account, known }) = place else { return Ok(None) };
     let counted = throttle::code(&provider.throttle, &provider.ephemeral, account, network, known.as_deref());
     counted.await.map(Some)
 }
 
-/// No code was looked at.
-async fn give_back(provider: &Provider, counted: Result<Option<CodeAttempt>, Stopped>) -> Result<(), PageError> {
+/// Nothing was looked at.
+async fn give_back(provider: &Provider, counted: Result<Option<FactorAttempt>, Stopped>) -> Result<(), PageError> {
     if let Ok(Some(attempt)) = counted {
         attempt.succeeded(&provider.ephemeral).await?;
     }
@@ -193,7 +214,7 @@ async fn code(
     asked: &BrowserRequest,
     flow: &Continued,
     place: &Counter,
-    counted: Result<Option<CodeAttempt>, Stopped>,
+    counted: Result<Option<FactorAttempt>, Stopped>,
 ) -> Result<Response, PageError> {
     let candidate = Candidate::of(flow).filter(|candidate| {
         // What another tab has put in its place since is not what this form continues.
@@ -208,8 +229,8 @@ async fn code(
         Ok(Some(attempt)) => attempt,
         Ok(None) => return flow.redirect_to_authorize(provider),
         Err(Stopped::Later(later)) => {
-            let failed = Failed { why: SignInFailure::CodesThrottled, later: Some(later) };
-            return Ok(fail(provider, asked, flow, &candidate, &failed));
+            let failed = Failed { why: SignInFailure::CodesThrottled, later: Some(later), passkey: None };
+            return fail(provider, asked, flow, &candidate, &failed).await;
         }
         Err(Stopped::Fault(error)) => return Err(error.into()),
     };
@@ -217,7 +238,7 @@ async fn code(
     let typed = asked.params.get("code").unwrap_or_default();
     let why = match second_factor::check(provider, &candidate.user.sub, typed, asked.now).await? {
         Checked::Right(by) => {
-            let right = Right { by, attempt, session_has_ended };
+            let right = Right { by: Proof::Code(by), attempt, session_has_ended };
             return complete(provider, asked, flow, &candidate, right).await;
         }
         Checked::Wrong => SignInFailure::CodeWrong,
@@ -228,13 +249,29 @@ async fn code(
             SignInFailure::CodeUnreadable
         }
     };
-    Ok(fail(provider, asked, flow, &candidate, &Failed { why, later: None }))
+    fail(provider, asked, flow, &candidate, &Failed { why, later: None, passkey: None }).await
 }
 
-/// A code that was right.
+/// What was right.
+enum Proof {
+    Code(RightCode),
+    /// A passkey, and the ceremony that it was proven by.
+    Passkey(Factor, Digest),
+}
+
+impl Proof {
+    const fn factor(&self) -> Factor {
+        match self {
+            Self::Code(_) => Factor::Otp,
+            Self::Passkey(factor, _) => *factor,
+        }
+    }
+}
+
+/// A code or passkey that was right.
 struct Right {
-    by: RightCode,
-    attempt: CodeAttempt,
+    by: Proof,
+    attempt: FactorAttempt,
     session_has_ended: bool,
 }
 
@@ -247,13 +284,19 @@ async fn complete(
     right: Right,
 ) -> Result<Response, PageError> {
     let user = User::clone(candidate.user);
+    let factor = right.by.factor();
+    let ceremony = match &right.by {
+        Proof::Passkey(_, ceremony) => Some(ceremony.clone()),
+        Proof::Code(_) => None,
+    };
     let proven = match candidate.before {
         Before::Password(password) => start::Proven {
             user,
-            factors: vec![Factor::Password, Factor::Otp],
+            factors: vec![Factor::Password, factor],
             since: password.at,
             attempt: Some(Attempt::resumed(password.attempt.clone())),
-            code: Some(right.attempt),
+            further: Some(right.attempt),
+            noted: Noted { ceremony, ..Noted::default() },
             is_remembered: password.is_remembered,
             start: Start::SignIn,
             trusts: provider.config.trusted_browser > 0 && asked.params.get("trust").is_some(),
@@ -261,10 +304,11 @@ async fn complete(
         },
         Before::Session(session) => start::Proven {
             user,
-            factors: with_code(Factor::of_amr(&session.sign_in.amr)),
+            factors: with(Factor::of_amr(&session.sign_in.amr), factor),
             since: session.sign_in.auth_time,
             attempt: None,
-            code: Some(right.attempt),
+            further: Some(right.attempt),
+            noted: Noted { ceremony, ..Noted::default() },
             is_remembered: session.is_remembered,
             start: Start::StepUp,
             trusts: false,
@@ -272,42 +316,50 @@ async fn complete(
         },
     };
     let event = match candidate.before {
-        Before::Password(_) => signed_in(provider, asked, flow, candidate.user).with("amr", "pwd otp mfa"),
-        Before::Session(_) => {
-            event(EventKind::StepUp, asked, flow).of(&candidate.user.sub).with("amr", Factor::Otp.amr())
-        }
+        Before::Password(_) => signed_in(provider, asked, flow, candidate.user).with("amr", factor::told(factor, true)),
+        Before::Session(_) => event(EventKind::StepUp, asked, flow).of(&candidate.user.sub).with("amr", factor.amr()),
     };
     let event = match right.by {
-        RightCode::Authenticator => event,
-        RightCode::RecoveryCode { left } => event.with("recovery_codes_left", left as u64),
+        Proof::Code(RightCode::Authenticator) | Proof::Passkey(..) => event,
+        Proof::Code(RightCode::RecoveryCode { left }) => event.with("recovery_codes_left", left as u64),
     };
     let response = Box::pin(start_session(provider, asked, flow, proven)).await?;
     provider.audit.record(event);
     Ok(response)
 }
 
-fn with_code(mut factors: Vec<Factor>) -> Vec<Factor> {
-    if !factors.contains(&Factor::Otp) {
-        factors.push(Factor::Otp);
+fn with(mut factors: Vec<Factor>, further: Factor) -> Vec<Factor> {
+    if !factors.contains(&further) {
+        factors.push(further);
     }
     factors
 }
 
-/// Notes a code that came to nothing, and shows the page again.
-fn fail(
+/// Notes what came to nothing, and shows the page again.
+async fn fail(
     provider: &Provider,
     asked: &BrowserRequest,
     flow: &Continued,
     candidate: &Candidate<'_>,
     failed: &Failed,
-) -> Response {
-    let kind = if failed.later.is_some() { EventKind::SignInThrottled } else { EventKind::SignInFailed };
+) -> Result<Response, PageError> {
+    let kind = match failed.later {
+        Some(_) => EventKind::SignInThrottled,
+        None => kind_of(provider, failed.why, failed.passkey.as_deref()).await?,
+    };
     let mut event: Event = event(kind, asked, flow).of(&candidate.user.sub).with("reason", failed.why.as_str());
     if let Some(later) = failed.later {
         event = event.with("budget", later.budget.as_str());
     }
+    if failed.is_of_passkey() {
+        // So that the user is told that their password was right.
+        event = event.with("after_password", true);
+    }
+    if let Some(passkey) = &failed.passkey {
+        event = event.personal("passkey", passkey);
+    }
     provider.audit.record(event);
-    page(provider, asked, flow, candidate, Some(failed))
+    page(provider, asked, flow, candidate, Some(failed)).await
 }
 
 impl Failed {
@@ -317,8 +369,21 @@ impl Failed {
             SignInFailure::CodeWrong => Some(text("second-factor-wrong")),
             SignInFailure::CodeUsed => Some(text("second-factor-used")),
             SignInFailure::CodeUnreadable => Some(text("second-factor-unreadable")),
-            _ => None,
+            SignInFailure::PasskeyUnknown => Some(text("second-factor-passkey-unknown")),
+            SignInFailure::PasskeyCloned => Some(text("second-factor-passkey-cloned")),
+            why => passkey_told(why),
         }
+    }
+
+    const fn is_of_passkey(&self) -> bool {
+        matches!(
+            self.why,
+            SignInFailure::PasskeyUnknown
+                | SignInFailure::PasskeyInvalid
+                | SignInFailure::PasskeyUnverified
+                | SignInFailure::PasskeyCloned
+                | SignInFailure::PasskeysThrottled
+        )
     }
 
     /// How it is answered: status, code and description.
@@ -327,22 +392,28 @@ impl Failed {
             SignInFailure::CodesThrottled => {
                 (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many wrong codes")
             }
+            SignInFailure::PasskeysThrottled => {
+                (StatusCode::TOO_MANY_REQUESTS, "sign_in_throttled", "too many failed attempts")
+            }
             SignInFailure::CodeUnreadable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "sign_in_failed", "the second factor cannot be checked")
             }
             SignInFailure::CodeUsed => (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "the code has been used"),
-            _ => (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "the code is wrong"),
+            SignInFailure::CodeWrong => (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "the code is wrong"),
+            _ => (StatusCode::UNPROCESSABLE_ENTITY, "sign_in_failed", "the passkey does not hold"),
         }
     }
 }
 
-fn page(
+async fn page(
     provider: &Provider,
     asked: &BrowserRequest,
     flow: &Continued,
     candidate: &Candidate<'_>,
     failed: Option<&Failed>,
-) -> Response {
+) -> Result<Response, PageError> {
+    let passkey = passkey::form(provider, asked, flow, candidate).await?;
+    let is_recovery = asked.params.get("recovery").is_some();
     let by_browser = |token: &dyn Fn(&BrowserId) -> String| asked.browser.id.as_ref().map(token).unwrap_or_default();
     let place = Counter::of(provider, &asked.browser, candidate.user).as_field();
     let csrf = by_browser(&|id| provider.secrets.form_token(id, &flow.id));
@@ -360,8 +431,12 @@ fn page(
         counter: place,
         counted,
         proven: candidate.name(),
-        is_recovery: asked.params.get("recovery").is_some(),
-        error: failed.and_then(Failed::shown),
+        is_recovery,
+        asks_for_code: is_recovery || candidate.user.has_authenticator,
+        has_authenticator: candidate.user.has_authenticator,
+        passkey: passkey.filter(|_| !is_recovery),
+        passkey_error: failed.filter(|failed| failed.is_of_passkey()).and_then(Failed::shown),
+        error: failed.filter(|failed| !failed.is_of_passkey()).and_then(Failed::shown),
         wait: failed.and_then(|failed| failed.later).map(|later| Wait::until(asked.now, later.seconds)),
         trust: Some(provider.config.trusted_browser)
             .filter(|days| *days > 0 && !is_step_up)
@@ -369,7 +444,7 @@ fn page(
         reference: reference().filter(|_| is_unreadable),
     };
     let scripts = Some(&*shown.page.scripts);
-    let Some(failed) = failed else { return pages::render(StatusCode::OK, &shown, scripts) };
+    let Some(failed) = failed else { return Ok(pages::render(StatusCode::OK, &shown, scripts)) };
     let (status, code, description) = failed.answered();
     let mut response = pages::render(status, &shown, scripts);
     let cause = match failed.later {
@@ -381,7 +456,7 @@ fn page(
     };
     let note = Note::of(code, description, failed.why.fix()).because(failed.why.as_str(), cause);
     response.extensions_mut().insert(note.of_user(Some(&candidate.user.sub)));
-    response
+    Ok(response)
 }
 
 fn reference() -> Option<String> {

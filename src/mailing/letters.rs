@@ -22,6 +22,9 @@ pub const SIGN_UP_PAGE: &str = "/sign-up";
 /// The page of a link for an address.
 pub const EMAIL_LINK_PAGE: &str = "/account/email/confirmation";
 
+/// The page on which a user removes passkeys.
+pub const PASSKEYS_PAGE: &str = "/account/passkeys";
+
 /// What the button of a mail is written on, where the organization has no color: `--accent` of `templates/hallpass.css`.
 const ACCENT: &str = "#0d5e4d";
 
@@ -138,6 +141,9 @@ fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: Option<&User>, l
         MailKind::SignUpLink => text("mail-sign-up-link-advice").to_string(),
         MailKind::HasAccount => text("mail-has-account-advice").with("address", &change).to_string(),
         MailKind::EmailChanged => text("mail-email-changed-advice").to_string(),
+        MailKind::PasskeyCloned => {
+            text("mail-passkey-cloned-advice").with("address", &provider.url(PASSKEYS_PAGE)).to_string()
+        }
         _ => text("mail-advice").with("address", &change).to_string(),
     };
     let sender = match &config.organization.name {
@@ -197,6 +203,10 @@ fn about(kind: MailKind, account: &str, host: &str, address: &str) -> (Text<'sta
         MailKind::FactorRemoved => (
             text("mail-factor-removed-subject"),
             text("mail-factor-removed").with("account", account).with("host", host),
+        ),
+        MailKind::PasskeyCloned => (
+            text("mail-passkey-cloned-subject"),
+            text("mail-passkey-cloned").with("account", account).with("host", host),
         ),
         MailKind::CodesMade => {
             (text("mail-codes-made-subject"), text("mail-codes-made").with("account", account).with("host", host))

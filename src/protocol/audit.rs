@@ -114,6 +114,8 @@ worded! {
         FactorAdded = "factor_added",
         /// An authenticator, or all factors of a user, were removed.
         FactorRemoved = "factor_removed",
+        /// A passkey was used whose counter did not grow: there may be a copy of it.
+        PasskeyCloned = "passkey_cloned",
         /// A user was given recovery codes; the ones before are void.
         RecoveryCodesMade = "recovery_codes_made",
         /// A recovery code was used.
@@ -183,6 +185,7 @@ impl EventKind {
                 | Self::DeletionWithdrawn
                 | Self::FactorAdded
                 | Self::FactorRemoved
+                | Self::PasskeyCloned
                 | Self::RecoveryCodesMade
                 | Self::RecoveryCodeUsed
                 | Self::MembershipAdded

@@ -201,6 +201,8 @@ mod tests {
                 claims: Vec::new(),
             }),
             proven: None,
+            ceremony: None,
+            offers_passkey: false,
             told_of_demand: false,
         }
     }
@@ -242,6 +244,7 @@ mod tests {
             Step::SecondFactor => "second factor".into(),
             Step::FactorMissing => "factor missing".into(),
             Step::FactorDue(_) => "factor due".into(),
+            Step::PasskeyOffer => "passkey offer".into(),
             Step::NoEntry => "no entry".into(),
             Step::Consent => "consent".into(),
             Step::Issue => "issue".into(),
@@ -348,7 +351,7 @@ mod tests {
             client.require_acr = row.then_some(RequiredAcr::Two);
             let mut session = session(NOW.0 - 10);
             session.sign_in.acr = acr.to_owned();
-            let user = User { has_second_factor, ..User::default() };
+            let user = User { has_authenticator: has_second_factor, ..User::default() };
             let request = request(query).unwrap();
             let situation = |interaction, awaits_factor| Situation {
                 client: &client,
@@ -397,6 +400,40 @@ mod tests {
         assert_eq!(step(None), "issue");
         assert_eq!(step(Some(&signed_in)), "factor due");
         assert_eq!(step(Some(&told)), "issue");
+    }
+
+    #[test]
+    fn a_passkey_is_offered_once_at_a_sign_in_by_all_that_the_account_has() {
+        let client = Client { consent: ConsentPolicy::Skip, ..client(&["https://a.example/cb"]) };
+        let request = request("").unwrap();
+        let step = |user: &User, session: &Session, interaction: &Interaction| {
+            word(next_step(Situation {
+                client: &client,
+                request: &request,
+                session: Some(session),
+                user: Some(user),
+                awaits_factor: false,
+                subject: Some("u"),
+                hinted_subject: None,
+                interaction: Some(interaction),
+                remembered: None,
+                may_enter: true,
+                now: NOW,
+            }))
+        };
+        let (plain, session) = (User::default(), session(NOW.0));
+        let offers = Interaction { offers_passkey: true, ..interaction(true, None) };
+        assert_eq!(step(&plain, &session, &offers), "passkey offer");
+        assert_eq!(step(&plain, &session, &interaction(true, None)), "issue");
+        assert_eq!(step(&plain, &session, &Interaction { offers_passkey: true, ..interaction(false, None) }), "issue");
+        for user in [
+            User { passkeys: 1, ..User::default() },
+            User { passkey_offered_at: Some(NOW), ..User::default() },
+            // The browser is trusted: the authenticator was not asked for.
+            User { has_authenticator: true, ..User::default() },
+        ] {
+            assert_eq!(step(&user, &session, &offers), "issue");
+        }
     }
 
     #[test]

@@ -37,7 +37,11 @@ pub struct User {
     /// ([RFC 9068 section 5](https://www.rfc-editor.org/rfc/rfc9068#section-5)), so the person cannot sign in.
     pub is_ambiguous: bool,
     /// The person has an authenticator, which a sign-in asks for after the password.
-    pub has_second_factor: bool,
+    pub has_authenticator: bool,
+    /// How many passkeys they have: each does as well after the password, and signs in alone.
+    pub passkeys: usize,
+    /// When they were asked whether they want one, and answered.
+    pub passkey_offered_at: Option<NumericDate>,
     /// A mark of their factors as they are now: another one when one is added, replaced or taken away; empty: there is none.
     pub factors: String,
     /// What groups demand of the person.
@@ -111,6 +115,18 @@ impl User {
         self.claims.get("email").and_then(Value::as_str)
     }
 
+    /// Whether the password alone is not enough.
+    #[must_use]
+    pub const fn has_second_factor(&self) -> bool {
+        self.has_authenticator || self.has_passkey()
+    }
+
+    /// Whether they have a passkey.
+    #[must_use]
+    pub const fn has_passkey(&self) -> bool {
+        self.passkeys > 0
+    }
+
     /// Whether it is verified, and no other user has it.
     #[must_use]
     pub fn email_is_verified(&self) -> bool {
@@ -130,7 +146,7 @@ impl User {
     pub fn second_factor_demand(&self, now: NumericDate) -> SecondFactorDemand {
         const DAY: i64 = 86_400;
         match self.demanded_days(now) {
-            Some(days) if !self.has_second_factor => {
+            Some(days) if !self.has_second_factor() => {
                 let until = self.second_factor_asked_at.unwrap_or(now).plus(days.clamp(0, 36_500) * DAY);
                 if until > now { SecondFactorDemand::Until(until) } else { SecondFactorDemand::Overdue }
             }

@@ -17,13 +17,30 @@ pub enum Factor {
     Password,
     /// That they have their authenticator, or one of their recovery codes.
     Otp,
+    /// That they have a passkey that cannot be backed up, and that it verified them.
+    HardwareKey,
+    /// That they have a passkey that can be in several places, and that it verified them.
+    SyncedKey,
 }
 
 /// The word in `amr` of a sign-in with factors of several kinds, [RFC 8176 section 2](https://www.rfc-editor.org/rfc/rfc8176#section-2).
 const SEVERAL: &str = "mfa";
+/// The word in `amr` of a user whom the authenticator itself has verified.
+const VERIFIED: &str = "user";
 
 impl Factor {
-    const ALL: [Self; 2] = [Self::Password, Self::Otp];
+    const ALL: [Self; 4] = [Self::Password, Self::Otp, Self::HardwareKey, Self::SyncedKey];
+
+    /// A passkey, by whether it can be backed up.
+    #[must_use]
+    pub const fn passkey(is_backup_eligible: bool) -> Self {
+        if is_backup_eligible { Self::SyncedKey } else { Self::HardwareKey }
+    }
+
+    /// Whether it is two in one: what the user has, and by what it knows them.
+    const fn is_passkey(self) -> bool {
+        matches!(self, Self::HardwareKey | Self::SyncedKey)
+    }
 
     /// Its word in `amr`, [RFC 8176 section 2](https://www.rfc-editor.org/rfc/rfc8176#section-2).
     #[must_use]
@@ -31,6 +48,8 @@ impl Factor {
         match self {
             Self::Password => "pwd",
             Self::Otp => "otp",
+            Self::HardwareKey => "hwk",
+            Self::SyncedKey => "swk",
         }
     }
 
@@ -45,14 +64,29 @@ impl Factor {
 #[must_use]
 pub fn amr_of(proven: &[Factor]) -> Vec<String> {
     let several = (acr_of(proven) == ACR_VALUES[1]).then_some(SEVERAL);
-    proven.iter().map(|factor| factor.amr()).chain(several).map(str::to_owned).collect()
+    let verified = proven.iter().any(|factor| factor.is_passkey()).then_some(VERIFIED);
+    proven.iter().map(|factor| factor.amr()).chain(verified).chain(several).map(str::to_owned).collect()
 }
 
 /// What factors that were proven together are worth.
 #[must_use]
 pub fn acr_of(proven: &[Factor]) -> &'static str {
     let both = proven.contains(&Factor::Password) && proven.contains(&Factor::Otp);
-    if both { ACR_VALUES[1] } else { ACR_VALUES[0] }
+    if both || proven.iter().any(|factor| factor.is_passkey()) { ACR_VALUES[1] } else { ACR_VALUES[0] }
+}
+
+/// The same in words of an event: of a sign-in by one further factor, alone or after the password.
+#[must_use]
+pub const fn told(factor: Factor, is_after_password: bool) -> &'static str {
+    match (factor, is_after_password) {
+        (Factor::Password, _) => "pwd",
+        (Factor::Otp, false) => "otp",
+        (Factor::Otp, true) => "pwd otp mfa",
+        (Factor::HardwareKey, false) => "hwk user mfa",
+        (Factor::HardwareKey, true) => "pwd hwk user mfa",
+        (Factor::SyncedKey, false) => "swk user mfa",
+        (Factor::SyncedKey, true) => "pwd swk user mfa",
+    }
 }
 
 /// The place of an `acr` among `ACR_VALUES`; `None`: it is none of ours.
@@ -68,7 +102,7 @@ pub fn meets(acr: &str, wanted: &str) -> bool {
 }
 
 worded! {
-    /// Why a user name and a password came to nothing, by its key in the log, in `hallpass explain --json` and in the audit. The user is
+    /// Why a sign-in came to nothing, by its key in the log, in `hallpass explain --json` and in the audit. The user is
     /// told only whether to try again, the operator all of it.
     SignInFailure {
         /// Nothing was typed, or more than any name has.
@@ -101,6 +135,18 @@ worded! {
         CodesThrottled = "codes_throttled",
         /// A group demands a second factor, and the days to set one up have passed.
         SecondFactorOverdue = "second_factor_overdue",
+        /// No user has that passkey, or not the one who proved the password.
+        PasskeyUnknown = "passkey_unknown",
+        /// The answer of the authenticator does not hold.
+        PasskeyInvalid = "passkey_invalid",
+        /// The authenticator did not verify its user.
+        PasskeyUnverified = "passkey_unverified",
+        /// The counter of the passkey did not grow.
+        PasskeyCloned = "passkey_cloned",
+        /// The user has another password since the passkey was used last.
+        PasskeyHeldBack = "passkey_held_back",
+        /// Many answers that did not hold before, so that it was not looked at.
+        PasskeysThrottled = "passkeys_throttled",
     }
 }
 
@@ -109,17 +155,24 @@ impl SignInFailure {
     #[must_use]
     pub fn obstacles(user: &User, now: NumericDate, is_usable: impl Fn(&str) -> bool) -> Vec<Self> {
         let hash = user.password_hash.as_deref();
+        let of_password = [
+            (hash.is_none(), Self::PasswordMissing),
+            (hash.is_some_and(|hash| !is_usable(hash)), Self::PasswordUnusable),
+            (user.second_factor_demand(now) == SecondFactorDemand::Overdue, Self::SecondFactorOverdue),
+        ];
+        let of_password = of_password.into_iter().filter_map(|(is_so, obstacle)| is_so.then_some(obstacle));
+        Self::of_account(user, now).chain(of_password).collect()
+    }
+
+    /// What keeps a user out, whatever they prove.
+    pub fn of_account(user: &User, now: NumericDate) -> impl Iterator<Item = Self> {
         [
             (user.disabled_at.is_some(), Self::UserDisabled),
             (user.is_locked(now), Self::UserLocked),
             (user.is_ambiguous, Self::SubIsClientId),
-            (hash.is_none(), Self::PasswordMissing),
-            (hash.is_some_and(|hash| !is_usable(hash)), Self::PasswordUnusable),
-            (user.second_factor_demand(now) == SecondFactorDemand::Overdue, Self::SecondFactorOverdue),
         ]
         .into_iter()
         .filter_map(|(is_so, obstacle)| is_so.then_some(obstacle))
-        .collect()
     }
 
     /// What happened, for the operator.
@@ -149,6 +202,20 @@ impl SignInFailure {
             Self::SecondFactorOverdue => {
                 "the password was right; a group of the user demands a second factor, they have none, and the days to set one up have passed"
             }
+            Self::PasskeyUnknown => {
+                "no user has the passkey that was used, or another one than who proved the password"
+            }
+            Self::PasskeyInvalid => {
+                "what the authenticator answered does not hold: it is of another challenge, host or key, or nothing that WebAuthn knows"
+            }
+            Self::PasskeyUnverified => "the authenticator did not check by PIN, finger or face whose it is",
+            Self::PasskeyCloned => {
+                "the counter of the passkey did not grow since it was used last, so that there may be a copy of it"
+            }
+            Self::PasskeyHeldBack => {
+                "the user has another password since the passkey was used last, and has to use it once after that password"
+            }
+            Self::PasskeysThrottled => "there were too many failures before, so the passkey was not looked at",
         }
     }
 }
@@ -162,6 +229,20 @@ mod tests {
         let amr = |factors: &[Factor]| amr_of(factors).join(" ");
         assert_eq!((amr(&[Factor::Password]).as_str(), acr_of(&[Factor::Password])), ("pwd", "1"));
         assert_eq!((amr(&[Factor::Otp]).as_str(), acr_of(&[Factor::Otp])), ("otp", "1"));
+        for (factors, told) in [
+            (&[Factor::HardwareKey][..], "hwk user mfa"),
+            (&[Factor::SyncedKey], "swk user mfa"),
+            (&[Factor::Password, Factor::SyncedKey], "pwd swk user mfa"),
+        ] {
+            assert_eq!((amr(factors).as_str(), acr_of(factors)), (told, "2"));
+            assert_eq!(Factor::of_amr(&amr_of(factors)), factors);
+        }
+        for factor in Factor::ALL {
+            assert_eq!(told(factor, false), amr(&[factor]));
+            if factor != Factor::Password {
+                assert_eq!(told(factor, true), amr(&[Factor::Password, factor]));
+            }
+        }
         let both = [Factor::Password, Factor::Otp];
         assert_eq!((amr(&both).as_str(), acr_of(&both)), ("pwd otp mfa", "2"));
         assert_eq!(Factor::of_amr(&amr_of(&both)), both);

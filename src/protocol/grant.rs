@@ -55,7 +55,7 @@ impl SignIn {
     /// Whether it is of every factor that the person has: one of a trusted browser, or from before they had a second one, is not.
     #[must_use]
     pub fn has_all_factors_of(&self, user: &User) -> bool {
-        !user.has_second_factor || factor::meets(&self.acr, ACR_VALUES[1])
+        !user.has_second_factor() || factor::meets(&self.acr, ACR_VALUES[1])
     }
 
     /// The `acr` to tell for a wish: what the sign-in is, or where an essential wish names less alone, the first of its values that

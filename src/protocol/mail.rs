@@ -29,6 +29,8 @@ worded! {
         FactorAdded = "factor_added",
         /// There is an authenticator less, or no factor any more.
         FactorRemoved = "factor_removed",
+        /// A passkey was used of which there may be a copy.
+        PasskeyCloned = "passkey_cloned",
         /// There are other recovery codes.
         CodesMade = "codes_made",
         /// The user signed in with a browser that had not been seen.
@@ -68,6 +70,7 @@ impl MailKind {
             EventKind::UserPasswordSet => Self::PasswordSet,
             EventKind::FactorAdded => Self::FactorAdded,
             EventKind::FactorRemoved => Self::FactorRemoved,
+            EventKind::PasskeyCloned => Self::PasskeyCloned,
             EventKind::RecoveryCodesMade => Self::CodesMade,
             EventKind::SignIn if is_new_browser => Self::NewBrowser,
             _ => return None,

@@ -89,6 +89,7 @@ pub struct NodeSecrets {
     session_cover: MacKey,
     token_mask: MacKey,
     account: MacKey,
+    ceremony: MacKey,
     /// Proves to a node that its own operator asks.
     pub probe: MacKey,
     pairwise_salt: Zeroizing<String>,
@@ -107,6 +108,7 @@ impl NodeSecrets {
             session_cover: key("session id: cover"),
             token_mask: key("access token mask"),
             account: key("throttled account"),
+            ceremony: key("passkey ceremony"),
             probe: key("probe"),
             pairwise_salt: Zeroizing::new(pairwise_salt.to_owned()),
         }
@@ -186,6 +188,12 @@ impl NodeSecrets {
     #[must_use]
     pub fn counter_token(&self, browser: &BrowserId, interaction: &InteractionId, counter: &str) -> String {
         self.form.text(&[browser.expose().as_bytes(), interaction.expose().as_bytes(), counter.as_bytes()])
+    }
+
+    /// The token of what the answer of an authenticator is checked by, and of all that it is bound to.
+    #[must_use]
+    pub fn ceremony_token(&self, parts: &[&str]) -> String {
+        self.ceremony.text(&parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>())
     }
 
     /// What proves to us that a user signed in to this account with this browser (22 characters): bound to both, to the password

@@ -20,6 +20,8 @@ pub enum OwnPage {
     Email,
     /// Authenticators and recovery codes.
     SecondFactor,
+    /// Passkeys.
+    Passkeys,
     /// Where the user is signed in.
     Sessions,
     /// Which services have a grant.
@@ -32,11 +34,12 @@ pub enum OwnPage {
 
 impl OwnPage {
     /// Each of them, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::Email,
         Self::Password,
         Self::SecondFactor,
+        Self::Passkeys,
         Self::Sessions,
         Self::Services,
         Self::Events,
@@ -47,10 +50,16 @@ impl OwnPage {
     #[must_use]
     pub const fn max_age(self) -> Option<i64> {
         match self {
-            Self::Email | Self::Password | Self::SecondFactor | Self::Data => Some(FRESH),
+            Self::Email | Self::Password | Self::SecondFactor | Self::Passkeys | Self::Data => Some(FRESH),
             Self::Account | Self::Sessions | Self::Services | Self::Events => None,
         }
     }
+}
+
+/// How long a sign-in is fresh from now on, in seconds; 0: it is not any more.
+#[must_use]
+pub fn fresh_for(session: &Session, now: NumericDate) -> i64 {
+    (FRESH - now.since(session.sign_in.auth_time)).max(0)
 }
 
 /// Whether a user has just proven all that is asked of them, as what a stolen session must not be enough for needs it.

@@ -21,6 +21,15 @@ pub const MAX_USERNAME_BYTES: usize = 255;
 pub const MAX_CLAIM_BYTES: usize = 1000;
 /// The longest password that is hashed, in bytes.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
+/// How long what users call their own things may be, in characters.
+const MAX_LABEL_CHARACTERS: usize = 64;
+
+/// What a user calls a thing of their own, in a line; it is cut at 64 characters.
+#[must_use]
+pub fn label(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.trim().chars().take(MAX_LABEL_CHARACTERS).collect()
+}
 
 /// Why a text is no user name or no password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -256,6 +265,13 @@ mod tests {
     use super::*;
 
     /// RFC 8265 section 3.5, tables 1 and 2, by their numbers.
+    #[test]
+    fn a_label_is_one_line_of_64_characters_at_most() {
+        assert_eq!(label("  my\nphone "), "my phone");
+        assert_eq!(label(&"é".repeat(100)).chars().count(), MAX_LABEL_CHARACTERS);
+        assert_eq!(label("\u{7}"), "");
+    }
+
     #[test]
     fn user_names_are_those_of_the_specification() {
         for (number, text, folded) in [

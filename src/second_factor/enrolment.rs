@@ -11,6 +11,7 @@ use crate::protocol::claims::User;
 use crate::protocol::factor_secret::{FactorKind, FactorSealer as _, FactorSecret, Owner, Sealed};
 use crate::protocol::recovery_codes::{self, CODES, Kept};
 use crate::protocol::secret::{Digest, Handle, LinkSecret};
+use crate::protocol::text::label;
 use crate::protocol::time::NumericDate;
 use crate::protocol::totp::{self, SECRET_BYTES, Shown};
 use crate::provider::Provider;
@@ -23,8 +24,6 @@ use zeroize::Zeroizing;
 pub const MOST_AUTHENTICATORS: i64 = 5;
 /// How long an enrolment may take, in seconds.
 pub const ENROLMENT_LIFETIME: i64 = 600;
-/// How long the name of an authenticator may be, in characters.
-pub const MOST_NAME_CHARACTERS: usize = 64;
 /// What the seal of an enrolment is bound to beside the user.
 const ENROLMENT: &str = "enrolment";
 /// The longest token of an enrolment, in bytes.
@@ -180,10 +179,10 @@ pub async fn complete_enrolment(
     if !provider.ephemeral.mark(&mark, ENROLMENT_LIFETIME).await? {
         return Ok(Completed::Expired);
     }
-    let name = named(completion.name);
+    let name = label(completion.name);
     let new = New { owner: own, name: &name, sealed: &sealed, last_step };
     let most = if completion.link.is_some() { 1 } else { MOST_AUTHENTICATORS };
-    let adding = user_factors::add_authenticator(&provider.db, &new, most, completion.link, by, now);
+    let adding = user_factors::add_authenticator(&provider.db, user, &new, most, completion.link, by, now);
     let added = timely(adding).await?;
     Ok(match added {
         Added::Done => Completed::Done { factor_id },
@@ -216,12 +215,6 @@ fn opened(
     (!end.is_past(now)).then(|| (id, FactorSecret::new(secret)))
 }
 
-/// A name as it is stored.
-fn named(name: &str) -> String {
-    let sound = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
-    sound.trim().chars().take(MOST_NAME_CHARACTERS).collect()
-}
-
 /// What the making of recovery codes came to.
 #[derive(Debug)]
 pub enum Made {
@@ -231,6 +224,31 @@ pub enum Made {
     NoKey(Failure),
     /// There is no such user.
     NoUser,
+}
+
+/// Whether a factor key seals now: without one, no recovery codes can be made.
+///
+/// # Errors
+/// None does; what the operator can do.
+pub fn may_seal(provider: &Provider, now: NumericDate) -> Result<(), Failure> {
+    let keys = provider.factor_keys.current();
+    keys.sealing(now).map(drop).ok_or_else(|| keys.missing(now))
+}
+
+/// Makes recovery codes for a user who has none; `None`: they have some, used up or not.
+///
+/// # Errors
+/// The database failed.
+pub async fn first_recovery_codes(
+    provider: &Provider,
+    sub: &str,
+    by: By<'_>,
+    now: NumericDate,
+) -> Result<Option<Made>, StoreError> {
+    if timely(user_factors::has_recovery_codes(&provider.db, sub)).await? {
+        return Ok(None);
+    }
+    new_recovery_codes(provider, sub, by, now).await.map(Some)
 }
 
 /// Makes ten recovery codes, which replace those there are.
@@ -258,13 +276,6 @@ pub async fn new_recovery_codes(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_one_line_of_64_characters_at_most() {
-        assert_eq!(named("  my\nphone "), "my phone");
-        assert_eq!(named(&"é".repeat(100)).chars().count(), MOST_NAME_CHARACTERS);
-        assert_eq!(named("\u{7}"), "");
-    }
 
     #[test]
     fn an_installation_without_a_name_is_called_by_its_host() {

@@ -44,7 +44,8 @@ const LEAST_VERSION: &str = "least_schema_version";
 
 /// The schemas from which on a version knows what is named below, and a row that an older one would not
 /// know: it would let in whom the row keeps out. The newest is first.
-const KEPT_OUT: [(i64, &str); 5] = [
+const KEPT_OUT: [(i64, &str); 6] = [
+    (18, "SELECT sub FROM user_passkeys LIMIT 1"),
     (14, "SELECT client_id FROM clients WHERE require_acr IS NOT NULL LIMIT 1"),
     (14, "SELECT name FROM groups WHERE second_factor_within IS NOT NULL LIMIT 1"),
     (13, "SELECT sub FROM user_factors WHERE kind = 'totp' LIMIT 1"),

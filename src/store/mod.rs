@@ -41,6 +41,7 @@ pub mod user_events;
 pub mod user_factors;
 pub mod user_grants;
 pub mod user_links;
+pub mod user_passkeys;
 pub mod user_sessions;
 pub mod users;
 

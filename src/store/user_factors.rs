@@ -2,13 +2,14 @@
 //! (`crate::second_factor`). That a code is taken once is decided here, by one statement.
 
 use crate::protocol::audit::{Event, EventKind};
+use crate::protocol::claims::User;
 use crate::protocol::factor_secret::{FactorKind, Owner, Sealed};
 use crate::protocol::secret::LinkSecret;
 use crate::protocol::time::NumericDate;
 use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::user_sessions::{self, By};
-use crate::store::{StoreError, audit_events, migrations, user_links};
+use crate::store::{StoreError, audit_events, migrations, user_links, user_passkeys, users};
 use sqlx::AnyConnection;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ const RESEAL: &str = "UPDATE user_factors SET secret = $3, key_id = $4 WHERE fac
 const REPLACE: &str = "UPDATE user_factors SET secret = $3, key_id = $4, last_step = 0, created_at = $5 WHERE factor_id = $1 AND secret = $2";
 const REMOVE: &str = "DELETE FROM user_factors WHERE sub = $1 AND factor_id = $2";
 const REMOVE_AS_READ: &str = "DELETE FROM user_factors WHERE factor_id = $1 AND secret = $2";
+const HAS_CODES: &str = "SELECT COUNT(*) FROM user_factors WHERE sub = $1 AND kind = 'recovery_codes'";
 const REMOVE_KIND: &str = "DELETE FROM user_factors WHERE sub = $1 AND kind = $2";
 const BY_KEY: &str = "SELECT key_id, COUNT(*) FROM user_factors GROUP BY key_id";
 const OF_KEY: &str = "SELECT factor_id, sub, kind, name, secret, key_id, created_at, used_at, last_step FROM user_factors \
@@ -97,7 +99,7 @@ pub enum Added {
     TooMany,
     /// It was stored before.
     Before,
-    /// There is no such user.
+    /// There is no such user, or what they had proven is not all any more.
     NoUser,
     /// The link that allowed it was used, or has ended.
     LinkGone,
@@ -111,19 +113,22 @@ pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<Stored>, StoreError> {
     Ok(sqlx::query_as(OF_USER).bind(sub).fetch_all(db.statement()).await?)
 }
 
-fn told(event: Event, by: By<'_>) -> Event {
+/// An event with who did it.
+pub(super) fn told(event: Event, by: By<'_>) -> Event {
     match by {
         By::Person(network) => event.with("by", "person").from(&network),
         By::Operator => event.with("by", "operator"),
     }
 }
 
-/// Stores an authenticator, where the user has fewer than `most`, with its event. A link that allows it is spent with it.
+/// Stores an authenticator of a user, as they were when they had proven all that the account has, where they have fewer than `most`, with
+/// its event. A link that allows it is spent with it.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
 pub async fn add_authenticator(
     db: &Db,
+    user: &User,
     new: &New<'_>,
     most: i64,
     link: Option<&LinkSecret>,
@@ -146,6 +151,10 @@ pub async fn add_authenticator(
     {
         transaction.rollback().await?;
         return Ok(Added::LinkGone);
+    }
+    if !users::is_still(&mut transaction, user).await? {
+        transaction.rollback().await?;
+        return Ok(Added::NoUser);
     }
     if !insert_in(&mut transaction, new, now).await? {
         transaction.rollback().await?;
@@ -296,53 +305,91 @@ pub async fn put_recovery_codes(db: &Db, new: &New<'_>, by: By<'_>, now: Numeric
     Ok(true)
 }
 
+/// Whether a user has recovery codes, used up or not.
+///
+/// # Errors
+/// The database failed.
+pub async fn has_recovery_codes(db: &Db, sub: &str) -> Result<bool, StoreError> {
+    let lists: i64 = sqlx::query_scalar(HAS_CODES).bind(sub).fetch_one(db.statement()).await?;
+    Ok(lists > 0)
+}
+
 /// What a removal came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
     /// How many authenticators were removed.
     pub authenticators: u64,
+    /// How many passkeys were.
+    pub passkeys: u64,
     /// Whether recovery codes were.
     pub recovery_codes: bool,
     /// How many sign-ins were ended.
     pub sessions: u64,
+    /// Whether nothing was, as the user has to have a second factor and this is the last one.
+    pub is_last: bool,
 }
 
 impl Removed {
     /// Whether there was anything.
     #[must_use]
     pub const fn is_change(&self) -> bool {
-        self.authenticators > 0 || self.recovery_codes
+        self.authenticators > 0 || self.passkeys > 0 || self.recovery_codes
     }
 }
 
-/// Removes a factor of a user. With the last authenticator the recovery codes go as well, which replace nothing then.
+/// Removes a factor of a user, a passkey also. With the last one the recovery codes go as well, which replace nothing then.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
 pub async fn remove(db: &Db, sub: &str, factor_id: &str, by: By<'_>, now: NumericDate) -> Result<Removed, StoreError> {
+    remove_unless_last(db, sub, factor_id, (by, false), now).await
+}
+
+/// The same; with `keeps_last` the last authenticator or passkey is not removed.
+///
+/// # Errors
+/// The database failed, and then nothing has changed.
+pub async fn remove_unless_last(
+    db: &Db,
+    sub: &str,
+    factor_id: &str,
+    (by, keeps_last): (By<'_>, bool),
+    now: NumericDate,
+) -> Result<Removed, StoreError> {
     let mut transaction = db.begin().await?;
     hold_in(&mut transaction, sub).await?;
     let held: Vec<Stored> = sqlx::query_as(OF_USER).bind(sub).fetch_all(&mut *transaction).await?;
-    let Some(kind) = held.iter().find(|row| row.factor_id == factor_id).map(Stored::kind) else {
-        transaction.rollback().await?;
-        return Ok(Removed::default());
-    };
-    remove_in(&mut transaction, sub, factor_id).await?;
-    let is_left = held.iter().any(|row| row.factor_id != factor_id && row.kind() == Some(FactorKind::Totp));
-    let codes = REMOVE_KIND;
+    let passkeys = user_passkeys::ids_in(&mut transaction, sub).await?;
     let mut done = Removed::default();
-    if kind == Some(FactorKind::RecoveryCodes) {
-        done.recovery_codes = true;
+    let word = if user_passkeys::remove_in(&mut transaction, sub, factor_id).await? {
+        done.passkeys = 1;
+        user_passkeys::KIND
     } else {
-        done.authenticators = 1;
-        if !is_left {
-            let codes = sqlx::query(codes).bind(sub).bind(FactorKind::RecoveryCodes.as_str());
-            done.recovery_codes = codes.execute(&mut *transaction).await?.rows_affected() > 0;
+        let Some(kind) = held.iter().find(|row| row.factor_id == factor_id).map(Stored::kind) else {
+            transaction.rollback().await?;
+            return Ok(Removed::default());
+        };
+        remove_in(&mut transaction, sub, factor_id).await?;
+        if kind == Some(FactorKind::RecoveryCodes) {
+            done.recovery_codes = true;
+        } else {
+            done.authenticators = 1;
         }
+        kind.map_or("unknown", FactorKind::as_str)
+    };
+    let is_left = passkeys.iter().any(|id| id != factor_id)
+        || held.iter().any(|row| row.factor_id != factor_id && row.kind() == Some(FactorKind::Totp));
+    let are_codes = done.recovery_codes;
+    if keeps_last && !are_codes && !is_left {
+        transaction.rollback().await?;
+        return Ok(Removed { is_last: true, ..Removed::default() });
     }
-    let word = kind.map_or("unknown", FactorKind::as_str);
+    if !are_codes && !is_left {
+        let codes = sqlx::query(REMOVE_KIND).bind(sub).bind(FactorKind::RecoveryCodes.as_str());
+        done.recovery_codes = codes.execute(&mut *transaction).await?.rows_affected() > 0;
+    }
     audit_events::note_change(&mut transaction, told(removed(sub, word, now), by), now).await?;
-    if done.recovery_codes && kind != Some(FactorKind::RecoveryCodes) {
+    if done.recovery_codes && !are_codes {
         let with_it = removed(sub, FactorKind::RecoveryCodes.as_str(), now);
         audit_events::note_change(&mut transaction, told(with_it, by), now).await?;
     }
@@ -365,6 +412,7 @@ pub async fn reset(db: &Db, sub: &str, by: By<'_>, now: NumericDate) -> Result<R
             FactorKind::RecoveryCodes => done.recovery_codes = gone.rows_affected() > 0,
         }
     }
+    done.passkeys = user_passkeys::remove_all_in(&mut transaction, sub).await?;
     if !done.is_change() {
         transaction.rollback().await?;
         return Ok(done);

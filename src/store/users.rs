@@ -25,6 +25,7 @@ use crate::store::db::{Db, Transaction};
 use crate::store::row::row;
 use crate::store::{StoreError, audit_events, user_links, user_sessions};
 use serde_json::{Map, Value, json};
+use sqlx::AnyConnection;
 
 /// Whether a row was inserted or renamed by hand since it was folded: the condition of the index `users_unfolded`, word by
 /// word, or that index is of no use.
@@ -47,10 +48,11 @@ macro_rules! shares_address {
 macro_rules! second_factor {
     () => {
         concat!(
-            "second_factor_asked_at, browsers_untrusted_at, ",
+            "second_factor_asked_at, browsers_untrusted_at, passkey_offered_at, ",
             // Whatever is added, replaced or taken away; a secret that is only sealed anew is the same.
             "(SELECT STRING_AGG(factor_id || ' ' || CAST(created_at AS TEXT), ',') FROM user_factors ",
             "WHERE user_factors.sub = users.sub AND kind = 'totp') AS factors, ",
+            "(SELECT STRING_AGG(passkey_id, ',') FROM user_passkeys WHERE user_passkeys.sub = users.sub) AS passkeys, ",
             // Days and end of each membership that demands one, as memberships end by themselves.
             "(SELECT STRING_AGG(CAST(second_factor_within AS TEXT) || ' ' || CAST(COALESCE(until, 0) AS TEXT), ',') ",
             "FROM group_members JOIN groups ON groups.name = group_members.group_name ",
@@ -165,6 +167,8 @@ row! {
         second_factor_asked_at: Option<i64>,
         browsers_untrusted_at: Option<i64>,
         factors: Option<String>,
+        passkeys: Option<String>,
+        passkey_offered_at: Option<i64>,
         second_factor_demands: Option<String>,
         shares_address: i64,
         are_unfolded: i64,
@@ -243,8 +247,10 @@ impl Row {
             disabled_at: row.disabled_at.map(NumericDate),
             locked_until: row.locked_until.map(NumericDate),
             is_ambiguous: row.clients_of_that_name > 0,
-            has_second_factor: row.factors.is_some(),
-            factors: row.factors.as_deref().map(mark_of_factors).unwrap_or_default(),
+            has_authenticator: row.factors.is_some(),
+            passkeys: row.passkeys.as_deref().map_or(0, |ids| ids.split(',').count()),
+            passkey_offered_at: row.passkey_offered_at.map(NumericDate),
+            factors: mark_of_factors(row.factors.as_deref(), row.passkeys.as_deref()),
             second_factor_demands: demands(row.second_factor_demands.as_deref().unwrap_or_default()),
             second_factor_asked_at: row.second_factor_asked_at.map(NumericDate),
             browsers_untrusted_at: row.browsers_untrusted_at.map(NumericDate),
@@ -252,9 +258,27 @@ impl Row {
     }
 }
 
-/// The mark of a user's authenticators, in whatever order the statement has them.
-fn mark_of_factors(text: &str) -> String {
-    let mut factors: Vec<&str> = text.split(',').collect();
+/// Whether a user is as they were when they proved all that the account has: enabled, with that password, and with no second factor where
+/// there was none. The caller holds the row.
+///
+/// # Errors
+/// The database failed.
+pub(in crate::store) async fn is_still(connection: &mut AnyConnection, proven: &User) -> Result<bool, StoreError> {
+    let row: Option<Row> = sqlx::query_as(FIND).bind(&proven.sub).fetch_optional(connection).await?;
+    let now = row.and_then(Row::user);
+    Ok(now.is_some_and(|now| {
+        let has_more = now.has_second_factor() && !proven.has_second_factor();
+        now.counts() && now.credential == proven.credential && !has_more
+    }))
+}
+
+/// The mark of a user's authenticators and passkeys, in whatever order the statement has them; empty: there is none.
+fn mark_of_factors(authenticators: Option<&str>, passkeys: Option<&str>) -> String {
+    let mut factors: Vec<&str> =
+        [authenticators, passkeys].into_iter().flatten().flat_map(|of| of.split(',')).collect();
+    if factors.is_empty() {
+        return String::new();
+    }
     factors.sort_unstable();
     Digest::of(&[&["factors"], factors.as_slice()].concat()).as_str()[..22].to_owned()
 }

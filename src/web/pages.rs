@@ -6,6 +6,7 @@
 pub mod account;
 pub mod factors;
 pub mod links;
+pub mod passkeys;
 
 use crate::config::{Config, Organization};
 use crate::protocol::claim_map::OwnScope;
@@ -17,6 +18,7 @@ use crate::web::headers;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use passkeys::PasskeyForm;
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
 
@@ -31,10 +33,13 @@ pub const SIGNED_OUT_SCRIPT: &str = include_str!("../../templates/signed_out.js"
 
 /// The script of the login and the consent page.
 pub const PAGES_SCRIPT: &str = include_str!("../../templates/pages.js");
+/// The script of the pages that ask for a passkey.
+pub const PASSKEYS_SCRIPT: &str = include_str!("../../templates/passkeys.js");
 
 /// Changes with the content of the assets, so that they can be kept for long.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT, SIGNED_OUT_SCRIPT, PAGES_SCRIPT]).as_str()[..10].to_owned()
+    Digest::of(&[STYLESHEET, ICON, FORM_POST_SCRIPT, SIGNED_OUT_SCRIPT, PAGES_SCRIPT, PASSKEYS_SCRIPT]).as_str()[..10]
+        .to_owned()
 });
 
 /// The address that the scripts of an issuer's pages are below.
@@ -125,6 +130,10 @@ pub struct LoginPage {
     pub has_sign_up: bool,
     /// Whether the box to stay signed in is checked; `None`: there is none.
     pub remember: Option<bool>,
+    /// What a passkey signs in by; `None`: none can be for this issuer.
+    pub passkey: Option<PasskeyForm>,
+    /// What was wrong with the passkey of the last time.
+    pub passkey_error: Option<Text<'static>>,
 }
 
 /// When a user who was throttled may try again.
@@ -377,6 +386,14 @@ pub struct SecondFactorPage {
     pub proven: String,
     /// Whether a recovery code is asked for, and not one of an authenticator.
     pub is_recovery: bool,
+    /// Whether a code is asked for at all.
+    pub asks_for_code: bool,
+    /// Whether there is an authenticator.
+    pub has_authenticator: bool,
+    /// What a passkey does it by; `None`: the user has none, or none can be for this issuer.
+    pub passkey: Option<PasskeyForm>,
+    /// What was wrong with the passkey of the last time.
+    pub passkey_error: Option<Text<'static>>,
     /// What went wrong the last time.
     pub error: Option<Text<'static>>,
     /// Too many codes were wrong: when the next may be tried.

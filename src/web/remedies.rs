@@ -16,6 +16,10 @@ pub fn quoted(text: &str) -> String {
 pub const UPDATE_NODE: &str =
     "run the newest version that has run on this database (`hallpass --version` tells which this is)";
 
+/// What to do about passkeys that are for another host.
+pub const PASSKEYS_ELSEWHERE: &str = "bring the host of HALLPASS_ISSUER back, to which passkeys are bound for good; else their users sign in by password and \
+     recovery code, or after `hallpass user factor remove NAME --all`, and add new ones";
+
 /// One text for several.
 const KEEP_IT_SHORT: &str = "No real request is like that. If a service of yours makes it, what it puts into state, nonce or an address grows \
      with each try: it keeps the old with the new.";
@@ -317,6 +321,26 @@ impl SignInFailure {
             Self::CodesThrottled => {
                 "It passes by itself, within a day at the latest. If it was the user, `hallpass unthrottle user NAME` does it at once. If it was not, their \
                  password is known to another: `hallpass user set-password NAME`."
+            }
+            Self::PasskeyUnknown => {
+                "It was removed, here or by the user, or belongs to another account: the user signs in by the password and adds it anew at the account page."
+            }
+            Self::PasskeyInvalid => {
+                "The user tries it again on a page that was just opened. Is HALLPASS_ISSUER the address that browsers show (`hallpass doctor`)?"
+            }
+            Self::PasskeyUnverified => {
+                "The user sets a PIN, a finger or a face up at the device or security key, and uses it then."
+            }
+            Self::PasskeyCloned => {
+                "Ask the user whether there is a copy of the key; if that cannot be told, `hallpass user factor remove NAME ID` removes it (the event has its id), and \
+                 the user adds another."
+            }
+            Self::PasskeyHeldBack => {
+                "The user signs in by the new password and proves the passkey after it, once; one that is not theirs they remove at the account page."
+            }
+            Self::PasskeysThrottled => {
+                "It passes by itself, within an hour; `hallpass unthrottle network ADDRESS` does it at once. If users share one address behind a proxy, name the \
+                 proxy in HALLPASS_TRUSTED_PROXIES."
             }
             Self::SecondFactorOverdue => {
                 "Hand the user the link that `hallpass user factor link NAME` makes: with it and their password they set one up. Unless the group demands it \

@@ -43,6 +43,12 @@ pub fn described(headers: &HeaderMap) -> String {
     }
 }
 
+/// What `described` gave as a name for a passkey to begin with: empty where it tells nothing.
+#[must_use]
+pub fn as_name(described: &str) -> &str {
+    if described.starts_with("another browser") { "" } else { described }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

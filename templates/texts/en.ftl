@@ -44,6 +44,7 @@ login-hide = Hide
 login-hide-password = Hide password
 login-sign-in = Sign in
 login-forgotten = Forgot your password?
+login-passkey = Sign in with a passkey
 login-cancel = Cancel
 # $host is ours, as the address bar shows it.
 login-password-stays = Your password stays at { $host }. It is never shared with { $client }.
@@ -136,6 +137,7 @@ account-nav = Your account
 account-nav-account = Overview
 account-nav-password = Password
 account-nav-second-factor = Second factor
+account-nav-passkeys = Passkeys
 account-nav-sessions = Sign-ins
 account-nav-services = Services
 account-nav-events = Activity
@@ -211,7 +213,7 @@ strength-good = That is a good password.
 ## The account: the second factor
 
 factors-heading = Second factor
-factors-lede = With a second factor your password alone opens nothing: to sign in you also type a code that an app on your phone shows.
+factors-lede = With a second factor your password alone opens nothing: to sign in you also type a code that an app on your phone shows, or use a passkey.
 factors-is-demanded = Your organization asks you to have one.
 factors-authenticators = Authenticator apps
 factors-none = You have none. Any app for one-time codes will do; most password managers have one too.
@@ -237,7 +239,7 @@ factors-codes-left =
        *[other] You have { $left } recovery codes left.
     }
 factors-codes-none = You have no recovery codes.
-factors-codes-means = Each takes the place of a code of your app once: when your phone is lost, say. New ones replace those you have.
+factors-codes-means = Each takes the place of your second factor once: when your phone is lost, say. New ones replace those you have.
 factors-codes-make = Make recovery codes
 factors-codes-again = Make new recovery codes
 factors-codes-made = Your new recovery codes are made. The old ones do not work any more.
@@ -252,9 +254,53 @@ authenticator-name = Name, such as my phone (may be empty)
 authenticator-add = Add it
 authenticator-wrong = That is not the code that the app shows now. Please type the next one. If it is never right, look whether the clock of your phone is.
 codes-heading = Your recovery codes
-codes-means = Keep them where you find them without your phone: on a sheet in a drawer, or in a password manager. Each works once, in place of a code of your app.
+codes-means = Keep them where you find them without your phone: on a sheet in a drawer, or in a password manager. Each works once, in place of your second factor.
 codes-once = They are shown here once and never again.
 codes-kept = I have kept them
+
+## The account: passkeys
+
+passkeys-heading = Passkeys
+passkeys-lede = With a passkey you sign in without a password: you unlock your phone, your computer or a security key, and that is all.
+passkeys-none = You have none.
+passkeys-unnamed = Passkey
+passkeys-synced = It can be on several of your devices.
+passkeys-bound = It stays on the one device that it was made on.
+passkeys-elsewhere = It was made for another address of this sign-in and cannot be used here.
+passkeys-held-back = You have a new password since you used it. It signs you in again once you have confirmed a sign-in by that password with it. If it is not yours, remove it.
+passkeys-first = It is a second factor too: from then on your password alone does not sign you in any more.
+passkeys-needs = To add one, use a browser that knows passkeys and runs scripts.
+passkeys-not-here = Passkeys cannot be used at this address.
+passkeys-name = Name (may be empty)
+passkeys-add = Add a passkey
+passkeys-added = Your passkey is added.
+passkeys-added-first = Your passkey is added. When you sign in with your password, you are asked for it as well.
+passkeys-removed = The passkey is removed here. Remove it from your device too.
+passkeys-too-many =
+    { $most ->
+        [one] You may have { $most } passkey. Remove it first.
+       *[other] You may have { $most } passkeys. Remove one first.
+    }
+passkeys-full = You have as many as you may have. Remove one first.
+passkeys-held = This device has a passkey for your account already.
+passkeys-not-kept = This security key did not keep the passkey, so that no sign-in would find it. Use another one.
+passkeys-invalid = That passkey cannot be added. Please try again, perhaps with another device.
+passkeys-outdated = This page was too old, or was used already. Please try again.
+
+## A passkey at a sign-in
+
+passkey-late = This page was open for too long. Load it again to add a passkey.
+passkey-failed = That did not work, or was canceled. You can try again.
+passkey-unknown = That passkey is not known here any more. Sign in with your password, and remove it from your device.
+passkey-unverified = Your device did not check that it is you. Set up a PIN, a finger or a face there, and try again.
+passkey-cloned = That passkey was refused: there may be a copy of it. Sign in with your password and a recovery code, and remove the passkey on your account page.
+passkey-held-back = You have a new password since you used that passkey. Sign in with your password once, and confirm it with the passkey.
+passkey-invalid = That passkey could not be checked. Please try again.
+passkey-offer-heading = Sign in without a password?
+passkey-offer-message = This device can keep a passkey for you. Next time you unlock the device, and you are signed in.
+passkey-offer-later = Not now
+passkey-offer-means = You are not asked again. You can add one on your account page at any time.
+passkey-offer-late = That cannot be done here any more. Continue, and add a passkey on your account page.
 
 ## The account: where the user is signed in
 
@@ -303,6 +349,8 @@ events-means = If you do not know one of these, change your password and tell th
 event-sign-in = You signed in
 event-step-up = You confirmed by your second factor that it is you
 event-sign-in-failed = A sign-in with your name failed
+event-passkey-failed = A sign-in with a passkey of yours failed
+event-passkey-failed-after-password = A sign-in with your name failed: the password was right, and the passkey was not
 event-code-wrong = A sign-in with your name failed: the password was right, and the code was not
 event-code-spent = A sign-in with your name failed: the password was right, and the code had been used before
 event-sign-in-throttled = A sign-in with your name was stopped after too many failures
@@ -329,6 +377,9 @@ event-deletion-requested = You asked for your account to be deleted
 event-deletion-withdrawn = You took back the request to delete your account
 event-factor-added = You added an authenticator
 event-factor-removed = An authenticator was removed
+event-passkey-added = You added a passkey
+event-passkey-removed = A passkey was removed
+event-passkey-cloned = A passkey of yours was refused: there may be a copy of it
 event-codes-made = You made recovery codes
 event-code-used = You used a recovery code
 event-membership-added = You were put into a group
@@ -360,6 +411,12 @@ second-factor-recovery-message = Enter one of your recovery codes. Each of them 
 second-factor-recovery-code = Recovery code
 second-factor-use-recovery = Use a recovery code instead
 second-factor-use-app = Use your authenticator app instead
+second-factor-use-passkey = Use your passkey instead
+second-factor-passkey = Use your passkey
+second-factor-passkey-unknown = That passkey is none of this account. Use another one, or a recovery code.
+second-factor-passkey-cloned = That passkey was refused: there may be a copy of it. Use a recovery code, and remove the passkey on your account page.
+second-factor-passkey-needs = Your passkey needs a browser that knows passkeys and runs scripts.
+second-factor-passkey-elsewhere = Your passkey was made for another address of this sign-in. Use a recovery code, or ask those who run this sign-in.
 second-factor-trust =
     { $days ->
         [one] Trust this browser for a day: a plain sign-in does not ask for a code here
@@ -609,9 +666,13 @@ mail-email-changed-subject = Your e-mail address was changed
 mail-email-changed = Your account { $account } at { $host } has another e-mail address from now on. This one gets no more mails about it.
 mail-email-changed-advice = If this was not you, tell the people who look after your account at once.
 mail-factor-added-subject = A second factor was added
-mail-factor-added = Your account { $account } at { $host } has a new authenticator, whose codes are asked for when you sign in.
+mail-factor-added = Your account { $account } at { $host } has a new second factor: an authenticator app, or a passkey, which can sign in without the password.
 mail-factor-removed-subject = A second factor was removed
-mail-factor-removed = A second factor of your account { $account } at { $host } was removed: an authenticator, or the recovery codes.
+mail-factor-removed = A second factor of your account { $account } at { $host } was removed: an authenticator, a passkey, or the recovery codes.
+mail-passkey-cloned-subject = A passkey was refused
+mail-passkey-cloned = A sign-in to your account { $account } at { $host } with one of your passkeys was refused: the passkey counts how often it is used, and its counter did not grow. There may be a copy of it.
+# $address is the page of the passkeys.
+mail-passkey-cloned-advice = Remove the passkey at { $address } and add a new one. If it was not you who signed in, tell the people who look after your account.
 mail-codes-made-subject = New recovery codes
 mail-codes-made = Recovery codes were made for your account { $account } at { $host }. Those from before do not work any more.
 mail-new-browser-subject = A sign-in from a new browser

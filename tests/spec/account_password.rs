@@ -183,6 +183,7 @@ async fn a_password_that_was_set_elsewhere_meanwhile_is_not_overwritten() {
         sub: "alice-sub",
         before: &hash(&provider).await,
         password_hash: &other.unwrap(),
+        credential_before: "y",
         credential: "x",
         session: Handle([9; 16]),
         record: &Digest::of(&["x"]),

@@ -96,12 +96,12 @@ fn floor_of(module: &str) -> u32 {
         "endpoints" | "sign_ins" => 10,
         "caller" | "logout" => 9,
         "tokens" => 8,
-        "allowance" | "mailing" | "second_factor" => 7,
+        "allowance" | "mailing" | "passkeys" | "second_factor" => 7,
         "provider" => 6,
         "throttle" => 5,
         "audit" | "web" => 4,
         "store" => 3,
-        "keys" | "mail" | "passwords" => 2,
+        "keys" | "mail" | "passwords" | "webauthn" => 2,
         "ambient" | "background" | "config" | "logging" | "texts" => 1,
         "failure" | "protocol" => 0,
         other => panic!("src/{other} is new: say here on which floor it is"),
@@ -179,6 +179,7 @@ fn a_library_is_named_in_its_own_place_only() {
         ("totp_rs", &["protocol/totp.rs"]),
         ("qrcode", &["second_factor/qr.rs"]),
         ("zxcvbn", &["passwords/strength.rs"]),
+        ("webauthn_rs", &["webauthn.rs"]),
         ("openidconnect", &["commands/demo", "commands/doctor"]),
     ] {
         let mut is_used = false;

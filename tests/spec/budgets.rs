@@ -1,5 +1,7 @@
 //! What a request may cost: counts of store commands, statements, signatures and hashes, never durations.
 
+use crate::support::passkeys::{SoftAuthenticator, options_of};
+use crate::support::verbs::origin_of;
 use crate::support::{Authorization, NewClient, Stores, TestClient, TestProvider, UserAgent, stores};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +226,35 @@ async fn second_factor() {
     let (cost, page) = cost_of(&provider, provider.settle(&browser, page)).await;
     assert!(page.status.is_redirection(), "{page}");
     assert_eq!((cost.statements, cost.hashes), (0, 0));
+}
+
+/// A passkey alone: its row and its user are read, its use and the row of the sign-in are written. After the password it costs the same
+/// as a code, and no hash.
+#[tokio::test]
+async fn passkey() {
+    let provider = TestProvider::with(&[("issuer", "//localhost")]).await;
+    let client = provider.add(NewClient::new("reports").with("consent", "skip")).await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let page = crate::account::open(&provider, &browser, "/account/passkeys", "alice").await;
+    let mut authenticator = SoftAuthenticator::hardware();
+    let _ = provider.add_passkey(&browser, &page, &mut authenticator).await;
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    let answer = authenticator.get(&origin_of(&provider.issuer), &options_of(&page)).unwrap();
+    let (cost, page) = cost_of(&provider, provider.send_passkey(&browser, &page, &answer)).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_within(cost, budget(0, 2, 4, 0));
+    let (cost, page) = cost_of(&provider, provider.settle(&browser, page)).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_eq!((cost.statements, cost.hashes), (0, 0));
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", crate::support::provider::PASSWORD).await;
+    let answer = authenticator.get(&origin_of(&provider.issuer), &options_of(&page)).unwrap();
+    let (cost, page) = cost_of(&provider, provider.send_passkey(&browser, &page, &answer)).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_within(cost, budget(0, 2, 3, 0));
 }
 
 #[tokio::test]

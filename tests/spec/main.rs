@@ -72,6 +72,8 @@ mod parties;
 mod parties_browser;
 mod parties_dovecot;
 mod parties_habits;
+mod passkeys;
+mod passkeys_browser;
 mod password_forms;
 mod preview;
 mod promises;

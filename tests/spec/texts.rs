@@ -19,6 +19,7 @@ use hallpass::web::pages::links::{
     EnrollmentAuthenticatorPage, EnrollmentCodesPage, LinkPasswordPage, LinkRequestForm, LinkRequestPage, LinkUsedPage,
     NewPasswordPage,
 };
+use hallpass::web::pages::passkeys::{PasskeyCodesPage, PasskeyForm, PasskeyLine, PasskeyOfferPage, PasskeysPage};
 use hallpass::web::pages::{
     Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FactorNeededPage, FormPostPage, Frame, HomePage, Link, LoginPage,
     LogoutPage, MessagePage, NoEntryPage, ScopeLine, SecondFactorPage, Service, SignedInHere, SignedOutPage,
@@ -336,6 +337,8 @@ fn login_with(page: Chrome, name: &str) -> LoginPage {
         host: name.to_owned(),
         policy_uri: named(),
         tos_uri: named(),
+        passkey: Some(PasskeyForm::default()),
+        passkey_error: Some(text("passkey-unknown")),
     }
 }
 
@@ -353,6 +356,10 @@ fn second_factor_with(page: Chrome, name: &str) -> SecondFactorPage {
         counter: String::new(),
         counted: String::new(),
         is_recovery: false,
+        asks_for_code: true,
+        has_authenticator: true,
+        passkey: Some(PasskeyForm::default()),
+        passkey_error: Some(text("passkey-unknown")),
         error: Some(text("second-factor-unreadable")),
         wait: None,
         trust: Some(text("second-factor-trust").counting("days", 30)),
@@ -498,6 +505,7 @@ fn factors_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
         can_add: true,
         has_codes: true,
         codes_left: Some(1),
+        passkeys: 1,
         is_demanded: true,
         error: Some(text("factors-expired")),
         csrf_begin: String::new(),
@@ -515,6 +523,53 @@ fn factors_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
         ("account_factors.html", factors.render().unwrap()),
         ("account_authenticator.html", authenticator.render().unwrap()),
         ("account_recovery_codes.html", codes.render().unwrap()),
+    ]
+}
+
+/// The pages on which passkeys are added and removed.
+fn passkeys_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, String)> {
+    let form = || PasskeyForm {
+        options: format!("{{\"user\": {name:?}}}"),
+        unknown: Some(name.to_owned()),
+        ..PasskeyForm::default()
+    };
+    let passkeys = PasskeysPage {
+        page: page(),
+        tabs: Tabs { here: OwnPage::Passkeys, done: Some(text("passkeys-removed")) },
+        passkeys: vec![PasskeyLine {
+            passkey_id: name.to_owned(),
+            name: Some(name.to_owned()),
+            is_synced: true,
+            since: Moment::of(NumericDate(0)),
+            used: Some(Moment::of(NumericDate(0))),
+            note: Some(text("passkeys-held-back")),
+        }],
+        form: Some(form()),
+        is_full: false,
+        is_offered: true,
+        is_first_factor: true,
+        name: name.to_owned(),
+        error: Some(text("passkeys-invalid")),
+        csrf_add: String::new(),
+        csrf_remove: String::new(),
+    };
+    let offer = PasskeyOfferPage {
+        page: page(),
+        user_name: name.to_owned(),
+        account: Some(name.to_owned()),
+        client_id: name.to_owned(),
+        interaction: String::new(),
+        csrf: String::new(),
+        form: Some(form()),
+        is_first_factor: true,
+        name: name.to_owned(),
+        error: Some(text("passkeys-invalid")),
+    };
+    let codes = PasskeyCodesPage { page: page(), codes: vec!["B2F4-QRT2-7HXW".into()], next: name.to_owned() };
+    vec![
+        ("account_passkeys.html", passkeys.render().unwrap()),
+        ("passkey_offer.html", offer.render().unwrap()),
+        ("passkey_codes.html", codes.render().unwrap()),
     ]
 }
 
@@ -693,6 +748,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     ];
     pages.extend(account_with(page, name));
     pages.extend(factors_with(page, name));
+    pages.extend(passkeys_with(page, name));
     pages.extend(links_with(page, name));
     pages.extend(Problem::ALL.iter().map(|problem| ("error.html", error(problem).render().unwrap())));
     pages

@@ -593,6 +593,9 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
     let mail = "INSERT INTO mail_outbox (mail_id, kind, sub, address, detail, created_at, due_at) \
          VALUES ('m', 'password_changed', 'alice-sub', 'alice@example.com', '{\"at\": 1}', 1, 1)";
     provider.sql(mail).await;
+    let passkey = "INSERT INTO user_passkeys (passkey_id, sub, user_handle, credential_id, rp_id, passkey, backup_eligible, credential, created_at) \
+         VALUES ('p', 'alice-sub', 'handle', 'id', 'id.example', '{\"key\": \"its key\"}', 1, 'mark of a password', 1)";
+    provider.sql(passkey).await;
     // Last: from then on a password alone would not be all that a sign-in asks for.
     let _ = crate::second_factors::enrolled(&provider, "alice-sub").await;
     provider.provider.audit.flush().await;
@@ -614,6 +617,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         "user_claims",
         "user_factors",
         "user_links",
+        "user_passkeys",
         "user_sessions",
         "user_sources",
         "user_tombstones",
@@ -636,6 +640,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         ("refresh_families", "refresh_families"),
         ("logout_messages", "logout_outbox"),
         ("factors", "user_factors"),
+        ("passkeys", "user_passkeys"),
         ("links", "user_links"),
         ("mails", "mail_outbox"),
         ("sources", "user_sources"),
@@ -655,6 +660,7 @@ async fn an_export_has_every_row_about_the_person_and_nothing_of_a_secret() {
         "SELECT current_digest, previous_digest, salt FROM refresh_families",
         "SELECT secret_hash FROM client_secrets",
         "SELECT secret, secret FROM user_factors",
+        "SELECT passkey, credential FROM user_passkeys",
         "SELECT digest, digest FROM user_links",
     ] {
         for secret in provider.rows(sql).await.into_iter().flatten().flatten().filter(|text| !text.is_empty()) {

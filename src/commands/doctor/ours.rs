@@ -1,7 +1,7 @@
 //! Our own set-up: settings, files, keys, and ourselves as others see us through the proxy.
 
 use super::report::{Report, check_certificate, check_date};
-use super::{factors, lately, mail, stores};
+use super::{factors, lately, mail, passkeys, stores};
 use crate::ambient::{Clock, random};
 use crate::commands::{key, serve};
 use crate::config::{Config, DatabaseUrl};
@@ -36,6 +36,7 @@ pub(super) async fn check(
     keys(report, config, now).await;
     let db = stores::database(report, config).await;
     factors::check(report, config, db.as_ref(), now).await;
+    passkeys::check(report, config, db.as_ref()).await;
     mail::check(report, config, db.as_ref(), now).await;
     let clients = match &db {
         Some(db) => {

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::server::{self, Places};
 use crate::texts::text;
 use crate::web::headers;
+use crate::web::pages::passkeys::{PasskeyCodesPage, PasskeyForm, PasskeyOfferPage};
 use crate::web::pages::{
     self, Again, Chrome, ClaimLine, ConsentPage, ErrorPage, FactorNeededPage, FormPostPage, HomePage, Link, LoginPage,
     LogoutPage, NoEntryPage, ScopeLine, SecondFactorPage, Service, SignedInHere, SignedOutPage, Wait,
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 80] = [
+const NAMES: [&str; 86] = [
     "home",
     "signed-out-home",
     "account",
@@ -45,6 +46,8 @@ const NAMES: [&str; 80] = [
     "account-authenticator",
     "account-authenticator-wrong",
     "account-recovery-codes",
+    "account-passkeys",
+    "account-passkeys-none",
     "account-sessions",
     "account-services",
     "account-services-none",
@@ -59,12 +62,16 @@ const NAMES: [&str; 80] = [
     "login-throttled",
     "login-confirm",
     "login-home",
+    "login-passkey",
     "select-account",
     "second-factor",
     "second-factor-wrong",
     "second-factor-step-up",
     "second-factor-unreadable",
+    "second-factor-passkey",
     "recovery-code",
+    "passkey-offer",
+    "passkey-codes",
     "factor-missing",
     "factor-due",
     "consent",
@@ -177,6 +184,7 @@ fn page(config: &Config, name: &str) -> Option<Response> {
         | "login-throttled"
         | "login-confirm"
         | "login-home"
+        | "login-passkey"
         | "select-account" => {
             let page = login(config, name);
             Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
@@ -185,10 +193,16 @@ fn page(config: &Config, name: &str) -> Option<Response> {
         | "second-factor-wrong"
         | "second-factor-step-up"
         | "second-factor-unreadable"
+        | "second-factor-passkey"
         | "recovery-code" => {
             let page = second_factor(config, name);
             Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
         }
+        "passkey-offer" => {
+            let page = passkey_offer(config);
+            Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
+        }
+        "passkey-codes" => page(&|| passkey_codes(config)),
         "factor-missing" | "factor-due" => page(&|| factor_needed(config, name)),
         "consent" | "consent-app" => {
             let page = consent(config, name == "consent-app");
@@ -267,7 +281,46 @@ fn login(config: &Config, name: &str) -> LoginPage {
         has_mail: config.smtp_url.is_some(),
         has_sign_up: matches!(config.sign_up, SignUp::Domains(_)),
         remember: (config.remember == Remember::Ask).then_some(false),
+        passkey: is("login-passkey").then(passkey_form),
+        passkey_error: None,
     }
+}
+
+/// What a script hands to a browser, which finds no passkey for it.
+fn passkey_form() -> PasskeyForm {
+    let challenge = "c29tZSBjaGFsbGVuZ2Ugb2Ygbm8gdXNl";
+    let options = serde_json::json!({ "publicKey": {
+        "challenge": challenge,
+        "rpId": "id.example",
+        "rp": { "id": "id.example", "name": "Example" },
+        "user": { "id": challenge, "name": ACCOUNT, "displayName": USER },
+        "pubKeyCredParams": [{ "type": "public-key", "alg": -7 }],
+    } });
+    PasskeyForm { options: options.to_string(), ..PasskeyForm::default() }
+}
+
+fn passkey_offer(config: &Config) -> PasskeyOfferPage {
+    PasskeyOfferPage {
+        page: Chrome::new(config, &text("passkey-offer-heading")),
+        user_name: USER.to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        client_id: CLIENT_ID.to_owned(),
+        interaction: String::new(),
+        csrf: String::new(),
+        form: Some(passkey_form()),
+        is_first_factor: true,
+        name: "Firefox on Linux".to_owned(),
+        error: None,
+    }
+}
+
+fn passkey_codes(config: &Config) -> Response {
+    let page = PasskeyCodesPage {
+        page: Chrome::new(config, &text("codes-heading")),
+        codes: account::codes(),
+        next: String::new(),
+    };
+    pages::render(StatusCode::OK, &page, None)
 }
 
 fn second_factor(config: &Config, name: &str) -> SecondFactorPage {
@@ -288,9 +341,14 @@ fn second_factor(config: &Config, name: &str) -> SecondFactorPage {
         counter: String::new(),
         counted: String::new(),
         is_recovery: name == "recovery-code",
+        asks_for_code: name != "second-factor-passkey",
+        has_authenticator: true,
+        passkey: (name == "second-factor-passkey").then(passkey_form),
+        passkey_error: None,
         error,
         wait: None,
-        trust: (name == "second-factor").then(|| text("second-factor-trust").counting("days", 30)),
+        trust: matches!(name, "second-factor" | "second-factor-passkey")
+            .then(|| text("second-factor-trust").counting("days", 30)),
         reference: (name == "second-factor-unreadable").then(|| REFERENCE.to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! `hallpass user factor …`: authenticators and recovery codes of a user, listed and removed. Added they are by the user, who may need a
+//! `hallpass user factor …`: authenticators, passkeys and recovery codes of a user, listed and removed. Added they are by the user, who may need a
 //! link for that.
 
 use super::{confirmed, counted, document_of, find, links, named};
@@ -12,13 +12,14 @@ use crate::protocol::time::NumericDate;
 use crate::second_factor::{self, Listed, Removed};
 use crate::store::db::Db;
 use crate::store::user_sessions::By;
+use crate::store::{timely, user_passkeys};
 use serde_json::{Value, json};
 
 pub(super) const HELP: &str = "Examples:\n  hallpass user factor list alice\n  hallpass user factor link alice\n  hallpass user factor remove alice --all";
 
 #[derive(clap::Subcommand)]
 pub(in crate::commands) enum FactorCommand {
-    /// List the authenticators of a user, and how many recovery codes are left
+    /// List the authenticators and passkeys of a user, and how many recovery codes are left
     #[command(
         after_help = "No secret is shown. Where LEFT is empty for recovery codes, or a row is said to be sealed, its factor key is \
             not in the keys folder of this machine.\n\n\
@@ -34,10 +35,10 @@ pub(in crate::commands) enum FactorCommand {
     /// Make a one-time link by which a user who has no second factor sets one up
     #[command(after_help = links::FACTOR_HELP)]
     Link(links::UserLink),
-    /// Remove an authenticator of a user, or all factors: then the user signs in by the password alone, and sign-ins end
+    /// Remove an authenticator or passkey of a user, or all factors: then the user signs in by the password alone, and sign-ins end
     #[command(
-        after_help = "Make sure who asks you for it: a telephone call is how second factors are stolen. With the last authenticator \
-            the recovery codes go as well.\n\n\
+        after_help = "Make sure who asks you for it: a telephone call is how second factors are stolen. With the last \
+            one the recovery codes go as well.\n\n\
             Examples:\n  hallpass user factor remove alice 3q2-7wAAAAAAAAAAAAAAAA\n  hallpass user factor remove alice --all --yes"
     )]
     Remove {
@@ -71,7 +72,22 @@ pub(super) async fn run(config: Config, command: FactorCommand) -> Outcome {
 pub(super) async fn of_user(config: &Config, db: &Db, sub: &str, now: NumericDate) -> Result<Vec<Listed>, Failure> {
     // A faulty file is told where keys are looked at; here it opens nothing.
     let keys = FactorKeySet::load(&config.keys).unwrap_or_default();
-    Ok(second_factor::list(db, &keys, sub, now).await?)
+    let mut factors = second_factor::list(db, &keys, sub, now).await?;
+    factors.extend(timely(user_passkeys::of_user(db, sub)).await?.into_iter().map(passkey));
+    Ok(factors)
+}
+
+/// A passkey as the other factors are told.
+fn passkey(row: user_passkeys::Stored) -> Listed {
+    Listed {
+        factor_id: row.passkey_id,
+        kind: user_passkeys::KIND.to_owned(),
+        name: row.name,
+        created_at: NumericDate(row.created_at),
+        used_at: row.used_at.map(NumericDate),
+        left: None,
+        is_readable: true,
+    }
 }
 
 /// Factors as a document tells them.
@@ -140,11 +156,12 @@ async fn remove(config: Config, username: &str, factor: Option<&str>, yes: bool,
         return Err(Failure::new(format!("{} has no factor {factor:?}", named(&user)))
             .with_fix(format!("`hallpass user factor list {username}` names them")));
     }
-    let Removed { authenticators, recovery_codes, sessions } = removed;
+    let Removed { authenticators, passkeys, recovery_codes, sessions, .. } = removed;
     let own = json!({
         "change": "remove",
         "is_changed": removed.is_change(),
         "authenticators_removed": authenticators,
+        "passkeys_removed": passkeys,
         "recovery_codes_removed": recovery_codes,
         "sessions_ended": sessions,
     });
@@ -153,10 +170,11 @@ async fn remove(config: Config, username: &str, factor: Option<&str>, yes: bool,
         eprintln!("{} has no second factor; nothing was changed", named(&user));
         return Ok(());
     }
-    let codes = if recovery_codes { " and the recovery codes" } else { "" };
-    let authenticators = counted(authenticators, "authenticator");
+    let kinds = [(authenticators, "authenticator"), (passkeys, "passkey")];
+    let gone = kinds.iter().filter(|(number, _)| *number > 0).map(|(number, kind)| counted(*number, kind));
+    let gone = gone.chain(recovery_codes.then(|| "the recovery codes".to_owned())).collect::<Vec<_>>().join(" and ");
     let ended = if factor.is_none() { format!("; {sessions} sign-ins end within ten seconds") } else { String::new() };
-    eprintln!("removed {authenticators}{codes} of {}{ended}", named(&user));
+    eprintln!("removed {gone} of {}{ended}", named(&user));
     match user.demanded_days(now) {
         Some(0) => eprintln!(
             "A group demands a second factor of them, and a password alone does not sign them in: \

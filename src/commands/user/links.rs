@@ -173,7 +173,7 @@ pub(super) async fn reset_link(config: Config, arguments: &UserLink) -> Outcome 
 pub(super) async fn factor_link(config: Config, arguments: &UserLink) -> Outcome {
     let refused = |user: &User| {
         let name = terminal::shell(&arguments.username);
-        if user.has_second_factor {
+        if user.has_second_factor() {
             let what = format!("{} has a second factor, and adds another one at /account", named(user));
             let fix = format!("if it is lost: `hallpass user factor remove {name} --all`, and then the link");
             return Some(Failure::new(what).with_fix(fix));

@@ -10,6 +10,7 @@ use crate::provider::Provider;
 use crate::store::timely;
 use crate::store::user_events::{self, Place, Told};
 use crate::store::user_links::Purpose;
+use crate::store::user_passkeys::KIND;
 use crate::texts::{Text, text};
 use crate::web::answer::PageError;
 use crate::web::pages::Chrome;
@@ -54,7 +55,7 @@ fn line(told: Told) -> Option<EventLine> {
     Some(EventLine {
         at: Moment::of(NumericDate(told.at)),
         what: what(kind, &detail)?,
-        is_warning: matches!(kind, EventKind::SignInFailed | EventKind::SignInThrottled),
+        is_warning: matches!(kind, EventKind::SignInFailed | EventKind::SignInThrottled | EventKind::PasskeyCloned),
         service: told.client_name.filter(|name| !name.is_empty()).or(told.client_id),
         network: told.network,
     })
@@ -67,6 +68,11 @@ fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
         EventKind::StepUp => text("event-step-up"),
         EventKind::SignInFailed if detail["reason"] == SignInFailure::CodeWrong.as_str() => text("event-code-wrong"),
         EventKind::SignInFailed if detail["reason"] == SignInFailure::CodeUsed.as_str() => text("event-code-spent"),
+        EventKind::SignInFailed if detail["reason"] == SignInFailure::PasskeyCloned.as_str() => {
+            text("event-passkey-cloned")
+        }
+        EventKind::SignInFailed if detail["after_password"] == true => text("event-passkey-failed-after-password"),
+        EventKind::SignInFailed if is_of_passkey(&detail["reason"]) => text("event-passkey-failed"),
         EventKind::SignInFailed => text("event-sign-in-failed"),
         EventKind::SignInThrottled if detail["reason"] == SignInFailure::CodesThrottled.as_str() => {
             text("event-codes-throttled")
@@ -97,8 +103,11 @@ fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
         EventKind::UserSessionsEnded => text("event-sessions-ended"),
         EventKind::DeletionRequested => text("event-deletion-requested"),
         EventKind::DeletionWithdrawn => text("event-deletion-withdrawn"),
+        EventKind::FactorAdded if detail["kind"] == KIND => text("event-passkey-added"),
         EventKind::FactorAdded => text("event-factor-added"),
+        EventKind::FactorRemoved if detail["kind"] == KIND => text("event-passkey-removed"),
         EventKind::FactorRemoved => text("event-factor-removed"),
+        EventKind::PasskeyCloned => text("event-passkey-cloned"),
         EventKind::RecoveryCodesMade => text("event-codes-made"),
         EventKind::RecoveryCodeUsed => text("event-code-used"),
         EventKind::MembershipAdded => text("event-membership-added"),
@@ -106,6 +115,12 @@ fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
         EventKind::UserClaimSet | EventKind::UserClaimUnset => text("event-details-set"),
         _ => return None,
     })
+}
+
+/// Whether a sign-in came to nothing by a passkey.
+fn is_of_passkey(reason: &Value) -> bool {
+    let passkeys = [SignInFailure::PasskeyInvalid, SignInFailure::PasskeyUnverified, SignInFailure::PasskeyHeldBack];
+    passkeys.iter().any(|why| reason == why.as_str())
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use crate::failure::Failure;
 use crate::protocol::factor_secret::FactorKind;
 use crate::protocol::own_page::OwnPage;
 use crate::protocol::time::NumericDate;
+use crate::protocol::totp::Shown;
 use crate::provider::Provider;
 use crate::second_factor::enrolment::{
     Completed, Completion, Enrolment, MOST_AUTHENTICATORS, Made, begin_enrolment, complete_enrolment,
-    new_recovery_codes,
+    first_recovery_codes, new_recovery_codes,
 };
 use crate::second_factor::{self, Listed};
 use crate::store::user_sessions::By;
@@ -29,13 +30,13 @@ use std::sync::Arc;
 
 /// What the page says beside its lists.
 #[derive(Default)]
-struct Said {
-    error: Option<Text<'static>>,
-    note: Option<Note>,
+pub(super) struct Said {
+    pub error: Option<Text<'static>>,
+    pub note: Option<Note>,
 }
 
 impl Said {
-    fn error(error: Text<'static>) -> Self {
+    pub fn error(error: Text<'static>) -> Self {
         Self { error: Some(error), note: None }
     }
 }
@@ -123,11 +124,10 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, here: &Here) -> R
     match completed {
         Completed::Done { .. } => {
             learn(provider, &here.user.sub, here.now).await?;
-            let has_codes = listed(provider, here).await?.iter().any(|held| is_of(held, FactorKind::RecoveryCodes));
-            if has_codes {
-                return here.done(provider, Done::AuthenticatorAdded);
+            match first_recovery_codes(provider, &here.user.sub, By::Person(&network), here.now).await? {
+                None => here.done(provider, Done::AuthenticatorAdded),
+                Some(made) => codes_or_not(provider, asked, here, made, text("factors-added")).await,
             }
-            make_codes(provider, asked, here, text("factors-added")).await
         }
         // The same secret is shown again: the app has it already.
         Completed::WrongCode => match Enrolment::again(provider, &here.user, completion, here.now) {
@@ -144,17 +144,40 @@ async fn complete(provider: &Provider, asked: &BrowserRequest, here: &Here) -> R
 /// Removes a factor of this user; another's is answered like one that was never there.
 async fn remove(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Result<Response, PageError> {
     let named = asked.params.get("factor").filter(|factor| factor.len() < 100).unwrap_or_default();
-    let held = listed(provider, here).await?;
-    let authenticators: Vec<&Listed> = held.iter().filter(|held| is_of(held, FactorKind::Totp)).collect();
-    let is_last = matches!(authenticators.as_slice(), [only] if only.factor_id == named);
-    if is_last && !here.user.second_factor_demands.is_empty() {
-        return page(provider, asked, here, Said::error(text("factors-demanded"))).await;
+    match removed(provider, asked, here, named).await? {
+        Gone::Last => page(provider, asked, here, Said::error(text("factors-demanded"))).await,
+        Gone::Now => here.done(provider, Done::FactorRemoved),
+        Gone::Before => here.done(provider, Done::FactorGone),
     }
+}
+
+/// How the removal of a factor ended.
+pub(super) enum Gone {
+    /// It is removed.
+    Now,
+    /// It was not there.
+    Before,
+    /// It stays: the user has to have a second factor, and has no other.
+    Last,
+}
+
+/// Removes a factor or passkey of this user.
+pub(super) async fn removed(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    here: &Here,
+    named: &str,
+) -> Result<Gone, PageError> {
     let network = asked.network.to_string();
-    let (sub, by) = (here.user.sub.as_str(), By::Person(&network));
-    let removed = timely(second_factor::remove(&provider.db, sub, named, by, here.now)).await?;
+    let by = (By::Person(&network), !here.user.second_factor_demands.is_empty());
+    let removing = second_factor::remove_unless_last(&provider.db, &here.user.sub, named, by, here.now);
+    let removed = timely(removing).await?;
     learn(provider, &here.user.sub, here.now).await?;
-    here.done(provider, if removed.is_change() { Done::FactorRemoved } else { Done::FactorGone })
+    Ok(match removed {
+        removed if removed.is_last => Gone::Last,
+        removed if removed.is_change() => Gone::Now,
+        _ => Gone::Before,
+    })
 }
 
 /// Makes recovery codes, which replace those there are, and shows them once.
@@ -165,18 +188,39 @@ async fn make_codes(
     message: Text<'static>,
 ) -> Result<Response, PageError> {
     let network = asked.network.to_string();
-    match new_recovery_codes(provider, &here.user.sub, By::Person(&network), here.now).await? {
-        Made::Codes(codes) => {
-            let page = RecoveryCodesPage {
-                page: Chrome::new(&provider.config, &text("codes-heading")),
-                tabs: here.tabs(provider, asked),
-                codes: codes.iter().map(|code| code.expose().to_owned()).collect(),
-                message,
-            };
-            Ok(here.render(provider, StatusCode::OK, &page))
-        }
+    let made = new_recovery_codes(provider, &here.user.sub, By::Person(&network), here.now).await?;
+    codes_or_not(provider, asked, here, made, message).await
+}
+
+/// Shows recovery codes that were made, or that none were.
+async fn codes_or_not(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    here: &Here,
+    made: Made,
+    message: Text<'static>,
+) -> Result<Response, PageError> {
+    match made {
+        Made::Codes(codes) => Ok(codes_page(provider, asked, here, &codes, message)),
         Made::NoKey(_) | Made::NoUser => page(provider, asked, here, Said::error(text("factors-unavailable"))).await,
     }
+}
+
+/// Shows recovery codes, once.
+pub(super) fn codes_page(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    here: &Here,
+    codes: &[Shown],
+    message: Text<'static>,
+) -> Response {
+    let page = RecoveryCodesPage {
+        page: Chrome::new(&provider.config, &text("codes-heading")),
+        tabs: here.tabs(provider, asked),
+        codes: codes.iter().map(|code| code.expose().to_owned()).collect(),
+        message,
+    };
+    here.render(provider, StatusCode::OK, &page)
 }
 
 /// What the log says where no factor key seals.
@@ -243,6 +287,7 @@ async fn page(provider: &Provider, asked: &BrowserRequest, here: &Here, said: Sa
         has_codes: codes.is_some(),
         codes_left: codes.and_then(|codes| codes.left).and_then(|left| i64::try_from(left).ok()),
         authenticators: held.iter().filter(|held| is_of(held, FactorKind::Totp)).map(line).collect(),
+        passkeys: here.user.passkeys,
         is_demanded: !here.user.second_factor_demands.is_empty(),
         error: said.error,
         csrf_begin: here.csrf(provider, Purpose::BeginAuthenticator),

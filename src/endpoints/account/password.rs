@@ -4,6 +4,7 @@
 use super::{Done, Here, Purpose, Visit};
 use crate::ambient::random;
 use crate::caller::BrowserRequest;
+use crate::endpoints::flow;
 use crate::endpoints::login::password;
 use crate::endpoints::new_password::{self, Judged, Typed, signs_in_as};
 use crate::endpoints::own_password::{self, Said};
@@ -11,7 +12,7 @@ use crate::passwords::Strength;
 use crate::protocol::claims::User;
 use crate::protocol::factor::{Factor, acr_of, amr_of};
 use crate::protocol::grant::{Session, SignIn};
-use crate::protocol::own_page::OwnPage;
+use crate::protocol::own_page::{OwnPage, is_fresh};
 use crate::protocol::secret::{Password, SessionId, same_text};
 use crate::protocol::text::prepare;
 use crate::provider::Provider;
@@ -79,6 +80,12 @@ async fn set(
     }
     let is_same = prepare(&old).is_ok_and(|old| same_text(old.expose(), new.expose()));
     match own_password::ask(provider, asked, &here.user, old).await? {
+        // Another node has added a second factor to the account since this one looked: the session is not of all of them.
+        Ok(user) if !is_fresh(&here.session, &user, here.now) => {
+            let network = asked.network;
+            let again = flow::start_at_home(provider, &asked.browser, network, Some(OwnPage::Password), here.now);
+            Ok(Ok(again.await?))
+        }
         Ok(_) if is_same => Ok(Err(Said::error(text("password-same")))),
         Ok(user) => replace(provider, asked, here, user, new).await,
         Err(said) => Ok(Err(said)),
@@ -112,6 +119,7 @@ async fn replace(
     let changing = Change {
         sub: &proven.sub,
         before: &before,
+        credential_before: &proven.credential,
         password_hash: &password_hash,
         credential: &credential,
         session: session.sign_in.session,

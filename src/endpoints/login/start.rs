@@ -12,12 +12,12 @@ use crate::protocol::authorization::SignedIn;
 use crate::protocol::claims::User;
 use crate::protocol::factor::Factor;
 use crate::protocol::grant::{Session, SignIn};
-use crate::protocol::secret::{Handle, SessionId};
+use crate::protocol::secret::{Digest, Handle, SessionId};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::stored::Stored;
 use crate::store::{StoreError, sessions, timely, user_sessions};
-use crate::throttle::{Attempt, CodeAttempt, Stopped};
+use crate::throttle::{Attempt, FactorAttempt, Stopped};
 use crate::web::answer::PageError;
 use crate::web::cookies;
 use crate::web::problems::Problem;
@@ -44,8 +44,10 @@ pub(in crate::endpoints) struct Proven {
     pub since: NumericDate,
     /// The attempt with the password, which is taken back.
     pub attempt: Option<Attempt>,
-    /// The attempt with the code, which is taken back.
-    pub code: Option<CodeAttempt>,
+    /// The attempt with a code or a passkey, which is taken back.
+    pub further: Option<FactorAttempt>,
+    /// What the interaction keeps of it.
+    pub noted: Noted,
     /// Whether the browser keeps the session when it is closed.
     pub is_remembered: bool,
     /// What it comes to.
@@ -54,6 +56,15 @@ pub(in crate::endpoints) struct Proven {
     pub trusts: bool,
     /// The session that was there before has been ended in another tab: its name cannot be used again.
     pub session_has_ended: bool,
+}
+
+/// What an interaction keeps of a sign-in in it, beside whose it is.
+#[derive(Default)]
+pub(in crate::endpoints) struct Noted {
+    /// What a passkey was proven by.
+    pub ceremony: Option<Digest>,
+    /// Whether the user may be offered a passkey now: the browser can make one.
+    pub offers_passkey: bool,
 }
 
 /// Starts a session under a new id and continues. A user who was signed in already keeps the session's
@@ -65,7 +76,9 @@ pub(in crate::endpoints) async fn start_session(
     proven: Proven,
 ) -> Result<Response, PageError> {
     let (browser, now) = (&asked.browser, asked.now);
-    let Proven { user, factors, since, attempt, code, is_remembered, start, trusts, session_has_ended } = proven;
+    let Proven { user, factors, since, attempt, further, noted: kept, is_remembered, start, trusts, session_has_ended } =
+        proven;
+    let Noted { ceremony, offers_passkey } = kept;
     let before = Before::of(flow, &user, session_has_ended);
     if let (Before::Ends(session, cause), Some(id)) = (&before, &browser.session)
         && let Some(ended) = logout::end_session(provider, &id.digest(), session, *cause, now).await?
@@ -104,11 +117,14 @@ pub(in crate::endpoints) async fn start_session(
         sessions::start(&provider.ephemeral, &session_id, &session, now),
         flow.note(provider, |interaction| {
             interaction.proven = None;
+            interaction.offers_passkey |= offers_passkey;
+            // What was answered before is void with it.
+            interaction.ceremony = ceremony.or_else(|| interaction.ceremony.take());
             if start == Start::SignIn {
                 interaction.signed_in = Some(here);
             }
         }),
-        taken_back(provider, attempt, code),
+        taken_back(provider, attempt, further),
         allowance::keep(provider, owner, &kept),
         async {
             match &browser.session {
@@ -162,7 +178,7 @@ pub(in crate::endpoints) async fn start_session(
 async fn taken_back(
     provider: &Provider,
     attempt: Option<Attempt>,
-    code: Option<CodeAttempt>,
+    further: Option<FactorAttempt>,
 ) -> Result<(), StoreError> {
     let attempt = async {
         match attempt {
@@ -170,14 +186,14 @@ async fn taken_back(
             None => Ok(()),
         }
     };
-    let code = async {
-        match code {
-            Some(code) => code.succeeded(&provider.ephemeral).await,
+    let further = async {
+        match further {
+            Some(further) => further.succeeded(&provider.ephemeral).await,
             None => Ok(()),
         }
     };
-    let (attempt, code) = tokio::join!(attempt, code);
-    attempt.and(code)
+    let (attempt, further) = tokio::join!(attempt, further);
+    attempt.and(further)
 }
 
 /// Whether the browser is to keep a sign-in when it is closed, by the form with the password.

@@ -37,6 +37,13 @@ pub struct Interaction {
     /// The password that was proven in it by a person whose second factor is still to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<ProvenPassword>,
+    /// The ceremony that a passkey was proven by in it last: a page from before it is outdated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceremony: Option<Digest>,
+    /// Whether a user who has signed in with the password is to be offered a passkey: the browser can make one, and they have not
+    /// answered yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offers_passkey: bool,
     /// Whether the person was told in it that a second factor will be needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub told_of_demand: bool,
@@ -99,7 +106,7 @@ impl ProvenPassword {
         let age = now.since(self.at);
         user.sub == self.sub
             && max_age.is_none_or(|most| most == 0 || age <= most.max(LEAST_PROVEN_FOR))
-            && user.has_second_factor
+            && user.has_second_factor()
             && user.may_sign_in(now)
             && user.credential == self.credential
             && user.tokens_valid_after.is_none_or(|after| self.at >= after)
@@ -199,6 +206,8 @@ pub enum Step {
     FactorMissing,
     /// Say until when this user has to set up a second factor.
     FactorDue(NumericDate),
+    /// Offer this user a passkey.
+    PasskeyOffer,
     /// Say that this user may not enter the service: on a page, or where none may be shown to the client at once.
     NoEntry,
     /// Show the consent page.
@@ -256,6 +265,13 @@ pub fn next_step(situation: Situation<'_>) -> Step {
     {
         return Step::FactorDue(until);
     }
+    if let (true, Some(interaction), Some(user)) = (signed_in_here, interaction, situation.user)
+        && (interaction.offers_passkey && !user.has_passkey() && user.passkey_offered_at.is_none())
+        // It is added by who has proven all that the account has.
+        && session.sign_in.has_all_factors_of(user)
+    {
+        return Step::PasskeyOffer;
+    }
 
     let asked = request.to_consent(client);
     let consented_here = interaction
@@ -290,7 +306,7 @@ fn further_factor(situation: &Situation<'_>, session: &Session, silent: bool) ->
     if !is_demanded && !is_essential && !is_preferred {
         return None;
     }
-    if user.is_some_and(|user| user.has_second_factor) {
+    if user.is_some_and(User::has_second_factor) {
         // OIDC Core 3.1.2.6: what is missing is authentication.
         return Some(if silent { Step::Refuse(Refusal::new(Reason::FactorNotProven)) } else { Step::SecondFactor });
     }

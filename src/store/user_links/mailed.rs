@@ -20,7 +20,8 @@ const INSERT: &str = "INSERT INTO user_links (digest, purpose, sub, credential, 
 const IS_THEIRS: &str = "SELECT COUNT(*) FROM users WHERE sub = $1 AND email = $2 AND email_verified_at IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM users AS others WHERE others.sub <> $1 \
      AND (others.email_folded = users.email_folded OR others.username_folded = users.email_folded))";
-const HAS_FACTOR: &str = "SELECT COUNT(*) FROM user_factors WHERE sub = $1 AND kind = 'totp'";
+const HAS_FACTOR: &str = "SELECT (SELECT COUNT(*) FROM user_factors WHERE sub = $1 AND kind = 'totp') \
+     + (SELECT COUNT(*) FROM user_passkeys WHERE sub = $1)";
 const OPEN: &str =
     "SELECT COUNT(*) FROM user_links WHERE sub = $1 AND purpose = $2 AND made_by = 'mail' AND expires_at > $3";
 const WITHDRAW: &str = "DELETE FROM user_links WHERE digest = $1";

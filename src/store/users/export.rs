@@ -8,7 +8,7 @@ use crate::store::audit_events::{self, Wanted};
 use crate::store::db::Db;
 use crate::store::{
     StoreError, consents, facts, groups, imports, logout_outbox, mail_outbox, refresh_families, refusals, user_factors,
-    user_links, user_sessions,
+    user_links, user_passkeys, user_sessions,
 };
 use serde_json::{Value, json};
 
@@ -97,15 +97,6 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
     let sources = imports::sources_of(db, sub).await?.into_iter().map(
         |row| json!({ "source": row.source, "source_key": row.source_key, "imported_at": row.imported_at.map(at) }),
     );
-    let factors = user_factors::of_user(db, sub).await?.into_iter().map(|row| {
-        json!({
-            "factor": row.factor_id,
-            "kind": row.kind,
-            "name": row.name,
-            "created_at": at(row.created_at),
-            "used_at": row.used_at.map(at),
-        })
-    });
     let wanted = Wanted { sub: Some(sub.to_owned()), ..Wanted::default() };
     let events = audit_events::latest(db, &wanted, NumericDate(0), asked.most_events).await?;
     let refusals = refusals::of_user(db, sub, MOST_REFUSALS).await?;
@@ -123,7 +114,8 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
         "sessions": sessions.collect::<Vec<_>>(),
         "consents": consents.collect::<Vec<_>>(),
         "refresh_families": families.collect::<Vec<_>>(),
-        "factors": factors.collect::<Vec<_>>(),
+        "factors": factors_of(db, sub).await?,
+        "passkeys": passkeys_of(db, sub).await?,
         "links": links_of(db, sub).await?,
         "mails": mails_of(db, sub).await?,
         "logout_messages": messages.collect::<Vec<_>>(),
@@ -131,6 +123,39 @@ pub async fn document_of(db: &Db, asked: Asked<'_>) -> Result<Value, StoreError>
         "events": events.iter().rev().map(event).collect::<Vec<_>>(),
         "refusals": refusals.collect::<Vec<_>>(),
     }))
+}
+
+/// Authenticators and recovery codes, without their secrets.
+async fn factors_of(db: &Db, sub: &str) -> Result<Vec<Value>, StoreError> {
+    let at = |at: i64| instant(NumericDate(at));
+    let factors = user_factors::of_user(db, sub).await?.into_iter().map(|row| {
+        json!({
+            "factor": row.factor_id,
+            "kind": row.kind,
+            "name": row.name,
+            "created_at": at(row.created_at),
+            "used_at": row.used_at.map(at),
+        })
+    });
+    Ok(factors.collect())
+}
+
+/// Passkeys, with what authenticators know the user by.
+async fn passkeys_of(db: &Db, sub: &str) -> Result<Vec<Value>, StoreError> {
+    let at = |at: i64| instant(NumericDate(at));
+    let passkeys = user_passkeys::of_user(db, sub).await?.into_iter().map(|row| {
+        json!({
+            "passkey": row.passkey_id,
+            "name": row.name,
+            "host": row.rp_id,
+            "user_handle": row.user_handle,
+            "credential_id": row.credential_id,
+            "is_synced": row.backup_eligible != 0,
+            "created_at": at(row.created_at),
+            "used_at": row.used_at.map(at),
+        })
+    });
+    Ok(passkeys.collect())
 }
 
 /// The links that were not used, without what opens them.

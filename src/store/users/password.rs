@@ -6,7 +6,7 @@ use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::secret::{Digest, Handle};
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
-use crate::store::{StoreError, audit_events, user_links, user_sessions};
+use crate::store::{StoreError, audit_events, user_links, user_passkeys, user_sessions};
 
 // Of two tabs that have proven the same password, one changes it.
 const CHANGE: &str = "UPDATE users SET password_hash = $3, credential_digest = $4, credential_id = $5 \
@@ -24,6 +24,8 @@ pub struct Change<'a> {
     pub sub: &'a str,
     /// The hash of the password that was proven.
     pub before: &'a str,
+    /// Its mark.
+    pub credential_before: &'a str,
     /// The hash of the new one, which was prepared.
     pub password_hash: &'a str,
     /// The mark that what comes of the new one carries.
@@ -74,6 +76,8 @@ pub async fn change(db: &Db, change: &Change<'_>) -> Result<Changed, StoreError>
     }
     let others = user_sessions::end_others(&mut transaction, sub, session, now).await?;
     user_links::end_of_user(&mut transaction, sub).await?;
+    // Who changes it here has proven every factor of the account.
+    user_passkeys::keep_in(&mut transaction, sub, change.credential_before, change.credential).await?;
     let families = super::end_families(&mut transaction, sub, now).await?;
     let event = Event::new(EventKind::UserPasswordChanged, now)
         .of(sub)

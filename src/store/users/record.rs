@@ -11,11 +11,11 @@ const FIND: &str = "SELECT sub, username, email, email_verified_at, name, given_
      preferred_username, profile, picture, website, gender, birthdate, zoneinfo, locale, phone_number, phone_number_verified_at, \
      address_formatted, address_street_address, address_locality, address_region, address_postal_code, address_country, \
      CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS has_password, created_at, updated_at, tokens_valid_after, disabled_at, locked_until, \
-     deletion_requested_at, second_factor_asked_at, browsers_untrusted_at \
+     deletion_requested_at, second_factor_asked_at, browsers_untrusted_at, passkey_offered_at \
      FROM users WHERE sub = $1";
 
 /// The columns that are instants.
-pub const INSTANTS: [&str; 10] = [
+pub const INSTANTS: [&str; 11] = [
     "email_verified_at",
     "phone_number_verified_at",
     "created_at",
@@ -26,6 +26,7 @@ pub const INSTANTS: [&str; 10] = [
     "deletion_requested_at",
     "second_factor_asked_at",
     "browsers_untrusted_at",
+    "passkey_offered_at",
 ];
 
 /// The row: texts, instants as Unix seconds, `null` where nothing is; and whether there is a password.

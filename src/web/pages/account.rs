@@ -33,6 +33,12 @@ impl Tabs {
         self.here == OwnPage::SecondFactor
     }
 
+    /// Whether it is the page of the passkeys.
+    #[must_use]
+    pub fn is_passkeys(&self) -> bool {
+        self.here == OwnPage::Passkeys
+    }
+
     /// Whether it is the page of the sign-ins.
     #[must_use]
     pub fn is_sessions(&self) -> bool {

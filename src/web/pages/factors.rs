@@ -33,6 +33,8 @@ pub struct FactorsPage {
     pub has_codes: bool,
     /// How many are left; `None`: that cannot be told now.
     pub codes_left: Option<i64>,
+    /// How many passkeys the user has, for which recovery codes stand in as well.
+    pub passkeys: usize,
     /// Whether a group of the user demands a second factor.
     pub is_demanded: bool,
     /// What is wrong with what was sent.

@@ -43,6 +43,35 @@ impl Default for Options {
     }
 }
 
+/// What a virtual authenticator of the browser is like; by default what a computer has built in.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the protocol")]
+pub struct VirtualAuthenticator {
+    /// Keeps passkeys on itself, to be found without their id.
+    pub has_resident_key: bool,
+    pub has_user_verification: bool,
+    /// Whether the user passes when they are verified.
+    pub is_user_verified: bool,
+    /// `internal` or `usb`, among others.
+    pub transport: &'static str,
+    /// Whether its passkeys can be backed up, and whether they are.
+    pub default_backup_eligibility: bool,
+    pub default_backup_state: bool,
+}
+
+impl Default for VirtualAuthenticator {
+    fn default() -> Self {
+        Self {
+            has_resident_key: true,
+            has_user_verification: true,
+            is_user_verified: true,
+            transport: "internal",
+            default_backup_eligibility: false,
+            default_backup_state: false,
+        }
+    }
+}
+
 /// A browser with an empty profile, and one tab at a time in hand.
 pub struct Browser {
     client: Client,
@@ -163,6 +192,58 @@ impl Browser {
             Value::Array(entries) => entries,
             other => panic!("the log is no list: {other}"),
         }
+    }
+
+    /// Gives this tab, and no other, an authenticator whose user consents to everything; gives its id.
+    pub async fn add_authenticator(&self, like: VirtualAuthenticator) -> String {
+        let wanted = json!({
+            "protocol": "ctap2",
+            "transport": like.transport,
+            "hasResidentKey": like.has_resident_key,
+            "hasUserVerification": like.has_user_verification,
+            "isUserConsenting": true,
+            "isUserVerified": like.is_user_verified,
+            "defaultBackupEligibility": like.default_backup_eligibility,
+            "defaultBackupState": like.default_backup_state,
+        });
+        let id = self.authenticators(Method::POST, String::new(), Some(wanted)).await;
+        id.as_str().expect("an authenticator has an id").to_owned()
+    }
+
+    /// The passkeys of an authenticator of this tab, with their private keys and the `signCount` told last.
+    pub async fn passkeys_of(&self, authenticator: &str) -> Vec<Value> {
+        match self.authenticators(Method::GET, format!("/{authenticator}/credentials"), None).await {
+            Value::Array(passkeys) => passkeys,
+            other => panic!("the passkeys are no list: {other}"),
+        }
+    }
+
+    /// Puts in a passkey as [`Self::passkeys_of`] gives them: a copy, if its `signCount` is older. No other of its id
+    /// may be there.
+    pub async fn put_passkey(&self, authenticator: &str, credential: &Value) {
+        self.authenticators(Method::POST, format!("/{authenticator}/credential"), Some(credential.clone())).await;
+    }
+
+    /// Removes every passkey of an authenticator.
+    pub async fn remove_passkeys(&self, authenticator: &str) {
+        self.authenticators(Method::DELETE, format!("/{authenticator}/credentials"), None).await;
+    }
+
+    /// Whether the user passes from now on when an authenticator verifies them.
+    pub async fn verify_user(&self, authenticator: &str, is_verified: bool) {
+        let wanted = json!({ "isUserVerified": is_verified });
+        self.authenticators(Method::POST, format!("/{authenticator}/uv"), Some(wanted)).await;
+    }
+
+    /// Runs script in each document of this tab before the document's own.
+    pub async fn before_each_page(&self, script: &str) {
+        let command = Devtools { cmd: "Page.addScriptToEvaluateOnNewDocument", params: json!({ "source": script }) };
+        self.client.issue_cmd(command).await.expect("Chromium takes a script");
+    }
+
+    async fn authenticators(&self, method: Method, path: String, body: Option<Value>) -> Value {
+        let command = Authenticators { method, path, body };
+        self.client.issue_cmd(command).await.unwrap_or_else(|error| panic!("no authenticator does that: {error}"))
     }
 
     /// Types into whatever has the focus; Tab and Enter are fantoccini's `Key`.
@@ -309,5 +390,41 @@ impl WebDriverCompatibleCommand for Log {
 
     fn method_and_body(&self, _request_url: &Url) -> (Method, Option<String>) {
         (Method::POST, Some(json!({ "type": self.0 }).to_string()))
+    }
+}
+
+/// A command of the browser's own protocol, which its developer tools speak.
+#[derive(Debug)]
+struct Devtools {
+    cmd: &'static str,
+    params: Value,
+}
+
+impl WebDriverCompatibleCommand for Devtools {
+    fn endpoint(&self, base_url: &Url, session_id: Option<&str>) -> Result<Url, ParseError> {
+        base_url.join(&format!("session/{}/goog/cdp/execute", session_id.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _request_url: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "cmd": self.cmd, "params": self.params }).to_string()))
+    }
+}
+
+/// A command to the [virtual authenticators](https://www.w3.org/TR/webauthn-3/#sctn-automation) of a tab.
+#[derive(Debug)]
+struct Authenticators {
+    method: Method,
+    /// Behind the address of all authenticators.
+    path: String,
+    body: Option<Value>,
+}
+
+impl WebDriverCompatibleCommand for Authenticators {
+    fn endpoint(&self, base_url: &Url, session_id: Option<&str>) -> Result<Url, ParseError> {
+        base_url.join(&format!("session/{}/webauthn/authenticator{}", session_id.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _request_url: &Url) -> (Method, Option<String>) {
+        (self.method.clone(), self.body.as_ref().map(Value::to_string))
     }
 }

@@ -9,6 +9,7 @@ pub mod installation;
 pub mod leaks;
 pub mod listener;
 pub mod party;
+pub mod passkeys;
 pub mod postgres;
 pub mod program;
 pub mod provider;

@@ -134,7 +134,8 @@ impl TestProvider {
         Self::with(&[]).await
     }
 
-    /// With settings by their names; an `issuer` that begins with a slash is a path behind the test's own host.
+    /// With settings by their names; an `issuer` that begins with a slash is a path behind the test's own host, one that begins with
+    /// two is another name of it.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::with_prefix("hallpass-test-").unwrap();
         let (database_url, redis_url) = fresh_stores(folder.path());
@@ -183,6 +184,7 @@ impl TestProvider {
                 let given =
                     settings.iter().find(|(name, _)| *name == setting.name).map(|(_, value)| (*value).to_owned());
                 match (setting.name, given) {
+                    ("issuer", Some(name)) if name.starts_with("//") => Some(format!("http:{name}:{}", address.port())),
                     ("issuer", Some(path)) if path.starts_with('/') => Some(format!("{host}{path}")),
                     ("issuer", None) => Some(host.clone()),
                     (_, Some(value)) => Some(value),

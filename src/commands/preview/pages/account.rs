@@ -1,6 +1,6 @@
 //! The pages of the account as `hallpass preview page` shows them.
 
-use super::{ACCOUNT, ADDRESS, CLIENT, CLIENT_ID, USER, WEBSITE};
+use super::{ACCOUNT, ADDRESS, CLIENT, CLIENT_ID, USER, WEBSITE, passkey_form};
 use crate::ambient::Clock;
 use crate::config::Config;
 use crate::protocol::own_page::OwnPage;
@@ -12,6 +12,7 @@ use crate::web::pages::account::{
     SessionLine, SessionsPage, Tabs,
 };
 use crate::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
+use crate::web::pages::passkeys::{PasskeyLine, PasskeysPage};
 use crate::web::pages::{self, Chrome, ClaimLine, ScopeLine};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -36,6 +37,10 @@ pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
             render(&|| authenticator(config, name == "account-authenticator-wrong"))
         }
         "account-recovery-codes" => render(&|| recovery_codes(config)),
+        "account-passkeys" | "account-passkeys-none" => {
+            let page = passkeys(config, name == "account-passkeys");
+            Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
+        }
         "account-sessions" => render(&|| sessions(config)),
         "account-services" => render(&|| services(config, true)),
         "account-services-none" => render(&|| services(config, false)),
@@ -113,6 +118,7 @@ fn factors(config: &Config, has_some: bool) -> Response {
         can_add: true,
         has_codes: has_some,
         codes_left: has_some.then_some(7),
+        passkeys: 0,
         is_demanded: !has_some,
         error: None,
         csrf_begin: String::new(),
@@ -159,6 +165,34 @@ fn recovery_codes(config: &Config) -> Response {
         message: text("factors-added"),
     };
     pages::render(StatusCode::OK, &page, None)
+}
+
+fn passkeys(config: &Config, has_some: bool) -> PasskeysPage {
+    let line = |name: Option<&str>, is_synced, since, note| PasskeyLine {
+        passkey_id: String::new(),
+        name: name.map(str::to_owned),
+        is_synced,
+        since: ago(since),
+        used: Some(ago(since / 40)),
+        note,
+    };
+    let all = || {
+        let held_back = Some(text("passkeys-held-back"));
+        vec![line(Some("Safari on iPhone"), true, 900, None), line(None, false, 100, held_back)]
+    };
+    PasskeysPage {
+        page: Chrome::new(config, &text("passkeys-heading")),
+        tabs: Tabs { here: OwnPage::Passkeys, done: None },
+        passkeys: if has_some { all() } else { Vec::new() },
+        form: Some(passkey_form()),
+        is_full: false,
+        is_offered: true,
+        is_first_factor: !has_some,
+        name: "Firefox on Linux".to_owned(),
+        error: None,
+        csrf_add: String::new(),
+        csrf_remove: String::new(),
+    }
 }
 
 fn sessions(config: &Config) -> Response {
