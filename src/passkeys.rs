@@ -20,7 +20,7 @@ use crate::webauthn::{Answer, Ceremony, HANDLE_BYTES, Maker, Refused};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// How many a user may have.
-pub const MOST_PASSKEYS: i64 = 10;
+pub const MOST_PASSKEYS: usize = 10;
 /// How long a page may be open before its answer comes, in seconds: as long as its sign-in.
 const LIFETIME: i64 = 1800;
 /// How often a passkey is read anew because another proof of it was noted in that moment.

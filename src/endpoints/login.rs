@@ -332,19 +332,13 @@ async fn fail(
         event = event.personal("passkey", passkey);
     }
     provider.audit.record(event.of_subject(failed.sub.as_deref()).with("reason", failed.why.as_str()));
-    let counted = async {
-        match tried {
-            Tried::Password(attempt) => attempt.failed(&provider.ephemeral).await,
-            Tried::Passkey(_) | Tried::Nothing => Ok(()),
-        }
-    };
-    let typed_into = async {
-        // Once a user has tried, it gives way only when no other can.
-        let (id, interaction) = (&flow.id, &flow.interaction);
-        interactions::update(&provider.ephemeral, id, interaction, interaction, true).await
-    };
-    if !matches!(failed.told, LoginError::TooMany(_)) {
-        tokio::try_join!(counted, typed_into)?;
+    // Once a user has tried, it gives way only when no other can.
+    let (id, interaction) = (&flow.id, &flow.interaction);
+    let typed_into = interactions::update(&provider.ephemeral, id, interaction, interaction, true);
+    match tried {
+        Tried::Password(attempt) => drop(tokio::try_join!(attempt.failed(&provider.ephemeral), typed_into)?),
+        Tried::Passkey(_) => drop(typed_into.await?),
+        Tried::Nothing => {}
     }
     page(provider, asked, flow, typed.map(str::to_owned), Some(&failed))
 }

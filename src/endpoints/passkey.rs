@@ -89,11 +89,10 @@ async fn add(
     learn(provider, &user.sub, asked.now).await?;
     let made = first_recovery_codes(provider, &user.sub, By::Person(&network), asked.now).await?;
     // What can be lost comes first: the codes are shown whatever comes of the interaction.
-    let next = match answered(provider, flow).await {
-        Ok(next) => Ok(next),
-        Err(_) if made.is_some() => flow.redirect_to_authorize(provider),
-        Err(error) => Err(error),
-    }?;
+    let next = match (answered(provider, flow).await, &made) {
+        (Err(_), Some(_)) => flow.redirect_to_authorize(provider)?,
+        (next, _) => next?,
+    };
     let Some(Made::Codes(codes)) = made else { return Ok(next) };
     let location = next.headers().get(header::LOCATION).and_then(|address| address.to_str().ok());
     let page = PasskeyCodesPage {

@@ -16,7 +16,7 @@ use crate::endpoints::login::{canceled, event, passkey_told, signed_in};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{ProvenPassword, Step, factor_missing};
 use crate::protocol::claims::User;
-use crate::protocol::factor::{self, Factor, SignInFailure};
+use crate::protocol::factor::{Factor, SignInFailure};
 use crate::protocol::grant::Session;
 use crate::protocol::secret::{BrowserId, Digest, InteractionId, same_text};
 use crate::protocol::time::NumericDate;
@@ -57,6 +57,12 @@ impl<'a> Candidate<'a> {
         }
         let (session, user) = flow.signed_in.as_ref()?;
         Some(Self { user, before: Before::Session(session) })
+    }
+
+    /// The one whom the form that was sent continues: not what another tab has put in its place since.
+    fn of_form(flow: &'a Continued, asked: &BrowserRequest) -> Option<Self> {
+        let sent = asked.params.get("proven").unwrap_or_default();
+        Self::of(flow).filter(|candidate| same_text(&candidate.name(), sent))
     }
 
     /// Whether the session that the browser had before the password was ended in another tab. A running session that a code is
@@ -216,23 +222,15 @@ async fn code(
     place: &Counter,
     counted: Result<Option<FactorAttempt>, Stopped>,
 ) -> Result<Response, PageError> {
-    let candidate = Candidate::of(flow).filter(|candidate| {
-        // What another tab has put in its place since is not what this form continues.
-        same_text(&candidate.name(), asked.params.get("proven").unwrap_or_default())
-            && Counter::of(provider, &asked.browser, candidate.user) == *place
-    });
+    let candidate = Candidate::of_form(flow, asked)
+        .filter(|candidate| Counter::of(provider, &asked.browser, candidate.user) == *place);
     let Some(candidate) = candidate else {
         give_back(provider, counted).await?;
         return flow.redirect_to_authorize(provider);
     };
-    let attempt = match counted {
-        Ok(Some(attempt)) => attempt,
-        Ok(None) => return flow.redirect_to_authorize(provider),
-        Err(Stopped::Later(later)) => {
-            let failed = Failed { why: SignInFailure::CodesThrottled, later: Some(later), passkey: None };
-            return fail(provider, asked, flow, &candidate, &failed).await;
-        }
-        Err(Stopped::Fault(error)) => return Err(error.into()),
+    let attempt = match attempted(provider, asked, flow, &candidate, counted, SignInFailure::CodesThrottled).await? {
+        Ok(attempt) => attempt,
+        Err(response) => return Ok(response),
     };
     let session_has_ended = candidate.session_has_ended(provider, flow).await?;
     let typed = asked.params.get("code").unwrap_or_default();
@@ -250,6 +248,26 @@ async fn code(
         }
     };
     fail(provider, asked, flow, &candidate, &Failed { why, later: None, passkey: None }).await
+}
+
+/// What was counted for what is about to be looked at, or the answer where it is not; `why` is told of too many.
+async fn attempted(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    flow: &Continued,
+    candidate: &Candidate<'_>,
+    counted: Result<Option<FactorAttempt>, Stopped>,
+    why: SignInFailure,
+) -> Result<Result<FactorAttempt, Response>, PageError> {
+    match counted {
+        Ok(Some(attempt)) => Ok(Ok(attempt)),
+        Ok(None) => flow.redirect_to_authorize(provider).map(Err),
+        Err(Stopped::Later(later)) => {
+            let failed = Failed { why, later: Some(later), passkey: None };
+            fail(provider, asked, flow, candidate, &failed).await.map(Err)
+        }
+        Err(Stopped::Fault(error)) => Err(error.into()),
+    }
 }
 
 /// What was right.
@@ -316,7 +334,7 @@ async fn complete(
         },
     };
     let event = match candidate.before {
-        Before::Password(_) => signed_in(provider, asked, flow, candidate.user).with("amr", factor::told(factor, true)),
+        Before::Password(_) => signed_in(provider, asked, flow, candidate.user).with("amr", &proven.factors[..]),
         Before::Session(_) => event(EventKind::StepUp, asked, flow).of(&candidate.user.sub).with("amr", factor.amr()),
     };
     let event = match right.by {
@@ -351,7 +369,7 @@ async fn fail(
     if let Some(later) = failed.later {
         event = event.with("budget", later.budget.as_str());
     }
-    if failed.is_of_passkey() {
+    if failed.why.is_of_passkey() {
         // So that the user is told that their password was right.
         event = event.with("after_password", true);
     }
@@ -373,17 +391,6 @@ impl Failed {
             SignInFailure::PasskeyCloned => Some(text("second-factor-passkey-cloned")),
             why => passkey_told(why),
         }
-    }
-
-    const fn is_of_passkey(&self) -> bool {
-        matches!(
-            self.why,
-            SignInFailure::PasskeyUnknown
-                | SignInFailure::PasskeyInvalid
-                | SignInFailure::PasskeyUnverified
-                | SignInFailure::PasskeyCloned
-                | SignInFailure::PasskeysThrottled
-        )
     }
 
     /// How it is answered: status, code and description.
@@ -435,8 +442,8 @@ async fn page(
         asks_for_code: is_recovery || candidate.user.has_authenticator,
         has_authenticator: candidate.user.has_authenticator,
         passkey: passkey.filter(|_| !is_recovery),
-        passkey_error: failed.filter(|failed| failed.is_of_passkey()).and_then(Failed::shown),
-        error: failed.filter(|failed| !failed.is_of_passkey()).and_then(Failed::shown),
+        passkey_error: failed.filter(|failed| failed.why.is_of_passkey()).and_then(Failed::shown),
+        error: failed.filter(|failed| !failed.why.is_of_passkey()).and_then(Failed::shown),
         wait: failed.and_then(|failed| failed.later).map(|later| Wait::until(asked.now, later.seconds)),
         trust: Some(provider.config.trusted_browser)
             .filter(|days| *days > 0 && !is_step_up)

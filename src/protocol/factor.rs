@@ -75,20 +75,6 @@ pub fn acr_of(proven: &[Factor]) -> &'static str {
     if both || proven.iter().any(|factor| factor.is_passkey()) { ACR_VALUES[1] } else { ACR_VALUES[0] }
 }
 
-/// The same in words of an event: of a sign-in by one further factor, alone or after the password.
-#[must_use]
-pub const fn told(factor: Factor, is_after_password: bool) -> &'static str {
-    match (factor, is_after_password) {
-        (Factor::Password, _) => "pwd",
-        (Factor::Otp, false) => "otp",
-        (Factor::Otp, true) => "pwd otp mfa",
-        (Factor::HardwareKey, false) => "hwk user mfa",
-        (Factor::HardwareKey, true) => "pwd hwk user mfa",
-        (Factor::SyncedKey, false) => "swk user mfa",
-        (Factor::SyncedKey, true) => "pwd swk user mfa",
-    }
-}
-
 /// The place of an `acr` among `ACR_VALUES`; `None`: it is none of ours.
 #[must_use]
 pub fn rank(acr: &str) -> Option<usize> {
@@ -164,6 +150,20 @@ impl SignInFailure {
         Self::of_account(user, now).chain(of_password).collect()
     }
 
+    /// Whether it is about a passkey.
+    #[must_use]
+    pub const fn is_of_passkey(self) -> bool {
+        matches!(
+            self,
+            Self::PasskeyUnknown
+                | Self::PasskeyInvalid
+                | Self::PasskeyUnverified
+                | Self::PasskeyCloned
+                | Self::PasskeyHeldBack
+                | Self::PasskeysThrottled
+        )
+    }
+
     /// What keeps a user out, whatever they prove.
     pub fn of_account(user: &User, now: NumericDate) -> impl Iterator<Item = Self> {
         [
@@ -236,12 +236,6 @@ mod tests {
         ] {
             assert_eq!((amr(factors).as_str(), acr_of(factors)), (told, "2"));
             assert_eq!(Factor::of_amr(&amr_of(factors)), factors);
-        }
-        for factor in Factor::ALL {
-            assert_eq!(told(factor, false), amr(&[factor]));
-            if factor != Factor::Password {
-                assert_eq!(told(factor, true), amr(&[Factor::Password, factor]));
-            }
         }
         let both = [Factor::Password, Factor::Otp];
         assert_eq!((amr(&both).as_str(), acr_of(&both)), ("pwd otp mfa", "2"));

@@ -359,7 +359,7 @@ pub async fn remove_unless_last(
     let mut transaction = db.begin().await?;
     hold_in(&mut transaction, sub).await?;
     let held: Vec<Stored> = sqlx::query_as(OF_USER).bind(sub).fetch_all(&mut *transaction).await?;
-    let passkeys = user_passkeys::ids_in(&mut transaction, sub).await?;
+    let passkeys = user_passkeys::of_user_in(&mut transaction, sub).await?;
     let mut done = Removed::default();
     let word = if user_passkeys::remove_in(&mut transaction, sub, factor_id).await? {
         done.passkeys = 1;
@@ -377,7 +377,7 @@ pub async fn remove_unless_last(
         }
         kind.map_or("unknown", FactorKind::as_str)
     };
-    let is_left = passkeys.iter().any(|id| id != factor_id)
+    let is_left = passkeys.iter().any(|row| row.passkey_id != factor_id)
         || held.iter().any(|row| row.factor_id != factor_id && row.kind() == Some(FactorKind::Totp));
     let are_codes = done.recovery_codes;
     if keeps_last && !are_codes && !is_left {

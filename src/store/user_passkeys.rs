@@ -24,9 +24,6 @@ macro_rules! select {
 
 const FIND: &str = select!("credential_id = $1");
 const OF_USER: &str = select!("sub = $1 ORDER BY created_at, passkey_id");
-const IDS: &str = "SELECT passkey_id FROM user_passkeys WHERE sub = $1";
-const HANDLES: &str = "SELECT COUNT(*) FROM user_passkeys WHERE sub = $1 AND user_handle <> $2";
-const COUNT: &str = "SELECT COUNT(*) FROM user_passkeys WHERE sub = $1";
 const ADD: &str = "INSERT INTO user_passkeys (passkey_id, sub, user_handle, credential_id, rp_id, name, passkey, backup_eligible, credential, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
 // Unless another proof of it was noted since it was read, whose counter may be another one, or this very one.
@@ -108,33 +105,32 @@ pub async fn of_user(db: &Db, sub: &str) -> Result<Vec<Stored>, StoreError> {
     Ok(sqlx::query_as(OF_USER).bind(sub).fetch_all(db.statement()).await?)
 }
 
-/// The ids of every passkey of a user, in the transaction that changes factors.
+/// The same in the transaction that changes factors.
 ///
 /// # Errors
 /// The database failed.
-pub(super) async fn ids_in(connection: &mut AnyConnection, sub: &str) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar(IDS).bind(sub).fetch_all(connection).await?)
+pub(super) async fn of_user_in(connection: &mut AnyConnection, sub: &str) -> Result<Vec<Stored>, StoreError> {
+    Ok(sqlx::query_as(OF_USER).bind(sub).fetch_all(connection).await?)
 }
 
 /// Stores a passkey, where the user has fewer than `most`, with its event.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
-pub async fn add(db: &Db, new: &New<'_>, most: i64, by: By<'_>, now: NumericDate) -> Result<Added, StoreError> {
+pub async fn add(db: &Db, new: &New<'_>, most: usize, by: By<'_>, now: NumericDate) -> Result<Added, StoreError> {
     let mut transaction = db.begin().await?;
     let sub = new.user.sub.as_str();
     if !user_factors::hold_in(&mut transaction, sub).await? || !users::is_still(&mut transaction, new.user).await? {
         transaction.rollback().await?;
         return Ok(Added::NoUser);
     }
+    let held = of_user_in(&mut transaction, sub).await?;
     // Another tab was first: the authenticator has another handle than the next one would be asked for.
-    let others: i64 = sqlx::query_scalar(HANDLES).bind(sub).bind(new.user_handle).fetch_one(&mut *transaction).await?;
-    if others > 0 {
+    if held.iter().any(|row| row.user_handle != new.user_handle) {
         transaction.rollback().await?;
         return Ok(Added::Before);
     }
-    let count: i64 = sqlx::query_scalar(COUNT).bind(sub).fetch_one(&mut *transaction).await?;
-    if count >= most {
+    if held.len() >= most {
         transaction.rollback().await?;
         return Ok(Added::TooMany);
     }

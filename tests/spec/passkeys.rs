@@ -43,6 +43,26 @@ async fn login_page(provider: &TestProvider, client: &TestClient, browser: &User
     page
 }
 
+/// Uses a passkey at the login page of a new browser; gives that, and what comes of it.
+async fn by_passkey(
+    provider: &TestProvider,
+    client: &TestClient,
+    authenticator: &mut SoftAuthenticator,
+) -> (UserAgent, Page) {
+    let browser = UserAgent::new();
+    let page = login_page(provider, client, &browser).await;
+    let page = provider.use_passkey(&browser, &page, authenticator).await;
+    (browser, page)
+}
+
+/// Types alice's password at the login page of a new browser; gives that, and what comes of it.
+async fn after_password(provider: &TestProvider, client: &TestClient, password: &str) -> (UserAgent, Page) {
+    let browser = UserAgent::new();
+    let page = login_page(provider, client, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", password).await;
+    (browser, page)
+}
+
 async fn claims(provider: &TestProvider, client: &TestClient, page: &Page) -> Value {
     let answer = Answer::of(page, &client.redirect_uri);
     claims_of(&provider.redeem(client, answer.code()).await.ok().text("id_token"))
@@ -77,9 +97,7 @@ async fn a_passkey_is_added_with_recovery_codes_and_signs_in_alone() {
         assert_eq!(codes(&page).len(), 10, "{page}");
         assert_eq!(page.header("cache-control"), Some("no-store"));
         provider.travel(60);
-        let browser = UserAgent::new();
-        let page = login_page(&provider, &client, &browser).await;
-        let page = provider.use_passkey(&browser, &page, &mut authenticator).await;
+        let (_, page) = by_passkey(&provider, &client, &mut authenticator).await;
         let claims = claims(&provider, &client, &page).await;
         assert_eq!((&claims["amr"], &claims["acr"], &claims["sub"]), (&json!(amr), &json!("2"), &json!("alice-sub")));
         assert!((provider.now() - claims["auth_time"].as_i64().unwrap()).abs() <= 2, "{claims}");
@@ -435,15 +453,12 @@ async fn a_counter_that_does_not_grow_is_refused_told_and_mailed() {
     let mut passkey = SoftAuthenticator::hardware();
     add(&provider, "alice", &mut passkey).await;
     let mut copy = passkey.clone();
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    assert!(provider.use_passkey(&browser, &page, &mut passkey).await.query_parameter("code").is_some());
+    let (_, page) = by_passkey(&provider, &client, &mut passkey).await;
+    assert!(page.query_parameter("code").is_some(), "{page}");
     provider.send_mails().await;
     let before = server.mails().len();
     // The copy counts from where it was made: its number was seen.
-    let thief = UserAgent::new();
-    let page = login_page(&provider, &client, &thief).await;
-    let page = provider.use_passkey(&thief, &page, &mut copy).await;
+    let (thief, page) = by_passkey(&provider, &client, &mut copy).await;
     assert_eq!(page.status, 422, "{page}");
     assert!(alert(&page).contains("may be a copy") && !has_session(&thief), "{page}");
     assert!(events(&provider, "passkey_cloned").await.contains("passkey_cloned"));
@@ -464,9 +479,8 @@ async fn a_counter_that_does_not_grow_is_refused_told_and_mailed() {
         "event and reason, once"
     );
     // It is not used up for its owner, whose counter grows.
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    assert!(provider.use_passkey(&browser, &page, &mut passkey).await.query_parameter("code").is_some());
+    let (_, page) = by_passkey(&provider, &client, &mut passkey).await;
+    assert!(page.query_parameter("code").is_some(), "{page}");
     // After the password it is the same.
     let page = Authorization::of(&client).open(&provider, &thief).await;
     let page = provider.type_in(&thief, &page, "alice", PASSWORD).await;
@@ -485,18 +499,14 @@ async fn who_may_not_sign_in_may_not_by_a_passkey_either() {
         (format!("locked_until = {till}"), "locked_until = NULL", "is locked"),
     ] {
         provider.sql(&format!("UPDATE users SET {sql} WHERE sub = 'alice-sub'")).await;
-        let browser = UserAgent::new();
-        let page = login_page(&provider, &client, &browser).await;
-        let page = provider.use_passkey(&browser, &page, &mut passkey).await;
+        let (browser, page) = by_passkey(&provider, &client, &mut passkey).await;
         assert_eq!(page.status, 403, "{page}");
         assert!(alert(&page).contains(told) && !has_session(&browser), "{page}");
         provider.sql(&format!("UPDATE users SET {undo} WHERE sub = 'alice-sub'")).await;
     }
     // A sub that is a client's name signs in nowhere.
     provider.add(NewClient::new("alice-sub")).await;
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    let page = provider.use_passkey(&browser, &page, &mut passkey).await;
+    let (browser, page) = by_passkey(&provider, &client, &mut passkey).await;
     assert!(page.status == 422 && !has_session(&browser), "{page}");
     provider.sql("DELETE FROM clients WHERE client_id = 'alice-sub'").await;
     // One whose passkey was removed: at once, on whatever node.
@@ -504,9 +514,7 @@ async fn who_may_not_sign_in_may_not_by_a_passkey_either() {
     let id = provider.rows("SELECT passkey_id FROM user_passkeys").await[0][0].clone().unwrap();
     let removed = done(provider.command(&["user", "factor", "remove", "alice", "--yes", &id], ""));
     assert!(removed.stderr.contains("removed 1 passkey and the recovery codes of alice"), "{}", removed.stderr);
-    let browser = UserAgent::new();
-    let page = login_page(&node, &client, &browser).await;
-    let page = node.use_passkey(&browser, &page, &mut passkey).await;
+    let (_, page) = by_passkey(&node, &client, &mut passkey).await;
     assert!(alert(&page).contains("not known here any more"), "{page}");
     // The browser is told which one it may forget.
     assert!(page.body.contains("data-unknown=\""), "{page}");
@@ -554,9 +562,7 @@ async fn it_is_asked_for_after_the_password_and_tokens_say_so() {
     let mut passkey = SoftAuthenticator::synced();
     let page = add(&provider, "alice", &mut passkey).await;
     let recovery = codes(&page)[0].clone();
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    let (browser, page) = after_password(&provider, &client, PASSWORD).await;
     assert!(page.url.path().ends_with("/second-factor") && !has_session(&browser), "{page}");
     assert!(!page.body.contains("one-time-code"), "no code of an app is asked for: {page}");
     let ids = options_of(&page)["publicKey"]["allowCredentials"].clone();
@@ -566,9 +572,7 @@ async fn it_is_asked_for_after_the_password_and_tokens_say_so() {
     assert_eq!((&claims["amr"], &claims["acr"]), (&json!(["pwd", "swk", "user", "mfa"]), &json!("2")));
     assert!(events(&provider, "sign_in").await.contains("pwd swk user mfa"));
     // A recovery code does as well, and the way to it and back is a link.
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    let (browser, page) = after_password(&provider, &client, PASSWORD).await;
     let recovering = browser.get(&format!("{}&recovery=1", page.url)).await;
     assert!(recovering.text().contains("Use your passkey instead"), "{recovering}");
     let page = provider.type_code(&browser, &recovering, &recovery).await;
@@ -582,9 +586,7 @@ async fn another_users_passkey_confirms_nothing() {
     let (mut hers, mut his) = (SoftAuthenticator::synced(), SoftAuthenticator::synced());
     add(&provider, "alice", &mut hers).await;
     add(&provider, "bob", &mut his).await;
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    let (browser, page) = after_password(&provider, &client, PASSWORD).await;
     let credential = his.get_with(0, &origin_of(&provider.issuer), &options_of(&page));
     let page = provider.send_passkey(&browser, &page, &credential).await;
     assert_eq!(page.status, 422, "{page}");
@@ -688,22 +690,16 @@ async fn after_a_reset_it_signs_in_once_it_was_used_together_with_the_new_passwo
         }
         provider.travel(20);
         // Alone it does not: a thief may have added it.
-        let thief = UserAgent::new();
-        let page = login_page(&provider, &client, &thief).await;
-        let page = provider.use_passkey(&thief, &page, &mut passkey).await;
+        let (thief, page) = by_passkey(&provider, &client, &mut passkey).await;
         assert!(alert(&page).contains("You have a new password since") && !has_session(&thief), "{by}: {page}");
         assert!(events(&provider, "sign_in_failed").await.contains("passkey_held_back"));
         // The new password alone does not either, and both do.
-        let browser = UserAgent::new();
-        let page = login_page(&provider, &client, &browser).await;
-        let page = provider.type_in(&browser, &page, "alice", new).await;
+        let (browser, page) = after_password(&provider, &client, new).await;
         assert!(page.url.path().ends_with("/second-factor"), "{page}");
         let page = provider.use_passkey(&browser, &page, &mut passkey).await;
         assert!(page.query_parameter("code").is_some(), "{page}");
         // From then on it signs in alone.
-        let browser = UserAgent::new();
-        let page = login_page(&provider, &client, &browser).await;
-        let page = provider.use_passkey(&browser, &page, &mut passkey).await;
+        let (_, page) = by_passkey(&provider, &client, &mut passkey).await;
         assert!(page.query_parameter("code").is_some(), "{by}: {page}");
     }
 }
@@ -721,9 +717,7 @@ async fn who_changes_the_password_keeps_the_passkeys() {
     form.set("old", PASSWORD).set("new", new).set("repeated", new);
     let page = press(&provider, &browser, form, "change").await;
     assert!(page.text().contains("Your password is changed"), "{page}");
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    let page = provider.use_passkey(&browser, &page, &mut passkey).await;
+    let (_, page) = by_passkey(&provider, &client, &mut passkey).await;
     assert!(page.query_parameter("code").is_some(), "{page}");
 }
 
@@ -741,9 +735,7 @@ async fn a_hold_is_lifted_by_the_passkey_beside_the_new_password_and_by_nothing_
     done(provider.command(&["user", "set-password", "alice", "--password-stdin"], set));
     provider.travel(20);
     let alone = async |passkey: &mut SoftAuthenticator| {
-        let browser = UserAgent::new();
-        let page = login_page(&provider, &client, &browser).await;
-        provider.use_passkey(&browser, &page, passkey).await.query_parameter("code").is_some()
+        by_passkey(&provider, &client, passkey).await.1.query_parameter("code").is_some()
     };
     assert!(!alone(&mut passkey).await && !alone(&mut other).await);
     // A recovery code beside the new password lifts none, nor does a change of that password by who is in.
@@ -759,9 +751,7 @@ async fn a_hold_is_lifted_by_the_passkey_beside_the_new_password_and_by_nothing_
     assert!(page.text().contains("Your password is changed"), "{page}");
     assert!(!alone(&mut passkey).await && !alone(&mut other).await);
     // One of them beside the password lifts its own.
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    let page = provider.type_in(&browser, &page, "alice", new).await;
+    let (browser, page) = after_password(&provider, &client, new).await;
     assert!(provider.use_passkey(&browser, &page, &mut other).await.query_parameter("code").is_some());
     assert!(alone(&mut other).await && !alone(&mut passkey).await);
 }
@@ -817,9 +807,8 @@ async fn an_offer_that_is_taken_gives_recovery_codes_and_the_sign_in_continues()
     let page = browser.get(&next).await;
     let page = provider.settle(&browser, page).await;
     assert!(page.query_parameter("code").is_some(), "{page}");
-    let other = UserAgent::new();
-    let page = login_page(&provider, &client, &other).await;
-    assert!(provider.use_passkey(&other, &page, &mut passkey).await.query_parameter("code").is_some());
+    let (_, page) = by_passkey(&provider, &client, &mut passkey).await;
+    assert!(page.query_parameter("code").is_some(), "{page}");
     // Who has one is not offered another.
     let page = by_password(&provider, &client, &UserAgent::new(), "yes").await;
     assert!(page.url.path().ends_with("/second-factor"), "{page}");
@@ -893,9 +882,7 @@ async fn passkeys_of_another_host_stay_a_second_factor_and_are_told_to_user_and_
     let page = add(&provider, "alice", &mut passkey).await;
     let recovery = codes(&page)[0].clone();
     provider.sql("UPDATE user_passkeys SET rp_id = 'old.example'").await;
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    let (browser, page) = after_password(&provider, &client, PASSWORD).await;
     assert!(page.url.path().ends_with("/second-factor") && !has_session(&browser), "{page}");
     assert!(page.text().contains("was made for another address") && !page.body.contains("data-passkey"), "{page}");
     let page = browser.get(&format!("{}&recovery=1", page.url)).await;
@@ -1013,9 +1000,7 @@ async fn an_operator_sees_and_removes_them_and_data_files_have_them() {
     assert_eq!((&reset["passkeys_removed"], &reset["authenticators_removed"]), (&json!(1), &json!(0)));
     assert_eq!((&reset["recovery_codes_removed"], &reset["is_changed"]), (&json!(true), &json!(true)));
     provider.travel(20);
-    let browser = UserAgent::new();
-    let page = login_page(&provider, &client, &browser).await;
-    let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    let (_, page) = after_password(&provider, &client, PASSWORD).await;
     assert!(page.query_parameter("code").is_some(), "the password alone is enough: {page}");
     // With the user all of it is gone.
     add(&provider, "alice", &mut SoftAuthenticator::synced()).await;

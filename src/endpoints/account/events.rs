@@ -119,8 +119,7 @@ fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
 
 /// Whether a sign-in came to nothing by a passkey.
 fn is_of_passkey(reason: &Value) -> bool {
-    let passkeys = [SignInFailure::PasskeyInvalid, SignInFailure::PasskeyUnverified, SignInFailure::PasskeyHeldBack];
-    passkeys.iter().any(|why| reason == why.as_str())
+    SignInFailure::ALL.iter().any(|why| why.is_of_passkey() && reason == why.as_str())
 }
 
 #[cfg(test)]

@@ -106,7 +106,10 @@ pub(in crate::endpoints) fn may_add(provider: &Provider, user: &User, now: Numer
 pub(in crate::endpoints) fn not_added(addition: Addition) -> Option<Text<'static>> {
     match addition {
         Addition::Done => None,
-        Addition::TooMany => Some(text("passkeys-too-many").counting("most", MOST_PASSKEYS)),
+        Addition::TooMany => {
+            let most = i64::try_from(MOST_PASSKEYS).unwrap_or(i64::MAX);
+            Some(text("passkeys-too-many").counting("most", most))
+        }
         Addition::Refused(Refused::Unverified) => Some(text("passkey-unverified")),
         Addition::Refused(Refused::NotKept) => Some(text("passkeys-not-kept")),
         Addition::Refused(Refused::NotGrown | Refused::Invalid) => Some(text("passkeys-invalid")),
@@ -126,7 +129,7 @@ async fn remove(provider: &Provider, asked: &BrowserRequest, here: &Here) -> Res
 
 async fn page(provider: &Provider, asked: &BrowserRequest, here: &Here, said: Said) -> Result<Response, PageError> {
     let held = timely(user_passkeys::of_user(&provider.db, &here.user.sub)).await?;
-    let has_room = i64::try_from(held.len()).is_ok_and(|held| held < MOST_PASSKEYS);
+    let has_room = held.len() < MOST_PASSKEYS;
     let form = form_of(here);
     let left = (fresh_for(&here.session, here.now), here.now);
     let form = has_room.then(|| passkeys::ask_to_add(provider, &here.user, &bound(here, &form), &held, left));

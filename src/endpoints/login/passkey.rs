@@ -6,7 +6,7 @@ use crate::caller::BrowserRequest;
 use crate::endpoints::flow::Continued;
 use crate::passkeys::{self, Bound, Checked, Purpose, Right, Sent};
 use crate::protocol::audit::EventKind;
-use crate::protocol::factor::{SignInFailure, told};
+use crate::protocol::factor::SignInFailure;
 use crate::protocol::secret::BrowserId;
 use crate::provider::Provider;
 use crate::store::{StoreError, sessions};
@@ -108,7 +108,7 @@ pub(super) async fn sign_in(
         }
     };
     note_days(provider, &mut user, asked.now).await?;
-    let event = signed_in(provider, asked, flow, &user).with("amr", told(factor, false));
+    let event = signed_in(provider, asked, flow, &user).with("amr", &[factor][..]);
     let proven = start::Proven {
         user,
         factors: vec![factor],

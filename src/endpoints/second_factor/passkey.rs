@@ -1,12 +1,12 @@
 //! A passkey in place of a code: after the password or in a running session. Web Authentication Level 3, section 7.2.
 
-use super::{Before, Candidate, Failed, Proof, Right, complete, fail, give_back};
+use super::{Before, Candidate, Failed, Proof, Right, attempted, complete, fail, give_back};
 use crate::caller::BrowserRequest;
 use crate::endpoints::flow::Continued;
 use crate::endpoints::login::passkey::{bound_to, sent};
 use crate::passkeys::{self, Bound, Checked, Purpose};
 use crate::protocol::factor::{Factor, SignInFailure};
-use crate::protocol::secret::{BrowserId, same_text};
+use crate::protocol::secret::BrowserId;
 use crate::provider::Provider;
 use crate::store::timely;
 use crate::store::user_passkeys;
@@ -47,22 +47,13 @@ pub(super) async fn proven(
     flow: &Continued,
     counted: Result<Option<FactorAttempt>, Stopped>,
 ) -> Result<Response, PageError> {
-    let candidate = Candidate::of(flow).filter(|candidate| {
-        // What another tab has put in its place since is not what this form continues.
-        same_text(&candidate.name(), asked.params.get("proven").unwrap_or_default())
-    });
-    let (Some(candidate), Some(browser)) = (candidate, &asked.browser.id) else {
+    let (Some(candidate), Some(browser)) = (Candidate::of_form(flow, asked), &asked.browser.id) else {
         give_back(provider, counted).await?;
         return flow.redirect_to_authorize(provider);
     };
-    let attempt = match counted {
-        Ok(Some(attempt)) => attempt,
-        Ok(None) => return flow.redirect_to_authorize(provider),
-        Err(Stopped::Later(later)) => {
-            let failed = Failed { why: SignInFailure::PasskeysThrottled, later: Some(later), passkey: None };
-            return fail(provider, asked, flow, &candidate, &failed).await;
-        }
-        Err(Stopped::Fault(error)) => return Err(error.into()),
+    let attempt = match attempted(provider, asked, flow, &candidate, counted, SignInFailure::PasskeysThrottled).await? {
+        Ok(attempt) => attempt,
+        Err(response) => return Ok(response),
     };
     let has_password = match candidate.before {
         Before::Password(_) => true,

@@ -1,6 +1,7 @@
 //! What identifies a user and what does not: the digest that replaces the former under the hash, and the type that keeps the
 //! former from being written as the latter.
 
+use crate::protocol::factor::{Factor, amr_of};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -74,6 +75,13 @@ impl From<u64> for Impersonal {
 impl From<bool> for Impersonal {
     fn from(word: bool) -> Self {
         Self(word.into())
+    }
+}
+
+/// `amr` of factors that were proven together, in one text.
+impl From<&[Factor]> for Impersonal {
+    fn from(proven: &[Factor]) -> Self {
+        Self(amr_of(proven).join(" ").into())
     }
 }
 
