@@ -50,21 +50,67 @@ pub fn random<const N: usize>() -> [u8; N] {
 /// How long a request waits for the lasting store, in milliseconds.
 pub const DATABASE_PATIENCE: u64 = 1500;
 
-/// What becomes known of a request while it is answered, for its log record and for the audit; nothing is decided by it.
+/// How much of `ui_locales` is looked at, in bytes.
+const MOST_UI_LOCALES: usize = 200;
+/// How many languages a mail can be wished in, and how long the name of one may be, in bytes.
+const MOST_WISHES_OF_MAIL: usize = 3;
+const MOST_WISH_OF_MAIL: usize = 35;
+
+/// What becomes known of a request while it is answered, for its log record, for the audit, and for the language of its page; nothing else
+/// is decided by it.
 #[derive(Debug)]
 pub struct Context {
     /// The request's reference.
     pub reference: String,
     client_id: OnceLock<String>,
+    /// The languages that the browser asks for, the most wanted first.
+    accepted_languages: Vec<String>,
+    /// Those that the service asked for (`ui_locales`).
+    ui_locales: OnceLock<String>,
+    /// That of the user (`locale`).
+    locale: OnceLock<String>,
     /// How long it may still wait for the lasting store, in milliseconds: all its statements together.
     database_patience: AtomicU64,
 }
 
 impl Context {
-    /// Of a request with that reference.
+    /// Of a request with that reference, whose browser asks for these languages.
     #[must_use]
-    pub const fn new(reference: String) -> Self {
-        Self { reference, client_id: OnceLock::new(), database_patience: AtomicU64::new(DATABASE_PATIENCE) }
+    pub const fn new(reference: String, accepted_languages: Vec<String>) -> Self {
+        Self {
+            reference,
+            client_id: OnceLock::new(),
+            accepted_languages,
+            ui_locales: OnceLock::new(),
+            locale: OnceLock::new(),
+            database_patience: AtomicU64::new(DATABASE_PATIENCE),
+        }
+    }
+
+    /// Notes in which languages a service wants its user to be spoken to (`ui_locales`); the first word holds.
+    pub fn set_ui_locales(&self, ui_locales: &str) {
+        let kept = ui_locales.get(..MOST_UI_LOCALES).unwrap_or(ui_locales);
+        if !kept.is_empty() {
+            let _ = self.ui_locales.set(kept.to_owned());
+        }
+    }
+
+    /// Notes the language of the user that the page is for; the first word holds.
+    pub fn set_locale(&self, locale: &str) {
+        let _ = self.locale.set(locale.to_owned());
+    }
+
+    /// Those that the service asked for, to be asked for on the next page as well.
+    #[must_use]
+    pub fn ui_locales(&self) -> Option<&str> {
+        self.ui_locales.get().map(String::as_str)
+    }
+
+    /// The languages that are wished for, the most wanted first: of the service, of the browser, of the user.
+    pub fn languages(&self) -> impl Iterator<Item = &str> {
+        let of_service = self.ui_locales.get().into_iter().flat_map(|list| list.split(' '));
+        let of_browser = self.accepted_languages.iter().map(String::as_str);
+        of_service.chain(of_browser).chain(self.locale.get().map(String::as_str))
     }
 
     /// How long it may still wait for the lasting store.
@@ -101,6 +147,16 @@ tokio::task_local! {
 /// Asks the context of the request that is being answered; `None` outside of any.
 pub fn context<T>(ask: impl FnOnce(&Context) -> T) -> Option<T> {
     CONTEXT.try_with(|context| ask(context)).ok()
+}
+
+/// The languages that the request which is being answered wishes for, as a mail that it queues keeps them.
+#[must_use]
+pub fn wishes_of_mail() -> Vec<String> {
+    let kept = |context: &Context| {
+        let wishes = context.languages().filter(|wish| !wish.is_empty() && wish.len() <= MOST_WISH_OF_MAIL);
+        wishes.take(MOST_WISHES_OF_MAIL).map(str::to_owned).collect()
+    };
+    context(kept).unwrap_or_default()
 }
 
 /// Does something to its end, also when its caller goes away, in the context of the request that is being answered.

@@ -7,6 +7,6 @@ mod browser;
 mod client;
 mod token;
 
-pub use browser::{BrowserRequest, check_form, check_origin, own_form, session_of, user_of};
+pub use browser::{BrowserRequest, check_form, check_origin, own_form, session_of, speak, speak_to, user_of};
 pub use client::{ClientRequest, of_disabled};
 pub use token::{Parties, Presented, Standing, TokenRequest, access_grant, bearer, parties, read_access_token};

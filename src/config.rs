@@ -14,6 +14,7 @@ pub(crate) use urls::postgres_files;
 
 use crate::failure::Failure;
 use crate::protocol::difference::most_like;
+use crate::texts::Languages;
 use ipnet::IpNet;
 pub use mail::{MailServer, Tls};
 pub use organization::{Accent, Color, Logo, Organization, OrganizationFault, PictureFault, Tenths};
@@ -112,6 +113,8 @@ settings! {
     mail_from = "", "id@example.com", "Address that mails come from; with HALLPASS_SMTP_URL";
     sign_up = "off", "domain:example.com",
         "Who makes an account by themselves, at /sign-up: off, invitation (by a link of hallpass user invite), or domain:example.com (who reads the mail of an address there; several with commas; with HALLPASS_SMTP_URL)";
+    languages = "en,de", "de,en",
+        "Languages of pages and mails, with commas between them: en (English), de (German); the first is for who asks for none of them";
     audit_retention = "", "365", "Days after which audit events are removed (1 to 36500); unset: they are kept";
 }
 
@@ -191,6 +194,8 @@ pub struct Config {
     pub mail_from: String,
     /// Who makes an account by themselves.
     pub sign_up: SignUp,
+    /// The languages of pages and mails.
+    pub languages: Languages,
     /// Days; `None`: for good.
     pub audit_retention: Option<i64>,
 }
@@ -422,6 +427,7 @@ impl RawConfig {
             smtp_url,
             mail_from: mail_from.unwrap_or_default(),
             sign_up,
+            languages: self.parsed("languages", |text| Languages::of(text).map_err(|fault| fault.to_string()))?,
             audit_retention: self.parsed("audit_retention", days)?,
         };
         Ok(config)

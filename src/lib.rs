@@ -6,7 +6,7 @@
 //!
 //! Imports go downward only, as `docs/architecture.md` draws it. Each module has a floor, and names only modules that lie below it:
 //! `commands → startup, server → endpoints, sign_ins → caller, logout → tokens → allowance, mailing, passkeys, second_factor → provider → throttle → audit, web →
-//! store → keys, mail, passwords, webauthn → ambient, background, config, texts → protocol, failure`. `tests/spec/architecture.rs` has the numbers, without exceptions.
+//! store → keys, mail, passwords, webauthn → ambient, background, config → protocol, failure, texts`. `tests/spec/architecture.rs` has the numbers, without exceptions.
 
 pub mod allowance;
 pub mod ambient;

@@ -1,5 +1,6 @@
 //! The browser at a browser-facing endpoint: its cookies, the session that they name, and whether a form is our own.
 
+use crate::ambient::{context, wishes_of_mail};
 use crate::config::Config;
 use crate::protocol::claims::{SecondFactorDemand, User};
 use crate::protocol::error::Refusal;
@@ -49,7 +50,7 @@ impl BrowserRequest {
     #[must_use]
     pub fn circumstances(&self) -> Circumstances {
         let (network, browser) = (Some(self.network.to_string()), Some(self.browser.agent.clone()));
-        Circumstances { at: self.now.0, network, browser }
+        Circumstances { at: self.now.0, network, browser, languages: wishes_of_mail() }
     }
 }
 
@@ -70,6 +71,7 @@ impl FromRequest<Arc<Provider>> for BrowserRequest {
             _ => request::query(&parts.uri),
         };
         let params = params.map_err(PageError::bad_request)?;
+        speak(&params);
         Ok(Self { params, browser, headers: parts.headers, network, now })
     }
 }
@@ -89,7 +91,26 @@ pub async fn user_of(
     }
     let user = provider.directory.person_of(&session.sign_in, now).await?;
     // Whose time to set up a second factor is over could not sign in now, either.
-    Ok(user.filter(|user| user.second_factor_demand(now) != SecondFactorDemand::Overdue))
+    let user = user.filter(|user| user.second_factor_demand(now) != SecondFactorDemand::Overdue);
+    if let Some(user) = &user {
+        speak_to(user);
+    }
+    Ok(user)
+}
+
+/// Lets the page that answers the request be in the language that a service asks for: `ui_locales`,
+/// [OIDC Core section 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest).
+pub fn speak(params: &Params) {
+    if let Some(ui_locales) = params.get("ui_locales") {
+        context(|context| context.set_ui_locales(ui_locales));
+    }
+}
+
+/// Lets the page that answers the request be in the language of its user, where neither service nor browser ask for one.
+pub fn speak_to(user: &User) {
+    if let Some(locale) = user.locale() {
+        context(|context| context.set_locale(locale));
+    }
 }
 
 /// The session that a browser's cookie names, live or not.

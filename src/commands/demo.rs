@@ -18,9 +18,8 @@ use crate::protocol::secret::ClientSecret;
 use crate::server::Places;
 use crate::store::users::edit::Details;
 use crate::store::users::{self, NewUser};
-use crate::web::pages::Link;
 use crate::{logging, server, startup};
-use service::{Registration, Service};
+use service::{OtherService, Registration, Service};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,7 +84,7 @@ pub(super) async fn run(arguments: Arguments) -> Outcome {
             client_secret: secrets[index].clone(),
             issuer: issuer.clone(),
             address: addresses[index].clone(),
-            other: Link { url: addresses[other].clone(), label: SERVICES[other].0.to_owned() },
+            other: OtherService { url: addresses[other].clone(), name: SERVICES[other].0 },
         })?;
         tasks.push(tokio::spawn(server::serve(listener, service::router(Arc::new(service)), places(), stop.clone())));
     }

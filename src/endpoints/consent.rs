@@ -16,7 +16,7 @@ use crate::protocol::response::ConsentPolicy;
 use crate::protocol::scope::Scope;
 use crate::protocol::secret::BrowserId;
 use crate::provider::Provider;
-use crate::texts::text;
+use crate::texts::{Catalog, text};
 use crate::web::answer::{Note, PageError};
 use crate::web::pages::{self, Chrome, ClaimLine, ConsentPage, NoEntryPage, ScopeLine};
 use axum::extract::State;
@@ -42,7 +42,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
     };
     let web = |uri: &Option<String>| uri.as_deref().and_then(web_address).map(str::to_owned);
     let asked = flow.request.to_consent(flow.client());
-    let scopes = lines(&flow, user, &asked);
+    let scopes = lines(&flow, user, &asked, &pages::texts(&provider.config));
     let page = ConsentPage {
         page: Chrome::new(&provider.config, &text("consent-heading").with("client", flow.client().display_name())),
         client_name: flow.client().display_name().to_owned(),
@@ -64,7 +64,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
 }
 
 /// What the client asks for, line by line: the scopes, and behind them what it is told whatever the scope.
-fn lines(flow: &Continued, user: &User, asked: &Allowed) -> Vec<ScopeLine> {
+fn lines(flow: &Continued, user: &User, asked: &Allowed, texts: &Catalog) -> Vec<ScopeLine> {
     let (client, before) = (flow.client(), flow.allowed_before().filter(|before| !before.scope.is_empty()));
     let about = About { client, user, facts: flow.facts(), now: flow.now() };
     // Of a scope that was not asked for whole, single claims may have been.
@@ -86,8 +86,8 @@ fn lines(flow: &Continued, user: &User, asked: &Allowed) -> Vec<ScopeLine> {
             let is_asked_whole = asked.scope.has(token);
             ScopeLine {
                 is_new: before.is_some_and(|before| is_asked_whole && !before.scope.has(token)) || opens_more,
-                claims: claims(&about, &flow.request, token),
-                ..own.map_or_else(|| ScopeLine::of(token), ScopeLine::of_own)
+                claims: claims(&about, &flow.request, token, texts),
+                ..own.map_or_else(|| ScopeLine::of(token, texts), |own| ScopeLine::of_own(own, texts))
             }
         })
         .collect();
@@ -97,30 +97,34 @@ fn lines(flow: &Continued, user: &User, asked: &Allowed) -> Vec<ScopeLine> {
     if !maps.is_empty() {
         let is_new = |map: &ClaimMap| before.is_some_and(|before| !before.claims.contains(&map.key()));
         let shown = |(map, value): &(&ClaimMap, Option<Value>)| {
-            ClaimLine::own(&map.path.join("/"), value.as_ref().unwrap_or(&Value::Null))
+            ClaimLine::own(&map.path.join("/"), value.as_ref().unwrap_or(&Value::Null), texts)
         };
         lines.push(ScopeLine {
             is_new: maps.iter().any(|(map, _)| is_new(map)),
             claims: maps.iter().map(shown).collect(),
-            ..ScopeLine::beyond_scopes()
+            ..ScopeLine::beyond_scopes(texts)
         });
     }
     lines
 }
 
 /// What of the user's record a scope sends: all that it opens, or where the `claims` parameter asks for single ones, those.
-fn claims(about: &About<'_>, request: &AuthorizationRequest, token: &str) -> Vec<ClaimLine> {
+fn claims(about: &About<'_>, request: &AuthorizationRequest, token: &str, texts: &Catalog) -> Vec<ClaimLine> {
     let is_sent = |name: &str| request.scope.has(token) || request.claims.names(name);
     if token == GROUPS {
-        return ClaimLine::of(GROUPS, &about.groups()).into_iter().collect();
+        return ClaimLine::of(GROUPS, &about.groups(), texts).into_iter().collect();
     }
     if let Some(own) = about.client.own_scopes.iter().find(|own| own.scope == token) {
         let named = |name: &&String| is_sent(name);
         let value = |name: &String| about.value(name).unwrap_or_default();
-        return own.claims.iter().filter(named).map(|name| ClaimLine::own(name, &value(name))).collect();
+        return own.claims.iter().filter(named).map(|name| ClaimLine::own(name, &value(name), texts)).collect();
     }
     let opened = about.user.claims_for(&Scope::from(token.to_owned()));
-    opened.iter().filter(|(name, _)| is_sent(name)).filter_map(|(name, value)| ClaimLine::of(name, value)).collect()
+    opened
+        .iter()
+        .filter(|(name, _)| is_sent(name))
+        .filter_map(|(name, value)| ClaimLine::of(name, value, texts))
+        .collect()
 }
 
 /// The page for a user who may not enter. It is noted like an error page, so that its reference leads to what was missing.

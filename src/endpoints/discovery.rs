@@ -70,7 +70,7 @@ pub fn metadata(provider: &Provider, offered: &Offered) -> Value {
         "claim_types_supported": ["normal", "distributed"],
         "claims_supported": claims,
         "code_challenge_methods_supported": pkce::METHODS_SUPPORTED,
-        "ui_locales_supported": ["en"],
+        "ui_locales_supported": provider.config.languages.names().collect::<Vec<_>>(),
         "acr_values_supported": ACR_VALUES,
         "claims_parameter_supported": true,
         "request_parameter_supported": false,

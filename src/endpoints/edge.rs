@@ -8,6 +8,7 @@ use crate::ambient::{CONTEXT, Context};
 use crate::protocol::audit::RefusalRecord;
 use crate::provider::Provider;
 use crate::texts::text;
+use crate::web::accept;
 use crate::web::answer::{self, Note, PageContent};
 use crate::web::headers;
 use crate::web::network::Network;
@@ -60,7 +61,7 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
         .get::<MatchedPath>()
         .map_or_else(|| "(unknown path)".to_owned(), |path| path.as_str().to_owned());
     let span = tracing::info_span!("request", %reference, %method, %path);
-    let context = Arc::new(Context::new(reference.clone()));
+    let context = Arc::new(Context::new(reference.clone(), accept::languages(request.headers())));
     let mut response = CONTEXT.scope(context.clone(), next.run(request)).instrument(span.clone()).await;
     let _entered = span.enter();
 
@@ -71,8 +72,9 @@ pub async fn edge(State(provider): State<Arc<Provider>>, request: Request, next:
     if let Some(content) = response.extensions_mut().remove::<PageContent>() {
         let row = content.problem.row();
         let home = || leads_home(content.problem).then(|| Link::home(&provider.config));
+        let heading = text(row.text).attribute("heading");
         let page = ErrorPage {
-            page: Chrome::new(&provider.config, &text(row.text).attribute("heading")),
+            page: CONTEXT.sync_scope(context.clone(), || Chrome::new(&provider.config, &heading)),
             text: row.text,
             mistake: content.mistake.unwrap_or_default(),
             service: content.service,

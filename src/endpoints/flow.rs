@@ -5,8 +5,8 @@
 //! again.
 
 use crate::allowance::{self, Kept, Owner};
-use crate::ambient::random;
-use crate::caller::{BrowserRequest, session_of, user_of};
+use crate::ambient::{context, random};
+use crate::caller::{BrowserRequest, session_of, speak, speak_to, user_of};
 use crate::endpoints::intake::{Intake, NotTaken, Recipient};
 use crate::endpoints::{account, path};
 use crate::logout::{self, Cause};
@@ -338,6 +338,7 @@ impl Continued {
             let client = named_service(provider, params, *now).await;
             return Err(PageError::from(Problem::NothingToContinue).back_to(client.as_deref()));
         };
+        speak(&interaction.params);
         match &interaction.browser {
             None => {}
             Some(_) if browser.id.is_none() => return Err(Problem::NoCookie.into()),
@@ -364,7 +365,11 @@ impl Continued {
             Some(proven) => {
                 let user = provider.directory.user(&proven.sub, *now).await?;
                 // Void once the password is another one, or the person may not sign in any more.
-                user.filter(|user| proven.holds(user, flow.request.max_age, *now))
+                let user = user.filter(|user| proven.holds(user, flow.request.max_age, *now));
+                if let Some(user) = &user {
+                    speak_to(user);
+                }
+                user
             }
             None => None,
         };
@@ -554,6 +559,9 @@ fn page_of(page: &str, recipient: &Recipient, request: &AuthorizationRequest, id
         && is_typed_mailbox(hint)
     {
         query.append_pair("login_hint", hint);
+    }
+    if let (path::SIGN_UP, Some(ui_locales)) = (page, context(|it| it.ui_locales().map(str::to_owned)).flatten()) {
+        query.append_pair("ui_locales", &ui_locales);
     }
     query.finish()
 }

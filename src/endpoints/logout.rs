@@ -8,7 +8,7 @@
 mod service;
 
 use crate::ambient::random;
-use crate::caller::{BrowserRequest, check_form, session_of, user_of};
+use crate::caller::{BrowserRequest, check_form, session_of, speak, user_of};
 use crate::endpoints::path;
 use crate::logout::{self, Cause, LogoutResult, Outcome};
 use crate::protocol::authorization::MAX_KEPT_BYTES;
@@ -74,13 +74,16 @@ struct Everywhere {
     network: Network,
 }
 
+/// What of a request is kept as it was sent.
+const CARRIED: &[&str] = &["post_logout_redirect_uri", "state", "ui_locales"];
+
 /// A request as far as it can be read without a look-up.
 struct Asked {
     sender: Sender,
     /// The service, as its token says or it itself.
     client_id: Option<String>,
     hint: Option<Hint>,
-    /// Where the browser is to go, with `state`.
+    /// Where the browser is to go, with `state`, and in which languages its user is spoken to.
     params: Params,
 }
 
@@ -88,6 +91,7 @@ impl Asked {
     /// Reads what a service sent. What fails a check is not used for anything
     /// ([section 4](https://openid.net/specs/openid-connect-rpinitiated-1_0.html#ValidationFailure)).
     fn of(provider: &Provider, params: Params) -> Self {
+        speak(&params);
         let (sent, named) = (params.get("id_token_hint"), params.get("client_id"));
         let hint = sent.and_then(|hint| Hint::of(&tokens::read_id_token(provider, hint)?));
         let sender = Sender::of(sent.is_some(), hint.as_ref(), named);
@@ -97,7 +101,7 @@ impl Asked {
             (Sender::Named, _) => named.map(str::to_owned),
             _ => None,
         };
-        Self { sender, client_id, hint, params: params.only(&["post_logout_redirect_uri", "state"]) }
+        Self { sender, client_id, hint, params: params.only(CARRIED) }
     }
 
     /// What our own form carries on: what the request came to, and no token.
@@ -113,11 +117,12 @@ impl Asked {
     /// Reads what our own form brings back.
     fn of_text(text: &str) -> Result<Self, Refusal> {
         let params = Params::parse(text)?;
+        speak(&params);
         Ok(Self {
             sender: params.get("sender").and_then(Sender::parse).unwrap_or(Sender::Silent),
             client_id: params.get("client_id").map(str::to_owned),
             hint: None,
-            params: params.only(&["post_logout_redirect_uri", "state"]),
+            params: params.only(CARRIED),
         })
     }
 }
@@ -180,8 +185,7 @@ impl SignOut {
     /// A link to the address that the service asked for.
     fn way_on(&self) -> Option<Link> {
         let (leave, client) = (self.leave.as_ref()?, self.client.as_ref()?);
-        let label = text("go-back-to-service").with("service", client.display_name()).to_string();
-        Some(Link { url: leave.url(), label })
+        Some(Link::back_to(client.display_name(), &leave.url()))
     }
 }
 
@@ -401,8 +405,7 @@ async fn end(provider: &Arc<Provider>, sign_out: SignOut, now: NumericDate) -> R
                 origins.push(origin);
                 let sid = provider.secrets.session_for(client, session.sign_in.session);
                 let url = frontchannel_url(uri, &provider.config.issuer, &sid);
-                let title = text("signed-out-frame").with("service", client.display_name()).to_string();
-                frames.push(Frame { url, title });
+                frames.push(Frame { url, service: client.display_name().to_owned() });
             }
         }
     }
@@ -554,8 +557,9 @@ mod tests {
     #[test]
     fn a_page_says_that_a_user_is_signed_out_only_where_this_request_did_it() {
         for ending in [Ending::Now, Ending::Before, Ending::NoSession] {
-            let explained = explanation(ending).map(|text| text.to_string()).unwrap_or_default();
-            let claims = format!("{} {explained}", heading(ending)).contains("signed out");
+            let explained =
+                explanation(ending).map(|text| text.of(crate::texts::english()).to_string()).unwrap_or_default();
+            let claims = format!("{} {explained}", heading(ending).of(crate::texts::english())).contains("signed out");
             assert_eq!(claims, ending == Ending::Now);
         }
     }

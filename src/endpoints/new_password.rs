@@ -42,7 +42,7 @@ impl Typed {
 }
 
 /// What the page says beside its form.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Said {
     /// What is wrong with what was sent.
     pub error: Option<Text<'static>>,
@@ -173,7 +173,7 @@ mod tests {
             (100 * YEAR, "centuries"),
             (u64::MAX, "centuries"),
         ] {
-            let told = told(Strength { weakness: None, seconds }).to_string();
+            let told = told(Strength { weakness: None, seconds }).of(crate::texts::english()).to_string();
             assert!(told.contains(words), "{seconds}: {told}");
         }
     }

@@ -42,6 +42,7 @@ pub async fn open(
 }
 
 /// The page behind a link that does nothing without the password.
+#[derive(Clone, Copy)]
 pub struct PasswordForm<'a> {
     /// What it is about.
     pub heading: Text<'static>,

@@ -142,7 +142,7 @@ async fn page(
         csrf: provider.secrets.form_token(browser, &flow.id),
         form: form.map(|form| PasskeyForm { unknown, ..form }),
         is_first_factor: !user.has_second_factor(),
-        name: as_name(&asked.browser.agent).to_owned(),
+        name: as_name(&asked.browser.agent, &provider.config),
         error,
     };
     Ok(pages::render(status, &shown, Some(&shown.page.scripts)))

@@ -1,6 +1,7 @@
 //! What mails say: plain and with markup, from the catalog. No word of one is from a request, but for the network and, in words of ours,
 //! the browser; and none of a subject is from a user.
 
+use crate::config::Config;
 use crate::mail::Letter;
 use crate::protocol::claims::User;
 use crate::protocol::mail::MailKind;
@@ -9,9 +10,11 @@ use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::mail_outbox::Mail;
 use crate::store::user_links::LIFETIME;
-use crate::texts::{Text, english, text};
+use crate::texts::{Catalog, Text, text};
 use crate::web::pages::account::Moment;
+use crate::web::user_agent;
 use askama::Template;
+use std::sync::Arc;
 
 /// The page of a link that sets a password; without a link it asks for one.
 pub const RESET_PAGE: &str = "/reset";
@@ -31,7 +34,7 @@ const ACCENT: &str = "#0d5e4d";
 /// A link of a mail.
 pub struct MailLink {
     /// What it does.
-    pub action: Text<'static>,
+    pub action: String,
     /// Where it leads.
     pub address: String,
 }
@@ -39,7 +42,7 @@ pub struct MailLink {
 /// When, from where or by which browser.
 pub struct Fact {
     /// Which of them.
-    pub name: Text<'static>,
+    pub name: String,
     /// What it was.
     pub value: String,
 }
@@ -51,7 +54,7 @@ pub struct MailPage {
     /// BCP 47.
     pub language: &'static str,
     /// The subject.
-    pub subject: Text<'static>,
+    pub subject: String,
     /// What it is about, a paragraph each.
     pub words: Vec<String>,
     /// What opens the page that it is about.
@@ -115,49 +118,56 @@ pub(super) fn written(
         id: if link.is_some() { format!("{}.{}", mail.id, mail.tries) } else { mail.id.clone() },
         to: mail.address.clone(),
         is_to_typed_address: kind.is_to_typed_address(),
-        subject: page.subject.to_string(),
+        subject: page.subject.clone(),
         plain: page.plain(),
         html: page.render().unwrap_or_default(),
     }
 }
 
+/// The texts of a mail: in the language of the user, else in that of the request that it is about.
+fn texts(config: &Config, user: Option<&User>, mail: &Mail) -> Arc<Catalog> {
+    let wishes = mail.circumstances.languages.iter().map(String::as_str);
+    config.languages.best(user.and_then(User::locale).into_iter().chain(wishes))
+}
+
 fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: Option<&User>, link: Option<&LinkSecret>) -> MailPage {
     let config = &provider.config;
+    let texts = &*texts(config, user, mail);
     let account = user.map(|user| user.username.as_deref().unwrap_or_else(|| user.display_name()));
     let account = account.unwrap_or(&mail.address);
     let host = config.host();
     let (subject, words) = about(kind, account, host, &mail.address);
+    let (subject, words) = (subject.of(texts).to_string(), words.of(texts).to_string());
     let link = link.and_then(|link| {
         let (action, page) = action(kind)?;
         let address = format!("{}?link={}", provider.url(page), link.expose());
-        Some(MailLink { action, address })
+        Some(MailLink { action: action.of(texts).to_string(), address })
     });
-    let good = link.as_ref().map(|_| text("mail-link-good").counting("minutes", LIFETIME / 60).to_string());
+    let good = link.as_ref().map(|_| text("mail-link-good").counting("minutes", LIFETIME / 60).of(texts).to_string());
     let change = provider.url(RESET_PAGE);
+    let passkeys = provider.url(PASSKEYS_PAGE);
     let advice = match kind {
-        MailKind::PasswordLink => text("mail-password-link-advice").to_string(),
-        MailKind::FactorLink => text("mail-factor-link-advice").with("address", &change).to_string(),
-        MailKind::EmailLink => text("mail-email-link-advice").to_string(),
-        MailKind::SignUpLink => text("mail-sign-up-link-advice").to_string(),
-        MailKind::HasAccount => text("mail-has-account-advice").with("address", &change).to_string(),
-        MailKind::EmailChanged => text("mail-email-changed-advice").to_string(),
-        MailKind::PasskeyCloned => {
-            text("mail-passkey-cloned-advice").with("address", &provider.url(PASSKEYS_PAGE)).to_string()
-        }
-        _ => text("mail-advice").with("address", &change).to_string(),
+        MailKind::PasswordLink => text("mail-password-link-advice"),
+        MailKind::FactorLink => text("mail-factor-link-advice").with("address", &change),
+        MailKind::EmailLink => text("mail-email-link-advice"),
+        MailKind::SignUpLink => text("mail-sign-up-link-advice"),
+        MailKind::HasAccount => text("mail-has-account-advice").with("address", &change),
+        MailKind::EmailChanged => text("mail-email-changed-advice"),
+        MailKind::PasskeyCloned => text("mail-passkey-cloned-advice").with("address", &passkeys),
+        _ => text("mail-advice").with("address", &change),
     };
     let sender = match &config.organization.name {
-        Some(name) => text("footer-of").with("organization", name).to_string(),
-        None => text("footer").to_string(),
+        Some(name) => text("footer-of").with("organization", name),
+        None => text("footer"),
     };
     MailPage {
-        language: english().language(),
+        language: texts.language(),
         subject,
         words: std::iter::once(words).chain(good).collect(),
         link,
-        facts: facts(mail),
-        advice,
-        sender,
+        facts: facts(mail, texts),
+        advice: advice.of(texts).to_string(),
+        sender: sender.of(texts).to_string(),
         issuer: config.issuer.clone(),
         help: config.organization.help_url.clone(),
         color: config.organization.accent.map_or_else(|| ACCENT.to_owned(), |accent| accent.on_light().to_string()),
@@ -165,8 +175,8 @@ fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: Option<&User>, l
 }
 
 /// What it is about: the subject, and the first sentences.
-fn about(kind: MailKind, account: &str, host: &str, address: &str) -> (Text<'static>, String) {
-    let (subject, words) = match kind {
+fn about<'a>(kind: MailKind, account: &'a str, host: &'a str, address: &'a str) -> (Text<'static>, Text<'a>) {
+    match kind {
         MailKind::PasswordLink => {
             (text("mail-password-link-subject"), text("mail-password-link").with("account", account).with("host", host))
         }
@@ -214,8 +224,7 @@ fn about(kind: MailKind, account: &str, host: &str, address: &str) -> (Text<'sta
         MailKind::NewBrowser => {
             (text("mail-new-browser-subject"), text("mail-new-browser").with("account", account).with("host", host))
         }
-    };
-    (subject, words.to_string())
+    }
 }
 
 /// What the link of a mail does, and the page that it opens.
@@ -229,10 +238,12 @@ fn action(kind: MailKind) -> Option<(Text<'static>, &'static str)> {
     }
 }
 
-fn facts(mail: &Mail) -> Vec<Fact> {
+fn facts(mail: &Mail, texts: &Catalog) -> Vec<Fact> {
     let circumstances = &mail.circumstances;
     let at = Moment::of(NumericDate(circumstances.at)).shown;
-    let network = circumstances.network.clone().map(|value| Fact { name: text("mail-network"), value });
-    let browser = circumstances.browser.clone().map(|value| Fact { name: text("mail-browser"), value });
-    std::iter::once(Fact { name: text("mail-at"), value: at }).chain(network).chain(browser).collect()
+    let fact = |name: Text<'_>, value: String| Fact { name: name.of(texts).to_string(), value };
+    let network = circumstances.network.clone().map(|network| fact(text("mail-network"), network));
+    let browser = circumstances.browser.as_deref().map(|agent| user_agent::told(agent).of(texts).to_string());
+    let browser = browser.map(|browser| fact(text("mail-browser"), browser));
+    std::iter::once(fact(text("mail-at"), at)).chain(network).chain(browser).collect()
 }

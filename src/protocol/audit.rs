@@ -291,7 +291,7 @@ impl Event {
     #[must_use]
     pub fn circumstances(&self) -> Circumstances {
         let browser = self.personal.get(BROWSER).cloned();
-        Circumstances { at: self.at.0, network: self.network.clone(), browser }
+        Circumstances { at: self.at.0, network: self.network.clone(), browser, languages: Vec::new() }
     }
 
     /// With a further member that identifies no user: it is kept for as long as the event is.

@@ -115,6 +115,12 @@ impl User {
         self.claims.get("email").and_then(Value::as_str)
     }
 
+    /// The language (`locale`), as BCP 47 writes it, or with `_` instead of `-`.
+    #[must_use]
+    pub fn locale(&self) -> Option<&str> {
+        self.claims.get("locale").and_then(Value::as_str)
+    }
+
     /// Whether the password alone is not enough.
     #[must_use]
     pub const fn has_second_factor(&self) -> bool {

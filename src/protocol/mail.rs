@@ -49,6 +49,9 @@ pub struct Circumstances {
     /// The browser, as users are shown it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub browser: Option<String>,
+    /// The languages that were wished for where it happened, the most wanted first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
 }
 
 /// The member of a sign-in's event that says so, where the browser was not known to the account.

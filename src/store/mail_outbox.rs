@@ -3,7 +3,7 @@
 //! A row says whom and what, never a link. Notices are queued only while a node that sends mails was seen lately, so that where there is
 //! none they do not pile up; few of a kind wait for one address at a time, so that the table cannot be filled with them.
 
-use crate::ambient::random;
+use crate::ambient::{random, wishes_of_mail};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::mail::{Circumstances, MailKind};
 use crate::protocol::secret::Handle;
@@ -128,7 +128,8 @@ pub(in crate::store) async fn note(
         return Ok(());
     };
     let statement = if kind == MailKind::NewBrowser { NOTICE_OF_BROWSER } else { NOTICE };
-    notice(statement, kind, sub, &event.circumstances(), now)?.execute(&mut **transaction).await?;
+    let circumstances = Circumstances { languages: wishes_of_mail(), ..event.circumstances() };
+    notice(statement, kind, sub, &circumstances, now)?.execute(&mut **transaction).await?;
     Ok(())
 }
 
@@ -159,7 +160,8 @@ pub(in crate::store) async fn note_other_address(
     network: Option<&str>,
     now: NumericDate,
 ) -> Result<(), StoreError> {
-    let circumstances = Circumstances { at: now.0, network: network.map(str::to_owned), browser: None };
+    let circumstances =
+        Circumstances { at: now.0, network: network.map(str::to_owned), browser: None, languages: wishes_of_mail() };
     notice(NOTICE_TO_OLD_ADDRESS, MailKind::EmailChanged, sub, &circumstances, now)?
         .bind(text::fold_email(email))
         .execute(&mut **transaction)

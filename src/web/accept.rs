@@ -1,18 +1,16 @@
-//! Which of two media types a request asks for: `Accept`, [RFC 9110 section 12.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1).
+//! What a request asks for: which of two media types (`Accept`,
+//! [RFC 9110 section 12.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1)), and which languages.
 
 use axum::http::{HeaderMap, header};
+
+/// How many languages are looked at; browsers send a few.
+const MOST_LANGUAGES: usize = 20;
 
 /// Whether a request names `wanted` itself and wants it no less than `default`, which all other requests get: wildcards, an
 /// absent header and what cannot be read ask for nothing in particular.
 #[must_use]
 pub fn asks_for(headers: &HeaderMap, wanted: &str, default: &str) -> bool {
-    let ranges: Vec<(String, u16)> = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(range)
-        .collect();
+    let ranges: Vec<(String, u16)> = ranges(headers, &header::ACCEPT).collect();
     let weight = |name: &str| ranges.iter().filter(|(range, _)| range == name).map(|(_, weight)| *weight).max();
     let family = default.split('/').next().map(|family| format!("{family}/*")).unwrap_or_default();
     // The most specific range that fits decides.
@@ -20,7 +18,22 @@ pub fn asks_for(headers: &HeaderMap, wanted: &str, default: &str) -> bool {
     weight(wanted).is_some_and(|of_wanted| of_wanted > 0 && of_wanted >= of_default)
 }
 
-/// A media range in lower case with its weight in thousandths; parameters of the type itself change nothing here. `None`:
+/// The languages that a request asks for, the most wanted first; those that it refuses are left out. `Accept-Language`,
+/// [RFC 9110 section 12.5.4](https://www.rfc-editor.org/rfc/rfc9110#section-12.5.4).
+#[must_use]
+pub fn languages(headers: &HeaderMap) -> Vec<String> {
+    let ranges = ranges(headers, &header::ACCEPT_LANGUAGE).filter(|(_, weight)| *weight > 0);
+    let mut ranges: Vec<(String, u16)> = ranges.take(MOST_LANGUAGES).collect();
+    ranges.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+    ranges.into_iter().map(|(range, _)| range).collect()
+}
+
+fn ranges(headers: &HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = (String, u16)> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(range)
+}
+
+/// A range in lower case with its weight in thousandths; parameters of the type itself change nothing here. `None`:
 /// there is none, or its weight cannot be read.
 fn range(text: &str) -> Option<(String, u16)> {
     let mut parts = text.split(';').map(str::trim);
@@ -89,5 +102,26 @@ mod tests {
         ] {
             assert!(!asks(other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn languages_come_in_the_order_of_their_weights() {
+        let asked = |value: &str| {
+            let headers = [(header::ACCEPT_LANGUAGE, HeaderValue::from_str(value).unwrap())].into_iter().collect();
+            languages(&headers).join(" ")
+        };
+        for (value, expected) in [
+            ("de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7", "de-de de en-us en"),
+            ("en;q=0.5, de", "de en"),
+            ("en;q=0.5, de;q=0.5", "en de"),
+            ("de;q=0, en;q=0.1", "en"),
+            ("*, de;q=0.3", "* de"),
+            ("de;q=2, ,;q=1", ""),
+            ("", ""),
+        ] {
+            assert_eq!(asked(value), expected, "{value}");
+        }
+        assert_eq!(languages(&HeaderMap::new()), [""; 0]);
+        assert_eq!(asked(&"de,".repeat(100)).split(' ').count(), MOST_LANGUAGES);
     }
 }

@@ -8,12 +8,13 @@ pub mod factors;
 pub mod links;
 pub mod passkeys;
 
+use crate::ambient::context;
 use crate::config::{Config, Organization};
 use crate::protocol::claim_map::OwnScope;
 use crate::protocol::client::Client;
 use crate::protocol::secret::Digest;
 use crate::protocol::time::NumericDate;
-use crate::texts::{self, Catalog, Part, Text, pieces, text};
+use crate::texts::{AsText, Catalog, Part, Text, Words, pieces, text};
 use crate::web::headers;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -60,36 +61,53 @@ pub struct Chrome {
     /// The window's title.
     pub title: String,
     /// What the page says, in its language.
-    pub texts: &'static Catalog,
+    pub texts: Arc<Catalog>,
+    /// The languages that the service asked for, which the next page is asked for as well.
+    pub ui_locales: Option<String>,
     /// Whose page it is.
     pub organization: Arc<Organization>,
 }
 
 impl Chrome {
-    /// The frame of a page with that title.
+    /// The frame of a page with that title, in the language of the request that is being answered.
     #[must_use]
     pub fn new(config: &Config, title: &Text<'_>) -> Self {
+        let texts = texts(config);
         Self {
             base: config.base_path().to_owned(),
             scripts: scripts_below(&config.issuer),
             version: VERSION.clone(),
-            title: title.to_string(),
-            texts: texts::english(),
+            title: title.of(&texts).to_string(),
+            texts,
+            ui_locales: context(|context| context.ui_locales().map(str::to_owned)).flatten(),
             organization: config.organization.clone(),
         }
     }
 
     /// A text of the page.
     #[must_use]
-    pub fn text<'a>(&self, key: &'a str) -> Text<'a> {
+    pub fn text<'a>(&'a self, key: &'a str) -> Words<'a> {
         self.texts.text(key)
+    }
+
+    /// A text that was chosen before, in the language of the page.
+    #[must_use]
+    pub fn say<'a>(&'a self, text: impl AsText<'a>) -> Words<'a> {
+        text.as_text().of(&self.texts)
     }
 
     /// BCP 47.
     #[must_use]
-    pub const fn language(&self) -> &'static str {
+    pub fn language(&self) -> &'static str {
         self.texts.language()
     }
+}
+
+/// The texts in the language of the request that is being answered; outside of any, in the default one.
+#[must_use]
+pub fn texts(config: &Config) -> Arc<Catalog> {
+    context(|context| config.languages.best(context.languages()))
+        .unwrap_or_else(|| config.languages.best(std::iter::empty()))
 }
 
 /// `/login`.
@@ -193,7 +211,7 @@ const MOST_SHOWN: usize = 200;
 impl ClaimLine {
     /// A claim as the user is shown it. `None`: one that says nothing to them, such as whether their address was verified.
     #[must_use]
-    pub fn of(claim: &str, value: &Value) -> Option<Self> {
+    pub fn of(claim: &str, value: &Value, texts: &Catalog) -> Option<Self> {
         let name = match claim {
             "name" => text("claim-name"),
             "family_name" => text("claim-family-name"),
@@ -221,27 +239,27 @@ impl ClaimLine {
                 Some(whole) => whole.to_owned(),
                 None => parts.values().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
             },
-            Value::Array(_) => in_words(value),
+            Value::Array(_) => in_words(value, texts),
             _ => return None,
         };
-        Some(Self { name: name.to_string(), value: shortened(value) })
+        Some(Self { name: name.of(texts).to_string(), value: shortened(value) })
     }
 
     /// A claim of the organization's own, by the name that the service knows it by.
     #[must_use]
-    pub fn own(claim: &str, value: &Value) -> Self {
-        Self { name: shortened(claim.to_owned()), value: shortened(in_words(value)) }
+    pub fn own(claim: &str, value: &Value, texts: &Catalog) -> Self {
+        Self { name: shortened(claim.to_owned()), value: shortened(in_words(value, texts)) }
     }
 }
 
 /// A value as a person reads it.
-fn in_words(value: &Value) -> String {
+fn in_words(value: &Value, texts: &Catalog) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Null => text("claim-none").to_string(),
-        Value::Array(items) if items.is_empty() => text("claim-none").to_string(),
+        Value::Null => text("claim-none").of(texts).to_string(),
+        Value::Array(items) if items.is_empty() => text("claim-none").of(texts).to_string(),
         Value::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
-            items.iter().map(in_words).collect::<Vec<_>>().join(", ")
+            items.iter().map(|item| in_words(item, texts)).collect::<Vec<_>>().join(", ")
         }
         other => other.to_string(),
     }
@@ -255,7 +273,7 @@ fn shortened(value: String) -> String {
 impl ScopeLine {
     /// What a scope means to the person who is asked. One that is a service's own is shown as it is.
     #[must_use]
-    pub fn of(token: &str) -> Self {
+    pub fn of(token: &str, texts: &Catalog) -> Self {
         let known = match token {
             "profile" => text("scope-profile"),
             "email" => text("scope-email"),
@@ -264,29 +282,31 @@ impl ScopeLine {
             "groups" => text("scope-groups"),
             "offline_access" => text("scope-offline-access"),
             own => {
-                let description = text("scope-of-a-service").to_string();
+                let description = text("scope-of-a-service").of(texts).to_string();
                 return Self { title: own.to_owned(), description, is_own: true, ..Self::default() };
             }
         };
-        let title = known.to_string();
-        Self { title, description: known.attribute("description").to_string(), ..Self::default() }
+        Self::known(known, texts)
+    }
+
+    fn known(text: Text<'_>, texts: &Catalog) -> Self {
+        let description = text.attribute("description").of(texts).to_string();
+        Self { title: text.of(texts).to_string(), description, ..Self::default() }
     }
 
     /// A scope of the organization's own, in the words of its row.
     #[must_use]
-    pub fn of_own(own: &OwnScope) -> Self {
+    pub fn of_own(own: &OwnScope, texts: &Catalog) -> Self {
         if own.description.is_empty() {
-            return Self::of(&own.scope);
+            return Self::of(&own.scope, texts);
         }
         Self { title: own.description.clone(), is_own: true, ..Self::default() }
     }
 
     /// What a client is told whatever the scope.
     #[must_use]
-    pub fn beyond_scopes() -> Self {
-        let known = text("scope-beyond");
-        let title = known.to_string();
-        Self { title, description: known.attribute("description").to_string(), ..Self::default() }
+    pub fn beyond_scopes(texts: &Catalog) -> Self {
+        Self::known(text("scope-beyond"), texts)
     }
 
     /// The title, of which words of ours stay in one line; a name that a service made up may be of any length.
@@ -437,27 +457,53 @@ pub struct FactorNeededPage<'a> {
 pub struct Link {
     /// Where to.
     pub url: String,
-    /// What it says.
-    pub label: String,
+    /// What it leads to.
+    leads: Leads,
+}
+
+/// What a link leads to, which is what it says.
+#[derive(Clone, Debug)]
+enum Leads {
+    Home,
+    Account,
+    To(String),
+    BackTo(String),
 }
 
 impl Link {
     /// A link that leads to our own start page.
     #[must_use]
     pub fn home(config: &Config) -> Self {
-        Self { url: format!("{}/", config.base_path()), label: text("go-home").to_string() }
+        Self { url: format!("{}/", config.base_path()), leads: Leads::Home }
     }
 
     /// A link that leads to the account page.
     #[must_use]
     pub fn account(config: &Config) -> Self {
-        Self { url: format!("{}/account", config.base_path()), label: text("go-account").to_string() }
+        Self { url: format!("{}/account", config.base_path()), leads: Leads::Account }
     }
 
     /// A link that leads to a client.
     #[must_use]
     pub fn to(client: &Client, url: &str) -> Self {
-        Self { url: url.to_owned(), label: text("go-to-service").with("service", client.display_name()).to_string() }
+        Self { url: url.to_owned(), leads: Leads::To(client.display_name().to_owned()) }
+    }
+
+    /// A link that leads back to the service of that name.
+    #[must_use]
+    pub fn back_to(service: &str, url: &str) -> Self {
+        Self { url: url.to_owned(), leads: Leads::BackTo(service.to_owned()) }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn label(&self) -> Text<'_> {
+        match &self.leads {
+            Leads::Home => text("go-home"),
+            Leads::Account => text("go-account"),
+            Leads::To(service) => text("go-to-service").with("service", service),
+            Leads::BackTo(service) => text("go-back-to-service").with("service", service),
+        }
     }
 }
 
@@ -541,8 +587,8 @@ pub struct LogoutPage {
 pub struct Frame {
     /// The service's page.
     pub url: String,
-    /// For those who cannot see that it is nothing to see.
-    pub title: String,
+    /// The service's name.
+    pub service: String,
 }
 
 /// A service on the page after a sign-out.

@@ -170,7 +170,7 @@ problems! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::texts::text;
+    use crate::texts::english;
 
     #[test]
     fn every_page_says_what_happened_and_what_to_do_in_whole_sentences() {
@@ -179,7 +179,7 @@ mod tests {
             assert!(status.is_client_error() || status.is_server_error(), "{problem:?}");
             assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
             let [heading, message, hint] =
-                ["heading", "message", "hint"].map(|name| text(key).attribute(name).to_string());
+                ["heading", "message", "hint"].map(|name| english().text(key).attribute(name).to_string());
             assert!(heading.starts_with(char::is_uppercase) && !heading.ends_with('.'), "{heading}");
             for sentence in [message.as_str(), hint.as_str()] {
                 assert!(sentence.starts_with(char::is_uppercase) && sentence.ends_with(['.', '?']), "{sentence}");

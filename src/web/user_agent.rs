@@ -1,5 +1,8 @@
 //! What a browser calls itself, in words a person recognizes: *Firefox on Linux*. Shown, and never decided on.
 
+use crate::config::Config;
+use crate::texts::{Text, text};
+use crate::web::pages::texts;
 use axum::http::{HeaderMap, HeaderValue, header};
 
 /// What is looked for, in the order in which it tells one from the other: each claims to be some of those behind it.
@@ -38,15 +41,29 @@ pub fn described(headers: &HeaderMap) -> String {
     match (known(&BROWSERS), known(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(browser), None) => browser.to_owned(),
-        (None, Some(system)) => format!("another browser on {system}"),
-        (None, None) => "another browser".to_owned(),
+        (None, Some(system)) => format!("{ANOTHER} on {system}"),
+        (None, None) => ANOTHER.to_owned(),
     }
 }
 
-/// What `described` gave as a name for a passkey to begin with: empty where it tells nothing.
+/// What a browser is called where none of ours is known, in what `described` gives.
+const ANOTHER: &str = "another browser";
+
+/// What `described` gave, as a text.
 #[must_use]
-pub fn as_name(described: &str) -> &str {
-    if described.starts_with("another browser") { "" } else { described }
+pub fn told(described: &str) -> Text<'_> {
+    match described.split_once(" on ") {
+        Some((ANOTHER, system)) => text("browser-another-on").with("system", system),
+        Some((browser, system)) => text("browser-on").with("browser", browser).with("system", system),
+        None if described == ANOTHER => text("browser-another"),
+        None => text("browser").with("browser", described),
+    }
+}
+
+/// What `described` gave as a name for a passkey to begin with, in the language of the page: empty where it tells nothing.
+#[must_use]
+pub fn as_name(described: &str, config: &Config) -> String {
+    if described.starts_with(ANOTHER) { String::new() } else { told(described).of(&texts(config)).to_string() }
 }
 
 #[cfg(test)]

@@ -305,6 +305,11 @@ passkey-offer-late = That cannot be done here any more. Continue, and add a pass
 ## The account: where the user is signed in
 
 sessions-heading = Where you are signed in
+# $browser and $system are names, such as Firefox and Linux.
+browser = { $browser }
+browser-on = { $browser } on { $system }
+browser-another = another browser
+browser-another-on = another browser on { $system }
 sessions-here = this browser
 sessions-network = Network
 sessions-since = Since

@@ -3,7 +3,7 @@
 
 use crate::support::chromium::{Browser, Options};
 use crate::support::party::node_modules;
-use crate::support::program::PreviewPages;
+use crate::support::program::{LANGUAGES, PreviewPages};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::fs;
@@ -41,12 +41,15 @@ async fn axe_finds_nothing_on_any_page_in_light_and_dark_on_desktop_and_phone() 
     join_all(all.map(async |(dark, phone)| {
         let (width, height) = if phone { (390, 844) } else { (1280, 800) };
         let browser = Browser::open(Options { dark, width, height, ..Options::default() }).await;
-        for name in &pages.names {
-            let page = pages.url(name);
+        // Colors are the same in each language, and sizes are not.
+        let languages = if dark { &LANGUAGES[..1] } else { &LANGUAGES };
+        for (language, name) in languages.iter().flat_map(|language| pages.names.iter().map(move |it| (language, it))) {
+            let page = pages.url_in(language, name);
             browser.goto(&page).await;
+            assert_eq!(browser.ask("return document.documentElement.lang").await, json!(language));
             let found = violations(&browser, &axe).await;
             assert_eq!(browser.url().await.as_str(), page, "it was looked at to the end");
-            assert_eq!(found, json!([]), "{name}, dark: {dark}, phone: {phone}");
+            assert_eq!(found, json!([]), "{name}, {language}, dark: {dark}, phone: {phone}");
         }
         // It does find what is wrong.
         browser.goto(&pages.login).await;

@@ -50,6 +50,7 @@ mod identity_source;
 mod import_second_factors;
 mod key_commands;
 mod key_rotation;
+mod languages;
 mod lessons_of_peers;
 mod logs;
 mod mails;

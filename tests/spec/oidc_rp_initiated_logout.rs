@@ -137,7 +137,7 @@ async fn with_a_bad_hint_or_without_any_the_person_is_asked_and_stays_here() {
         vec![("id_token_hint", &forged), ("post_logout_redirect_uri", OUT)],
         vec![("id_token_hint", &none), ("post_logout_redirect_uri", OUT)],
         vec![("id_token_hint", &others_hint), ("client_id", "reports"), ("post_logout_redirect_uri", OUT)],
-        vec![("logout_hint", "alice"), ("ui_locales", "de en"), ("unknown", "x")],
+        vec![("logout_hint", "alice"), ("ui_locales", "fr en"), ("unknown", "x")],
     ];
     for parameters in requests {
         let _ = provider.sign_in(&browser, &client).await;

@@ -2,7 +2,7 @@
 //! what stays in reach where something has to scroll.
 
 use crate::support::chromium::{Browser, Options};
-use crate::support::program::PreviewPages;
+use crate::support::program::{LANGUAGES, PreviewPages};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -40,8 +40,9 @@ async fn every_page_fits_a_small_notebook_without_scrolling() {
         ("settings", with_all_settings(folder.path())),
         ("plain", PreviewPages::start(folder.path(), &[("HALLPASS_NAME", "")])),
     ] {
-        for name in &pages.names {
-            browser.goto(&pages.url(name)).await;
+        let mut taller = Vec::new();
+        for (language, name) in LANGUAGES.iter().flat_map(|language| pages.names.iter().map(move |it| (language, it))) {
+            browser.goto(&pages.url_in(language, name)).await;
             let measured = browser
                 .ask(
                     "const root = document.documentElement;
@@ -51,11 +52,14 @@ async fn every_page_fits_a_small_notebook_without_scrolling() {
                                   return box.top >= 0 && box.bottom <= innerHeight; }) }",
                 )
                 .await;
-            assert!(measured["fits"] == true && measured["nothing_cut"] == true, "{name}, {kind}: {measured}");
-            if ["consent", "login-confirm", "select-account"].contains(&name.as_str()) {
+            if measured["fits"] != true || measured["nothing_cut"] != true {
+                taller.push(format!("{name}, {language}: {measured}"));
+            }
+            if *language == "en" && ["consent", "login-confirm", "select-account"].contains(&name.as_str()) {
                 browser.screenshot(&format!("notebook-{name}-{kind}.png")).await;
             }
         }
+        assert!(taller.is_empty(), "{kind}: {taller:#?}");
     }
     browser.close().await;
 }
@@ -75,8 +79,8 @@ async fn the_sign_in_button_is_in_view_while_the_password_is_typed_on_a_phone() 
     for height in [664, 400] {
         let browser = Browser::open(Options { width: 390, height, ..Options::default() }).await;
         let names = pages.names.iter().filter(|name| name.starts_with("login") || *name == "select-account");
-        for name in names {
-            browser.goto(&pages.url(name)).await;
+        for (language, name) in names.flat_map(|name| LANGUAGES.map(|language| (language, name))) {
+            browser.goto(&pages.url_in(language, name)).await;
             let seen = format!(
                 "{IS_SHOWN}
                  const password = document.getElementById('password');
@@ -84,8 +88,8 @@ async fn the_sign_in_button_is_in_view_while_the_password_is_typed_on_a_phone() 
                  return [is_shown(password), is_shown(document.querySelector('button[value=sign_in]')),
                          document.querySelector('meta[name=viewport]').content.includes('interactive-widget=resizes-content')]"
             );
-            assert_eq!(browser.ask(&seen).await, json!([true, true, true]), "{name} at 390 x {height}");
-            browser.screenshot(&format!("phone-{height}-{name}.png")).await;
+            assert_eq!(browser.ask(&seen).await, json!([true, true, true]), "{name} in {language} at 390 x {height}");
+            browser.screenshot(&format!("phone-{height}-{name}-{language}.png")).await;
         }
         browser.close().await;
     }
@@ -114,8 +118,9 @@ async fn with_much_content_and_large_text_the_decision_stays_in_reach_and_nothin
         if width > 600 {
             browser.fit(width, height).await;
         }
-        for name in ["consent", "consent-app", "logout", "home", "select-account", "login-confirm", "login-throttled"] {
-            browser.goto(&pages.url(name)).await;
+        let names = ["consent", "consent-app", "logout", "home", "select-account", "login-confirm", "login-throttled"];
+        for (language, name) in names.iter().flat_map(|name| LANGUAGES.map(|language| (language, *name))) {
+            browser.goto(&pages.url_in(language, name)).await;
             browser.ask(&format!("{MUCH} document.documentElement.style.fontSize = '{percent}%';")).await;
             let seen = format!(
                 "{IS_SHOWN}

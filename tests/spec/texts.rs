@@ -9,7 +9,7 @@ use hallpass::config::Organization;
 use hallpass::protocol::own_page::OwnPage;
 use hallpass::protocol::scope::SCOPES_SUPPORTED;
 use hallpass::protocol::time::NumericDate;
-use hallpass::texts::{english, text};
+use hallpass::texts::{Catalog, Languages, english, text};
 use hallpass::web::pages::account::{
     AccountPage, DataPage, EmailPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage,
     SessionLine, SessionsPage, Tabs,
@@ -32,7 +32,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The catalogs, by their languages: the one that is looked at first, and the others.
 const CATALOG: &str = include_str!("../../templates/texts/en.ftl");
+const OTHERS: [(&str, &str); 1] = [("de", include_str!("../../templates/texts/de.ftl"))];
 
 // ---- What the catalog has.
 
@@ -46,9 +48,30 @@ fn messages(resource: &Resource<&'static str>) -> BTreeMap<&'static str, Message
 }
 
 fn catalog() -> BTreeMap<&'static str, Message<&'static str>> {
-    let messages = messages(&parse(CATALOG).expect("the catalog is sound"));
+    read(CATALOG)
+}
+
+fn read(source: &'static str) -> BTreeMap<&'static str, Message<&'static str>> {
+    let messages = messages(&parse(source).expect("the catalog is sound"));
     assert!(messages.len() > 70, "{}", messages.len());
     messages
+}
+
+/// The texts of a language, as pages have them.
+fn texts_in(language: &str) -> Arc<Catalog> {
+    Languages::of(language).unwrap().best(std::iter::empty())
+}
+
+/// Each text of a catalog, with the name of its attribute.
+fn patterns(
+    catalog: &BTreeMap<&'static str, Message<&'static str>>,
+) -> BTreeMap<(&'static str, Option<&'static str>), Pattern<&'static str>> {
+    let mut all = BTreeMap::new();
+    for (key, message) in catalog {
+        all.extend(message.value.clone().map(|value| ((*key, None), value)));
+        all.extend(message.attributes.iter().map(|it| ((*key, Some(it.id.name)), it.value.clone())));
+    }
+    all
 }
 
 /// The variables of a text.
@@ -185,7 +208,12 @@ fn all_places() -> Vec<(String, Place)> {
         ("templates/error.html", "text"),
     ];
     let mut found = Vec::new();
-    let code = sources().into_iter().filter(|(file, code)| file != "src/texts.rs" && code.contains("use crate::texts"));
+    let names_a_text = |file: &str, code: &str| match file {
+        // What is there is the catalog itself, and the text of a setting.
+        "src/texts.rs" | "src/config.rs" => false,
+        _ => code.contains("use crate::texts"),
+    };
+    let code = sources().into_iter().filter(|(file, code)| names_a_text(file, code));
     for (file, code) in templates().into_iter().chain(code) {
         let (places, others) = places(&code);
         for other in others {
@@ -239,9 +267,76 @@ fn every_problem_and_every_scope_has_its_texts_and_no_variable_beyond_what_it_is
         }
     }
     for scope in SCOPES_SUPPORTED.iter().filter(|scope| **scope != "openid") {
-        let line = ScopeLine::of(scope);
+        let line = ScopeLine::of(scope, english());
         assert!(line.title != *scope && line.title.starts_with(char::is_uppercase), "{scope}: {}", line.title);
         assert!(line.description.ends_with('.') && line.description.contains(' '), "{scope}: {}", line.description);
+    }
+}
+
+/// A text that one language lacks would be shown as its key, and one that has it in more words than another is a mistake of either.
+#[test]
+fn every_language_has_each_text_with_the_same_variables() {
+    let english = patterns(&catalog());
+    for (language, source) in OTHERS {
+        let other = patterns(&read(source));
+        let missing: Vec<_> = english.keys().filter(|key| !other.contains_key(*key)).collect();
+        let beyond: Vec<_> = other.keys().filter(|key| !english.contains_key(*key)).collect();
+        assert!(missing.is_empty() && beyond.is_empty(), "{language} lacks {missing:?} and has besides {beyond:?}");
+        for (key, pattern) in &english {
+            assert_eq!(variables_of(pattern), variables_of(&other[key]), "{language}: {key:?}");
+        }
+    }
+}
+
+/// The plurals of English and German, [CLDR](https://cldr.unicode.org/index/cldr-spec/plural-rules): `one` and `other`.
+#[test]
+fn every_number_has_each_plural_of_its_language() {
+    let mut found = 0;
+    for source in std::iter::once(CATALOG).chain(OTHERS.map(|(_, source)| source)) {
+        for (key, pattern) in patterns(&read(source)) {
+            for element in &pattern.elements {
+                if let PatternElement::Placeable { expression: Expression::Select { variants, .. } } = element {
+                    let plurals: Vec<_> = variants.iter().map(|it| (format!("{:?}", it.key), it.default)).collect();
+                    assert_eq!(plurals.len(), 2, "{key:?}: {plurals:?}");
+                    assert!(
+                        plurals[0].0.contains("\"one\"") && plurals[1].0.contains("\"other\""),
+                        "{key:?}: {plurals:?}"
+                    );
+                    assert!(plurals[1].1, "{key:?}");
+                    found += 1;
+                }
+            }
+        }
+    }
+    assert!(found >= 20, "{found}");
+}
+
+#[test]
+fn a_page_is_in_one_language_throughout() {
+    let pages = |language: &str| pages_in(language, "Reports");
+    let plain = |pattern: &Pattern<&'static str>| match pattern.elements.as_slice() {
+        [PatternElement::TextElement { value }] => Some(*value),
+        _ => None,
+    };
+    for (language, source) in OTHERS {
+        let (english, other) = (patterns(&catalog()), patterns(&read(source)));
+        let own: BTreeSet<&str> = other.values().filter_map(plain).collect();
+        let foreign: BTreeSet<&str> = english.values().filter_map(plain).filter(|text| !own.contains(text)).collect();
+        assert!(foreign.len() > 300, "{}", foreign.len());
+        let keys: BTreeSet<&str> = english.keys().map(|(key, _)| *key).filter(|key| key.contains('-')).collect();
+        let mut seen = 0;
+        for (file, page) in pages(language) {
+            let html = Html::parse_document(&page);
+            assert_eq!(html.root_element().value().attr("lang"), Some(language), "{file}");
+            let texts = html.root_element().text().map(str::trim).filter(|text| !text.is_empty());
+            for text in texts {
+                assert!(!foreign.contains(text), "{file}: {text:?} is not in {language}");
+                assert!(!keys.contains(text), "{file}: {text:?} has no text in {language}");
+                seen += usize::from(own.contains(text));
+            }
+        }
+        assert!(seen > 200, "{seen}");
+        assert!(pages("en").iter().all(|(_, page)| page.contains("<html lang=\"en\">")));
     }
 }
 
@@ -300,7 +395,8 @@ fn no_template_has_words_of_its_own() {
 
 #[test]
 fn a_text_is_in_one_line_without_markup_and_invisible_characters() {
-    for entry in CATALOG.lines().filter(|line| !line.starts_with('#')) {
+    let entries = std::iter::once(CATALOG).chain(OTHERS.map(|(_, source)| source)).flat_map(str::lines);
+    for entry in entries.filter(|line| !line.starts_with('#')) {
         let is_odd = |c: char| c == '<' || c == '\t' || ('\u{200b}'..='\u{206f}').contains(&c) || c == '\u{feff}';
         assert!(!entry.contains(is_odd) && !entry.trim_start().contains("  "), "{entry:?}");
     }
@@ -308,7 +404,7 @@ fn a_text_is_in_one_line_without_markup_and_invisible_characters() {
     let is_broken = |pattern: &Pattern<&str>| {
         pattern.elements.iter().any(|it| matches!(it, PatternElement::TextElement { value } if value.contains('\n')))
     };
-    for (key, message) in catalog() {
+    for (key, message) in catalog().into_iter().chain(OTHERS.iter().flat_map(|(_, source)| read(source))) {
         let patterns = message.value.iter().chain(message.attributes.iter().map(|attribute| &attribute.value));
         assert!(!patterns.into_iter().any(is_broken), "{key}");
     }
@@ -458,7 +554,7 @@ fn account_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
         name: name.to_owned(),
         url,
         since: moment(),
-        told: GrantLine::told(&[ScopeLine::of(name)]),
+        told: GrantLine::told(&[ScopeLine::of(name, &page().texts)]),
         is_connected: true,
         is_given_by_organization: true,
     };
@@ -652,20 +748,25 @@ fn links_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Strin
 
 /// Each page that the provider has, with every part it can have, and with that name wherever one can be.
 fn pages_with(name: &str) -> Vec<(&'static str, String)> {
+    pages_in("en", name)
+}
+
+fn pages_in(language: &str, name: &str) -> Vec<(&'static str, String)> {
+    let texts = texts_in(language);
     let organization = Arc::new(Organization { name: Some(name.to_owned()), ..Organization::default() });
     let page = || Chrome {
         base: String::new(),
         scripts: String::new(),
         version: "1".into(),
         title: name.to_owned(),
-        texts: english(),
+        texts: texts.clone(),
+        ui_locales: Some(name.to_owned()),
         organization: organization.clone(),
     };
     let named = || Some(name.to_owned());
     let client_name = name.to_owned();
     let services =
         || [None, Some("https://a.example".to_owned())].map(|url| Service { name: name.to_owned(), url }).into();
-    let link = |label| Link { url: "https://a.example".into(), label };
     let login = login_with(page(), name);
     let consent = |scopes| ConsentPage {
         page: page(),
@@ -700,7 +801,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         mistake: name.to_owned(),
         service: named(),
         reference: "R".into(),
-        restart: Some(link(text("go-to-service").with("service", name).to_string())),
+        restart: Some(Link::back_to(name, "https://a.example")),
     };
     let logout = LogoutPage {
         page: page(),
@@ -712,7 +813,6 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         request: name.to_owned(),
         csrf: String::new(),
     };
-    let title = text("signed-out-frame").with("service", name).to_string();
     let signed_out = SignedOutPage {
         page: page(),
         heading: text("signed-out"),
@@ -721,8 +821,8 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
         reached: services(),
         not_reached: services(),
         cannot_be_told: services(),
-        frames: vec![Frame { url: "https://a.example".into(), title }],
-        leave: Some(link(text("go-back-to-service").with("service", name).to_string())),
+        frames: vec![Frame { url: "https://a.example".into(), service: name.to_owned() }],
+        leave: Some(Link::back_to(name, "https://a.example")),
         goes_by_itself: true,
         again: Some(Again { request: name.to_owned(), csrf: String::new() }),
     };
@@ -731,7 +831,7 @@ fn pages_with(name: &str) -> Vec<(&'static str, String)> {
     let form_post = FormPostPage { page: page(), client_name: client_name.clone(), action: "/".into(), fields };
     let message = MessagePage { page: page(), heading: name.to_owned(), message: name.to_owned() };
     let claims = vec![ClaimLine { name: "Name".into(), value: name.to_owned() }];
-    let scope = ScopeLine { is_new: true, claims, ..ScopeLine::of(name) };
+    let scope = ScopeLine { is_new: true, claims, ..ScopeLine::of(name, &texts) };
     let mut pages = vec![
         ("login.html", login.render().unwrap()),
         ("consent.html", consent(Vec::new()).render().unwrap()),
@@ -807,13 +907,19 @@ fn a_text_is_written_without_an_allocation_of_its_own() {
         page.clear();
         allocation_counter::measure(|| work(&mut page)).count_total
     };
-    assert_eq!(allocations(|page| write!(page, "{}", text("login-sign-in")).unwrap()), 0);
+    assert_eq!(allocations(|page| write!(page, "{}", english().text("login-sign-in")).unwrap()), 0);
     // The list of variables is one.
-    let with_a_name = allocations(|page| write!(page, "{}", text("login-heading").with("client", "Reports")).unwrap());
+    let with_a_name =
+        allocations(|page| write!(page, "{}", english().text("login-heading").with("client", "Reports")).unwrap());
     assert!(with_a_name <= 1, "{with_a_name}");
     // To tell the name from the words takes another list, and the text itself.
     let in_parts = allocations(|page| {
-        text("login-heading").with("client", "Reports").parts().each().for_each(|part| page.push_str(part.text));
+        english()
+            .text("login-heading")
+            .with("client", "Reports")
+            .parts()
+            .each()
+            .for_each(|part| page.push_str(part.text));
     });
     assert!(in_parts <= 3, "{in_parts}");
 }

@@ -7,7 +7,7 @@ mod logout_token;
 use crate::ambient::{Clock, random};
 use crate::failure::Failure;
 use crate::protocol::secret::{ClientSecret, SessionId, same_text};
-use crate::web::pages::{self, Link};
+use crate::web::pages;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -36,7 +36,7 @@ pub(super) struct Registration {
     pub client_secret: ClientSecret,
     pub issuer: String,
     pub address: String,
-    pub other: Link,
+    pub other: OtherService,
 }
 
 struct Pending {
@@ -52,6 +52,15 @@ enum Finished {
     SignedIn(Box<SignedIn>),
     /// A silent one found no user who is signed in.
     NotSignedIn,
+}
+
+/// The service beside this one.
+#[derive(Clone)]
+pub struct OtherService {
+    /// Where it is.
+    pub url: String,
+    /// What it is called.
+    pub name: &'static str,
 }
 
 #[derive(Clone)]
@@ -71,7 +80,7 @@ struct SignedIn {
 #[template(path = "demo.html")]
 struct DemoPage {
     service: String,
-    other: Option<Link>,
+    other: Option<OtherService>,
     signed_in: Option<SignedIn>,
     error: Option<String>,
     /// How the sign-in here ended.

@@ -6,13 +6,14 @@
 mod account;
 mod links;
 
-use crate::ambient::Clock;
+use crate::ambient::{CONTEXT, Clock, Context};
 use crate::commands::Outcome;
 use crate::config::{Config, Remember, SignUp};
 use crate::endpoints::assets;
 use crate::failure::Failure;
 use crate::server::{self, Places};
 use crate::texts::text;
+use crate::web::accept;
 use crate::web::headers;
 use crate::web::pages::passkeys::{PasskeyCodesPage, PasskeyForm, PasskeyOfferPage};
 use crate::web::pages::{
@@ -20,8 +21,9 @@ use crate::web::pages::{
     LogoutPage, NoEntryPage, ScopeLine, SecondFactorPage, Service, SignedInHere, SignedOutPage, Wait,
 };
 use crate::web::problems::Problem;
+use crate::web::request;
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -139,8 +141,12 @@ pub(super) async fn serve(config: Config, name: &str) -> Outcome {
     let config = Arc::new(config);
     let shown = config.clone();
     let scripts = pages::scripts_below(&format!("http://{address}{base}"));
-    let inside = assets::routes(&config)
-        .route("/preview/{name}", get(async move |Path(name): Path<String>| answer(&shown, &name, &scripts)));
+    let inside = assets::routes(&config).route(
+        "/preview/{name}",
+        get(async move |Path(name): Path<String>, request: Request| {
+            CONTEXT.sync_scope(asked_by(&request), || answer(&shown, &name, &scripts))
+        }),
+    );
     let routes = if base.is_empty() { inside } else { Router::new().nest(&base, inside) };
     println!("http://{address}{base}/preview/{name}");
     eprintln!("The others are beside it: {}. Ctrl-C ends it.", NAMES.join(", "));
@@ -150,6 +156,15 @@ pub(super) async fn serve(config: Config, name: &str) -> Outcome {
     stopper.stop();
     let _ = served.await;
     Ok(())
+}
+
+/// A page is in the language that the browser asks for, or `?ui_locales=` in its address.
+fn asked_by(request: &Request) -> Arc<Context> {
+    let context = Context::new(String::new(), accept::languages(request.headers()));
+    if let Some(ui_locales) = request::query(request.uri()).ok().as_ref().and_then(|query| query.get("ui_locales")) {
+        context.set_ui_locales(ui_locales);
+    }
+    Arc::new(context)
 }
 
 fn answer(config: &Config, name: &str, scripts: &str) -> Response {
@@ -383,7 +398,8 @@ fn factor_needed(config: &Config, name: &str) -> Response {
 }
 
 fn consent(config: &Config, returns_to_app: bool) -> ConsentPage {
-    let claim = |name: &str, value: &str| ClaimLine::of(name, &Value::from(value));
+    let texts = &pages::texts(config);
+    let claim = |name: &str, value: &str| ClaimLine::of(name, &Value::from(value), texts);
     let profile = [claim("name", USER), claim("locale", "en-US")];
     let email = claim("email", "alice@example.com");
     ConsentPage {
@@ -398,9 +414,9 @@ fn consent(config: &Config, returns_to_app: bool) -> ConsentPage {
         interaction: String::new(),
         csrf: String::new(),
         scopes: vec![
-            ScopeLine { claims: profile.into_iter().flatten().collect(), ..ScopeLine::of("profile") },
-            ScopeLine { is_new: true, claims: email.into_iter().collect(), ..ScopeLine::of("email") },
-            ScopeLine { is_new: true, ..ScopeLine::of("reports:read") },
+            ScopeLine { claims: profile.into_iter().flatten().collect(), ..ScopeLine::of("profile", texts) },
+            ScopeLine { is_new: true, claims: email.into_iter().collect(), ..ScopeLine::of("email", texts) },
+            ScopeLine { is_new: true, ..ScopeLine::of("reports:read", texts) },
         ],
         shown: String::new(),
         has_more_than_before: true,
@@ -483,10 +499,7 @@ fn problem(config: &Config, problem: Problem) -> Response {
         service: is_bad_request.then(|| CLIENT.to_owned()),
         reference: REFERENCE.to_owned(),
         restart: match problem {
-            Problem::BadRequest | Problem::Expired | Problem::AlreadyAnswered => {
-                let label = text("go-to-service").with("service", CLIENT).to_string();
-                Some(Link { url: WEBSITE.to_owned(), label })
-            }
+            Problem::BadRequest | Problem::Expired | Problem::AlreadyAnswered => Some(Link::back_to(CLIENT, WEBSITE)),
             Problem::NothingHere | Problem::NothingToContinue => Some(Link::home(config)),
             Problem::FormOutdated => Some(Link::account(config)),
             _ => None,

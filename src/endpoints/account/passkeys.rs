@@ -145,7 +145,7 @@ async fn page(provider: &Provider, asked: &BrowserRequest, here: &Here, said: Sa
         is_full: !has_room,
         is_offered: provider.relying_party.is_some(),
         is_first_factor: !here.user.has_second_factor(),
-        name: as_name(&asked.browser.agent).to_owned(),
+        name: as_name(&asked.browser.agent, &provider.config),
         error: said.error,
         csrf_add: here.csrf(provider, Purpose::AddPasskey),
         csrf_remove: here.csrf(provider, Purpose::RemovePasskey),

@@ -10,11 +10,11 @@ use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::store::user_grants::{self, Consent, Family};
 use crate::store::{access_tokens, timely};
-use crate::texts::text;
+use crate::texts::{Catalog, text};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
 use crate::web::answer::PageError;
 use crate::web::pages::account::{GrantLine, Moment, ServicesPage};
-use crate::web::pages::{Chrome, ScopeLine};
+use crate::web::pages::{self, Chrome, ScopeLine};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -72,11 +72,12 @@ impl Held {
         }
     }
 
-    fn line(self, client_id: &str) -> GrantLine {
+    fn line(self, client_id: &str, texts: &Catalog) -> GrantLine {
         let tokens = self.scope.tokens().filter(|token| *token != "openid");
         // What it may do while the user is away is said in a sentence.
-        let mut scopes: Vec<ScopeLine> = tokens.filter(|token| *token != "offline_access").map(ScopeLine::of).collect();
-        scopes.extend(self.has_more.then(ScopeLine::beyond_scopes));
+        let told = tokens.filter(|token| *token != "offline_access");
+        let mut scopes: Vec<ScopeLine> = told.map(|token| ScopeLine::of(token, texts)).collect();
+        scopes.extend(self.has_more.then(|| ScopeLine::beyond_scopes(texts)));
         GrantLine {
             name: if self.name.is_empty() { client_id.to_owned() } else { self.name },
             url: self.url.filter(|url| web_address(url).is_some()),
@@ -112,7 +113,9 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
         };
         held.insert(client_id, both);
     }
-    let mut services: Vec<GrantLine> = held.into_iter().map(|(client_id, held)| held.line(&client_id)).collect();
+    let texts = pages::texts(&provider.config);
+    let mut services: Vec<GrantLine> =
+        held.into_iter().map(|(client_id, held)| held.line(&client_id, &texts)).collect();
     services.sort_by_cached_key(|service| service.name.to_lowercase());
     let page = ServicesPage {
         page: Chrome::new(&provider.config, &text("services-heading")),

@@ -4,6 +4,7 @@ use super::{Chrome, ClaimLine, ScopeLine, Wait};
 use crate::protocol::own_page::OwnPage;
 use crate::protocol::time::NumericDate;
 use crate::texts::{Text, text};
+use crate::web::user_agent;
 use askama::Template;
 
 /// What each page of the account has: the links to the others, and what has just been done.
@@ -175,6 +176,14 @@ pub struct SessionLine {
     pub last_used: Moment,
     /// Whether it is the one of this browser.
     pub is_here: bool,
+}
+
+impl SessionLine {
+    /// The browser, in words.
+    #[must_use]
+    pub fn told(&self) -> Text<'_> {
+        user_agent::told(&self.browser)
+    }
 }
 
 /// `/account/sessions`.

@@ -283,7 +283,15 @@ impl PreviewPages {
     pub fn url(&self, name: &str) -> String {
         self.login.replace("/login", &format!("/{name}"))
     }
+
+    /// The same in a language.
+    pub fn url_in(&self, language: &str, name: &str) -> String {
+        format!("{}?ui_locales={language}", self.url(name))
+    }
 }
+
+/// The languages that pages come in.
+pub const LANGUAGES: [&str; 2] = ["en", "de"];
 
 /// A provider run by `serve` on servers or embedded stores, with its settings as variables.
 pub struct Serve {

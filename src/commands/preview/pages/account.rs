@@ -57,7 +57,8 @@ fn ago(hours: i64) -> Moment {
 }
 
 fn overview(config: &Config) -> Response {
-    let claim = |name: &str, value: &str| ClaimLine::of(name, &Value::from(value));
+    let texts = &pages::texts(config);
+    let claim = |name: &str, value: &str| ClaimLine::of(name, &Value::from(value), texts);
     let page = AccountPage {
         page: Chrome::new(config, &text("account-heading")),
         tabs: Tabs { here: OwnPage::Account, done: None },
@@ -218,12 +219,13 @@ fn sessions(config: &Config) -> Response {
 }
 
 fn services(config: &Config, has_some: bool) -> Response {
+    let texts = pages::texts(config);
     let line = |name: &str, scopes: &[&str], is_connected: bool| GrantLine {
         client_id: CLIENT_ID.to_owned(),
         name: name.to_owned(),
         url: is_connected.then(|| WEBSITE.to_owned()),
         since: ago(900),
-        told: GrantLine::told(&scopes.iter().copied().map(ScopeLine::of).collect::<Vec<_>>()),
+        told: GrantLine::told(&scopes.iter().map(|token| ScopeLine::of(token, &texts)).collect::<Vec<_>>()),
         is_connected,
         is_given_by_organization: !is_connected,
     };
