@@ -89,7 +89,7 @@ impl Context {
 
     /// Notes in which languages a service wants its user to be spoken to (`ui_locales`); the first word holds.
     pub fn set_ui_locales(&self, ui_locales: &str) {
-        let kept = ui_locales.get(..MOST_UI_LOCALES).unwrap_or(ui_locales);
+        let kept = &ui_locales[..ui_locales.floor_char_boundary(MOST_UI_LOCALES)];
         if !kept.is_empty() {
             let _ = self.ui_locales.set(kept.to_owned());
         }
@@ -167,4 +167,31 @@ pub async fn uncanceled<T: Send + 'static>(work: impl Future<Output = T> + Send 
         Err(_) => tokio::spawn(work),
     };
     task.await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_asks_for_is_cut_short_whatever_its_letters_are() {
+        for (asked, kept) in
+            [("de en", 5), (&"a".repeat(1000), 200), (&"\u{e4}".repeat(1000), 200), (&"\u{20ac}".repeat(1000), 198)]
+        {
+            let context = Context::new(String::new(), Vec::new());
+            context.set_ui_locales(asked);
+            assert_eq!(context.ui_locales().map(str::len), Some(kept));
+        }
+    }
+
+    #[test]
+    fn a_service_comes_before_the_browser_and_that_before_the_user() {
+        let context = Context::new(String::new(), vec!["it".to_owned(), "es".to_owned()]);
+        context.set_locale("pt");
+        assert_eq!(context.languages().collect::<Vec<_>>(), ["it", "es", "pt"]);
+        context.set_ui_locales("");
+        context.set_ui_locales("fr de");
+        context.set_ui_locales("en");
+        assert_eq!(context.languages().collect::<Vec<_>>(), ["fr", "de", "it", "es", "pt"]);
+    }
 }

@@ -111,7 +111,7 @@ impl Languages {
 
 /// The language that a range is about, without extensions; `None`: it is about any, or is none.
 fn identifier(range: &str) -> Option<LanguageIdentifier> {
-    let mut range = range.get(..MOST_WISH).unwrap_or(range).trim();
+    let mut range = range[..range.floor_char_boundary(MOST_WISH)].trim();
     loop {
         match range.parse::<LanguageIdentifier>() {
             Ok(language) => return (!language.language.is_empty()).then_some(language),
