@@ -92,10 +92,7 @@ pub async fn user_of(
     let user = provider.directory.person_of(&session.sign_in, now).await?;
     // Whose time to set up a second factor is over could not sign in now, either.
     let user = user.filter(|user| user.second_factor_demand(now) != SecondFactorDemand::Overdue);
-    if let Some(user) = &user {
-        speak_to(user);
-    }
-    Ok(user)
+    Ok(user.inspect(|user| speak_to(user)))
 }
 
 /// Lets the page that answers the request be in the language that a service asks for: `ui_locales`,

@@ -42,9 +42,10 @@ pub async fn get(State(provider): State<Arc<Provider>>, mut asked: BrowserReques
     };
     let web = |uri: &Option<String>| uri.as_deref().and_then(web_address).map(str::to_owned);
     let asked = flow.request.to_consent(flow.client());
-    let scopes = lines(&flow, user, &asked, &pages::texts(&provider.config));
+    let page = Chrome::new(&provider.config, &text("consent-heading").with("client", flow.client().display_name()));
+    let scopes = lines(&flow, user, &asked, &page.texts);
     let page = ConsentPage {
-        page: Chrome::new(&provider.config, &text("consent-heading").with("client", flow.client().display_name())),
+        page,
         client_name: flow.client().display_name().to_owned(),
         client_id: flow.client().client_id.clone(),
         client_uri: flow.client().home_page().map(str::to_owned),

@@ -365,11 +365,7 @@ impl Continued {
             Some(proven) => {
                 let user = provider.directory.user(&proven.sub, *now).await?;
                 // Void once the password is another one, or the person may not sign in any more.
-                let user = user.filter(|user| proven.holds(user, flow.request.max_age, *now));
-                if let Some(user) = &user {
-                    speak_to(user);
-                }
-                user
+                user.filter(|user| proven.holds(user, flow.request.max_age, *now)).inspect(|user| speak_to(user))
             }
             None => None,
         };

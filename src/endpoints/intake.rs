@@ -2,7 +2,7 @@
 //! waited for a page, and whatever else brings one go through `Intake::read`, which has the order of the checks.
 
 use crate::ambient::context;
-use crate::caller::{of_disabled, speak};
+use crate::caller::of_disabled;
 use crate::config::SignUp;
 use crate::protocol::authorization::{AuthorizationRequest, Destination};
 use crate::protocol::client::Client;
@@ -90,7 +90,6 @@ impl Intake {
     /// `Unproven`: `invalid_request`, `invalid_client`. `Refused`: as `AuthorizationRequest::parse`, and `invalid_request` for
     /// a hint that is not ours.
     pub async fn read(provider: &Provider, params: Params, now: NumericDate) -> Result<Self, NotTaken> {
-        speak(&params);
         // Until the recipient is proven, nothing is sent anywhere (RFC 6749 section 4.1.2.1).
         let client = client(provider, &params, now).await?; //                           RFC 6749 section 2.2
         let destination = match Destination::of(&client, &params) {

@@ -34,7 +34,6 @@ use crate::protocol::error::Refusal;
 use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
 use crate::provider::{Outdated, Provider};
-use crate::texts;
 use crate::web::answer::{ApiError, Note, PageError};
 use crate::web::fault::Fault;
 use crate::web::headers;
@@ -119,8 +118,6 @@ pub mod path {
 
 /// The public router: every endpoint under the issuer's path.
 pub fn public(provider: Arc<Provider>) -> Router {
-    // Read now, so that no request waits for it.
-    let _ = texts::english();
     let metadata = headers::cors(&[Method::GET]);
     let start_page = get(home::get).post(home::post);
     let flows = Router::new()

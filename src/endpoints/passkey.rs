@@ -133,8 +133,10 @@ async fn page(
     }
     let unknown = asked.params.get("credential").and_then(webauthn::id_in);
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = Chrome::new(&provider.config, &text("passkey-offer-heading"));
     let shown = PasskeyOfferPage {
-        page: Chrome::new(&provider.config, &text("passkey-offer-heading")),
+        name: as_name(&asked.browser.agent, &page.texts),
+        page,
         user_name: user.display_name().to_owned(),
         account: user.account().map(str::to_owned),
         client_id: flow.client().client_id.clone(),
@@ -142,7 +144,6 @@ async fn page(
         csrf: provider.secrets.form_token(browser, &flow.id),
         form: form.map(|form| PasskeyForm { unknown, ..form }),
         is_first_factor: !user.has_second_factor(),
-        name: as_name(&asked.browser.agent, &provider.config),
         error,
     };
     Ok(pages::render(status, &shown, Some(&shown.page.scripts)))

@@ -118,9 +118,9 @@ pub(super) fn written(
         id: if link.is_some() { format!("{}.{}", mail.id, mail.tries) } else { mail.id.clone() },
         to: mail.address.clone(),
         is_to_typed_address: kind.is_to_typed_address(),
-        subject: page.subject.clone(),
         plain: page.plain(),
         html: page.render().unwrap_or_default(),
+        subject: page.subject,
     }
 }
 
@@ -133,17 +133,17 @@ fn texts(config: &Config, user: Option<&User>, mail: &Mail) -> Arc<Catalog> {
 fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: Option<&User>, link: Option<&LinkSecret>) -> MailPage {
     let config = &provider.config;
     let texts = &*texts(config, user, mail);
+    let said = |text: Text<'_>| text.of(texts).to_string();
     let account = user.map(|user| user.username.as_deref().unwrap_or_else(|| user.display_name()));
     let account = account.unwrap_or(&mail.address);
     let host = config.host();
     let (subject, words) = about(kind, account, host, &mail.address);
-    let (subject, words) = (subject.of(texts).to_string(), words.of(texts).to_string());
     let link = link.and_then(|link| {
         let (action, page) = action(kind)?;
         let address = format!("{}?link={}", provider.url(page), link.expose());
-        Some(MailLink { action: action.of(texts).to_string(), address })
+        Some(MailLink { action: said(action), address })
     });
-    let good = link.as_ref().map(|_| text("mail-link-good").counting("minutes", LIFETIME / 60).of(texts).to_string());
+    let good = link.as_ref().map(|_| said(text("mail-link-good").counting("minutes", LIFETIME / 60)));
     let change = provider.url(RESET_PAGE);
     let passkeys = provider.url(PASSKEYS_PAGE);
     let advice = match kind {
@@ -162,12 +162,12 @@ fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: Option<&User>, l
     };
     MailPage {
         language: texts.language(),
-        subject,
-        words: std::iter::once(words).chain(good).collect(),
+        subject: said(subject),
+        words: std::iter::once(said(words)).chain(good).collect(),
         link,
         facts: facts(mail, texts),
-        advice: advice.of(texts).to_string(),
-        sender: sender.of(texts).to_string(),
+        advice: said(advice),
+        sender: said(sender),
         issuer: config.issuer.clone(),
         help: config.organization.help_url.clone(),
         color: config.organization.accent.map_or_else(|| ACCENT.to_owned(), |accent| accent.on_light().to_string()),

@@ -104,8 +104,7 @@ impl Chrome {
 }
 
 /// The texts in the language of the request that is being answered; outside of any, in the default one.
-#[must_use]
-pub fn texts(config: &Config) -> Arc<Catalog> {
+fn texts(config: &Config) -> Arc<Catalog> {
     context(|context| config.languages.best(context.languages()))
         .unwrap_or_else(|| config.languages.best(std::iter::empty()))
 }

@@ -1,8 +1,6 @@
 //! What a browser calls itself, in words a person recognizes: *Firefox on Linux*. Shown, and never decided on.
 
-use crate::config::Config;
-use crate::texts::{Text, text};
-use crate::web::pages::texts;
+use crate::texts::{Catalog, Text, text};
 use axum::http::{HeaderMap, HeaderValue, header};
 
 /// What is looked for, in the order in which it tells one from the other: each claims to be some of those behind it.
@@ -62,8 +60,8 @@ pub fn told(described: &str) -> Text<'_> {
 
 /// What `described` gave as a name for a passkey to begin with, in the language of the page: empty where it tells nothing.
 #[must_use]
-pub fn as_name(described: &str, config: &Config) -> String {
-    if described.starts_with(ANOTHER) { String::new() } else { told(described).of(&texts(config)).to_string() }
+pub fn as_name(described: &str, texts: &Catalog) -> String {
+    if described.starts_with(ANOTHER) { String::new() } else { told(described).of(texts).to_string() }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The languages of pages and mails: which one a person reads, of those that there are.
 
 use crate::account::open;
+use crate::mails::forgot_with;
+use crate::start_page::links;
 use crate::support::program::{refused, run_with};
 use crate::support::provider::PASSWORD;
 use crate::support::smtp::{Mail, MailServer};
 use crate::support::{Authorization, Page, TestProvider, UserAgent};
-use scraper::{Html, Selector};
+use scraper::Html;
 
 // ---- Verbs of this file.
 
@@ -16,11 +18,6 @@ fn language(page: &Page) -> String {
 
 fn asking_for(languages: &str) -> UserAgent {
     UserAgent::new().with_header("accept-language", languages)
-}
-
-fn links(page: &Page) -> Vec<String> {
-    let html = Html::parse_document(&page.body);
-    html.select(&Selector::parse("a[href]").unwrap()).filter_map(|it| it.attr("href")).map(str::to_owned).collect()
 }
 
 #[track_caller]
@@ -204,10 +201,7 @@ async fn a_mail_is_in_the_language_of_the_user_else_of_the_browser_that_it_is_ab
         provider.alice().await;
         speaks(&provider, locale).await;
         let browser = asking_for(asked);
-        let page = browser.get(&provider.url("/reset")).await;
-        let mut form = page.form("form.stack");
-        form.set("username", "alice");
-        browser.submit(form, None).await;
+        forgot_with(&browser, &provider, "alice").await;
         provider.send_mails().await;
         let mail = only(&server);
         let (subject, word) = match expected {
@@ -227,10 +221,7 @@ async fn a_notice_is_in_the_language_of_the_browser_that_did_it() {
     let provider = TestProvider::mailing(&server, &[]).await;
     provider.alice().await;
     let browser = asking_for("de");
-    let page = browser.get(&provider.url("/reset")).await;
-    let mut form = page.form("form.stack");
-    form.set("username", "alice");
-    browser.submit(form, None).await;
+    forgot_with(&browser, &provider, "alice").await;
     provider.send_mails().await;
     let page = browser.get(only(&server).link()).await;
     assert_german(&page);

@@ -27,7 +27,7 @@ async fn forgot(provider: &TestProvider, typed: &str) -> Page {
     forgot_with(&UserAgent::new(), provider, typed).await
 }
 
-async fn forgot_with(browser: &UserAgent, provider: &TestProvider, typed: &str) -> Page {
+pub async fn forgot_with(browser: &UserAgent, provider: &TestProvider, typed: &str) -> Page {
     let page = browser.get(&provider.url("/reset")).await;
     assert_eq!(page.status, 200, "{page}");
     let mut form = page.form("form.stack");

@@ -13,7 +13,7 @@ use scraper::{Html, Selector};
 // ---- Verbs of this file.
 
 /// The links of a page, as they are written.
-fn links(page: &Page) -> Vec<String> {
+pub fn links(page: &Page) -> Vec<String> {
     let html = Html::parse_document(&page.body);
     let selector = Selector::parse("a[href]").unwrap();
     html.select(&selector).filter_map(|link| link.attr("href")).map(str::to_owned).collect()

@@ -7,6 +7,7 @@ mod account;
 mod links;
 
 use crate::ambient::{CONTEXT, Clock, Context};
+use crate::caller::speak;
 use crate::commands::Outcome;
 use crate::config::{Config, Remember, SignUp};
 use crate::endpoints::assets;
@@ -144,7 +145,14 @@ pub(super) async fn serve(config: Config, name: &str) -> Outcome {
     let inside = assets::routes(&config).route(
         "/preview/{name}",
         get(async move |Path(name): Path<String>, request: Request| {
-            CONTEXT.sync_scope(asked_by(&request), || answer(&shown, &name, &scripts))
+            // As a provider does it: in the language that the browser asks for, or `?ui_locales=` in the address.
+            let context = Context::new(String::new(), accept::languages(request.headers()));
+            CONTEXT.sync_scope(Arc::new(context), || {
+                if let Ok(query) = request::query(request.uri()) {
+                    speak(&query);
+                }
+                answer(&shown, &name, &scripts)
+            })
         }),
     );
     let routes = if base.is_empty() { inside } else { Router::new().nest(&base, inside) };
@@ -156,15 +164,6 @@ pub(super) async fn serve(config: Config, name: &str) -> Outcome {
     stopper.stop();
     let _ = served.await;
     Ok(())
-}
-
-/// A page is in the language that the browser asks for, or `?ui_locales=` in its address.
-fn asked_by(request: &Request) -> Arc<Context> {
-    let context = Context::new(String::new(), accept::languages(request.headers()));
-    if let Some(ui_locales) = request::query(request.uri()).ok().as_ref().and_then(|query| query.get("ui_locales")) {
-        context.set_ui_locales(ui_locales);
-    }
-    Arc::new(context)
 }
 
 fn answer(config: &Config, name: &str, scripts: &str) -> Response {
@@ -398,12 +397,13 @@ fn factor_needed(config: &Config, name: &str) -> Response {
 }
 
 fn consent(config: &Config, returns_to_app: bool) -> ConsentPage {
-    let texts = &pages::texts(config);
+    let page = Chrome::new(config, &text("consent-heading").with("client", CLIENT));
+    let texts = &page.texts.clone();
     let claim = |name: &str, value: &str| ClaimLine::of(name, &Value::from(value), texts);
     let profile = [claim("name", USER), claim("locale", "en-US")];
     let email = claim("email", "alice@example.com");
     ConsentPage {
-        page: Chrome::new(config, &text("consent-heading").with("client", CLIENT)),
+        page,
         client_name: CLIENT.to_owned(),
         client_id: CLIENT_ID.to_owned(),
         client_uri: Some(WEBSITE.to_owned()),

@@ -8,7 +8,7 @@ use crate::store::{facts, timely};
 use crate::texts::text;
 use crate::web::answer::PageError;
 use crate::web::pages::account::{AccountPage, listed};
-use crate::web::pages::{self, Chrome, ClaimLine};
+use crate::web::pages::{Chrome, ClaimLine};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -31,7 +31,8 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
     let facts = timely(facts::find(&provider.db, &user.sub)).await?;
     let claim = |name: &str| user.claims.get(name);
     let standard = user.claims.iter().filter(|(name, _)| !SHOWN_ABOVE.contains(&name.as_str()));
-    let texts = &pages::texts(&provider.config);
+    let page = Chrome::new(&provider.config, &text("account-heading"));
+    let texts = &page.texts;
     let mut claims: Vec<ClaimLine> = standard.filter_map(|(name, value)| ClaimLine::of(name, value, texts)).collect();
     let called = claim("preferred_username").filter(|name| name.as_str() != user.username.as_deref());
     claims.extend(called.and_then(|name| ClaimLine::of("nickname", name, texts)));
@@ -40,7 +41,7 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
         further.into_iter().filter_map(|name| Some(ClaimLine::own(name, &facts.claim(name, here.now)?, texts)));
     claims.extend(further);
     let page = AccountPage {
-        page: Chrome::new(&provider.config, &text("account-heading")),
+        page,
         tabs: here.tabs(&provider, &asked),
         user_name: user.display_name().to_owned(),
         username: user.username.clone(),

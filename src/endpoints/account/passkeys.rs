@@ -137,15 +137,16 @@ async fn page(provider: &Provider, asked: &BrowserRequest, here: &Here, said: Sa
     // What the browser made for nothing it may forget.
     let sent = asked.params.get("credential").filter(|_| said.error.is_some()).and_then(webauthn::id_in);
     let unknown = sent.filter(|id| !held.iter().any(|row| row.credential_id == *id));
+    let page = Chrome::new(&provider.config, &text("passkeys-heading"));
     let shown = PasskeysPage {
-        page: Chrome::new(&provider.config, &text("passkeys-heading")),
+        name: as_name(&asked.browser.agent, &page.texts),
+        page,
         tabs: here.tabs(provider, asked),
         passkeys: held.iter().map(|row| line(provider, here, row)).collect(),
         form: form.flatten().map(|form| PasskeyForm { unknown, ..form }),
         is_full: !has_room,
         is_offered: provider.relying_party.is_some(),
         is_first_factor: !here.user.has_second_factor(),
-        name: as_name(&asked.browser.agent, &provider.config),
         error: said.error,
         csrf_add: here.csrf(provider, Purpose::AddPasskey),
         csrf_remove: here.csrf(provider, Purpose::RemovePasskey),

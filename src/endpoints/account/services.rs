@@ -14,7 +14,7 @@ use crate::texts::{Catalog, text};
 use crate::tokens::LONGEST_ACCESS_TOKEN;
 use crate::web::answer::PageError;
 use crate::web::pages::account::{GrantLine, Moment, ServicesPage};
-use crate::web::pages::{self, Chrome, ScopeLine};
+use crate::web::pages::{Chrome, ScopeLine};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -113,12 +113,12 @@ pub async fn get(State(provider): State<Arc<Provider>>, asked: BrowserRequest) -
         };
         held.insert(client_id, both);
     }
-    let texts = pages::texts(&provider.config);
+    let page = Chrome::new(&provider.config, &text("services-heading"));
     let mut services: Vec<GrantLine> =
-        held.into_iter().map(|(client_id, held)| held.line(&client_id, &texts)).collect();
+        held.into_iter().map(|(client_id, held)| held.line(&client_id, &page.texts)).collect();
     services.sort_by_cached_key(|service| service.name.to_lowercase());
     let page = ServicesPage {
-        page: Chrome::new(&provider.config, &text("services-heading")),
+        page,
         tabs: here.tabs(&provider, &asked),
         services,
         csrf: here.csrf(&provider, Purpose::TakeBack),

@@ -57,10 +57,11 @@ fn ago(hours: i64) -> Moment {
 }
 
 fn overview(config: &Config) -> Response {
-    let texts = &pages::texts(config);
+    let page = Chrome::new(config, &text("account-heading"));
+    let texts = &page.texts.clone();
     let claim = |name: &str, value: &str| ClaimLine::of(name, &Value::from(value), texts);
     let page = AccountPage {
-        page: Chrome::new(config, &text("account-heading")),
+        page,
         tabs: Tabs { here: OwnPage::Account, done: None },
         user_name: USER.to_owned(),
         username: Some(ACCOUNT.to_owned()),
@@ -219,7 +220,8 @@ fn sessions(config: &Config) -> Response {
 }
 
 fn services(config: &Config, has_some: bool) -> Response {
-    let texts = pages::texts(config);
+    let page = Chrome::new(config, &text("services-heading"));
+    let texts = page.texts.clone();
     let line = |name: &str, scopes: &[&str], is_connected: bool| GrantLine {
         client_id: CLIENT_ID.to_owned(),
         name: name.to_owned(),
@@ -231,7 +233,7 @@ fn services(config: &Config, has_some: bool) -> Response {
     };
     let all = || vec![line("Monolith", &["profile"], false), line(CLIENT, &["profile", "email", "reports:read"], true)];
     let page = ServicesPage {
-        page: Chrome::new(config, &text("services-heading")),
+        page,
         tabs: Tabs { here: OwnPage::Services, done: has_some.then(|| text("services-taken-back")) },
         services: if has_some { all() } else { Vec::new() },
         csrf: String::new(),
