@@ -2,12 +2,12 @@
 //! Chromium: in light and dark, on a desktop and on a phone.
 
 use crate::support::chromium::{Browser, Options};
+use crate::support::folder;
 use crate::support::party::node_modules;
 use crate::support::program::{LANGUAGES, PreviewPages};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::fs;
-use tempfile::TempDir;
 
 /// What axe-core finds wrong in the page that is open: the rules, and the elements that break them.
 async fn violations(browser: &Browser, axe: &str) -> Value {
@@ -29,7 +29,7 @@ async fn violations(browser: &Browser, axe: &str) -> Value {
 #[tokio::test]
 async fn axe_finds_nothing_on_any_page_in_light_and_dark_on_desktop_and_phone() {
     let axe = fs::read_to_string(node_modules().join("axe-core/axe.min.js")).unwrap();
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let settings = [
         ("HALLPASS_REMEMBER", "ask"),
         ("HALLPASS_SMTP_URL", "smtps://smtp.example.org"),

@@ -5,7 +5,7 @@ use crate::support::program::{Outcome, Running, Serve, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, copy_keys, fresh_stores, hash_of, number_of, run_sql};
 use crate::support::remote::until;
 use crate::support::verbs::{Auth, http, send};
-use crate::support::{Authorization, NewClient, Stores, TestClient, TestProvider, UserAgent, stores};
+use crate::support::{Authorization, NewClient, Stores, TestClient, TestProvider, UserAgent, folder, stores};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _};
@@ -49,7 +49,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         let (database_url, _) = fresh_stores(folder.path());
         fs::create_dir(folder.path().join("migrations")).unwrap();
         Self { folder, database_url }

@@ -1,11 +1,10 @@
 //! What happened is kept, in an order that cannot be changed unseen.
 
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, fresh_stores};
-use crate::support::{Authorization, NewClient, Receiver, TestClient, TestProvider, UserAgent};
+use crate::support::{Authorization, NewClient, Receiver, TestClient, TestProvider, UserAgent, folder};
 use hallpass::protocol::audit::{Event, EventKind};
 use serde_json::Value;
 use std::fs;
-use tempfile::TempDir;
 
 /// Every event, as `audit export` gives them.
 pub async fn events(provider: &TestProvider) -> Vec<Value> {
@@ -194,7 +193,7 @@ async fn what_was_changed_taken_out_put_in_or_cut_off_is_found() {
 async fn an_export_is_one_file_that_is_checked_without_the_database() {
     let (provider, _) = with_sign_ins().await;
     let export = provider.command(&["audit", "export"], "").stdout;
-    let elsewhere = TempDir::with_prefix("hallpass-test-").unwrap();
+    let elsewhere = folder();
     let verify = |text: &str| {
         crate::support::program::run_with(elsewhere.path(), &["audit", "verify", "--file", "-"], &[], text)
     };
@@ -236,7 +235,7 @@ async fn the_list_is_narrowed_by_what_is_wanted() {
 
 #[test]
 fn without_a_database_there_is_nothing_to_read_and_none_is_made() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let _ = fresh_stores(folder.path());
     for command in [&["audit", "list"][..], &["audit", "verify"], &["explain", "--latest"]] {
         let outcome = crate::support::program::run(folder.path(), command);

@@ -5,14 +5,13 @@ use crate::support::factors::WRONG;
 use crate::support::program::{Demo, demo_ports, run};
 use crate::support::provider::PASSWORD;
 use crate::support::remote::until;
-use crate::support::{Authorization, NewClient, NewUser, Receiver, TestClient, TestProvider, claims_of};
+use crate::support::{Authorization, NewClient, NewUser, Receiver, TestClient, TestProvider, claims_of, folder};
 use fantoccini::key::Key;
 use hallpass::throttle::PER_ACCOUNT_AND_NETWORK;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::time::Duration;
-use tempfile::TempDir;
 use url::Url;
 
 // ---- Verbs of this file.
@@ -58,7 +57,7 @@ async fn assert_arrived(browser: &Browser) {
 #[tokio::test]
 async fn in_the_demo_one_sign_in_opens_both_services_and_ctrl_c_leaves_nothing_behind() {
     let _ports = demo_ports().await;
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let mut demo = Demo::start(folder.path(), &[]);
     let left_behind = || {
         let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
@@ -553,7 +552,7 @@ async fn a_frame_that_does_not_load_holds_no_sign_out_up() {
 #[tokio::test]
 async fn every_page_works_and_looks_right_without_script_on_phone_and_desktop_in_light_and_dark() {
     let _ports = demo_ports().await;
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let demo = Demo::start(folder.path(), &[]);
     let provider = TestProvider::start().await;
     let receiver = Receiver::start().await;

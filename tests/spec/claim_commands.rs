@@ -3,7 +3,7 @@
 
 use crate::audit::{detail, events, of_kind, only};
 use crate::support::program::{Outcome, done, refused, run};
-use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent};
+use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent, folder};
 use serde_json::{Value, json};
 use std::fs;
 use tempfile::TempDir;
@@ -309,7 +309,7 @@ fn new_in(folder: &TempDir, more: &[&str]) -> Outcome {
 
 #[test]
 fn a_new_client_says_who_may_enter_and_what_its_scopes_are() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let open = done(new_in(&folder, &[]));
     assert!(!open.stdout.contains("access,") && !open.stdout.contains("client_groups"), "{open:?}");
     let closed = done(new_in(&folder, &["--group", "finance", "--group", "it's"]));

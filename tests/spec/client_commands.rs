@@ -5,19 +5,14 @@
 
 use crate::support::program::{Outcome, command, done, every_command, run, run_at_terminal, run_with};
 use crate::support::provider::{CLIENT_SECRET, PASSWORD, hash_of};
-use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent};
+use crate::support::{Authorization, NewClient, TestClient, TestProvider, UserAgent, folder};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use tempfile::TempDir;
 
 const URI: &str = "https://reports.example.com/signin-oidc";
-
-fn folder() -> TempDir {
-    TempDir::with_prefix("hallpass-test-").unwrap()
-}
 
 #[track_caller]
 fn json_of(outcome: &Outcome) -> Value {

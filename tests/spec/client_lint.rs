@@ -1,5 +1,6 @@
 //! `hallpass client lint` as CI runs it: without a database, a line for each finding, and a status.
 
+use crate::support::folder;
 use crate::support::program::{Outcome, run, run_with};
 use crate::support::provider::{CLIENT_SECRET, hash_of};
 use serde_json::Value;
@@ -30,7 +31,7 @@ struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
-        Self(TempDir::with_prefix("hallpass-test-").unwrap())
+        Self(folder())
     }
 
     fn with(files: &[(&str, &str)]) -> Self {

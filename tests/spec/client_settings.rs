@@ -7,7 +7,7 @@ use crate::support::postgres::free_port;
 use crate::support::program::{done, run};
 use crate::support::provider::PASSWORD;
 use crate::support::python::FastApi;
-use crate::support::{Page, TestProvider, UserAgent, party};
+use crate::support::{Page, TestProvider, UserAgent, folder, party};
 use base64::Engine as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +21,6 @@ const STACKS: [&str; 5] = ["env", "aspnetcore", "fastapi", "spring", "oauth2-pro
 const HARD_ID: &str = "urn:example:${HOME}'#&*~";
 const HARD_URI: &str = "https://reports.example.com/caf%C3%A9/callback?a=$HOME&b='${x}'";
 const HARD_SCOPE: &str = "openid profile email a:b,c $x {y} it's";
-
-fn folder() -> TempDir {
-    TempDir::with_prefix("hallpass-test-").unwrap()
-}
 
 fn settings(id: &str, stack: &str, more: &[&str]) -> String {
     let folder = folder();

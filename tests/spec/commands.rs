@@ -9,7 +9,7 @@ use crate::support::provider::{CLIENT_SECRET, PASSWORD, copy_keys, fresh_stores,
 use crate::support::remote::{Remote, until};
 use crate::support::verbs::{http, send};
 use crate::support::{
-    Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, postgres, redis,
+    Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, folder, postgres, redis,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,12 +29,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::time::Instant;
-
-fn folder() -> TempDir {
-    TempDir::with_prefix("hallpass-test-").unwrap()
-}
 
 fn mode_of(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -7,7 +7,7 @@ use crate::support::program::Serve;
 use crate::support::provider::{PASSWORD, TestClient, number_of, run_sql};
 use crate::support::remote::{Remote, until};
 use crate::support::verbs::{http, send};
-use crate::support::{Answer, Authorization, Page, UserAgent, claims_of, postgres, redis};
+use crate::support::{Answer, Authorization, Page, UserAgent, claims_of, folder, postgres, redis};
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -173,7 +173,7 @@ impl Reader {
             ("PASSWORD", PASSWORD.to_owned()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         Self { blocks: blocks(&text), folder, variables, own, serve: None, database_url }
     }
 

@@ -5,7 +5,7 @@ use crate::support::listener::LogoutListener;
 use crate::support::postgres::free_port;
 use crate::support::program::{Outcome, Serve, run, run_with};
 use crate::support::provider::{copy_keys, fresh_stores};
-use crate::support::{NewClient, Stores, TestProvider, UserAgent, claims_of, redis, stores};
+use crate::support::{NewClient, Stores, TestProvider, UserAgent, claims_of, folder, redis, stores};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -21,12 +21,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
-
-fn folder() -> TempDir {
-    TempDir::with_prefix("hallpass-test-").unwrap()
-}
 
 /// What `doctor --json` found, and the status.
 struct Findings {

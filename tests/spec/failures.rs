@@ -9,7 +9,9 @@ use crate::support::program::{Serve, done, run_with};
 use crate::support::provider::{PASSWORD, copy_keys, number_of, run_sql};
 use crate::support::remote::{Remote, until};
 use crate::support::verbs::{http, send};
-use crate::support::{Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, redis};
+use crate::support::{
+    Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, folder, redis,
+};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection as _, Executor as _};
 use std::fs::{self, File};
@@ -82,7 +84,7 @@ struct Node {
 
 impl Node {
     async fn start(database_url: &str, redis_url: &str) -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         copy_keys(&folder.path().join("keys"));
         let serve = Serve::start(folder.path(), database_url, redis_url);
         let (sql, client) = NewClient::new("reports")
@@ -279,7 +281,7 @@ async fn a_full_disk_under_postgresql_costs_what_is_refused_meanwhile_and_comes_
 /// A backup, or a forgotten transaction in a shell.
 #[tokio::test]
 async fn a_sqlite_file_that_another_process_writes_to_is_waited_for_and_nothing_of_the_audit_is_lost() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
     let node = Node::start(&database_url, "").await;
     let token = node.tokens().await.text("refresh_token");
@@ -352,7 +354,7 @@ async fn a_postgresql_that_fails_over_is_read_only_for_a_while_and_nothing_of_th
 #[tokio::test]
 async fn a_node_that_is_killed_loses_nothing_that_is_stored_in_the_database() {
     let server = Server::start();
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let sqlite = format!("sqlite:{}", folder.path().join("hallpass.db").display());
     for database_url in [sqlite, server.create_database()] {
         let mut node = Node::start(&database_url, "").await;
@@ -378,7 +380,7 @@ async fn a_node_that_is_killed_loses_nothing_that_is_stored_in_the_database() {
 
 #[tokio::test]
 async fn a_bad_key_file_beside_a_running_node_is_told_of_and_the_keys_from_before_go_on() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
     let node = Node::start(&database_url, "").await;
     let file = node.folder.path().join("keys/rs256.2031-01-01T000000Z.pem");
@@ -432,7 +434,7 @@ async fn a_redis_with_snapshots_brings_revoked_tokens_back_after_a_crash_and_the
         (&["--save", ""], false, false, false),
     ] {
         let own = redis::Server::persisting(settings);
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
         let node = Node::start(&database_url, &own.url()).await;
         node.serve.running.wait_for("one SQLite file serves one node");
@@ -457,7 +459,7 @@ async fn a_redis_with_snapshots_brings_revoked_tokens_back_after_a_crash_and_the
 /// Such a hash comes with a row by hand or from elsewhere; it ended the process, or held all users up for half a minute.
 #[tokio::test]
 async fn a_hash_that_costs_too_much_is_wrong_and_named_in_the_log_and_stops_no_other_user() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let database_url = format!("sqlite:{}", folder.path().join("hallpass.db").display());
     let mut node = Node::start(&database_url, "").await;
     let mut add = String::new();

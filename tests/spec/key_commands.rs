@@ -4,7 +4,7 @@
 use crate::support::program::{Running, done, files_in, refused, run, run_with};
 use crate::support::provider::copy_keys;
 use crate::support::remote::until;
-use crate::support::{NewClient, TestProvider};
+use crate::support::{NewClient, TestProvider, folder};
 use hallpass::ambient::Clock;
 use hallpass::keys::{JWKS_MAX_AGE, KeySet, LONGEST_TOKEN, PUBLISH_LEAD, instant_text, parse_instant};
 use hallpass::protocol::response::SigningAlgorithm;
@@ -14,15 +14,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tempfile::TempDir;
 
 /// What the setting says by default: a session may bring an `id_token` as a hint for so long.
 const SESSION_LIFETIME: i64 = 604_800;
 const DAY: i64 = 86_400;
-
-fn folder() -> TempDir {
-    TempDir::with_prefix("hallpass-test-").unwrap()
-}
 
 /// Makes a key and gives its kid.
 fn new_key(folder: &Path, arguments: &[&str]) -> String {

@@ -9,7 +9,8 @@ use crate::support::provider::{copy_keys, run_sql};
 use crate::support::remote::{Remote, until};
 use crate::support::verbs::{VERIFIER, http, send};
 use crate::support::{
-    Api, Authorization, NewClient, NewUser, Page, Stores, TestClient, TestProvider, UserAgent, postgres, redis, stores,
+    Api, Authorization, NewClient, NewUser, Page, Stores, TestClient, TestProvider, UserAgent, folder, postgres, redis,
+    stores,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -37,7 +38,7 @@ struct Logging {
 
 impl Logging {
     fn start() -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         copy_keys(&folder.path().join("keys"));
         let (database_url, redis_url, own_redis) = match stores() {
             Stores::Embedded => {

@@ -5,11 +5,10 @@ use crate::support::program::{Serve, run_with};
 use crate::support::provider::{PASSWORD, copy_keys, fresh_stores, run_sql};
 use crate::support::remote::{Remote, until};
 use crate::support::{
-    Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of, header_of,
+    Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of, folder, header_of,
 };
 use hallpass::logout::deliver_due;
 use serde_json::json;
-use tempfile::TempDir;
 
 async fn ready(services: &[(&str, &LogoutListener)]) -> (TestProvider, Vec<TestClient>, UserAgent) {
     let provider = TestProvider::start().await;
@@ -385,7 +384,7 @@ async fn a_frame_on_another_site_is_loaded_and_not_taken_for_a_sign_out() {
 /// The operator is told which sign-out cannot be seen to work, and what to do; the sign-out continues all the same.
 #[tokio::test]
 async fn the_log_names_a_sign_out_that_cannot_be_seen_to_work() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let (database_url, redis_url) = fresh_stores(folder.path());
     copy_keys(&folder.path().join("keys"));
     let serve = Serve::start(folder.path(), &database_url, &redis_url);
@@ -466,7 +465,7 @@ async fn a_sign_out_ends_the_session_also_when_no_message_can_be_kept() {
 /// The messages are stored in SQL: a process that is killed takes none with it, and the operator sees the outcome of each.
 #[tokio::test]
 async fn a_message_survives_a_killed_process_and_its_results_are_seen_by_the_operator() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let (database_url, redis_url) = fresh_stores(folder.path());
     copy_keys(&folder.path().join("keys"));
     let mut serve = Serve::start(folder.path(), &database_url, &redis_url);

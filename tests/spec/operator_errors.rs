@@ -2,6 +2,7 @@
 //! plain words, and what to do. A driver's own words are never the message.
 
 use crate::support::dotnet;
+use crate::support::folder;
 use crate::support::postgres::{self, free_port};
 use crate::support::program::{Outcome, Running, run_with};
 use crate::support::provider::copy_keys;
@@ -13,7 +14,6 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// What drivers, the system and OpenSSL say, each in words of its own.
@@ -34,10 +34,6 @@ const WORDS_OF_DRIVERS: &[&str] = &[
     "stream did not contain",
     "while executing migration",
 ];
-
-fn folder() -> TempDir {
-    TempDir::with_prefix("hallpass-test-").unwrap()
-}
 
 /// Runs a command that ends within a few seconds, with free ports to listen on.
 fn run(folder: &Path, command: &[&str], variables: &[(&str, &str)]) -> Outcome {

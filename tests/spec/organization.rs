@@ -4,12 +4,11 @@ use crate::support::chromium::{Browser, Options};
 use crate::support::program::{PreviewPages, refused, run_with};
 use crate::support::provider::PASSWORD;
 use crate::support::verbs::{http, send};
-use crate::support::{Authorization, NewClient, Page, TestClient, TestProvider, UserAgent};
+use crate::support::{Authorization, NewClient, Page, TestClient, TestProvider, UserAgent, folder};
 use reqwest::StatusCode;
 use scraper::{Html, Selector};
 use std::fs;
 use std::path::Path;
-use tempfile::TempDir;
 
 const LOGO: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 120 32\" width=\"120\" height=\"32\">\n\
     <rect width=\"32\" height=\"32\" rx=\"6\" fill=\"#8a2be2\"/><circle cx=\"80\" cy=\"16\" r=\"14\" fill=\"#e2a02b\"/></svg>\n";
@@ -58,7 +57,7 @@ async fn pages(provider: &TestProvider, client: &TestClient) -> Vec<Page> {
 
 #[tokio::test]
 async fn every_page_has_the_name_logo_color_and_links_of_the_organization() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let provider = with_a_face(&logo_in(folder.path(), LOGO)).await;
     provider.alice().await;
     let client = provider.add(NewClient::new("reports")).await;
@@ -92,7 +91,7 @@ async fn every_page_has_the_name_logo_color_and_links_of_the_organization() {
 
 #[tokio::test]
 async fn the_logo_is_served_so_that_nothing_in_it_can_run() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let provider = with_a_face(&logo_in(folder.path(), LOGO)).await;
     let logo = send(http().get(provider.url("/assets/logo"))).await;
     assert_eq!((logo.status, logo.body.as_str()), (StatusCode::OK, LOGO));
@@ -142,7 +141,7 @@ async fn the_login_page_names_our_host_beside_the_password_and_the_service_s_pol
 
 #[test]
 fn a_face_that_cannot_be_shown_stops_the_start_with_file_and_line_or_numbers() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let name = ("HALLPASS_NAME", "Example");
     let told = |pairs: &[(&str, &str)], texts: &[&str]| {
         for command in ["serve", "migrate"] {
@@ -182,7 +181,7 @@ async fn one_color_is_enough_and_each_scheme_gets_a_shade_that_can_be_read() {
 
 #[tokio::test]
 async fn the_face_is_seen_in_light_and_dark_on_phone_and_desktop_and_breaks_no_policy() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let provider = with_a_face(&logo_in(folder.path(), LOGO)).await;
     provider.alice().await;
     let client =
@@ -210,7 +209,7 @@ async fn the_face_is_seen_in_light_and_dark_on_phone_and_desktop_and_breaks_no_p
 
 #[tokio::test]
 async fn preview_page_serves_every_page_with_the_face_and_the_policy_and_needs_no_database() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let logo = logo_in(folder.path(), LOGO);
     let variables = [
         ("HALLPASS_ISSUER", "https://id.example.com/auth"),

@@ -39,7 +39,8 @@ async fn asked(provider: &TestProvider, client: &TestClient, browser: &UserAgent
 
 async fn allow(provider: &TestProvider, browser: &UserAgent, page: &Page) {
     let answered = browser.submit(page.form("form"), Some(("decision", "allow"))).await;
-    assert!(provider.settle(browser, answered).await.status.is_redirection());
+    let settled = provider.settle(browser, answered).await;
+    assert!(settled.status.is_redirection(), "{settled}");
 }
 
 // ---- Whose account it is.

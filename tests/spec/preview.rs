@@ -1,10 +1,11 @@
 //! `hallpass preview CLIENT USER`: the claims a pair would get are the claims it gets, and no token is among them.
 
 use crate::support::program::{Outcome, done, refused, run};
-use crate::support::{Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, header_of};
+use crate::support::{
+    Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, folder, header_of,
+};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
-use tempfile::TempDir;
 
 fn preview(provider: &TestProvider, arguments: &[&str]) -> Outcome {
     let arguments: Vec<&str> = std::iter::once("preview").chain(arguments.iter().copied()).collect();
@@ -346,7 +347,7 @@ async fn a_preview_stores_nothing() {
     done(preview(&provider, &["reports", "alice"]));
     assert_eq!(rows().await, before);
 
-    let empty = TempDir::with_prefix("hallpass-test-").unwrap();
+    let empty = folder();
     refused(&run(empty.path(), &["preview", "reports", "alice"]), &["no database yet", "Fix: `hallpass migrate`"]);
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }

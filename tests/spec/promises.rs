@@ -1,7 +1,7 @@
 //! What `docs/promises.md` promises is what runs, and what is stored in databases does not change: the built-in migrations.
 
 use crate::support::program::{done, every_command, files_in, run_with};
-use crate::support::{NewUser, TestProvider};
+use crate::support::{NewUser, TestProvider, folder};
 use hallpass::config::SETTINGS;
 use hallpass::store::migrations::built_in;
 use serde_json::Value;
@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use tempfile::TempDir;
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/promises.md")).unwrap()
@@ -182,7 +181,7 @@ async fn the_tables_have_the_columns_of_the_page() {
 
 #[test]
 fn the_commands_are_those_of_the_page() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let found: BTreeSet<String> = every_command(folder.path()).iter().map(|words| words.join(" ")).collect();
     let text = section("Commands");
     let promised = quoted(text.split("| status |").next().unwrap());
@@ -285,7 +284,7 @@ fn words_of(command: &str) -> String {
 /// A command without `--json` is one that the page says to have none; every other has its row there.
 #[test]
 fn every_command_prints_json_or_is_one_that_the_page_leaves_out() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let text = section("JSON");
     let left_out = text.lines().find_map(|line| line.strip_prefix("Without `--json`: ")).unwrap();
     let left_out: BTreeSet<String> = quoted(left_out);

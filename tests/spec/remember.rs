@@ -3,8 +3,7 @@
 use crate::support::program::{Running, run_with};
 use crate::support::provider::PASSWORD;
 use crate::support::user_agent::{Cookie, SameSite};
-use crate::support::{Answer, Authorization, Page, TestClient, TestProvider, UserAgent};
-use tempfile::TempDir;
+use crate::support::{Answer, Authorization, Page, TestClient, TestProvider, UserAgent, folder};
 
 const LIFETIME: i64 = 100_000;
 
@@ -92,7 +91,7 @@ async fn a_sign_in_that_is_kept_ends_at_its_time_and_with_a_sign_out_all_the_sam
 /// A user who was told "stay signed in" for a week is signed out after a night where sign-ins end unused after some hours.
 #[test]
 fn an_operator_is_told_where_a_sign_in_ends_unused_before_its_cookie_does() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     for (remember, idle, is_told) in
         [("ask", "43200", true), ("always", "43200", true), ("never", "43200", false), ("ask", "604800", false)]
     {

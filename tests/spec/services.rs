@@ -4,19 +4,14 @@
 
 use crate::support::program::{Outcome, done, refused, run, run_at_terminal};
 use crate::support::verbs::CHALLENGE;
-use crate::support::{TestProvider, UserAgent, documents, party};
+use crate::support::{TestProvider, UserAgent, documents, folder, party};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
 use url::form_urlencoded;
-
-fn folder() -> TempDir {
-    TempDir::with_prefix("hallpass-test-").unwrap()
-}
 
 /// The table, by the names that `--for` takes.
 fn table() -> BTreeMap<String, Value> {

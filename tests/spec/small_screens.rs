@@ -2,11 +2,11 @@
 //! what stays in reach where something has to scroll.
 
 use crate::support::chromium::{Browser, Options};
+use crate::support::folder;
 use crate::support::program::{LANGUAGES, PreviewPages};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use tempfile::TempDir;
 
 const LOGO: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 360 96\" width=\"360\" height=\"96\">\n\
     <rect width=\"360\" height=\"96\" rx=\"12\" fill=\"#8a2be2\"/></svg>\n";
@@ -33,7 +33,7 @@ fn with_all_settings(folder: &Path) -> PreviewPages {
 
 #[tokio::test]
 async fn every_page_fits_a_small_notebook_without_scrolling() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let browser = Browser::open(Options { width: 1280, height: 657, ..Options::default() }).await;
     browser.fit(1280, 657).await;
     for (kind, pages) in [
@@ -73,7 +73,7 @@ const IS_SHOWN: &str = "const is_shown = element => {
 
 #[tokio::test]
 async fn the_sign_in_button_is_in_view_while_the_password_is_typed_on_a_phone() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let pages = with_all_settings(folder.path());
     // Without and with the keyboard; the page asks for its height to be taken off what the page has.
     for height in [664, 400] {
@@ -109,7 +109,7 @@ const MUCH: &str = "
 
 #[tokio::test]
 async fn with_much_content_and_large_text_the_decision_stays_in_reach_and_nothing_overlaps() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let pages = with_all_settings(folder.path());
     for (width, height, percent) in
         [(1280, 657, 100), (1280, 657, 200), (640, 328, 100), (390, 664, 100), (390, 664, 200)]

@@ -7,7 +7,7 @@ use crate::store_shares::{start, tally};
 use crate::support::provider::run_sql;
 use crate::support::redis::MASTER_NAME;
 use crate::support::remote::until;
-use crate::support::{NewClient, NewUser, postgres, redis};
+use crate::support::{NewClient, NewUser, folder, postgres, redis};
 use hallpass::ambient::{Clock, random};
 use hallpass::config::{DatabaseUrl, EphemeralUrl};
 use hallpass::failure::Failure;
@@ -106,7 +106,7 @@ pub struct Lasting {
 
 impl Lasting {
     async fn open(name: &'static str, server: Option<&postgres::Server>) -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         let file = folder.path().join("hallpass.db");
         let (setting, url) = match server {
             None => (DatabaseUrl::Sqlite(PathBuf::from(&file)), format!("sqlite:{}", file.display())),

@@ -3,9 +3,10 @@
 use crate::support::factors::Authenticator;
 use crate::support::program::run_with;
 use crate::support::provider::PASSWORD;
-use crate::support::{Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of};
+use crate::support::{
+    Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of, folder,
+};
 use serde_json::json;
-use tempfile::TempDir;
 
 const DAY: i64 = 86_400;
 
@@ -33,7 +34,8 @@ async fn sign_in(
         form.fields.push(("trust".into(), "yes".into()));
     }
     let done = browser.submit(form, Some(("action", "continue"))).await;
-    assert!(provider.settle(browser, done).await.status.is_redirection());
+    let settled = provider.settle(browser, done).await;
+    assert!(settled.status.is_redirection(), "{settled}");
     provider.travel(30);
 }
 
@@ -216,11 +218,12 @@ async fn by_default_no_browser_is_trusted_and_the_setting_has_bounds() {
     form.set("code", authenticator.code(provider.now()));
     form.fields.push(("trust".into(), "yes".into()));
     let done = browser.submit(form, Some(("action", "continue"))).await;
-    assert!(provider.settle(&browser, done).await.status.is_redirection());
+    let settled = provider.settle(&browser, done).await;
+    assert!(settled.status.is_redirection(), "{settled}");
     assert!(browser.cookies().iter().all(|cookie| !cookie.name.contains("hallpass_trusted")));
     sign_out(&provider, &browser, "sign_out").await;
     assert!(is_asked(&provider, &client, &browser).await);
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     for bad in ["-1", "366", "30d"] {
         let outcome = run_with(folder.path(), &["migrate"], &[("HALLPASS_TRUSTED_BROWSER", bad)], "");
         assert!(outcome.status != 0 && outcome.stderr.contains("days from 0 to 365"), "{bad}: {outcome:?}");

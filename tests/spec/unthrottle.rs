@@ -4,7 +4,7 @@
 use crate::support::program::{Outcome, Serve, done, run_with};
 use crate::support::provider::{PASSWORD, copy_keys, fresh_stores, hash_of};
 use crate::support::verbs::http;
-use crate::support::{Authorization, Page, TestClient, TestProvider};
+use crate::support::{Authorization, Page, TestClient, TestProvider, folder};
 use crate::throttling::{from, ready};
 use hallpass::startup;
 use hallpass::store::ephemeral::Tally;
@@ -13,7 +13,6 @@ use hallpass::throttle::{
 };
 use std::fs;
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// A command beside a provider of a test, with its settings.
 async fn beside(provider: &TestProvider, arguments: &[&str]) -> Outcome {
@@ -111,7 +110,7 @@ async fn who_is_not_known_is_not_freed() {
 /// Counters in the process of `serve`, which no other process can reach, or in Redis.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_freed_at_a_running_node_within_ten_seconds() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let (database_url, redis_url) = fresh_stores(folder.path());
     copy_keys(&folder.path().join("keys"));
     fs::create_dir(folder.path().join("migrations")).unwrap();

@@ -4,10 +4,9 @@
 
 use crate::support::program::{Outcome, done, run, run_at_terminal};
 use crate::support::provider::{PASSWORD, hash_of};
-use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of};
+use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, folder};
 use serde_json::{Value, json};
 use std::fs;
-use tempfile::TempDir;
 
 fn with_input(provider: &TestProvider, arguments: &[&str], input: &str) -> Outcome {
     provider.command(arguments, input)
@@ -230,7 +229,7 @@ async fn users_are_imported_with_their_hashes_after_a_report() {
 
 #[test]
 fn an_import_of_nothing_readable_is_refused() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     refused(&run(folder.path(), &["user", "import", "nowhere.jsonl"]), &["nowhere.jsonl"]);
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
 }
@@ -386,7 +385,7 @@ async fn an_import_takes_a_shared_address_and_names_both() {
 /// A line of a file is told with its member, and nothing that it says is repeated: it may hold a hash.
 #[test]
 fn a_line_that_cannot_be_imported_is_told_with_its_member() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let cases = [
         (r#"{"username": "a", "email": "a@example.com", "name": 5}"#, "name must be a text"),
         (
@@ -415,7 +414,7 @@ fn a_line_that_cannot_be_imported_is_told_with_its_member() {
 
 #[test]
 fn a_kind_of_event_that_there_is_not_is_told_with_the_nearest_ones() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     done(run(folder.path(), &["migrate"]));
     for (event, told) in [
         ("sign_in_faild", "did you mean sign_in_failed, sign_in, sign_in_throttled"),

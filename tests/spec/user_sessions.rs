@@ -5,13 +5,12 @@ use crate::support::program::{Serve, done, run_with};
 use crate::support::provider::{PASSWORD, Stores, copy_keys, fresh_stores, run_sql, stores};
 use crate::support::remote::Remote;
 use crate::support::verbs::{http, send};
-use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of};
+use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, folder};
 use hallpass::logout;
 use hallpass::protocol::secret::SessionId;
 use hallpass::sign_ins::settle;
 use hallpass::store::sessions;
 use serde_json::Value;
-use tempfile::TempDir;
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
@@ -485,7 +484,7 @@ async fn a_pairwise_client_s_server_ends_the_session_by_its_own_sid() {
 /// The whole, across processes: a command beside a running `serve`, and ten seconds.
 #[tokio::test]
 async fn a_running_serve_sees_what_a_command_ended_and_tells_the_services() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let (database_url, redis_url) = fresh_stores(folder.path());
     copy_keys(&folder.path().join("keys"));
     let serve = Serve::start(folder.path(), &database_url, &redis_url);

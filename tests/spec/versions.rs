@@ -4,14 +4,13 @@ use crate::support::program::Serve;
 use crate::support::provider::{copy_keys, fresh_stores, run_sql};
 use crate::support::remote::until;
 use crate::support::verbs::{http, send};
-use crate::support::{Authorization, TestProvider, UserAgent};
+use crate::support::{Authorization, TestProvider, UserAgent, folder};
 use axum::body::to_bytes;
 use axum::extract::State;
 use hallpass::endpoints::health;
 use hallpass::startup::watch_version;
 use hallpass::store::migrations::SCHEMA_VERSION;
 use serde_json::Value;
-use tempfile::TempDir;
 
 async fn readiness(provider: &TestProvider) -> (u16, Value) {
     let answer = health::ready(State(provider.provider.clone())).await;
@@ -79,7 +78,7 @@ async fn what_was_read_last_holds_while_it_cannot_be_read() {
 
 #[tokio::test]
 async fn a_running_node_sees_within_ten_seconds_that_it_may_not_serve_and_one_that_starts_sees_it_at_once() {
-    let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+    let folder = folder();
     let (database_url, redis_url) = fresh_stores(folder.path());
     copy_keys(&folder.path().join("keys"));
     let mut serve = Serve::start(folder.path(), &database_url, &redis_url);

@@ -4,6 +4,7 @@
 use super::program::{Outcome, Serve, run_with};
 use super::provider::{PASSWORD, TestClient};
 use super::{postgres, redis};
+use crate::support::folder;
 use std::fs;
 use tempfile::TempDir;
 
@@ -16,7 +17,7 @@ pub struct Installation {
 impl Installation {
     /// With one key and alice, whose password is `PASSWORD`.
     pub fn start() -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         let (database_url, redis_url) = (postgres::server().create_database(), redis::server().url());
         let variables = [("HALLPASS_DATABASE_URL", database_url.as_str()), ("HALLPASS_REDIS_URL", &redis_url)];
         succeed(run_with(folder.path(), &["key", "new"], &variables, ""));

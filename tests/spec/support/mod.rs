@@ -5,6 +5,7 @@ pub mod chromium;
 pub mod documents;
 pub mod dotnet;
 pub mod factors;
+pub mod folder;
 pub mod installation;
 pub mod leaks;
 pub mod listener;
@@ -24,6 +25,7 @@ pub mod user_agent;
 pub mod verbs;
 pub mod webdriver;
 
+pub use folder::folder;
 pub use provider::{NewClient, NewUser, Stores, TestClient, TestProvider, again_while_busy, stores};
 pub use receiver::Receiver;
 pub use user_agent::{Page, UserAgent};

@@ -3,6 +3,7 @@
 use super::leaks::LogWatch;
 use super::program::{Outcome, run_with};
 use super::{postgres, redis};
+use crate::support::folder;
 use hallpass::ambient::Clock;
 use hallpass::config::RawConfig;
 use hallpass::endpoints;
@@ -137,7 +138,7 @@ impl TestProvider {
     /// With settings by their names; an `issuer` that begins with a slash is a path behind the test's own host, one that begins with
     /// two is another name of it.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         let (database_url, redis_url) = fresh_stores(folder.path());
         copy_keys(&folder.path().join("keys"));
         Self::on(folder, database_url, redis_url, Arc::default(), settings).await
@@ -145,7 +146,7 @@ impl TestProvider {
 
     /// On a Redis of the test's own, which it may stop or fill, whatever the stores of this run.
     pub async fn with_redis(redis_url: &str) -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         let (database_url, _) = fresh_stores(folder.path());
         copy_keys(&folder.path().join("keys"));
         Self::on(folder, database_url, redis_url.to_owned(), Arc::default(), &[]).await
@@ -158,7 +159,7 @@ impl TestProvider {
 
     /// A node on the same stores and keys with settings of its own, the issuer among them.
     pub async fn node_with(&self, settings: &[(&str, &str)]) -> Self {
-        let folder = TempDir::with_prefix("hallpass-test-").unwrap();
+        let folder = folder();
         copy_keys(&folder.path().join("keys"));
         let (database_url, redis_url) = (self.database_url.clone(), self.redis_url.clone());
         Self::on(folder, database_url, redis_url, self.moved.clone(), settings).await
