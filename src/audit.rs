@@ -10,7 +10,7 @@
 
 pub mod pruning;
 
-use crate::ambient::{Clock, context};
+use crate::ambient::{Clock, context, wishes_of_mail};
 use crate::background::Background;
 use crate::protocol::audit::{Chain, Event, EventKind, Impersonal, RefusalRecord};
 use crate::protocol::time::NumericDate;
@@ -48,7 +48,7 @@ const MOST_REMEMBERED: usize = 20_000;
 const LOST_INTERVAL: i64 = 60;
 
 enum Item {
-    Event(Event),
+    Event(Box<Event>),
     Refusal(Box<RefusalRecord>),
     Flush(oneshot::Sender<()>),
 }
@@ -162,7 +162,8 @@ impl Audit {
         Self { sender, lost, budgets }
     }
 
-    /// Leaves an event; the reference of the request that is being answered is added.
+    /// Leaves an event; the reference of the request that is being answered is added, and for a notice of it the languages that
+    /// the request wishes for.
     pub fn record(&self, event: Event) {
         let is_provoked = matches!(
             event.kind,
@@ -178,7 +179,9 @@ impl Audit {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.leave(Item::Event(event.in_request(context(|context| context.reference.clone()))));
+        let event = if mail_outbox::is_told(&event) { event.wished_in(wishes_of_mail()) } else { event };
+        let event = event.in_request(context(|context| context.reference.clone()));
+        self.leave(Item::Event(Box::new(event)));
     }
 
     /// Leaves a refusal for `hallpass explain`, with the network that was refused; `None`: one that many share.
@@ -277,7 +280,7 @@ async fn write(Writer { db, clock, receiver, lost }: Writer) -> ControlFlow<()> 
         let mut next = Some(first);
         while let Some(item) = next {
             match item {
-                Item::Event(event) => events.push(event),
+                Item::Event(event) => events.push(*event),
                 Item::Refusal(refusal) => refused.push(*refusal),
                 Item::Flush(done) => flushed.push(done),
             }

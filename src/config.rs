@@ -8,6 +8,7 @@ mod files;
 mod mail;
 mod organization;
 mod sign_up;
+mod texts;
 mod urls;
 
 pub(crate) use urls::postgres_files;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub use texts::{FolderFault, MailLayout, Wording};
 use url::Url;
 use urls::{database_url, redis_url};
 
@@ -114,7 +116,9 @@ settings! {
     sign_up = "off", "domain:example.com",
         "Who makes an account by themselves, at /sign-up: off, invitation (by a link of hallpass user invite), or domain:example.com (who reads the mail of an address there; several with commas; with HALLPASS_SMTP_URL)";
     languages = "en,de", "de,en",
-        "Languages of pages and mails, with commas between them: en (English), de (German); the first is for who asks for none of them";
+        "Languages of pages and mails, with commas between them: en (English), de (German), and those of HALLPASS_TEXTS; the first is for who asks for none of them";
+    texts = "", "/etc/hallpass/texts",
+        "Folder of your own texts: a catalog for a language, such as fr.ftl, and mail.html and mail.txt by which mails are laid out (docs/languages.md)";
     audit_retention = "", "365", "Days after which audit events are removed (1 to 36500); unset: they are kept";
 }
 
@@ -196,6 +200,8 @@ pub struct Config {
     pub sign_up: SignUp,
     /// The languages of pages and mails.
     pub languages: Languages,
+    /// What the operator has written for people to read.
+    pub texts: Arc<Wording>,
     /// Days; `None`: for good.
     pub audit_retention: Option<i64>,
 }
@@ -397,6 +403,16 @@ impl RawConfig {
         Ok((url, from))
     }
 
+    /// The languages, with the operator's own texts, and what else the operator has written.
+    fn languages(&self) -> Result<(Languages, Wording), ConfigError> {
+        let (texts, mut wording) =
+            self.parsed("texts", |text| texts::folder(text).map_err(|fault| fault.to_string()))?;
+        let languages = |text: &str| Languages::of(text, &texts).map_err(|fault| fault.to_string());
+        let languages = self.parsed("languages", languages)?;
+        wording.remarks.extend(texts.remarks(&languages));
+        Ok((languages, wording))
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -404,6 +420,7 @@ impl RawConfig {
     pub fn check(&self) -> Result<Config, ConfigError> {
         let (smtp_url, mail_from) = self.mail()?;
         let sign_up = self.parsed("sign_up", |text| sign_up::sign_up(text, smtp_url.is_some()))?;
+        let (languages, wording) = self.languages()?;
         let config = Config {
             issuer: self.parsed("issuer", issuer)?,
             listen: self.parsed("listen", address)?,
@@ -427,7 +444,8 @@ impl RawConfig {
             smtp_url,
             mail_from: mail_from.unwrap_or_default(),
             sign_up,
-            languages: self.parsed("languages", |text| Languages::of(text).map_err(|fault| fault.to_string()))?,
+            languages,
+            texts: Arc::new(wording),
             audit_retention: self.parsed("audit_retention", days)?,
         };
         Ok(config)

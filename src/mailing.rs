@@ -1,9 +1,10 @@
 //! When mails are sent: those with a link that users ask for, and notices, which the store queues with what they tell of. What a mail
-//! says is `letters`; `mail` hands it over.
+//! says is `letters`, how an operator lays it out `layout`; `mail` hands it over.
 //!
 //! Who forgot a password or asks for an account is looked into after the answer, so that neither form nor time of it says what came of
 //! it. The queue has no link: it is made when the mail is handed over, and forgotten where that fails. A mail is handed over at least once.
 
+pub mod layout;
 pub mod letters;
 
 use crate::ambient::random;

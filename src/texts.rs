@@ -6,37 +6,52 @@
 //! Rust says `text("login-heading")` and gets a `Text`, which is in no language yet: a template shows it by `page.say(…)`, so that
 //! whatever a page says is in one language. `tests/spec/texts.rs` compares every such place with each catalog.
 //!
-//! Fluent can put each variable between the characters U+2068 and U+2069, which keep a name in Hebrew from reordering an
-//! English sentence. It is not told to: in the content of a page `<bdi>` does the same (`templates/marks.html`), and in a title
-//! or an attribute some would show the characters as boxes. What is left are titles of English words around a name, where no
-//! more than the punctuation beside that can move. A language that is written from right to left has to decide anew, and so
-//! has a mail without markup.
+//! In the content of a page `<bdi>` keeps a name apart from the words around it (`templates/marks.html`), so that one in Hebrew
+//! reorders nothing of an English sentence. In a title, an attribute or a mail without markup the characters U+2068 and U+2069 do
+//! that, in languages that are written from right to left only: there each name in Latin letters would move what is beside it.
+//! Elsewhere no more than punctuation beside a name could move, and some programs show the characters as boxes. An address
+//! never has them: they would be followed with it.
+//!
+//! `languages` has those that people can choose from, `own` what an operator has written, `sources` what that begins with.
+
+mod languages;
+mod own;
+mod sources;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
-use fluent_langneg::{NegotiationStrategy, negotiate_languages};
+use fluent_syntax::ast::Pattern;
+pub use languages::{Languages, LanguagesFault};
+pub use own::{OwnTexts, Remark, TextsFault, keys};
+pub use sources::{Source, SourceText, sources};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
-use unic_langid::LanguageIdentifier;
+use unic_langid::{CharacterDirection, LanguageIdentifier};
 
 /// The catalogs that are part of the binary, by their languages.
 const SOURCES: [(&str, &str); 2] =
     [("en", include_str!("../templates/texts/en.ftl")), ("de", include_str!("../templates/texts/de.ftl"))];
 
-static BUILT_IN: LazyLock<Vec<Arc<Catalog>>> =
-    LazyLock::new(|| SOURCES.iter().map(|(language, source)| Arc::new(Catalog::read(language, source).0)).collect());
+static BUILT_IN: LazyLock<Vec<Arc<Layer>>> = LazyLock::new(|| {
+    let named = SOURCES.iter().filter_map(|(name, source)| Some((name.parse().ok()?, source)));
+    named.map(|(language, source)| Arc::new(Layer::read(language, source).0)).collect()
+});
+static ENGLISH: LazyLock<Catalog> = LazyLock::new(|| Catalog::of(&BUILT_IN[0].language, vec![BUILT_IN[0].clone()]));
 
 /// Each stands for one variable while a text is taken apart. No catalog has such characters: they are for private use.
 const PLACEHOLDERS: [&str; 4] = ["\u{e000}", "\u{e001}", "\u{e002}", "\u{e003}"];
 
-/// How many languages that a person asks for are looked at, and how long one may be, in bytes.
-const MOST_WISHES: usize = 20;
-const MOST_WISH: usize = 35;
+/// What keeps a name apart from words of another direction where there is no markup
+/// ([UAX 9, isolates](https://www.unicode.org/reports/tr9/#Explicit_Directional_Isolates)).
+const ISOLATE: char = '\u{2068}';
+const END_OF_ISOLATE: char = '\u{2069}';
 
 /// The catalog in English, which the log is written from.
 #[must_use]
 pub fn english() -> &'static Catalog {
-    &BUILT_IN[0]
+    &ENGLISH
 }
 
 /// A text, by its key, in no language yet.
@@ -45,85 +60,33 @@ pub const fn text(key: &str) -> Text<'_> {
     Text { key, attribute: None, variables: [None; PLACEHOLDERS.len()] }
 }
 
-/// The languages that people can read here, the first of which is the default.
-#[derive(Clone, Debug)]
-pub struct Languages(Vec<Arc<Catalog>>);
-
-/// Why a list of languages cannot be taken.
-#[derive(Debug, thiserror::Error)]
-pub enum LanguagesFault {
-    /// None of them.
-    #[error("must be one language or more, with commas between them, such as en,de")]
-    Empty,
-    /// One that there are no texts in.
-    #[error("there are no texts in {language:?}; there are some in {offered}", offered = built_in())]
-    Unknown {
-        /// It.
-        language: String,
-    },
-    /// One twice.
-    #[error("{language} is in the list twice")]
-    Twice {
-        /// It.
-        language: &'static str,
-    },
-}
-
-fn built_in() -> String {
-    SOURCES.map(|(language, _)| language).join(" and ")
-}
-
-impl Languages {
-    /// Reads a list with commas, in the order in which they are wanted where a person asks for none of them.
-    ///
-    /// # Errors
-    /// There is none, one without texts, or one twice.
-    pub fn of(list: &str) -> Result<Self, LanguagesFault> {
-        let mut catalogs: Vec<Arc<Catalog>> = Vec::new();
-        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let known = BUILT_IN.iter().find(|catalog| catalog.language.eq_ignore_ascii_case(name));
-            let known = known.ok_or_else(|| LanguagesFault::Unknown { language: name.to_owned() })?;
-            if catalogs.iter().any(|catalog| catalog.language == known.language) {
-                return Err(LanguagesFault::Twice { language: known.language });
-            }
-            catalogs.push(known.clone());
-        }
-        if catalogs.is_empty() { Err(LanguagesFault::Empty) } else { Ok(Self(catalogs)) }
-    }
-
-    /// The first of the wishes that can be met, else the default. A wish is a language range
-    /// ([RFC 4647 section 2](https://www.rfc-editor.org/rfc/rfc4647#section-2)), which a more general or a more special language
-    /// meets as well; what is none is passed over.
-    #[must_use]
-    pub fn best<'a>(&self, wishes: impl Iterator<Item = &'a str>) -> Arc<Catalog> {
-        let asked: Vec<LanguageIdentifier> = wishes.take(MOST_WISHES).filter_map(identifier).collect();
-        let offered: Vec<&LanguageIdentifier> = self.0.iter().filter_map(|it| it.bundle.locales.first()).collect();
-        let met = negotiate_languages(&asked, &offered, None, NegotiationStrategy::Filtering);
-        let met = met.first().and_then(|met| self.0.iter().find(|it| it.bundle.locales.first() == Some(**met)));
-        met.unwrap_or(&self.0[0]).clone()
-    }
-
-    /// Each, as BCP 47 writes it, the default first.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|catalog| catalog.language)
-    }
-}
-
-/// The language that a range is about, without extensions; `None`: it is about any, or is none.
-fn identifier(range: &str) -> Option<LanguageIdentifier> {
-    let mut range = range[..range.floor_char_boundary(MOST_WISH)].trim();
-    loop {
-        match range.parse::<LanguageIdentifier>() {
-            Ok(language) => return (!language.language.is_empty()).then_some(language),
-            Err(_) => range = &range[..range.rfind(['-', '_'])?],
-        }
-    }
-}
-
-/// The texts of one language.
+/// The texts of one language. Where one is missing, another language has it.
+#[derive(Clone)]
 pub struct Catalog {
-    language: &'static str,
-    bundle: FluentBundle<FluentResource>,
+    language: String,
+    direction: Direction,
+    /// The first that has a text says it.
+    layers: Vec<Arc<Layer>>,
+}
+
+/// In which direction a language is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// As English is.
+    LeftToRight,
+    /// As Arabic and Hebrew are.
+    RightToLeft,
+}
+
+impl Direction {
+    /// The value of the attribute `dir`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LeftToRight => "ltr",
+            Self::RightToLeft => "rtl",
+        }
+    }
 }
 
 impl fmt::Debug for Catalog {
@@ -133,11 +96,56 @@ impl fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// Reads a catalog, and says what in it is not right. The rest of it is there all the same.
-    fn read(language: &'static str, source: &str) -> (Self, Vec<String>) {
+    /// Of a language, with the texts of each layer that no layer before it has.
+    fn of(language: &LanguageIdentifier, layers: Vec<Arc<Layer>>) -> Self {
+        let direction = match language.character_direction() {
+            CharacterDirection::RTL => Direction::RightToLeft,
+            CharacterDirection::LTR | CharacterDirection::TTB => Direction::LeftToRight,
+        };
+        Self { language: language.to_string(), direction, layers }
+    }
+
+    /// Its language, as BCP 47 writes it.
+    #[must_use]
+    pub fn language(&self) -> &str {
+        &self.language
+    }
+
+    /// In which direction it is written.
+    #[must_use]
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// A name or a value beside words of this language, where there is no markup: kept apart from them where that is needed.
+    #[must_use]
+    pub fn beside<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match self.direction {
+            Direction::LeftToRight => Cow::Borrowed(name),
+            Direction::RightToLeft => Cow::Owned(isolated(name)),
+        }
+    }
+
+    /// The text of that key, in this language.
+    #[must_use]
+    pub const fn text<'a>(&'a self, key: &'a str) -> Words<'a> {
+        Words { catalog: self, text: text(key) }
+    }
+}
+
+/// One file of texts: part of the binary, or an operator's own.
+struct Layer {
+    language: LanguageIdentifier,
+    bundle: FluentBundle<FluentResource>,
+    /// Keys, with the attribute, of texts in it that cannot be taken.
+    left_out: HashSet<(String, Option<String>)>,
+}
+
+impl Layer {
+    /// Reads a file, and says what in it is not right. The rest of it is there all the same.
+    fn read(language: LanguageIdentifier, source: &str) -> (Self, Vec<String>) {
         let mut faults = Vec::new();
-        let locale = language.parse().map_err(|error| faults.push(format!("{language}: {error}")));
-        let mut bundle = FluentBundle::new_concurrent(locale.into_iter().collect());
+        let mut bundle = FluentBundle::new_concurrent(vec![language.clone()]);
         bundle.set_use_isolating(false);
         let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(resource, errors)| {
             faults.extend(errors.iter().map(ToString::to_string));
@@ -146,19 +154,18 @@ impl Catalog {
         if let Err(errors) = bundle.add_resource(resource) {
             faults.extend(errors.iter().map(ToString::to_string));
         }
-        (Self { language, bundle }, faults)
+        (Self { language, bundle, left_out: HashSet::new() }, faults)
     }
 
-    /// Its language, as BCP 47 writes it.
-    #[must_use]
-    pub const fn language(&self) -> &'static str {
-        self.language
-    }
-
-    /// The text of that key, in this language.
-    #[must_use]
-    pub const fn text<'a>(&'a self, key: &'a str) -> Words<'a> {
-        Words { catalog: self, text: text(key) }
+    fn pattern(&self, key: &str, attribute: Option<&str>) -> Option<&Pattern<&str>> {
+        let message = self.bundle.get_message(key)?;
+        let pattern = match attribute {
+            Some(name) => message.get_attribute(name)?.value(),
+            None => message.value()?,
+        };
+        let is_left_out =
+            !self.left_out.is_empty() && self.left_out.contains(&(key.to_owned(), attribute.map(str::to_owned)));
+        (!is_left_out).then_some(pattern)
     }
 }
 
@@ -176,6 +183,8 @@ pub struct Text<'a> {
 enum Value<'a> {
     /// A name, or whatever else is shown as it is.
     Name(&'a str),
+    /// What can be followed.
+    Address(&'a str),
     /// A number, which decides the plural.
     Number(i64),
 }
@@ -192,6 +201,12 @@ impl<'a> Text<'a> {
     #[must_use]
     pub fn with<T: AsRef<str> + ?Sized>(self, variable: &'static str, value: &'a T) -> Self {
         self.having(variable, Value::Name(value.as_ref()))
+    }
+
+    /// With an address that can be followed.
+    #[must_use]
+    pub fn leading(self, variable: &'static str, address: &'a str) -> Self {
+        self.having(variable, Value::Address(address))
     }
 
     /// With a number, which decides the plural.
@@ -281,27 +296,28 @@ impl<'a> Words<'a> {
     pub fn parts(&self) -> Parts<'a> {
         let mut whole = String::with_capacity(128);
         // Writing into a string does not fail.
-        let _ = self.write(&mut whole, |_, placeholder| placeholder);
+        let _ = self.write(&mut whole, |_, placeholder| Cow::Borrowed(placeholder));
         Parts { whole, text: self.text }
     }
 
     /// A text that is missing is shown as its key: a test keeps that from being landed.
-    fn write(&self, to: &mut impl fmt::Write, name: impl for<'n> Fn(&'n str, &'static str) -> &'n str) -> fmt::Result {
+    fn write(
+        &self,
+        to: &mut impl fmt::Write,
+        name: impl for<'n> Fn(&'n str, &'static str) -> Cow<'n, str>,
+    ) -> fmt::Result {
         let mut variables = FluentArgs::new();
         for ((variable, value), placeholder) in self.text.given().zip(PLACEHOLDERS) {
             match value {
                 Value::Name(value) => variables.set(variable, name(value, placeholder)),
+                Value::Address(value) => variables.set(variable, value),
                 Value::Number(number) => variables.set(variable, number),
             }
         }
-        let (bundle, key) = (&self.catalog.bundle, self.text.key);
-        let message = bundle.get_message(key);
-        let pattern = message.and_then(|message| match self.text.attribute {
-            Some(name) => message.get_attribute(name).map(|attribute| attribute.value()),
-            None => message.value(),
-        });
-        match pattern {
-            Some(pattern) => bundle.write_pattern(to, pattern, Some(&variables), &mut Vec::new()),
+        let Text { key, attribute, .. } = self.text;
+        let found = self.catalog.layers.iter().find_map(|layer| Some((layer, layer.pattern(key, attribute)?)));
+        match found {
+            Some((layer, pattern)) => layer.bundle.write_pattern(to, pattern, Some(&variables), &mut Vec::new()),
             None => to.write_str(key),
         }
     }
@@ -309,8 +325,18 @@ impl<'a> Words<'a> {
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(formatter, |name, _| name)
+        let is_isolated = self.catalog.direction == Direction::RightToLeft;
+        self.write(formatter, |name, _| if is_isolated { Cow::Owned(isolated(name)) } else { Cow::Borrowed(name) })
     }
+}
+
+/// A name that moves nothing around it, whatever characters of direction it has itself.
+fn isolated(name: &str) -> String {
+    let is_of_direction = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut isolated = String::from(ISOLATE);
+    isolated.extend(name.chars().filter(|c| !is_of_direction(*c)));
+    isolated.push(END_OF_ISOLATE);
+    isolated
 }
 
 /// A text in parts.
@@ -360,33 +386,41 @@ pub fn pieces(words: &str) -> impl Iterator<Item = Part<'_>> {
 
 /// Where the first word with a hyphen in it begins, and where it ends.
 fn hyphenated(text: &str) -> Option<(usize, usize)> {
-    let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    // Beyond are scripts in which a whole sentence has no space, or quotation marks.
+    let is_border = |c: char| c.is_whitespace() || c >= '\u{900}';
+    let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !is_border(c));
     let (at, _) = text
         .match_indices('-')
         .find(|(at, _)| is_letter(text[..*at].chars().next_back()) && is_letter(text[at + 1..].chars().next()))?;
-    let begins = text[..at].rfind(' ').map_or(0, |space| space + 1);
-    Some((begins, text[at..].find(' ').map_or(text.len(), |space| at + space)))
+    let begins = text[..at].char_indices().rev().find(|(_, c)| is_border(*c)).map_or(0, |(at, c)| at + c.len_utf8());
+    Some((begins, text[at..].find(is_border).map_or(text.len(), |border| at + border)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(language: &str, source: &str) -> (Catalog, Vec<String>) {
+        let (layer, faults) = Layer::read(language.parse().unwrap(), source);
+        (Catalog::of(&layer.language.clone(), vec![Arc::new(layer)]), faults)
+    }
+
     fn catalog(source: &str) -> Catalog {
-        let (catalog, faults) = Catalog::read("en", source);
+        let (catalog, faults) = read("en", source);
         assert_eq!(faults, [""; 0]);
         catalog
     }
 
     #[test]
-    fn the_catalog_that_is_part_of_the_binary_is_sound() {
+    fn the_catalogs_that_are_part_of_the_binary_are_sound() {
         for (language, source) in SOURCES {
-            assert_eq!(Catalog::read(language, source).1, [""; 0]);
+            assert_eq!(read(language, source).1, [""; 0]);
             assert!(!PLACEHOLDERS.iter().any(|placeholder| source.contains(placeholder)));
         }
-        let all = Languages::of("en,de").unwrap();
-        let said: Vec<_> = all.0.iter().map(|it| (it.language(), it.text("login-sign-in").to_string())).collect();
-        assert_eq!(said, [("en", "Sign in".to_owned()), ("de", "Anmelden".to_owned())]);
+        assert_eq!(BUILT_IN.len(), SOURCES.len());
+        let all = Languages::of("en,de", &OwnTexts::default()).unwrap();
+        let said = ["en", "de"].map(|wish| all.best([wish].into_iter()).text("login-sign-in").to_string());
+        assert_eq!(said, ["Sign in", "Anmelden"]);
     }
 
     #[test]
@@ -394,7 +428,7 @@ mod tests {
         for (source, fault) in
             [("a = A\nb = { $\n", "Expected"), ("a = A\na = B\n", "existing"), ("a = A\nwhat\n", "=")]
         {
-            let (catalog, faults) = Catalog::read("en", source);
+            let (catalog, faults) = read("en", source);
             assert!(faults.len() == 1 && faults[0].contains(fault), "{source:?}: {faults:?}");
             assert_eq!(catalog.text("a").to_string(), "A", "{source:?}");
         }
@@ -455,7 +489,13 @@ mod tests {
         let (words, whole) = (|text: &str| (text.to_owned(), false), |text: &str| (text.to_owned(), true));
         assert_eq!(wholes("This sign-in, a b"), [words("This "), whole("sign-in,"), words(" a b")]);
         assert_eq!(wholes("sign-in e-mail"), [whole("sign-in"), words(" "), whole("e-mail")]);
-        for plain in ["none here", "a - b", "-", "a- b -c"] {
+        assert_eq!(wholes("a\u{a0}b-c\nd"), [words("a\u{a0}"), whole("b-c"), words("\nd")]);
+        // Where there are no spaces between words, only what is foreign is kept whole.
+        assert_eq!(
+            wholes("\u{65e5}\u{672c}e-mail\u{3092}\u{9001}\u{308b}"),
+            [words("\u{65e5}\u{672c}"), whole("e-mail"), words("\u{3092}\u{9001}\u{308b}")]
+        );
+        for plain in ["none here", "a - b", "-", "a- b -c", "\u{65e5}-\u{672c}"] {
             assert_eq!(wholes(plain), [words(plain)]);
         }
         assert_eq!(wholes(""), []);
@@ -470,37 +510,15 @@ mod tests {
     }
 
     #[test]
-    fn a_person_reads_the_first_language_asked_for_that_there_is() {
-        let languages = Languages::of("en,de").unwrap();
-        let best = |wishes: &[&str]| languages.best(wishes.iter().copied()).language();
-        for wishes in
-            [&["de"][..], &["de-CH"], &["DE_at"], &["fr", "de", "en"], &["de-Latn-DE-1996"], &["de-u-co-phonebk"]]
-        {
-            assert_eq!(best(wishes), "de", "{wishes:?}");
-        }
-        for wishes in
-            [&[][..], &["en-GB", "de"], &["fr"], &["*", "und"], &["", "-", "x", "d\u{e9}", "deutsch-und-mehr"]]
-        {
-            assert_eq!(best(wishes), "en", "{wishes:?}");
-        }
-        let many: Vec<&str> = std::iter::repeat_n("fr", MOST_WISHES).chain(["de"]).collect();
-        assert_eq!(best(&many), "en");
-        let german = Languages::of("de").unwrap();
-        assert_eq!(german.best(["en"].into_iter()).language(), "de");
-    }
-
-    #[test]
-    fn a_list_of_languages_has_each_once_and_texts_for_each() {
-        let names =
-            |list: &str| Languages::of(list).map(|it| it.names().collect::<Vec<_>>()).map_err(|it| it.to_string());
-        assert_eq!(names("de, EN"), Ok(vec!["de", "en"]));
-        for (list, why) in [
-            ("", "one language or more"),
-            (" , ", "one language or more"),
-            ("en,xx", "no texts in \"xx\""),
-            ("de,DE", "twice"),
-        ] {
-            assert!(names(list).unwrap_err().contains(why), "{list}: {:?}", names(list));
-        }
+    fn where_words_go_from_right_to_left_a_name_is_kept_apart_and_an_address_is_not() {
+        let (hebrew, _) = read("he", "a = \u{5d0} { $name } \u{5d1} { $address } { $count }\n");
+        let all = hebrew.text("a").with("name", "Reports 2").counting("count", 3);
+        let all = Words { text: all.text.leading("address", "https://id.example.com/x"), ..all };
+        assert_eq!(all.to_string(), "\u{5d0} \u{2068}Reports 2\u{2069} \u{5d1} https://id.example.com/x 3");
+        let forged = hebrew.text("a").with("name", "x\u{2069}\u{202e}y").to_string();
+        assert!(forged.contains("\u{2068}xy\u{2069}"), "{forged:?}");
+        // In parts the template does it.
+        let parts: String = all.parts().each().map(|part| part.text).collect();
+        assert_eq!(parts, "\u{5d0} Reports 2 \u{5d1} https://id.example.com/x 3");
     }
 }

@@ -21,6 +21,7 @@ mod scope;
 mod secret;
 mod serve;
 mod terminal;
+mod texts;
 mod unthrottle;
 mod user;
 
@@ -99,6 +100,9 @@ enum Command {
     Unthrottle(unthrottle::UnthrottleCommand),
     /// Print the claims that a client would get about a user, without a token
     Preview(preview::Arguments),
+    /// Print the texts of pages and mails, for who writes their own
+    #[command(subcommand, after_help = texts::HELP)]
+    Texts(texts::TextsCommand),
     /// Read a secret from standard input and print its argon2id hash
     #[command(after_help = "Examples:\n  hallpass hash-secret\n  hallpass hash-secret < secret.txt\n\n\
         The hash goes into client_secrets.secret_hash of a migration, or to `hallpass client new --secret-hash`.")]
@@ -196,6 +200,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Outcome {
         Command::Doctor(arguments) => with_runtime(doctor::run(settings()?, cli.config.clone(), arguments)),
         Command::Unthrottle(command) => with_runtime(unthrottle::run(settings()?, command)),
         Command::Preview(arguments) => with_runtime(preview::run(settings()?, arguments)),
+        Command::Texts(command) => texts::run(settings, &command),
         Command::HashSecret(report) => {
             refuse_settings(matches, cli.config.as_deref())?;
             secret::run(report)

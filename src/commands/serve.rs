@@ -2,13 +2,14 @@
 
 use crate::ambient::Clock;
 use crate::commands::{Outcome, VERSION};
-use crate::config::{Config, DatabaseUrl, EphemeralUrl, Remember, Tls};
+use crate::config::{Config, DatabaseUrl, EphemeralUrl, Remember, Tls, Wording};
 use crate::endpoints::{self, path};
 use crate::failure::{Failure, Warning};
 use crate::protocol::audit::{Event, EventKind, Impersonal};
 use crate::provider::Provider;
 use crate::second_factor::resealing;
 use crate::server::Places;
+use crate::texts::Remark;
 use crate::{logging, logout, mailing, server, sign_ins, startup};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -22,6 +23,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     logging::start("info");
     let descriptors = server::raise_descriptors();
     let public = server::bind(config.listen, "HALLPASS_LISTEN").await?;
+    mailing::layout::check(&config)?;
     let management = server::bind(config.management_listen, "HALLPASS_MANAGEMENT_LISTEN").await?;
     // Listened for from here on: also while a database is waited for, and without a moment in which it would be lost.
     let mut signal = pin!(server::signal());
@@ -147,6 +149,31 @@ pub(super) fn place(url: &str) -> String {
     rest.rsplit_once('@').map_or(rest, |(_, host)| host).to_owned()
 }
 
+/// How many remarks about the operator's own texts are told one by one.
+const MOST_REMARKS: usize = 20;
+
+/// What in the operator's own texts is not used, or missing.
+fn of_texts(wording: &Wording) -> impl Iterator<Item = Warning> {
+    let fix = |remark: &Remark| match remark {
+        Remark::UnknownText { .. } | Remark::UnknownVariable { .. } | Remark::ChosenByName { .. } => {
+            "`hallpass texts show en` prints all that there are"
+        }
+        Remark::Lacking { .. } => "`hallpass texts missing LANGUAGE` prints them, in English",
+        Remark::NotOffered { .. } => "name the language in HALLPASS_LANGUAGES, or take the file away",
+        Remark::NotRead { .. } => "give it another name, or take it away",
+    };
+    let more = wording.remarks.len().saturating_sub(MOST_REMARKS);
+    let more = (more > 0).then(|| {
+        Warning::new(
+            format!("{more} more things in HALLPASS_TEXTS are not used, or missing"),
+            "see to those above first",
+        )
+    });
+    let told =
+        wording.remarks.iter().take(MOST_REMARKS).map(move |remark| Warning::new(remark.to_string(), fix(remark)));
+    told.chain(more)
+}
+
 /// What of the settings is not fit for production; `doctor` says it too. Of Redis, its own facts say it.
 pub(super) fn warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -180,6 +207,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
             "write smtps://… or smtp://…?tls=required in HALLPASS_SMTP_URL",
         ));
     }
+    warnings.extend(of_texts(&config.texts));
     if matches!(config.redis_url, EphemeralUrl::Memory) {
         warnings.push(Warning::new(
             "sign-ins live in this process and end with it",

@@ -1,10 +1,11 @@
 //! What mails say: plain and with markup, from the catalog. No word of one is from a request, but for the network and, in words of ours,
 //! the browser; and none of a subject is from a user.
 
+use super::layout::laid_out;
 use crate::config::Config;
 use crate::mail::Letter;
 use crate::protocol::claims::User;
-use crate::protocol::mail::MailKind;
+use crate::protocol::mail::{Circumstances, MailKind};
 use crate::protocol::secret::LinkSecret;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
@@ -14,6 +15,7 @@ use crate::texts::{Catalog, Text, text};
 use crate::web::pages::account::Moment;
 use crate::web::user_agent;
 use askama::Template;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// The page of a link that sets a password; without a link it asks for one.
@@ -28,10 +30,14 @@ pub const EMAIL_LINK_PAGE: &str = "/account/email/confirmation";
 /// The page on which a user removes passkeys.
 pub const PASSKEYS_PAGE: &str = "/account/passkeys";
 
+/// When what a sample tells of has happened, in Unix seconds.
+const SAMPLE_TIME: i64 = 1_800_000_000;
+
 /// What the button of a mail is written on, where the organization has no color: `--accent` of `templates/hallpass.css`.
 const ACCENT: &str = "#0d5e4d";
 
 /// A link of a mail.
+#[derive(Serialize)]
 pub struct MailLink {
     /// What it does.
     pub action: String,
@@ -40,6 +46,7 @@ pub struct MailLink {
 }
 
 /// When, from where or by which browser.
+#[derive(Serialize)]
 pub struct Fact {
     /// Which of them.
     pub name: String,
@@ -51,8 +58,12 @@ pub struct Fact {
 #[derive(Template)]
 #[template(path = "mail.html")]
 pub struct MailPage {
+    /// What it is about.
+    pub kind: MailKind,
     /// BCP 47.
-    pub language: &'static str,
+    pub language: String,
+    /// `ltr` or `rtl`.
+    pub direction: &'static str,
     /// The subject.
     pub subject: String,
     /// What it is about, a paragraph each.
@@ -87,6 +98,13 @@ struct PlainMail<'a> {
 }
 
 impl MailPage {
+    /// As programs show it that know markup.
+    #[must_use]
+    pub fn html(&self) -> String {
+        // Writing into a string does not fail.
+        self.render().unwrap_or_default()
+    }
+
     /// The same without markup.
     #[must_use]
     pub fn plain(&self) -> String {
@@ -112,14 +130,16 @@ pub(super) fn written(
     user: Option<&User>,
     link: Option<&LinkSecret>,
 ) -> Letter {
-    let page = page(provider, mail, kind, user, link);
+    let config = &provider.config;
+    let account = user.map(|user| user.username.as_deref().unwrap_or_else(|| user.display_name()));
+    let page = page(config, &texts(config, user, mail), mail, kind, account, link);
     Letter {
         // A notice that comes twice can be told by it; one with a link has another one each time.
         id: if link.is_some() { format!("{}.{}", mail.id, mail.tries) } else { mail.id.clone() },
         to: mail.address.clone(),
         is_to_typed_address: kind.is_to_typed_address(),
-        plain: page.plain(),
-        html: page.render().unwrap_or_default(),
+        plain: laid_out(config, config.texts.mail_plain.as_ref(), &page).unwrap_or_else(|| page.plain()),
+        html: laid_out(config, config.texts.mail_html.as_ref(), &page).unwrap_or_else(|| page.html()),
         subject: page.subject,
     }
 }
@@ -130,39 +150,69 @@ fn texts(config: &Config, user: Option<&User>, mail: &Mail) -> Arc<Catalog> {
     config.languages.best(user.and_then(User::locale).into_iter().chain(wishes))
 }
 
-fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: Option<&User>, link: Option<&LinkSecret>) -> MailPage {
-    let config = &provider.config;
-    let texts = &*texts(config, user, mail);
+/// A mail with made-up facts, to try how it looks: with network and browser where they are known.
+pub(super) fn sample(config: &Config, texts: &Catalog, kind: MailKind, (network, browser): (bool, bool)) -> MailPage {
+    let known = |is_known: bool, value: &str| is_known.then(|| value.to_owned());
+    let circumstances = Circumstances {
+        at: SAMPLE_TIME,
+        network: known(network, "203.0.113.0/24"),
+        browser: known(browser, "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        languages: Vec::new(),
+    };
+    let mail = Mail {
+        id: "sample".to_owned(),
+        kind: Some(kind),
+        sub: None,
+        address: "alice@example.com".to_owned(),
+        circumstances,
+        created_at: NumericDate(SAMPLE_TIME),
+        tries: 1,
+    };
+    let link = kind.has_link().then(|| LinkSecret::from_random(&[0; 32]));
+    page(config, texts, &mail, kind, Some("alice"), link.as_ref())
+}
+
+fn page(
+    config: &Config,
+    texts: &Catalog,
+    mail: &Mail,
+    kind: MailKind,
+    account: Option<&str>,
+    link: Option<&LinkSecret>,
+) -> MailPage {
     let said = |text: Text<'_>| text.of(texts).to_string();
-    let account = user.map(|user| user.username.as_deref().unwrap_or_else(|| user.display_name()));
+    let url = |page: &str| format!("{}{page}", config.issuer);
     let account = account.unwrap_or(&mail.address);
     let host = config.host();
     let (subject, words) = about(kind, account, host, &mail.address);
     let link = link.and_then(|link| {
         let (action, page) = action(kind)?;
-        let address = format!("{}?link={}", provider.url(page), link.expose());
+        let address = format!("{}?link={}", url(page), link.expose());
         Some(MailLink { action: said(action), address })
     });
     let good = link.as_ref().map(|_| said(text("mail-link-good").counting("minutes", LIFETIME / 60)));
-    let change = provider.url(RESET_PAGE);
-    let passkeys = provider.url(PASSKEYS_PAGE);
+    let change = url(RESET_PAGE);
+    let passkeys = url(PASSKEYS_PAGE);
     let advice = match kind {
         MailKind::PasswordLink => text("mail-password-link-advice"),
-        MailKind::FactorLink => text("mail-factor-link-advice").with("address", &change),
+        MailKind::FactorLink => text("mail-factor-link-advice").leading("address", &change),
         MailKind::EmailLink => text("mail-email-link-advice"),
         MailKind::SignUpLink => text("mail-sign-up-link-advice"),
-        MailKind::HasAccount => text("mail-has-account-advice").with("address", &change),
+        MailKind::HasAccount => text("mail-has-account-advice").leading("address", &change),
         MailKind::EmailChanged => text("mail-email-changed-advice"),
-        MailKind::PasskeyCloned => text("mail-passkey-cloned-advice").with("address", &passkeys),
-        _ => text("mail-advice").with("address", &change),
+        MailKind::PasskeyCloned => text("mail-passkey-cloned-advice").leading("address", &passkeys),
+        _ => text("mail-advice").leading("address", &change),
     };
     let sender = match &config.organization.name {
         Some(name) => text("footer-of").with("organization", name),
         None => text("footer"),
     };
     MailPage {
-        language: texts.language(),
-        subject: said(subject),
+        kind,
+        language: texts.language().to_owned(),
+        direction: texts.direction().as_str(),
+        // A header is one line, whatever an operator's catalog says.
+        subject: said(subject).split_whitespace().collect::<Vec<_>>().join(" "),
         words: std::iter::once(said(words)).chain(good).collect(),
         link,
         facts: facts(mail, texts),
@@ -177,52 +227,57 @@ fn page(provider: &Provider, mail: &Mail, kind: MailKind, user: Option<&User>, l
 /// What it is about: the subject, and the first sentences.
 fn about<'a>(kind: MailKind, account: &'a str, host: &'a str, address: &'a str) -> (Text<'static>, Text<'a>) {
     match kind {
-        MailKind::PasswordLink => {
-            (text("mail-password-link-subject"), text("mail-password-link").with("account", account).with("host", host))
-        }
+        MailKind::PasswordLink => (
+            text("mail-password-link-subject"),
+            text("mail-password-link").with("account", account).leading("host", host),
+        ),
         MailKind::FactorLink => {
-            (text("mail-factor-link-subject"), text("mail-factor-link").with("account", account).with("host", host))
+            (text("mail-factor-link-subject"), text("mail-factor-link").with("account", account).leading("host", host))
         }
         MailKind::EmailLink => (
             text("mail-email-link-subject"),
-            text("mail-email-link").with("account", account).with("host", host).with("address", address),
+            text("mail-email-link").with("account", account).leading("host", host).leading("address", address),
         ),
-        MailKind::SignUpLink => {
-            (text("mail-sign-up-link-subject"), text("mail-sign-up-link").with("host", host).with("address", address))
-        }
+        MailKind::SignUpLink => (
+            text("mail-sign-up-link-subject"),
+            text("mail-sign-up-link").leading("host", host).leading("address", address),
+        ),
         MailKind::HasAccount => {
-            (text("mail-has-account-subject"), text("mail-has-account").with("account", account).with("host", host))
+            (text("mail-has-account-subject"), text("mail-has-account").with("account", account).leading("host", host))
         }
         MailKind::PasswordChanged => (
             text("mail-password-changed-subject"),
-            text("mail-password-changed").with("account", account).with("host", host),
+            text("mail-password-changed").with("account", account).leading("host", host),
         ),
         MailKind::PasswordReset => (
             text("mail-password-reset-subject"),
-            text("mail-password-reset").with("account", account).with("host", host),
+            text("mail-password-reset").with("account", account).leading("host", host),
         ),
-        MailKind::PasswordSet => {
-            (text("mail-password-set-subject"), text("mail-password-set").with("account", account).with("host", host))
-        }
-        MailKind::EmailChanged => {
-            (text("mail-email-changed-subject"), text("mail-email-changed").with("account", account).with("host", host))
-        }
-        MailKind::FactorAdded => {
-            (text("mail-factor-added-subject"), text("mail-factor-added").with("account", account).with("host", host))
-        }
+        MailKind::PasswordSet => (
+            text("mail-password-set-subject"),
+            text("mail-password-set").with("account", account).leading("host", host),
+        ),
+        MailKind::EmailChanged => (
+            text("mail-email-changed-subject"),
+            text("mail-email-changed").with("account", account).leading("host", host),
+        ),
+        MailKind::FactorAdded => (
+            text("mail-factor-added-subject"),
+            text("mail-factor-added").with("account", account).leading("host", host),
+        ),
         MailKind::FactorRemoved => (
             text("mail-factor-removed-subject"),
-            text("mail-factor-removed").with("account", account).with("host", host),
+            text("mail-factor-removed").with("account", account).leading("host", host),
         ),
         MailKind::PasskeyCloned => (
             text("mail-passkey-cloned-subject"),
-            text("mail-passkey-cloned").with("account", account).with("host", host),
+            text("mail-passkey-cloned").with("account", account).leading("host", host),
         ),
         MailKind::CodesMade => {
-            (text("mail-codes-made-subject"), text("mail-codes-made").with("account", account).with("host", host))
+            (text("mail-codes-made-subject"), text("mail-codes-made").with("account", account).leading("host", host))
         }
         MailKind::NewBrowser => {
-            (text("mail-new-browser-subject"), text("mail-new-browser").with("account", account).with("host", host))
+            (text("mail-new-browser-subject"), text("mail-new-browser").with("account", account).leading("host", host))
         }
     }
 }
@@ -241,9 +296,12 @@ fn action(kind: MailKind) -> Option<(Text<'static>, &'static str)> {
 fn facts(mail: &Mail, texts: &Catalog) -> Vec<Fact> {
     let circumstances = &mail.circumstances;
     let at = Moment::of(NumericDate(circumstances.at)).shown;
-    let fact = |name: Text<'_>, value: String| Fact { name: name.of(texts).to_string(), value };
-    let network = circumstances.network.clone().map(|network| fact(text("mail-network"), network));
+    let fact = |name: Text<'_>, value: &str| Fact {
+        name: name.of(texts).to_string(),
+        value: texts.beside(value).into_owned(),
+    };
+    let network = circumstances.network.as_deref().map(|network| fact(text("mail-network"), network));
     let browser = circumstances.browser.as_deref().map(|agent| user_agent::told(agent).of(texts).to_string());
-    let browser = browser.map(|browser| fact(text("mail-browser"), browser));
-    std::iter::once(fact(text("mail-at"), at)).chain(network).chain(browser).collect()
+    let browser = browser.map(|browser| fact(text("mail-browser"), &browser));
+    std::iter::once(fact(text("mail-at"), &at)).chain(network).chain(browser).collect()
 }

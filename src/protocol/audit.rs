@@ -216,6 +216,8 @@ pub struct Event {
     reference: Option<String>,
     detail: Map<String, Value>,
     personal: BTreeMap<String, String>,
+    /// Not kept.
+    languages: Vec<String>,
 }
 
 impl Event {
@@ -231,6 +233,7 @@ impl Event {
             reference: None,
             detail: Map::new(),
             personal: BTreeMap::new(),
+            languages: Vec::new(),
         }
     }
 
@@ -275,6 +278,12 @@ impl Event {
         self
     }
 
+    /// Where these languages were wished for, in which the user is told of it.
+    #[must_use]
+    pub fn wished_in(self, languages: Vec<String>) -> Self {
+        Self { languages, ..self }
+    }
+
     /// In a browser that was not known to the account, so that the user is told of it by mail.
     #[must_use]
     pub fn in_new_browser(self, browser: &str) -> Self {
@@ -291,7 +300,7 @@ impl Event {
     #[must_use]
     pub fn circumstances(&self) -> Circumstances {
         let browser = self.personal.get(BROWSER).cloned();
-        Circumstances { at: self.at.0, network: self.network.clone(), browser, languages: Vec::new() }
+        Circumstances { at: self.at.0, network: self.network.clone(), browser, languages: self.languages.clone() }
     }
 
     /// With a further member that identifies no user: it is kept for as long as the event is.

@@ -128,7 +128,11 @@ pub(in crate::store) async fn note(
         return Ok(());
     };
     let statement = if kind == MailKind::NewBrowser { NOTICE_OF_BROWSER } else { NOTICE };
-    let circumstances = Circumstances { languages: wishes_of_mail(), ..event.circumstances() };
+    let mut circumstances = event.circumstances();
+    // The audit writes behind the answer what it was told within.
+    if circumstances.languages.is_empty() {
+        circumstances.languages = wishes_of_mail();
+    }
     notice(statement, kind, sub, &circumstances, now)?.execute(&mut **transaction).await?;
     Ok(())
 }

@@ -98,8 +98,14 @@ impl Chrome {
 
     /// BCP 47.
     #[must_use]
-    pub fn language(&self) -> &'static str {
+    pub fn language(&self) -> &str {
         self.texts.language()
+    }
+
+    /// In which direction it is written: `ltr` or `rtl`.
+    #[must_use]
+    pub fn direction(&self) -> &'static str {
+        self.texts.direction().as_str()
     }
 }
 

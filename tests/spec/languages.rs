@@ -3,11 +3,14 @@
 use crate::account::open;
 use crate::mails::forgot_with;
 use crate::start_page::links;
-use crate::support::program::{refused, run_with};
+use crate::support::program::{done, hebrew, json_of, refused, run_with};
 use crate::support::provider::PASSWORD;
 use crate::support::smtp::{Mail, MailServer};
-use crate::support::{Authorization, Page, TestProvider, UserAgent};
+use crate::support::{Authorization, NewClient, Page, TestProvider, UserAgent, folder};
+use hallpass::protocol::mail::MailKind;
 use scraper::Html;
+use std::fs;
+use std::path::Path;
 
 // ---- Verbs of this file.
 
@@ -172,7 +175,7 @@ async fn the_first_language_of_the_setting_is_for_who_asks_for_none_of_them() {
 
 #[test]
 fn a_language_without_texts_stops_the_start() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let ran = |setting: &str| run_with(folder.path(), &["migrate"], &[("HALLPASS_LANGUAGES", setting)], "");
     for (setting, why) in
         [("xx", "no texts in \"xx\""), ("de,fr", "en and de"), ("en,EN", "twice"), (",", "one language or more")]
@@ -210,7 +213,7 @@ async fn a_mail_is_in_the_language_of_the_user_else_of_the_browser_that_it_is_ab
         };
         assert!(mail.subject().contains(subject), "{locale:?} and {asked:?}: {}", mail.subject());
         assert!(mail.plain().contains(word), "{locale:?} and {asked:?}: {}", mail.plain());
-        assert!(mail.html().contains(&format!("<html lang=\"{expected}\">")), "{}", mail.html());
+        assert!(mail.html().contains(&format!("<html lang=\"{expected}\" dir=\"ltr\">")), "{}", mail.html());
     }
 }
 
@@ -230,6 +233,293 @@ async fn a_notice_is_in_the_language_of_the_browser_that_did_it() {
     assert_german(&browser.submit(form, None).await);
     provider.send_mails().await;
     let notice = server.mails().pop().unwrap();
-    assert!(notice.html().contains("<html lang=\"de\">"), "{}", notice.html());
+    assert!(notice.html().contains("<html lang=\"de\" dir=\"ltr\">"), "{}", notice.html());
     assert!(notice.plain().contains("Passwort") && !notice.plain().contains("password"), "{}", notice.plain());
+}
+
+/// What the audit writes behind the answer is told in the language of the browser as well.
+#[tokio::test]
+async fn a_notice_of_a_new_browser_is_in_its_language() {
+    let server = MailServer::start();
+    let provider = TestProvider::mailing(&server, &[]).await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    provider.sql(&format!("UPDATE users SET created_at = {}", provider.now() - 86_400)).await;
+    provider.sign_in(&asking_for("en"), &client).await;
+    provider.send_mails().await;
+    assert_eq!(only(&server).subject(), "A sign-in from a new browser");
+    // The service decides where it says so.
+    let page = Authorization::of(&client).with("ui_locales", "de").open(&provider, &asking_for("en")).await;
+    let page = provider.type_in(&asking_for("en"), &page, "alice", PASSWORD).await;
+    assert!(page.query_parameter("code").is_none(), "a form is of its browser: {page}");
+    let browser = asking_for("en");
+    let page = Authorization::of(&client).with("ui_locales", "de").open(&provider, &browser).await;
+    provider.type_in(&browser, &page, "alice", PASSWORD).await;
+    provider.send_mails().await;
+    provider.sign_in(&asking_for("de-AT"), &client).await;
+    provider.send_mails().await;
+    let mails = server.mails();
+    let subjects: Vec<&str> = mails.iter().map(Mail::subject).collect();
+    let german = "Anmeldung mit einem neuen Browser";
+    assert_eq!(subjects, ["A sign-in from a new browser", german, german]);
+}
+
+// ---- Texts of the operator's own.
+
+fn written(folder: &Path, files: &[(&str, &str)]) -> String {
+    let texts = folder.join("texts");
+    fs::create_dir_all(&texts).unwrap();
+    for (name, content) in files {
+        fs::write(texts.join(name), content).unwrap();
+    }
+    texts.display().to_string()
+}
+
+#[tokio::test]
+async fn a_folder_of_texts_words_some_differently_and_adds_languages() {
+    let folder = folder();
+    let texts = written(
+        folder.path(),
+        &[("de.ftl", "login-sign-in = Los <b>geht</b> es\n"), ("fr-CA.ftl", "login-sign-in = Se connecter\n")],
+    );
+    let provider = TestProvider::with(&[("texts", &texts), ("languages", "de,en,fr-CA")]).await;
+    let client = provider.client("reports").await;
+    for (asked, expected, button, cancel) in [
+        ("de", "de", "Los <b>geht</b> es", "Abbrechen"),
+        ("fr", "fr-CA", "Se connecter", "Abbrechen"),
+        ("fr-CA", "fr-CA", "Se connecter", "Abbrechen"),
+        ("en", "en", "Sign in", "Cancel"),
+    ] {
+        let page = Authorization::of(&client).open(&provider, &asking_for(asked)).await;
+        assert_eq!(language(&page), expected, "{asked}: {page}");
+        assert_eq!(page.texts("form.stack button.primary"), [button], "{asked}: {page}");
+        assert!(page.text().contains(cancel), "{asked}: {page}");
+    }
+    let metadata = provider.get("/.well-known/openid-configuration", &[]).await;
+    assert_eq!(metadata.json()["ui_locales_supported"], serde_json::json!(["de", "en", "fr-CA"]));
+}
+
+#[test]
+fn texts_that_are_wrong_stop_the_start_with_their_line_and_others_are_told() {
+    let folder = folder();
+    let ran = |files: &[(&str, &str)], languages: &str, command: &[&str]| {
+        let _ = fs::remove_dir_all(folder.path().join("texts"));
+        let texts = written(folder.path(), files);
+        run_with(folder.path(), command, &[("HALLPASS_TEXTS", &texts), ("HALLPASS_LANGUAGES", languages)], "")
+    };
+    for (file, source, why) in [
+        ("de.ftl", "login-cancel = A\n\nb = { $\n", "de.ftl, line 3: not Fluent"),
+        ("de.ftl", "login-cancel = A\nlogin-cancel = B\n", "de.ftl, line 2: login-cancel is there twice"),
+        ("de.ftl", "login-cancel = { -name }\n", "line 1: login-cancel names -name"),
+        ("de_DE_x_y.ftl", "", "named after no language"),
+    ] {
+        refused(&ran(&[(file, source)], "en,de", &["migrate"]), &["HALLPASS_TEXTS", why]);
+    }
+    refused(&ran(&[], "en,fr", &["migrate"]), &["HALLPASS_LANGUAGES", "no texts in \"fr\""]);
+    assert_eq!(ran(&[("fr.ftl", "")], "en,fr", &["migrate"]).status, 0);
+    let missing = run_with(folder.path(), &["migrate"], &[("HALLPASS_TEXTS", "not-there")], "");
+    refused(&missing, &["HALLPASS_TEXTS", "not-there cannot be read"]);
+    let german = "login-cancle = A\nlogin-cancel = { $what }\nscope-email = B\n    .descripton = C\n";
+    let files = [("de.ftl", german), ("it.ftl", ""), ("fr.flt", "")];
+    let told = ran(&files, "en,de", &["texts", "check"]);
+    assert_eq!(told.status, 1, "{told:?}");
+    for remark in [
+        "no page and no mail has a text login-cancle. Did you mean login-cancel?",
+        "no page and no mail has a text scope-email.descripton. Did you mean scope-email.description?",
+        "login-cancel has a variable $what",
+        "it.ftl is of a language that HALLPASS_LANGUAGES does not name",
+        "fr.flt is neither a catalog",
+    ] {
+        assert!(told.stdout.contains(remark), "{remark}: {told:?}");
+    }
+    let told = ran(&files, "en,de", &["doctor"]);
+    assert!(told.stdout.contains("Did you mean login-cancel?"), "{told:?}");
+}
+
+#[test]
+fn the_texts_command_prints_what_there_is_and_what_is_missing() {
+    let folder = folder();
+    let english = done(run_with(folder.path(), &["texts", "show", "en"], &[], "")).stdout;
+    assert!(english.contains("login-sign-in = Sign in\n"), "{english}");
+    let german = json_of(&done(run_with(folder.path(), &["texts", "show", "DE", "--json"], &[], "")));
+    assert_eq!(german["language"], "de");
+    assert!(
+        german["texts"]
+            .as_array()
+            .unwrap()
+            .contains(&serde_json::json!({"key": "login-sign-in", "source": "login-sign-in = Anmelden"}))
+    );
+    refused(&run_with(folder.path(), &["texts", "show", "fr"], &[], ""), &["no texts in \"fr\"", "en and de"]);
+    // What is missing, put at the end, leaves nothing that is missing; what the file has in part is taken out first.
+    let (whole, in_part) = ("login-sign-in = Se connecter", "scope-email = Adresse\nlogin-heading = { $service }\n");
+    let texts = written(folder.path(), &[("fr.ftl", &format!("{in_part}{whole}"))]);
+    let settings = [("HALLPASS_TEXTS", texts.as_str()), ("HALLPASS_LANGUAGES", "en,fr")];
+    let missing = done(run_with(folder.path(), &["texts", "missing", "FR"], &settings, ""));
+    assert!(missing.stderr.contains("first what it has of login-heading, scope-email:"), "{missing:?}");
+    let missing = missing.stdout;
+    assert!(missing.contains("login-heading = ") && !missing.contains("login-sign-in"), "{missing}");
+    // With what a translator is told.
+    assert!(missing.contains("\n# "), "{missing}");
+    let file = folder.path().join("texts/fr.ftl");
+    fs::write(&file, format!("{in_part}{whole}{missing}")).unwrap();
+    refused(&run_with(folder.path(), &["texts", "check"], &settings, ""), &["is there twice"]);
+    // That needs no settings, which could not be read now.
+    done(run_with(folder.path(), &["texts", "show", "en"], &settings, ""));
+    fs::write(&file, format!("{whole}{missing}")).unwrap();
+    done(run_with(folder.path(), &["texts", "check"], &settings, ""));
+    let none = done(run_with(folder.path(), &["texts", "missing", "fr", "--json"], &settings, ""));
+    assert_eq!(json_of(&none)["texts"], serde_json::json!([]));
+    refused(&run_with(folder.path(), &["texts", "missing", "it"], &settings, ""), &["cannot choose", "en, fr"]);
+}
+
+#[tokio::test]
+async fn a_language_from_right_to_left_is_laid_out_so_and_keeps_names_apart() {
+    let folder = folder();
+    hebrew(&folder.path().join("texts"));
+    let texts = folder.path().join("texts").display().to_string();
+    let server = MailServer::start();
+    let provider = TestProvider::mailing(&server, &[("texts", &texts), ("languages", "en,he")]).await;
+    let client =
+        provider.add(NewClient::new("reports").with("consent", "skip").with("client_name", "Reports (2)")).await;
+    provider.alice().await;
+    let page = Authorization::of(&client).open(&provider, &asking_for("he")).await;
+    assert!(page.body.contains("<html lang=\"he\" dir=\"rtl\">"), "{}", page.body);
+    let title = page.texts("title").join("");
+    assert!(title.contains("\u{2068}Reports (2)\u{2069}"), "{title:?}");
+    // In the content markup does it.
+    assert_eq!(page.texts("h1 bdi"), ["Reports (2)"], "{page}");
+    assert!(!page.texts("h1").join("").contains('\u{2068}'), "{page}");
+    forgot_with(&asking_for("he"), &provider, "alice").await;
+    provider.send_mails().await;
+    let mail = only(&server);
+    assert!(mail.html().contains("<html lang=\"he\" dir=\"rtl\">"), "{}", mail.html());
+    let plain = mail.plain();
+    assert!(plain.contains("\u{2068}alice\u{2069}"), "{plain:?}");
+    for word in plain.split_whitespace().filter(|word| word.contains("://") || word.contains("localhost")) {
+        assert!(!word.contains(['\u{2068}', '\u{2069}']), "{word:?}");
+    }
+    // What is known of it is kept apart, in both parts.
+    let at = plain.lines().find(|line| line.contains("UTC")).unwrap();
+    assert!(at.contains(": \u{2068}20") && at.ends_with("UTC\u{2069}"), "{at:?}");
+    assert!(mail.html().contains("<bdi>\u{2068}20"), "{}", mail.html());
+    let page = asking_for("en").get(mail.link()).await;
+    assert!(page.status.is_success() && page.body.contains("<html lang=\"en\" dir=\"ltr\">"), "{page}");
+}
+
+// ---- Layouts of mails.
+
+const HTML: &str = "<html lang=\"{{ language }}\" dir=\"{{ direction }}\"><h1>{{ organization }}: {{ subject }}</h1>\n\
+    {% for text in words %}<p>{{ text }}</p>{% endfor %}{% if link %}<a href=\"{{ link.address }}\">{{ link.action }}</a>{% endif %}\n\
+    {% for fact in facts %}<i>{{ fact.name }}={{ fact.value }}</i>{% endfor %}<p>{{ advice }}</p>{{ kind }}</html>\n";
+const PLAIN: &str = "{% for text in words %}{{ text }}\n{% endfor %}{% if link %}{{ link.address }}{% endif %}\n\
+    {{ advice }}\n{{ sender }} {{ issuer }} {{ help }}\n";
+
+#[tokio::test]
+async fn mails_are_laid_out_as_the_operator_has_it_and_what_is_put_in_is_escaped() {
+    let folder = folder();
+    let texts = written(folder.path(), &[("mail.html", HTML), ("mail.txt", PLAIN)]);
+    let server = MailServer::start();
+    let settings = [("texts", texts.as_str()), ("name", "Example <Ltd.>"), ("help_url", "https://example.com/help")];
+    let provider = TestProvider::mailing(&server, &settings).await;
+    provider.alice().await;
+    provider.sql("UPDATE users SET username = 'a<b>&' WHERE sub = 'alice-sub'").await;
+    provider.travel(10);
+    forgot_with(&asking_for("de"), &provider, "a<b>&").await;
+    provider.send_mails().await;
+    let mail = only(&server);
+    let html = mail.html();
+    assert!(html.contains("<h1>Example &lt;Ltd.&gt;: Neues Passwort"), "{html}");
+    assert!(html.contains("Konto a&lt;b&gt;&amp;") && html.contains("password_link</html>"), "{html}");
+    assert!(html.contains("<html lang=\"de\" dir=\"ltr\">"), "{html}");
+    let plain = mail.plain();
+    assert!(plain.contains("Konto a<b>&") && plain.contains("https://example.com/help"), "{plain}");
+    // The link works as it is written in both.
+    let link = mail.link().to_owned();
+    assert!(html.replace("&#x2f;", "/").contains(&link), "{html}");
+    assert!(asking_for("de").get(&link).await.status.is_success());
+}
+
+/// A link that is waited for is worth more than its looks; and a header is one line.
+#[tokio::test]
+async fn a_mail_that_its_layout_fails_at_is_sent_in_ours_and_a_subject_is_one_line() {
+    let folder = folder();
+    let fails = "{% if \"alice\" in words[0] %}{{ words[0] }} {{ link.address if link }}{% else %}{{ nope[link.address] }}{% endif %}";
+    let subject = "mail-password-link-subject =\n    Passwort\n    X-Injected: yes\n";
+    let texts = written(folder.path(), &[("mail.txt", fails), ("mail.html", fails), ("de.ftl", subject)]);
+    let checked = run_with(folder.path(), &["texts", "check"], &[("HALLPASS_TEXTS", &texts)], "");
+    assert_eq!(done(checked).stderr, "");
+    let server = MailServer::start();
+    let provider = TestProvider::mailing(&server, &[("texts", &texts)]).await;
+    provider.alice().await;
+    provider.sql("UPDATE users SET username = 'bob' WHERE sub = 'alice-sub'").await;
+    provider.travel(10);
+    forgot_with(&asking_for("de"), &provider, "bob").await;
+    provider.send_mails().await;
+    let mail = only(&server);
+    assert_eq!(mail.subject(), "Passwort X-Injected: yes");
+    assert!(mail.plain().contains("Konto bob") && mail.html().contains("<!doctype html>"), "{}", mail.plain());
+    assert!(asking_for("de").get(mail.link()).await.status.is_success());
+}
+
+#[test]
+fn a_mail_is_printed_as_it_would_be_sent() {
+    let folder = folder();
+    let texts = written(folder.path(), &[("mail.html", HTML), ("fr.ftl", "mail-new-browser-subject = Bonjour\n")]);
+    let settings = [("HALLPASS_TEXTS", texts.as_str()), ("HALLPASS_LANGUAGES", "de,fr"), ("HALLPASS_NAME", "Us & Co")];
+    let printed =
+        |arguments: &[&str]| run_with(folder.path(), &[&["texts", "mail"], arguments].concat(), &settings, "");
+    for kind in MailKind::ALL.iter().map(|kind| kind.as_str()) {
+        let mail = json_of(&done(printed(&[kind, "--json"])));
+        assert!(mail["language"] == "de" && mail["plain"].as_str().unwrap().len() > 100, "{mail}");
+        assert!(mail["html"].as_str().unwrap().trim_end().ends_with(&format!("{kind}</html>")), "{mail}");
+    }
+    let html = done(printed(&["new_browser", "--language", "FR"])).stdout;
+    assert!(html.contains("<h1>Us &amp; Co: Bonjour</h1>") && html.contains("lang=\"fr\""), "{html}");
+    // Where there is no layout, it is ours.
+    let plain = done(printed(&["password_link", "--plain"])).stdout;
+    assert!(plain.contains("Konto alice") && plain.contains("/reset?link=hp_ln_"), "{plain}");
+    refused(&printed(&["new_browser", "--language", "it"]), &["cannot choose", "de, fr"]);
+    assert_eq!(printed(&["new"]).status, 2);
+}
+
+#[test]
+fn a_layout_with_a_fault_stops_the_start_with_its_line_and_doctor_says_it() {
+    let folder = folder();
+    let without_link = HTML.replace("{{ link.address }}", "#");
+    let only_with_facts = "{% if facts[2].value %}{{ words[0] }}{% if link %}{{ link.address }}{% endif %}{% endif %}";
+    for (file, content, why) in [
+        ("mail.html", "<p>\n{{ salutation }}</p>", "mail.html, line 2: undefined value: `salutation` is undefined"),
+        ("mail.html", "{% for text in words %}", "mail.html, line 1: syntax error"),
+        ("mail.txt", "{% include \"/etc/passwd\" %}", "mail.txt, line 1: syntax error: unknown statement include"),
+        (
+            "mail.txt",
+            "{{ words[0] }}\n{{ link.address if link }}\n{{ help }}",
+            "mail.txt, line 3: undefined value: it is not set",
+        ),
+        ("mail.html", "{% if help %}-{% endif %}{{ help or issuer }}\n{{ help }}", "line 2: undefined value"),
+        ("mail.txt", "{{ advice * 9999999 }}", "mail.txt, line 1"),
+        ("mail.html", &without_link, "the link is not in it"),
+        ("mail.txt", " \n{% if false %}x{% endif %}", "nothing is in it"),
+        (
+            "mail.txt",
+            "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}",
+            "takes too long",
+        ),
+        ("mail.txt", only_with_facts, "mail.txt, line 1"),
+    ] {
+        let _ = fs::remove_dir_all(folder.path().join("texts"));
+        let texts = written(folder.path(), &[(file, content)]);
+        let settings = [
+            ("HALLPASS_TEXTS", texts.as_str()),
+            ("HALLPASS_NAME", "Us"),
+            ("HALLPASS_LISTEN", "127.0.0.1:0"),
+            ("HALLPASS_MANAGEMENT_LISTEN", "127.0.0.1:0"),
+        ];
+        for command in [&["serve"][..], &["texts", "check"]] {
+            let outcome = run_with(folder.path(), command, &settings, "");
+            assert!(outcome.status == 1 && outcome.stderr.contains(why), "{content}: {outcome:?}");
+        }
+        let told = run_with(folder.path(), &["doctor"], &settings, "");
+        assert!(told.status == 1 && told.stdout.contains(why), "{content}: {told:?}");
+    }
 }

@@ -5,7 +5,7 @@ use crate::support::postgres::free_port;
 use crate::support::program::{Serve, done, json_of};
 use crate::support::provider::{PASSWORD, copy_keys, fresh_stores, run_sql};
 use crate::support::smtp::{Mail, MailServer, Way};
-use crate::support::{Authorization, NewUser, Page, TestClient, TestProvider, UserAgent};
+use crate::support::{Authorization, NewUser, Page, TestClient, TestProvider, UserAgent, folder};
 use scraper::{Html, Selector};
 use std::collections::BTreeSet;
 
@@ -525,7 +525,7 @@ async fn mails_travel_encrypted_with_a_password_and_not_at_all_otherwise() {
 
 #[tokio::test]
 async fn what_is_queued_survives_a_restart_and_the_node_sends_it_by_itself() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (database_url, redis_url) = fresh_stores(folder.path());
     copy_keys(&folder.path().join("keys"));
     let port = free_port();

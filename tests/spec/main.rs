@@ -33,6 +33,7 @@ mod docs_adding_a_service;
 mod docs_finding_out_why;
 mod docs_from_a_bridge;
 mod docs_groups_and_access;
+mod docs_languages;
 mod docs_moving_from_aspnet_identity;
 mod docs_recovery;
 mod docs_second_factors;

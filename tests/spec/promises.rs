@@ -273,6 +273,10 @@ fn words_of(command: &str) -> String {
         "unthrottle network" => "203.0.113.7",
         "preview" => "reports alice",
         "preview --diff FILE" => return "preview reports alice --diff saved.json --json".to_owned(),
+        "texts show" => "en",
+        "texts mail" => "password_link",
+        "texts check" => "--texts own --languages en,it",
+        "texts missing" => "it --texts own --languages en,it",
         "audit prune" => "--older-than 365d --yes",
         "audit erase" => "--sub alice-sub --yes",
         "explain --user NAME" => return "explain --user alice --json".to_owned(),
@@ -330,6 +334,8 @@ async fn every_json_document_has_its_version_and_the_members_of_the_page() {
     let lines = "{\"username\": \"carl\", \"email\": \"alice@example.com\"}\n{\"username\": \"dora\"}\n";
     fs::write(folder.join("people.jsonl"), lines).unwrap();
     fs::write(folder.join("groups.toml"), "[finance]\nmembers = [\"alice\"]\n").unwrap();
+    fs::create_dir(folder.join("own")).unwrap();
+    fs::write(folder.join("own/it.ftl"), "").unwrap();
     let (saved, ended) = (folder.join("saved.json"), folder.join("ended"));
     let preview = ["preview", "reports", "alice", "--json"];
     fs::write(&saved, done(run_with(folder, &preview, &variables, "")).stdout).unwrap();

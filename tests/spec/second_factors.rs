@@ -5,7 +5,7 @@ use crate::support::program::{Outcome, Running, done, files_in, refused, run, ru
 use crate::support::provider::{NewUser, copy_keys};
 use crate::support::remote::until;
 use crate::support::totp::code;
-use crate::support::{TestProvider, UserAgent, again_while_busy};
+use crate::support::{TestProvider, UserAgent, again_while_busy, folder};
 use futures_util::future::join_all;
 use hallpass::keys::factors::{self, FactorKeySet};
 use hallpass::keys::instant_text;
@@ -382,7 +382,7 @@ async fn a_node_without_the_key_of_a_row_runs_says_so_and_refuses_those_codes_al
 async fn serve_starts_where_rows_have_no_key_and_tells_it() {
     let provider = with_alice_and_bob().await;
     let _ = enrolled(&provider, ALICE).await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     copy_keys(&folder.path().join("keys"));
     for file in files_in(&folder.path().join("keys")).iter().filter(|file| file.starts_with("factors.")) {
         fs::remove_file(folder.path().join("keys").join(file)).unwrap();
@@ -410,7 +410,7 @@ async fn serve_starts_where_rows_have_no_key_and_tells_it() {
 async fn init_makes_no_factor_key_where_the_database_has_secrets_of_another() {
     let provider = with_alice_and_bob().await;
     let _ = enrolled(&provider, ALICE).await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let init = |url: &str| done(run_with(folder.path(), &["init"], &[("HALLPASS_DATABASE_URL", url)], ""));
     let made = || files_in(&folder.path().join("keys")).into_iter().any(|file| file.starts_with("factors."));
     let told = init(&provider.database_url).stderr;
@@ -564,7 +564,7 @@ async fn a_running_node_learns_a_new_factor_key_within_seconds() {
 
 #[test]
 fn factor_keys_are_made_shown_and_retired_by_commands() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let at = folder.path();
     let made = document(run(at, &["key", "new", "--for", "factors", "--json"]));
     let file = at.join(made["file"].as_str().unwrap());
@@ -606,7 +606,7 @@ fn factor_keys_are_made_shown_and_retired_by_commands() {
 /// A stolen signing key does not wait for what is wrong with another file.
 #[test]
 fn a_broken_factor_key_holds_up_no_signing_key_and_says_how_it_is_replaced() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let at = folder.path();
     let signing = document(run(at, &["key", "new", "--json"]))["kid"].as_str().unwrap().to_owned();
     let made = document(run(at, &["key", "new", "--for", "factors", "--json"]));
@@ -623,7 +623,7 @@ fn a_broken_factor_key_holds_up_no_signing_key_and_says_how_it_is_replaced() {
 /// A path of the database that is mistyped, or a machine that has the keys alone: nothing is known of what is sealed.
 #[test]
 fn without_the_database_no_factor_key_is_given_up() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let at = folder.path();
     for from in ["2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"] {
         done(run(at, &["key", "new", "--for", "factors", "--signs-from", from]));
@@ -643,7 +643,7 @@ fn without_the_database_no_factor_key_is_given_up() {
 #[tokio::test]
 async fn a_factor_key_that_every_user_of_the_machine_may_read_stops_the_start() {
     let provider = TestProvider::start().await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let copied = folder.path().join("keys");
     copy_keys(&copied);
     let file = files_in(&copied).into_iter().find(|file| file.starts_with("factors.")).unwrap();

@@ -41,7 +41,8 @@ async fn every_page_fits_a_small_notebook_without_scrolling() {
         ("plain", PreviewPages::start(folder.path(), &[("HALLPASS_NAME", "")])),
     ] {
         let mut taller = Vec::new();
-        for (language, name) in LANGUAGES.iter().flat_map(|language| pages.names.iter().map(move |it| (language, it))) {
+        let languages = if kind == "plain" { &LANGUAGES[..2] } else { &LANGUAGES };
+        for (language, name) in languages.iter().flat_map(|language| pages.names.iter().map(move |it| (language, it))) {
             browser.goto(&pages.url_in(language, name)).await;
             let measured = browser
                 .ask(

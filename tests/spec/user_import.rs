@@ -2,7 +2,7 @@
 
 use crate::support::program::{Outcome, json_of};
 use crate::support::provider::{PASSWORD, hash_of};
-use crate::support::{Authorization, NewClient, NewUser, TestProvider, UserAgent};
+use crate::support::{Authorization, NewClient, NewUser, TestProvider, UserAgent, folder};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -734,7 +734,7 @@ async fn a_claim_of_a_column_stays_where_a_later_file_has_no_such_column() {
 #[tokio::test]
 async fn a_file_of_people_may_be_utf_16_and_a_quote_that_is_not_closed_is_named() {
     let provider = TestProvider::start().await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let file = folder.path().join("people.csv");
     let text =
         "\u{feff}\"username\";\"email\";\"name, in full; if any\"\r\n".replace("\"name, in full; if any\"", "name");

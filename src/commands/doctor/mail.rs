@@ -4,6 +4,7 @@ use super::lately::span;
 use super::report::Report;
 use crate::config::Config;
 use crate::mail::Mailer;
+use crate::mailing::layout;
 use crate::protocol::time::NumericDate;
 use crate::store::db::Db;
 use crate::store::mail_outbox;
@@ -12,6 +13,9 @@ use crate::store::mail_outbox;
 const LONG: i64 = 900;
 
 pub(super) async fn check(report: &mut Report, config: &Config, db: Option<&Db>, now: NumericDate) {
+    if let Err(failure) = layout::check(config) {
+        report.failure("mail", failure, "docs/languages.md says what a layout is given");
+    }
     match Mailer::of(config) {
         Ok(None) => {}
         Ok(Some(mailer)) => match mailer.probe().await {

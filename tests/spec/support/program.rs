@@ -271,7 +271,13 @@ pub struct PreviewPages {
 impl PreviewPages {
     /// Starts it in `folder` with these settings.
     pub fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
-        let running = Running::start(folder, &["preview", "page", "login"], variables);
+        let texts = folder.join("texts-to-preview");
+        hebrew(&texts);
+        let texts = texts.display().to_string();
+        let languages = LANGUAGES.join(",");
+        let variables =
+            [&[("HALLPASS_TEXTS", texts.as_str()), ("HALLPASS_LANGUAGES", languages.as_str())], variables].concat();
+        let running = Running::start(folder, &["preview", "page", "login"], &variables);
         running.wait_for("Ctrl-C ends it");
         let (login, others) = running.output();
         let listed = others.split(": ").nth(1).and_then(|list| list.split('.').next()).unwrap();
@@ -290,8 +296,44 @@ impl PreviewPages {
     }
 }
 
-/// The languages that pages come in.
-pub const LANGUAGES: [&str; 2] = ["en", "de"];
+/// The languages that pages are looked at in: those that they come in, and one from right to left.
+pub const LANGUAGES: [&str; 3] = ["en", "de", "he"];
+
+/// Writes a catalog into a folder that says in Hebrew letters what the English one says, with the same names, and as Hebrew does
+/// without most vowels.
+pub fn hebrew(folder: &Path) {
+    let line = |line: &str| {
+        let at =
+            if line.starts_with(['#', '-', '}']) || line.trim_end().ends_with("->") { None } else { words_in(line) };
+        let Some(at) = at else { return line.to_owned() };
+        let (mut depth, mut before) = (0, ' ');
+        let letters = line[at..].chars().filter_map(|c| {
+            let is_within_word = before.is_ascii_alphabetic();
+            before = c;
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            match c {
+                _ if depth > 0 || !c.is_ascii_alphabetic() => Some(c),
+                'a' | 'e' | 'i' | 'o' | 'u' if is_within_word => None,
+                _ => char::from_u32(0x5d0 + (c.to_ascii_lowercase() as u32 - u32::from('a'))),
+            }
+        });
+        format!("{}{}", &line[..at], letters.collect::<String>())
+    };
+    std::fs::create_dir_all(folder).unwrap();
+    let catalog: Vec<String> = super::documents::read("templates/texts/en.ftl").lines().map(line).collect();
+    std::fs::write(folder.join("he.ftl"), catalog.join("\n") + "\n").unwrap();
+}
+
+/// Where in a line of a catalog the words begin.
+fn words_in(line: &str) -> Option<usize> {
+    let indented = line.trim_start();
+    let at = line.len() - indented.len();
+    if indented.starts_with('[') || indented.starts_with("*[") {
+        return line.find(']').map(|end| end + 1);
+    }
+    let is_key = at == 0 || indented.starts_with('.');
+    if is_key { line.find(" =").map(|equals| equals + 2) } else { Some(at) }
+}
 
 /// A provider run by `serve` on servers or embedded stores, with its settings as variables.
 pub struct Serve {
