@@ -61,7 +61,6 @@ pub const fn text(key: &str) -> Text<'_> {
 }
 
 /// The texts of one language. Where one is missing, another language has it.
-#[derive(Clone)]
 pub struct Catalog {
     language: String,
     direction: Direction,
@@ -145,16 +144,26 @@ impl Layer {
     /// Reads a file, and says what in it is not right. The rest of it is there all the same.
     fn read(language: LanguageIdentifier, source: &str) -> (Self, Vec<String>) {
         let mut faults = Vec::new();
-        let mut bundle = FluentBundle::new_concurrent(vec![language.clone()]);
-        bundle.set_use_isolating(false);
         let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(resource, errors)| {
             faults.extend(errors.iter().map(ToString::to_string));
             resource
         });
-        if let Err(errors) = bundle.add_resource(resource) {
-            faults.extend(errors.iter().map(ToString::to_string));
-        }
-        (Self { language, bundle, left_out: HashSet::new() }, faults)
+        let (layer, more) = Self::of(language, resource, HashSet::new());
+        faults.extend(more);
+        (layer, faults)
+    }
+
+    /// Of what was read, but for what is left out of it; and what in it is there twice.
+    fn of(
+        language: LanguageIdentifier,
+        resource: FluentResource,
+        left_out: HashSet<(String, Option<String>)>,
+    ) -> (Self, Vec<String>) {
+        let mut bundle = FluentBundle::new_concurrent(vec![language.clone()]);
+        bundle.set_use_isolating(false);
+        let added = bundle.add_resource(resource);
+        let faults = added.err().into_iter().flatten().map(|error| error.to_string()).collect();
+        (Self { language, bundle, left_out }, faults)
     }
 
     fn pattern(&self, key: &str, attribute: Option<&str>) -> Option<&Pattern<&str>> {
@@ -325,8 +334,7 @@ impl<'a> Words<'a> {
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_isolated = self.catalog.direction == Direction::RightToLeft;
-        self.write(formatter, |name, _| if is_isolated { Cow::Owned(isolated(name)) } else { Cow::Borrowed(name) })
+        self.write(formatter, |name, _| self.catalog.beside(name))
     }
 }
 

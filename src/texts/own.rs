@@ -6,7 +6,8 @@
 mod parts;
 
 use super::{Layer, PLACEHOLDERS, SOURCES};
-use fluent_syntax::parser::{ErrorKind, parse};
+use fluent_bundle::FluentResource;
+use fluent_syntax::parser::ErrorKind;
 use parts::{Fault, Known, find, parts};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -28,7 +29,6 @@ type Nearest = fn(&str) -> Option<&'static str>;
 type Place = (String, Option<String>);
 
 /// What is put into a text that there is.
-#[derive(Default)]
 struct Variables {
     all: BTreeSet<String>,
     /// Those that decide a plural.
@@ -37,7 +37,7 @@ struct Variables {
 
 /// Each text that there is.
 static KNOWN: LazyLock<BTreeMap<Place, Variables>> = LazyLock::new(|| {
-    let resource = parse(SOURCES[0].1).unwrap_or_else(|(resource, _)| resource);
+    let resource = FluentResource::try_new(SOURCES[0].1.to_owned()).unwrap_or_else(|(resource, _)| resource);
     let owned = |names: &BTreeSet<&str>| names.iter().map(|name| (*name).to_owned()).collect();
     let texts = parts(&resource).unwrap_or_default().into_iter().map(|(part, pattern)| {
         let mut named = parts::Named::default();
@@ -290,7 +290,7 @@ impl OwnTexts {
     pub fn of(files: Vec<(String, String)>, nearest: Nearest) -> Result<Self, TextsFault> {
         let mut own = Self::default();
         for (name, source) in files {
-            let (file, remarks) = read(name, &source, nearest)?;
+            let (file, remarks) = read(name, source, nearest)?;
             if let Some(other) = own.files.iter().find(|other| other.layer.language == file.layer.language) {
                 return Err(TextsFault::Twice { file: file.name, other: other.name.clone() });
             }
@@ -341,7 +341,7 @@ fn in_words((key, attribute): &Place) -> String {
     attribute.as_ref().map_or_else(|| key.clone(), |attribute| format!("{key}.{attribute}"))
 }
 
-fn read(name: String, source: &str, nearest: Nearest) -> Result<(OwnFile, Vec<Remark>), TextsFault> {
+fn read(name: String, source: String, nearest: Nearest) -> Result<(OwnFile, Vec<Remark>), TextsFault> {
     let stem = name.strip_suffix(EXTENSION).unwrap_or(&name);
     let language = stem.parse::<LanguageIdentifier>().ok().filter(|language| !language.language.is_empty());
     let Some(language) = language else { return Err(TextsFault::NoLanguage { file: name }) };
@@ -351,16 +351,17 @@ fn read(name: String, source: &str, nearest: Nearest) -> Result<(OwnFile, Vec<Re
             return Err(wrong(at + 1, Wrong::Character { code: character.into() }));
         }
     }
-    if let Some(at) = too_deep(source) {
-        return Err(wrong(line_at(source, at), Wrong::TooDeep));
+    if let Some(at) = too_deep(&source) {
+        return Err(wrong(line_at(&source, at), Wrong::TooDeep));
     }
-    let resource = parse(source).map_err(|(_, errors)| {
-        let first = errors.into_iter().next();
+    let resource = FluentResource::try_new(source).map_err(|(resource, errors)| {
+        let (source, first) = (resource.source(), errors.into_iter().next());
         // What is missing is missed behind the empty lines that follow.
         let before = first.as_ref().and_then(|error| source.get(..error.pos.start)).unwrap_or(source).trim_end();
         let cause = first.map_or(ErrorKind::MissingValue, |error| error.kind);
         wrong(line_at(source, before.len()), Wrong::Syntax { cause })
     })?;
+    let source = resource.source();
     let wrong_at = |(place, why): Fault<'_>| wrong(line_of(source, place), why);
     let parts = parts(&resource).map_err(wrong_at)?;
     let mut contents = Known::new();
@@ -389,8 +390,8 @@ fn read(name: String, source: &str, nearest: Nearest) -> Result<(OwnFile, Vec<Re
         }
     }
     let keys = parts.keys().map(|part| part.name.to_owned()).collect();
-    let (mut layer, _) = Layer::read(language, source);
-    layer.left_out = left_out;
+    // Each name is there once.
+    let (layer, _) = Layer::of(language, resource, left_out);
     Ok((OwnFile { name, layer: Arc::new(layer), has: Arc::new(has), keys: Arc::new(keys) }, remarks))
 }
 

@@ -175,7 +175,7 @@ fn a_library_is_named_in_its_own_place_only() {
         ("argon2", &["passwords/argon2id.rs"]),
         ("bcrypt", &["passwords/foreign.rs"]),
         ("precis_profiles", &["protocol/text.rs"]),
-        ("fluent_bundle", &["texts.rs"]),
+        ("fluent_bundle", &["texts.rs", "texts/"]),
         ("fluent_langneg", &["texts/languages.rs"]),
         ("fluent_syntax", &["texts.rs", "texts/"]),
         ("unic_langid", &["texts.rs", "texts/"]),

@@ -1,9 +1,8 @@
 //! What the texts of a file name: variables, each other, terms. Whatever is named has to be there, so that no one ever reads a placeholder.
 
 use super::Wrong;
-use fluent_syntax::ast::{
-    CallArguments, Entry, Expression, Identifier, InlineExpression, Pattern, PatternElement, Resource,
-};
+use fluent_bundle::FluentResource;
+use fluent_syntax::ast::{CallArguments, Entry, Expression, Identifier, InlineExpression, Pattern, PatternElement};
 use fluent_syntax::unicode::unescape_unicode_to_string;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -46,10 +45,10 @@ pub(super) type Parts<'a, 'b> = BTreeMap<Part<'a>, &'b Pattern<&'a str>>;
 ///
 /// # Errors
 /// A name is there twice.
-pub(super) fn parts<'a, 'b>(resource: &'b Resource<&'a str>) -> Result<Parts<'a, 'b>, Fault<'a>> {
+pub(super) fn parts(resource: &FluentResource) -> Result<Parts<'_, '_>, Fault<'_>> {
     let mut parts = BTreeMap::new();
     let mut names: BTreeMap<&str, bool> = BTreeMap::new();
-    for entry in &resource.body {
+    for entry in resource.entries() {
         let (is_term, name, value, attributes) = match entry {
             Entry::Message(it) => (false, it.id.name, it.value.as_ref(), &it.attributes),
             Entry::Term(it) => (true, it.id.name, Some(&it.value), &it.attributes),

@@ -3,7 +3,7 @@
 //! It is in memory where the system has such a place: a sign-in is refused when the database is late, and how long a busy disk
 //! takes for a commit says nothing of the program. PostgreSQL of the tests does not wait for the disk either.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -24,13 +24,13 @@ pub fn folder() -> TempDir {
 }
 
 fn place() -> &'static Path {
-    static PLACE: OnceLock<&Path> = OnceLock::new();
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
     PLACE.get_or_init(|| {
-        let memory = Path::new(MEMORY);
-        if free(memory) < ENOUGH {
-            return Box::leak(env::temp_dir().into_boxed_path());
+        let memory = PathBuf::from(MEMORY);
+        if free(&memory) < ENOUGH {
+            return env::temp_dir();
         }
-        sweep(memory);
+        sweep(&memory);
         memory
     })
 }
