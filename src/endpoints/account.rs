@@ -68,6 +68,7 @@ enum Purpose {
     ChangePassword,
     EndSession,
     EndOthers,
+    Untrust,
     TakeBack,
     GetFile,
     Deletion,
@@ -86,6 +87,7 @@ impl Purpose {
             Self::ChangePassword => "change password",
             Self::EndSession => "end session",
             Self::EndOthers => "end other sessions",
+            Self::Untrust => "trust no browser",
             Self::TakeBack => "take back",
             Self::GetFile => "get file",
             Self::Deletion => "deletion",
@@ -107,6 +109,7 @@ enum Done {
     SessionEnded,
     SessionOver,
     OthersEnded,
+    Untrusted,
     TakenBack,
     NothingToTakeBack,
     DeletionNoted,
@@ -119,12 +122,13 @@ enum Done {
 }
 
 impl Done {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::LinkMailed,
         Self::PasswordChanged,
         Self::SessionEnded,
         Self::SessionOver,
         Self::OthersEnded,
+        Self::Untrusted,
         Self::TakenBack,
         Self::NothingToTakeBack,
         Self::DeletionNoted,
@@ -144,6 +148,7 @@ impl Done {
             Self::SessionEnded => "session-ended",
             Self::SessionOver => "session-over",
             Self::OthersEnded => "others-ended",
+            Self::Untrusted => "untrusted",
             Self::TakenBack => "taken-back",
             Self::NothingToTakeBack => "nothing-to-take-back",
             Self::DeletionNoted => "deletion-noted",
@@ -163,6 +168,7 @@ impl Done {
             Self::SessionEnded => text("sessions-ended"),
             Self::SessionOver => text("sessions-over"),
             Self::OthersEnded => text("sessions-others-ended"),
+            Self::Untrusted => text("trust-ended"),
             Self::TakenBack => text("services-taken-back"),
             Self::NothingToTakeBack => text("services-nothing-to-take-back"),
             Self::DeletionNoted => text("data-deletion-noted"),

@@ -6,7 +6,7 @@
 pub(in crate::endpoints) mod passkey;
 pub(in crate::endpoints) mod password;
 pub(super) mod start;
-mod trust;
+pub(in crate::endpoints) mod trust;
 
 use crate::ambient::random;
 use crate::caller::{BrowserRequest, check_form};
@@ -208,7 +208,8 @@ async fn after_password(
     let renewing =
         renewal.map(|renewal| password::renew(provider.clone(), user.sub.clone(), user.credential.clone(), renewal));
     let is_remembered = start::is_remembered(provider, asked);
-    let is_spared = user.has_second_factor() && trust::is_plain(flow) && trust::is_trusted(provider, asked, &user);
+    let is_spared =
+        user.has_second_factor() && trust::is_plain(flow) && trust::lasts_until(provider, asked, &user).is_some();
     let response = if user.has_second_factor() && !is_spared {
         await_factor(provider, asked, flow, user, attempt, is_remembered).await?
     } else {

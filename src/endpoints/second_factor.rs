@@ -337,6 +337,7 @@ async fn complete(
         Before::Password(_) => signed_in(provider, asked, flow, candidate.user).with("amr", &proven.factors[..]),
         Before::Session(_) => event(EventKind::StepUp, asked, flow).of(&candidate.user.sub).with("amr", factor.amr()),
     };
+    let event = if proven.trusts { event.with("trusts_browser", true) } else { event };
     let event = match right.by {
         Proof::Code(RightCode::Authenticator) | Proof::Passkey(..) => event,
         Proof::Code(RightCode::RecoveryCode { left }) => event.with("recovery_codes_left", left as u64),

@@ -110,6 +110,8 @@ worded! {
         UserErased = "user_erased",
         /// Sign-ins of a person were ended, by an operator or by the person: all of them, or one.
         UserSessionsEnded = "user_sessions_ended",
+        /// A user trusts no browser any more that was trusted before.
+        BrowsersUntrusted = "browsers_untrusted",
         /// A user has an authenticator more: added here, or brought over.
         FactorAdded = "factor_added",
         /// An authenticator, or all factors of a user, were removed.
@@ -181,6 +183,7 @@ impl EventKind {
                 | Self::UserEdited
                 | Self::UserExported
                 | Self::UserSessionsEnded
+                | Self::BrowsersUntrusted
                 | Self::DeletionRequested
                 | Self::DeletionWithdrawn
                 | Self::FactorAdded

@@ -45,8 +45,9 @@ const END_OTHERS: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 
      AND settled_at IS NULL RETURNING seen_at, expires_at";
 const CONTINUE: &str = "UPDATE user_sessions SET record = $3, auth_time = $4, seen_at = $4 \
      WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL";
-// Everywhere means also where a sign-in asks for no second factor.
-const UNTRUST: &str = "UPDATE users SET browsers_untrusted_at = $2 WHERE sub = $1";
+// Everywhere means also where a sign-in asks for no second factor. Pressed twice it was once.
+const UNTRUST: &str = "UPDATE users SET browsers_untrusted_at = $2 \
+     WHERE sub = $1 AND (browsers_untrusted_at IS NULL OR browsers_untrusted_at < $2)";
 // A shell without foreign keys leaves the names of users behind who are not there any more.
 const ORPHANS: &str = "UPDATE user_sessions SET sub = NULL WHERE settled_at IS NULL AND sub IS NOT NULL \
      AND NOT EXISTS (SELECT 1 FROM users WHERE users.sub = user_sessions.sub)";
@@ -334,6 +335,21 @@ pub async fn end(
     }
     transaction.commit().await?;
     Ok(ended)
+}
+
+/// Ends the trust of a user in every browser: the next plain sign-in asks for the second factor there. Sign-ins stay.
+///
+/// # Errors
+/// The database failed.
+pub async fn untrust(db: &Db, sub: &str, network: &str, now: NumericDate) -> Result<(), StoreError> {
+    let mut transaction = db.begin().await?;
+    let ended = sqlx::query(UNTRUST).bind(sub).bind(now.0).execute(&mut *transaction).await?;
+    if ended.rows_affected() == 1 {
+        let event = Event::new(EventKind::BrowsersUntrusted, now).of(sub).from(&network);
+        audit_events::note_change(&mut transaction, event, now).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
 }
 
 /// Ends every sign-in of a user, in the transaction of what ends them; gives how many there were.

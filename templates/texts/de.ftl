@@ -329,6 +329,13 @@ sessions-means = Die letzte Nutzung ist auf eine Stunde genau bekannt. Das Abmel
 sessions-ended = Sie sind dort in wenigen Sekunden abgemeldet.
 sessions-over = Diese Anmeldung war schon beendet.
 sessions-others-ended = Sie sind überall sonst in wenigen Sekunden abgemeldet.
+trust-heading = Vertraute Browser
+trust-here = Sie vertrauen diesem Browser: Eine einfache Anmeldung fragt hier nur nach Ihrem Passwort.
+trust-not-here = Sie vertrauen diesem Browser nicht: Jede Anmeldung fragt hier nach Ihrem zweiten Faktor.
+trust-until = Bis
+trust-end = Keinem Browser mehr vertrauen
+trust-means = Das gilt für alle Browser, denen Sie vertrauen. Wo Sie angemeldet sind, bleiben Sie angemeldet.
+trust-ended = Sie vertrauen keinem Browser mehr. Die nächste Anmeldung fragt überall nach Ihrem zweiten Faktor.
 
 ## The account: services
 
@@ -356,6 +363,7 @@ events-service = Dienst
 events-older = Älteres
 events-means = Wenn Sie etwas davon nicht kennen, ändern Sie Ihr Passwort und informieren Sie das Team, das Ihr Konto betreut.
 event-sign-in = Sie haben sich angemeldet
+event-sign-in-trusting = Sie haben sich angemeldet und dem Browser vertraut
 event-step-up = Sie haben mit dem zweiten Faktor bestätigt, dass Sie es sind
 event-sign-in-failed = Eine Anmeldung mit Ihrem Namen ist gescheitert
 event-passkey-failed = Eine Anmeldung mit einem Ihrer Passkeys ist gescheitert
@@ -382,6 +390,7 @@ event-user-edited = Ihre Angaben wurden geändert
 event-user-exported = Sie haben Ihre Daten als Datei abgerufen
 event-sessions-ended = Sie haben sich anderswo abgemeldet
 event-sessions-ended-by-operator = Die Administration hat Sie abgemeldet
+event-browsers-untrusted = Sie haben das Vertrauen in alle Browser beendet
 event-deletion-requested = Sie haben um die Löschung Ihres Kontos gebeten
 event-deletion-withdrawn = Sie haben die Bitte um Löschung Ihres Kontos zurückgenommen
 event-factor-added = Sie haben eine Authenticator-App hinzugefügt

@@ -325,6 +325,13 @@ sessions-means = When something was used last is known to within an hour. A sign
 sessions-ended = You are signed out there within a few seconds.
 sessions-over = That sign-in had ended before.
 sessions-others-ended = You are signed out everywhere else within a few seconds.
+trust-heading = Trusted browsers
+trust-here = You trust this browser: a plain sign-in asks for nothing but your password here.
+trust-not-here = You do not trust this browser: each sign-in asks for your second factor here.
+trust-until = Until
+trust-end = Trust no browser any more
+trust-means = That ends it in every browser that you trust. Where you are signed in you stay signed in.
+trust-ended = You trust no browser any more. Your next sign-in asks for your second factor, wherever it is.
 
 ## The account: services
 
@@ -352,6 +359,7 @@ events-service = Service
 events-older = Older
 events-means = If you do not know one of these, change your password and tell the people who look after your account.
 event-sign-in = You signed in
+event-sign-in-trusting = You signed in, and trusted the browser
 event-step-up = You confirmed by your second factor that it is you
 event-sign-in-failed = A sign-in with your name failed
 event-passkey-failed = A sign-in with a passkey of yours failed
@@ -378,6 +386,7 @@ event-user-edited = Your details were changed
 event-user-exported = You took your data as a file
 event-sessions-ended = You signed out in other places
 event-sessions-ended-by-operator = An administrator signed you out
+event-browsers-untrusted = You ended the trust in all browsers
 event-deletion-requested = You asked for your account to be deleted
 event-deletion-withdrawn = You took back the request to delete your account
 event-factor-added = You added an authenticator

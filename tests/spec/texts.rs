@@ -12,7 +12,7 @@ use hallpass::protocol::time::NumericDate;
 use hallpass::texts::{Catalog, Languages, OwnTexts, english, text};
 use hallpass::web::pages::account::{
     AccountPage, DataPage, EmailPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage,
-    SessionLine, SessionsPage, Tabs,
+    SessionLine, SessionsPage, Tabs, TrustLine,
 };
 use hallpass::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use hallpass::web::pages::links::{
@@ -548,6 +548,7 @@ fn account_with(page: impl Fn() -> Chrome, name: &str) -> Vec<(&'static str, Str
         csrf_others: String::new(),
         request: name.to_owned(),
         csrf_everywhere: String::new(),
+        trust: Some(TrustLine { until: Some(moment()), csrf: String::new() }),
     };
     let service = |url: Option<String>| GrantLine {
         client_id: name.to_owned(),

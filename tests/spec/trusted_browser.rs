@@ -1,11 +1,15 @@
-//! `HALLPASS_TRUSTED_BROWSER`: where a plain sign-in asks for no second factor, what it never spares, and what ends it.
+//! `HALLPASS_TRUSTED_BROWSER`: where a plain sign-in asks for no second factor, what it never spares, what ends it, and what the
+//! account's page says of it.
 
+use crate::account::{form_with, press};
 use crate::support::factors::Authenticator;
 use crate::support::program::run_with;
 use crate::support::provider::PASSWORD;
 use crate::support::{
     Answer, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of, folder,
 };
+use hallpass::protocol::time::NumericDate;
+use hallpass::web::pages::account::Moment;
 use serde_json::json;
 
 const DAY: i64 = 86_400;
@@ -172,6 +176,109 @@ async fn it_ends_with_the_password_the_factor_everywhere_and_its_days() {
         assert!(is_asked(&provider, &client, &browser).await, "{end}");
         provider.travel(30);
     }
+}
+
+/// The page on which a user sees it, in a session that has proven everything.
+async fn at_the_account(provider: &TestProvider, browser: &UserAgent) -> Page {
+    let page = browser.get(&provider.url("/account/sessions")).await;
+    assert_eq!(page.status, 200, "{page}");
+    page
+}
+
+fn has_untrust(page: &Page) -> bool {
+    page.body.contains("value=\"untrust\"")
+}
+
+#[tokio::test]
+async fn users_see_whether_they_trust_a_browser_and_trust_none_any_more() {
+    let (provider, client, authenticator) = ready().await;
+    let (here, there) = (UserAgent::new(), UserAgent::new());
+    for browser in [&here, &there] {
+        sign_in(&provider, &client, browser, &authenticator, true).await;
+    }
+    let page = at_the_account(&provider, &here).await;
+    let section = page.texts("section")[0].clone();
+    let trusted = here.cookies().into_iter().find(|cookie| cookie.name.contains("hallpass_trusted")).unwrap();
+    let since: i64 = trusted.value.split_once('~').unwrap().0.parse().unwrap();
+    let shown = |at| Moment::of(NumericDate(at)).shown;
+    let times = format!("Until {}", shown(since + 30 * DAY));
+    assert!(section.contains("You trust this browser") && section.contains(&times), "{section}, {times}");
+    // Another browser in which the box was not ticked.
+    let third = UserAgent::new();
+    sign_in(&provider, &client, &third, &authenticator, false).await;
+    let page = at_the_account(&provider, &third).await;
+    assert!(page.text().contains("You do not trust this browser"), "{page}");
+    // Ended there, it is ended everywhere, and no sign-in is.
+    let page = press(&provider, &third, form_with(&page, "untrust"), "untrust").await;
+    assert!(page.text().contains("You trust no browser any more"), "{page}");
+    for browser in [&here, &there] {
+        let page = at_the_account(&provider, browser).await;
+        assert!(page.text().contains("You do not trust this browser"), "{page}");
+        sign_out(&provider, browser, "sign_out").await;
+        assert!(is_asked(&provider, &client, browser).await);
+    }
+    // Pressed again it changes nothing within that second, and a browser that is trusted afterwards is.
+    provider.travel(10);
+    sign_in(&provider, &client, &here, &authenticator, true).await;
+    assert!(at_the_account(&provider, &here).await.text().contains("You trust this browser"));
+    sign_out(&provider, &here, "sign_out").await;
+    assert!(!is_asked(&provider, &client, &here).await);
+    let told = "SELECT network, detail FROM audit_events WHERE event = 'browsers_untrusted'";
+    let told = provider.rows(told).await;
+    assert_eq!(told, [[Some("127.0.0.1".to_owned()), None]], "{told:?}");
+    provider.provider.audit.flush().await;
+    let page = third.get(&provider.url("/account/events")).await;
+    let text = page.text();
+    assert!(text.contains("You ended the trust in all browsers"), "{page}");
+    assert_eq!(text.matches("You signed in, and trusted the browser").count(), 3, "{page}");
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_trusted_the_account_does_not_speak_of_it() {
+    let (provider, client, _) = ready().await;
+    provider.add_user(NewUser::named("bob")).await;
+    let browser = UserAgent::new();
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    let _ = provider.type_in(&browser, &page, "bob", PASSWORD).await;
+    let page = at_the_account(&provider, &browser).await;
+    assert!(!has_untrust(&page) && !page.text().contains("trust"), "no second factor: {page}");
+    let provider = TestProvider::start().await;
+    let client = provider.client("reports").await;
+    provider.alice().await;
+    let authenticator = provider.enroll("alice-sub").await;
+    let browser = UserAgent::new();
+    let page = password(&provider, Authorization::of(&client), &browser).await;
+    let done = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
+    assert!(done.status.is_redirection(), "{done}");
+    let page = at_the_account(&provider, &browser).await;
+    assert!(!has_untrust(&page) && !page.text().contains("trust"), "by default: {page}");
+}
+
+/// The form is bound as the others of the page are.
+#[tokio::test]
+async fn no_trust_is_ended_without_the_token_of_that_form() {
+    let (provider, client, authenticator) = ready().await;
+    let (browser, other) = (UserAgent::new(), UserAgent::new());
+    for browser in [&browser, &other] {
+        sign_in(&provider, &client, browser, &authenticator, true).await;
+    }
+    let page = at_the_account(&provider, &browser).await;
+    let url = provider.url("/account/sessions");
+    let token = |page: &Page, button| form_with(page, button).value("csrf").unwrap().to_owned();
+    let elsewhere = token(&at_the_account(&provider, &other).await, "untrust");
+    for (csrf, action) in [
+        (String::new(), "untrust"),
+        (token(&page, "end_others"), "untrust"),
+        (token(&page, "untrust"), "end_others"),
+        (elsewhere, "untrust"),
+    ] {
+        let refused = browser.post_form(&url, &[("csrf", &csrf), ("action", action)]).await;
+        assert_eq!(refused.status, 403, "{csrf} {action}: {refused}");
+    }
+    let cross = browser.cross_site_post(&url, &[("csrf", &token(&page, "untrust")), ("action", "untrust")]).await;
+    assert!(cross.status.is_redirection() || cross.status == 403, "{cross}");
+    assert!(at_the_account(&provider, &browser).await.text().contains("You trust this browser"));
+    assert_eq!(provider.rows("SELECT sub FROM users WHERE browsers_untrusted_at IS NOT NULL").await.len(), 0);
 }
 
 /// The cookie of one user opens nothing for another, in another browser, or with another instant.

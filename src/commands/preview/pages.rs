@@ -34,7 +34,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// How the pages are called.
-const NAMES: [&str; 86] = [
+const NAMES: [&str; 88] = [
     "home",
     "signed-out-home",
     "account",
@@ -52,6 +52,8 @@ const NAMES: [&str; 86] = [
     "account-passkeys",
     "account-passkeys-none",
     "account-sessions",
+    "account-sessions-trusted",
+    "account-sessions-not-trusted",
     "account-services",
     "account-services-none",
     "account-events",

@@ -64,6 +64,7 @@ fn line(told: Told) -> Option<EventLine> {
 /// What happened, in words of the user; `None`: the user is not told of it.
 fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
     Some(match kind {
+        EventKind::SignIn if detail["trusts_browser"] == true => text("event-sign-in-trusting"),
         EventKind::SignIn => text("event-sign-in"),
         EventKind::StepUp => text("event-step-up"),
         EventKind::SignInFailed if detail["reason"] == SignInFailure::CodeWrong.as_str() => text("event-code-wrong"),
@@ -101,6 +102,7 @@ fn what(kind: EventKind, detail: &Value) -> Option<Text<'static>> {
         EventKind::UserExported => text("event-user-exported"),
         EventKind::UserSessionsEnded if detail["by"] == "operator" => text("event-sessions-ended-by-operator"),
         EventKind::UserSessionsEnded => text("event-sessions-ended"),
+        EventKind::BrowsersUntrusted => text("event-browsers-untrusted"),
         EventKind::DeletionRequested => text("event-deletion-requested"),
         EventKind::DeletionWithdrawn => text("event-deletion-withdrawn"),
         EventKind::FactorAdded if detail["kind"] == KIND => text("event-passkey-added"),

@@ -19,17 +19,22 @@ pub(super) fn is_plain(flow: &Flow) -> bool {
     !request.prefers_second_factor() && !request.refuses_acr(ACR_VALUES[0]) && flow.client().require_acr.is_none()
 }
 
-/// Whether the user trusts this browser, and nothing has ended that since.
-pub(super) fn is_trusted(provider: &Provider, asked: &BrowserRequest, user: &User) -> bool {
+/// Until when the user trusts this browser; `None`: it is not trusted, or something has ended that.
+pub(in crate::endpoints) fn lasts_until(
+    provider: &Provider,
+    asked: &BrowserRequest,
+    user: &User,
+) -> Option<NumericDate> {
     let browser = &asked.browser;
-    let Some(name) = browser.kept.as_ref().or(browser.id.as_ref()) else { return false };
-    browser.trusted.iter().any(|item| {
-        let Some((since, tag)) = item.split_once('~') else { return false };
-        let Ok(since) = since.parse().map(NumericDate) else { return false };
-        let lasts = since.plus(provider.config.trusted_browser * DAY) > asked.now
+    let name = browser.kept.as_ref().or(browser.id.as_ref())?;
+    browser.trusted.iter().find_map(|item| {
+        let (since, tag) = item.split_once('~')?;
+        let since = since.parse().map(NumericDate).ok()?;
+        let until = since.plus(provider.config.trusted_browser * DAY);
+        let lasts = until > asked.now
             && user.browsers_untrusted_at.is_none_or(|at| since > at)
             && user.tokens_valid_after.is_none_or(|after| since >= after);
-        lasts && same_text(&provider.secrets.trusted_browser(name, user, since), tag)
+        (lasts && same_text(&provider.secrets.trusted_browser(name, user, since), tag)).then_some(until)
     })
 }
 

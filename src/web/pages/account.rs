@@ -186,6 +186,14 @@ impl SessionLine {
     }
 }
 
+/// Where a plain sign-in asks for no second factor.
+pub struct TrustLine {
+    /// Until when it is so in this browser; `None`: it is not.
+    pub until: Option<Moment>,
+    /// The token of the form that ends it in every browser.
+    pub csrf: String,
+}
+
 /// `/account/sessions`.
 #[derive(Template)]
 #[template(path = "account_sessions.html")]
@@ -206,6 +214,8 @@ pub struct SessionsPage {
     pub request: String,
     /// Its token.
     pub csrf_everywhere: String,
+    /// Browsers that the user trusts; `None`: none can be.
+    pub trust: Option<TrustLine>,
 }
 
 impl SessionsPage {

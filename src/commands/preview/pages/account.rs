@@ -9,7 +9,7 @@ use crate::second_factor::enrolment::picture_of;
 use crate::texts::{Text, text};
 use crate::web::pages::account::{
     AccountPage, DataPage, EmailPage, EventLine, EventsPage, GrantLine, Moment, PasswordPage, ServicesPage,
-    SessionLine, SessionsPage, Tabs,
+    SessionLine, SessionsPage, Tabs, TrustLine,
 };
 use crate::web::pages::factors::{AppForm, AuthenticatorPage, FactorLine, FactorsPage, Picture, RecoveryCodesPage};
 use crate::web::pages::passkeys::{PasskeyLine, PasskeysPage};
@@ -41,7 +41,9 @@ pub(super) fn page(config: &Config, name: &str) -> Option<Response> {
             let page = passkeys(config, name == "account-passkeys");
             Some(pages::render(StatusCode::OK, &page, Some(&page.page.scripts)))
         }
-        "account-sessions" => render(&|| sessions(config)),
+        "account-sessions" => render(&|| sessions(config, None)),
+        "account-sessions-trusted" => render(&|| sessions(config, Some(true))),
+        "account-sessions-not-trusted" => render(&|| sessions(config, Some(false))),
         "account-services" => render(&|| services(config, true)),
         "account-services-none" => render(&|| services(config, false)),
         "account-events" => render(&|| events(config)),
@@ -197,7 +199,7 @@ fn passkeys(config: &Config, has_some: bool) -> PasskeysPage {
     }
 }
 
-fn sessions(config: &Config) -> Response {
+fn sessions(config: &Config, is_trusted: Option<bool>) -> Response {
     let line = |browser: &str, network: &str, hours, is_here| SessionLine {
         session: String::new(),
         browser: browser.to_owned(),
@@ -215,6 +217,7 @@ fn sessions(config: &Config) -> Response {
         csrf_others: String::new(),
         request: String::new(),
         csrf_everywhere: String::new(),
+        trust: is_trusted.map(|is_trusted| TrustLine { until: is_trusted.then(|| ago(-620)), csrf: String::new() }),
     };
     pages::render(StatusCode::OK, &page, None)
 }
