@@ -3,6 +3,7 @@
 //! `password` proves a factor, `passkey` two in one, and `start` starts the session once everything that is needed is proven; `/second-factor` asks for the
 //! rest.
 
+pub(in crate::endpoints) mod beside;
 pub(in crate::endpoints) mod passkey;
 pub(in crate::endpoints) mod password;
 pub(super) mod start;
@@ -34,6 +35,7 @@ use crate::webauthn;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
+use beside::Beside;
 use passkey::is_of_passkey;
 use password::Proof;
 use std::sync::Arc;
@@ -137,10 +139,14 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
     let counting = async {
         if is_passkey { Some(throttle::passkey(&provider.throttle, &provider.ephemeral, network).await) } else { None }
     };
-    let (flow, counted) = tokio::join!(Continued::of(&provider, &mut asked), counting);
+    let named = beside::named(&asked).filter(|_| is_passkey);
+    let (flow, counted, beside) =
+        tokio::join!(Continued::of(&provider, &mut asked), counting, Beside::of(&provider, named));
     let checked = flow.and_then(|flow| check_form(&provider, &asked, &flow.id).map(|()| flow));
     let flow = match (checked, counted) {
-        (Ok(flow), Some(counted)) => return Box::pin(passkey::sign_in(&provider, &asked, &flow, counted)).await,
+        (Ok(flow), Some(counted)) => {
+            return Box::pin(passkey::sign_in(&provider, &asked, &flow, counted, beside)).await;
+        }
         (Err(error), Some(Ok(attempt))) => {
             attempt.succeeded(&provider.ephemeral).await?;
             return Err(error);
@@ -384,6 +390,7 @@ fn page(
         client_id: flow.client().client_id.clone(),
         interaction: flow.id.expose().to_owned(),
         csrf: provider.secrets.form_token(browser_id, &flow.id),
+        session: beside::field(flow),
         username: typed
             .or(hint)
             .or_else(|| signed_in.filter(|_| !chooses).and_then(|user| user.username.clone()))

@@ -8,7 +8,8 @@ mod passkey;
 
 use crate::ambient::context;
 use crate::caller::{BrowserRequest, check_form};
-use crate::endpoints::flow::Continued;
+use crate::endpoints::flow::{Continued, Flow};
+use crate::endpoints::login::beside::{self, Beside};
 use crate::endpoints::login::passkey::{is_of_passkey, kind_of};
 use crate::endpoints::login::password::known_tag;
 use crate::endpoints::login::start::{self, Noted, Start, start_session};
@@ -22,7 +23,7 @@ use crate::protocol::secret::{BrowserId, Digest, InteractionId, same_text};
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
 use crate::second_factor::{self, Checked, RightCode};
-use crate::store::sessions;
+use crate::store::StoreError;
 use crate::store::stored::Stored;
 use crate::texts::{Text, text};
 use crate::throttle::{self, Attempt, FactorAttempt, Later, Stopped};
@@ -67,12 +68,10 @@ impl<'a> Candidate<'a> {
 
     /// Whether the session that the browser had before the password was ended in another tab. A running session that a code is
     /// for is looked up as every request does, and its row decides whether it may continue.
-    async fn session_has_ended(&self, provider: &Provider, flow: &Continued) -> Result<bool, PageError> {
-        match (&self.before, &flow.signed_in) {
-            (Before::Password(_), Some((session, _))) => {
-                Ok(sessions::has_ended(&provider.ephemeral, session.sign_in.session).await?)
-            }
-            _ => Ok(false),
+    async fn session_has_ended(&self, provider: &Provider, flow: &Flow, beside: Beside) -> Result<bool, StoreError> {
+        match self.before {
+            Before::Password(_) => beside.has_ended(provider, flow).await,
+            Before::Session(_) => Ok(false),
         }
     }
 
@@ -122,7 +121,9 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
         }
         count(&provider, place.as_ref(), network).await
     };
-    let (flow, counted) = tokio::join!(Continued::of(&provider, &mut asked), count);
+    let named = beside::named(&asked);
+    let (flow, counted, beside) =
+        tokio::join!(Continued::of(&provider, &mut asked), count, Beside::of(&provider, named));
     let checked = flow.and_then(|flow| check_form(&provider, &asked, &flow.id).map(|()| flow));
     let is_of_code = |flow: &Continued| {
         matches!(flow.step(&provider), Step::SecondFactor) && asked.params.get("action") == Some("continue")
@@ -130,12 +131,12 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
     if let (true, Ok(flow)) = (is_passkey, &checked)
         && matches!(flow.step(&provider), Step::SecondFactor)
     {
-        return Box::pin(passkey::proven(&provider, &asked, flow, counted)).await;
+        return Box::pin(passkey::proven(&provider, &asked, flow, counted, beside)).await;
     }
     if let (Ok(flow), Some(place)) = (&checked, &place)
         && is_of_code(flow)
     {
-        return Box::pin(code(&provider, &asked, flow, place, counted)).await;
+        return Box::pin(code(&provider, &asked, flow, place, counted, beside)).await;
     }
     give_back(&provider, counted).await?;
     decided(&provider, &asked, checked?).await
@@ -221,6 +222,7 @@ async fn code(
     flow: &Continued,
     place: &Counter,
     counted: Result<Option<FactorAttempt>, Stopped>,
+    beside: Beside,
 ) -> Result<Response, PageError> {
     let candidate = Candidate::of_form(flow, asked)
         .filter(|candidate| Counter::of(provider, &asked.browser, candidate.user) == *place);
@@ -232,7 +234,7 @@ async fn code(
         Ok(attempt) => attempt,
         Err(response) => return Ok(response),
     };
-    let session_has_ended = candidate.session_has_ended(provider, flow).await?;
+    let session_has_ended = candidate.session_has_ended(provider, flow, beside).await?;
     let typed = asked.params.get("code").unwrap_or_default();
     let why = match second_factor::check(provider, &candidate.user.sub, typed, asked.now).await? {
         Checked::Right(by) => {
@@ -439,6 +441,7 @@ async fn page(
         counter: place,
         counted,
         proven: candidate.name(),
+        session: beside::field(flow),
         is_recovery,
         asks_for_code: is_recovery || candidate.user.has_authenticator,
         has_authenticator: candidate.user.has_authenticator,

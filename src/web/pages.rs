@@ -129,6 +129,8 @@ pub struct LoginPage {
     pub interaction: String,
     /// The form's token.
     pub csrf: String,
+    /// The name of the session that is there already; empty: none.
+    pub session: String,
     /// What is in the field.
     pub username: String,
     /// What went wrong the last time.
@@ -409,6 +411,8 @@ pub struct SecondFactorPage {
     pub counted: String,
     /// The name of the proven password that the form continues; empty: a running session.
     pub proven: String,
+    /// The name of the session that is there already; empty: none.
+    pub session: String,
     /// Whether a recovery code is asked for, and not one of an authenticator.
     pub is_recovery: bool,
     /// Whether a code is asked for at all.

@@ -226,6 +226,15 @@ async fn second_factor() {
     let (cost, page) = cost_of(&provider, provider.settle(&browser, page)).await;
     assert!(page.status.is_redirection(), "{page}");
     assert_eq!((cost.statements, cost.hashes), (0, 0));
+    // Beside a session it is no more.
+    provider.travel(30);
+    let page = Authorization::of(&client).with("prompt", "login").open(&provider, &browser).await;
+    let page = provider.type_in(&browser, &page, "alice", crate::support::provider::PASSWORD).await;
+    let mut form = page.form("form");
+    form.set("code", authenticator.code(provider.now()));
+    let (cost, page) = cost_of(&provider, browser.submit(form, Some(("action", "continue")))).await;
+    assert!(page.status.is_redirection(), "{page}");
+    assert_within(cost, budget(0, 2, 3, 0));
 }
 
 /// A passkey alone: its row and its user are read, its use and the row of the sign-in are written. After the password it costs the same
@@ -255,6 +264,20 @@ async fn passkey() {
     let (cost, page) = cost_of(&provider, provider.send_passkey(&browser, &page, &answer)).await;
     assert!(page.status.is_redirection(), "{page}");
     assert_within(cost, budget(0, 2, 3, 0));
+    let _ = provider.settle(&browser, page).await;
+    // Beside a session it is the same, alone and after the password.
+    for password in [None, Some(crate::support::provider::PASSWORD)] {
+        let page = Authorization::of(&client).with("prompt", "login").open(&provider, &browser).await;
+        let page = match password {
+            Some(password) => provider.type_in(&browser, &page, "alice", password).await,
+            None => page,
+        };
+        let answer = authenticator.get(&origin_of(&provider.issuer), &options_of(&page)).unwrap();
+        let (cost, page) = cost_of(&provider, provider.send_passkey(&browser, &page, &answer)).await;
+        assert!(page.status.is_redirection(), "{page}");
+        assert_within(cost, budget(0, 2, 4, 0));
+        let _ = provider.settle(&browser, page).await;
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! Sign-ins as rows: listed, ended and told, whichever process has the live record.
 
+use crate::account::open;
 use crate::support::listener::LogoutListener;
+use crate::support::passkeys::{SoftAuthenticator, options_of};
 use crate::support::program::{Serve, done, run_with};
 use crate::support::provider::{PASSWORD, Stores, copy_keys, fresh_stores, run_sql, stores};
 use crate::support::remote::Remote;
-use crate::support::verbs::{http, send};
-use crate::support::{Api, Authorization, NewClient, NewUser, TestClient, TestProvider, UserAgent, claims_of, folder};
+use crate::support::verbs::{http, origin_of, send};
+use crate::support::{
+    Api, Authorization, NewClient, NewUser, Page, TestClient, TestProvider, UserAgent, claims_of, folder,
+};
 use hallpass::logout;
 use hallpass::protocol::secret::SessionId;
 use hallpass::sign_ins::settle;
@@ -271,6 +275,68 @@ async fn a_sign_in_over_a_session_whose_end_broke_off_tells_its_services() {
     assert!(page.query_parameter("code").is_some(), "{page}");
     assert_eq!(listener.wait_for(1).await.len(), 1);
     assert_eq!(listed(&provider, "alice").len(), 1, "the one that continues, under another name");
+}
+
+/// The same with a code or a passkey, whichever session the form says that its page was shown beside: what it says is looked up
+/// early, and counts for nothing where another session is there.
+#[tokio::test]
+async fn so_does_one_by_a_code_or_a_passkey_whatever_session_its_form_names() {
+    let (provider, listener) = (TestProvider::with(&[("issuer", "//localhost")]).await, LogoutListener::start().await);
+    let client = service(&provider, "reports", &listener).await;
+    provider.alice().await;
+    let first = UserAgent::new();
+    let page = open(&provider, &first, "/account/passkeys", "alice").await;
+    let mut passkey = SoftAuthenticator::synced();
+    let _ = provider.add_passkey(&first, &page, &mut passkey).await;
+    let app = provider.enroll("alice-sub").await;
+    let here = &provider.provider;
+    for (by, named, ends) in [
+        ("code", None, true),
+        ("code", Some(""), true),
+        ("code", Some("AAAAAAAAAAAAAAAAAAAAAA"), true),
+        ("code", None, false),
+        ("passkey", None, true),
+        ("passkey", Some("AAAAAAAAAAAAAAAAAAAAAA"), true),
+        ("passkey", None, false),
+    ] {
+        provider.travel(60);
+        let told = listener.tokens().len();
+        let browser = UserAgent::new();
+        let request = Authorization::of(&client).with("prompt", "login");
+        let second = async |browser: &UserAgent, page: &Page, named: Option<&str>| {
+            let mut form = page.form(if by == "code" { "form:has(#code)" } else { "form#passkey" });
+            if let Some(named) = named {
+                form.set("session", named);
+            }
+            if by == "code" {
+                form.set("code", app.code(provider.now()));
+                let done = browser.submit(form, Some(("action", "continue"))).await;
+                return provider.settle(browser, done).await;
+            }
+            let answer = passkey.clone().get(&origin_of(&provider.issuer), &options_of(page)).unwrap();
+            form.set("credential", &answer.to_string());
+            let done = browser.submit(form, Some(("action", "passkey"))).await;
+            provider.settle(browser, done).await
+        };
+        let page = request.open(&provider, &browser).await;
+        let page = provider.type_in(&browser, &page, "alice", PASSWORD).await;
+        let page = second(&browser, &page, None).await;
+        assert!(page.query_parameter("code").is_some(), "{by}: {page}");
+        provider.travel(60);
+        let before = sessions::find(&here.ephemeral, &session_of(&browser)).await.unwrap().unwrap().sign_in.session;
+        let page = request.open(&provider, &browser).await;
+        let page = if by == "code" { provider.type_in(&browser, &page, "alice", PASSWORD).await } else { page };
+        if ends {
+            sessions::end(&here.ephemeral, before, 600).await.unwrap();
+        }
+        let page = second(&browser, &page, named).await;
+        assert!(page.query_parameter("code").is_some(), "{by} {named:?}: {page}");
+        let after = sessions::find(&here.ephemeral, &session_of(&browser)).await.unwrap().unwrap().sign_in.session;
+        assert_eq!(after != before, ends, "{by} {named:?}");
+        if ends {
+            assert_eq!(listener.wait_for(told + 1).await.len(), told + 1);
+        }
+    }
 }
 
 #[tokio::test]

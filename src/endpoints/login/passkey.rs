@@ -1,5 +1,6 @@
 //! A passkey at the login page: it says who the user is and proves it, and so is the whole sign-in. Web Authentication Level 3, section 7.2.
 
+use super::beside::Beside;
 use super::start::{self, Noted, Start, start_session};
 use super::{Failed, LoginError, Tried, fail, note_days, signed_in};
 use crate::caller::BrowserRequest;
@@ -9,7 +10,7 @@ use crate::protocol::audit::EventKind;
 use crate::protocol::factor::SignInFailure;
 use crate::protocol::secret::BrowserId;
 use crate::provider::Provider;
-use crate::store::{StoreError, sessions};
+use crate::store::StoreError;
 use crate::throttle::{FactorAttempt, Stopped};
 use crate::web::answer::PageError;
 use crate::web::pages::passkeys::PasskeyForm;
@@ -69,6 +70,7 @@ pub(super) async fn sign_in(
     asked: &BrowserRequest,
     flow: &Continued,
     counted: Result<FactorAttempt, Stopped>,
+    beside: Beside,
 ) -> Result<Response, PageError> {
     let Some(browser) = &asked.browser.id else { return flow.redirect_to_authorize(provider) };
     let attempt = match counted {
@@ -82,14 +84,8 @@ pub(super) async fn sign_in(
     };
     let sent = sent(asked);
     let bound = bound_to(browser, flow, Purpose::SigningIn, "");
-    let has_ended = async {
-        match &flow.signed_in {
-            Some((session, _)) => sessions::has_ended(&provider.ephemeral, session.sign_in.session).await,
-            None => Ok(false),
-        }
-    };
     let (checked, session_has_ended) =
-        tokio::join!(passkeys::check(provider, sent, &bound, None, asked.now), has_ended);
+        tokio::join!(passkeys::check(provider, sent, &bound, None, asked.now), beside.has_ended(provider, flow));
     let Right { mut user, factor } = match checked? {
         Checked::Right(right) => *right,
         Checked::Outdated => {

@@ -3,6 +3,7 @@
 use super::{Before, Candidate, Failed, Proof, Right, attempted, complete, fail, give_back};
 use crate::caller::BrowserRequest;
 use crate::endpoints::flow::Continued;
+use crate::endpoints::login::beside::Beside;
 use crate::endpoints::login::passkey::{bound_to, sent};
 use crate::passkeys::{self, Bound, Checked, Purpose};
 use crate::protocol::factor::{Factor, SignInFailure};
@@ -46,6 +47,7 @@ pub(super) async fn proven(
     asked: &BrowserRequest,
     flow: &Continued,
     counted: Result<Option<FactorAttempt>, Stopped>,
+    beside: Beside,
 ) -> Result<Response, PageError> {
     let (Some(candidate), Some(browser)) = (Candidate::of_form(flow, asked), &asked.browser.id) else {
         give_back(provider, counted).await?;
@@ -61,10 +63,10 @@ pub(super) async fn proven(
     };
     let sent = sent(asked);
     let bound = bound(browser, flow, &candidate);
-    let beside = Some((&**candidate.user, has_password));
+    let whose = Some((&**candidate.user, has_password));
     let (checked, session_has_ended) = tokio::join!(
-        passkeys::check(provider, sent, &bound, beside, asked.now),
-        candidate.session_has_ended(provider, flow),
+        passkeys::check(provider, sent, &bound, whose, asked.now),
+        candidate.session_has_ended(provider, flow, beside),
     );
     let session_has_ended = session_has_ended?;
     match checked? {
