@@ -85,7 +85,7 @@ enum Command {
     Scope(scope::ScopeCommand),
     /// Say who may enter which service, and why
     Access(access::Arguments),
-    /// Make, show and retire signing keys
+    /// Make, show and retire signing keys and factor keys
     #[command(subcommand, after_help = "Examples:\n  hallpass key plan\n  hallpass key new --alg RS256")]
     Key(key::KeyCommand),
     /// Say why a request was refused, by the reference of its error page or log record

@@ -216,8 +216,18 @@ impl Visit {
         wants_fresh: bool,
     ) -> Result<Self, PageError> {
         asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
+        let session = session_of(provider, &asked.browser).await?;
+        Self::in_session(provider, asked, session, page, wants_fresh).await
+    }
+
+    async fn in_session(
+        provider: &Provider,
+        asked: &BrowserRequest,
+        session: Option<Stored<Session>>,
+        page: OwnPage,
+        wants_fresh: bool,
+    ) -> Result<Self, PageError> {
         let BrowserRequest { browser, network, now, .. } = asked;
-        let session = session_of(provider, browser).await?;
         let user = user_of(provider, session.as_deref(), *now).await?;
         if let (Some(id), Some(session), Some(user)) = (&browser.session, session, user)
             && (!wants_fresh || is_fresh(&session, &user, *now))
@@ -237,7 +247,13 @@ impl Visit {
         purpose: Purpose,
         wants_fresh: bool,
     ) -> Result<Self, PageError> {
-        let visit = Self::open(provider, asked, page, wants_fresh).await?;
+        asked.params.refuse_duplicates().map_err(PageError::bad_request)?;
+        let session = session_of(provider, &asked.browser).await?;
+        if let (true, Some(session)) = (wants_fresh, &session) {
+            // What counts is what the account has now: another node may have added a factor that this one has not heard of.
+            factors::learn(provider, &session.sign_in.sub, asked.now).await?;
+        }
+        let visit = Self::in_session(provider, asked, session, page, wants_fresh).await?;
         if let Self::Here(here) = &visit {
             let name = own_form(purpose.as_str(), here.session.sign_in.session);
             check_form(provider, asked, &name).map_err(|error| error.of_own_form(Link::account(&provider.config)))?;

@@ -110,7 +110,7 @@ worded! {
         UserErased = "user_erased",
         /// Sign-ins of a person were ended, by an operator or by the person: all of them, or one.
         UserSessionsEnded = "user_sessions_ended",
-        /// A user trusts no browser any more that was trusted before.
+        /// A user ended whatever trust there was in browsers.
         BrowsersUntrusted = "browsers_untrusted",
         /// A user has an authenticator more: added here, or brought over.
         FactorAdded = "factor_added",

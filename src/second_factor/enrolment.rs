@@ -261,6 +261,28 @@ pub async fn new_recovery_codes(
     by: By<'_>,
     now: NumericDate,
 ) -> Result<Made, StoreError> {
+    make_recovery_codes(provider, (sub, None), by, now).await
+}
+
+/// The same for a user who proved all that the account had then; `NoUser`: it has more by now.
+///
+/// # Errors
+/// The database failed, and then the old ones are good still.
+pub async fn other_recovery_codes(
+    provider: &Provider,
+    proven: &User,
+    by: By<'_>,
+    now: NumericDate,
+) -> Result<Made, StoreError> {
+    make_recovery_codes(provider, (&proven.sub, Some(proven)), by, now).await
+}
+
+async fn make_recovery_codes(
+    provider: &Provider,
+    (sub, proven): (&str, Option<&User>),
+    by: By<'_>,
+    now: NumericDate,
+) -> Result<Made, StoreError> {
     let keys = provider.factor_keys.current();
     let codes: Vec<Shown> = (0..CODES).map(|_| recovery_codes::code_of(random())).collect();
     let plain: Vec<Zeroizing<String>> = codes.iter().map(|code| recovery_codes::plain(code.expose())).collect();
@@ -269,7 +291,7 @@ pub async fn new_recovery_codes(
     let own = Owner { sub, kind: FactorKind::RecoveryCodes.as_str(), factor_id: &factor_id };
     let Some(sealed) = keys.at(now).seal(&kept.secret(), &own) else { return Ok(Made::NoKey(keys.missing(now))) };
     let new = New { owner: own, name: "", sealed: &sealed, last_step: 0 };
-    let is_stored = timely(user_factors::put_recovery_codes(&provider.db, &new, by, now)).await?;
+    let is_stored = timely(user_factors::put_recovery_codes(&provider.db, &new, proven, by, now)).await?;
     Ok(if is_stored { Made::Codes(codes) } else { Made::NoUser })
 }
 

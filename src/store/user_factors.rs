@@ -284,14 +284,21 @@ pub async fn reseal(db: &Db, factor_id: &str, before: &str, sealed: &Sealed) -> 
     Ok(reseal.execute(&mut *db.writing_in_background().await?).await?.rows_affected() == 1)
 }
 
-/// Stores recovery codes instead of those there are, with the event. `false`: there is no such user.
+/// Stores recovery codes instead of those there are, with the event. `false`: there is no such user, or not as they were when they
+/// proved all that the account had.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
-pub async fn put_recovery_codes(db: &Db, new: &New<'_>, by: By<'_>, now: NumericDate) -> Result<bool, StoreError> {
+pub async fn put_recovery_codes(
+    db: &Db,
+    new: &New<'_>,
+    proven: Option<&User>,
+    by: By<'_>,
+    now: NumericDate,
+) -> Result<bool, StoreError> {
     let mut transaction = db.begin().await?;
     let sub = new.owner.sub;
-    if !hold_in(&mut transaction, sub).await? {
+    if !hold_in(&mut transaction, sub).await? || !is_as_proven(&mut transaction, proven).await? {
         transaction.rollback().await?;
         return Ok(false);
     }
@@ -342,22 +349,45 @@ impl Removed {
 /// # Errors
 /// The database failed, and then nothing has changed.
 pub async fn remove(db: &Db, sub: &str, factor_id: &str, by: By<'_>, now: NumericDate) -> Result<Removed, StoreError> {
-    remove_unless_last(db, sub, factor_id, (by, false), now).await
+    remove_in_turn(db, (sub, None), factor_id, (by, false), now).await
 }
 
-/// The same; with `keeps_last` the last authenticator or passkey is not removed.
+/// The same for a user who proved all that the account had then: nothing is removed where it has more by now. With `keeps_last` the last
+/// authenticator or passkey is not either.
 ///
 /// # Errors
 /// The database failed, and then nothing has changed.
 pub async fn remove_unless_last(
     db: &Db,
-    sub: &str,
+    proven: &User,
+    factor_id: &str,
+    by: (By<'_>, bool),
+    now: NumericDate,
+) -> Result<Removed, StoreError> {
+    remove_in_turn(db, (&proven.sub, Some(proven)), factor_id, by, now).await
+}
+
+/// Whether a user is as they were when they proved all that the account had, where someone did. The caller holds the row.
+async fn is_as_proven(transaction: &mut Transaction, proven: Option<&User>) -> Result<bool, StoreError> {
+    match proven {
+        Some(proven) => users::is_still(transaction, proven).await,
+        None => Ok(true),
+    }
+}
+
+async fn remove_in_turn(
+    db: &Db,
+    (sub, proven): (&str, Option<&User>),
     factor_id: &str,
     (by, keeps_last): (By<'_>, bool),
     now: NumericDate,
 ) -> Result<Removed, StoreError> {
     let mut transaction = db.begin().await?;
     hold_in(&mut transaction, sub).await?;
+    if !is_as_proven(&mut transaction, proven).await? {
+        transaction.rollback().await?;
+        return Ok(Removed::default());
+    }
     let held: Vec<Stored> = sqlx::query_as(OF_USER).bind(sub).fetch_all(&mut *transaction).await?;
     let passkeys = user_passkeys::of_user_in(&mut transaction, sub).await?;
     let mut done = Removed::default();

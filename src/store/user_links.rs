@@ -31,7 +31,8 @@ const END_WITH_MAILED: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose
 const FIND: &str = "SELECT user_links.sub, credential FROM user_links JOIN users ON users.sub = user_links.sub \
      WHERE digest = $1 AND purpose = $2 AND expires_at > $3 AND disabled_at IS NULL";
 const SPEND: &str = "DELETE FROM user_links WHERE digest = $1 AND purpose = $2 AND expires_at > $3";
-const END_FOR_FACTOR: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose = 'factor'";
+// Who asked for another address then need not have proven what the account has now.
+const END_FOR_FACTOR: &str = "DELETE FROM user_links WHERE sub = $1 AND purpose IN ('factor', 'email')";
 const END_OF_USER: &str = "DELETE FROM user_links WHERE sub = $1";
 const OF_USER: &str = "SELECT purpose, made_by, created_at, expires_at FROM user_links WHERE sub = $1 AND purpose <> 'email' ORDER BY created_at";
 const SWEEP: &str = "DELETE FROM user_links WHERE expires_at <= $1";
@@ -210,13 +211,16 @@ pub async fn reset(db: &Db, reset: &Reset<'_>) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Ends the links by which a user could set up a second factor: there is one.
+/// Ends the links by which a user could set up a second factor, since there is one, and those to another address: by one that a stolen
+/// password asked for before, the notices would go to the thief.
 ///
 /// # Errors
 /// The database failed.
 pub(super) async fn end_for_factor(connection: &mut AnyConnection, sub: &str) -> Result<(), StoreError> {
     sqlx::query(END_FOR_FACTOR).bind(sub).execute(&mut *connection).await?;
-    mail_outbox::forget_links(connection, sub, Some(MailKind::FactorLink)).await?;
+    for kind in [MailKind::FactorLink, MailKind::EmailLink] {
+        mail_outbox::forget_links(connection, sub, Some(kind)).await?;
+    }
     Ok(())
 }
 

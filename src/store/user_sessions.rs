@@ -45,7 +45,7 @@ const END_OTHERS: &str = "UPDATE user_sessions SET ended_at = $3 WHERE sub = $1 
      AND settled_at IS NULL RETURNING seen_at, expires_at";
 const CONTINUE: &str = "UPDATE user_sessions SET record = $3, auth_time = $4, seen_at = $4 \
      WHERE sub = $1 AND session = $2 AND ended_at IS NULL AND settled_at IS NULL";
-// Everywhere means also where a sign-in asks for no second factor. Pressed twice it was once.
+// Everywhere means also where a sign-in asks for no second factor. Once a second, as that is how it is told.
 const UNTRUST: &str = "UPDATE users SET browsers_untrusted_at = $2 \
      WHERE sub = $1 AND (browsers_untrusted_at IS NULL OR browsers_untrusted_at < $2)";
 // A shell without foreign keys leaves the names of users behind who are not there any more.

@@ -275,7 +275,7 @@ async fn passkey() {
         let answer = authenticator.get(&origin_of(&provider.issuer), &options_of(&page)).unwrap();
         let (cost, page) = cost_of(&provider, provider.send_passkey(&browser, &page, &answer)).await;
         assert!(page.status.is_redirection(), "{page}");
-        assert_within(cost, budget(0, 2, 4, 0));
+        assert_within(cost, budget(0, 2, if password.is_some() { 3 } else { 4 }, 0));
         let _ = provider.settle(&browser, page).await;
     }
 }

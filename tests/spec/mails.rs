@@ -179,6 +179,25 @@ async fn every_name_is_answered_alike_and_only_an_address_of_ones_own_gets_a_lin
     assert_eq!(forgot(&provider, &"x".repeat(3000)).await.status, 422);
 }
 
+/// Whose name it is, or whether there is such a user, is looked at after the answer, so that its time tells nothing.
+#[tokio::test]
+async fn nothing_of_a_user_is_read_before_the_answer_at_reset() {
+    let (_server, provider, _client) = ready().await;
+    let db = &provider.provider.db;
+    provider.add_user(NewUser::named("gone").with("disabled_at", "1700000002")).await;
+    let mut before = Vec::new();
+    for typed in ["alice", "alice@example.com", "gone", "stranger", "stranger@example.com"] {
+        // What comes after the answer waits for a place.
+        let places = provider.provider.outgoing.places.clone();
+        let all = u32::try_from(places.available_permits()).unwrap();
+        let _held = places.acquire_many_owned(all).await.unwrap();
+        let read = db.statements();
+        assert_eq!(forgot(&provider, typed).await.status, 200, "{typed}");
+        before.push(db.statements() - read);
+    }
+    assert_eq!(before, [0; 5]);
+}
+
 #[tokio::test]
 async fn three_mailed_links_are_open_beside_one_of_the_operators_and_using_one_ends_all() {
     let (server, provider, client) = ready().await;

@@ -9,6 +9,7 @@ mod support;
 mod accessibility;
 mod account;
 mod account_factors;
+mod account_forms;
 mod account_password;
 mod admin_sql;
 mod architecture;

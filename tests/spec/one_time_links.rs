@@ -282,6 +282,24 @@ async fn what_an_operator_said_of_one_who_is_invited_cannot_be_changed_by_the_fo
     );
 }
 
+/// Of the two, where nothing else is said.
+#[tokio::test]
+async fn an_invitation_is_good_for_a_week_and_a_reset_for_half_an_hour() {
+    let (provider, _client) = ready().await;
+    let reset = done(provider.command(&["user", "reset-link", "alice"], "")).stdout.trim().to_owned();
+    let reset = reset.lines().next().unwrap().to_owned();
+    let week = invited(&provider, &["bob@example.com"]);
+    let status = async |link: &str| UserAgent::new().get(link).await.status.as_u16();
+    provider.travel(1740);
+    assert_eq!((status(&reset).await, status(&week).await), (200, 200));
+    provider.travel(70);
+    assert_eq!((status(&reset).await, status(&week).await), (410, 200));
+    provider.travel(7 * 86_400 - 1810 - 60);
+    assert_eq!(status(&week).await, 200);
+    provider.travel(70);
+    assert_eq!(status(&week).await, 410);
+}
+
 #[tokio::test]
 async fn an_invitation_is_listed_replaced_ended_and_used_once() {
     let (provider, _client) = ready().await;

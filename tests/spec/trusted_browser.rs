@@ -129,6 +129,7 @@ async fn it_ends_with_the_password_the_factor_everywhere_and_its_days() {
         "factor",
         "another factor",
         "a third factor",
+        "a passkey",
         "a replaced factor",
         "everywhere",
         "tokens",
@@ -151,6 +152,23 @@ async fn it_ends_with_the_password_the_factor_everywhere_and_its_days() {
             "factor" => {
                 provider.sql("DELETE FROM user_factors").await;
                 authenticator = provider.enroll("alice-sub").await;
+            }
+            // Of whatever kind.
+            "a passkey" => {
+                provider
+                    .sql(
+                        "INSERT INTO user_passkeys (passkey_id, sub, user_handle, credential_id, rp_id, passkey, backup_eligible, \
+                         credential, created_at) VALUES ('p', 'alice-sub', 'h', 'c', 'elsewhere.example', '{}', 0, '', 1)",
+                    )
+                    .await;
+                provider.travel(10);
+                assert!(is_asked(&provider, &client, &browser).await, "{end}");
+                provider.sql("DELETE FROM user_passkeys").await;
+                provider.travel(30);
+                let other = UserAgent::new();
+                sign_in(&provider, &client, &other, &authenticator, false).await;
+                sign_out(&provider, &other, "sign_out").await;
+                continue;
             }
             "another factor" | "a third factor" => authenticator = provider.enroll("alice-sub").await,
             // Neither the first of the ids nor the last, under the id of before.
@@ -209,15 +227,18 @@ async fn users_see_whether_they_trust_a_browser_and_trust_none_any_more() {
     let page = at_the_account(&provider, &third).await;
     assert!(page.text().contains("You do not trust this browser"), "{page}");
     // Ended there, it is ended everywhere, and no sign-in is.
-    let page = press(&provider, &third, form_with(&page, "untrust"), "untrust").await;
-    assert!(page.text().contains("You trust no browser any more"), "{page}");
+    let form = form_with(&page, "untrust");
+    for _ in 0..2 {
+        let page = press(&provider, &third, form.clone(), "untrust").await;
+        assert!(page.text().contains("You trust no browser any more"), "{page}");
+    }
     for browser in [&here, &there] {
         let page = at_the_account(&provider, browser).await;
         assert!(page.text().contains("You do not trust this browser"), "{page}");
         sign_out(&provider, browser, "sign_out").await;
         assert!(is_asked(&provider, &client, browser).await);
     }
-    // Pressed again it changes nothing within that second, and a browser that is trusted afterwards is.
+    // A browser that is trusted afterwards is.
     provider.travel(10);
     sign_in(&provider, &client, &here, &authenticator, true).await;
     assert!(at_the_account(&provider, &here).await.text().contains("You trust this browser"));
@@ -225,7 +246,8 @@ async fn users_see_whether_they_trust_a_browser_and_trust_none_any_more() {
     assert!(!is_asked(&provider, &client, &here).await);
     let told = "SELECT network, detail FROM audit_events WHERE event = 'browsers_untrusted'";
     let told = provider.rows(told).await;
-    assert_eq!(told, [[Some("127.0.0.1".to_owned()), None]], "{told:?}");
+    assert!((1..=2).contains(&told.len()), "once a second: {told:?}");
+    assert_eq!(told[0], [Some("127.0.0.1".to_owned()), None]);
     provider.provider.audit.flush().await;
     let page = third.get(&provider.url("/account/events")).await;
     let text = page.text();

@@ -298,6 +298,9 @@ async fn so_does_one_by_a_code_or_a_passkey_whatever_session_its_form_names() {
         ("passkey", None, true),
         ("passkey", Some("AAAAAAAAAAAAAAAAAAAAAA"), true),
         ("passkey", None, false),
+        ("passkey after the password", None, true),
+        ("passkey after the password", Some("AAAAAAAAAAAAAAAAAAAAAA"), true),
+        ("passkey after the password", None, false),
     ] {
         provider.travel(60);
         let told = listener.tokens().len();
@@ -325,7 +328,7 @@ async fn so_does_one_by_a_code_or_a_passkey_whatever_session_its_form_names() {
         provider.travel(60);
         let before = sessions::find(&here.ephemeral, &session_of(&browser)).await.unwrap().unwrap().sign_in.session;
         let page = request.open(&provider, &browser).await;
-        let page = if by == "code" { provider.type_in(&browser, &page, "alice", PASSWORD).await } else { page };
+        let page = if by == "passkey" { page } else { provider.type_in(&browser, &page, "alice", PASSWORD).await };
         if ends {
             sessions::end(&here.ephemeral, before, 600).await.unwrap();
         }

@@ -13,7 +13,7 @@ use crate::protocol::totp::Shown;
 use crate::provider::Provider;
 use crate::second_factor::enrolment::{
     Completed, Completion, Enrolment, MOST_AUTHENTICATORS, Made, begin_enrolment, complete_enrolment,
-    first_recovery_codes, new_recovery_codes,
+    first_recovery_codes, other_recovery_codes,
 };
 use crate::second_factor::{self, Listed};
 use crate::store::user_sessions::By;
@@ -169,8 +169,8 @@ pub(super) async fn removed(
     named: &str,
 ) -> Result<Gone, PageError> {
     let network = asked.network.to_string();
-    let by = (By::Person(&network), !here.user.second_factor_demands.is_empty());
-    let removing = second_factor::remove_unless_last(&provider.db, &here.user.sub, named, by, here.now);
+    let by = (By::Person(&network), here.user.demanded_days(here.now).is_some());
+    let removing = second_factor::remove_unless_last(&provider.db, &here.user, named, by, here.now);
     let removed = timely(removing).await?;
     learn(provider, &here.user.sub, here.now).await?;
     Ok(match removed {
@@ -188,7 +188,7 @@ async fn make_codes(
     message: Text<'static>,
 ) -> Result<Response, PageError> {
     let network = asked.network.to_string();
-    let made = new_recovery_codes(provider, &here.user.sub, By::Person(&network), here.now).await?;
+    let made = other_recovery_codes(provider, &here.user, By::Person(&network), here.now).await?;
     codes_or_not(provider, asked, here, made, message).await
 }
 
@@ -288,7 +288,7 @@ async fn page(provider: &Provider, asked: &BrowserRequest, here: &Here, said: Sa
         codes_left: codes.and_then(|codes| codes.left).and_then(|left| i64::try_from(left).ok()),
         authenticators: held.iter().filter(|held| is_of(held, FactorKind::Totp)).map(line).collect(),
         passkeys: here.user.passkeys,
-        is_demanded: !here.user.second_factor_demands.is_empty(),
+        is_demanded: here.user.demanded_days(here.now).is_some(),
         error: said.error,
         csrf_begin: here.csrf(provider, Purpose::BeginAuthenticator),
         csrf_remove: here.csrf(provider, Purpose::RemoveFactor),
