@@ -83,6 +83,22 @@ async def login(
     return await provider.start_sign_in(request)
 
 
+@router.get("/login/initiate")
+async def initiate_login(request: Request, provider: ProviderOfApp, iss: str = "") -> Response:
+    """The provider leads a person here who sat at its login page for long (OpenID Connect Core 4): the sign-in that it was for
+    starts anew, and ends where it was to. `target_link_uri` is not read, or other sites could say where."""
+    if not await provider.is_issuer(iss):
+        explanation = "Another provider sent you here than the one that this service knows."
+        return error_page(request, 400, "This sign-in was not started here.", explanation)
+    return RedirectResponse(login_address(request.session.get("next", "/")), status_code=303)
+
+
+@router.post("/login/initiate")
+async def initiate_login_by_form(request: Request, provider: ProviderOfApp, form: SmallForm) -> Response:
+    """The same by POST, which a provider may choose. From another site it brings no cookie."""
+    return await initiate_login(request, provider, form.get("iss", ""))
+
+
 @router.get("/auth/callback")
 async def callback(request: Request, provider: ProviderOfApp) -> Response:
     session = await provider.finish_sign_in(request)

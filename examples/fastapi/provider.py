@@ -79,6 +79,10 @@ class Provider:
             )
         return metadata
 
+    async def is_issuer(self, issuer: str) -> bool:
+        """Tells whether that is the provider whose sign-ins this service takes."""
+        return issuer == (await self.metadata())["issuer"]
+
     async def start_sign_in(self, request: Request, *, silent: bool = False) -> RedirectResponse:
         """Sends the browser to the authorization endpoint, with `state`, `nonce` and a code challenge.
 

@@ -72,6 +72,8 @@ pub struct Continued {
     pub interaction: Stored<Interaction>,
     /// Who has proven their password in it, and not yet their second factor.
     pub awaited: Option<Arc<User>>,
+    /// Whether it is older than an answer may be: it leads to a sign-in that the service starts over, and nowhere else.
+    is_late: bool,
 }
 
 impl Deref for Continued {
@@ -206,8 +208,25 @@ impl Flow {
             interaction,
             remembered: self.remembered.as_deref(),
             may_enter: self.client().admits(&self.facts, self.now),
+            is_stale: interaction.is_some_and(|interaction| self.is_stale(provider, interaction)),
             now: self.now,
         })
+    }
+
+    /// Where the service starts anew by itself, if this request can be started over. An admin's migration named that address: no
+    /// other row has one.
+    fn initiation(&self, provider: &Provider) -> Option<String> {
+        let client = self.service().filter(|_| self.request.can_be_started_over(&self.params))?;
+        client.initiation(&provider.config.issuer)
+    }
+
+    /// Whether the person proved who they are, here or in another tab, when the service had forgotten what it asked for.
+    fn is_stale(&self, provider: &Provider, interaction: &Interaction) -> bool {
+        let Some((session, _)) = self.signed_in.as_ref().filter(|_| self.initiation(provider).is_some()) else {
+            return false;
+        };
+        let proved_at = interaction.proved_at.map_or(session.sign_in.auth_time, |at| at.max(session.sign_in.auth_time));
+        proved_at.since(interactions::started_at(interaction)) > self.client().stale_after
     }
 
     /// Carries out the next step: a page, a code, or a refusal.
@@ -228,6 +247,7 @@ impl Flow {
             Step::NoEntry if self.is_silent() => Err(self.recipient.refuse(provider, self.keep_out(provider))),
             // A page that says so, in place of the one that asks.
             Step::Consent | Step::NoEntry => self.start(provider, browser, path::CONSENT).await,
+            Step::StartAnew => Err(Fault::bug("a request that has just come was to be started over").into()),
             Step::Refuse(refusal) => Err(self.recipient.refuse(provider, refusal)),
             Step::Issue => match self.grant(provider) {
                 Ok(grant) => Box::pin(self.issue(provider, browser, grant)).await,
@@ -336,7 +356,8 @@ impl Continued {
         )?;
         let Some(interaction) = interaction else {
             let client = named_service(provider, params, *now).await;
-            return Err(PageError::from(Problem::NothingToContinue).back_to(client.as_deref()));
+            let page = PageError::from(Problem::NothingToContinue);
+            return Err(page.back_to(client.as_deref(), &provider.config.issuer));
         };
         speak(&interaction.params);
         match &interaction.browser {
@@ -345,31 +366,60 @@ impl Continued {
             Some(bound) if browser.is_bound_to(bound) => {}
             Some(_) => return Err(Problem::AnotherBrowser.into()),
         }
-        if interaction.expires_at.is_past(*now) {
-            let client = if interaction.is_at_home() {
-                None
-            } else {
-                provider.directory.client(&interaction.client_id, *now).await?
-            };
-            return Err(PageError::from(Problem::Expired).back_to(client.as_deref()));
+        let (issuer, now) = (&provider.config.issuer, *now);
+        if !interaction.expires_at.is_past(now) {
+            return Self::read(provider, (id, interaction), session, *network, now).await;
         }
-        // The request is read anew: what the client's row allows may have changed meanwhile.
+        let client = if interaction.is_at_home() {
+            None
+        } else {
+            provider.directory.client(&interaction.client_id, now).await?
+        };
+        let expired = || PageError::from(Problem::Expired).back_to(client.as_deref(), issuer);
+        // Where a page could not be answered any more in any case, nothing else is read.
+        if client.as_deref().and_then(|client| client.initiation(issuer)).is_none() {
+            return Err(expired());
+        }
+        match Self::read(provider, (id, interaction), session, *network, now).await {
+            Ok(flow) if flow.leads_to_another_start(provider) => Ok(Self { is_late: true, ..flow }),
+            Err(PageError::Fault(fault) | PageError::Redirect { fault: Some(fault), .. }) => Err(fault.into()),
+            Ok(_) | Err(_) => Err(expired()),
+        }
+    }
+
+    /// Reads the request anew: what the client's row allows may have changed meanwhile.
+    async fn read(
+        provider: &Provider,
+        (id, interaction): (InteractionId, Stored<Interaction>),
+        session: Option<Stored<Session>>,
+        network: Network,
+        now: NumericDate,
+    ) -> Result<Self, PageError> {
         let intake = if interaction.is_at_home() {
             Intake::at_home(interaction.returns_to)
         } else {
             let params = interaction.params.clone();
-            Intake::read(provider, params, *now).await.map_err(|not| not.in_browser(provider))?
+            Intake::read(provider, params, now).await.map_err(|not| not.in_browser(provider))?
         };
-        let flow = Flow::of(provider, intake, async { Ok(session) }, *network, *now).await?;
+        let flow = Flow::of(provider, intake, async { Ok(session) }, network, now).await?;
         let awaited = match &interaction.proven {
             Some(proven) => {
-                let user = provider.directory.user(&proven.sub, *now).await?;
+                let user = provider.directory.user(&proven.sub, now).await?;
                 // Void once the password is another one, or the person may not sign in any more.
-                user.filter(|user| proven.holds(user, flow.request.max_age, *now)).inspect(|user| speak_to(user))
+                user.filter(|user| proven.holds(user, flow.request.max_age, now)).inspect(|user| speak_to(user))
             }
             None => None,
         };
-        Ok(Self { flow, id, interaction, awaited })
+        Ok(Self { flow, id, interaction, awaited, is_late: false })
+    }
+
+    /// Whether what is left of it is to prove who the person is, after which the service starts anew.
+    fn leads_to_another_start(&self, provider: &Provider) -> bool {
+        let is_on_the_way = matches!(
+            self.step(provider),
+            Step::SignIn | Step::SecondFactor | Step::FactorDue(_) | Step::PasskeyOffer | Step::StartAnew
+        );
+        is_on_the_way && self.initiation(provider).is_some()
     }
 
     /// What this browser has to do next.
@@ -399,6 +449,7 @@ impl Continued {
                 self.refuse(provider, refusal).await
             }
             Step::Consent | Step::NoEntry => self.show(provider, browser, path::CONSENT).await,
+            Step::StartAnew => self.start_anew(provider).await,
             Step::Refuse(refusal) => self.refuse(provider, refusal).await,
             Step::Issue => Box::pin(self.issue(provider, browser)).await,
         };
@@ -429,7 +480,7 @@ impl Continued {
         if interactions::update(&provider.ephemeral, &self.id, &self.interaction, &after, true).await? {
             Ok(())
         } else {
-            Err(self.answered_already())
+            Err(self.answered_already(provider))
         }
     }
 
@@ -446,6 +497,10 @@ impl Continued {
     /// # Errors
     /// A store failed, or the interaction was answered already.
     pub async fn refuse(self, provider: &Provider, refusal: Refusal) -> Result<Response, PageError> {
+        if self.is_late {
+            // The service has forgotten what it asked for, and would not know what is refused.
+            return Err(PageError::from(Problem::Expired).back_to(self.service(), &provider.config.issuer));
+        }
         self.finish(provider).await?;
         Err(self.recipient.refuse(provider, refusal))
     }
@@ -464,12 +519,22 @@ impl Continued {
     async fn finish(&self, provider: &Provider) -> Result<(), PageError> {
         match interactions::finish(&provider.ephemeral, &self.id).await? {
             Taken::Fresh(_) => Ok(()),
-            Taken::Spent | Taken::Missing => Err(self.answered_already()),
+            Taken::Spent | Taken::Missing => Err(self.answered_already(provider)),
         }
     }
 
-    fn answered_already(&self) -> PageError {
-        PageError::from(Problem::AlreadyAnswered).back_to(self.service())
+    /// Leads to where the service starts anew. It is told our issuer and nothing of this request: what it asked for it has forgotten,
+    /// and no code waits for it.
+    async fn start_anew(self, provider: &Provider) -> Result<Response, PageError> {
+        let Some(initiation) = self.initiation(provider) else {
+            return Err(Fault::bug("a sign-in was to be started over at no address").into());
+        };
+        self.finish(provider).await?;
+        Ok(see_other(&initiation)?)
+    }
+
+    fn answered_already(&self, provider: &Provider) -> PageError {
+        PageError::from(Problem::AlreadyAnswered).back_to(self.service(), &provider.config.issuer)
     }
 }
 
@@ -478,7 +543,9 @@ impl NotTaken {
     #[must_use]
     pub fn in_browser(self, provider: &Provider) -> PageError {
         match self {
-            Self::Unproven(refusal, client) => PageError::bad_request(refusal).meant_for(client.as_deref()),
+            Self::Unproven(refusal, client) => {
+                PageError::bad_request(refusal).meant_for(client.as_deref(), &provider.config.issuer)
+            }
             Self::Refused(recipient, refusal) => recipient.refuse(provider, refusal),
             Self::Fault(error) => error.into(),
         }
@@ -634,6 +701,7 @@ pub async fn start(provider: &Provider, started: Started<'_>, now: NumericDate) 
         ceremony: None,
         offers_passkey: false,
         told_of_demand: false,
+        proved_at: None,
     };
     // As it is stored: a character that JSON has to escape weighs six bytes.
     let bytes = serde_json::to_string(&interaction).map_err(StoreError::from)?.len();

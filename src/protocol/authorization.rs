@@ -204,6 +204,7 @@ mod tests {
             ceremony: None,
             offers_passkey: false,
             told_of_demand: false,
+            proved_at: None,
         }
     }
 
@@ -234,6 +235,7 @@ mod tests {
             interaction: here,
             remembered: remembered.as_ref(),
             may_enter: true,
+            is_stale: false,
             now: NOW,
         }))
     }
@@ -246,6 +248,7 @@ mod tests {
             Step::FactorDue(_) => "factor due".into(),
             Step::PasskeyOffer => "passkey offer".into(),
             Step::NoEntry => "no entry".into(),
+            Step::StartAnew => "start anew".into(),
             Step::Consent => "consent".into(),
             Step::Issue => "issue".into(),
             Step::Refuse(refusal) => refusal.code().as_str().into(),
@@ -305,6 +308,7 @@ mod tests {
                 interaction: here.as_ref(),
                 remembered: None,
                 may_enter: true,
+                is_stale: false,
                 now: NOW,
             };
             assert_eq!(word(next_step(situation)), expected, "{query}");
@@ -364,6 +368,7 @@ mod tests {
                 interaction,
                 remembered: None,
                 may_enter: true,
+                is_stale: false,
                 now: NOW,
             };
             assert_eq!(word(next_step(situation(None, false))), expected, "{query} {row} {acr} {has_second_factor}");
@@ -392,6 +397,7 @@ mod tests {
                 interaction,
                 remembered: None,
                 may_enter: true,
+                is_stale: false,
                 now: NOW,
             }))
         };
@@ -418,6 +424,7 @@ mod tests {
                 interaction: Some(interaction),
                 remembered: None,
                 may_enter: true,
+                is_stale: false,
                 now: NOW,
             }))
         };
@@ -456,6 +463,7 @@ mod tests {
             interaction: None,
             remembered: Some(&remembered),
             may_enter: true,
+            is_stale: false,
             now: NOW,
         };
         assert_eq!(word(next_step(situation)), "consent");

@@ -18,6 +18,7 @@ use crate::protocol::response::{
 use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// A hashed client secret; several may be valid at once, so that a change needs no outage.
 #[derive(Clone)]
@@ -30,6 +31,9 @@ pub struct HashedSecret {
 
 /// How long a family of refresh tokens lives at most where the client's row says nothing, in seconds: half a year.
 pub const REFRESH_FAMILY_LIFETIME: i64 = 180 * 86_400;
+
+/// What `clients.stale_after` can be, in seconds: no page is answered in no time, and no sign-in is remembered for longer.
+pub const STALE_AFTER: RangeInclusive<i64> = 30..=5400;
 
 /// How long things issued to a client live, in seconds; `None`: as the settings say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,6 +99,8 @@ pub struct Client {
     pub frontchannel_logout_uri: Option<String>,
     /// `initiate_login_uri`: where a sign-in can be started over.
     pub initiate_login_uri: Option<String>,
+    /// `stale_after`: how old a request may be, in seconds, when the user signs in, before it is started over there.
+    pub stale_after: i64,
     /// `client_redirect_uris`.
     pub redirect_uris: Vec<String>,
     /// `client_post_logout_redirect_uris`.
@@ -151,6 +157,7 @@ impl Client {
             backchannel_logout_uri: None,
             frontchannel_logout_uri: None,
             initiate_login_uri: None,
+            stale_after: 600,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
             refresh_token_rotation: RotationPolicy::Always,
@@ -293,10 +300,18 @@ impl Client {
         self.client_uri.as_deref().and_then(web_address)
     }
 
-    /// Where a person starts a sign-in anew: `initiate_login_uri`, or else the home page.
+    /// Where the service starts a sign-in at this issuer by itself
+    /// ([OIDC Core 4](https://openid.net/specs/openid-connect-core-1_0.html#ThirdPartyInitiatedLogin)): `initiate_login_uri` with `iss`.
     #[must_use]
-    pub fn start_page(&self) -> Option<&str> {
-        self.initiate_login_uri.as_deref().and_then(web_address).or_else(|| self.home_page())
+    pub fn initiation(&self, issuer: &str) -> Option<String> {
+        let uri = self.initiate_login_uri.as_deref().and_then(web_address)?;
+        Some(with_query(uri, &[("iss", issuer)]))
+    }
+
+    /// Where a person starts a sign-in anew: by the service itself, or else at its home page.
+    #[must_use]
+    pub fn start_page(&self, issuer: &str) -> Option<String> {
+        self.initiation(issuer).or_else(|| self.home_page().map(str::to_owned))
     }
 
     /// Whether a person must be asked even though the answer could be remembered: a native client that
@@ -457,6 +472,15 @@ pub fn web_address(uri: &str) -> Option<&str> {
     (matches!(url.scheme(), "https" | "http") && url.has_host()).then_some(uri)
 }
 
+/// An address with further parameters in its query; what is there stays as it is.
+#[must_use]
+pub fn with_query(uri: &str, parameters: &[(&str, &str)]) -> String {
+    let (uri, fragment) = uri.find('#').map_or((uri, ""), |at| uri.split_at(at));
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    format!("{uri}{separator}{query}{fragment}")
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -562,10 +586,13 @@ pub(crate) mod tests {
         let start_page = |own: Option<&str>, home: Option<&str>| {
             let [initiate_login_uri, client_uri] = [own, home].map(|uri| uri.map(str::to_owned));
             let client = Client { client_uri, initiate_login_uri, ..Client::new("a") };
-            client.start_page().map(str::to_owned)
+            client.start_page("https://id.example")
         };
         let (own, home) = (Some("https://a.example/login"), Some("https://a.example/"));
-        assert_eq!(start_page(own, home).as_deref(), own);
+        let initiated = Some("https://a.example/login?iss=https%3A%2F%2Fid.example");
+        assert_eq!(start_page(own, home).as_deref(), initiated);
+        let initiated = Some("https://a.example/login?p=1&iss=https%3A%2F%2Fid.example#now");
+        assert_eq!(start_page(Some("https://a.example/login?p=1#now"), home).as_deref(), initiated);
         assert_eq!(start_page(None, home).as_deref(), home);
         assert_eq!(start_page(Some("com.example.app:/login"), home).as_deref(), home);
         assert_eq!(start_page(Some("javascript:alert(1)"), None), None);

@@ -1,7 +1,7 @@
 //! The request of a service to sign a user out: [RP-Initiated Logout 1.0](https://openid.net/specs/openid-connect-rpinitiated-1_0.html),
 //! and the token that tells the other services: [Back-Channel Logout 1.0](https://openid.net/specs/openid-connect-backchannel-1_0.html).
 
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, with_query};
 use crate::protocol::params::Params;
 use crate::protocol::time::NumericDate;
 use serde::{Deserialize, Serialize};
@@ -210,10 +210,7 @@ pub fn logout_token(
 /// ([Front-Channel Logout 2](https://openid.net/specs/openid-connect-frontchannel-1_0.html#RPLogout)).
 #[must_use]
 pub fn frontchannel_url(uri: &str, issuer: &str, sid: &str) -> String {
-    let separator = if uri.contains('?') { '&' } else { '?' };
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("iss", issuer).append_pair("sid", sid);
-    format!("{uri}{separator}{}", query.finish())
+    with_query(uri, &[("iss", issuer), ("sid", sid)])
 }
 
 /// The origin of a client's front-channel logout page, as a Content-Security-Policy names it. `None`: not an address that

@@ -7,7 +7,7 @@ pub use claim_rows::ClaimRow;
 
 use crate::protocol::claim_map::{OwnScope, Role, path_of};
 use crate::protocol::claim_names::GROUPS;
-use crate::protocol::client::{Client, HashedSecret, Lifetimes};
+use crate::protocol::client::{Client, HashedSecret, Lifetimes, STALE_AFTER};
 use crate::protocol::columns::{self, Column, Form, RowFault, WordColumn};
 use crate::protocol::response::{
     AccessPolicy, AccessTokenFormat, ApplicationType, ClientAuthMethod, ConsentPolicy, GrantType, Origin, PkcePolicy,
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 const FIND: &str = "SELECT client_id, client_name, application_type, token_endpoint_auth_method, grant_types, response_types, scope, \
      id_token_signed_response_alg, pkce, consent, access_token_format, claims_in_id_token, subject_type, sector_identifier, \
-     default_max_age, require_acr, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, \
+     default_max_age, require_acr, code_lifetime, access_token_lifetime, id_token_lifetime, client_uri, policy_uri, tos_uri, initiate_login_uri, stale_after, \
      tokens_valid_after, disabled_at, \
      refresh_token_idle_lifetime, refresh_token_lifetime, refresh_token_rotation, resource, \
      backchannel_logout_uri, frontchannel_logout_uri, origin, access \
@@ -158,6 +158,7 @@ row! {
         policy_uri: Option<String>,
         tos_uri: Option<String>,
         initiate_login_uri: Option<String>,
+        stale_after: i64,
         tokens_valid_after: Option<i64>,
         disabled_at: Option<i64>,
         refresh_token_idle_lifetime: Option<i64>,
@@ -349,6 +350,7 @@ fn client_of(row: Row, lists: Lists) -> Result<Client, RowFault> {
         backchannel_logout_uri: row.backchannel_logout_uri,
         frontchannel_logout_uri: row.frontchannel_logout_uri,
         initiate_login_uri: row.initiate_login_uri,
+        stale_after: row.stale_after.clamp(*STALE_AFTER.start(), *STALE_AFTER.end()),
         refresh_token_rotation: REFRESH_TOKEN_ROTATION.read(&row.refresh_token_rotation)?,
         audiences: lists.audiences,
         resource: row.resource,

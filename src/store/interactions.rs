@@ -5,6 +5,7 @@
 
 use crate::protocol::authorization::Interaction;
 use crate::protocol::secret::InteractionId;
+use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
 use crate::store::ephemeral::{Ephemeral, STARTED_SHARE, Start, Taken};
 use crate::store::stored::Stored;
@@ -13,6 +14,12 @@ use crate::store::stored::Stored;
 pub const LIFETIME: i64 = 1800;
 /// How long it is remembered beyond that, so that a late page can say what happened.
 const TOMBSTONE_TTL: i64 = 3600;
+/// When one was started.
+#[must_use]
+pub fn started_at(interaction: &Interaction) -> NumericDate {
+    interaction.expires_at.plus(-LIFETIME)
+}
+
 /// How long it is kept altogether.
 pub(super) const KEPT: i64 = LIFETIME + TOMBSTONE_TTL;
 

@@ -312,22 +312,22 @@ impl PageError {
 
     /// With the service that a bad request is meant for, where it is known.
     #[must_use]
-    pub fn meant_for(mut self, client: Option<&Client>) -> Self {
+    pub fn meant_for(mut self, client: Option<&Client>, issuer: &str) -> Self {
         if let Self::Page { content, .. } = &mut self {
             content.service = client.map(|client| client.display_name().to_owned());
         }
-        self.back_to(client)
+        self.back_to(client, issuer)
     }
 
     fn page(problem: Problem, note: impl Into<Note>) -> Self {
         Self::Page { content: Box::new(problem.into()), note: Box::new(note.into()) }
     }
 
-    /// With a way back to the service, where there is one.
+    /// With a way back to the service, where there is one; it is told at which issuer to start.
     #[must_use]
-    pub fn back_to(mut self, client: Option<&Client>) -> Self {
+    pub fn back_to(mut self, client: Option<&Client>, issuer: &str) -> Self {
         if let Self::Page { content, .. } = &mut self {
-            content.restart = client.and_then(|client| Some(Link::to(client, client.start_page()?)));
+            content.restart = client.and_then(|client| Some(Link::to(client, &client.start_page(issuer)?)));
         }
         self
     }

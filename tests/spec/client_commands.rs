@@ -72,14 +72,14 @@ fn without_chance(text: &str) -> String {
 #[test]
 fn at_a_terminal_client_new_asks_for_what_is_missing_with_the_defaults_shown() {
     let folder = folder();
-    let typed = "Reports\n\nmaybe\nyes\nhttp://reports.example.com/\nhttps://reports.example.com/signin-oidc\n\nhttps://reports.example.com/\n\n\n\n\n";
+    let typed = "Reports\n\nmaybe\nyes\nhttp://reports.example.com/\nhttps://reports.example.com/signin-oidc\n\nhttps://reports.example.com/\n\n\n\n\n\n";
     let outcome = done(run_at_terminal(folder.path(), &["client", "new", "reports"], &[], typed));
     insta::assert_snapshot!(without_chance(&outcome.stdout), @r##"
 Registering the client reports. Enter takes what is in brackets; Ctrl-C leaves nothing behind.
 
 Name, as users read it [reports]: Where it runs: server, browser (no server behind it), native (on the user's own machine), machine (without users) [server]: One of your own services, so that users are not asked for consent (yes, no) [no]:   answer yes or no
 One of your own services, so that users are not asked for consent (yes, no) [no]: Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc:   it is plain http to another machine, where a code can be read on the way; use https
-Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc: Another redirect URI [none]: Post-logout redirect URI, where the browser may go after a sign-out [none]: Back-channel logout URI, where it is told that a user signed out elsewhere [none]: Its library can do PKCE (S256), as nearly all can (yes, no) [yes]: Name and e-mail in the id_token too, where most libraries look for them (yes, no) [yes]: Settings to print (env, aspnetcore, fastapi, spring, oauth2-proxy, all) [env]: 
+Redirect URI, where answers are sent; compared exactly, such as https://reports.example.com/signin-oidc: Another redirect URI [none]: Post-logout redirect URI, where the browser may go after a sign-out [none]: Back-channel logout URI, where it is told that a user signed out elsewhere [none]: Login initiation URI, where it starts a sign-in by itself, for those who sat long at the login page [none]: Its library can do PKCE (S256), as nearly all can (yes, no) [yes]: Name and e-mail in the id_token too, where most libraries look for them (yes, no) [yes]: Settings to print (env, aspnetcore, fastapi, spring, oauth2-proxy, all) [env]: 
 Wrote migrations/20…_add_client_reports.sql. Review it, commit it, and apply it with `hallpass migrate`; no restart is needed.
 The secret is shown this once; it is not in the file.
 OIDC_DISCOVERY_URL=http://localhost:8080/.well-known/openid-configuration
@@ -695,6 +695,7 @@ refresh_token_rotation        always
 origin                        migration
 client_id_issued_at           2023-11-14T22:13:20Z
 access                        everybody
+stale_after                   600
 redirect_uri                  https://reports.example/callback
 post_logout_redirect_uri      https://reports.example/
 secret                        made 2023-11-14T22:13:20Z, ended 2023-11-15T22:13:20Z (old)
@@ -895,7 +896,7 @@ async fn a_person_signs_in_to_a_service_whose_client_was_made_by_answers() {
     provider.alice().await;
     let variables = provider.variables();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let typed = format!("Reports\nserver\nyes\n{URI}\nnone\nnone\nnone\nyes\nyes\nenv\n");
+    let typed = format!("Reports\nserver\nyes\n{URI}\nnone\nnone\nnone\nnone\nyes\nyes\nenv\n");
     let outcome = done(run_at_terminal(provider.folder.path(), &["client", "new", "reports"], &variables, &typed));
     done(beside(&provider)(&["migrate"]));
     let client =

@@ -409,6 +409,30 @@ async fn a_sign_in_as_the_handler_makes_it() {
     assert_eq!(claims["sub"], "alice-sub", "the id that the app knows people by");
 }
 
+/// After 15 minutes the handler's state is too old for it (`RemoteAuthenticationOptions.RemoteAuthenticationTimeout`), and "Correlation
+/// failed" is what it would say. The app's own address starts anew, and compares `iss`.
+#[tokio::test]
+async fn a_login_page_that_lay_open_leads_to_where_the_app_starts_anew() {
+    let ready = Ready::start().await;
+    let challenge = ready.challenge(None);
+    let page = ready.browser.cross_site_get(&challenge.url).await;
+    let page = ready.provider.settle(&ready.browser, page).await;
+    ready.provider.travel(16 * 60);
+    let led = ready.provider.type_in(&ready.browser, &page, "alice", PASSWORD).await;
+    let controller = file("Controllers/AccountController.cs");
+    let path = quoted_after(&controller, "AcceptVerbs(\"GET\", \"POST\", Route = \"").remove(0);
+    let to = led.location().unwrap_or_else(|| panic!("{led}"));
+    assert_eq!(to.as_str().split('?').next(), Some(ready.settings.at(&path).as_str()));
+    let sent: Vec<(String, String)> = to.query_pairs().into_owned().collect();
+    assert_eq!(sent, [("iss".to_owned(), ready.configuration["issuer"].as_str().unwrap().to_owned())]);
+    assert!(controller.contains("iss == configuration.Issuer ? Login(\"/\") : Failed()"));
+    assert!(file("README.md").contains(&ready.settings.at(&path)));
+    // The challenge that the app makes there is answered at once.
+    let again = ready.challenge(None);
+    let page = ready.authorize(&again).await;
+    let _ = ready.receive(&again, &page).await;
+}
+
 /// `[Authorize(Roles = …)]`, which asks `ClaimsIdentity.HasClaim(RoleClaimType, role)`: the handler makes a claim of each item of a
 /// list in the `id_token`, and of what userinfo has beside it.
 #[tokio::test]
@@ -662,7 +686,7 @@ async fn the_migration_is_what_the_command_of_the_readme_writes() {
     shell(by_command.folder.path(), &variables, &format!("{}hallpass migrate", command.text));
     let columns = "client_id, client_name, application_type, token_endpoint_auth_method, grant_types, response_types, \
                    scope, id_token_signed_response_alg, pkce, consent, access_token_format, claims_in_id_token, \
-                   subject_type, default_max_age, resource, frontchannel_logout_uri";
+                   subject_type, default_max_age, resource, frontchannel_logout_uri, initiate_login_uri, stale_after";
     for query in [
         &format!("SELECT {columns} FROM clients"),
         "SELECT * FROM client_redirect_uris",

@@ -197,6 +197,44 @@ fn sessions_expire_the_oldest_give_way_and_used_logout_tokens_are_remembered_whi
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+// ---- The sign-in that the provider starts anew.
+
+#[tokio::test]
+async fn the_provider_starts_a_sign_in_there_anew_and_no_other_does() {
+    let provider = Installation::start();
+    let issuer = provider.serve.issuer.clone();
+    let example = Example::start(&provider, "reports", "127.0.0.1", "skip");
+    let browser = UserAgent::new();
+    let login = example.open(&browser, "/reports").await.page;
+    assert!(login.url.path().ends_with("/login"), "{login}");
+    let initiated = |iss: &str| {
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("iss", iss).finish();
+        example.at(&format!("/login/initiate?{query}"))
+    };
+    for wrong in ["", "https://evil.example", &format!("{issuer}/"), &format!("{issuer}.evil.example")] {
+        let refused = browser.get(&initiated(wrong)).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.texts("h1")),
+            (400, vec!["This sign-in was not started here.".into()])
+        );
+    }
+    // Where another site would have it go is not read.
+    let elsewhere = format!("{}&target_link_uri=https%3A%2F%2Fevil.example", initiated(&issuer));
+    let login = arrive(&browser, browser.get(&elsewhere).await).await.page;
+    let page = type_in(&browser, &login).await;
+    assert_eq!(
+        (page.url.as_str(), page.texts("h1")),
+        (example.at("/reports").as_str(), vec!["Your reports".to_owned()])
+    );
+    // By a form of the provider, which brings no cookie.
+    let stranger = UserAgent::new();
+    let address = example.at("/login/initiate");
+    assert_eq!(stranger.cross_site_post(&address, &[("iss", "https://evil.example")]).await.status, 400);
+    let led = stranger.cross_site_post(&address, &[("iss", &issuer)]).await;
+    assert_eq!(led.location().map(String::from), Some(example.at("/login?next=/")), "{led}");
+    assert!(led.header("set-cookie").is_none(), "it would take the place of the user's: {led}");
+}
+
 // ---- The silent sign-in.
 
 #[tokio::test]

@@ -59,6 +59,7 @@ mod mails;
 mod oidc_backchannel_logout;
 mod oidc_core_3_1_2_authorization;
 mod oidc_core_3_1_3_id_token;
+mod oidc_core_4_third_party_initiated_login;
 mod oidc_core_5_5_claims;
 mod oidc_core_5_userinfo;
 mod oidc_discovery;

@@ -18,6 +18,24 @@ fn beside(provider: &TestProvider) -> impl Fn(&[&str]) -> Outcome {
     |arguments| provider.command(arguments, "")
 }
 
+#[tokio::test]
+async fn how_old_a_request_may_be_has_bounds_and_is_never_nothing() {
+    let provider = TestProvider::start().await;
+    let _ = provider.client("reports").await;
+    let hallpass = beside(&provider);
+    let shown = || json_of(&done(hallpass(&["client", "show", "reports", "--json"])));
+    let edit = |more: &[&str]| hallpass(&[&["client", "edit", "reports"], more].concat());
+    assert_eq!(shown()["stale_after"], 600);
+    done(edit(&["--set", "stale_after=240", "--yes"]));
+    assert_eq!(shown()["stale_after"], 240);
+    for wrong in ["29", "5401", "soon", "2026-01-01T00:00:00Z"] {
+        let refused = edit(&["--set", &format!("stale_after={wrong}"), "--yes"]);
+        assert!(refused.status != 0 && refused.stderr.contains("stale_after"), "{wrong}: {refused:?}");
+    }
+    assert_ne!(edit(&["--unset", "stale_after", "--yes"]).status, 0);
+    assert_eq!(shown()["stale_after"], 240);
+}
+
 /// What is changed at once is judged first, shown as what becomes what, and known to a running provider within ten seconds; as a
 /// migration it is the same.
 #[tokio::test]

@@ -69,6 +69,7 @@ fn the_built_in_migrations_are_frozen() {
         "16 mail 5695bdd39b4e4977ce27f5d1da4b18f146a88117ae529d3b36905a1747919ed2",
         "17 sign up 5bfe19071aefaeff0f0d0e1f04b522f44aca59973ef0a0395d9c87eafc536722",
         "18 user passkeys 3909073b90ec65a0a34522e945ab1f21ae6e741dcefa3d080d0d9590b3af30a6",
+        "19 stale sign ins 95d875662f4c82a800a9cc0b116fa056f918ce8036f8b68eb422442b5612d656",
     ];
     assert!(
         found.len() >= frozen.len() && found[..frozen.len()] == frozen,

@@ -4,6 +4,9 @@
 -- claims_in_id_token yes: name and e-mail stand in the id_token; this app asks userinfo as well.
 -- pkce required: every sign-in must prove with S256 that it was not intercepted.
 --
+-- initiate_login_uri: who sat at the login page for more than ten minutes is led here, as the handler has forgotten what it
+-- asked for after 15.
+--
 -- The addresses are those of Properties/launchSettings.json and SignIn/ProviderOptions.cs.
 
 INSERT INTO clients (
@@ -18,7 +21,8 @@ INSERT INTO clients (
     consent,
     claims_in_id_token,
     client_id_issued_at,
-    backchannel_logout_uri
+    backchannel_logout_uri,
+    initiate_login_uri
 ) VALUES (
     'monolith',
     'Monolith',
@@ -31,7 +35,8 @@ INSERT INTO clients (
     'skip',
     'yes',
     1795574400,
-    'https://localhost:7200/signout-backchannel'
+    'https://localhost:7200/signout-backchannel',
+    'https://localhost:7200/account/initiate'
 );
 
 -- Replace the text by the line that `hallpass hash-secret` prints (README.md, step 1). As it is, the database refuses it.

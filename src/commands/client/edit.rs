@@ -5,6 +5,7 @@ use crate::commands::acceptance::Acceptance;
 use crate::commands::judge::{self, Fault};
 use crate::commands::terminal::{one_line, parse_instant, wrong_usage};
 use crate::failure::Failure;
+use crate::protocol::client::STALE_AFTER;
 use crate::protocol::difference;
 use crate::protocol::response::ApplicationType;
 use crate::store::clients;
@@ -32,6 +33,8 @@ enum Kind {
     Text,
     /// A text or nothing.
     OptionalText,
+    /// A number, always.
+    Number,
     /// A number or nothing.
     OptionalNumber,
 }
@@ -64,6 +67,7 @@ const COLUMNS: &[(&str, Kind)] = &[
     ("backchannel_logout_uri", Kind::OptionalText),
     ("frontchannel_logout_uri", Kind::OptionalText),
     ("initiate_login_uri", Kind::OptionalText),
+    ("stale_after", Kind::Number),
     ("client_uri", Kind::OptionalText),
     ("policy_uri", Kind::OptionalText),
     ("tos_uri", Kind::OptionalText),
@@ -150,7 +154,7 @@ impl Edits {
         }
         for name in &flags.unset {
             let (name, kind) = known(name)?;
-            if kind == Kind::Text {
+            if matches!(kind, Kind::Text | Kind::Number) {
                 return Err(Failure::new(format!("--unset {name}: the column cannot be empty"))
                     .with_fix(format!("say what it becomes, by --set {name}=…")));
             }
@@ -258,8 +262,8 @@ fn known(name: &str) -> Result<(&'static str, Kind), Failure> {
 /// A column and its value as SQL.
 fn column(name: &str, value: &str) -> Result<(&'static str, String), Failure> {
     let (name, kind) = known(name)?;
-    if kind == Kind::OptionalNumber {
-        let is_instant = name.ends_with("_after");
+    if matches!(kind, Kind::Number | Kind::OptionalNumber) {
+        let is_instant = name == "tokens_valid_after";
         let now = Clock::System.now();
         let instant = if value == "now" { Some(now) } else { parse_instant(value).ok() };
         let number = instant.filter(|_| is_instant).map(|at| at.0).or_else(|| value.parse::<i64>().ok());
@@ -273,6 +277,13 @@ fn column(name: &str, value: &str) -> Result<(&'static str, String), Failure> {
         let what = if is_instant { "now, or an instant such as 2026-12-01T00:00:00Z" } else { "a number of seconds" };
         let number =
             number.ok_or_else(|| Failure::new(format!("--set {name}: {:?} is not {what}", one_line(value))))?;
+        if name == "stale_after" && !STALE_AFTER.contains(&number) {
+            let bounds = format!("{} to {} seconds", STALE_AFTER.start(), STALE_AFTER.end());
+            return Err(Failure::new(format!("--set {name}: {number} is not within {bounds}")).with_fix(format!(
+                "--set {name}={}: no sign-in is remembered for longer, so that it is never",
+                STALE_AFTER.end()
+            )));
+        }
         return Ok((name, number.to_string()));
     }
     if value.contains('\0') {

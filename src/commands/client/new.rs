@@ -71,6 +71,9 @@ pub(in crate::commands) struct New {
     /// What the browser loads there when a user signs out (Front-Channel Logout); works on the issuer's own site only
     #[arg(long, value_name = "URI")]
     pub(super) frontchannel_logout_uri: Option<String>,
+    /// Where it starts a sign-in by itself: who sat long at the login page is led there, and not back to what it has forgotten
+    #[arg(long, value_name = "URI")]
+    pub(super) initiate_login_uri: Option<String>,
     /// Its home page
     #[arg(long, value_name = "URI")]
     pub(super) client_uri: Option<String>,

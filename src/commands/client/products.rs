@@ -57,6 +57,7 @@ pub(super) struct Product {
     callback: Callback,
     sign_out: Option<SignOut>,
     back_channel: Option<BackChannel>,
+    starts: Option<Starts>,
     pkce: Pkce,
     secret: Option<Authentication>,
     scope: Scopes,
@@ -107,6 +108,15 @@ struct BackChannel {
     /// Whether `path` follows the callback instead, wherever the operator puts that.
     #[serde(default)]
     on_callback: bool,
+    source: String,
+}
+
+/// Where it starts a sign-in by itself: an address that a GET is enough for, whatever else is in its query.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Starts {
+    /// What follows the base address.
+    path: String,
     source: String,
 }
 
@@ -427,6 +437,12 @@ impl Product {
                 }
             });
         }
+        if new.initiate_login_uri.is_none() {
+            // A callback of the operator's own may have another provider's name in it, and so may this.
+            let is_ours = self.callback.paths.iter().filter_map(whole).any(|uri| new.redirect_uri.contains(&uri));
+            let starts = self.starts.as_ref().filter(|_| is_ours);
+            new.initiate_login_uri = starts.and_then(|starts| whole(&starts.path));
+        }
         if new.client_uri.is_none() {
             new.client_uri = base.map(str::to_owned);
         }
@@ -451,6 +467,9 @@ impl Product {
         if let Some(BackChannel { path, on_callback, source }) = &self.back_channel {
             let place = if *on_callback { "its callback, with " } else { "" };
             habits.push(("back channel", format!("{place}`{path}`"), source));
+        }
+        if let Some(Starts { path, source }) = &self.starts {
+            habits.push(("starts a sign-in", format!("at `{path}`"), source));
         }
         let setting = self.pkce.setting.as_ref().map(|setting| format!(" (`{setting}`)")).unwrap_or_default();
         let pkce = match self.pkce.does {

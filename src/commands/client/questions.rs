@@ -61,6 +61,11 @@ pub(super) fn ask(new: &mut New) -> Result<(), Failure> {
         let question = "Back-channel logout URI, where it is told that a user signed out elsewhere";
         new.backchannel_logout_uri = optional_uri(question, ApplicationType::Web, &new.accept)?;
     }
+    if kind == Kind::Server && new.initiate_login_uri.is_none() {
+        let question =
+            "Login initiation URI, where it starts a sign-in by itself, for those who sat long at the login page";
+        new.initiate_login_uri = optional_uri(question, ApplicationType::Web, &new.accept)?;
+    }
     if kind == Kind::Server && new.pkce.is_none() {
         let can = ask_until("Its library can do PKCE (S256), as nearly all can (yes, no)", Some("yes"), yes_or_no)?;
         new.pkce = Some(if can { PkcePolicy::Required } else { PkcePolicy::Optional });

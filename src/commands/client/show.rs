@@ -182,7 +182,7 @@ pub(super) async fn show(config: Config, show: Show) -> Outcome {
 
 /// Whether a column holds an instant, which operators read as one.
 fn is_instant(column: &str) -> bool {
-    column.ends_with("_at") || column.ends_with("_after")
+    column.ends_with("_at") || column == "tokens_valid_after"
 }
 
 /// Whether `consent = skip` of its row is without effect.

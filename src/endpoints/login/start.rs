@@ -117,6 +117,7 @@ pub(in crate::endpoints) async fn start_session(
         sessions::start(&provider.ephemeral, &session_id, &session, now),
         flow.note(provider, |interaction| {
             interaction.proven = None;
+            interaction.proved_at = Some(now);
             interaction.offers_passkey |= offers_passkey;
             // What was answered before is void with it.
             interaction.ceremony = ceremony.or_else(|| interaction.ceremony.take());

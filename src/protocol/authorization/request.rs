@@ -93,6 +93,15 @@ impl AuthorizationRequest {
         asked.is_some_and(|asked| !asked.values.iter().filter_map(Value::as_str).any(|value| factor::meets(acr, value)))
     }
 
+    /// Whether a sign-in that is started over in place of this one asks for no less: the request has no wish about who signs in, how,
+    /// or when, that the service may not repeat. A row's `default_max_age` holds for every request, and so is none.
+    #[must_use]
+    pub fn can_be_started_over(&self, params: &Params) -> bool {
+        let acr = self.claims.of_id_token("acr").is_some_and(|asked| asked.essential);
+        let sent = ["prompt", "max_age", "id_token_hint"].into_iter().any(|name| params.get(name).is_some());
+        !acr && !sent && self.claims.of_id_token("sub").is_none_or(|asked| asked.values.is_empty())
+    }
+
     /// What a code of this request stands for: what is authorized, and what the code is bound to.
     #[must_use]
     pub fn grant(

@@ -47,6 +47,9 @@ pub struct Interaction {
     /// Whether the person was told in it that a second factor will be needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub told_of_demand: bool,
+    /// When a person proved in it who they are: all of it, or what was missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proved_at: Option<NumericDate>,
 }
 
 impl Interaction {
@@ -191,6 +194,8 @@ pub struct Situation<'a> {
     pub remembered: Option<&'a Allowed>,
     /// Whether this user may enter this service.
     pub may_enter: bool,
+    /// Whether the person has proven who they are too late for the service to take an answer, and it can start anew.
+    pub is_stale: bool,
     /// The clock.
     pub now: NumericDate,
 }
@@ -210,6 +215,8 @@ pub enum Step {
     PasskeyOffer,
     /// Say that this user may not enter the service: on a page, or where none may be shown to the client at once.
     NoEntry,
+    /// Let the service start anew, which single sign-on answers at once.
+    StartAnew,
     /// Show the consent page.
     Consent,
     /// Issue a code for the request's scope.
@@ -271,6 +278,10 @@ pub fn next_step(situation: Situation<'_>) -> Step {
         && session.sign_in.has_all_factors_of(user)
     {
         return Step::PasskeyOffer;
+    }
+
+    if situation.is_stale && !silent {
+        return Step::StartAnew;
     }
 
     let asked = request.to_consent(client);
