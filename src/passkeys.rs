@@ -21,8 +21,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// How many a user may have.
 pub const MOST_PASSKEYS: usize = 10;
-/// How long a page may be open before its answer comes, in seconds: as long as its sign-in.
-const LIFETIME: i64 = 1800;
+/// How long a page may be open before its answer comes, in seconds: as long as its sign-in is remembered.
+const LIFETIME: i64 = 5400;
 /// How often a passkey is read anew because another proof of it was noted in that moment.
 const TRIES: usize = 3;
 

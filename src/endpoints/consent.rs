@@ -167,7 +167,8 @@ pub async fn post(State(provider): State<Arc<Provider>>, mut asked: BrowserReque
         let refusal = flow.no_entry().as_expected();
         return flow.refuse(&provider, refusal).await;
     }
-    if params.get("decision") == Some("deny") {
+    // What is late is told to no service, and so is not denied either.
+    if params.get("decision") == Some("deny") && !flow.is_late() {
         decided(EventKind::ConsentDenied);
         let refusal = Refusal::new(Reason::ConsentDenied);
         return flow.refuse(&provider, refusal).await;

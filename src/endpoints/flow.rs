@@ -413,19 +413,25 @@ impl Continued {
         Ok(Self { flow, id, interaction, awaited, is_late: false })
     }
 
-    /// Whether what is left of it is to prove who the person is, after which the service starts anew.
+    /// Whether what is left of one that is late is to prove who the person is, after which the service starts anew, or that is proven.
     fn leads_to_another_start(&self, provider: &Provider) -> bool {
-        let is_on_the_way = matches!(
-            self.step(provider),
-            Step::SignIn | Step::SecondFactor | Step::FactorDue(_) | Step::PasskeyOffer | Step::StartAnew
-        );
-        is_on_the_way && self.initiation(provider).is_some()
+        let age = self.now.since(interactions::started_at(&self.interaction));
+        let is_open = on_the_way(&self.step(provider)) && age > self.client().stale_after;
+        (is_open || self.is_stale(provider, &self.interaction)) && self.initiation(provider).is_some()
+    }
+
+    /// Whether it is older than an answer may be.
+    #[must_use]
+    pub const fn is_late(&self) -> bool {
+        self.is_late
     }
 
     /// What this browser has to do next.
     #[must_use]
     pub fn step(&self, provider: &Provider) -> Step {
-        self.next(provider, Some(&self.interaction), self.awaited.is_some())
+        let step = self.next(provider, Some(&self.interaction), self.awaited.is_some());
+        // What else there is to say, the service is told when it asks anew.
+        if self.is_late && !on_the_way(&step) { Step::StartAnew } else { step }
     }
 
     /// Carries out the next step: a page, a code, or a refusal.
@@ -433,7 +439,7 @@ impl Continued {
     /// # Errors
     /// As `Flow::advance`, and a page where the interaction was answered already or is of another browser.
     pub async fn advance(self, provider: &Arc<Provider>, browser: &Browser) -> Result<Response, PageError> {
-        let recipient = self.recipient.clone();
+        let (recipient, is_late) = (self.recipient.clone(), self.is_late);
         let advanced = match self.step(provider) {
             Step::SignIn => {
                 // Who was on a page before and has to sign in again has an account.
@@ -453,7 +459,7 @@ impl Continued {
             Step::Refuse(refusal) => self.refuse(provider, refusal).await,
             Step::Issue => Box::pin(self.issue(provider, browser)).await,
         };
-        advanced.map_err(|error| recipient.tell(provider, error))
+        advanced.map_err(|error| if is_late { error } else { recipient.tell(provider, error) })
     }
 
     /// Sends the browser to a page; the first that comes is the one that continues.
@@ -530,6 +536,8 @@ impl Continued {
             return Err(Fault::bug("a sign-in was to be started over at no address").into());
         };
         self.finish(provider).await?;
+        let (client_id, age) = (&self.client().client_id, self.now.since(interactions::started_at(&self.interaction)));
+        tracing::info!(client_id, age, "the login page lay open: the service starts anew at its initiate_login_uri");
         Ok(see_other(&initiation)?)
     }
 
@@ -593,6 +601,11 @@ impl Recipient {
             client_name: client_name.to_owned(),
         })
     }
+}
+
+/// Whether a step still proves who the person is, or offers what comes right after that.
+const fn on_the_way(step: &Step) -> bool {
+    matches!(step, Step::SignIn | Step::SecondFactor | Step::FactorDue(_) | Step::PasskeyOffer | Step::StartAnew)
 }
 
 /// The name of a browser, or one that it is given now.

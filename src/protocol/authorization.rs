@@ -287,6 +287,36 @@ mod tests {
         assert_eq!(step("max_age=0", Skip, some, Some(&here), None), "issue");
     }
 
+    /// After what proves and offers, before consent, and never where no page may be shown.
+    #[test]
+    fn what_is_stale_is_started_anew_before_consent_and_after_everything_else() {
+        let (client, session) = (client(&["https://a.example/cb"]), session(NOW.0));
+        let (plain, silent) = (request("").unwrap(), request("prompt=none").unwrap());
+        let here = interaction(true, Some("openid"));
+        let stale = |request, session, interaction, may_enter, awaits_factor| {
+            word(next_step(Situation {
+                client: &client,
+                request,
+                session,
+                user: None,
+                awaits_factor,
+                subject: Some("u"),
+                hinted_subject: None,
+                interaction,
+                remembered: None,
+                may_enter,
+                is_stale: true,
+                now: NOW,
+            }))
+        };
+        assert_eq!(stale(&plain, Some(&session), Some(&here), true, false), "start anew");
+        assert_eq!(stale(&plain, Some(&session), None, true, false), "start anew");
+        assert_eq!(stale(&plain, Some(&session), Some(&here), false, false), "no entry");
+        assert_eq!(stale(&plain, Some(&session), Some(&here), true, true), "second factor");
+        assert_eq!(stale(&plain, None, None, true, false), "sign in");
+        assert_eq!(stale(&silent, Some(&session), None, true, false), "consent_required");
+    }
+
     #[test]
     fn a_hint_of_another_person_is_never_answered_with_this_one() {
         let client = client(&["https://a.example/cb"]);

@@ -12,16 +12,16 @@ use crate::store::stored::Stored;
 
 /// How long a user may take for one sign-in, in seconds.
 pub const LIFETIME: i64 = 1800;
-/// How long it is remembered beyond that, so that a late page can say what happened.
+/// How long it is remembered beyond that, so that a late page can say what happened, or lead to where the service starts anew.
 const TOMBSTONE_TTL: i64 = 3600;
+/// How long it is kept altogether.
+pub(super) const KEPT: i64 = LIFETIME + TOMBSTONE_TTL;
+
 /// When one was started.
 #[must_use]
 pub fn started_at(interaction: &Interaction) -> NumericDate {
     interaction.expires_at.plus(-LIFETIME)
 }
-
-/// How long it is kept altogether.
-pub(super) const KEPT: i64 = LIFETIME + TOMBSTONE_TTL;
 
 /// Remembers a new interaction, on the budget of a network.
 ///

@@ -35,8 +35,8 @@ const MAX_VALUE: usize = 300;
 /// To a browser that brings so many cookies of started sign-ins no further one is given: one that never completes any would
 /// in the end send more than servers read.
 const MAX_STARTED: usize = 8;
-/// How long such a cookie lasts, in minutes: as long as the sign-in may take.
-const STARTED_MINUTES: i64 = 30;
+/// How long such a cookie lasts, in minutes: as long as the sign-in is remembered.
+const STARTED_MINUTES: i64 = 90;
 /// To how many accounts a browser can be known, and by how many it can be trusted.
 const MOST_KNOWN: usize = 8;
 

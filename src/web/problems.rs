@@ -49,7 +49,7 @@ problems! {
         code: "no_interaction",
         status: StatusCode::BAD_REQUEST,
         text: "problem-nothing-to-continue",
-        fix: "The interaction is not in the short-lived store: it was completed, is older than half an hour, was started on a node with \
+        fix: "The interaction is not in the short-lived store: it was completed, is older than an hour and a half, was started on a node with \
              another Redis (or in a process that was restarted, without HALLPASS_REDIS_URL), or gave way because very many were started.",
     }
     /// The interaction is older than it may be.

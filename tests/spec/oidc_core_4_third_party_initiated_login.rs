@@ -2,6 +2,8 @@
 //! anew, instead of back to what it has forgotten; and what leads nowhere but where it always does.
 
 use crate::support::factors::{Authenticator, WRONG};
+use crate::support::passkeys::SoftAuthenticator;
+use crate::support::program::done;
 use crate::support::provider::PASSWORD;
 use crate::support::{Answer, Authorization, NewClient, Page, TestClient, TestProvider, UserAgent};
 use serde_json::json;
@@ -98,6 +100,9 @@ async fn after_the_half_hour_the_page_still_signs_in_and_leads_there() {
     assert!(page.url.path().ends_with("/second-factor"), "{page}");
     let page = provider.type_code(&browser, &page, WRONG).await;
     assert_eq!(page.status, 422, "{page}");
+    // Canceled it is told to no service.
+    let canceled = browser.submit(page.form("form"), Some(("action", "cancel"))).await;
+    assert_eq!((canceled.status.as_u16(), link_of(&canceled)), (400, vec![started_anew(&provider)]), "{canceled}");
     let led = provider.type_code(&browser, &page, authenticator.code(provider.now())).await;
     assert_starts_anew(&provider, &led);
 }
@@ -251,6 +256,95 @@ async fn who_may_not_enter_is_told_so() {
     provider.travel(700);
     let page = sign_in(&provider, &browser, &page).await;
     assert_eq!((page.status.as_u16(), page.url.path()), (403, "/consent"), "{page}");
+    // When nothing can be answered to the service any more, it is told when it asks anew.
+    let browser = UserAgent::new();
+    let page = login(&provider, &Authorization::of(&client), &browser).await;
+    provider.travel(1900);
+    assert_starts_anew(&provider, &sign_in(&provider, &browser, &page).await);
+    let page = Authorization::of(&client).open(&provider, &browser).await;
+    assert_eq!((page.status.as_u16(), page.url.path()), (403, "/consent"), "{page}");
+}
+
+/// A browser without a name to keep finds its sign-in for as long as that is remembered.
+#[tokio::test]
+async fn the_cookie_of_a_sign_in_lasts_as_long_as_it_is_remembered() {
+    let (provider, client) = ready().await;
+    let browser = UserAgent::new();
+    let page = browser.get(&Authorization::of(&client).url(&provider)).await;
+    assert!(page.header("set-cookie").unwrap().contains("Max-Age=5400"), "{page}");
+}
+
+/// However the request came, and however its answer would have gone.
+#[tokio::test]
+async fn a_request_by_post_and_one_whose_answer_is_a_form_lead_there_too() {
+    let (provider, client) = ready().await;
+    let browser = UserAgent::new();
+    let page = login(&provider, &Authorization::of(&client).with("response_mode", "form_post"), &browser).await;
+    provider.travel(700);
+    assert_starts_anew(&provider, &sign_in(&provider, &browser, &page).await);
+    let browser = UserAgent::new();
+    let url = url::Url::parse(&Authorization::of(&client).url(&provider)).unwrap();
+    let sent: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let sent: Vec<(&str, &str)> = sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let started = browser.cross_site_post(&provider.url("/authorize"), &sent).await;
+    let page = provider.settle(&browser, started).await;
+    assert!(page.url.path().ends_with("/login"), "{page}");
+    provider.travel(700);
+    assert_starts_anew(&provider, &sign_in(&provider, &browser, &page).await);
+}
+
+#[tokio::test]
+async fn a_passkey_on_a_page_that_lay_open_leads_there_too() {
+    let provider = TestProvider::with(&[("issuer", "//localhost")]).await;
+    let client = provider.add(starting("reports").with("consent", "skip")).await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let page = crate::account::open(&provider, &browser, "/account/passkeys", "alice").await;
+    let mut passkey = SoftAuthenticator::synced();
+    let _ = provider.add_passkey(&browser, &page, &mut passkey).await;
+    for seconds in [700, 4000] {
+        let browser = UserAgent::new();
+        let page = login(&provider, &Authorization::of(&client), &browser).await;
+        provider.travel(seconds);
+        assert_starts_anew(&provider, &provider.use_passkey(&browser, &page, &mut passkey).await);
+    }
+}
+
+/// A consent page of a session that has ended since: its *Deny* is told to no service after the half hour, and to no audit.
+#[tokio::test]
+async fn what_is_denied_too_late_is_not_told_as_denied() {
+    let provider = TestProvider::start().await;
+    let client = provider.add(starting("reports").with("consent", "ask")).await;
+    provider.alice().await;
+    let browser = UserAgent::new();
+    let page = login(&provider, &Authorization::of(&client), &browser).await;
+    let page = sign_in(&provider, &browser, &page).await;
+    provider.travel(1900);
+    provider.sql(&format!("UPDATE users SET tokens_valid_after = {}", provider.now() - 5)).await;
+    provider.travel(10);
+    let late = browser.submit(page.form("form"), Some(("decision", "deny"))).await;
+    let late = provider.settle(&browser, late).await;
+    assert!(late.url.path().ends_with("/login"), "{late}");
+    provider.provider.audit.flush().await;
+    let denied = provider.rows("SELECT sub FROM audit_events WHERE event = 'consent_denied'").await;
+    assert_eq!(denied.len(), 0, "{denied:?}");
+    assert_starts_anew(&provider, &sign_in(&provider, &browser, &late).await);
+}
+
+/// The row of a product that has such an address has it, unless the callback is one of the operator's own.
+#[tokio::test]
+async fn a_client_of_a_product_that_is_known_to_start_by_itself_has_its_address() {
+    let provider = TestProvider::start().await;
+    let grafana =
+        ["client", "new", "grafana", "--for", "grafana", "--url", "https://grafana.example", "--consent", "skip"];
+    let outcome = done(provider.command(&[&grafana[..], &["--output", "-"]].concat(), ""));
+    assert!(outcome.stdout.contains("'https://grafana.example/login/generic_oauth'"), "{outcome:?}");
+    assert!(outcome.stdout.contains("initiate_login_uri"), "{outcome:?}");
+    let own = ["client", "new", "own", "--for", "gitea", "--url", "https://git.example", "--consent", "skip"];
+    let own =
+        [&own[..], &["--redirect-uri", "https://git.example/user/oauth2/other/callback", "--output", "-"]].concat();
+    let outcome = done(provider.command(&own, ""));
+    assert!(!outcome.stdout.contains("initiate_login_uri"), "{outcome:?}");
 }
 
 /// In another tab, by way of another service.
@@ -311,6 +405,9 @@ async fn the_row_says_after_how_long() {
         ("slow", "1500", 1400, false),
         ("slow", "1500", 1600, true),
         ("never", "5400", 1700, false),
+        // Answered until it is expired, and not signed in to in vain after that.
+        ("never", "5400", 1900, false),
+        ("never", "5400", 4000, false),
         // What is beyond the bounds counts as the nearest.
         ("at_once", "0", 15, false),
         ("at_once", "-5", 45, true),
@@ -321,6 +418,27 @@ async fn the_row_says_after_how_long() {
         let browser = UserAgent::new();
         let page = login(&provider, &Authorization::of(&client), &browser).await;
         provider.travel(seconds);
+        if !is_led && seconds > 1800 {
+            let page = browser.get(page.url.as_str()).await;
+            assert_eq!((page.status.as_u16(), link_of(&page)), (400, vec![started_anew(&provider)]), "{id}: {page}");
+            continue;
+        }
+        let page = sign_in(&provider, &browser, &page).await;
+        if is_led { assert_starts_anew(&provider, &page) } else { assert_has_code(&client, &page) }
+    }
+}
+
+/// A row that wants a sign-in anew each time would not be answered by the one just made.
+#[tokio::test]
+async fn a_row_whose_sign_ins_do_not_last_is_answered_as_always() {
+    let provider = TestProvider::start().await;
+    provider.alice().await;
+    for (id, most, is_led) in [("each-time", "0", false), ("soon", "30", false), ("hour", "3600", true)] {
+        let client = starting(id).with("consent", "skip").with("default_max_age", most);
+        let client = provider.add(client).await;
+        let browser = UserAgent::new();
+        let page = login(&provider, &Authorization::of(&client), &browser).await;
+        provider.travel(700);
         let page = sign_in(&provider, &browser, &page).await;
         if is_led { assert_starts_anew(&provider, &page) } else { assert_has_code(&client, &page) }
     }

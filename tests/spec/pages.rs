@@ -545,7 +545,7 @@ async fn tabs_that_are_opened_at_once_in_a_new_browser_all_complete() {
         clients.iter().map(async |client| browser.cross_site_get(&Authorization::of(client).url(&provider)).await);
     let opened = futures_util::future::join_all(opened).await;
     for page in &opened {
-        assert!(page.header("set-cookie").unwrap().contains("Max-Age=1800"), "no request had a cookie yet: {page}");
+        assert!(page.header("set-cookie").unwrap().contains("Max-Age=5400"), "no request had a cookie yet: {page}");
     }
     let mut logins = Vec::new();
     for page in opened {

@@ -30,7 +30,7 @@ public sealed class AccountController(IOptionsMonitor<OpenIdConnectOptions> opti
     {
         var provider = options.Get(OpenIdConnectDefaults.AuthenticationScheme);
         var configuration = await provider.ConfigurationManager!.GetConfigurationAsync(HttpContext.RequestAborted);
-        return iss == configuration.Issuer ? Login("/") : Failed();
+        return iss is not null && iss == configuration.Issuer ? Login("/") : Failed();
     }
 
     /// <summary>Ends the session here, then goes to the provider, with the id_token, to end it there as well.</summary>

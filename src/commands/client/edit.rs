@@ -279,10 +279,9 @@ fn column(name: &str, value: &str) -> Result<(&'static str, String), Failure> {
             number.ok_or_else(|| Failure::new(format!("--set {name}: {:?} is not {what}", one_line(value))))?;
         if name == "stale_after" && !STALE_AFTER.contains(&number) {
             let bounds = format!("{} to {} seconds", STALE_AFTER.start(), STALE_AFTER.end());
-            return Err(Failure::new(format!("--set {name}: {number} is not within {bounds}")).with_fix(format!(
-                "--set {name}={}: no sign-in is remembered for longer, so that it is never",
-                STALE_AFTER.end()
-            )));
+            let nearest = number.clamp(*STALE_AFTER.start(), *STALE_AFTER.end());
+            return Err(Failure::new(format!("--set {name}: {number} is not within {bounds}"))
+                .with_fix(format!("--set {name}={nearest} is the nearest; {} is never", STALE_AFTER.end())));
         }
         return Ok((name, number.to_string()));
     }

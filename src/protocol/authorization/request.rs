@@ -16,6 +16,9 @@ use crate::protocol::scope::Scope;
 use crate::protocol::time::NumericDate;
 use serde_json::Value;
 
+/// How long a sign-in has to be good at least, in seconds, for one that was just made to answer the next request.
+const LEAST_LASTING: i64 = 60;
+
 /// A sound authorization request, [OIDC Core 3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest).
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest {
@@ -94,12 +97,14 @@ impl AuthorizationRequest {
     }
 
     /// Whether a sign-in that is started over in place of this one asks for no less: the request has no wish about who signs in, how,
-    /// or when, that the service may not repeat. A row's `default_max_age` holds for every request, and so is none.
+    /// or when, that the service may not repeat. A row's `default_max_age` holds for every request, and so is none, unless it is so short that
+    /// the sign-in just made would not do.
     #[must_use]
     pub fn can_be_started_over(&self, params: &Params) -> bool {
         let acr = self.claims.of_id_token("acr").is_some_and(|asked| asked.essential);
         let sent = ["prompt", "max_age", "id_token_hint"].into_iter().any(|name| params.get(name).is_some());
-        !acr && !sent && self.claims.of_id_token("sub").is_none_or(|asked| asked.values.is_empty())
+        let lasts = self.max_age.is_none_or(|seconds| seconds >= LEAST_LASTING);
+        !acr && !sent && lasts && self.claims.of_id_token("sub").is_none_or(|asked| asked.values.is_empty())
     }
 
     /// What a code of this request stands for: what is authorized, and what the code is bound to.
