@@ -417,7 +417,9 @@ impl Continued {
     fn leads_to_another_start(&self, provider: &Provider) -> bool {
         let age = self.now.since(interactions::started_at(&self.interaction));
         let is_open = on_the_way(&self.step(provider)) && age > self.client().stale_after;
-        (is_open || self.is_stale(provider, &self.interaction)) && self.initiation(provider).is_some()
+        // A store may forget it later than it was told to.
+        let is_remembered = age <= interactions::KEPT;
+        is_remembered && (is_open || self.is_stale(provider, &self.interaction)) && self.initiation(provider).is_some()
     }
 
     /// Whether it is older than an answer may be.

@@ -15,7 +15,7 @@ pub const LIFETIME: i64 = 1800;
 /// How long it is remembered beyond that, so that a late page can say what happened, or lead to where the service starts anew.
 const TOMBSTONE_TTL: i64 = 3600;
 /// How long it is kept altogether.
-pub(super) const KEPT: i64 = LIFETIME + TOMBSTONE_TTL;
+pub const KEPT: i64 = LIFETIME + TOMBSTONE_TTL;
 
 /// When one was started.
 #[must_use]
