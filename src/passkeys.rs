@@ -5,6 +5,7 @@
 //! once is decided by the row of the passkey (`store::user_passkeys`); that one is added once, by a mark.
 
 use crate::ambient::random;
+use crate::protocol::authorization::REMEMBERED_FOR;
 use crate::protocol::claims::User;
 use crate::protocol::factor::{Factor, SignInFailure};
 use crate::protocol::secret::{BrowserId, Digest, Handle, InteractionId, same_text};
@@ -22,7 +23,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 /// How many a user may have.
 pub const MOST_PASSKEYS: usize = 10;
 /// How long a page may be open before its answer comes, in seconds: as long as its sign-in is remembered.
-const LIFETIME: i64 = 5400;
+const LIFETIME: i64 = REMEMBERED_FOR;
 /// How often a passkey is read anew because another proof of it was noted in that moment.
 const TRIES: usize = 3;
 

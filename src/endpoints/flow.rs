@@ -13,7 +13,7 @@ use crate::logout::{self, Cause};
 use crate::protocol::audit::{Event, EventKind};
 use crate::protocol::authorization::{
     Allowed, AuthorizationRequest, AuthorizationResponse, Destination, Interaction, MAX_KEPT_BYTES, PARAMETERS,
-    Situation, Step, next_step,
+    REMEMBERED_FOR, Situation, Step, next_step,
 };
 use crate::protocol::claims::User;
 use crate::protocol::client::Client;
@@ -418,7 +418,7 @@ impl Continued {
         let age = self.now.since(interactions::started_at(&self.interaction));
         let is_open = on_the_way(&self.step(provider)) && age > self.client().stale_after;
         // A store may forget it later than it was told to.
-        let is_remembered = age <= interactions::KEPT;
+        let is_remembered = age <= REMEMBERED_FOR;
         is_remembered && (is_open || self.is_stale(provider, &self.interaction)) && self.initiation(provider).is_some()
     }
 

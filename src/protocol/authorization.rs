@@ -42,6 +42,9 @@ pub const PARAMETERS: &[&str] = &[
     "resource",
 ];
 
+/// How long a request that has to wait for a person is remembered, in seconds: what is shown for it is good as long.
+pub const REMEMBERED_FOR: i64 = 5400;
+
 /// The most bytes that a request which has to wait for a person may have as it is stored, and what a code stands for.
 pub const MAX_KEPT_BYTES: usize = 12 * 1024;
 

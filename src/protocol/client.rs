@@ -4,6 +4,7 @@
 //! read in `store/clients.rs`.
 
 use crate::protocol::address;
+use crate::protocol::authorization::REMEMBERED_FOR;
 use crate::protocol::claim_map::{ClaimMap, OwnScope, Role};
 use crate::protocol::claim_names::GROUPS;
 use crate::protocol::columns::RowFault;
@@ -33,7 +34,7 @@ pub struct HashedSecret {
 pub const REFRESH_FAMILY_LIFETIME: i64 = 180 * 86_400;
 
 /// What `clients.stale_after` can be, in seconds: no page is answered in no time, and no sign-in is remembered for longer.
-pub const STALE_AFTER: RangeInclusive<i64> = 30..=5400;
+pub const STALE_AFTER: RangeInclusive<i64> = 30..=REMEMBERED_FOR;
 
 /// How long things issued to a client live, in seconds; `None`: as the settings say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -472,7 +473,7 @@ pub fn web_address(uri: &str) -> Option<&str> {
     (matches!(url.scheme(), "https" | "http") && url.has_host()).then_some(uri)
 }
 
-/// An address with further parameters in its query; what is there stays as it is.
+/// An address with further parameters in its query; what is there stays as it is, byte for byte.
 #[must_use]
 pub fn with_query(uri: &str, parameters: &[(&str, &str)]) -> String {
     let (uri, fragment) = uri.find('#').map_or((uri, ""), |at| uri.split_at(at));

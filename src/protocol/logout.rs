@@ -165,12 +165,7 @@ impl LeaveAddress {
     pub fn url(&self) -> String {
         match &self.state {
             None => self.uri.clone(),
-            Some(state) => {
-                let separator = if self.uri.contains('?') { '&' } else { '?' };
-                let mut query = form_urlencoded::Serializer::new(String::new());
-                query.append_pair("state", state);
-                format!("{}{separator}{}", self.uri, query.finish())
-            }
+            Some(state) => with_query(&self.uri, &[("state", state)]),
         }
     }
 }

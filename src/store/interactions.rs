@@ -3,7 +3,7 @@
 //!
 //! Key: `started`, by id an `Interaction`, or a tombstone once taken, for an hour and a half. It has `logout_requests.rs` in it too.
 
-use crate::protocol::authorization::Interaction;
+use crate::protocol::authorization::{Interaction, REMEMBERED_FOR};
 use crate::protocol::secret::InteractionId;
 use crate::protocol::time::NumericDate;
 use crate::store::StoreError;
@@ -12,10 +12,8 @@ use crate::store::stored::Stored;
 
 /// How long a user may take for one sign-in, in seconds.
 pub const LIFETIME: i64 = 1800;
-/// How long it is remembered beyond that, so that a late page can say what happened, or lead to where the service starts anew.
-const TOMBSTONE_TTL: i64 = 3600;
-/// How long it is kept altogether.
-pub const KEPT: i64 = LIFETIME + TOMBSTONE_TTL;
+/// How long it is kept altogether, so that a late page can say what happened, or lead to where the service starts anew.
+pub(super) const KEPT: i64 = REMEMBERED_FOR;
 
 /// When one was started.
 #[must_use]

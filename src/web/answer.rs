@@ -7,7 +7,7 @@
 use crate::ambient::context;
 use crate::passwords::Busy;
 use crate::protocol::authorization::AuthorizationResponse;
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, with_query};
 use crate::protocol::error::{Explanation, Refusal};
 use crate::protocol::reason::Reason;
 use crate::protocol::remedy::Remedy;
@@ -435,11 +435,9 @@ pub fn authorization_response(response: AuthorizationResponse, carrier: Option<C
             Err(fault) => return PageError::Fault(fault).into_response(),
         },
         ResponseMode::Query => {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.extend_pairs(response.parameters.iter().map(|(name, value)| (*name, value.as_str())));
-            // The registered address keeps its own query, byte for byte.
-            let separator = if response.redirect_uri.contains('?') { '&' } else { '?' };
-            match see_other(&format!("{}{separator}{}", response.redirect_uri, query.finish())) {
+            let parameters: Vec<(&str, &str)> =
+                response.parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            match see_other(&with_query(&response.redirect_uri, &parameters)) {
                 Ok(answer) => answer,
                 Err(fault) => return PageError::Fault(fault).into_response(),
             }

@@ -4,6 +4,7 @@
 //! issuer and two providers on one host do not mix. They hold random handles only.
 
 use crate::config::Config;
+use crate::protocol::authorization::REMEMBERED_FOR;
 use crate::protocol::secret::{BrowserId, Digest, InteractionId, SessionId};
 use crate::web::user_agent;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -35,8 +36,6 @@ const MAX_VALUE: usize = 300;
 /// To a browser that brings so many cookies of started sign-ins no further one is given: one that never completes any would
 /// in the end send more than servers read.
 const MAX_STARTED: usize = 8;
-/// How long such a cookie lasts, in minutes: as long as the sign-in is remembered.
-const STARTED_MINUTES: i64 = 90;
 /// To how many accounts a browser can be known, and by how many it can be trusted.
 const MOST_KNOWN: usize = 8;
 
@@ -158,11 +157,11 @@ pub fn set_browser(config: &Config, id: &BrowserId) -> HeaderValue {
     set(config, name(config, &Name::Browser), id.expose(), None)
 }
 
-/// The header that names the browser for one interaction, while it has no name to keep.
+/// The header that names the browser for one interaction, as long as that is remembered, while it has no name to keep.
 #[must_use]
 pub fn set_started(config: &Config, id: &BrowserId, interaction: &InteractionId) -> HeaderValue {
     let name = format!("{}_{}", name(config, &Name::Browser), &interaction.digest().as_str()[..8]);
-    set(config, name, id.expose(), Some(Duration::minutes(STARTED_MINUTES)))
+    set(config, name, id.expose(), Some(Duration::seconds(REMEMBERED_FOR)))
 }
 
 /// The header that names the browser for longer, as a user has signed in with it.

@@ -20,6 +20,17 @@ pub(in crate::endpoints) fn named(asked: &BrowserRequest) -> Option<Handle> {
     asked.params.get("session").filter(|name| name.len() < 100).and_then(Handle::parse)
 }
 
+/// Whether a session has ended; none has not.
+///
+/// # Errors
+/// The store failed.
+pub(in crate::endpoints) async fn has_ended(provider: &Provider, session: Option<Handle>) -> Result<bool, StoreError> {
+    match session {
+        Some(session) => sessions::has_ended(&provider.ephemeral, session).await,
+        None => Ok(false),
+    }
+}
+
 /// What is known of the session that a form names.
 pub(in crate::endpoints) struct Beside {
     named: Option<Handle>,
@@ -29,11 +40,7 @@ pub(in crate::endpoints) struct Beside {
 impl Beside {
     /// Looks it up.
     pub async fn of(provider: &Provider, named: Option<Handle>) -> Self {
-        let has_ended = match named {
-            Some(session) => sessions::has_ended(&provider.ephemeral, session).await,
-            None => Ok(false),
-        };
-        Self { named, has_ended }
+        Self { named, has_ended: has_ended(provider, named).await }
     }
 
     /// Whether the session that is there has ended.
@@ -41,10 +48,7 @@ impl Beside {
     /// # Errors
     /// The store failed.
     pub async fn has_ended(self, provider: &Provider, flow: &Flow) -> Result<bool, StoreError> {
-        match &flow.signed_in {
-            None => Ok(false),
-            Some((session, _)) if self.named == Some(session.sign_in.session) => self.has_ended,
-            Some((session, _)) => sessions::has_ended(&provider.ephemeral, session.sign_in.session).await,
-        }
+        let there = flow.signed_in.as_ref().map(|(session, _)| session.sign_in.session);
+        if self.named == there { self.has_ended } else { has_ended(provider, there).await }
     }
 }

@@ -1,5 +1,6 @@
 //! The password as a factor: whether it is this person's. What follows from that is not decided here.
 
+use super::beside::has_ended;
 use crate::caller::BrowserRequest;
 use crate::passwords::{self, Renewal, StoredHash, Typed, Verdict};
 use crate::protocol::claims::User;
@@ -8,8 +9,8 @@ use crate::protocol::secret::{BrowserId, Handle, Password};
 use crate::protocol::text::MAX_NAME_BYTES;
 use crate::protocol::time::NumericDate;
 use crate::provider::Provider;
+use crate::store::timely;
 use crate::store::users::{self, ByLogin};
-use crate::store::{sessions, timely};
 use crate::throttle::{self, Attempt, Later, Stopped};
 use crate::web::answer::PageError;
 use crate::web::problems::Problem;
@@ -100,15 +101,9 @@ pub(in crate::endpoints) async fn prove(
     // It is counted on the very browser that is known: another name of the same browser would be a new counter.
     let name = browser.kept.as_ref().unwrap_or(browser_id);
     let is_known = found.as_ref().is_some_and(|user| is_known(provider, &browser.known, name, user));
-    let has_ended = async {
-        match session {
-            Some(session) => sessions::has_ended(&provider.ephemeral, session).await,
-            None => Ok(false),
-        }
-    };
     let known = is_known.then_some(name);
     let counted = throttle::sign_in(&provider.throttle, &provider.ephemeral, &account, network, known);
-    let (attempt, session_has_ended) = tokio::join!(counted, has_ended);
+    let (attempt, session_has_ended) = tokio::join!(counted, has_ended(provider, session));
     let attempt = match attempt {
         Ok(attempt) => attempt,
         Err(Stopped::Later(later)) => return Ok(Proof::Later { sub, later }),
